@@ -1,0 +1,41 @@
+# Every command a developer or an operator needs. `make help` lists them.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+UV     := $(BIN)/uv
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+
+.PHONY: help setup demo serve worker test test-slow check check-js format bench lock clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+setup: $(VENV)/.installed  ## Make .venv and install the pinned packages
+
+$(VENV)/.installed: requirements/dev.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
+	$(UV) pip install --quiet --require-hashes -r requirements/dev.txt
+	$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup  ## Run the whole chain with simulated participants, then keep serving
+	$(BIN)/cyborg demo $(ARGS)
+
+serve: setup  ## Serve the web application
+	$(BIN)/cyborg serve $(ARGS)
+
+worker: setup  ## Run a worker: maps, exports, training
+	$(BIN)/cyborg worker $(ARGS)
+
+test: setup  ## Run the whole test suite, browser tests included
+	sh scripts/need-chromium
+	$(BIN)/python -m pytest $(ARGS)
+	node --test "tests/annotation_ui/*.test.mjs"
+
+lock:  ## Pin every dependency again
+	$(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements/base.txt
+	$(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header --extra train pyproject.toml -o requirements/train.txt
+	$(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header --extra train --extra dev pyproject.toml -o requirements/dev.txt

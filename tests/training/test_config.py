@@ -1,0 +1,117 @@
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from training.config import (
+    OBJECTIVES,
+    Cyborg,
+    Droid,
+    Job,
+    Objective,
+    ObjectiveField,
+    RunConfig,
+    load_recipe,
+)
+from training.errors import RecipeError
+
+MINIMAL = 'name = "r"\narchitectures = ["cyborg_tiny"]\nobjectives = ["cyborg"]\n'
+
+
+class TestObjective:
+    @pytest.mark.parametrize("name", OBJECTIVES)
+    def test_a_preset_survives_json(self, name):
+        preset = Objective.preset(name)
+        assert TypeAdapter(ObjectiveField).validate_json(preset.model_dump_json()) == preset
+
+    def test_an_unknown_one_is_answered_with_the_known_ones(self):
+        with pytest.raises(RecipeError, match=r"no objective 'cybrog'.*cross_entropy, cyborg, hseb"):
+            Objective.preset("cybrog")
+
+    @pytest.mark.parametrize(
+        ("name", "weights"),
+        [
+            ("cross_entropy", {"cross_entropy_weight": 1.0}),
+            ("cyborg", {"cross_entropy_weight": 0.5, "map_weight": 0.5}),
+            ("hseb", {"cross_entropy_weight": 0.5, "entropy_weight": 0.5}),
+            ("fmmmse", {"cross_entropy_weight": 0.5, "entropy_weight": 0.5}),
+            ("droid", {"cross_entropy_weight": 0.5, "droid_weight": 0.5}),
+            ("cyborg_droid", {"cross_entropy_weight": 0.5, "map_weight": 0.5, "droid_weight": 0.3}),
+        ],
+    )
+    def test_presets_have_the_papers_weights(self, name, weights):
+        dumped = Objective.preset(name).model_dump()
+        assert {key: value for key, value in dumped.items() if key.endswith("weight")} == weights
+
+    def test_the_logarithm_is_that_of_the_code_unless_asked(self):
+        assert Droid().logarithm == "log1p"
+
+    def test_a_title_names_what_differs_from_the_preset(self):
+        assert Cyborg().title == "cyborg"
+        assert Cyborg(map_weight=0.3, distance="kl").title == "cyborg-map_weight=0.3-distance=kl"
+
+    def test_a_misspelt_option_is_refused_not_ignored(self):
+        with pytest.raises(ValidationError, match="map_wieght"):
+            Cyborg(map_wieght=0.3)
+
+    def test_it_cannot_be_changed(self):
+        with pytest.raises(ValidationError, match="frozen"):
+            Cyborg().map_weight = 1
+
+
+class TestRunConfig:
+    def test_a_name_stands_for_the_preset(self):
+        assert RunConfig(architecture="resnet18", objective="cyborg").objective == Cyborg()
+
+    def test_its_name_tells_what_it_is(self):
+        config = RunConfig(architecture="resnet18", objective="cyborg", seed=3)
+        assert config.name == "resnet18-cyborg-seed3"
+
+    def test_a_job_survives_the_pipe(self):
+        job = Job(run=RunConfig(architecture="resnet18", objective="droid"), dataset="d", out="o")
+        assert Job.model_validate_json(job.model_dump_json()) == job
+
+    def test_it_describes_itself_to_a_form(self):
+        assert "CyborgDroid" in RunConfig.model_json_schema()["$defs"]
+
+
+class TestRecipe:
+    @pytest.mark.parametrize(("name", "runs"), [("wacv2023", 120), ("droid2023", 60), ("smoke", 2)])
+    def test_those_that_ship_have_the_size_of_their_grid(self, name, runs):
+        grid = load_recipe(name).runs()
+        assert len({config.name for config in grid}) == runs == len(grid)
+
+    def test_every_cell_is_met_once_before_the_second_seed(self):
+        seeds = [config.seed for config in load_recipe("droid2023").runs()]
+        assert seeds == sorted(seeds)
+
+    def test_wacv2023_trains_as_the_paper_did(self):
+        run = load_recipe("wacv2023").runs()[0]
+        assert (run.epochs, run.batch_size, run.optimiser.lr, run.optimiser.step_epochs) == (
+            50,
+            20,
+            0.005,
+            12,
+        )
+
+    def test_an_objective_may_be_a_table(self):
+        recipe = load_recipe(MINIMAL.replace('"cyborg"', '{name = "cyborg", map_weight = 0.9}'))
+        assert recipe.runs()[0].name == "cyborg_tiny-cyborg-map_weight=0.9-seed0"
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            (MINIMAL.replace('cyborg"]', 'cybrog"]'), "no objective 'cybrog'; the known ones are"),
+            (MINIMAL + "epoch = 3\n", "epoch"),
+            (MINIMAL + "[run]\nepochs = 0\n", r"run\.epochs"),
+            (MINIMAL + "[run", "not valid TOML"),
+            (MINIMAL.replace('["cyborg"]', "[]"), "needs objectives or scenarios"),
+            (MINIMAL.replace('["cyborg"]', '["cyborg", "cyborg"]'), "same name"),
+        ],
+    )
+    def test_a_mistake_is_one_sentence(self, text, reason):
+        with pytest.raises(RecipeError, match=reason) as caught:
+            load_recipe(text)
+        assert "\n" not in str(caught.value)
+
+    def test_a_missing_file_is_named(self, tmp_path):
+        with pytest.raises(RecipeError, match=r"absent\.toml"):
+            load_recipe(tmp_path / "absent.toml")

@@ -1,0 +1,286 @@
+"""What a training run is asked to do. Pure data: importing this does not import torch."""
+
+import tomllib
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from training.errors import RecipeError
+
+CamClass = Literal["predicted", "true"]
+MapDistance = Literal["mse", "l1", "kl", "cc"]
+MapSource = Literal["human", "shuffled", "inverted", "uniform"]
+TrainSplit = Literal["train", "extra"]
+
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Rate = Annotated[float, Field(ge=0, le=1)]
+
+
+class Frozen(BaseModel):
+    """A value read from outside: never changed, and a misspelt field is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Objective(Frozen):
+    """What the weights descend. One subclass per formula of docs/losses.md."""
+
+    name: str
+    cam_class: CamClass = "predicted"
+    """Whose class activation map is meant: the class the model predicts, or the true one."""
+    cross_entropy_weight: Weight = 0.5
+
+    @staticmethod
+    def preset(name: str) -> "AnyObjective":
+        """The objective as its paper has it."""
+        try:
+            return OBJECTIVES[name]()
+        except KeyError:
+            known = ", ".join(OBJECTIVES)
+            raise RecipeError(f"There is no objective {name!r}; the known ones are {known}.") from None
+
+    @property
+    def title(self) -> str:
+        """The name, and every setting that differs from the preset; fit for a file name."""
+        changed = self.model_dump(exclude_defaults=True, exclude={"name"})
+        return "-".join([self.name, *(f"{key}={value}" for key, value in changed.items())])
+
+
+class CrossEntropy(Objective):
+    """Classification alone."""
+
+    name: Literal["cross_entropy"] = "cross_entropy"
+    cross_entropy_weight: Weight = 1.0
+
+
+class Cyborg(Objective):
+    """Classification, and the distance of the model's map from the human one."""
+
+    name: Literal["cyborg"] = "cyborg"
+    map_weight: Weight = 0.5
+    distance: MapDistance = "mse"
+    keep_rate: Rate = 1.0
+    """Fraction of the human maps that are used; the same ones in every epoch."""
+
+
+class Hseb(Objective):
+    """Classification, and the squared gap between the mean entropies of model and human maps."""
+
+    name: Literal["hseb"] = "hseb"
+    entropy_weight: Weight = 0.5
+    keep_rate: Rate = 1.0
+    """Fraction of the human maps that are used; the same ones in every epoch."""
+
+
+class Fmmmse(Objective):
+    """Classification, and the mean entropy of the model's map."""
+
+    name: Literal["fmmmse"] = "fmmmse"
+    entropy_weight: Weight = 0.5
+
+
+class Droid(Objective):
+    """Classification, and the mean logarithm of the entropy of the model's map."""
+
+    name: Literal["droid"] = "droid"
+    droid_weight: Weight = 0.5
+    logarithm: Literal["log1p", "log"] = "log1p"
+    """`log` is what the paper prints and has no lower bound; `log1p` is what its code does."""
+
+
+class CyborgDroid(Objective):
+    """Classification, the distance from the human map, and the logarithm of the entropy."""
+
+    name: Literal["cyborg_droid"] = "cyborg_droid"
+    map_weight: Weight = 0.5
+    droid_weight: Weight = 0.3
+    distance: MapDistance = "mse"
+    logarithm: Literal["log1p", "log"] = "log1p"
+    keep_rate: Rate = 1.0
+    """Fraction of the human maps that are used; the same ones in every epoch."""
+
+
+AnyObjective = CrossEntropy | Cyborg | Hseb | Fmmmse | Droid | CyborgDroid
+OBJECTIVES: dict[str, type[AnyObjective]] = {
+    kind.model_fields["name"].default: kind for kind in get_args(AnyObjective)
+}
+
+
+def _from_name(value: object) -> object:
+    """`"cyborg"` in a recipe means the preset of that name."""
+    if isinstance(value, str):
+        return _known(value)()
+    if isinstance(value, dict):
+        _known(value.get("name"))
+    return value
+
+
+def _known(name: object) -> type[AnyObjective]:
+    if not isinstance(name, str) or name not in OBJECTIVES:
+        raise ValueError(f"there is no objective {name!r}; the known ones are {', '.join(OBJECTIVES)}")
+    return OBJECTIVES[name]
+
+
+ObjectiveField = Annotated[AnyObjective, Field(discriminator="name"), BeforeValidator(_from_name)]
+
+
+class Optimiser(Frozen):
+    """Stochastic gradient descent whose rate falls in steps (CYBORG, WACV 2023)."""
+
+    lr: float = Field(0.005, gt=0, allow_inf_nan=False)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(1e-6, ge=0)
+    step_epochs: int = Field(12, ge=0)
+    """Epochs between two falls of the rate; 0 keeps it constant."""
+    gamma: float = Field(0.1, gt=0, le=1)
+
+
+class RunSettings(Frozen):
+    """All of a run that a recipe sets once for its whole grid."""
+
+    optimiser: Optimiser = Optimiser()
+    epochs: int = Field(50, ge=1)
+    batch_size: int = Field(20, ge=2)
+    image_size: int | None = Field(None, ge=32)
+    """Side in pixels; nothing = the size that the architecture was made for."""
+    weights: str = "timm"
+    """`timm` = pretrained, `none` = random, anything else = a .safetensors or .pth file."""
+    score: Literal["sigmoid", "softmax"] = "sigmoid"
+    """Headline score: sigmoid of the fake logit (as in the papers) or softmax over both."""
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """`auto` = bfloat16 on a GPU unless deterministic, float32 elsewhere."""
+    deterministic: bool = True
+    """The same seed on the same machine gives the same weights, at some cost in speed on a GPU."""
+    workers: int = Field(2, ge=1)
+    """Threads that decode images when a dataset is opened."""
+
+
+class RunConfig(RunSettings):
+    """One run: an architecture, an objective, a seed, and how to train."""
+
+    architecture: str = Field(min_length=1)
+    objective: ObjectiveField = CrossEntropy()
+    seed: int = Field(0, ge=0)
+    scenario: str = ""
+    """What tables call this objective with these data; nothing = the objective's title."""
+    train_splits: tuple[TrainSplit, ...] = ("train",)
+    maps: MapSource = "human"
+    """Human maps, or a control: those of other images, their negative, or none of their shape."""
+
+    @property
+    def column(self) -> str:
+        """The scenario's name, or the objective's title."""
+        return self.scenario or self.objective.title
+
+    @property
+    def name(self) -> str:
+        """Unique within an experiment, and the name of the run folder."""
+        return f"{self.architecture}-{self.column}-seed{self.seed}"
+
+
+class Scenario(Frozen):
+    """One column of a paper's table: an objective on some part of the data."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.=-]+$")
+    objective: ObjectiveField
+    train_splits: tuple[TrainSplit, ...] = ("train",)
+    maps: MapSource = "human"
+
+
+class Recipe(Frozen):
+    """A grid of runs: every architecture with every scenario and every seed."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
+    description: str = ""
+    architectures: tuple[str, ...] = Field(min_length=1)
+    objectives: tuple[ObjectiveField, ...] = ()
+    scenarios: tuple[Scenario, ...] = ()
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    """A list of seeds; a bare number n means 0 … n-1."""
+    run: RunSettings = RunSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _count_seeds(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("seeds"), int):
+            return {**data, "seeds": tuple(range(data["seeds"]))}
+        return data
+
+    @model_validator(mode="after")
+    def _has_distinct_columns(self) -> "Recipe":
+        names = [scenario.name for scenario in self.columns]
+        if not names:
+            raise ValueError("a recipe needs objectives or scenarios")
+        if len(set(names)) < len(names):
+            raise ValueError(f"two columns of the grid have the same name: {', '.join(sorted(names))}")
+        return self
+
+    @property
+    def columns(self) -> tuple[Scenario, ...]:
+        """The scenarios, and each bare objective as a scenario of its own title."""
+        plain = (Scenario(name=o.title, objective=o) for o in self.objectives)
+        return (*plain, *self.scenarios)
+
+    def runs(self) -> list[RunConfig]:
+        """The whole grid; seeds vary slowest, so that an early stop has every cell once."""
+        return list(self._runs())
+
+    def _runs(self) -> Iterator[RunConfig]:
+        shared = dict(self.run)
+        for seed, architecture, column in product(self.seeds, self.architectures, self.columns):
+            yield RunConfig(
+                **shared,
+                architecture=architecture,
+                objective=column.objective,
+                seed=seed,
+                scenario=column.name,
+                train_splits=column.train_splits,
+                maps=column.maps,
+            )
+
+
+class Job(Frozen):
+    """One run to do now: what `python -m training.worker` reads from its standard input."""
+
+    run: RunConfig
+    dataset: Path
+    out: Path
+    """The run folder itself; an unfinished run in it is resumed."""
+
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+def load_recipe(source: Path | str) -> Recipe:
+    """A recipe from a TOML file, from TOML text, or from the name of one that ships with the package."""
+    text, where = _recipe_text(source)
+    try:
+        return Recipe.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{where} is not valid TOML: {error}.") from None
+    except ValidationError as error:
+        raise RecipeError(f"{where}: {explain(error)}") from None
+
+
+def _recipe_text(source: Path | str) -> tuple[str, str]:
+    if isinstance(source, str) and ("\n" in source or "=" in source):
+        return source, "The recipe"
+    shipped = RECIPES / f"{Path(source).name.removesuffix('.toml')}.toml"
+    path = Path(source) if Path(source).is_file() or not shipped.is_file() else shipped
+    try:
+        return path.read_text("utf-8"), str(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"The recipe {source} cannot be read: {error}.") from None
+
+
+def explain(error: ValidationError) -> str:
+    """The first complaint of pydantic as one sentence that names the field."""
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    reason = first["msg"].removeprefix("Value error, ").rstrip(".")
+    more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{field}: {reason}{more}." if field else f"{reason}{more}."

@@ -1,0 +1,28 @@
+"""What can go wrong on purpose. The message is one sentence for the person who can mend it.
+
+TrainingError
+├── RecipeError     the recipe or a setting in it
+├── DatasetError    the dataset folder
+├── ModelError      the architecture or its weights
+└── RunError        the run folder
+"""
+
+
+class TrainingError(Exception):
+    """Training cannot go on, and the user can mend it."""
+
+
+class RecipeError(TrainingError):
+    """The recipe asks for something that does not exist."""
+
+
+class DatasetError(TrainingError):
+    """The dataset folder is not what it claims to be."""
+
+
+class ModelError(TrainingError):
+    """The architecture or its weights cannot be used."""
+
+
+class RunError(TrainingError):
+    """The run folder cannot be read or continued."""

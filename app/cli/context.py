@@ -1,0 +1,31 @@
+"""What a command needs: settings, a session, blobs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from app.db import SessionFactory, connect, factory, upgrade
+from app.settings import Settings
+from app.storage import BlobStore
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    settings: Settings
+    engine: Engine
+    sessions: SessionFactory
+    blobs: BlobStore
+
+
+@contextmanager
+def opened() -> Iterator[Context]:
+    """Everything a command may use, on an up-to-date schema; closed at the end."""
+    settings = Settings()
+    engine = connect(settings, pool_size=5)
+    try:
+        upgrade(engine)
+        yield Context(settings, engine, factory(engine), BlobStore(settings.blobs_url))
+    finally:
+        engine.dispose()

@@ -1,0 +1,33 @@
+"""`cyborg serve`"""
+
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from app import logs
+from app.cli import app
+from app.cli.context import opened
+from app.settings import Settings
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; CYBORG_HOST.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; CYBORG_PORT.")] = None,
+    processes: Annotated[int | None, typer.Option(help="Web processes; CYBORG_WEB_PROCESSES.")] = None,
+) -> None:
+    """Serve the web application; brings the database schema up to date first."""
+    settings = Settings()
+    with opened():  # also keeps the embedded server alive for the web processes
+        logs.configure()
+        uvicorn.run(
+            "app.main:application",
+            factory=True,
+            host=host or settings.host,
+            port=settings.port if port is None else port,
+            workers=processes or settings.web_processes,
+            log_config=None,
+            access_log=False,
+            proxy_headers=True,
+        )

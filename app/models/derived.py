@@ -1,0 +1,115 @@
+"""What is computed from the raw data. May be deleted and computed again; never updated in place."""
+
+import enum
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base, Id, Json, Now, closed_set
+
+
+class JobState(enum.StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"  # queued -> running
+    SUCCEEDED = "succeeded"  # running -> succeeded
+    FAILED = "failed"  # running -> failed
+    ABORTED = "aborted"  # queued | running -> aborted
+
+
+class MapSet(Base):
+    """All saliency maps of a study under one set of parameters."""
+
+    __tablename__ = "map_set"
+
+    id: Mapped[Id]
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id", ondelete="CASCADE"))
+    version: Mapped[int]
+    parameters: Mapped[Json]
+    state: Mapped[JobState] = mapped_column(closed_set(JobState, "state"), default=JobState.QUEUED)
+    inputs_hash: Mapped[str | None]
+    """SHA-256 over the annotations it was built from."""
+    annotations: Mapped[int | None]
+    error: Mapped[str | None]
+    stale: Mapped[bool] = mapped_column(default=False)
+    """A participant whose annotations are in it has withdrawn."""
+    created_at: Mapped[Now]
+    built_at: Mapped[datetime | None]
+
+    __table_args__ = (UniqueConstraint("study_id", "version"),)
+
+
+class SaliencyMap(Base):
+    __tablename__ = "saliency_map"
+
+    map_set_id: Mapped[int] = mapped_column(ForeignKey("map_set.id", ondelete="CASCADE"), primary_key=True)
+    image_id: Mapped[int] = mapped_column(ForeignKey("image.id"), primary_key=True)
+    blob_hash: Mapped[str]
+    annotators: Mapped[int]
+    coverage: Mapped[float]
+    entropy: Mapped[float]
+    agreement: Mapped[float | None]
+
+
+class Dataset(Base):
+    """Frozen images, labels, maps and splits, in a folder named after their content."""
+
+    __tablename__ = "dataset"
+
+    id: Mapped[Id]
+    content_hash: Mapped[str] = mapped_column(unique=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id"), index=True)
+    map_set_id: Mapped[int] = mapped_column(ForeignKey("map_set.id"))
+    folder: Mapped[str]
+    parameters: Mapped[Json]
+    counts: Mapped[Json]
+    stale: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[Now]
+
+
+class Experiment(Base):
+    """A grid of runs from one recipe."""
+
+    __tablename__ = "experiment"
+
+    id: Mapped[Id]
+    name: Mapped[str]
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("dataset.id"), index=True)
+    recipe: Mapped[Json]
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    created_at: Mapped[Now]
+
+
+class Run(Base):
+    """One architecture × objective × seed."""
+
+    __tablename__ = "run"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiment.id", ondelete="CASCADE"), index=True)
+    architecture: Mapped[str]
+    objective: Mapped[str]
+    seed: Mapped[int]
+    config: Mapped[Json]
+    state: Mapped[JobState] = mapped_column(closed_set(JobState, "state"), default=JobState.QUEUED)
+    job_id: Mapped[int | None]
+    folder: Mapped[str]
+    metrics: Mapped[Json | None]
+    error: Mapped[str | None]
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+
+class RunEvent(Base):
+    """One line of what a run reported while it went."""
+
+    __tablename__ = "run_event"
+
+    id: Mapped[Id]
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"))
+    kind: Mapped[str]
+    payload: Mapped[Json]
+    at: Mapped[Now]
+
+    __table_args__ = (Index("ix__run_event__run_id_id", "run_id", "id"),)

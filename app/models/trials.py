@@ -1,0 +1,121 @@
+"""What participants did: trials, decisions, annotations, strokes. Never changed once written."""
+
+import enum
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base, Id, Json, Now, closed_set
+from app.models.studies import Question
+
+
+class TrialKind(enum.StrEnum):
+    PRACTICE = "practice"
+    MAIN = "main"
+    CHECK = "check"
+
+
+class TrialState(enum.StrEnum):
+    ASSIGNED = "assigned"
+    DECIDED = "decided"  # assigned -> decided
+    RELEASED = "released"  # assigned -> released when the lease lapses; released -> assigned on return
+
+
+class Side(enum.StrEnum):
+    LEFT = "left"
+    RIGHT = "right"
+
+
+class Trial(Base):
+    """One pair shown to one participant. The image tokens are random: a URL says nothing."""
+
+    __tablename__ = "trial"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    participant_id: Mapped[UUID] = mapped_column(ForeignKey("participant.id", ondelete="CASCADE"))
+    pair_id: Mapped[int] = mapped_column(ForeignKey("pair.id"), index=True)
+    question: Mapped[Question] = mapped_column(closed_set(Question, "question"))
+    position: Mapped[int]
+    kind: Mapped[TrialKind] = mapped_column(closed_set(TrialKind, "kind"), default=TrialKind.MAIN)
+    state: Mapped[TrialState] = mapped_column(closed_set(TrialState, "state"), default=TrialState.ASSIGNED)
+    left_image_id: Mapped[int] = mapped_column(ForeignKey("image.id"))
+    right_image_id: Mapped[int] = mapped_column(ForeignKey("image.id"))
+    left_token: Mapped[str] = mapped_column(unique=True)
+    right_token: Mapped[str] = mapped_column(unique=True)
+    shown_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("participant_id", "pair_id"),
+        UniqueConstraint("participant_id", "position"),
+    )
+
+    def image_on(self, side: Side) -> int:
+        return self.left_image_id if side is Side.LEFT else self.right_image_id
+
+
+class Decision(Base):
+    __tablename__ = "decision"
+
+    id: Mapped[Id]
+    trial_id: Mapped[UUID] = mapped_column(ForeignKey("trial.id", ondelete="CASCADE"), unique=True)
+    choice: Mapped[Side] = mapped_column(closed_set(Side, "choice"))
+    chosen_image_id: Mapped[int] = mapped_column(ForeignKey("image.id"))
+    correct: Mapped[bool]
+    decision_ms: Mapped[float]
+    annotation_ms: Mapped[float | None]
+    events: Mapped[list[Any]]
+    body_hash: Mapped[str]
+    """SHA-256 of the request, so that the same request again is recognised."""
+    decided_at: Mapped[Now]
+
+    __table_args__ = (
+        CheckConstraint("decision_ms >= 0", name="decision_ms_not_negative"),
+        CheckConstraint("annotation_ms >= 0", name="annotation_ms_not_negative"),
+        Index("ix__decision__decided_at", "decided_at"),
+    )
+
+
+class Annotation(Base):
+    """What a participant painted on the image they chose."""
+
+    __tablename__ = "annotation"
+
+    id: Mapped[Id]
+    decision_id: Mapped[int] = mapped_column(ForeignKey("decision.id", ondelete="CASCADE"), unique=True)
+    image_id: Mapped[int] = mapped_column(ForeignKey("image.id"), index=True)
+
+
+class Tool(enum.StrEnum):
+    BRUSH = "brush"
+    LASSO = "lasso"
+    ERASER = "eraser"
+
+
+class Stroke(Base):
+    __tablename__ = "stroke"
+
+    annotation_id: Mapped[int] = mapped_column(
+        ForeignKey("annotation.id", ondelete="CASCADE"), primary_key=True
+    )
+    position: Mapped[int] = mapped_column(primary_key=True)
+    tool: Mapped[Tool] = mapped_column(closed_set(Tool, "tool"))
+    radius: Mapped[float]
+    points: Mapped[list[Any]] = mapped_column(JSONB)
+    """[[x, y, t_ms], …] as the browser sent them."""
+
+
+class QualityFlag(Base):
+    """Something about a participant's work that staff should look at; never a rejection by itself."""
+
+    __tablename__ = "quality_flag"
+
+    id: Mapped[Id]
+    participant_id: Mapped[UUID] = mapped_column(ForeignKey("participant.id", ondelete="CASCADE"), index=True)
+    trial_id: Mapped[UUID | None] = mapped_column(ForeignKey("trial.id", ondelete="CASCADE"))
+    kind: Mapped[str]
+    detail: Mapped[Json]
+    raised_at: Mapped[Now]

@@ -1,0 +1,183 @@
+"""What every page and every answer shares: templates, error shapes, headers, limits."""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import uuid4
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.templating import Jinja2Templates
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+from sqlalchemy.exc import IntegrityError
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from annotation_ui import TEMPLATES
+from app import logs
+from app.errors import AppError, NotLoggedIn, TooLarge, from_integrity_error
+
+logger = logging.getLogger(__name__)
+
+templates: Final = Jinja2Templates(directory=TEMPLATES)
+templates.env.trim_blocks = templates.env.lstrip_blocks = True
+
+# "js-default" refuses raw HTML: whatever staff write, a participant's page runs none of it.
+_markdown: Final = MarkdownIt("js-default")
+
+
+def markdown(text: str) -> Markup:
+    """Markdown as HTML; raw HTML in it is shown as text."""
+    return Markup(_markdown.render(text))  # noqa: S704
+
+
+def static(path: str) -> str:
+    """The address of a file in `annotation_ui/static`."""
+    return f"/static/{path}"
+
+
+templates.env.globals["static"] = static
+templates.env.filters["markdown"] = markdown
+
+
+def page(request: Request, template: str, /, *, status: int = 200, **context: Any) -> HTMLResponse:
+    """Render a template; `staff` is whoever is logged in, for the navigation."""
+    context.setdefault("staff", getattr(request.state, "staff", None))
+    return templates.TemplateResponse(request, template, context, status_code=status)
+
+
+def wants_json(request: Request) -> bool:
+    return request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", "")
+
+
+def refusal(request: Request, *, status: int, code: str, detail: str) -> Response:
+    """One error, as JSON to a program and as a page to a person."""
+    if wants_json(request):
+        return JSONResponse({"error": code, "detail": detail}, status_code=status)
+    reference = logs.request_id.get()
+    return page(request, "error.html", status=status, message=detail, reference=reference, code=code)
+
+
+def sentence(error: RequestValidationError) -> str:
+    """The first thing wrong with a request, in one line: where, then what."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
+    return f"{where or 'body'}: {first['msg']}"
+
+
+def on_app_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AppError)  # noqa: S101 - the type that it is registered for
+    if isinstance(error, NotLoggedIn) and not wants_json(request) and request.method == "GET":
+        return RedirectResponse(f"/login?next={request.url.path}", HTTPStatus.SEE_OTHER)
+    return refusal(request, status=error.status, code=error.code(), detail=str(error))
+
+
+def on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    return refusal(request, status=422, code="invalid", detail=sentence(error))
+
+
+def on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+    return refusal(request, status=error.status_code, code=code, detail=str(error.detail))
+
+
+def on_integrity_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, IntegrityError)  # noqa: S101
+    if verdict := from_integrity_error(error):
+        return on_app_error(request, verdict)
+    return on_bug(request, error)
+
+
+def on_bug(request: Request, error: Exception) -> Response:
+    logger.exception("unexpected error", exc_info=error, extra={"action": "failed", "path": request.url.path})
+    reference = logs.request_id.get()
+    detail = f"Something went wrong on our side. If you write to us, quote {reference}."
+    return refusal(request, status=500, code="internal", detail=detail)
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    app.add_exception_handler(AppError, on_app_error)
+    app.add_exception_handler(RequestValidationError, on_invalid)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(IntegrityError, on_integrity_error)
+    app.add_exception_handler(Exception, on_bug)
+
+
+PARTICIPANT_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; base-uri 'none'; "
+)
+# plotly writes its own style element; staff pages show nothing that a stranger wrote.
+STAFF_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+
+
+class Envelope:
+    """Gives every request an id and every answer its security headers."""
+
+    def __init__(self, app: ASGIApp, *, frame_ancestors: str) -> None:
+        self.app = app
+        self.participant_policy = (
+            f"{PARTICIPANT_POLICY}form-action 'self' {frame_ancestors}; frame-ancestors {frame_ancestors}"
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        identity = uuid4().hex[:12]
+        logs.request_id.set(identity)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._add_headers(MutableHeaders(scope=message), path=scope["path"], identity=identity)
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+    def _add_headers(self, headers: MutableHeaders, *, path: str, identity: str) -> None:
+        policy = self.participant_policy if path.startswith("/s/") else STAFF_POLICY
+        headers.setdefault("Content-Security-Policy", policy)
+        headers.setdefault("X-Content-Type-Options", "nosniff")
+        headers.setdefault("Referrer-Policy", "no-referrer")
+        headers.setdefault("Cache-Control", "no-store")
+        headers["X-Request-ID"] = identity
+
+
+class BodyLimit:
+    """Refuse a body over `limit` bytes before it is in memory."""
+
+    def __init__(self, app: ASGIApp, *, limit: int) -> None:
+        self.app = app
+        self.limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        announced = headers.get(b"content-length", b"0")
+        if announced.isdigit() and int(announced) > self.limit:
+            refused = TooLarge(f"The request is larger than {self.limit / 1e6:.0f} MB.")
+            body = {"error": refused.code(), "detail": str(refused)}
+            await JSONResponse(body, status_code=refused.status)(scope, receive, send)
+            return
+        received = 0
+
+        async def limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self.limit:
+                raise TooLarge(f"The request is larger than {self.limit / 1e6:.0f} MB.")
+            return message
+
+        await self.app(scope, limited, send)

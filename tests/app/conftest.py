@@ -1,0 +1,33 @@
+"""The application over the test's own transaction, and rows that every query must know to leave out."""
+
+from collections.abc import Iterator
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.db import SessionFactory
+from app.main import create_app
+from app.settings import Settings
+from tests.app import factories
+
+
+@pytest.fixture(autouse=True)
+def rows(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Point the factories at the test's session, where it has one."""
+    if "db" in request.fixturenames:
+        factories.SESSION_HOLDER["session"] = request.getfixturevalue("db")
+    yield
+    factories.SESSION_HOLDER.clear()
+
+
+@pytest.fixture
+def noise(db) -> None:
+    """An unrelated study with a participant and an annotation in it: a query without its WHERE fails."""
+    factories.StrokeFactory()
+
+
+@pytest.fixture
+def client(settings: Settings, session_factory: SessionFactory) -> Iterator[TestClient]:
+    application = create_app(settings, session_factory=session_factory)
+    with TestClient(application, base_url="http://127.0.0.1:8000", follow_redirects=False) as client:
+        yield client

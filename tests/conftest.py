@@ -1,0 +1,88 @@
+"""A real PostgreSQL server for the whole run; real transactions that leave nothing behind."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.orm import Session
+
+from app.db import SessionFactory, connect, embedded_url, factory, upgrade
+from app.settings import Settings
+from app.storage import BlobStore
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An embedded server of its own, without the disk flushes that a test run does not need."""
+    url = embedded_url(tmp_path_factory.mktemp("server")).replace("postgresql:", "postgresql+psycopg:", 1)
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
+        connection.execute(text("ALTER SYSTEM SET max_connections = 200"))
+        connection.execute(text("SELECT pg_reload_conf()"))
+        connection.execute(text("CREATE DATABASE template_cyborg"))
+    engine.dispose()
+    template = create_engine(url.replace("/postgres?", "/template_cyborg?", 1))
+    upgrade(template)
+    template.dispose()
+    return url
+
+
+@pytest.fixture(scope="session")
+def new_database(server_url: str):
+    """Make a database with the product's schema; returns its URL."""
+    counter = iter(range(10_000))
+
+    def make() -> str:
+        name = f"test_{next(counter)}"
+        admin = create_engine(server_url, isolation_level="AUTOCOMMIT")
+        with admin.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE template_cyborg"))
+        admin.dispose()
+        return server_url.replace("/postgres?", f"/{name}?", 1)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def engine(new_database) -> Iterator[Engine]:
+    engine = create_engine(new_database())
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def session_factory(engine: Engine) -> Iterator[SessionFactory]:
+    """Real commits inside a transaction that is thrown away: tests run the production unit of work."""
+    from sqlalchemy.orm import sessionmaker
+
+    with engine.connect() as connection, connection.begin() as outer:
+        yield sessionmaker(connection, expire_on_commit=False, join_transaction_mode="create_savepoint")
+        outer.rollback()
+
+
+@pytest.fixture
+def db(session_factory: SessionFactory) -> Iterator[Session]:
+    with session_factory() as session:
+        yield session
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path / "data", _env_file=None)
+
+
+@pytest.fixture
+def blobs(settings: Settings) -> BlobStore:
+    return BlobStore(settings.blobs_url)
+
+
+@pytest.fixture
+def own_database(new_database, tmp_path: Path) -> Iterator[tuple[Settings, SessionFactory]]:
+    """A database of one's own, for what a rolled-back transaction cannot show: threads, queues, kills."""
+    settings = Settings(data_dir=tmp_path / "data", database_url=new_database(), _env_file=None)
+    engine = connect(settings)
+    yield settings, factory(engine)
+    engine.dispose()

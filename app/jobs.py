@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import procrastinate
 from procrastinate import PsycopgConnector, SyncPsycopgConnector
+from procrastinate.testing import InMemoryConnector
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
@@ -15,9 +16,7 @@ RELEASE_LAPSED: Final = "trials.release_lapsed"
 RETRY_STALLED: Final = "queue.retry_stalled"
 
 # The connector is put in by `web_queue` and `worker_queue`; in-memory until then.
-queue: Final = procrastinate.App(
-    connector=procrastinate.testing.InMemoryConnector(), import_paths=["app.tasks"]
-)
+queue: Final = procrastinate.App(connector=InMemoryConnector(), import_paths=["app.tasks"])
 
 
 def web_queue(engine: Engine) -> procrastinate.App:

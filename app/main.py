@@ -1,6 +1,6 @@
 """The web application."""
 
-import importlib.util
+import importlib.resources
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -62,9 +62,7 @@ class RevalidatedFiles(StaticFiles):
 
 def plotly() -> FileResponse:
     """The plotting script, out of the installed package."""
-    spec = importlib.util.find_spec("plotly")
-    assert spec is not None and spec.origin is not None  # noqa: S101 - a dependency
-    path = Path(spec.origin).parent / "package_data" / "plotly.min.js"
+    path = Path(str(importlib.resources.files("plotly") / "package_data" / "plotly.min.js"))
     return FileResponse(path, media_type="text/javascript", headers={"Cache-Control": "max-age=86400"})
 
 

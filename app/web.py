@@ -95,7 +95,7 @@ def on_integrity_error(request: Request, error: Exception) -> Response:
 
 
 def on_bug(request: Request, error: Exception) -> Response:
-    logger.exception("unexpected error", exc_info=error, extra={"action": "failed", "path": request.url.path})
+    logger.error("unexpected error", exc_info=error, extra={"action": "failed", "path": request.url.path})
     reference = logs.request_id.get()
     detail = f"Something went wrong on our side. If you write to us, quote {reference}."
     return refusal(request, status=500, code="internal", detail=detail)

@@ -12,13 +12,20 @@ from fastapi.staticfiles import StaticFiles
 from sqlalchemy import text
 
 from annotation_ui import STATIC
+from app.accounts import people
+from app.accounts import routes as accounts
 from app.db import Db, SessionFactory, connect, factory, upgrade
+from app.recruitment import routes as recruitment
 from app.security import SameOriginOnly
 from app.settings import Settings
 from app.storage import BlobStore
+from app.trials import routes as trials
 from app.web import BodyLimit, Envelope, add_error_handlers
 
-ROUTERS: Final[tuple[APIRouter, ...]] = ()
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    accounts.router,
+    people.router,
+)
 
 
 def create_app(settings: Settings, *, session_factory: SessionFactory | None = None) -> FastAPI:

@@ -1,5 +1,5 @@
 """Imports every module that registers commands."""
 
-from app.cli import database, serving
+from app.cli import database, serving, staff
 
-__all__ = ["database", "serving"]
+__all__ = ["database", "serving", "staff"]

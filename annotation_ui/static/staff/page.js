@@ -1,0 +1,62 @@
+// @ts-check
+/** What every staff page can do beyond plain HTML: ask before danger, copy, show local time. */
+
+/** @param {string} question @param {string} yes @returns {HTMLDialogElement} closable by Escape, too */
+function confirmation(question, yes) {
+  const dialog = document.createElement("dialog");
+  dialog.className = "dialog";
+  dialog.innerHTML =
+    '<form method="dialog"><h2></h2><div class="dialog__actions"><button class="button" value="">Cancel</button>' +
+    '<button class="button button--primary" value="yes"></button></div></form>';
+  const title = /** @type {HTMLElement} */ (dialog.querySelector("h2"));
+  title.id = "confirmation-title";
+  title.textContent = question;
+  /** @type {HTMLElement} */ (dialog.querySelector('[value="yes"]')).textContent = yes;
+  dialog.setAttribute("aria-labelledby", title.id);
+  document.body.append(dialog);
+  return dialog;
+}
+
+/** @param {SubmitEvent} event */
+function ask(event) {
+  const form = /** @type {HTMLFormElement} */ (event.target);
+  const submitter = /** @type {HTMLElement | null} */ (event.submitter);
+  const question = submitter?.dataset.confirm ?? form.dataset.confirm;
+  if (!question || event.defaultPrevented) return;
+  event.preventDefault();
+  const dialog = confirmation(question, submitter?.dataset.confirmYes ?? form.dataset.confirmYes ?? "Yes");
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    if (dialog.returnValue === "yes") submit(form, submitter);
+  });
+  dialog.showModal();
+}
+
+/** With the address of the button that was pressed. @param {HTMLFormElement} form @param {HTMLElement | null} submitter */
+function submit(form, submitter) {
+  if (submitter instanceof HTMLButtonElement && submitter.formAction) form.action = submitter.formAction;
+  form.submit();
+}
+
+/** @param {MouseEvent} event */
+async function copy(event) {
+  const button = event.target instanceof Element ? event.target.closest("[data-copies]") : null;
+  if (!(button instanceof HTMLElement)) return;
+  const field = document.getElementById(button.dataset.copies ?? "");
+  if (!(field instanceof HTMLInputElement)) return;
+  field.select();
+  try {
+    await navigator.clipboard.writeText(field.value);
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "Press Ctrl+C"; // the clipboard needs https or localhost; the text is selected
+  }
+}
+
+const minutes = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+document.addEventListener("submit", ask);
+document.addEventListener("click", copy);
+for (const time of document.querySelectorAll("time[data-local]")) {
+  time.textContent = minutes.format(new Date(/** @type {HTMLTimeElement} */ (time).dateTime));
+}

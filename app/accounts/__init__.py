@@ -1,0 +1,1 @@
+"""Who works here: staff, their logins, and their roles."""

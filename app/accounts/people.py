@@ -1,0 +1,79 @@
+"""The list of staff, for admins."""
+
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, Response
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.accounts import service
+from app.accounts.routes import see_other
+from app.db import Db
+from app.deps import Admin, Config
+from app.errors import AppError
+from app.models import Role, Staff
+from app.web import page
+
+router: Final = APIRouter(prefix="/staff/people", include_in_schema=False)
+
+
+def listing(request: Request, db: Session, *, status: int = HTTPStatus.OK, **context: object) -> HTMLResponse:
+    people = db.scalars(select(Staff).order_by(Staff.disabled_at.isnot(None), Staff.email)).all()
+    defaults: dict[str, object] = {"error": None, "link": None, "form": {}}
+    return page(
+        request, "staff/people.html", status=status, people=people, roles=list(Role), **(defaults | context)
+    )
+
+
+@router.get("")
+def people(request: Request, db: Db, _admin: Admin) -> HTMLResponse:
+    return listing(request, db)
+
+
+@router.post("")
+def add(
+    request: Request,
+    db: Db,
+    config: Config,
+    _admin: Admin,
+    email: Annotated[str, Form(max_length=200)],
+    name: Annotated[str, Form(max_length=100)],
+    role: Annotated[Role, Form()],
+) -> HTMLResponse:
+    try:
+        staff = service.add_staff(db, email=email, name=name, role=role)
+    except AppError as error:
+        kept = {"email": email, "name": name, "role": role}
+        return listing(request, db, status=error.status, error=str(error), form=kept)
+    return with_link(request, db, staff, config.public_url)
+
+
+@router.post("/{staff_id}/link")
+def new_link(request: Request, db: Db, config: Config, _admin: Admin, staff_id: int) -> HTMLResponse:
+    return with_link(request, db, service.get_staff(db, staff_id), config.public_url)
+
+
+def with_link(request: Request, db: Session, staff: Staff, public_url: str) -> HTMLResponse:
+    """The list with a fresh link on it: the only time that it can be read."""
+    url = public_url.rstrip("/") + service.login_link(db, staff)
+    return listing(request, db, link=url, link_for=staff)
+
+
+@router.post("/{staff_id}/role")
+def change_role(db: Db, admin: Admin, staff_id: int, role: Annotated[Role, Form()]) -> Response:
+    service.change_role(service.get_staff(db, staff_id), role, by=admin)
+    return see_other(router.prefix)
+
+
+@router.post("/{staff_id}/disable")
+def disable(db: Db, admin: Admin, staff_id: int) -> Response:
+    service.disable(db, service.get_staff(db, staff_id), by=admin)
+    return see_other(router.prefix)
+
+
+@router.post("/{staff_id}/enable")
+def enable(db: Db, _admin: Admin, staff_id: int) -> Response:
+    service.enable(service.get_staff(db, staff_id))
+    return see_other(router.prefix)

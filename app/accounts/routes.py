@@ -1,0 +1,118 @@
+"""Login, logout, one's own account."""
+
+import re
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from app.accounts import attempts, service
+from app.accounts.schemas import Credentials, PasswordChange
+from app.db import Db
+from app.deps import SESSION_COOKIE, Config, CurrentStaff, logged_in
+from app.errors import AppError, BadInput, NotLoggedIn
+from app.models import Staff
+from app.settings import Settings
+from app.web import page
+
+router: Final = APIRouter(include_in_schema=False)
+
+HOME: Final = "/staff"
+ACCOUNT: Final = "/staff/account"
+
+# One slash, then no second slash or backslash: browsers read both as another host.
+LOCAL_PATH: Final = re.compile(r"/(?![/\\])[^\x00-\x1f\\]*")
+
+
+def local(path: str) -> str:
+    """`path` if it stays on this site, else the staff home."""
+    return path if LOCAL_PATH.fullmatch(path) else HOME
+
+
+def see_other(path: str) -> RedirectResponse:
+    """After a form: the browser goes to `path` with GET."""
+    return RedirectResponse(path, HTTPStatus.SEE_OTHER)
+
+
+@router.get("/login")
+def login_form(request: Request, db: Db, next: str = HOME) -> Response:  # noqa: A002
+    try:
+        logged_in(request, db)
+    except NotLoggedIn:
+        return page(request, "staff/login.html", next=local(next), email="", error=None)
+    return see_other(local(next))
+
+
+@router.post("/login")
+def login(request: Request, db: Db, config: Config, form: Annotated[Credentials, Form()]) -> Response:
+    who = form.email.strip().lower(), request.client.host if request.client else ""
+    attempts.refuse_guessing(*who)
+    staff = service.authenticate(db, email=form.email, password=form.password)
+    if staff is None:
+        attempts.count_failure(*who)
+        return wrong_credentials(request, form)
+    return welcomed(see_other(local(form.next)), service_token(db, staff, config), config)
+
+
+def wrong_credentials(request: Request, form: Credentials) -> HTMLResponse:
+    """The form again; it does not say which of the two was wrong."""
+    context = {"next": local(form.next), "email": form.email, "error": "E-mail or password is not right."}
+    return page(request, "staff/login.html", status=HTTPStatus.UNAUTHORIZED, **context)
+
+
+def service_token(db: Db, staff: Staff, config: Settings) -> str:
+    return service.open_session(db, staff, lifetime=config.session_lifetime)
+
+
+def welcomed(response: Response, token: str, config: Settings) -> Response:
+    """The response with the session cookie on it."""
+    response.set_cookie(
+        SESSION_COOKIE,
+        token,
+        max_age=int(config.session_lifetime.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=config.secure_cookies,
+    )
+    return response
+
+
+@router.get("/login/link/{token}")
+def link_page(request: Request, db: Db, token: str) -> HTMLResponse:
+    """Previews of mail and chat programs fetch links; only the button's POST spends this one."""
+    return page(request, "staff/login_link.html", owner=service.link_owner(db, token))
+
+
+@router.post("/login/link/{token}")
+def follow_link(db: Db, config: Config, token: str) -> Response:
+    staff = service.spend_link(db, token)
+    destination = HOME if staff.password_hash else ACCOUNT
+    return welcomed(see_other(destination), service_token(db, staff, config), config)
+
+
+@router.post("/logout")
+def logout(request: Request, db: Db) -> Response:
+    service.close_session(db, request.cookies.get(SESSION_COOKIE, ""))
+    response = see_other("/login")
+    response.delete_cookie(SESSION_COOKIE)
+    return response
+
+
+@router.get(ACCOUNT)
+def account(request: Request, staff: CurrentStaff, saved: bool = False) -> HTMLResponse:  # noqa: FBT001, FBT002
+    return page(request, "staff/account.html", staff=staff, error=None, saved=saved)
+
+
+@router.post(ACCOUNT)
+def change_password(
+    request: Request, db: Db, staff: CurrentStaff, form: Annotated[PasswordChange, Form()]
+) -> Response:
+    try:
+        if form.new != form.again:
+            raise BadInput("The two new passwords differ.")
+        keep = request.cookies[SESSION_COOKIE]
+        service.change_password(db, staff, current=form.current, new=form.new, keep=keep)
+    except AppError as error:
+        return page(request, "staff/account.html", status=error.status, error=str(error), saved=False)
+    return see_other(f"{ACCOUNT}?saved=true")

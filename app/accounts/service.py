@@ -1,0 +1,162 @@
+"""Accounts, sessions and one-time links."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import ColumnElement, and_, delete, select, update
+from sqlalchemy.orm import Session
+
+from app.accounts.schemas import plain_address
+from app.errors import AlreadyExists, BadInput, NotFound, WrongState
+from app.models import LoginLink, Role, Staff, StaffSession
+from app.security import NOBODYS_HASH, new_token, passwords, token_hash
+
+LINK_LIFETIME: Final = timedelta(days=2)
+SHORTEST_PASSWORD: Final = 10  # characters
+
+
+class LinkSpent(NotFound):
+    """This login link has been used or has lapsed. Ask an admin for a new one."""
+
+
+def add_staff(session: Session, *, email: str, name: str, role: Role, password: str | None = None) -> Staff:
+    """A new account; without a password its owner comes in by a login link."""
+    address = _address(email)
+    if session.scalar(select(Staff.id).where(Staff.email == address)):
+        raise AlreadyExists(f"{address} already has an account.")
+    staff = Staff(email=address, name=name.strip() or address, role=role)
+    staff.password_hash = None if password is None else hashed(password)
+    session.add(staff)
+    session.flush()  # for the id, and so that a double address is told here
+    return staff
+
+
+def _address(email: str) -> str:
+    try:
+        return plain_address(email.strip())
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+
+
+def hashed(password: str) -> str:
+    if len(password) < SHORTEST_PASSWORD:
+        raise BadInput(f"A password needs at least {SHORTEST_PASSWORD} characters.")
+    return passwords.hash(password)
+
+
+def find_staff(session: Session, email: str) -> Staff:
+    staff = session.scalar(select(Staff).where(Staff.email == email.strip().lower()))
+    if staff is None:
+        raise NotFound(f"There is no account for {email.strip()}.")
+    return staff
+
+
+def get_staff(session: Session, staff_id: int) -> Staff:
+    staff = session.get(Staff, staff_id)
+    if staff is None:
+        raise NotFound("There is no such account.")
+    return staff
+
+
+def authenticate(session: Session, *, email: str, password: str) -> Staff | None:
+    """Whose e-mail and password these are; None, after the same time, when nobody's."""
+    staff = session.scalar(
+        select(Staff).where(Staff.email == email.strip().lower(), Staff.disabled_at.is_(None))
+    )
+    known = staff.password_hash if staff and staff.password_hash else None
+    matches, renewed = passwords.verify_and_update(password, known or NOBODYS_HASH)
+    if staff is None or known is None or not matches:
+        return None
+    staff.password_hash = renewed or known
+    return staff
+
+
+def open_session(session: Session, staff: Staff, *, lifetime: timedelta) -> str:
+    """Log `staff` in; returns the token for the cookie. Forgets that person's lapsed sessions."""
+    now = datetime.now(UTC)
+    session.execute(
+        delete(StaffSession).where(StaffSession.staff_id == staff.id, StaffSession.expires_at < now)
+    )
+    token = new_token()
+    session.add(StaffSession(token_hash=token_hash(token), staff_id=staff.id, expires_at=now + lifetime))
+    return token
+
+
+def close_session(session: Session, token: str) -> None:
+    session.execute(delete(StaffSession).where(StaffSession.token_hash == token_hash(token)))
+
+
+def login_link(session: Session, staff: Staff, *, lifetime: timedelta = LINK_LIFETIME) -> str:
+    """The path of a page that logs `staff` in once, by its button."""
+    token = new_token()
+    expires_at = datetime.now(UTC) + lifetime
+    session.add(LoginLink(token_hash=token_hash(token), staff_id=staff.id, expires_at=expires_at))
+    return f"/login/link/{token}"
+
+
+def link_owner(session: Session, token: str) -> Staff:
+    """Whom an unspent link belongs to; looking does not spend it."""
+    staff = session.scalar(
+        select(Staff)
+        .join(LoginLink, LoginLink.staff_id == Staff.id)
+        .where(_unspent(token), Staff.disabled_at.is_(None))
+    )
+    if staff is None:
+        raise LinkSpent
+    return staff
+
+
+def spend_link(session: Session, token: str) -> Staff:
+    """Use up a link; of two at once one gets `LinkSpent`."""
+    staff = link_owner(session, token)
+    spent = session.scalar(
+        update(LoginLink)
+        .where(_unspent(token))
+        .values(used_at=datetime.now(UTC))
+        .returning(LoginLink.staff_id)
+    )
+    if spent is None:
+        raise LinkSpent
+    return staff
+
+
+def _unspent(token: str) -> ColumnElement[bool]:
+    return and_(
+        LoginLink.token_hash == token_hash(token),
+        LoginLink.used_at.is_(None),
+        LoginLink.expires_at > datetime.now(UTC),
+    )
+
+
+def change_password(session: Session, staff: Staff, *, current: str, new: str, keep: str) -> None:
+    """Set a new password and end every other login of `staff`; `keep` is the token of this one.
+
+    Somebody who came by a link and has no password yet needs no current one.
+    """
+    if staff.password_hash and not passwords.verify(current, staff.password_hash):
+        raise BadInput("The current password is not right.")
+    staff.password_hash = hashed(new)
+    session.execute(
+        delete(StaffSession).where(
+            StaffSession.staff_id == staff.id, StaffSession.token_hash != token_hash(keep)
+        )
+    )
+
+
+def change_role(staff: Staff, role: Role, *, by: Staff) -> None:
+    if staff.id == by.id:
+        raise WrongState("You cannot change your own role; ask another admin.")
+    staff.role = role
+
+
+def disable(session: Session, staff: Staff, *, by: Staff) -> None:
+    """Lock `staff` out at once. Nobody locks themselves out, so there is always an admin left."""
+    if staff.id == by.id:
+        raise WrongState("You cannot disable your own account; ask another admin.")
+    staff.disabled_at = datetime.now(UTC)
+    session.execute(delete(StaffSession).where(StaffSession.staff_id == staff.id))
+    session.execute(delete(LoginLink).where(LoginLink.staff_id == staff.id))
+
+
+def enable(staff: Staff) -> None:
+    staff.disabled_at = None

@@ -1,0 +1,87 @@
+"""Numbers about one map and about how much annotators agree.
+
+A constant map says nothing about where people looked; each function states what it returns for one.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Map = NDArray[np.floating[Any]]
+Floats = NDArray[np.float64]
+
+
+def entropy(values: Map) -> float:
+    """Return the entropy of a map in nats, H = -sum p ln p with p = values / sum(values).
+
+    Parameters
+    ----------
+    values : (height, width), not negative
+
+    Returns
+    -------
+    entropy : from 0 (one pixel) to ln(height * width) (constant map); 0 for a map of zeros
+    """
+    ink = values[values > 0]
+    total = float(ink.sum(dtype=np.float64))
+    if total == 0:
+        return 0.0
+    return float(np.log(total) - (ink * np.log(ink)).sum(dtype=np.float64) / total) + 0.0
+
+
+def coverage(counts: NDArray[np.integer[Any]]) -> float:
+    """Return the share of pixels that at least one annotator painted, from 0 to 1.
+
+    Parameters
+    ----------
+    counts : (height, width), how many annotators painted each pixel
+    """
+    return float(np.count_nonzero(counts)) / counts.size
+
+
+def correlation(one: Map, two: Map) -> float:
+    """Return Pearson's correlation of two maps of one shape (CC); 0 when either is constant."""
+    if one.shape != two.shape:
+        raise ValueError(f"maps have shapes {one.shape} and {two.shape}; a correlation needs equal ones")
+    x, y = one.astype(np.float64).ravel(), two.astype(np.float64).ravel()
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        return 0.0
+    x, y = x - x.mean(), y - y.mean()
+    return float(np.clip(x @ y / np.sqrt((x @ x) * (y @ y)), -1.0, 1.0))
+
+
+def leave_one_out(gram: Floats, sums: Floats, *, pixels: int) -> Floats:
+    """Return each annotator's correlation with the mean of all the others.
+
+    The correlation needs nothing of the blurred masks but their inner products and sums, which are cheap to
+    collect where two annotators' ink overlaps.
+
+    Parameters
+    ----------
+    gram : (n, n) inner products of the blurred masks, n >= 2
+    sums : (n,) sums of the blurred masks
+    pixels : number of pixels of the image
+
+    Returns
+    -------
+    correlations : (n,) in [-1, 1]; 0 where a mask or the mean of the others is constant
+    """
+    covariance = gram - np.outer(sums, sums) / pixels
+    own = np.diag(covariance)
+    with_others = covariance.sum(axis=1) - own
+    others = covariance.sum() - 2 * covariance.sum(axis=1) + own
+    return _cosines(with_others, own, others, floor=1e-6 * np.diag(gram).max())
+
+
+def _cosines(product: Floats, one: Floats, two: Floats, *, floor: float) -> Floats:
+    """Return product / sqrt(one * two), 0 where a variance is lost in rounding."""
+    varies = (one > floor) & (two > floor)
+    scale = np.sqrt(np.where(varies, one * two, 1.0))
+    return np.where(varies, np.clip(product / scale, -1.0, 1.0), 0.0)
+
+
+def agreement(correlations: Sequence[float] | Floats) -> float | None:
+    """Return the mean of leave-one-out correlations; None for fewer than two annotators."""
+    return float(np.mean(correlations)) if len(correlations) > 1 else None

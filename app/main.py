@@ -15,6 +15,7 @@ from annotation_ui import STATIC
 from app.accounts import people
 from app.accounts import routes as accounts
 from app.db import Db, SessionFactory, connect, factory, upgrade
+from app.exports import routes as exports
 from app.recruitment import routes as recruitment
 from app.security import SameOriginOnly
 from app.settings import Settings
@@ -25,6 +26,9 @@ from app.web import BodyLimit, Envelope, add_error_handlers
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     accounts.router,
     people.router,
+    recruitment.router,
+    trials.router,
+    exports.router,
 )
 
 

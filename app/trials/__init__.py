@@ -1,0 +1,1 @@
+"""What a participant sees and decides, one trial at a time."""

@@ -1,0 +1,100 @@
+"""The participant's page and consent."""
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.db import Db
+from app.deps import CurrentParticipant
+from app.models import Source, Study, StudyState
+from app.recruitment import service
+from app.recruitment.schemas import ArmView, Enrolled, Enrolment, PageData
+from app.web import markdown, page
+
+router = APIRouter()
+
+
+class CrowdParameters(BaseModel):
+    """What MTurk and Prolific add to the address of a study; everything else is ignored."""
+
+    model_config = ConfigDict(frozen=True)
+
+    assignment_id: str | None = Field(None, alias="assignmentId", max_length=200)
+    worker_id: str | None = Field(None, alias="workerId", max_length=200)
+    turk_submit_to: str | None = Field(None, alias="turkSubmitTo", max_length=200)
+    prolific_pid: str | None = Field(None, alias="PROLIFIC_PID", max_length=200)
+    session_id: str | None = Field(None, alias="SESSION_ID", max_length=200)
+
+    @property
+    def source(self) -> Source:
+        if self.assignment_id:
+            return Source.MTURK
+        return Source.PROLIFIC if self.prolific_pid else Source.LINK
+
+    @property
+    def is_preview(self) -> bool:
+        """MTurk shows the page before anyone accepts: nothing may be recorded."""
+        return self.assignment_id == "ASSIGNMENT_ID_NOT_AVAILABLE"
+
+    @property
+    def submit_url(self) -> str | None:
+        """Where MTurk wants its form; any other site is refused."""
+        parts = urlsplit(self.turk_submit_to or "")
+        is_mturk = parts.scheme == "https" and (parts.hostname or "").endswith(".mturk.com")
+        return f"https://{parts.hostname}/mturk/externalSubmit" if is_mturk else None
+
+
+@router.get("/s/{slug}", response_class=HTMLResponse, include_in_schema=False)
+def study_page(slug: str, request: Request, crowd: Annotated[CrowdParameters, Query()], db: Db) -> Response:
+    """The whole visit in one page. A GET starts nothing: only consent does."""
+    study = service.find_study(db, slug)
+    if study.state is StudyState.DRAFT or study.state is StudyState.CLOSED:
+        reason = "not open yet" if study.state is StudyState.DRAFT else "closed"
+        return page(request, "participant/closed.html", study=study, reason=reason)
+    return page(
+        request,
+        "participant/study.html",
+        study=study,
+        consent_html=markdown(study.consent),
+        consent_version=study.consent_version,
+        instructions_html=markdown(study.instructions),
+        page=page_data(study, crowd),
+    )
+
+
+def page_data(study: Study, crowd: CrowdParameters) -> PageData:
+    return {
+        "study": study.slug,
+        "title": study.title,
+        "consent_version": study.consent_version,
+        "source": crowd.source,
+        "external_id": crowd.worker_id or crowd.prolific_pid,
+        "assignment_id": crowd.assignment_id or crowd.session_id,
+        "turk_submit_to": crowd.submit_url,
+        "preview": crowd.is_preview,
+        "api": "/api",
+    }
+
+
+@router.post("/api/studies/{slug}/participants", status_code=201, tags=["participant"])
+def enrol(slug: str, enrolment: Enrolment, response: Response, db: Db) -> Enrolled:
+    """Consent: 201 for a new participant, 200 for one who returns."""
+    participant, is_new = service.enrol(db, slug, enrolment)
+    if not is_new:
+        response.status_code = 200
+    return Enrolled(
+        token=service.issue_token(db, participant),
+        participant=participant.id,
+        arm=ArmView(annotate=service.arm_of(db, participant).annotate),
+        trials=service.count_trials(db, participant),
+    )
+
+
+@router.post("/api/participant/withdraw", tags=["participant"])
+def withdraw(participant: CurrentParticipant, db: Db) -> dict[str, bool]:
+    """Leave the study; what was recorded is removed."""
+    service.withdraw(db, participant)
+    return {"withdrawn": True}

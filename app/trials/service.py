@@ -1,0 +1,237 @@
+"""Handing out trials and recording decisions."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from app.errors import (
+    AlreadyDecided,
+    AnnotationMissing,
+    AnnotationNotAsked,
+    BadStrokes,
+    NotFound,
+    PlaceGivenAway,
+    StudyNotOpen,
+    Unavailable,
+)
+from app.models import (
+    Annotation,
+    Arm,
+    Decision,
+    Image,
+    Participant,
+    ParticipantState,
+    Stroke,
+    Study,
+    StudyState,
+    Trial,
+    TrialState,
+)
+from app.recruitment.assignment import assign_trials, lock_study, release_lapsed, retake_trials
+from app.trials.schemas import DecisionBody
+from saliency.strokes import StrokeError, parse_strokes
+
+PRELOAD_PAIRS: Final = 2
+
+CODE_LETTERS: Final = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # none that can be mistaken for another
+
+
+def next_trials(session: Session, participant: Participant) -> Sequence[Trial]:
+    """The trial to decide now and the next few after it; empty when everything is decided.
+
+    Asking twice gives the same trials. Whoever comes back after their places were given away gets
+    those that are still free, and others for the rest.
+    """
+    study = _running_study(session, participant)
+    renew_lease(participant, study)
+    trials = _undecided(session, participant)
+    if not trials and participant.state is ParticipantState.ACTIVE and _lost_places(session, participant):
+        trials = _recover_places(session, participant)
+    if not trials:
+        finish(participant)
+        return []
+    if trials[0].shown_at is None:
+        trials[0].shown_at = datetime.now(UTC)
+    return trials
+
+
+def _running_study(session: Session, participant: Participant) -> Study:
+    study = session.get_one(Study, participant.study_id)
+    if study.state is StudyState.CLOSED and participant.state is ParticipantState.ACTIVE:
+        raise StudyNotOpen("This study has been closed. Thank you for the time that you gave it.")
+    return study
+
+
+def renew_lease(participant: Participant, study: Study) -> None:
+    if participant.state is ParticipantState.ACTIVE:
+        participant.lease_expires_at = datetime.now(UTC) + study.lease
+
+
+def _undecided(session: Session, participant: Participant) -> Sequence[Trial]:
+    return session.scalars(
+        select(Trial)
+        .where(Trial.participant_id == participant.id, Trial.state == TrialState.ASSIGNED)
+        .order_by(Trial.position)
+        .limit(1 + PRELOAD_PAIRS)
+    ).all()
+
+
+def _released(session: Session, participant: Participant) -> Sequence[Trial]:
+    return session.scalars(
+        select(Trial)
+        .where(Trial.participant_id == participant.id, Trial.state == TrialState.RELEASED)
+        .order_by(Trial.position)
+        .execution_options(populate_existing=True)
+    ).all()
+
+
+def _lost_places(session: Session, participant: Participant) -> bool:
+    return bool(_released(session, participant))
+
+
+def _recover_places(session: Session, participant: Participant) -> Sequence[Trial]:
+    study = lock_study(session, participant.study_id)
+    release_lapsed(session, study.id)
+    lost = _released(session, participant)
+    missing = study.trials_per_participant - _decided_or_assigned(session, participant)
+    kept = retake_trials(session, participant, trials=lost[:missing])
+    session.flush()  # the count of assigned trials must see them
+    assign_trials(session, participant, wanted=missing - len(kept))
+    session.flush()
+    return _undecided(session, participant)
+
+
+def _decided_or_assigned(session: Session, participant: Participant) -> int:
+    return (
+        session.scalar(
+            select(func.count())
+            .select_from(Trial)
+            .where(Trial.participant_id == participant.id, Trial.state != TrialState.RELEASED)
+        )
+        or 0
+    )
+
+
+def finish(participant: Participant) -> None:
+    """Everything is decided: the participant gets their completion code, once."""
+    if participant.state is not ParticipantState.ACTIVE:
+        return
+    participant.state = ParticipantState.FINISHED
+    participant.finished_at = datetime.now(UTC)
+    participant.completion_code = new_completion_code()
+
+
+def new_completion_code() -> str:
+    """Forty-nine random bits that survive being read aloud."""
+    letters = "".join(secrets.choice(CODE_LETTERS) for _ in range(10))
+    return f"{letters[:5]}-{letters[5:]}"
+
+
+def position_and_total(session: Session, trial: Trial) -> tuple[int, int]:
+    """Where a participant stands: one more than they have decided, and of how many."""
+    decided, total = session.execute(
+        select(
+            func.count().filter(Trial.state == TrialState.DECIDED),
+            func.count().filter(Trial.state != TrialState.RELEASED),
+        ).where(Trial.participant_id == trial.participant_id)
+    ).one()
+    return decided + 1, total
+
+
+def record_decision(session: Session, participant: Participant, trial_id: UUID, body: DecisionBody) -> None:
+    """Write a decision and its strokes, once.
+
+    The same body again changes nothing; another body is refused. A decision that comes after the
+    place was given away takes the place again if it is free, and is refused otherwise, so that no
+    study collects more than it wants.
+    """
+    trial = _trial_to_decide(session, participant, trial_id)
+    fingerprint = body_hash(body)
+    if trial.state is TrialState.DECIDED:
+        _must_be_the_same(session, trial, fingerprint)
+        return
+    arm = session.get_one(Arm, participant.arm_id)
+    study = session.get_one(Study, participant.study_id)
+    chosen = session.get_one(Image, trial.image_on(body.choice))
+    strokes = _checked_strokes(body, arm=arm, study=study, image=chosen)
+    decision = Decision(
+        trial_id=trial.id,
+        choice=body.choice,
+        chosen_image_id=chosen.id,
+        correct=chosen.label.value == trial.question.value,
+        decision_ms=body.decision_ms,
+        annotation_ms=body.annotation_ms,
+        events=body.events,
+        body_hash=fingerprint,
+    )
+    trial.state = TrialState.DECIDED
+    session.add(decision)
+    if strokes:
+        _record_annotation(session, decision, strokes)
+    renew_lease(participant, study)
+    session.flush()  # the check below must see this decision
+    if not _undecided(session, participant) and not _lost_places(session, participant):
+        finish(participant)
+
+
+def _trial_to_decide(session: Session, participant: Participant, trial_id: UUID) -> Trial:
+    """The participant's own trial, locked, with its place held."""
+    trial = session.get(Trial, trial_id)
+    if trial is None or trial.participant_id != participant.id:
+        raise NotFound("You have no such trial.")
+    was_released = trial.state is TrialState.RELEASED
+    if was_released:
+        lock_study(session, participant.study_id)
+    session.refresh(trial, with_for_update=True)
+    if trial.state is TrialState.RELEASED:
+        if not was_released:  # it lapsed this very moment; the study's lock must come before the trial's
+            raise Unavailable
+        if not retake_trials(session, participant, trials=[trial]):
+            raise PlaceGivenAway
+    return trial
+
+
+def _must_be_the_same(session: Session, trial: Trial, fingerprint: str) -> None:
+    recorded = session.scalar(select(Decision.body_hash).where(Decision.trial_id == trial.id))
+    if recorded != fingerprint:
+        raise AlreadyDecided
+
+
+def body_hash(body: DecisionBody) -> str:
+    """SHA-256 of a decision's content, whatever the order of its keys."""
+    content = json.dumps(body.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _checked_strokes(body: DecisionBody, *, arm: Arm, study: Study, image: Image) -> list[dict[str, object]]:
+    strokes = body.strokes or []
+    if strokes and not arm.annotate:
+        raise AnnotationNotAsked
+    if arm.annotate and len(strokes) < study.min_strokes:
+        raise AnnotationMissing
+    try:
+        parse_strokes(strokes, width=image.width, height=image.height)
+    except StrokeError as error:
+        raise BadStrokes(str(error)) from error
+    return strokes
+
+
+def _record_annotation(session: Session, decision: Decision, strokes: list[dict[str, object]]) -> None:
+    session.flush()  # the annotation refers to the decision's id
+    annotation = Annotation(decision_id=decision.id, image_id=decision.chosen_image_id)
+    session.add(annotation)
+    session.flush()
+    session.execute(
+        insert(Stroke),
+        [
+            {"annotation_id": annotation.id, "position": position, **stroke}
+            for position, stroke in enumerate(strokes)
+        ],
+    )

@@ -1,0 +1,210 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import func, select, update
+
+from app.models import (
+    Annotation,
+    Decision,
+    Image,
+    MapSet,
+    Participant,
+    Quota,
+    Stroke,
+    StudyState,
+    Trial,
+    TrialState,
+)
+from tests.app.worlds import STROKES, Visitor, make_study
+
+
+@pytest.fixture
+def study(db, noise):
+    return make_study(db, arms=(True,))
+
+
+@pytest.fixture
+def visitor(client, study):
+    visitor = Visitor(client, study.slug)
+    visitor.consent()
+    return visitor
+
+
+@pytest.fixture
+def trial(visitor):
+    return visitor.next().json()["trial"]
+
+
+def decisions(db, trial):
+    return db.scalars(select(Decision).where(Decision.trial_id == trial["id"])).all()
+
+
+class TestNextTrial:
+    def test_asking_twice_gives_the_same_trial(self, visitor):
+        assert visitor.next().json() == visitor.next().json()
+
+    def test_it_needs_a_token(self, client):
+        response = client.get("/api/participant/next")
+        assert (response.status_code, response.json()["error"]) == (401, "not_a_participant")
+
+    def test_a_wrong_token_is_refused(self, client):
+        response = client.get("/api/participant/next", headers={"Authorization": "Bearer nonsense"})
+        assert response.status_code == 401
+
+    def test_it_names_the_pictures_to_fetch_ahead(self, visitor):
+        answer = visitor.next().json()
+        assert len(answer["preload"]) == 4
+        assert answer["trial"]["left"]["url"] not in answer["preload"]
+
+    def test_after_the_last_there_is_a_code(self, visitor):
+        completion = visitor.finish()["completion"]
+        assert len(completion["code"]) == 11
+        assert visitor.next().json()["completion"] == completion
+
+    def test_a_closed_study_says_so(self, visitor, db, study):
+        study.state = StudyState.CLOSED
+        db.commit()
+        assert visitor.next().json()["error"] == "study_not_open"
+
+
+class TestDecision:
+    def test_it_is_recorded_with_its_times(self, visitor, db, trial):
+        assert visitor.decide(trial["id"]).json() == {"saved": True}
+        [decision] = decisions(db, trial)
+        assert (decision.decision_ms, decision.annotation_ms) == (1500.0, 900.0)
+
+    def test_strokes_are_kept_as_they_were_sent(self, visitor, db, trial):
+        visitor.decide(trial["id"])
+        stroke = db.scalars(
+            select(Stroke).join(Annotation).join(Decision).where(Decision.trial_id == trial["id"])
+        ).one()
+        assert (stroke.tool, stroke.radius, stroke.points) == tuple(STROKES[0].values())
+
+    @pytest.mark.parametrize("choice", ["left", "right"])
+    def test_it_is_correct_when_the_chosen_face_answers_the_question(self, visitor, db, trial, choice):
+        visitor.decide(trial["id"], choice=choice)
+        [decision] = decisions(db, trial)
+        chosen = db.get_one(Image, decision.chosen_image_id)
+        assert decision.correct == (chosen.label == trial["question"])
+
+    def test_the_same_again_changes_nothing(self, visitor, db, trial):
+        answers = [visitor.decide(trial["id"]).status_code for _ in range(3)]
+        assert answers == [200, 200, 200]
+        assert len(decisions(db, trial)) == 1
+
+    def test_another_is_a_conflict_and_changes_nothing(self, visitor, db, trial):
+        visitor.decide(trial["id"])
+        response = visitor.decide(trial["id"], choice="right")
+        assert (response.status_code, response.json()["error"]) == (409, "already_decided")
+        assert [decision.choice for decision in decisions(db, trial)] == ["left"]
+
+    def test_it_moves_on_to_the_next_trial(self, visitor, trial):
+        visitor.decide(trial["id"])
+        following = visitor.next().json()["trial"]
+        assert (following["position"], following["id"] != trial["id"]) == (2, True)
+
+    def test_somebody_elses_trial_does_not_exist(self, client, study, trial):
+        other = Visitor(client, study.slug)
+        other.consent()
+        assert other.decide(trial["id"]).status_code == 404
+
+    @pytest.mark.parametrize(
+        ("changes", "error"),
+        [
+            ({"strokes": []}, "annotation_missing"),
+            ({"strokes": None}, "annotation_missing"),
+            ({"strokes": [{"tool": "spray", "radius": 5, "points": [[1, 1, 0]]}]}, "bad_strokes"),
+            ({"strokes": [{"tool": "brush", "radius": 5, "points": [[1e9, 1, 0]]}]}, "bad_strokes"),
+            ({"strokes": [{"tool": "brush", "radius": 5, "points": [[1, 1, 0]] * 500_000}]}, "too_large"),
+            ({"choice": "both"}, "invalid"),
+            ({"decision_ms": -1}, "invalid"),
+            ({"surprise": 1}, "invalid"),
+        ],
+    )
+    def test_bad_input_is_one_clear_error_and_writes_nothing(self, visitor, db, trial, changes, error):
+        response = visitor.decide(trial["id"], **changes)
+        assert response.json()["error"] == error
+        assert response.json()["detail"]
+        assert decisions(db, trial) == []
+
+    def test_an_arm_that_does_not_annotate_takes_no_strokes(self, client, db):
+        study = make_study(db, arms=(False,))
+        visitor = Visitor(client, study.slug)
+        visitor.consent()
+        trial = visitor.next().json()["trial"]
+        assert visitor.decide(trial["id"], strokes=STROKES).json()["error"] == "annotation_not_asked"
+        assert visitor.decide(trial["id"]).status_code == 200
+
+
+def lapse(db):
+    db.execute(update(Participant).values(lease_expires_at=datetime.now(UTC) - timedelta(minutes=1)))
+    db.commit()
+
+
+class TestLease:
+    def test_a_lapsed_participant_makes_room(self, client, db):
+        study = make_study(db, pairs=1, judgements=1, trials=1, arms=(True,))
+        leavers = [Visitor(client, study.slug) for _ in range(2)]
+        assert [leaver.consent().status_code for leaver in leavers] == [201, 201]
+        lapse(db)
+        assert Visitor(client, study.slug).consent().status_code == 201
+
+    def test_every_request_renews_it(self, visitor, db):
+        lapse(db)
+        visitor.next()
+        assert db.scalars(select(Participant.lease_expires_at)).all()[-1] > datetime.now(UTC)
+
+    @pytest.fixture
+    def crowded(self, client, db):
+        """One pair, one judgement: whoever comes second takes the leaver's place."""
+        study = make_study(db, pairs=1, judgements=1, trials=1, arms=(True,))
+        db.execute(update(Quota).where(Quota.question == "fake").values(wanted=0))
+        db.commit()
+        return study
+
+    def test_a_late_decision_takes_its_place_again_when_it_is_free(self, client, db, crowded):
+        late = Visitor(client, crowded.slug)
+        late.consent()
+        trial = late.next().json()["trial"]
+        db.execute(update(Trial).where(Trial.id == trial["id"]).values(state=TrialState.RELEASED))
+        db.execute(update(Quota).values(taken=0))
+        db.commit()
+        assert late.decide(trial["id"]).status_code == 200
+        assert db.scalar(select(func.sum(Quota.taken))) == 1
+
+    def test_a_late_decision_whose_place_is_taken_is_refused(self, client, db, crowded):
+        late, quick = Visitor(client, crowded.slug), Visitor(client, crowded.slug)
+        late.consent()
+        trial = late.next().json()["trial"]
+        lapse(db)
+        quick.consent()
+        quick.finish()
+        assert late.decide(trial["id"]).json()["error"] == "place_given_away"
+        assert decisions(db, trial) == []
+
+    def test_who_lost_every_place_still_ends_with_a_code(self, client, db, crowded):
+        late, quick = Visitor(client, crowded.slug), Visitor(client, crowded.slug)
+        late.consent()
+        lapse(db)
+        quick.consent()
+        quick.finish()
+        assert late.next().json()["completion"]["code"]
+
+
+class TestWithdrawal:
+    def test_it_removes_what_was_recorded_and_gives_the_places_back(self, client, db, visitor, study):
+        visitor.finish()
+        assert client.post("/api/participant/withdraw", headers=visitor.headers).status_code == 200
+        assert db.scalars(select(Trial).where(Trial.participant_id == visitor.participant)).all() == []
+        assert db.scalar(select(func.sum(Quota.taken))) == 0
+
+    def test_it_marks_maps_stale(self, client, db, visitor, study):
+        db.add(MapSet(study_id=study.id, version=1, parameters={}))
+        db.commit()
+        client.post("/api/participant/withdraw", headers=visitor.headers)
+        db.expire_all()
+        assert db.scalar(select(MapSet.stale))
+
+    def test_the_link_is_dead_afterwards(self, client, visitor):
+        client.post("/api/participant/withdraw", headers=visitor.headers)
+        assert visitor.next().status_code == 401

@@ -1,0 +1,76 @@
+"""Whole studies, made quickly: what a test of taking part needs around it."""
+
+from dataclasses import dataclass
+
+from fastapi.testclient import TestClient
+from sqlalchemy import insert
+
+from app import models
+from tests.app.factories import ArmFactory, ImageFactory, PairFactory, StudyFactory
+
+STROKES = [{"tool": "brush", "radius": 5, "points": [[10.5, 10.5, 900], [20, 12.25, 916]]}]
+
+
+def make_study(db, *, pairs: int = 6, judgements: int = 2, trials: int = 4, arms=(True, False), **study):
+    """An open study with arms, pairs and quotas."""
+    made = StudyFactory(judgements=judgements, trials_per_participant=trials, **study)
+    arm_ids = [ArmFactory(study_id=made.id, annotate=annotate).id for annotate in arms]
+    pair_ids = [PairFactory(study_id=made.id).id for _ in range(pairs)]
+    db.execute(
+        insert(models.Quota),
+        [
+            {"arm_id": arm, "pair_id": pair, "question": question, "wanted": judgements, "taken": 0}
+            for arm in arm_ids
+            for pair in pair_ids
+            for question in models.Question
+        ],
+    )
+    db.commit()
+    return made
+
+
+def make_images(db, blobs, *, count: int = 2):
+    """Images whose display blobs exist, so that they can be served."""
+    return [
+        ImageFactory(label=label, display_hash=blobs.put(f"{label}{n}".encode()), display_bytes=5)
+        for n in range(count)
+        for label in models.Label
+    ]
+
+
+@dataclass
+class Visitor:
+    """A browser that takes part."""
+
+    client: TestClient
+    study: str
+    token: str = ""
+    arm: dict | None = None
+    participant: str = ""
+
+    def consent(self, **changes):
+        body = {"source": "link", "consent": True, "consent_version": "v1", "client": {}} | changes
+        response = self.client.post(f"/api/studies/{self.study}/participants", json=body)
+        if response.is_success:
+            answer = response.json()
+            self.token, self.arm, self.participant = answer["token"], answer["arm"], answer["participant"]
+        return response
+
+    @property
+    def headers(self):
+        return {"Authorization": f"Bearer {self.token}"}
+
+    def next(self):
+        return self.client.get("/api/participant/next", headers=self.headers)
+
+    def decide(self, trial_id, **changes):
+        body = {"choice": "left", "decision_ms": 1500.0, "events": []}
+        if self.arm and self.arm["annotate"]:
+            body |= {"annotation_ms": 900.0, "strokes": STROKES}
+        return self.client.put(f"/api/trials/{trial_id}/decision", json=body | changes, headers=self.headers)
+
+    def finish(self):
+        """Decide everything; returns the completion."""
+        while "trial" in (answer := self.next().json()):
+            assert self.decide(answer["trial"]["id"]).status_code == 200
+        return answer

@@ -1,5 +1,7 @@
-"""The queue and the names of its jobs. The bodies are in `app.tasks`."""
+"""The queue and the names of its jobs. The bodies are in `app.tasks`, which only a worker imports."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import procrastinate
@@ -15,17 +17,19 @@ TRAIN: Final = "experiments.train"
 RELEASE_LAPSED: Final = "trials.release_lapsed"
 RETRY_STALLED: Final = "queue.retry_stalled"
 
-# The connector is put in by `web_queue` and `worker_queue`; in-memory until then.
+# What tasks are registered with; its connector is put in by `working_queue`.
 queue: Final = procrastinate.App(connector=InMemoryConnector(), import_paths=["app.tasks"])
 
-
-def web_queue(engine: Engine) -> procrastinate.App:
-    """The queue as the web process uses it: it only ever enqueues inside a caller's transaction."""
-    return queue.with_connector(SyncPsycopgConnector(conninfo=libpq_url(engine)))
+# What enqueues. It is never opened: every call brings the connection of its caller's transaction.
+outbox: Final = procrastinate.App(connector=SyncPsycopgConnector())
 
 
-def worker_queue(engine: Engine) -> procrastinate.App:
-    return queue.with_connector(PsycopgConnector(conninfo=libpq_url(engine)))
+@contextmanager
+def working_queue(engine: Engine) -> Iterator[procrastinate.App]:
+    """The queue as a worker uses it."""
+    connector = PsycopgConnector(conninfo=libpq_url(engine))
+    with queue.replace_connector(connector) as connected:
+        yield connected
 
 
 def enqueue(session: Session, name: str, *, lock: str | None = None, **arguments: Any) -> int:
@@ -33,6 +37,17 @@ def enqueue(session: Session, name: str, *, lock: str | None = None, **arguments
 
     Jobs that share a `lock` run one after the other, whichever worker takes them.
     """
-    connection = session.connection().connection.driver_connection
-    task = queue.configure_task(name, lock=lock, allow_unknown=True, connection=connection)
+    task = outbox.configure_task(name, lock=lock, connection=_connection(session))
     return int(task.defer(**arguments))
+
+
+def cancel(session: Session, job_id: int) -> bool:
+    """Take back a job that waits, or ask one that runs to stop, when the caller's transaction commits.
+
+    False when it has ended already.
+    """
+    return outbox.job_manager.cancel_job_by_id(job_id, abort=True, connection=_connection(session))
+
+
+def _connection(session: Session) -> Any:
+    return session.connection().connection.driver_connection

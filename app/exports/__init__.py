@@ -1,0 +1,1 @@
+"""Everything a study collected, as files that explain themselves."""

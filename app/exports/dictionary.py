@@ -1,0 +1,214 @@
+"""What every file of an export holds. The files, their README and docs/data-dictionary.md all follow it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A column of a CSV file, or a key of a JSON object."""
+
+    name: str
+    kind: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file of an export, and what one row of it stands for."""
+
+    name: str
+    about: str
+    fields: tuple[Field, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(field.name for field in self.fields)
+
+
+def _fields(*rows: tuple[str, str, str]) -> tuple[Field, ...]:
+    return tuple(Field(*row) for row in rows)
+
+
+PARTICIPANT: Final = ("participant", "UUID", "The participant's random id; says nothing about the person.")
+SIMULATED: Final = ("simulated", "true/false", "true: a program took part, never a person.")
+ARM: Final = ("arm", "text", "Name of the arm the participant was in.")
+LABEL: Final = ("label", "real/fake", "Whether a camera or a generator made the image.")
+
+STUDY: Final = File(
+    "study.json",
+    "The study itself: one object.",
+    _fields(
+        ("study", "text", "The study's name in addresses and commands."),
+        ("title", "text", "What participants read at the top."),
+        ("state", "draft/open/paused/closed", "State at the moment of the export."),
+        ("trials_per_participant", "number", "Pairs that one participant judges."),
+        ("judgements", "number", "Decisions wanted for each (pair, question) in each arm."),
+        ("min_strokes", "number", "Fewest strokes that an annotation must have."),
+        ("consent_version", "text", "Version of the consent text."),
+        ("consent", "Markdown", "The consent text."),
+        ("instructions", "Markdown", "The instructions."),
+        ("arms", "list", "One {name, annotate, advice} per arm."),
+        ("created_at", "time", "When the study was made."),
+        ("opened_at", "time or null", "When it was first opened."),
+        ("closed_at", "time or null", "When it was closed."),
+        (
+            "map_set",
+            "object or null",
+            "{version, parameters, inputs_hash, annotations} of the maps in `maps/`.",
+        ),
+        ("simulated_participants", "number", "How many of the participants are programs."),
+    ),
+)
+
+PARTICIPANTS: Final = File(
+    "participants.csv",
+    "One row per person (or program) who consented, ordered by time of consent.",
+    _fields(
+        PARTICIPANT,
+        SIMULATED,
+        ("recruited_through", "link/mturk/prolific/simulated", "How the participant came."),
+        ARM,
+        ("state", "active/finished/withdrawn", "The raw data of a withdrawn participant are gone."),
+        ("consent_version", "text", "Version of the text that was consented to."),
+        ("consented_at", "time", "When."),
+        ("finished_at", "time or empty", "When the last trial was decided."),
+        ("decisions", "number", "Trials decided, practice not counted."),
+        ("correct", "number", "How many of those decisions are correct."),
+        ("annotations", "number", "Annotations painted, practice not counted."),
+        ("client", "JSON", "Numbers and yes/no facts that the browser told, for example the screen's size."),
+    ),
+)
+
+PAIRS: Final = File(
+    "pairs.csv",
+    "One row per pair of the study.",
+    _fields(
+        ("pair_id", "number", "The pair."),
+        ("real_image_id", "number", "Its real image, a row of images.csv."),
+        ("fake_image_id", "number", "Its fake image, a row of images.csv."),
+        ("real_source", "text", "Camera set of the real image."),
+        ("fake_source", "text", "Generator of the fake image."),
+        ("decisions", "number", "Decisions on it, practice not counted."),
+        ("correct", "number", "How many of them are correct."),
+    ),
+)
+
+IMAGES: Final = File(
+    "images.csv",
+    "One row per image that appears in a pair of the study.",
+    _fields(
+        ("image_id", "number", "The image."),
+        LABEL,
+        ("source", "text", "Camera set or generator."),
+        ("split", "train/val/test or empty", "The split given at import."),
+        ("group", "text or empty", "Images of one group stay in one split."),
+        ("width", "px", "Width of the image as annotated."),
+        ("height", "px", "Height of the image as annotated."),
+        ("face_x", "px or empty", "Left edge of the face box."),
+        ("face_y", "px or empty", "Top edge of the face box."),
+        ("face_width", "px or empty", "Width of the face box."),
+        ("face_height", "px or empty", "Height of the face box."),
+        ("generated", "true/false", "true: drawn by code for a demonstration; nobody's face."),
+        ("original_name", "text", "File name at import."),
+        ("content_hash", "SHA-256", "Of the stored PNG."),
+    ),
+)
+
+DECISIONS: Final = File(
+    "decisions.csv",
+    "One row per decision, ordered by participant (time of consent) and position.",
+    _fields(
+        ("decision_id", "number", "The decision."),
+        ("trial_id", "UUID", "The trial it decides."),
+        PARTICIPANT,
+        SIMULATED,
+        ARM,
+        ("annotate", "true/false", "Whether the arm asks for an annotation."),
+        ("advice", "none/decision/saliency/both", "What the arm shows beside the images."),
+        ("position", "number", "Place of the trial in the participant's sequence."),
+        ("kind", "practice/main/check", "Kind of trial; practice trials give feedback."),
+        ("question", "real/fake", "`real` = which one is real?, `fake` = which one is fake?"),
+        ("pair_id", "number", "The pair shown, a row of pairs.csv."),
+        ("left_image_id", "number", "Image on the left, a row of images.csv."),
+        ("right_image_id", "number", "Image on the right, a row of images.csv."),
+        ("fake_source", "text", "Generator of the pair's fake image."),
+        ("choice", "left/right", "The side chosen."),
+        ("chosen_image_id", "number", "The image on that side."),
+        ("correct", "true/false", "Whether the choice answers the question."),
+        ("decision_ms", "ms", "From the pair's appearance to the choice, by the browser's clock."),
+        ("annotation_ms", "ms or empty", "Spent painting, by the browser's clock."),
+        ("strokes", "number or empty", "Strokes of the annotation; empty where none was asked for."),
+        ("shown_at", "time or empty", "When the trial was handed out, by the server's clock."),
+        ("decided_at", "time", "When the decision arrived, by the server's clock."),
+    ),
+)
+
+ANNOTATIONS: Final = File(
+    "annotations.jsonl",
+    "One JSON object per annotation and line, ordered by image; practice trials are left out. "
+    "`python -m saliency build` reads it and makes the same maps.",
+    _fields(
+        ("annotation_id", "number", "The annotation."),
+        ("image_id", "number", "The image painted on, a row of images.csv."),
+        LABEL,
+        ("source", "text", "Camera set or generator."),
+        ("width", "px", "Width of that image."),
+        ("height", "px", "Height of that image."),
+        PARTICIPANT,
+        SIMULATED,
+        ARM,
+        ("question", "real/fake", "The question the annotation gives the reason for."),
+        ("correct", "true/false", "Whether the decision it belongs to is correct."),
+        ("decision_ms", "ms", "See decisions.csv."),
+        ("annotation_ms", "ms or null", "See decisions.csv."),
+        (
+            "strokes",
+            "list",
+            (
+                "{tool: brush/lasso/eraser, radius: px, points: [[x, y, t_ms], …]} in the order drawn. Image "
+                "pixels, origin at the top left corner, x right, y down; t_ms from the pair's appearance."
+            ),
+        ),
+    ),
+)
+
+MAPS: Final = File(
+    "maps.csv",
+    "One row per saliency map of the newest map set; the map itself is `maps/<image_id>.png`, 16-bit "
+    "greyscale, 65535 = 1.0. Absent when no map set is built.",
+    _fields(
+        ("image_id", "number", "The image, a row of images.csv."),
+        ("width", "px", "Width of the map, that of the image."),
+        ("height", "px", "Height of the map, that of the image."),
+        ("annotators", "number", "Annotations merged into it."),
+        ("coverage", "0…1", "Fraction of the image that somebody painted."),
+        ("entropy", "nats", "Entropy of the map as a distribution over its pixels; low = focused."),
+        ("agreement", "-1…1 or empty", "How far the annotators agree; empty with a single one."),
+    ),
+)
+
+FILES: Final = (STUDY, PARTICIPANTS, PAIRS, IMAGES, DECISIONS, ANNOTATIONS, MAPS)
+
+PREAMBLE: Final = """\
+Text is UTF-8. Times are ISO 8601 in UTC, durations are milliseconds, sizes are pixels. CSV files are comma
+separated with a header; an empty cell means "none". Worker ids of recruiting platforms and login tokens are
+in no file: everything refers to a participant's own random id.
+"""
+
+
+def markdown(title: str) -> str:
+    """The whole dictionary as a page."""
+    return "\n".join([f"# {title}", "", PREAMBLE, *(_section(file) for file in FILES)])
+
+
+def _section(file: File) -> str:
+    return "\n".join([f"## {file.name}", "", file.about, "", *_table(file.fields), ""])
+
+
+def _table(fields: Iterable[Field]) -> Iterable[str]:
+    yield "| name | kind | meaning |"
+    yield "|---|---|---|"
+    for field in fields:
+        yield f"| `{field.name}` | {field.kind} | {field.meaning} |"

@@ -1,0 +1,1 @@
+"""Saliency maps: from the annotations of a study to one map per image."""

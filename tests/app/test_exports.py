@@ -1,0 +1,245 @@
+"""An export explains itself, holds everything, and names nobody."""
+
+import csv
+import io
+import json
+import zipfile
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from app.accounts.service import open_session
+from app.deps import SESSION_COOKIE
+from app.errors import AlreadyExists
+from app.exports import dictionary
+from app.exports.service import export_study, members, zipped
+from app.models import (
+    Image,
+    JobState,
+    Label,
+    MapSet,
+    ParticipantState,
+    Role,
+    SaliencyMap,
+    Source,
+    Study,
+    TrialKind,
+    WorkerIdentity,
+)
+from tests.app.factories import (
+    AnnotationFactory,
+    ArmFactory,
+    DecisionFactory,
+    PairFactory,
+    ParticipantFactory,
+    StaffFactory,
+    StrokeFactory,
+    TrialFactory,
+)
+
+
+def rows_of(folder: Path, name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO((folder / name).read_text("utf-8"))))
+
+
+def lines_of(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "annotations.jsonl").read_text("utf-8").splitlines()]
+
+
+class TestExport:
+    def test_it_writes_every_file_of_the_dictionary(self, exported, built):
+        names = {path.name for path in exported().iterdir()}
+        assert names == {file.name for file in dictionary.FILES} | {"README.md", "maps"}
+
+    def test_its_columns_are_those_of_the_dictionary(self, exported, built):
+        folder = exported()
+        for file in dictionary.FILES[1:]:
+            first = (folder / file.name).read_text("utf-8").splitlines()[0]
+            found = list(json.loads(first)) if file.name.endswith("jsonl") else first.split(",")
+            assert tuple(found) == file.names
+        assert tuple(json.loads((folder / "study.json").read_text("utf-8"))) == dictionary.STUDY.names
+
+    def test_it_leaves_other_studies_out(self, exported, annotation):
+        folder = exported()
+        assert [row["decision_id"] for row in rows_of(folder, "decisions.csv")] == [
+            str(annotation.decision_id)
+        ]
+        assert len(rows_of(folder, "pairs.csv")) == len(rows_of(folder, "participants.csv")) == 1
+        assert len(rows_of(folder, "images.csv")) == 2
+
+    def test_a_decision_says_what_was_shown_and_chosen(self, exported, trial):
+        (row,) = rows_of(exported(), "decisions.csv")
+        assert row["participant"] == str(trial.participant_id)
+        assert (row["question"], row["choice"], row["correct"]) == ("real", "left", "true")
+        assert (row["left_image_id"], row["chosen_image_id"]) == (str(trial.left_image_id),) * 2
+        assert (row["fake_source"], row["strokes"]) == ("generator", "2")
+
+    def test_strokes_come_out_as_the_browser_sent_them(self, exported, annotation):
+        (line,) = lines_of(exported())
+        assert line["strokes"] == [
+            {"tool": "brush", "radius": 5.0, "points": [[10.0, 10.0, 0.0], [20.0, 10.0, 40.0]]},
+            {"tool": "brush", "radius": 7.25, "points": [[0.1, 63.5, 12.5]]},
+        ]
+
+    def test_practice_is_no_annotation_but_a_decision(self, exported, participant, pair, annotation):
+        practice = TrialFactory(participant=participant, pair=PairFactory(study_id=pair.study_id))
+        practice.kind = TrialKind.PRACTICE
+        AnnotationFactory(decision=DecisionFactory(trial=practice))
+        folder = exported()
+        assert len(lines_of(folder)) == 1
+        assert [row["kind"] for row in rows_of(folder, "decisions.csv")] == ["main", "practice"]
+        assert rows_of(folder, "participants.csv")[0]["decisions"] == "1"
+
+    def test_a_withdrawn_participant_leaves_no_work(self, exported, participant, db):
+        participant.state = ParticipantState.WITHDRAWN
+        db.commit()
+        folder = exported()
+        assert rows_of(folder, "decisions.csv") == lines_of(folder) == []
+
+    def test_simulated_work_says_so_everywhere(self, exported, participant, db):
+        participant.source = Source.SIMULATED
+        db.commit()
+        folder = exported()
+        said = {rows_of(folder, name)[0]["simulated"] for name in ("participants.csv", "decisions.csv")}
+        assert said == {"true"}
+        assert lines_of(folder)[0]["simulated"] is True
+        assert json.loads((folder / "study.json").read_text())["simulated_participants"] == 1
+
+    def test_no_worker_id_and_no_token_is_in_it(self, exported, participant, trial, db):
+        participant.client = {"screen": 1920, "touch": False, "agent": "A1WORKER"}
+        identity = {"study_id": participant.study_id, "source": Source.MTURK, "external_id": "A1WORKER"}
+        db.add(WorkerIdentity(participant_id=participant.id, assignment_id="ASSIGNMENT", **identity))
+        db.commit()
+        text = b"".join(path.read_bytes() for path in exported().rglob("*") if path.is_file()).decode()
+        assert not any(secret in text for secret in ("A1WORKER", "ASSIGNMENT", trial.left_token))
+        assert "1920" in text
+
+    def test_an_image_that_a_stale_map_set_knows_has_no_map(self, exported, built, db):
+        built.stale = True
+        db.commit()
+        assert not (exported() / "maps").exists()
+
+    def test_it_is_the_same_twice(self, db, blobs, study, built):
+        twice = [b"".join(zipped(db, blobs, study)) for _ in range(2)]
+        assert twice[0] == twice[1]
+
+    def test_it_is_never_written_over_another(self, exported):
+        exported()
+        with pytest.raises(AlreadyExists, match="exists already"):
+            exported()
+
+    def test_half_an_export_is_not_left_behind(self, db, blobs, study, built, tmp_path):
+        db.query(SaliencyMap).update({"blob_hash": "gone"})
+        with pytest.raises(FileNotFoundError):
+            export_study(db, blobs, study, tmp_path / "out")
+        assert list(tmp_path.glob("*out*")) == []
+
+    def test_many_rows_cross_the_border_of_a_chunk(self, db, blobs, study, pair, arm):
+        for n in range(300):
+            ParticipantFactory(arm=arm, client={f"fact{n:04}": n} | {f"x{i}": i for i in range(40)})
+        (chunks,) = (list(m.chunks) for m in members(db, blobs, study) if m.name == "participants.csv")
+        assert len(chunks) > 1
+        assert len(list(csv.reader(io.StringIO(b"".join(chunks).decode())))) == 301
+
+
+class TestDownloads:
+    def test_a_stranger_gets_none(self, client, study):
+        for name in ("decisions.csv", "annotations.jsonl", "export.zip"):
+            answer = client.get(f"/staff/studies/{study.slug}/{name}", headers={"accept": "*/*"})
+            assert answer.status_code == 401
+
+    def test_the_decisions_are_those_of_the_export(self, staff_client, study, exported):
+        answer = staff_client.get(f"/staff/studies/{study.slug}/decisions.csv")
+        assert answer.content == (exported() / "decisions.csv").read_bytes()
+        assert f"{study.slug}-decisions.csv" in answer.headers["content-disposition"]
+
+    def test_the_archive_holds_the_export(self, staff_client, study, exported, built):
+        answer = staff_client.get(f"/staff/studies/{study.slug}/export.zip")
+        archive = zipfile.ZipFile(io.BytesIO(answer.content))
+        folder = exported()
+        inside = {name: archive.read(name) for name in archive.namelist()}
+        outside = {
+            f"{study.slug}/{path.relative_to(folder)}": path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+        assert inside == outside
+
+    def test_an_unknown_study_is_not_found(self, staff_client):
+        assert staff_client.get("/staff/studies/none/export.zip").status_code == 404
+
+
+class TestDataDictionary:
+    def test_the_page_in_the_docs_is_the_dictionary(self):
+        page = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
+        assert page.read_text("utf-8") == dictionary.markdown("Data dictionary")
+
+    def test_every_field_has_a_meaning(self):
+        assert all(field.kind and field.meaning for file in dictionary.FILES for field in file.fields)
+
+
+@pytest.fixture(autouse=True)
+def _noise(noise): ...
+
+
+@pytest.fixture
+def staff_client(client, db):
+    token = open_session(db, StaffFactory(role=Role.VIEWER), lifetime=timedelta(hours=1))
+    db.commit()
+    client.cookies.set(SESSION_COOKIE, token)
+    return client
+
+
+@pytest.fixture
+def pair(db):
+    return PairFactory()
+
+
+@pytest.fixture
+def study(db, pair):
+    return db.get_one(Study, pair.study_id)
+
+
+@pytest.fixture
+def arm(pair):
+    return ArmFactory(study_id=pair.study_id)
+
+
+@pytest.fixture
+def participant(arm):
+    return ParticipantFactory(arm=arm)
+
+
+@pytest.fixture
+def trial(participant, pair):
+    return TrialFactory(participant=participant, pair=pair, position=0)
+
+
+@pytest.fixture
+def annotation(trial):
+    annotation = AnnotationFactory(decision=DecisionFactory(trial=trial))
+    StrokeFactory(annotation_id=annotation.id, position=1, radius=7.25, points=[[0.1, 63.5, 12.5]])
+    StrokeFactory(annotation_id=annotation.id, position=0)
+    return annotation
+
+
+@pytest.fixture
+def built(db, blobs, study, annotation):
+    map_set = MapSet(study_id=study.id, version=1, parameters={"sigma_px": 5}, state=JobState.SUCCEEDED)
+    db.add(map_set)
+    db.flush()
+    image = db.query(Image).filter_by(label=Label.REAL, id=annotation.image_id).one()
+    numbers = {"annotators": 1, "coverage": 0.1, "entropy": 3.0, "agreement": None}
+    db.add(SaliencyMap(map_set_id=map_set.id, image_id=image.id, blob_hash=blobs.put(b"a map"), **numbers))
+    db.commit()
+    return map_set
+
+
+@pytest.fixture
+def exported(db, blobs, study, annotation, tmp_path):
+    def export() -> Path:
+        export_study(db, blobs, study, tmp_path / "out")
+        return tmp_path / "out"
+
+    return export

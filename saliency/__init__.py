@@ -3,8 +3,9 @@
 NumPy, SciPy and OpenCV only; `python -m saliency` works alone on an annotations file.
 """
 
+from saliency.build import EncodedMap, build_encoded_maps
 from saliency.crop import CropBox, apply_crop, face_crop
-from saliency.files import decode_map_png, encode_map_png
+from saliency.files import AnnotationFileError, decode_map_png, encode_map_png, read_annotations
 from saliency.maps import (
     Annotation,
     ImageAnnotations,
@@ -19,13 +20,16 @@ from saliency.strokes import Stroke, StrokeError, parse_strokes
 
 __all__ = [
     "Annotation",
+    "AnnotationFileError",
     "CropBox",
+    "EncodedMap",
     "ImageAnnotations",
     "ImageMap",
     "MapParameters",
     "Stroke",
     "StrokeError",
     "apply_crop",
+    "build_encoded_maps",
     "build_image_map",
     "build_maps",
     "decode_map_png",
@@ -33,5 +37,6 @@ __all__ = [
     "face_crop",
     "parse_strokes",
     "rasterize",
+    "read_annotations",
     "scale_map",
 ]

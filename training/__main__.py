@@ -1,0 +1,190 @@
+"""`python -m training`: train a grid, evaluate, report and score, with folders and no database."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from training.config import Job, Recipe, RunConfig, load_recipe
+from training.errors import TrainingError
+from training.events import Epoch, Event, Failed, Finished, Heartbeat, Started, Step
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Train detectors that look where people looked, and find out whether it helps.",
+)
+out = Console()
+err = Console(stderr=True)
+
+Data = Annotated[Path, typer.Option("--data", help="A dataset folder, as `cyborg dataset freeze` writes it.")]
+RunDir = Annotated[Path, typer.Argument(help="The folder of a run that has a checkpoint.")]
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """A mistake of the user ends with one line and exit code 1."""
+    try:
+        yield
+    except TrainingError as error:
+        err.print(f"[red]Error:[/] {error}", soft_wrap=True, highlight=False)
+        raise typer.Exit(1) from None
+
+
+@app.command()
+def fit(
+    recipe: Annotated[
+        str, typer.Argument(help="A TOML file, or the name of a recipe that ships: smoke, wacv2023, …")
+    ],
+    data: Data,
+    runs: Annotated[Path, typer.Option("--out", help="Folder that gets one folder per run.")],
+    seeds: Annotated[int | None, typer.Option(help="Only the first so many seeds of the recipe.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Another number of epochs than the recipe's.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Other initial weights: timm, none, or a file.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+) -> None:
+    """Train every run of a recipe: finished runs are skipped, interrupted ones resumed."""
+    with user_errors():
+        loaded = load_recipe(recipe)
+        changes = {"epochs": epochs, "weights": weights, "device": device}
+        grid = _changed(loaded, {key: value for key, value in changes.items() if value is not None}, seeds)
+        if dry_run:
+            _print_plan(loaded, grid)
+            return
+        results = {run.name: _fit_one(run, data, runs / run.name) for run in grid}
+        _print_results(grid, results)
+
+
+@app.command()
+def evaluate(
+    run: RunDir,
+    data: Data,
+    split: Annotated[str, typer.Option(help="The split to meet.")] = "test",
+    name: Annotated[
+        str | None, typer.Option(help="Name of this evaluation; the dataset's folder name if not given.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+) -> None:
+    """Score a split of any dataset with a trained run; writes RUN_DIR/evaluations/NAME."""
+    with user_errors():
+        from training.run import evaluate_elsewhere
+
+        with _bar() as bar:
+            task = bar.add_task(f"evaluate {split}", total=None)
+            for outcome in evaluate_elsewhere(
+                run, data, split=split, name=name or data.resolve().name, device=device
+            ):
+                if isinstance(outcome, Heartbeat):
+                    bar.update(task, completed=outcome.done or 0, total=outcome.total)
+                else:
+                    metrics = outcome
+        for key, value in metrics.items():
+            out.print(f"{key:32} {_number(value)}", highlight=False)
+
+
+@app.command()
+def score(
+    run: RunDir,
+    images: Annotated[list[Path], typer.Argument(help="Image files of any format and size.")],
+    cams: Annotated[
+        Path | None, typer.Option("--cams", help="Folder that gets a picture of each map.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+) -> None:
+    """Print how fake each image looks to a trained run, as CSV: path, both logits, both scores."""
+    with user_errors():
+        from training.score import score_images
+
+        out.print("path,logit_real,logit_fake,score_sigmoid,score_softmax", highlight=False, soft_wrap=True)
+        for row in score_images(run, images, cams=cams, device=device):
+            out.print(row, highlight=False, markup=False, soft_wrap=True)
+
+
+def _changed(recipe: Recipe, changes: dict[str, object], seeds: int | None) -> list[RunConfig]:
+    kept = recipe.seeds[:seeds]
+    grid = [run for run in recipe.runs() if run.seed in kept]
+    return [RunConfig.model_validate({**dict(run), **changes}) for run in grid]
+
+
+def _fit_one(run: RunConfig, dataset: Path, folder: Path) -> Finished | None:
+    """Train one run under a progress bar; None if it failed, after saying why."""
+    from training.run import perform
+
+    with _bar() as bar:
+        task = bar.add_task(run.name, total=None)
+        for event in perform(Job(run=run, dataset=dataset, out=folder)):
+            if isinstance(event, Finished):
+                return event
+            _show(bar, task, event)
+    return None
+
+
+def _show(bar: Progress, task: object, event: Event) -> None:
+    match event:
+        case Started():
+            total = event.epochs * event.steps_per_epoch
+            bar.update(task, total=total, completed=(event.first_epoch - 1) * event.steps_per_epoch)  # type: ignore[arg-type]
+        case Step():
+            bar.update(task, completed=(event.epoch - 1) * event.steps + event.step)  # type: ignore[arg-type]
+        case Epoch():
+            bar.console.print(_epoch_line(event), highlight=False, soft_wrap=True)
+        case Failed():
+            bar.console.print(f"[red]failed:[/] {event.error}")
+        case _:
+            pass
+
+
+def _epoch_line(event: Epoch) -> str:
+    entropies = f"{_number(event.cam_entropy)} (human {_number(event.human_entropy)})"
+    val = f"{_number(event.val_accuracy)}{'*' if event.best else ' '}"
+    return (
+        f"epoch {event.epoch:3}/{event.epochs}  loss {_number(event.terms.get('loss'))}  "
+        f"accuracy {_number(event.train_accuracy)} / val {val}  "
+        f"CAM entropy {entropies}  {event.images_per_s:.0f} images/s"
+    )
+
+
+def _print_plan(recipe: Recipe, grid: list[RunConfig]) -> None:
+    for run in grid:
+        out.print(
+            f"{run.name}  {run.epochs} epochs, batch {run.batch_size}, weights {run.weights}", highlight=False
+        )
+    out.print(f"{recipe.name}: {len(grid)} runs")
+
+
+def _print_results(grid: list[RunConfig], results: dict[str, Finished | None]) -> None:
+    table = Table("run", "best epoch", "val accuracy", "val AUC", "test accuracy", "test AUC")
+    for run in grid:
+        event = results[run.name]
+        found = event.metrics if event else {}
+        keys = ("best_epoch", "val/accuracy", "val/auc", "test/accuracy", "test/auc")
+        table.add_row(run.name, *(_number(found.get(key)) for key in keys))
+    out.print(table)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if value == int(value) and abs(value) > 1 else f"{value:.3f}"
+
+
+def _bar() -> Progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=err, transient=True)
+
+
+if __name__ == "__main__":
+    sys.exit(app())

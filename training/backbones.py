@@ -1,0 +1,162 @@
+"""Networks whose one forward pass gives logits and the very tensor that the classifier pools.
+
+A class activation map explains a logit only if the logit is a linear function of pooled features. That is
+checked for every model that is built, with random input, so that no architecture is trusted by its name.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import torch
+from torch import Tensor, nn
+
+from training.errors import ModelError
+
+CLASSES: Final = 2
+Colour = tuple[float, float, float]
+
+IMAGENET_MEAN: Final[Colour] = (0.485, 0.456, 0.406)
+IMAGENET_STD: Final[Colour] = (0.229, 0.224, 0.225)
+
+PAPER_INPUT: Final[dict[str, tuple[Colour, Colour]]] = {
+    # The papers' networks are torchvision's, whose Inception takes ImageNet's mean and deviation.
+    "inception_v3": (IMAGENET_MEAN, IMAGENET_STD),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What a network expects of its images."""
+
+    side: int  # px
+    mean: Colour
+    std: Colour
+
+
+class Backbone(nn.Module):
+    """A network and its linear head. `forward` gives features (N, C, h, w) and logits (N, 2)."""
+
+    def __init__(self, net: nn.Module, *, expects: Input) -> None:
+        super().__init__()
+        self.net = net
+        self.expects = expects
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        net = cast("Any", self.net)
+        features = net.forward_features(images)
+        return features, net.forward_head(features)
+
+    @property
+    def head(self) -> nn.Linear:
+        return cast("nn.Linear", cast("Any", self.net).get_classifier())
+
+    @property
+    def weight(self) -> Tensor:
+        """(2, C); row 0 = real, row 1 = fake."""
+        return self.head.weight
+
+    @torch.no_grad()
+    def map_size(self) -> tuple[int, int]:
+        """Height and width of the CAM at the expected input size."""
+        features, _ = _probe(self)
+        return features.shape[2], features.shape[3]
+
+
+class CyborgTiny(nn.Module):
+    """Six convolutions, stride 8: trains in seconds on a CPU. For demonstrations and tests."""
+
+    def __init__(self, classes: int = CLASSES) -> None:
+        super().__init__()
+        widths = (3, 16, 16, 32, 32, 64, 64)
+        strides = (2, 1, 2, 1, 2, 1)
+        layers = [_block(i, o, stride) for i, o, stride in zip(widths, widths[1:], strides, strict=False)]
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Linear(widths[-1], classes)
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        return cast("Tensor", self.features(images))
+
+    def forward_head(self, features: Tensor) -> Tensor:
+        return cast("Tensor", self.classifier(features.mean(dim=(-2, -1))))
+
+    def get_classifier(self) -> nn.Linear:
+        return self.classifier
+
+
+def _block(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    convolution = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
+
+
+OWN: Final[dict[str, Callable[[], nn.Module]]] = {"cyborg_tiny": CyborgTiny}
+
+
+def build(architecture: str, *, image_size: int | None = None) -> Backbone:
+    """A network with random weights, drawn from torch's global generator.
+
+    `ModelError`: an unknown architecture, or one whose logits are not linear in its pooled features.
+    """
+    net = OWN[architecture]() if architecture in OWN else _from_timm(architecture)
+    backbone = Backbone(net, expects=_expects(net, architecture, image_size))
+    _require_linear_head(backbone, architecture)
+    return backbone
+
+
+def _from_timm(architecture: str) -> nn.Module:
+    import timm  # takes seconds to import, and the tiny network does not need it
+
+    if not timm.is_model(architecture):
+        near = timm.list_models(f"*{architecture.partition('.')[0].rstrip('0123456789')}*")[:3]
+        hint = f" Did you mean {', '.join(near)}?" if near else ""
+        raise ModelError(f"There is no architecture {architecture!r} among timm's or our own.{hint}")
+    net: nn.Module = timm.create_model(architecture, pretrained=False, num_classes=CLASSES)
+    return net
+
+
+def _expects(net: nn.Module, architecture: str, image_size: int | None) -> Input:
+    known = getattr(net, "pretrained_cfg", {})
+    mean, std = PAPER_INPUT.get(
+        architecture, (known.get("mean", IMAGENET_MEAN), known.get("std", IMAGENET_STD))
+    )
+    side = image_size or known.get("input_size", (3, 224, 224))[-1]
+    return Input(side=side, mean=tuple(mean), std=tuple(std))
+
+
+@torch.no_grad()
+def _require_linear_head(backbone: Backbone, architecture: str) -> None:
+    reason = _why_not_linear(backbone)
+    if reason:
+        raise ModelError(f"{architecture} has no class activation map that explains its logits: {reason}.")
+
+
+def _why_not_linear(backbone: Backbone) -> str:
+    if not isinstance(backbone.head, nn.Linear):
+        return "its classifier is not one linear layer"
+    features, logits = _probe(backbone)
+    channels = backbone.weight.shape[1]
+    if features.ndim != 4 or features.shape[1] != channels:
+        return f"its features {tuple(features.shape)} are not {channels} maps that the classifier pools"
+    if not torch.allclose(_pooled_logits(backbone, features), logits, rtol=1e-3, atol=1e-5):
+        return "something that is not linear stands between its pooled features and its classifier"
+    return ""
+
+
+def _pooled_logits(backbone: Backbone, features: Tensor) -> Tensor:
+    pooled = features.mean(dim=(-2, -1))
+    return cast("Tensor", backbone.head(pooled))
+
+
+def _probe(backbone: Backbone) -> tuple[Tensor, Tensor]:
+    """Features and logits of one random image; leaves mode, statistics and the random state as they were."""
+    training = backbone.training
+    device = backbone.weight.device
+    side = backbone.expects.side
+    image = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0)).to(device)
+    try:
+        features, logits = backbone.eval()(image)
+    except RuntimeError as error:
+        raise ModelError(f"An image of {side} pixels does not pass through the network: {error}.") from None
+    finally:
+        backbone.train(training)
+    return features, logits

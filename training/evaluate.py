@@ -1,0 +1,156 @@
+"""The chosen epoch meets a split: scores, metrics, and what it looked at."""
+
+import csv
+import io
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from training import data, metrics
+from training.backbones import Backbone
+from training.cam import class_activation_map, entropy, min_max
+from training.config import CamClass
+from training.dataset import Dataset, Sample
+from training.device import memory_format
+from training.events import Heartbeat, Metrics
+from training.folder import write_text
+
+Floats = NDArray[np.float64]
+
+BATCH = 64
+TELL_EVERY_S = 1.0
+SCORE_COLUMNS = (
+    "image_id",
+    "path",
+    "label",
+    "source",
+    "logit_real",
+    "logit_fake",
+    "score_sigmoid",
+    "score_softmax",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a detector said about each image of a split."""
+
+    samples: tuple[Sample, ...]
+    logits: Floats  # (N, 2)
+
+    @property
+    def fake(self) -> NDArray[np.bool_]:
+        """(N,) the truth."""
+        return np.array([sample.label == "fake" for sample in self.samples], bool)
+
+    @property
+    def ranking(self) -> dict[str, Floats]:
+        """(N,) per kind of score: a logit that ranks as the score does, but does not saturate at 1."""
+        return {"sigmoid": self.logits[:, 1], "softmax": self.logits[:, 1] - self.logits[:, 0]}
+
+    def of(self, keep: NDArray[np.bool_]) -> "Scores":
+        """The scores of some of the images."""
+        chosen = tuple(sample for sample, kept in zip(self.samples, keep, strict=True) if kept)
+        return Scores(chosen, self.logits[keep])
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What a detector looked at: the maps of a split, scaled to [0, 1]."""
+
+    cams: NDArray[np.float32]  # (N, h, w)
+    entropies: Floats  # (N,) nats
+
+
+def assess(
+    backbone: Backbone,
+    dataset: Dataset,
+    samples: Sequence[Sample],
+    *,
+    cam_class: CamClass,
+    workers: int,
+    what: str,
+) -> Iterator[Heartbeat | tuple[Scores, Looks]]:
+    """Run the network over images of any number, in batches; the last thing it yields are the results."""
+    device = backbone.weight.device
+    logits, cams, entropies = [], [], []
+    backbone.eval()
+    batches = data.stream(
+        dataset.root, samples, side=backbone.expects.side, batch_size=BATCH, workers=workers
+    )
+    done, told = 0, time.monotonic()
+    for chunk, pixels in batches:
+        labels = torch.tensor([sample.target for sample in chunk], device=device)
+        with torch.inference_mode():
+            images = data.normalise(pixels.to(device), backbone.expects)
+            features, out = backbone(images.to(memory_format=memory_format(device)))
+            target = out.argmax(dim=1) if cam_class == "predicted" else labels
+            maps = min_max(class_activation_map(features, backbone.weight, target).float())
+        logits.append(out.double().cpu().numpy())
+        cams.append(maps.cpu().numpy())
+        entropies.append(entropy(maps).double().cpu().numpy())
+        done += len(chunk)
+        if time.monotonic() - told >= TELL_EVERY_S:
+            told = time.monotonic()
+            yield Heartbeat(doing=what, done=done, total=len(samples))
+    yield (
+        Scores(tuple(samples), np.concatenate(logits)),
+        Looks(np.concatenate(cams), np.concatenate(entropies)),
+    )
+
+
+def summarise(scores: Scores, looks: Looks | None = None, *, headline: str = "sigmoid") -> Metrics:
+    """All metrics of a split: `auc` by the headline score, then every metric by both, then AUC by source.
+
+    A generator is set against all real images of the split, a camera against all fake ones.
+    """
+    result: Metrics = {"images": float(len(scores.samples))}
+    result["auc"] = metrics.auc(scores.ranking[headline], scores.fake)
+    result["accuracy"] = metrics.accuracy(scores.ranking["softmax"], scores.fake, threshold=0.0)
+    for kind, ranking in scores.ranking.items():
+        result |= {f"{name}_{kind}": value for name, value in _by_score(ranking, scores.fake).items()}
+    result["calibration_error"] = metrics.calibration_error(
+        metrics.sigmoid(scores.ranking["softmax"]), scores.fake
+    )
+    for source in sorted({sample.source for sample in scores.samples}):
+        part = scores.of(_against(scores, source))
+        for kind, ranking in part.ranking.items():
+            result[f"auc_{kind}/{source}"] = metrics.auc(ranking, part.fake)
+    if looks is not None:
+        result["cam_entropy"] = float(looks.entropies.mean()) if len(looks.entropies) else None
+    return result
+
+
+def _by_score(ranking: Floats, fake: NDArray[np.bool_]) -> Metrics:
+    result: Metrics = {"auc": metrics.auc(ranking, fake), "eer": metrics.eer(ranking, fake)}
+    for fpr in metrics.OPERATING_POINTS:
+        result[f"tpr_at_fpr_{fpr:g}"] = metrics.tpr_at_fpr(ranking, fake, fpr=fpr)
+    for bpcer in metrics.BPCER_POINTS:
+        result[f"apcer_at_bpcer_{bpcer:g}"] = metrics.apcer_at_bpcer(ranking, fake, bpcer=bpcer)
+    result["acer"] = metrics.acer(ranking, fake, threshold=0.0)
+    return result
+
+
+def _against(scores: Scores, source: str) -> NDArray[np.bool_]:
+    """The images of a source, and all those of the other class."""
+    own = np.array([sample.source == source for sample in scores.samples])
+    labels = {sample.label for sample in scores.samples if sample.source == source}
+    other = np.array([sample.label not in labels for sample in scores.samples])
+    return np.asarray(own | other, np.bool_)
+
+
+def write_scores(path: Path, scores: Scores) -> None:
+    """One row per image. Logits have all their digits, so that every score can be computed again."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(SCORE_COLUMNS)
+    sigmoid, softmax = (metrics.sigmoid(scores.ranking[kind]) for kind in ("sigmoid", "softmax"))
+    for sample, (real, fake), one, both in zip(scores.samples, scores.logits, sigmoid, softmax, strict=True):
+        numbers = [f"{value:.9g}" for value in (real, fake, one, both)]
+        writer.writerow([sample.image_id, sample.path, sample.label, sample.source, *numbers])
+    write_text(path, text.getvalue())

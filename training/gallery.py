@@ -1,0 +1,60 @@
+"""Pictures of what a detector looked at, for people."""
+
+import csv
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from training.data import Cached
+from training.evaluate import Looks, Scores
+from training.folder import write_bytes, write_text
+from training.metrics import sigmoid
+
+SIDE = 224
+"""Side of a picture in pixels."""
+EXAMPLES = 8
+"""Pictures of single images, half of them real where there are as many."""
+
+INDEX_COLUMNS = ("file", "image_id", "path", "label", "source", "split", "score_sigmoid", "cam_entropy")
+
+
+def write_gallery(folder: Path, scores: Scores, looks: Looks, *, split: str) -> None:
+    """Average maps of the real, the fake and all images, and the maps of a few; index.csv says which."""
+    for name, keep in {"all": None, "real": ~scores.fake, "fake": scores.fake}.items():
+        chosen = looks.cams if keep is None else looks.cams[keep]
+        if len(chosen):
+            write_bytes(folder / f"average_{name}.png", picture(chosen.mean(axis=0)))
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(INDEX_COLUMNS)
+    for i in _examples(scores):
+        sample = scores.samples[i]
+        file = f"{sample.image_id}.png"
+        write_bytes(folder / file, picture(looks.cams[i]))
+        score = float(sigmoid(scores.logits[i, 1]))
+        row = [file, sample.image_id, sample.path, sample.label, sample.source, split]
+        writer.writerow([*row, f"{score:.6f}", f"{looks.entropies[i]:.4f}"])
+    write_text(folder / "index.csv", text.getvalue())
+
+
+def write_average_human(folder: Path, train: Cached) -> None:
+    """The average human map of the training images, at the size of the CAM; no file when there is none."""
+    if train.present.any():
+        mean = train.human[train.present].mean(dim=0).cpu().numpy()
+        write_bytes(folder / "average_human.png", picture(mean))
+
+
+def picture(saliency: NDArray[np.float32]) -> bytes:
+    """A map (h, w) in [0, 1] as a greyscale PNG of 224×224 pixels, smoothly enlarged."""
+    large = cv2.resize(saliency.astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    grey = np.clip(large * 255 + 0.5, 0, 255).astype(np.uint8)
+    return bytes(cv2.imencode(".png", grey)[1])
+
+
+def _examples(scores: Scores) -> list[int]:
+    """The first of each class, in the order of the dataset: not chosen by how well they look."""
+    real, fake = np.flatnonzero(~scores.fake), np.flatnonzero(scores.fake)
+    return sorted([*real[: EXAMPLES // 2].tolist(), *fake[: EXAMPLES // 2].tolist()])

@@ -1,0 +1,153 @@
+"""The training loop, top to bottom. It yields events; who prints or stores them is not its business."""
+
+import time
+from collections.abc import Iterator
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from training import data
+from training.cam import max_entropy
+from training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from training.device import autocast, peak_memory_bytes
+from training.errors import RunError
+from training.events import Epoch, Event, Started, Step
+from training.folder import RunFolder
+from training.means import Means
+from training.objective import compute_loss
+from training.setup import Setup
+
+TELL_EVERY_S = 1.0
+VALIDATION_BATCH = 64
+
+
+def train(setup: Setup, folder: RunFolder) -> Iterator[Event]:
+    """Go on from the last complete epoch to the end; each epoch leaves checkpoints behind, and an event."""
+    run, backbone = setup.run, setup.backbone
+    progress = _resume(setup, folder)
+    first = progress.epoch + 1
+    yield _started(setup, first)
+    began = time.monotonic()
+    for epoch in range(first, run.epochs + 1):
+        epoch_began = time.monotonic()
+        torch.manual_seed(data.stream_seed(run.seed, "epoch", epoch))
+        lr = _set_learning_rate(setup, epoch)
+        means = Means()
+        yield from _train_epoch(setup, epoch, means)
+        terms = means.values()
+        trained_s = time.monotonic() - epoch_began
+        val_terms = validate(setup)
+        accuracy = val_terms.pop("accuracy")
+        best = accuracy >= progress.best_accuracy
+        progress = Progress(
+            epoch,
+            best_epoch=epoch if best else progress.best_epoch,
+            best_accuracy=accuracy if best else progress.best_accuracy,
+        )
+        if best:
+            save_checkpoint(folder.best, backbone.net, progress)
+        save_checkpoint(folder.last, backbone.net, progress, optimiser=setup.optimiser)
+        now = time.monotonic()
+        yield Epoch(
+            epoch=epoch,
+            epochs=run.epochs,
+            lr=lr,
+            train_accuracy=terms.pop("accuracy"),
+            val_accuracy=accuracy,
+            best=best,
+            cam_entropy=terms.pop("cam_entropy"),
+            human_entropy=terms.pop("human_entropy"),
+            max_entropy=max_entropy((setup.train.human.shape[1], setup.train.human.shape[2])),
+            terms=terms,
+            val_terms={**val_terms},
+            images_per_s=len(setup.train) / trained_s,
+            gpu_memory_bytes=peak_memory_bytes(setup.device),
+            seconds=now - epoch_began,
+            eta_s=(now - began) / (epoch - first + 1) * (run.epochs - epoch),
+        )
+
+
+def _train_epoch(setup: Setup, epoch: int, means: Means) -> Iterator[Step]:
+    run, backbone, optimiser = setup.run, setup.backbone.train(), setup.optimiser
+    batches = data.shuffled_batches(len(setup.train), batch_size=run.batch_size, seed=run.seed, epoch=epoch)
+    told, seen = time.monotonic(), 0
+    for number, index in enumerate(batches, start=1):
+        images, batch = setup.batch(setup.train, index)
+        with autocast(run, setup.device):
+            features, logits = backbone(images)
+        step = compute_loss(
+            run.objective,
+            logits=logits,
+            labels=batch.labels,
+            features=features,
+            weight=backbone.weight,
+            human=batch.human,
+            present=batch.present,
+        )
+        optimiser.zero_grad()
+        torch.autograd.backward(step.loss)
+        optimiser.step()
+        right = (logits.argmax(dim=1) == batch.labels).float().mean()
+        means.add({**step.terms, "accuracy": right}, images=len(batch))
+        seen += len(batch)
+        silent_s = time.monotonic() - told
+        if silent_s >= TELL_EVERY_S or number == len(batches):
+            terms = {name: value.item() for name, value in step.terms.items()}
+            _require_finite(terms["loss"], epoch, number)
+            yield Step(
+                epoch=epoch, step=number, steps=len(batches), terms=terms, images_per_s=seen / silent_s
+            )
+            told, seen = time.monotonic(), 0
+
+
+@torch.no_grad()
+def validate(setup: Setup) -> dict[str, float]:
+    """Accuracy and cross-entropy on the validation split."""
+    backbone, means = setup.backbone.eval(), Means()
+    for index in torch.split(torch.arange(len(setup.val)), VALIDATION_BATCH):
+        images, batch = setup.batch(setup.val, index)
+        with autocast(setup.run, setup.device):
+            _, logits = backbone(images)
+        right = (logits.argmax(dim=1) == batch.labels).float().mean()
+        loss = cross_entropy(logits.float(), batch.labels)
+        means.add({"accuracy": right, "cross_entropy": loss}, images=len(batch))
+    return {name: value for name, value in means.values().items() if value is not None}
+
+
+def _resume(setup: Setup, folder: RunFolder) -> Progress:
+    if not folder.last.is_file():
+        return Progress()
+    progress = load_checkpoint(folder.last, setup.backbone.net, optimiser=setup.optimiser)
+    folder.forget_after(progress.epoch)
+    return progress
+
+
+def _set_learning_rate(setup: Setup, epoch: int) -> float:
+    settings = setup.run.optimiser
+    falls = (epoch - 1) // settings.step_epochs if settings.step_epochs else 0
+    lr = settings.lr * settings.gamma**falls
+    for group in setup.optimiser.param_groups:
+        group["lr"] = lr
+    return lr
+
+
+def _require_finite(loss: float, epoch: int, step: int) -> None:
+    if not -float("inf") < loss < float("inf"):
+        raise RunError(f"The loss became {loss} in epoch {epoch}, step {step}; try a lower learning rate.")
+
+
+def _started(setup: Setup, first: int) -> Started:
+    run, train = setup.run, setup.train
+    steps = len(data.shuffled_batches(len(train), batch_size=run.batch_size, seed=run.seed, epoch=1))
+    side = setup.backbone.expects.side
+    return Started(
+        run=run.name,
+        device=str(setup.device),
+        parameters=sum(parameter.numel() for parameter in setup.backbone.parameters()),
+        images={"train": len(train), "val": len(setup.val)},
+        with_map=int(train.present.sum()),
+        epochs=run.epochs,
+        first_epoch=first,
+        steps_per_epoch=steps,
+        plan=f"{run.architecture} at {side} px, {run.column}, seed {run.seed}, {run.epochs} epochs",
+    )

@@ -7,7 +7,7 @@ ARGS   ?=
 
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo serve worker test test-slow check check-js format bench lock clean
+.PHONY: help setup demo serve worker test test-slow check format bench lock
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -31,9 +31,35 @@ worker: setup  ## Run a worker: maps, exports, training
 	$(BIN)/cyborg worker $(ARGS)
 
 test: setup  ## Run the whole test suite, browser tests included
-	sh scripts/need-chromium
-	$(BIN)/python -m pytest $(ARGS)
+	.ci/need-chromium
+	.ci/need-node
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
 	node --test "tests/annotation_ui/*.test.mjs"
+
+check: setup node_modules  ## Formatting, lint, types, arrows between packages, migrations
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	folder=$$(mktemp -d) && CYBORG_DATABASE_URL= CYBORG_DATA_DIR=$$folder sh -ec \
+	  '$(BIN)/cyborg db upgrade && $(BIN)/alembic check'; status=$$?; rm -rf $$folder; exit $$status
+	npx --no-install eslint annotation_ui tests/annotation_ui
+	npx --no-install tsc --noEmit
+
+node_modules: package-lock.json
+	.ci/need-node
+	npm ci --silent
+	@touch $@
+
+format: setup  ## Format and repair what can be repaired
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup  ## Print every figure that the README quotes
+	for script in benchmarks/*.py; do $(BIN)/python $$script; done
+
+test-slow: setup  ## Run the statistical and training proofs that `test` leaves out
+	$(BIN)/python -m pytest -m slow $(ARGS)
 
 lock:  ## Pin every dependency again
 	$(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements/base.txt

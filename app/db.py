@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from alembic import command
 from alembic.config import Config
 from fastapi import Depends, Request
-from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.settings import Settings
@@ -48,10 +48,11 @@ def factory(engine: Engine) -> SessionFactory:
 
 
 def upgrade(engine: Engine) -> None:
-    """Bring the schema to the newest revision; does nothing when it is there already."""
+    """Bring the schema to the newest revision; processes that start together wait for one another."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('cyborg.migrate'))"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

@@ -1,0 +1,83 @@
+"""The product as its operators start it: real processes, a real port, a folder of its own."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+
+COMMAND = [sys.executable, "-c", "from app.cli import run; run()"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@dataclass
+class Installation:
+    """A data folder and the processes that run on it."""
+
+    data_dir: Path
+    port: int = field(default_factory=free_port)
+    processes: list[subprocess.Popen] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("CYBORG_")}
+        return kept | {
+            "CYBORG_DATA_DIR": str(self.data_dir),
+            "CYBORG_PORT": str(self.port),
+            "CYBORG_PUBLIC_URL": self.url,
+        }
+
+    def run(self, *arguments: str, check: bool = True, **options) -> subprocess.CompletedProcess:
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            **options,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"cyborg {' '.join(arguments)}: {done.stdout}{done.stderr}")
+        return done
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        with (self.data_dir.parent / f"{arguments[0]}.log").open("ab") as log:
+            process = subprocess.Popen([*COMMAND, *arguments], env=self.environment, stdout=log, stderr=log)
+        self.processes.append(process)
+        return process
+
+    def serve(self) -> subprocess.Popen:
+        process = self.start("serve")
+        self._wait_until_healthy(process)
+        return process
+
+    def _wait_until_healthy(self, process: subprocess.Popen) -> None:
+        for _ in range(300):
+            if process.poll() is not None:
+                break
+            try:
+                if httpx2.get(f"{self.url}/health", timeout=2).is_success:
+                    return
+            except httpx2.TransportError:
+                pass
+            time.sleep(0.1)
+        raise AssertionError((self.data_dir.parent / "serve.log").read_text())
+
+    def stop(self) -> None:
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            process.wait(20)

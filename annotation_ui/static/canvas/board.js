@@ -1,0 +1,70 @@
+// @ts-check
+/**
+ * One face one can paint on: picture, paint and cursor on top of each other inside a frame, and the part of
+ * it that the frame shows.
+ */
+
+import { WHOLE, imagePixelsPerPixel, pan, toImage, zoom } from "../core/viewport.js";
+import { Cursor } from "./cursor.js";
+import { Surface } from "./surface.js";
+
+/**
+ * @typedef {import("../core/viewport.js").Viewport} Viewport
+ * @typedef {import("../core/stroke.js").Size} Size
+ */
+
+export class Board {
+  /** @param {HTMLElement} frame with a view inside @param {HTMLElement} view @param {HTMLImageElement} picture @param {Size} size */
+  constructor(frame, view, picture, size) {
+    this.frame = frame;
+    this.view = view;
+    this.size = size;
+    /** @type {Surface | null} */
+    this.painted = null;
+    this.cursor = new Cursor(size);
+    /** @type {Viewport} */
+    this.viewport = WHOLE;
+    frame.style.aspectRatio = `${size.width} / ${size.height}`;
+    view.replaceChildren(picture, this.cursor.element);
+    this.look(WHOLE);
+  }
+
+  /** The paint, made when it is first needed: most faces are never painted on. */
+  get surface() {
+    if (!this.painted) {
+      this.painted = new Surface(this.size);
+      this.cursor.element.before(this.painted.canvas);
+    }
+    return this.painted;
+  }
+
+  /** Where on the image an event happened, in image px. @param {{clientX: number, clientY: number}} event */
+  locate(event) {
+    return toImage(this.viewport, this.frame.getBoundingClientRect(), this.size, event);
+  }
+
+  /** @param {Viewport} viewport */
+  look(viewport) {
+    this.viewport = viewport;
+    const x = (-100 * viewport.scale * viewport.x) / this.size.width;
+    const y = (-100 * viewport.scale * viewport.y) / this.size.height;
+    this.view.style.transform = viewport.scale === 1 ? "" : `translate(${x}%, ${y}%) scale(${viewport.scale})`;
+  }
+
+  /** @param {number} factor @param {{clientX: number, clientY: number}} [about] the middle if left out */
+  zoom(factor, about) {
+    const box = this.frame.getBoundingClientRect();
+    const middle = { clientX: box.left + box.width / 2, clientY: box.top + box.height / 2 };
+    this.look(zoom(this.viewport, this.size, this.locate(about ?? middle), factor));
+  }
+
+  /** Move the image under the frame. @param {number} dx CSS px @param {number} dy CSS px */
+  pan(dx, dy) {
+    const step = imagePixelsPerPixel(this.viewport, this.frame.getBoundingClientRect(), this.size);
+    this.look(pan(this.viewport, this.size, -dx * step, -dy * step));
+  }
+
+  whole() {
+    this.look(WHOLE);
+  }
+}

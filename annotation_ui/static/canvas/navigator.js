@@ -1,0 +1,126 @@
+// @ts-check
+/**
+ * Zoom and pan on a face: Ctrl with the wheel (a pinch on a touchpad), two fingers, the middle button, or a
+ * drag while Space is held. The plain wheel moves a zoomed face and scrolls the page otherwise.
+ */
+
+/**
+ * @typedef {import("./board.js").Board} Board
+ * @typedef {object} Reports
+ * @property {(now: number) => void} onTakeOver a gesture has begun; whatever else follows the pointer must stop
+ * @property {(presses: number) => void} onResize Shift with the wheel: a larger or smaller brush
+ */
+
+export class Navigator {
+  /** @param {Board} board @param {Reports} reports */
+  constructor(board, reports) {
+    this.board = board;
+    this.reports = reports;
+    /** @type {AbortController | null} */
+    this.listening = null;
+    /** @type {Map<number, PointerEvent>} */
+    this.fingers = new Map();
+    /** @type {PointerEvent | null} */
+    this.dragged = null;
+    this.hasSpace = false;
+  }
+
+  enable() {
+    if (this.listening) return;
+    this.listening = new AbortController();
+    const { signal } = this.listening;
+    const frame = this.board.frame;
+    frame.addEventListener("wheel", (event) => this.wheel(event), { signal, passive: false });
+    frame.addEventListener("pointerdown", (event) => this.down(event), { signal, capture: true });
+    frame.addEventListener("pointermove", (event) => this.move(event), { signal, capture: true });
+    for (const type of /** @type {const} */ (["pointerup", "pointercancel"])) {
+      frame.addEventListener(type, (event) => this.up(event), { signal, capture: true });
+    }
+    window.addEventListener("blur", () => this.hold(false), { signal });
+  }
+
+  disable() {
+    this.listening?.abort();
+    this.listening = null;
+    this.fingers.clear();
+    this.dragged = null;
+    this.hold(false);
+  }
+
+  /** Is the pointer taken by a gesture? */
+  get isBusy() {
+    return this.fingers.size > 1 || this.dragged !== null || this.hasSpace;
+  }
+
+  /** Space is down or up. @param {boolean} hasSpace */
+  hold(hasSpace) {
+    this.hasSpace = hasSpace;
+    this.board.frame.classList.toggle("face__frame--panning", hasSpace || this.dragged !== null);
+  }
+
+  /** @param {WheelEvent} event */
+  wheel(event) {
+    const isZoom = event.ctrlKey || event.metaKey;
+    if (!isZoom && !event.shiftKey && this.board.viewport.scale === 1) return;
+    event.preventDefault();
+    const unit = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
+    if (isZoom) this.board.zoom(Math.exp((-event.deltaY * unit) / 300), event);
+    else if (event.shiftKey) this.reports.onResize((event.deltaY || event.deltaX) < 0 ? 1 : -1);
+    else this.board.pan(-event.deltaX * unit, -event.deltaY * unit);
+  }
+
+  /** @param {PointerEvent} event */
+  down(event) {
+    if (event.pointerType === "touch") this.fingers.set(event.pointerId, event);
+    else if (event.button === 1 || (event.button === 0 && this.hasSpace)) this.drag(event);
+    if (this.fingers.size === 2) this.reports.onTakeOver(event.timeStamp);
+  }
+
+  /** @param {PointerEvent} event */
+  drag(event) {
+    event.preventDefault();
+    this.dragged = event;
+    this.board.frame.setPointerCapture(event.pointerId);
+    this.hold(this.hasSpace);
+    this.reports.onTakeOver(event.timeStamp);
+  }
+
+  /** @param {PointerEvent} event */
+  move(event) {
+    if (this.dragged?.pointerId === event.pointerId) {
+      this.board.pan(event.clientX - this.dragged.clientX, event.clientY - this.dragged.clientY);
+      this.dragged = event;
+    } else if (this.fingers.has(event.pointerId)) {
+      this.pinch(event);
+    }
+  }
+
+  /** @param {PointerEvent} event */
+  pinch(event) {
+    const before = middle([...this.fingers.values()]);
+    this.fingers.set(event.pointerId, event);
+    if (this.fingers.size !== 2) return;
+    const now = middle([...this.fingers.values()]);
+    this.board.pan(now.clientX - before.clientX, now.clientY - before.clientY);
+    if (before.spread > 0 && now.spread > 0) this.board.zoom(now.spread / before.spread, now);
+  }
+
+  /** @param {PointerEvent} event */
+  up(event) {
+    this.fingers.delete(event.pointerId);
+    if (this.dragged?.pointerId !== event.pointerId) return;
+    this.dragged = null;
+    this.hold(this.hasSpace);
+  }
+}
+
+/** @param {readonly {clientX: number, clientY: number}[]} places two */
+function middle(places) {
+  const [a, b = a] = places;
+  if (!a || !b) return { clientX: 0, clientY: 0, spread: 0 };
+  return {
+    clientX: (a.clientX + b.clientX) / 2,
+    clientY: (a.clientY + b.clientY) / 2,
+    spread: Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY),
+  };
+}

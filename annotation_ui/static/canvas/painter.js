@@ -1,0 +1,160 @@
+// @ts-check
+/**
+ * A pointer that paints. Pointer events carry mouse, pen and finger alike; pressure is ignored on purpose,
+ * because the mask has to be exact. Points are image pixels from the moment they are recorded.
+ */
+
+import { point, thin } from "../core/stroke.js";
+
+/**
+ * @typedef {import("../core/stroke.js").Point} Point
+ * @typedef {import("../core/stroke.js").Stroke} Stroke
+ * @typedef {import("../core/stroke.js").Tool} Tool
+ * @typedef {import("./board.js").Board} Board
+ *
+ * @typedef {object} Orders
+ * @property {() => {tool: Tool, radius: number}} brush
+ * @property {() => number} shownAt when the pair was shown, on the clock of performance.now
+ * @property {() => boolean} mayPaint
+ * @property {(stroke: Stroke) => void} onStroke
+ */
+
+const ACCIDENT = 250; // ms; a stroke this young is taken back when a second finger arrives
+
+export class Painter {
+  /** @param {Board} board @param {Orders} orders */
+  constructor(board, orders) {
+    this.board = board;
+    this.orders = orders;
+    /** @type {AbortController | null} */
+    this.listening = null;
+    this.hasPen = false;
+    /** Which pointer paints; null when none does. @type {number | null} */
+    this.pointer = null;
+    this.startedAt = 0;
+    /** @type {Point[]} */
+    this.points = [];
+    /** @type {{tool: Tool, radius: number}} */
+    this.brush = { tool: "brush", radius: 1 };
+  }
+
+  forget() {
+    this.pointer = null;
+    this.points = [];
+  }
+
+  enable() {
+    if (this.listening) return;
+    this.listening = new AbortController();
+    const { signal } = this.listening;
+    const frame = this.board.frame;
+    frame.classList.add("face__frame--painting");
+    frame.addEventListener("pointerdown", (event) => this.down(event), { signal });
+    frame.addEventListener("pointermove", (event) => this.move(event), { signal });
+    frame.addEventListener("pointerup", (event) => this.up(event), { signal });
+    frame.addEventListener("pointercancel", (event) => this.up(event), { signal });
+    frame.addEventListener("pointerleave", () => this.board.cursor.hide(), { signal });
+    // Without this, Safari on iOS selects text or shows its loupe under a painting finger.
+    frame.addEventListener("touchstart", (event) => event.preventDefault(), { signal, passive: false });
+  }
+
+  disable() {
+    this.finish();
+    this.listening?.abort();
+    this.listening = null;
+    this.board.frame.classList.remove("face__frame--painting");
+    this.board.cursor.hide();
+  }
+
+  get isPainting() {
+    return this.pointer !== null;
+  }
+
+  /** @param {PointerEvent} event */
+  down(event) {
+    this.hasPen ||= event.pointerType === "pen";
+    if (!this.starts(event)) return;
+    event.preventDefault();
+    this.board.frame.setPointerCapture(event.pointerId);
+    this.pointer = event.pointerId;
+    this.startedAt = event.timeStamp;
+    this.brush = this.orders.brush();
+    this.board.surface.begin();
+    this.record(event);
+    this.ring(event);
+  }
+
+  /** @param {PointerEvent} event */
+  starts(event) {
+    const isPalm = event.pointerType === "touch" && this.hasPen;
+    const isSecond = event.pointerType === "touch" && !event.isPrimary;
+    return event.button === 0 && !isPalm && !isSecond && !this.isPainting && this.orders.mayPaint();
+  }
+
+  /** @param {PointerEvent} event */
+  move(event) {
+    if (event.pointerId === this.pointer) {
+      const between = event.getCoalescedEvents?.() ?? [];
+      for (const moment of between.length ? between : [event]) this.record(moment);
+    }
+    this.ring(event);
+  }
+
+  /** @param {PointerEvent} event */
+  up(event) {
+    if (event.pointerId !== this.pointer) return;
+    this.finish();
+    if (event.pointerType === "touch") this.board.cursor.hide();
+  }
+
+  /** @param {PointerEvent} event */
+  ring(event) {
+    const { tool, radius } = this.isPainting ? this.brush : this.orders.brush();
+    const isHover = event.pointerType !== "touch" || this.isPainting;
+    if (isHover) this.board.cursor.move(this.board.locate(event), tool === "lasso" ? 3 : radius);
+  }
+
+  /** @param {PointerEvent} event */
+  record(event) {
+    const { x, y } = this.board.locate(event);
+    this.recordPlace(x, y, event.timeStamp - this.orders.shownAt());
+  }
+
+  /** @param {number} x image px @param {number} y @param {number} t_ms since the pair was shown */
+  recordPlace(x, y, t_ms) {
+    const next = point(x, y, t_ms, this.board.size);
+    const last = this.points.at(-1) ?? next;
+    this.points.push(next);
+    if (this.brush.tool === "lasso") this.board.cursor.trace(this.points);
+    else this.board.surface.extend(last, next, this.brush.radius, this.brush.tool === "eraser");
+  }
+
+  /** The stroke in progress as it would be sent; null when there is none. @returns {Stroke | null} */
+  current() {
+    if (!this.isPainting) return null;
+    const { tool, radius } = this.brush;
+    const points = thin(this.points);
+    if (tool === "lasso") return points.length < 3 ? null : { tool, radius: 0, points };
+    return { tool, radius, points };
+  }
+
+  /** End the stroke in progress, if any, and hand it over. */
+  finish() {
+    if (!this.isPainting) return;
+    const stroke = this.current();
+    this.board.cursor.trace([]);
+    this.forget();
+    if (!stroke) return this.board.surface.takeBack();
+    this.board.surface.finish(stroke);
+    this.orders.onStroke(stroke);
+  }
+
+  /** A second finger: what began as a touch to zoom is no stroke. @param {number} now */
+  interrupt(now) {
+    if (!this.isPainting) return;
+    if (now - this.startedAt > ACCIDENT) return this.finish();
+    this.board.cursor.trace([]);
+    this.forget();
+    this.board.surface.takeBack();
+  }
+}

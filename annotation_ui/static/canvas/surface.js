@@ -1,0 +1,79 @@
+// @ts-check
+/**
+ * The paint on one face. The canvas has the image's own pixels and each of them is either ink or nothing, so
+ * the canvas *is* the mask that the server will compute; transparency and size are the style sheet's.
+ */
+
+import { NOTHING, capsule, isNothing, paint, paintAll, union } from "../core/raster.js";
+
+/**
+ * @typedef {import("../core/stroke.js").Point} Point
+ * @typedef {import("../core/stroke.js").Size} Size
+ * @typedef {import("../core/stroke.js").Stroke} Stroke
+ * @typedef {import("../core/raster.js").Rectangle} Rectangle
+ */
+
+const INK = [10, 132, 255, 255]; // --stroke
+
+export class Surface {
+  /** @param {Size} size of the image, in pixels */
+  constructor({ width, height }) {
+    this.canvas = document.createElement("canvas");
+    this.canvas.width = width;
+    this.canvas.height = height;
+    const context = this.canvas.getContext("2d", { willReadFrequently: true });
+    if (!context) throw new Error("This browser cannot draw.");
+    this.context = context;
+    this.image = context.createImageData(width, height);
+    this.pixels = { width, height, data: new Uint32Array(this.image.data.buffer) };
+    this.before = new Uint32Array(this.pixels.data.length);
+    this.ink = Number(new Uint32Array(new Uint8Array(INK).buffer)[0]);
+    /** @type {Rectangle} */
+    this.stale = NOTHING;
+    this.frame = 0;
+  }
+
+  /** Show exactly these strokes. @param {readonly Stroke[]} strokes */
+  show(strokes) {
+    paintAll(this.pixels, strokes, this.ink);
+    this.refresh({ left: 0, top: 0, right: this.pixels.width, bottom: this.pixels.height });
+  }
+
+  /** A stroke begins: remember what is there, so that it can be finished exactly or taken back. */
+  begin() {
+    this.before.set(this.pixels.data);
+  }
+
+  /** A piece of the stroke in progress. @param {Point} from @param {Point} to @param {number} radius @param {boolean} erase */
+  extend(from, to, radius, erase) {
+    this.refresh(capsule(this.pixels, from, to, radius, erase ? 0 : this.ink));
+  }
+
+  /** The stroke as it will be sent takes the place of the one in progress. @param {Stroke} stroke */
+  finish(stroke) {
+    this.takeBack();
+    this.refresh(paint(this.pixels, stroke, this.ink));
+  }
+
+  takeBack() {
+    this.pixels.data.set(this.before);
+    this.refresh({ left: 0, top: 0, right: this.pixels.width, bottom: this.pixels.height });
+  }
+
+  /** Is there no paint at all? */
+  isBlank() {
+    return this.pixels.data.every((pixel) => pixel === 0);
+  }
+
+  /** Bring a changed area to the canvas with the next frame. @param {Rectangle} area */
+  refresh(area) {
+    this.stale = union(this.stale, area);
+    if (isNothing(this.stale) || this.frame) return;
+    this.frame = requestAnimationFrame(() => {
+      const { left, top, right, bottom } = this.stale;
+      this.frame = 0;
+      this.stale = NOTHING;
+      this.context.putImageData(this.image, 0, 0, left, top, right - left, bottom - top);
+    });
+  }
+}

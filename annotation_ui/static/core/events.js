@@ -1,0 +1,23 @@
+// @ts-check
+/**
+ * What happened around a judgement, so that its times can be read with care: hidden tabs, lost focus, resizes,
+ * reloads, changed minds.
+ *
+ * @typedef {import("./judgement.js").TrialEvent} TrialEvent
+ * @typedef {readonly TrialEvent[]} Events
+ */
+
+/** A page that is resized for an hour does not grow a decision without end. */
+export const MOST_EVENTS = 400;
+
+/**
+ * @param {Events} events @param {string} kind @param {number} t_ms since the pair was shown; what came before
+ * is at 0 @param {{[name: string]: string | number}} [detail] @returns {Events}
+ */
+export function note(events, kind, t_ms, detail = {}) {
+  const event = { ...detail, kind, t_ms: Math.max(0, Math.round(t_ms)) };
+  const last = events.at(-1);
+  // A drag of the window's corner is one resize, not a hundred.
+  if (kind === "resize" && last?.kind === "resize") return [...events.slice(0, -1), event];
+  return events.length < MOST_EVENTS ? [...events, event] : events;
+}

@@ -1,0 +1,112 @@
+// @ts-check
+/**
+ * One participant's judgement of one pair: which face, when, and the drawing that says why. Plain data; every
+ * change gives a new judgement.
+ *
+ * @typedef {"left" | "right"} Side
+ * @typedef {import("./drawing.js").Drawing} Drawing
+ * @typedef {import("./stroke.js").Stroke} Stroke
+ * @typedef {{url: string, width: number, height: number}} Picture
+ *
+ * @typedef {object} Trial what the server says about a pair
+ * @property {string} id
+ * @property {"practice" | "main" | "check"} kind
+ * @property {number} position from 1
+ * @property {number} total
+ * @property {"real" | "fake"} question
+ * @property {Picture} left
+ * @property {Picture} right
+ * @property {boolean} annotate
+ *
+ * @typedef {object} Judgement
+ * @property {string} trial
+ * @property {boolean} annotate
+ * @property {number} minStrokes
+ * @property {Side | null} choice
+ * @property {number} chosenAt ms since the pair was shown
+ * @property {Drawing} drawing
+ *
+ * @typedef {{kind: string, t_ms: number, [detail: string]: string | number}} TrialEvent
+ * @typedef {{choice: Side, decision_ms: number, annotation_ms?: number, strokes?: readonly Stroke[], events: readonly TrialEvent[]}} Decision
+ * @typedef {{trial: string, choice: Side | null, chosenAt: number, strokes: readonly Stroke[], elapsed: number, at: number, events: readonly TrialEvent[]}} Draft
+ */
+
+import { EMPTY, isEmpty, painted, restored } from "./drawing.js";
+
+/** The server takes no more in one annotation. */
+export const MOST_STROKES = 1000;
+export const MOST_POINTS = 50_000;
+const DAY = 86_400_000; // ms
+
+/** @param {Trial} trial @param {number} minStrokes @returns {Judgement} */
+export function begin(trial, minStrokes) {
+  return { trial: trial.id, annotate: trial.annotate, minStrokes, choice: null, chosenAt: 0, drawing: EMPTY };
+}
+
+/** May the mind still change? Not once there is paint. @param {Judgement} judgement */
+export const mayChoose = (judgement) => isEmpty(judgement.drawing);
+
+/**
+ * @param {Judgement} judgement @param {Side} side @param {number} t_ms since the pair was shown
+ * @returns {Judgement} unchanged when there is paint or when the side is the chosen one already
+ */
+export function choose(judgement, side, t_ms) {
+  if (!mayChoose(judgement) || judgement.choice === side) return judgement;
+  return { ...judgement, choice: side, chosenAt: t_ms, drawing: EMPTY };
+}
+
+/** @param {Judgement} judgement @param {Drawing} drawing @returns {Judgement} */
+export const draw = (judgement, drawing) => ({ ...judgement, drawing });
+
+/** May one paint? @param {Judgement} judgement */
+export const mayPaint = (judgement) => judgement.annotate && judgement.choice !== null;
+
+/** Has the drawing reached what the server takes? @param {Judgement} judgement */
+export function isFull({ drawing: { strokes } }) {
+  const points = strokes.reduce((sum, stroke) => sum + stroke.points.length, 0);
+  return strokes.length >= MOST_STROKES || points >= MOST_POINTS * 0.9;
+}
+
+/**
+ * What keeps the judgement from being sent, as a hint to the participant; null when nothing does.
+ *
+ * @param {Judgement} judgement @returns {"choose" | "paint" | null}
+ */
+export function missing(judgement) {
+  if (judgement.choice === null) return "choose";
+  const needed = Math.max(1, judgement.minStrokes);
+  return judgement.annotate && painted(judgement.drawing.strokes) < needed ? "paint" : null;
+}
+
+/**
+ * What is sent.
+ *
+ * @param {Judgement} judgement that misses nothing @param {number} t_ms now, since the pair was shown
+ * @param {readonly TrialEvent[]} events @returns {Decision}
+ */
+export function decision(judgement, t_ms, events) {
+  if (judgement.choice === null) throw new Error("A decision needs a choice.");
+  const answer = { choice: judgement.choice, decision_ms: whole(judgement.chosenAt), events };
+  if (!judgement.annotate) return answer;
+  return { ...answer, annotation_ms: whole(t_ms - judgement.chosenAt), strokes: judgement.drawing.strokes };
+}
+
+/** @param {number} ms @returns {number} at most a day: the server takes no more, and a longer time says no more */
+const whole = (ms) => Math.min(DAY, Math.max(0, Math.round(ms)));
+
+/**
+ * What a browser keeps so that a reload loses nothing.
+ *
+ * @param {Judgement} judgement @param {number} elapsed ms since the pair was shown @param {number} at wall clock
+ * @param {readonly TrialEvent[]} events @returns {Draft}
+ */
+export function draft({ trial, choice, chosenAt, drawing }, elapsed, at, events) {
+  return { trial, choice, chosenAt, strokes: drawing.strokes, elapsed, at, events };
+}
+
+/** @param {Judgement} judgement @param {Draft | null} kept @returns {Judgement} as it was, if it is the same trial */
+export function resume(judgement, kept) {
+  if (!kept || kept.trial !== judgement.trial) return judgement;
+  const drawing = judgement.annotate && kept.choice ? restored(kept.strokes) : EMPTY;
+  return { ...judgement, choice: kept.choice, chosenAt: kept.chosenAt, drawing };
+}

@@ -1,0 +1,81 @@
+// @ts-check
+/**
+ * The outbox: a decision is kept before it is sent and forgotten when it is acknowledged. Sending the same
+ * decision twice is harmless (the server knows it again), so everything that is not an answer is tried again.
+ *
+ * @typedef {import("./judgement.js").Decision} Decision
+ * @typedef {{trial: string, study: string, token: string, body: Decision}} Entry
+ * @typedef {{put: (entry: Entry) => Promise<void>, all: () => Promise<Entry[]>, remove: (trial: string) => Promise<void>}} Shelf
+ * @typedef {"saved" | "settled" | "refused" | "forgotten"} Verdict
+ * @typedef {{status: number, detail: string}} Answer status 0 = nobody answered
+ *
+ * @typedef {object} Post
+ * @property {Shelf} shelf
+ * @property {(entry: Entry) => Promise<Answer>} send never throws
+ * @property {(ms: number) => Promise<void>} sleep may return early, when the network is back
+ * @property {(waiting: boolean) => void} onWaiting
+ * @property {() => number} random in [0, 1)
+ */
+
+export const FIRST_WAIT = 500; // ms
+export const LONGEST_WAIT = 20_000; // ms
+
+/** How long to wait after so many failures: doubling, at most 20 s, and spread so that a crowd does not return at once. @param {number} failures from 1 @param {number} random in [0, 1) */
+export function backOff(failures, random) {
+  return Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (failures - 1)) * (0.5 + random / 2);
+}
+
+/** @type {{[status: number]: Verdict | "again"}} */
+const VERDICTS = {
+  0: "again", // nobody answered
+  401: "forgotten",
+  404: "settled", // 404, 409, 410: decided elsewhere or given away, so there is nothing left to send
+  408: "again",
+  409: "settled",
+  410: "settled",
+  425: "again",
+  429: "again",
+};
+
+/**
+ * What an answer means for the decision that was sent.
+ *
+ * @param {number} status of HTTP; 0 = nobody answered @returns {Verdict | "again"}
+ */
+export function verdict(status) {
+  if (status >= 200 && status < 300) return "saved";
+  if (status >= 500) return "again";
+  return VERDICTS[status] ?? "refused";
+}
+
+/**
+ * Keep a decision, send it until it is answered, forget it.
+ *
+ * @param {Post} post @param {Entry} entry @returns {Promise<{verdict: Verdict, detail: string}>}
+ */
+export async function deliver(post, entry) {
+  await post.shelf.put(entry);
+  return sendUntilAnswered(post, entry);
+}
+
+/** Send what an earlier page of this study left behind. @param {Post} post @param {string} study @returns {Promise<number>} how many */
+export async function deliverLeftovers(post, study) {
+  const left = (await post.shelf.all()).filter((entry) => entry.study === study);
+  for (const entry of left) await sendUntilAnswered(post, entry);
+  return left.length;
+}
+
+/** @param {Post} post @param {Entry} entry */
+async function sendUntilAnswered(post, entry) {
+  for (let failures = 1; ; failures += 1) {
+    const { status, detail } = await post.send(entry);
+    const found = verdict(status);
+    if (found !== "again") {
+      post.onWaiting(false);
+      await post.shelf.remove(entry.trial);
+      return { verdict: found, detail };
+    }
+    post.onWaiting(true);
+    await post.sleep(backOff(failures, post.random()));
+  }
+}

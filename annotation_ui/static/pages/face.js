@@ -1,0 +1,69 @@
+// @ts-check
+/** One of the two faces of a trial: its frame, its radio button, and the board one paints on. */
+
+import { Board } from "../canvas/board.js";
+import { KeyPainter } from "../canvas/keys.js";
+import { Navigator } from "../canvas/navigator.js";
+import { Painter } from "../canvas/painter.js";
+import { find } from "./dom.js";
+
+/**
+ * @typedef {import("../core/judgement.js").Side} Side
+ * @typedef {import("../core/judgement.js").Picture} Picture
+ * @typedef {import("../canvas/painter.js").Orders} Orders
+ * @typedef {import("../canvas/navigator.js").Reports} Reports
+ */
+
+export class Face {
+  /** @param {HTMLElement} root @param {Side} side */
+  constructor(root, side) {
+    this.root = find(root, `.face[data-side="${side}"]`, HTMLElement);
+    this.frame = find(this.root, ".face__frame", HTMLElement);
+    this.view = find(this.root, ".face__view", HTMLElement);
+    this.radio = find(this.root, "input", HTMLInputElement);
+    this.side = side;
+    /** @type {{board: Board, painter: Painter, navigator: Navigator, keys: KeyPainter} | null} */
+    this.desk = null;
+  }
+
+  /** @param {HTMLImageElement} element decoded @param {Picture} picture @param {Orders} orders @param {Pick<Reports, "onResize">} reports */
+  show(element, picture, orders, reports) {
+    this.stop();
+    element.alt = "";
+    element.draggable = false;
+    this.root.style.setProperty("--ratio", String(picture.width / picture.height));
+    const board = new Board(this.frame, this.view, element, picture);
+    const navigator = new Navigator(board, { ...reports, onTakeOver: (now) => painter.interrupt(now) });
+    const painter = new Painter(board, { ...orders, mayPaint: () => orders.mayPaint() && !navigator.isBusy });
+    this.desk = { board, painter, navigator, keys: new KeyPainter(board, painter) };
+  }
+
+  /** @param {boolean} isChosen @param {boolean} mayPaint */
+  reflect(isChosen, mayPaint) {
+    this.root.classList.toggle("face--chosen", isChosen);
+    this.radio.checked = isChosen;
+    if (isChosen && mayPaint) this.start();
+    else this.stop();
+  }
+
+  start() {
+    // The navigator listens first: it decides whether a press is a gesture before the painter sees it.
+    this.desk?.navigator.enable();
+    this.desk?.painter.enable();
+    this.desk?.keys.enable();
+  }
+
+  stop() {
+    this.desk?.keys.disable();
+    this.desk?.painter.disable();
+    this.desk?.navigator.disable();
+    if (this.desk?.board.painted) this.desk.board.surface.show([]);
+    this.desk?.board.whole();
+  }
+
+  clear() {
+    this.stop();
+    this.view.replaceChildren();
+    this.desk = null;
+  }
+}

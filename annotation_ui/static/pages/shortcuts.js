@@ -1,0 +1,86 @@
+// @ts-check
+/** The keyboard on the trial page. */
+
+/**
+ * @typedef {import("../core/stroke.js").Tool} Tool
+ * @typedef {object} Actions
+ * @property {(side: "left" | "right") => void} choose
+ * @property {() => void} submit
+ * @property {(tool: Tool) => void} tool
+ * @property {(presses: number) => void} resize
+ * @property {() => void} undo
+ * @property {() => void} redo
+ * @property {() => void} clear
+ * @property {(factor: number) => void} zoom 0 for the whole face
+ * @property {(hasSpace: boolean) => void} space
+ */
+
+/** @type {{[key: string]: (actions: Actions) => void}} */
+const KEYS = {
+  ArrowLeft: (actions) => actions.choose("left"),
+  ArrowUp: (actions) => actions.choose("left"),
+  ArrowRight: (actions) => actions.choose("right"),
+  ArrowDown: (actions) => actions.choose("right"),
+  b: (actions) => actions.tool("brush"),
+  l: (actions) => actions.tool("lasso"),
+  e: (actions) => actions.tool("eraser"),
+  "[": (actions) => actions.resize(-1),
+  "]": (actions) => actions.resize(1),
+  Delete: (actions) => actions.clear(),
+  Backspace: (actions) => actions.clear(),
+  "+": (actions) => actions.zoom(1.4),
+  "=": (actions) => actions.zoom(1.4),
+  "-": (actions) => actions.zoom(1 / 1.4),
+  0: (actions) => actions.zoom(0),
+};
+
+/** @type {{[key: string]: (actions: Actions) => void}} */
+const WITH_CONTROL = {
+  z: (actions) => actions.undo(),
+  "shift+z": (actions) => actions.redo(),
+  y: (actions) => actions.redo(),
+};
+
+/**
+ * Listen until the signal aborts.
+ *
+ * @param {Actions} actions @param {() => boolean} isOn is the trial page in front?
+ * @param {AbortSignal} [signal]
+ */
+export function listen(actions, isOn, signal) {
+  const options = signal ? { signal } : {};
+  document.addEventListener("keydown", (event) => isOn() && press(event, actions), options);
+  document.addEventListener("keyup", (event) => event.key === " " && actions.space(false), options);
+}
+
+/** @param {KeyboardEvent} event @param {Actions} actions */
+function press(event, actions) {
+  const target = event.target instanceof Element ? event.target : document.body;
+  if (event.altKey || isTyping(target)) return;
+  if (event.key === "Enter" && !target.closest("button, a, summary")) return act(event, () => actions.submit());
+  if (event.key === " ") return holdSpace(event, target, actions);
+  const wanted = event.ctrlKey || event.metaKey ? WITH_CONTROL[combination(event)] : KEYS[plain(event)];
+  if (wanted) act(event, () => wanted(actions));
+}
+
+/** @param {KeyboardEvent} event @param {() => void} action */
+function act(event, action) {
+  event.preventDefault();
+  if (!event.repeat || event.key === "[" || event.key === "]") action();
+}
+
+/** Space on a control works the control. @param {KeyboardEvent} event @param {Element} target @param {Actions} actions */
+function holdSpace(event, target, actions) {
+  if (target.closest("button, a, input, summary")) return;
+  event.preventDefault();
+  actions.space(true);
+}
+
+/** A slider has its own arrow keys. @param {Element} target */
+const isTyping = (target) => target.matches("input[type=range], input[type=text], textarea, select");
+
+/** @param {KeyboardEvent} event */
+const plain = (event) => (event.key.length === 1 ? event.key.toLowerCase() : event.key);
+
+/** @param {KeyboardEvent} event */
+const combination = (event) => (event.shiftKey ? "shift+" : "") + event.key.toLowerCase();

@@ -1,0 +1,298 @@
+// @ts-check
+/** The trial page: two faces, one question, a choice and, in the annotating arm, the paint that says why. */
+
+import * as drawings from "../core/drawing.js";
+import * as judgements from "../core/judgement.js";
+import { note } from "../core/events.js";
+import { firstRadius } from "../core/stroke.js";
+import { byId, button, find } from "./dom.js";
+import { Face } from "./face.js";
+import { listen } from "./shortcuts.js";
+import { Toolbar } from "./toolbar.js";
+
+/**
+ * @typedef {import("../core/judgement.js").Decision} Decision
+ * @typedef {import("../core/judgement.js").Draft} Draft
+ * @typedef {import("../core/judgement.js").Judgement} Judgement
+ * @typedef {import("../core/judgement.js").Side} Side
+ * @typedef {import("../core/judgement.js").Trial} Trial
+ * @typedef {import("../core/judgement.js").TrialEvent} TrialEvent
+ * @typedef {import("../core/stroke.js").Stroke} Stroke
+ *
+ * @typedef {object} Orders
+ * @property {(trial: string, decision: Decision) => void} onSubmit
+ * @property {(draft: Draft) => void} onDraft
+ * @property {() => boolean} isInFront no dialog is open
+ */
+
+const HINTS = {
+  choose: "Click or tap a face, or press ← or →.",
+  paint: "Now paint over whatever made you choose this face.",
+  ready: "Paint more, or press Next.",
+  next: "You can still change your mind. Then press Next.",
+};
+
+const URGENT = {
+  choose: "Please choose one of the two faces first.",
+  paint: "Please paint at least one stroke: what made you choose this face?",
+  blank: "Nothing is painted any more. Please paint what made you choose this face.",
+  fixed: "You have painted already. Clear the painting to choose the other face.",
+  full: "That is as much as can be saved for one face. Please press Next.",
+};
+
+export class TrialPage {
+  /** @param {Orders} orders */
+  constructor(orders) {
+    this.orders = orders;
+    this.root = byId("trial");
+    this.hint = byId("hint");
+    this.next = button("next");
+    this.faces = { left: new Face(this.root, "left"), right: new Face(this.root, "right") };
+    this.toolbar = new Toolbar((command) => this.commands()[command]());
+    /** @type {Judgement | null} */
+    this.judgement = null;
+    /** @type {readonly TrialEvent[]} */
+    this.events = [];
+    this.shownAt = 0;
+    this.isBusy = false;
+    this.next.addEventListener("click", () => this.submit());
+    for (const face of Object.values(this.faces)) this.listenTo(face);
+    listen(this.actions(), () => this.isOn);
+  }
+
+  get isOn() {
+    return this.judgement !== null && !this.isBusy && this.orders.isInFront();
+  }
+
+  /** ms since the pair was shown */
+  get elapsed() {
+    return performance.now() - this.shownAt;
+  }
+
+  /** @param {Face} face */
+  listenTo(face) {
+    face.frame.addEventListener("click", () => this.isOn && this.choose(face.side));
+    face.frame.addEventListener("dblclick", () => this.isOn && this.forgiveDoubleClick());
+    face.radio.addEventListener("change", () => (this.isOn ? this.choose(face.side) : this.reflect()));
+  }
+
+  /**
+   * Put a pair on the page. The clock starts with `begin`, when the page is visible.
+   *
+   * @param {Trial} trial @param {number} minStrokes
+   * @param {{left: HTMLImageElement, right: HTMLImageElement}} pictures decoded @param {number} loadMs
+   */
+  prepare(trial, minStrokes, pictures, loadMs) {
+    this.judgement = judgements.begin(trial, minStrokes);
+    this.events = note([], "loaded", 0, { load_ms: Math.round(loadMs) });
+    this.isBusy = true;
+    if (!this.toolbar.radius) this.toolbar.resize(firstRadius(trial.left));
+    const orders = {
+      brush: () => ({ tool: this.toolbar.tool, radius: this.toolbar.radius }),
+      shownAt: () => this.shownAt,
+      mayPaint: () => !this.isBusy,
+      onStroke: (/** @type {Stroke} */ stroke) => this.addStroke(stroke),
+    };
+    const reports = { onResize: (/** @type {number} */ presses) => this.toolbar.step(presses) };
+    for (const side of /** @type {const} */ (["left", "right"])) {
+      this.faces[side].show(pictures[side], trial[side], orders, reports);
+    }
+    this.ask(trial.question);
+    this.root.classList.toggle("trial--annotate", trial.annotate);
+    this.reflect();
+  }
+
+  /** Both faces are on the screen. @param {number} shownAt on the clock of performance.now @param {Draft | null} kept */
+  begin(shownAt, kept) {
+    if (!this.judgement) return;
+    this.shownAt = shownAt;
+    this.isBusy = false;
+    if (kept?.trial === this.judgement.trial) this.restore(kept);
+    this.reflect();
+    if (this.judgement.drawing.strokes.length) this.paper?.surface.show(this.judgement.drawing.strokes);
+    this.keep();
+  }
+
+  /** @param {Draft} kept */
+  restore(kept) {
+    if (!this.judgement) return;
+    this.shownAt -= kept.elapsed;
+    this.judgement = judgements.resume(this.judgement, kept);
+    this.events = note(kept.events, "reload", kept.elapsed, { away_ms: Math.max(0, Date.now() - kept.at) });
+  }
+
+  /** @param {"real" | "fake"} question */
+  ask(question) {
+    const word = find(this.root, "#question-word", HTMLElement);
+    word.textContent = question.toUpperCase();
+    word.className = `question__word question__word--${question}`;
+  }
+
+  /** @param {Side} side */
+  choose(side) {
+    if (!this.judgement || this.judgement.choice === side) return;
+    const judgement = judgements.choose(this.judgement, side, this.elapsed);
+    if (judgement === this.judgement) {
+      this.reflect();
+      return this.say(URGENT.fixed, true);
+    }
+    this.judgement = judgement;
+    this.noteEvent("choose", { side });
+    this.reflect();
+    this.keep();
+  }
+
+  /** A double click chooses; the dab of its second press was not meant. */
+  forgiveDoubleClick() {
+    const { judgement } = this;
+    const [first, second] = judgement?.drawing.strokes ?? [];
+    if (!judgement || !first || second || first.points.length > 1) return;
+    if (this.elapsed - judgement.chosenAt < 700) this.redraw(drawings.EMPTY);
+  }
+
+  /** @param {Stroke} stroke */
+  addStroke(stroke) {
+    if (!this.judgement) return;
+    if (judgements.isFull(this.judgement)) {
+      this.redraw(this.judgement.drawing);
+      return this.say(URGENT.full, true);
+    }
+    this.judgement = judgements.draw(this.judgement, drawings.add(this.judgement.drawing, stroke));
+    this.reflect();
+    this.keep();
+  }
+
+  /** @param {import("../core/drawing.js").Drawing} drawing */
+  redraw(drawing) {
+    if (!this.judgement) return;
+    this.judgement = judgements.draw(this.judgement, drawing);
+    this.reflect();
+    this.paper?.surface.show(drawing.strokes);
+    this.keep();
+  }
+
+  /** @param {"undo" | "redo" | "clear"} change */
+  change(change) {
+    if (!this.isOn || !this.judgement || this.desk?.painter.isPainting) return;
+    const drawing = drawings[change](this.judgement.drawing);
+    if (drawing === this.judgement.drawing) return;
+    this.noteEvent(change);
+    this.redraw(drawing);
+  }
+
+  get desk() {
+    const choice = this.judgement?.choice;
+    return choice ? this.faces[choice].desk : null;
+  }
+
+  /** The board one may paint on now. */
+  get paper() {
+    return this.judgement && judgements.mayPaint(this.judgement) ? this.desk?.board : undefined;
+  }
+
+  submit() {
+    if (!this.isOn || !this.judgement) return;
+    this.desk?.painter.finish();
+    const missing = judgements.missing(this.judgement) ?? (this.paper?.surface.isBlank() ? "blank" : null);
+    if (missing) return this.say(URGENT[missing], true);
+    this.busy(true);
+    const decision = judgements.decision(this.judgement, this.elapsed, this.events);
+    this.orders.onSubmit(this.judgement.trial, decision);
+  }
+
+  /** The server wants something better. @param {string} detail */
+  giveBack(detail) {
+    this.busy(false);
+    this.say(detail, true);
+  }
+
+  /** @param {boolean} isBusy */
+  busy(isBusy) {
+    this.isBusy = isBusy;
+    this.root.setAttribute("aria-busy", String(isBusy));
+    this.next.disabled = isBusy;
+    this.next.textContent = isBusy ? "Saving…" : "Next";
+  }
+
+  /** Take the pair away. */
+  clear() {
+    this.judgement = null;
+    for (const face of Object.values(this.faces)) face.clear();
+    this.busy(false);
+  }
+
+  reflect() {
+    const { judgement } = this;
+    if (!judgement) return;
+    const mayPaint = judgements.mayPaint(judgement);
+    this.root.classList.toggle("trial--chosen", judgement.choice !== null);
+    this.root.classList.toggle("trial--painted", !judgements.mayChoose(judgement));
+    const sides = [this.faces.left, this.faces.right].sort((face) => (face.side === judgement.choice ? 1 : -1));
+    for (const face of sides) face.reflect(face.side === judgement.choice, mayPaint);
+    const { drawing } = judgement;
+    this.toolbar.reflect({
+      canUndo: drawings.canUndo(drawing),
+      canRedo: drawings.canRedo(drawing),
+      canClear: !drawings.isEmpty(drawing),
+    });
+    this.say(this.advice(judgement), false);
+  }
+
+  /** @param {Judgement} judgement */
+  advice(judgement) {
+    const missing = judgements.missing(judgement);
+    if (missing) return HINTS[missing];
+    return judgement.annotate ? HINTS.ready : HINTS.next;
+  }
+
+  /** @param {string} text @param {boolean} isUrgent */
+  say(text, isUrgent) {
+    this.hint.textContent = text;
+    this.hint.classList.toggle("actions__hint--urgent", isUrgent);
+  }
+
+  /** @param {string} kind @param {{[name: string]: string | number}} [detail] */
+  noteEvent(kind, detail) {
+    if (this.judgement && this.shownAt) this.events = note(this.events, kind, this.elapsed, detail);
+  }
+
+  /** Keep what there is, with the stroke in progress: a page may end at any moment. */
+  keep() {
+    if (!this.judgement || this.isBusy) return;
+    const stroke = this.desk?.painter.current();
+    const drawing = stroke ? drawings.add(this.judgement.drawing, stroke) : this.judgement.drawing;
+    const judgement = judgements.draw(this.judgement, drawing);
+    this.orders.onDraft(judgements.draft(judgement, this.elapsed, Date.now(), this.events));
+  }
+
+  commands() {
+    return {
+      undo: () => this.change("undo"),
+      redo: () => this.change("redo"),
+      clear: () => this.change("clear"),
+      "zoom-in": () => this.zoom(1.4),
+      "zoom-out": () => this.zoom(1 / 1.4),
+    };
+  }
+
+  /** @param {number} factor 0 for the whole face */
+  zoom(factor) {
+    if (factor) this.paper?.zoom(factor);
+    else this.paper?.whole();
+  }
+
+  /** @returns {import("./shortcuts.js").Actions} */
+  actions() {
+    return {
+      choose: (side) => this.choose(side),
+      submit: () => this.submit(),
+      tool: (tool) => this.paper && this.toolbar.choose(tool),
+      resize: (presses) => this.toolbar.step(presses),
+      undo: () => this.change("undo"),
+      redo: () => this.change("redo"),
+      clear: () => this.change("clear"),
+      zoom: (factor) => this.zoom(factor),
+      space: (isDown) => this.paper && this.desk?.navigator.hold(isDown),
+    };
+  }
+}

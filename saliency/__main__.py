@@ -10,7 +10,7 @@ import typer
 
 from saliency.build import build_folder
 from saliency.files import AnnotationFileError, OutputError
-from saliency.maps import Include, MapParameters, Scale
+from saliency.maps import Include, MapParameters, ParameterError, Scale
 
 cli = typer.Typer(
     name="python -m saliency",
@@ -31,7 +31,7 @@ def user_errors() -> Iterator[None]:
     """Turn what a user can put right into one line and exit code 1."""
     try:
         yield
-    except (AnnotationFileError, OutputError, ValueError) as error:
+    except (AnnotationFileError, OutputError, ParameterError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
     except OSError as error:

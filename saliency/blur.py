@@ -68,7 +68,7 @@ def ink_boxes(image: Image, *, gap: int) -> Iterator[Box]:
 
 def _cut(image: Image, box: Box, *, axis: int, gap: int) -> Iterator[Box]:
     """Yield the parts of a box between empty bands of rows (axis 1) or columns (axis 0)."""
-    inked = np.flatnonzero(cv2.reduce(image[box.slices], 1 if axis else 0, cv2.REDUCE_MAX))
+    inked = np.flatnonzero(image[box.slices].max(axis=axis))
     if not len(inked):
         return
     breaks = np.flatnonzero(np.diff(inked) > gap + 1)

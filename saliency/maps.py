@@ -14,10 +14,10 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency.blur import blur
+from saliency.blur import TRUNCATE, blur
 from saliency.boxes import Box
 from saliency.masks import Ink, rasterize_ink
-from saliency.metrics import agreement, coverage, entropy, leave_one_out
+from saliency.metrics import Moments, agreement, coverage, entropy, leave_one_out
 from saliency.pool import map_ordered
 from saliency.strokes import Stroke
 
@@ -28,6 +28,10 @@ Scale = Literal["minmax", "peak"]
 
 FLAT: Final = 1e-5  # a range below this share of the peak is rounding, not relief
 MAX_SIGMA_PX: Final = 512.0
+
+
+class ParameterError(ValueError):
+    """A parameter of a map is unknown or out of range; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +53,15 @@ class MapParameters:
 
     def __post_init__(self) -> None:
         if not 0 <= self.sigma_px <= MAX_SIGMA_PX:
-            raise ValueError(f"sigma_px must be from 0 to {MAX_SIGMA_PX:g}, not {self.sigma_px}")
+            raise ParameterError(f"sigma_px must be from 0 to {MAX_SIGMA_PX:g}, not {self.sigma_px}")
         if self.min_annotators < 1:
-            raise ValueError(f"min_annotators must be at least 1, not {self.min_annotators}")
+            raise ParameterError(f"min_annotators must be at least 1, not {self.min_annotators}")
         if self.include not in get_args(Include):
-            raise ValueError(f"include must be one of {', '.join(get_args(Include))}, not {self.include!r}")
+            raise ParameterError(
+                f"include must be one of {', '.join(get_args(Include))}, not {self.include!r}"
+            )
         if self.scale not in get_args(Scale):
-            raise ValueError(f"scale must be one of {', '.join(get_args(Scale))}, not {self.scale!r}")
+            raise ParameterError(f"scale must be one of {', '.join(get_args(Scale))}, not {self.scale!r}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that `from_dict` reads back."""
@@ -67,7 +73,7 @@ class MapParameters:
         known = {field.name for field in fields(cls)}
         for name in values:
             if name not in known:
-                raise ValueError(f"{name!r} is not a parameter of a saliency map")
+                raise ParameterError(f"{name!r} is not a parameter of a saliency map")
         return cls(**values)
 
 
@@ -205,22 +211,29 @@ def annotator_agreement(inks: Sequence[Ink], *, width: int, height: int, sigma_p
     if len(inks) < 2:
         return None
     parts = [_blurred(ink, width=width, height=height, sigma_px=sigma_px) for ink in inks]
-    gram = np.array([[_inner(one, two) for two in parts] for one in parts])
-    sums = np.array([values.sum(dtype=np.float64) for _, values in parts])
-    return agreement(leave_one_out(gram, sums, pixels=width * height))
+    return agreement(leave_one_out(_moments(parts, width=width, height=height)))
 
 
 def _blurred(ink: Ink, *, width: int, height: int, sigma_px: float) -> tuple[Box, SaliencyMap]:
     """Blur one mask where it can be anything but zero."""
-    part = ink.box.grow(int(4 * sigma_px + 0.5)).meet(Box(0, 0, width, height))
+    part = ink.box.grow(int(TRUNCATE * sigma_px + 0.5)).meet(Box(0, 0, width, height))
     padded = np.zeros((part.height, part.width), dtype=np.uint8)
     padded[ink.box.within(part).slices] = ink.mask
     return part, blur(padded, sigma_px=sigma_px)
 
 
-def _inner(one: tuple[Box, SaliencyMap], two: tuple[Box, SaliencyMap]) -> float:
-    shared = one[0].meet(two[0])
-    if shared.empty:
-        return 0.0
-    product = one[1][shared.within(one[0]).slices] * two[1][shared.within(two[0]).slices]
-    return float(product.sum(dtype=np.float64))
+def _moments(parts: Sequence[tuple[Box, SaliencyMap]], *, width: int, height: int) -> Moments:
+    total = np.zeros((height, width), dtype=np.float32)
+    for box, values in parts:
+        total[box.slices] += values
+    return Moments(
+        squares=np.array([_inner(values, values) for _, values in parts]),
+        with_total=np.array([_inner(values, total[box.slices]) for box, values in parts]),
+        sums=np.array([values.sum(dtype=np.float64) for _, values in parts]),
+        total_square=_inner(total, total),
+        pixels=total.size,
+    )
+
+
+def _inner(one: SaliencyMap, two: SaliencyMap) -> float:
+    return float((one * two).sum(dtype=np.float64))

@@ -4,6 +4,7 @@ A constant map says nothing about where people looked; each function states what
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -52,27 +53,39 @@ def correlation(one: Map, two: Map) -> float:
     return float(np.clip(x @ y / np.sqrt((x @ x) * (y @ y)), -1.0, 1.0))
 
 
-def leave_one_out(gram: Floats, sums: Floats, *, pixels: int) -> Floats:
-    """Return each annotator's correlation with the mean of all the others.
-
-    The correlation needs nothing of the blurred masks but their inner products and sums, which are cheap to
-    collect where two annotators' ink overlaps.
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """What correlations among n blurred masks need to know of them; T is their sum.
 
     Parameters
     ----------
-    gram : (n, n) inner products of the blurred masks, n >= 2
-    sums : (n,) sums of the blurred masks
-    pixels : number of pixels of the image
+    squares : (n,) inner product of each with itself
+    with_total : (n,) inner product of each with T
+    sums : (n,) sum of each
+    total_square : inner product of T with itself
+    pixels : pixels of the image
+    """
+
+    squares: Floats
+    with_total: Floats
+    sums: Floats
+    total_square: float
+    pixels: int
+
+
+def leave_one_out(moments: Moments) -> Floats:
+    """Return each annotator's correlation with the mean of all the others.
 
     Returns
     -------
-    correlations : (n,) in [-1, 1]; 0 where a mask or the mean of the others is constant
+    correlations : (n,) in [-1, 1]; 0 where a mask or the mean of the others is constant; n >= 2
     """
-    covariance = gram - np.outer(sums, sums) / pixels
-    own = np.diag(covariance)
-    with_others = covariance.sum(axis=1) - own
-    others = covariance.sum() - 2 * covariance.sum(axis=1) + own
-    return _cosines(with_others, own, others, floor=1e-6 * np.diag(gram).max())
+    total, pixels = moments.sums.sum(), moments.pixels
+    own = moments.squares - moments.sums**2 / pixels
+    with_total = moments.with_total - moments.sums * total / pixels
+    of_total = moments.total_square - total**2 / pixels
+    others = of_total - 2 * with_total + own
+    return _cosines(with_total - own, own, others, floor=1e-6 * float(moments.squares.max()))
 
 
 def _cosines(product: Floats, one: Floats, two: Floats, *, floor: float) -> Floats:

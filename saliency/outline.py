@@ -21,6 +21,7 @@ Exact = int | Fraction
 Vector = tuple[int, int]
 
 UNITS_PER_PX: Final = 2**30  # coordinates up to 2^22 px stay exact in float64
+PAIRS_AT_ONCE: Final = 2**21  # edge pairs compared in one go, some 10 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,29 @@ class _Curve:
         self.start: list[Vector] = [(int(x), int(y)) for x, y in corners]
         ends = self.start[1:] + self.start[:1]
         self.run: list[Vector] = [(b[0] - a[0], b[1] - a[1]) for a, b in zip(self.start, ends, strict=True)]
+        self.plain = self._plain_edges(following - corners)
+
+    def _plain_edges(self, run: NDArray[np.float64]) -> list[bool]:
+        """Tell which edges meet only the edges before and after them, each in one corner.
+
+        Almost all edges of a hand-drawn outline are plain; the walk passes them without any arithmetic.
+        """
+        edges = len(run)
+        met = np.empty(edges, dtype=np.intp)
+        for first in range(0, edges, step := max(1, PAIRS_AT_ONCE // edges)):
+            part = slice(first, first + step)
+            met[part] = self._meets(self.low[:, part, None], self.high[:, part, None]).sum(axis=1)
+        after = np.roll(run, -1, axis=0)
+        sharp = (run * after).sum(axis=1) <= 0  # the two might lie on each other: left to exact arithmetic
+        plain: list[bool] = ((met == 3) & ~sharp & ~np.roll(sharp, 1)).tolist()
+        return plain
+
+    def _meets(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which bounding boxes of edges touch the given ones, as x and y of two corners."""
+        across: NDArray[np.bool_] = (self.low[0] <= high[0]) & (self.high[0] >= low[0])
+        across &= self.low[1] <= high[1]
+        across &= self.high[1] >= low[1]
+        return across
 
     def near(self, edge: int) -> list[int]:
         """Return the other edges whose bounding box meets this one's."""
@@ -104,6 +128,8 @@ def _departure(curve: _Curve) -> _Heading:
 
 def _next_heading(curve: _Curve, heading: _Heading) -> _Heading:
     """Go on to the nearest place where anything meets the edge, then turn as far left as possible."""
+    if curve.plain[heading.edge]:
+        return _along(curve, heading)
     goal: Exact = 1 if heading.forward else 0
     meetings = [_Heading(heading.edge, goal, forward=True)]
     for at, other, other_at in _meetings(curve, heading.edge):
@@ -116,6 +142,13 @@ def _next_heading(curve: _Curve, heading: _Heading) -> _Heading:
     ways = [way for meeting in meetings for way in _ways(meeting)]
     x, y = curve.direction(heading)
     return _leftmost(curve, ways, back=(-x, -y))
+
+
+def _along(curve: _Curve, heading: _Heading) -> _Heading:
+    edges = len(curve.start)
+    if heading.forward:
+        return _Heading((heading.edge + 1) % edges, 0, forward=True)
+    return _Heading((heading.edge - 1) % edges, 1, forward=False)
 
 
 def _ahead(at: Exact, heading: _Heading) -> bool:

@@ -99,12 +99,12 @@ def winding_spans(outline: Floats, *, box: Box) -> list[Spans]:
     box : pixels of interest
     """
     start, end = outline, np.roll(outline, -1, axis=0)
-    down = capsule_rows(start, end, box=box)
-    up = capsule_rows(end, start, box=box)
+    down = _crossings(start, end, box=box)
+    up = _crossings(end, start, box=box)
     return [Spans(*down, -1), Spans(*up, 1)]
 
 
-def capsule_rows(start: Floats, end: Floats, *, box: Box) -> tuple[Ints, Ints]:
+def _crossings(start: Floats, end: Floats, *, box: Box) -> tuple[Ints, Ints]:
     """Return row and first column right of the crossing, for each row that a descending edge crosses."""
     top = np.maximum(np.ceil(start[:, 1] - 0.5), box.top)
     after = np.minimum(np.ceil(end[:, 1] - 0.5), box.bottom)

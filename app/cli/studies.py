@@ -1,0 +1,99 @@
+"""`cyborg study …`"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.orm import Session
+
+from app.cli import app
+from app.cli.context import opened
+from app.models import Study, StudyState
+from app.studies import service
+from app.studies.schemas import load_study
+from app.studies.service import StudySummary
+
+study = typer.Typer(help="Studies: create, list, open, pause, close.", no_args_is_help=True)
+app.add_typer(study, name="study")
+
+Slug = Annotated[str, typer.Argument(help="The study's name in addresses.")]
+
+
+@study.command()
+def create(
+    path: Annotated[Path, typer.Argument(help="The description, STUDY.toml; docs/studies.md.")],
+) -> None:
+    """Create a study from its description, as a draft."""
+    spec = load_study(path)
+    with opened() as context, context.sessions.begin() as session:
+        made = service.create_study(session, spec)
+        pairs = service.count_pairs(session, made)
+    print(
+        f"Study {spec.slug}: {pairs} pairs, arms {', '.join(arm.name for arm in spec.arms)}, still a draft."
+    )
+    print(f"`cyborg study open {spec.slug}` lets participants in.")
+
+
+@study.command("list")
+def list_command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+) -> None:
+    """List the studies, the newest first."""
+    with opened() as context, context.sessions() as session:
+        summaries = service.list_studies(session)
+    print(json.dumps([_as_json(line) for line in summaries])) if as_json else _print_table(summaries)
+
+
+@study.command("open")
+def open_command(slug: Slug) -> None:
+    """Let participants in."""
+    _change(service.open_study, slug)
+
+
+@study.command()
+def pause(slug: Slug) -> None:
+    """Let nobody new in; whoever is in may finish."""
+    _change(service.pause_study, slug)
+
+
+@study.command()
+def close(slug: Slug) -> None:
+    """End a study for good."""
+    _change(service.close_study, slug)
+
+
+def _change(change: Callable[[Session, Study], Study], slug: str) -> None:
+    with opened() as context, context.sessions.begin() as session:
+        changed = change(session, service.find_study(session, slug))
+    print(f"Study {slug} is {changed.state}.")
+    if changed.state is StudyState.OPEN:
+        print(f"Participants take part at {context.settings.public_url}/s/{slug}")
+
+
+def _as_json(line: StudySummary) -> dict[str, object]:
+    return {
+        "slug": line.study.slug,
+        "title": line.study.title,
+        "state": line.study.state,
+        "pairs": line.pairs,
+        "participants": line.participants,
+        "wanted": line.wanted,
+        "decided": line.decided,
+    }
+
+
+def _print_table(summaries: list[StudySummary]) -> None:
+    if not summaries:
+        print("There is no study yet; `cyborg study create STUDY.toml` makes one.")
+        return
+    table = Table("study", "title", "state", box=None)
+    for column in ("pairs", "participants", "decided", "wanted"):
+        table.add_column(column, justify="right")
+    for line in summaries:
+        counts = (line.pairs, line.participants, line.decided, line.wanted)
+        table.add_row(line.study.slug, line.study.title, line.study.state, *map(str, counts))
+    Console(markup=False).print(table)

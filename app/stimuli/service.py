@@ -1,0 +1,187 @@
+"""Bring images in: decode on every core, store, record in batches."""
+
+import os
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app.db import SessionFactory
+from app.models import Image, Label
+from app.stimuli.decode import Unusable
+from app.stimuli.manifest import Item, Refusal, read_listing
+from app.stimuli.prepare import Prepared, prepare
+from app.storage import BlobStore
+
+BATCH: Final = 100  # images per transaction
+
+OnProgress = Callable[[int, int], None]
+"""Called with (files done, files in all)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    imported: int
+    already_there: int
+    refused: tuple[Refusal, ...]
+
+    @property
+    def usable(self) -> int:
+        return self.imported + self.already_there
+
+    def __add__(self, other: "ImportReport") -> "ImportReport":
+        return ImportReport(
+            self.imported + other.imported,
+            self.already_there + other.already_there,
+            self.refused + other.refused,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A file whose blobs are kept; `row` is what the image table is to say about it."""
+
+    item: Item
+    row: dict[str, Any]
+
+    @property
+    def content_hash(self) -> str:
+        return str(self.row["content_hash"])
+
+
+def ignore_progress(done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+def import_path(
+    sessions: SessionFactory,
+    blobs: BlobStore,
+    path: Path,
+    *,
+    size: int | None = None,
+    on_progress: OnProgress = ignore_progress,
+) -> ImportReport:
+    """Import a manifest or a folder. BadInput, and nothing is written, when it is malformed."""
+    listing = read_listing(path)
+    report = import_images(sessions, blobs, listing.items, size=size, on_progress=on_progress)
+    return ImportReport(0, 0, listing.refused) + report
+
+
+def import_images(
+    sessions: SessionFactory,
+    blobs: BlobStore,
+    items: Sequence[Item],
+    *,
+    size: int | None = None,
+    generated: bool = False,
+    on_progress: OnProgress = ignore_progress,
+) -> ImportReport:
+    """Import every item that can be used and say why the others cannot.
+
+    Commits every hundred images, so an interrupted import is continued by repeating it: what is
+    there already is counted and left as it is. `generated` marks faces that code has drawn.
+    """
+    report, done = ImportReport(0, 0, ()), 0
+    work = partial(_store, blobs=blobs, size=size, generated=generated)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of what is checked or repaired here
+        for batch in _batches(_in_order(work, items)):
+            with sessions.begin() as session:
+                report += _record(session, batch)
+            done += len(batch)
+            on_progress(done, len(items))
+    return report
+
+
+def _in_order(
+    work: Callable[[Item], _Stored | Refusal], items: Sequence[Item]
+) -> Iterator[_Stored | Refusal]:
+    """Results in the order of `items`. Decoding and encoding leave Python's lock, so threads suffice."""
+    threads = min(os.cpu_count() or 1, 8)
+    pending: deque[Future[_Stored | Refusal]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for item in items:
+            pending.append(pool.submit(work, item))
+            if len(pending) > 4 * threads:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+def _batches(results: Iterator[_Stored | Refusal]) -> Iterator[list[_Stored | Refusal]]:
+    while batch := list(islice(results, BATCH)):
+        yield batch
+
+
+def _store(item: Item, *, blobs: BlobStore, size: int | None, generated: bool) -> _Stored | Refusal:
+    try:
+        prepared = prepare(item, size=size)
+    except Unusable as unusable:
+        return Refusal(item.name, str(unusable))
+    row = _row(item, prepared, generated=generated)
+    row["content_hash"], row["display_hash"] = blobs.put(prepared.content), blobs.put(prepared.display)
+    return _Stored(item, row)
+
+
+def _row(item: Item, prepared: Prepared, *, generated: bool) -> dict[str, Any]:
+    face = prepared.face
+    return {
+        "display_bytes": len(prepared.display),
+        "label": item.label,
+        "source": item.source,
+        "split": item.split,
+        "group": item.group,
+        "width": prepared.width,
+        "height": prepared.height,
+        "face_x": face and face.x,
+        "face_y": face and face.y,
+        "face_width": face and face.width,
+        "face_height": face and face.height,
+        "original_name": item.name,
+        "generated": generated,
+    }
+
+
+def _record(session: Session, batch: Sequence[_Stored | Refusal]) -> ImportReport:
+    """Insert what is new; compare the label of what is not."""
+    stored = [entry for entry in batch if isinstance(entry, _Stored)]
+    fresh = _insert(session, stored)
+    labels = _labels(session, [entry.content_hash for entry in stored])
+    imported, refused = len(fresh), []
+    for entry in batch:
+        if isinstance(entry, Refusal):
+            refused.append(entry)
+        elif labels[entry.content_hash] is not entry.item.label:
+            refused.append(_contradiction(entry.item, labels[entry.content_hash]))
+    return ImportReport(imported, len(batch) - imported - len(refused), tuple(refused))
+
+
+def _insert(session: Session, stored: Sequence[_Stored]) -> set[str]:
+    """The content hashes that nobody had recorded; of equal pictures the first one counts."""
+    rows: dict[str, dict[str, Any]] = {}
+    for entry in stored:
+        rows.setdefault(entry.content_hash, entry.row)
+    if not rows:
+        return set()
+    statement = (
+        insert(Image).values(list(rows.values())).on_conflict_do_nothing(index_elements=["content_hash"])
+    )
+    return set(session.scalars(statement.returning(Image.content_hash)))
+
+
+def _labels(session: Session, hashes: Sequence[str]) -> dict[str, Label]:
+    known = select(Image.content_hash, Image.label).where(Image.content_hash.in_(hashes))
+    return {row.content_hash: row.label for row in session.execute(known)}
+
+
+def _contradiction(item: Item, known: Label) -> Refusal:
+    return Refusal(item.name, f"is called {item.label} here, but the same picture is known as {known}.")

@@ -1,0 +1,276 @@
+"""Create, open, pause and close studies."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import cast, func, insert, literal, select, true, union_all
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app.errors import AlreadyExists, BadStudy, NotFound, WrongState, from_integrity_error
+from app.models import (
+    Arm,
+    Decision,
+    Image,
+    Pair,
+    Participant,
+    ParticipantState,
+    Question,
+    Quota,
+    Source,
+    Study,
+    StudyState,
+    Trial,
+    TrialKind,
+)
+from app.studies.choice import choose_pairs
+from app.studies.pairing import Matched
+from app.studies.schemas import StudySpec
+
+PADDING: Final = 4096  # bytes; both images of a pair are served in the same whole number of these
+
+
+@dataclass(frozen=True, slots=True)
+class ArmProgress:
+    """How far one arm is. Practice and check trials count nowhere in it."""
+
+    id: int
+    name: str
+    annotate: bool
+    wanted: int
+    taken: int
+    """Decided, or held for somebody whose lease runs."""
+    decided: int
+    correct: int
+    participants: int
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of correct decisions; None before the first one."""
+        return self.correct / self.decided if self.decided else None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    arms: tuple[ArmProgress, ...]
+    participants: dict[ParticipantState, int]
+    """Every state has its count, also when it is 0."""
+    simulated: int
+    """Participants that are programs; they are in the other counts too."""
+
+    @property
+    def wanted(self) -> int:
+        return sum(arm.wanted for arm in self.arms)
+
+    @property
+    def decided(self) -> int:
+        return sum(arm.decided for arm in self.arms)
+
+
+@dataclass(frozen=True, slots=True)
+class StudySummary:
+    """One line of a list of studies."""
+
+    study: Study
+    pairs: int
+    participants: int
+    wanted: int
+    decided: int
+
+
+def find_study(session: Session, slug: str) -> Study:
+    study = session.scalar(select(Study).where(Study.slug == slug))
+    if study is None:
+        raise NotFound(f"There is no study {slug}.")
+    return study
+
+
+def create_study(session: Session, spec: StudySpec, *, staff_id: int | None = None) -> Study:
+    """A draft with its arms, pairs and quota. BadStudy when too few pairs can be made."""
+    pairs = choose_pairs(session, spec.pairs)
+    _check_enough(len(pairs), trials_per_participant=spec.trials_per_participant)
+    study = _add_study(session, spec, staff_id=staff_id)
+    session.add_all(
+        Arm(study_id=study.id, name=arm.name, annotate=arm.annotate, advice=arm.advice) for arm in spec.arms
+    )
+    session.flush()  # the quota is inserted by a statement that reads arms and pairs
+    _add_pairs(session, study, pairs)
+    _add_quota(session, study)
+    return study
+
+
+def _check_enough(pairs: int, *, trials_per_participant: int) -> None:
+    if pairs < trials_per_participant:
+        raise BadStudy(
+            f"{trials_per_participant} trials per participant need as many pairs, "
+            f"because nobody sees a pair twice; the study has {pairs}."
+        )
+
+
+def _add_study(session: Session, spec: StudySpec, *, staff_id: int | None) -> Study:
+    study = Study(
+        slug=spec.slug,
+        title=spec.title,
+        trials_per_participant=spec.trials_per_participant,
+        judgements=spec.judgements,
+        min_strokes=spec.annotation.min_strokes,
+        lease=timedelta(minutes=spec.lease_minutes),
+        consent=spec.consent,
+        consent_version=consent_version(spec.consent),
+        instructions=spec.instructions,
+        completion_url=spec.completion_url,
+        accepts_simulated=spec.accepts_simulated,
+        spec=spec.model_dump(mode="json"),
+        created_by=staff_id,
+    )
+    session.add(study)
+    try:
+        session.flush()
+    except IntegrityError as error:
+        if isinstance(from_integrity_error(error), AlreadyExists):
+            raise AlreadyExists(f"There is a study {spec.slug} already.") from None
+        raise
+    return study
+
+
+def consent_version(consent: str) -> str:
+    """A short name of a consent text: another text, another name."""
+    return hashlib.sha256(consent.encode()).hexdigest()[:12]
+
+
+def _add_pairs(session: Session, study: Study, pairs: Sequence[Matched]) -> None:
+    weights = dict(session.execute(select(Image.id, Image.display_bytes)).tuples().all())
+    rows = [
+        {
+            "study_id": study.id,
+            "real_image_id": real,
+            "fake_image_id": fake,
+            "served_bytes": served_bytes(weights[real], weights[fake]),
+        }
+        for real, fake in pairs
+    ]
+    session.execute(insert(Pair), rows)
+
+
+def served_bytes(*display_bytes: int) -> int:
+    """The padded size of every image of a pair: the larger one in whole paddings, and one more."""
+    return -(-max(display_bytes) // PADDING) * PADDING + PADDING
+
+
+def _add_quota(session: Session, study: Study) -> None:
+    questions = union_all(*(select(literal(question.value).label("asked")) for question in Question))
+    each = questions.subquery()
+    cells = (
+        select(
+            Arm.id, Pair.id, cast(each.c.asked, Quota.question.type), literal(study.judgements), literal(0)
+        )
+        .join(Pair, Pair.study_id == Arm.study_id)
+        .join(each, true())
+        .where(Arm.study_id == study.id)
+    )
+    columns = ["arm_id", "pair_id", "question", "wanted", "taken"]
+    session.execute(insert(Quota).from_select(columns, cells))
+
+
+def count_pairs(session: Session, study: Study) -> int:
+    return session.scalar(select(func.count()).where(Pair.study_id == study.id)) or 0
+
+
+def open_study(session: Session, study: Study) -> Study:
+    """Take participants. A draft or a paused study can be opened."""
+    _lock(session, study, "opened", StudyState.DRAFT, StudyState.PAUSED)
+    _check_enough(count_pairs(session, study), trials_per_participant=study.trials_per_participant)
+    study.state = StudyState.OPEN
+    study.opened_at = study.opened_at or datetime.now(UTC)
+    return study
+
+
+def pause_study(session: Session, study: Study) -> Study:
+    """Let nobody new in; whoever is in may finish."""
+    _lock(session, study, "paused", StudyState.OPEN)
+    study.state = StudyState.PAUSED
+    return study
+
+
+def close_study(session: Session, study: Study) -> Study:
+    """End the study for good."""
+    _lock(session, study, "closed", StudyState.OPEN, StudyState.PAUSED)
+    study.state = StudyState.CLOSED
+    study.closed_at = datetime.now(UTC)
+    return study
+
+
+def _lock(session: Session, study: Study, verb: str, *states: StudyState) -> None:
+    """Hold the study's row, so that its state is still this one when the transaction commits."""
+    session.refresh(study, with_for_update=True)
+    if study.state not in states:
+        raise WrongState(
+            f"Study {study.slug} is {study.state}; only one that is {' or '.join(states)} can be {verb}."
+        )
+
+
+def progress(session: Session, study: Study) -> Progress:
+    """What is wanted, taken and decided in each arm, and where the participants are."""
+    quota = _quota_by_arm(session, study)
+    decisions = _decisions_by_arm(session, study)
+    people = _participants(session, study)
+    arms = session.scalars(select(Arm).where(Arm.study_id == study.id).order_by(Arm.id))
+    return Progress(
+        arms=tuple(
+            ArmProgress(
+                arm.id,
+                arm.name,
+                arm.annotate,
+                *quota.get(arm.id, (0, 0)),
+                *decisions.get(arm.id, (0, 0)),
+                participants=sum(count for (of, *_), count in people.items() if of == arm.id),
+            )
+            for arm in arms
+        ),
+        participants={
+            state: sum(count for (_, of, _), count in people.items() if of is state)
+            for state in ParticipantState
+        },
+        simulated=sum(count for (_, _, source), count in people.items() if source is Source.SIMULATED),
+    )
+
+
+def _quota_by_arm(session: Session, study: Study) -> dict[int, tuple[int, int]]:
+    """(wanted, taken) of each arm."""
+    sums = select(Quota.arm_id, func.sum(Quota.wanted), func.sum(Quota.taken))
+    rows = session.execute(sums.join(Arm).where(Arm.study_id == study.id).group_by(Quota.arm_id))
+    return {arm: (wanted, taken) for arm, wanted, taken in rows}
+
+
+def _decisions_by_arm(session: Session, study: Study) -> dict[int, tuple[int, int]]:
+    """(decided, correct) of each arm."""
+    counts = select(Participant.arm_id, func.count(), func.count().filter(Decision.correct))
+    rows = session.execute(
+        counts.select_from(Decision)
+        .join(Trial, Trial.id == Decision.trial_id)
+        .join(Participant, Participant.id == Trial.participant_id)
+        .where(Participant.study_id == study.id, Trial.kind == TrialKind.MAIN)
+        .group_by(Participant.arm_id)
+    )
+    return {arm: (decided, correct) for arm, decided, correct in rows}
+
+
+def _participants(session: Session, study: Study) -> dict[tuple[int, ParticipantState, Source], int]:
+    key = (Participant.arm_id, Participant.state, Participant.source)
+    rows = session.execute(select(*key, func.count()).where(Participant.study_id == study.id).group_by(*key))
+    return {(arm, state, source): count for arm, state, source, count in rows}
+
+
+def list_studies(session: Session) -> list[StudySummary]:
+    """Every study with its counts, the newest first."""
+    studies = session.scalars(select(Study).order_by(Study.id.desc())).all()
+    pairs = dict(session.execute(select(Pair.study_id, func.count()).group_by(Pair.study_id)).tuples().all())
+    return [_summary(study, progress(session, study), pairs=pairs.get(study.id, 0)) for study in studies]
+
+
+def _summary(study: Study, found: Progress, *, pairs: int) -> StudySummary:
+    people = sum(found.participants.values())
+    return StudySummary(study, pairs, people, wanted=found.wanted, decided=found.decided)

@@ -151,7 +151,7 @@ ANNOTATIONS: Final = File(
     "`python -m saliency build` reads it and makes the same maps.",
     _fields(
         ("annotation_id", "number", "The annotation."),
-        ("image_id", "number", "The image painted on, a row of images.csv."),
+        ("image_id", "text", "The image painted on, a row of images.csv."),
         LABEL,
         ("source", "text", "Camera set or generator."),
         ("width", "px", "Width of that image."),

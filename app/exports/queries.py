@@ -1,6 +1,6 @@
 """The rows of each table of an export. Column names are those of the data dictionary."""
 
-from sqlalchemy import case, func, select
+from sqlalchemy import Numeric, case, cast, func, select
 from sqlalchemy.orm import aliased
 
 from app.maps.queries import AnySelect
@@ -20,6 +20,9 @@ from app.models import (
 )
 
 Real, Fake = aliased(Image), aliased(Image)
+
+SIX_DECIMALS = Numeric(18, 6)
+MEASURES = (SaliencyMap.coverage, SaliencyMap.entropy, SaliencyMap.agreement)
 
 CORRECT = func.count(case((Decision.correct, 1)))
 
@@ -160,9 +163,7 @@ def maps(map_set_id: int) -> AnySelect:
             Image.width,
             Image.height,
             SaliencyMap.annotators,
-            SaliencyMap.coverage,
-            SaliencyMap.entropy,
-            SaliencyMap.agreement,
+            *(cast(column, SIX_DECIMALS).label(column.key) for column in MEASURES),
         )
         .join(Image, Image.id == SaliencyMap.image_id)
         .where(SaliencyMap.map_set_id == map_set_id)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app.db import Db, SessionFactory
 from app.deps import Blobs, logged_in
 from app.exports import dictionary, queries, service
+from app.maps.queries import snapshot
 from app.models import Study
 from app.recruitment.service import find_study
 
@@ -59,7 +60,7 @@ def download(request: Request, content: Content, *, name: str, media_type: str) 
     sessions: SessionFactory = request.app.state.session_factory
 
     def chunks() -> Iterator[bytes]:
-        with service.snapshot(sessions) as session:
+        with snapshot(sessions) as session:
             yield from content(session)
 
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}

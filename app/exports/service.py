@@ -7,22 +7,21 @@ import json
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.db import SessionFactory
 from app.errors import AlreadyExists
 from app.exports import dictionary, queries
 from app.exports.dictionary import File
 from app.maps.queries import AnySelect, annotations, streamed
-from app.models import Arm, JobState, MapSet, Participant, SaliencyMap, Source, Study
+from app.maps.service import newest_map_set
+from app.models import Arm, MapSet, Participant, SaliencyMap, Source, Study
 from app.storage import BlobStore
 
 CHUNK_BYTES: Final = 1 << 16
@@ -37,15 +36,6 @@ class Member:
 
     name: str
     chunks: Chunks
-
-
-@contextmanager
-def snapshot(sessions: SessionFactory) -> Iterator[Session]:
-    """A session in which every query sees the database as it was at the first one."""
-    with sessions() as session:
-        if isinstance(session.get_bind(), Engine):
-            session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-        yield session
 
 
 def export_study(
@@ -133,16 +123,6 @@ TABLES: Final[Sequence[tuple[File, Callable[[int], AnySelect]]]] = (
 )
 
 
-def newest_map_set(session: Session, study: Study) -> MapSet | None:
-    """The last map set that was built and is not stale."""
-    return session.scalar(
-        select(MapSet)
-        .where(MapSet.study_id == study.id, MapSet.state == JobState.SUCCEEDED, MapSet.stale.is_(False))
-        .order_by(MapSet.version.desc())
-        .limit(1)
-    )
-
-
 def readme(study: Study) -> str:
     return dictionary.markdown(f"{study.title} ({study.slug}): data dictionary")
 
@@ -214,6 +194,7 @@ def annotation_lines(session: Session, study: Study) -> Chunks:
     """The annotations as JSON lines."""
     for annotation in annotations(session, study.id, include="all"):
         fields = {name: annotation[name] for name in dictionary.ANNOTATIONS.names}
+        fields["image_id"] = str(fields["image_id"])  # the name of a map's file, for whom it is a text
         yield (json.dumps(fields, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
 
 

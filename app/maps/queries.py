@@ -1,11 +1,13 @@
 """The annotations of a study, as maps and exports read them."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, Literal
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Engine, Row, Select, func, select
 from sqlalchemy.orm import Session
 
+from app.db import SessionFactory
 from app.models import (
     Annotation,
     Arm,
@@ -26,6 +28,15 @@ AnyRow = Row[*tuple[Any, ...]]
 ROWS_AT_A_TIME: Final = 200
 
 
+@contextmanager
+def snapshot(sessions: SessionFactory) -> Iterator[Session]:
+    """A session in which every query sees the database as it was at the first one."""
+    with sessions() as session:
+        if isinstance(session.get_bind(), Engine):
+            session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        yield session
+
+
 def annotation_rows(study_id: int, *, include: Include) -> AnySelect:
     """One row per annotation, strokes and all, ordered by image.
 
@@ -40,7 +51,7 @@ def annotation_rows(study_id: int, *, include: Include) -> AnySelect:
         .where(Stroke.annotation_id == Annotation.id)
         .scalar_subquery()
     )
-    query = (
+    return _counted(
         select(
             Annotation.id.label("annotation_id"),
             Annotation.image_id,
@@ -56,7 +67,24 @@ def annotation_rows(study_id: int, *, include: Include) -> AnySelect:
             Decision.decision_ms,
             Decision.annotation_ms,
             strokes.label("strokes"),
-        )
+        ),
+        study_id,
+        include=include,
+    )
+
+
+def identity_rows(study_id: int, *, include: Include) -> AnySelect:
+    """What tells two states of the annotations apart, in a fixed order, without reading a stroke.
+
+    Strokes never change, and a decision carries the hash of the request that brought them.
+    """
+    columns = select(Annotation.id, Annotation.image_id, Decision.correct, Decision.body_hash)
+    return _counted(columns, study_id, include=include)
+
+
+def _counted(columns: AnySelect, study_id: int, *, include: Include) -> AnySelect:
+    query = (
+        columns.select_from(Annotation)
         .join(Decision, Decision.id == Annotation.decision_id)
         .join(Trial, Trial.id == Decision.trial_id)
         .join(Participant, Participant.id == Trial.participant_id)
@@ -72,9 +100,14 @@ def annotation_rows(study_id: int, *, include: Include) -> AnySelect:
     return query.where(Decision.correct) if include == "correct" else query
 
 
-def annotations(session: Session, study_id: int, *, include: Include) -> Iterator[Mapping[str, Any]]:
-    """Every annotation as JSON data; the database hands over a few rows at a time."""
-    for row in streamed(session, annotation_rows(study_id, include=include)):
+def annotations(
+    session: Session, study_id: int, *, include: Include, image_id: int | None = None
+) -> Iterator[Mapping[str, Any]]:
+    """Every annotation (of one image) as JSON data; the database hands over a few rows at a time."""
+    query = annotation_rows(study_id, include=include)
+    if image_id is not None:
+        query = query.where(Annotation.image_id == image_id)
+    for row in streamed(session, query):
         yield as_json(row)
 
 
@@ -89,4 +122,5 @@ def as_json(row: AnyRow) -> dict[str, Any]:
 
 def streamed(session: Session, query: AnySelect) -> Iterator[AnyRow]:
     """Rows through a cursor of the server: memory does not grow with their number."""
-    yield from session.execute(query, execution_options={"yield_per": ROWS_AT_A_TIME})
+    with session.execute(query, execution_options={"yield_per": ROWS_AT_A_TIME}) as rows:
+        yield from rows

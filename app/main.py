@@ -14,21 +14,27 @@ from sqlalchemy import text
 from annotation_ui import STATIC
 from app.accounts import people
 from app.accounts import routes as accounts
-from app.db import Db, SessionFactory, connect, factory, upgrade
+from app.dashboard import routes as dashboard
+from app.db import CONNECTIONS, Db, SessionFactory, connect, factory, upgrade
 from app.exports import routes as exports
+from app.maps import routes as maps
 from app.recruitment import routes as recruitment
 from app.security import SameOriginOnly
 from app.settings import Settings
+from app.stimuli import routes as stimuli
 from app.storage import BlobStore
 from app.trials import routes as trials
-from app.web import BodyLimit, Envelope, add_error_handlers
+from app.web import BodyLimit, Envelope, InFlight, add_error_handlers
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     accounts.router,
     people.router,
+    dashboard.router,
     recruitment.router,
     trials.router,
     exports.router,
+    maps.router,
+    stimuli.router,
 )
 
 
@@ -56,6 +62,7 @@ def create_app(settings: Settings, *, session_factory: SessionFactory | None = N
     app.add_api_route("/plotly.min.js", plotly, include_in_schema=False)
     app.add_api_route("/health", health)
     add_error_handlers(app)
+    app.add_middleware(InFlight, limit=CONNECTIONS)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(SameOriginOnly)
     app.add_middleware(Envelope, frame_ancestors=settings.frame_ancestors)

@@ -1,12 +1,16 @@
 """The application over the test's own transaction, and rows that every query must know to leave out."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
 
+from app.accounts.service import open_session
 from app.db import SessionFactory
+from app.deps import SESSION_COOKIE
 from app.main import create_app
+from app.models import Role
 from app.settings import Settings
 from tests.app import factories
 
@@ -31,3 +35,23 @@ def client(settings: Settings, session_factory: SessionFactory) -> Iterator[Test
     application = create_app(settings, session_factory=session_factory)
     with TestClient(application, base_url="http://127.0.0.1:8000", follow_redirects=False) as client:
         yield client
+
+
+@pytest.fixture
+def log_in(client: TestClient, db):
+    """Make `client` the browser of a new staff member with a role."""
+
+    def become(role: Role) -> TestClient:
+        person = factories.StaffFactory(role=role)
+        client.cookies[SESSION_COOKIE] = open_session(db, person, lifetime=timedelta(hours=1))
+        client.headers["accept"] = "text/html"
+        db.commit()
+        return client
+
+    return become
+
+
+@pytest.fixture
+def editor(log_in) -> TestClient:
+    """The browser of an editor."""
+    return log_in(Role.EDITOR)

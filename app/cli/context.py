@@ -23,7 +23,7 @@ class Context:
 def opened() -> Iterator[Context]:
     """Everything a command may use, on an up-to-date schema; closed at the end."""
     settings = Settings()
-    engine = connect(settings, pool_size=5)
+    engine = connect(settings, connections=5)
     try:
         upgrade(engine)
         yield Context(settings, engine, factory(engine), BlobStore(settings.blobs_url))

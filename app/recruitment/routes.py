@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.db import Db
-from app.deps import CurrentParticipant
+from app.deps import CurrentVisit
 from app.models import Source, Study, StudyState
 from app.recruitment import service
 from app.recruitment.schemas import ArmView, Enrolled, Enrolment, PageData
@@ -94,7 +94,7 @@ def enrol(slug: str, enrolment: Enrolment, response: Response, db: Db) -> Enroll
 
 
 @router.post("/api/participant/withdraw", tags=["participant"])
-def withdraw(participant: CurrentParticipant, db: Db) -> dict[str, bool]:
+def withdraw(visit: CurrentVisit, db: Db) -> dict[str, bool]:
     """Leave the study; what was recorded is removed."""
-    service.withdraw(db, participant)
+    service.withdraw(db, visit.participant)
     return {"withdrawn": True}

@@ -1,14 +1,13 @@
 """The participant API. Who asks is known by a bearer token alone; there are no cookies."""
 
-from collections.abc import Sequence
 from uuid import UUID
 
 from fastapi import APIRouter, Response
 from sqlalchemy import select
 
 from app.db import Db
-from app.deps import Blobs, CurrentParticipant
-from app.models import Arm, Image, Participant, Study, Trial
+from app.deps import Blobs, CurrentVisit, Visit
+from app.models import Image, Trial
 from app.trials import service
 from app.trials.pictures import find_picture, pad_jpeg
 from app.trials.schemas import (
@@ -28,45 +27,43 @@ THANKS = "Thank you. Your answers are saved."
 
 
 @router.get("/api/participant/next")
-def next_trial(participant: CurrentParticipant, db: Db) -> NextTrial | Done:
+def next_trial(visit: CurrentVisit, db: Db) -> NextTrial | Done:
     """The trial to decide now; the same one until it is decided, then the completion."""
-    trials = service.next_trials(db, participant)
-    study = db.get_one(Study, participant.study_id)
+    trials = service.next_trials(db, visit)
     if not trials:
-        return done(participant, study)
-    pictures = picture_sizes(db, trials)
+        return done(visit)
     return NextTrial(
-        trial=view(db, participant, trials[0], pictures),
+        trial=view(db, visit, trials[0]),
         preload=[
             picture_url(token) for trial in trials[1:] for token in (trial.left_token, trial.right_token)
         ],
-        rule=AnnotationRule(min_strokes=study.min_strokes),
+        rule=AnnotationRule(min_strokes=visit.study.min_strokes),
     )
 
 
-def done(participant: Participant, study: Study) -> Done:
-    code = participant.completion_code or ""
-    return Done(completion=Completion(code=code, message=THANKS, redirect_url=study.completion_url))
+def done(visit: Visit) -> Done:
+    code = visit.participant.completion_code or ""
+    return Done(completion=Completion(code=code, message=THANKS, redirect_url=visit.study.completion_url))
 
 
-def picture_sizes(db: Db, trials: Sequence[Trial]) -> dict[int, Image]:
-    shown = {image for trial in trials[:1] for image in (trial.left_image_id, trial.right_image_id)}
-    return {image.id: image for image in db.scalars(select(Image).where(Image.id.in_(shown)))}
-
-
-def view(db: Db, participant: Participant, trial: Trial, images: dict[int, Image]) -> TrialView:
+def view(db: Db, visit: Visit, trial: Trial) -> TrialView:
     position, total = service.position_and_total(db, trial)
-    left, right = images[trial.left_image_id], images[trial.right_image_id]
+    shown = db.scalars(select(Image).where(Image.id.in_((trial.left_image_id, trial.right_image_id))))
+    images = {image.id: image for image in shown}
     return TrialView(
         id=trial.id,
         kind=trial.kind,
         position=position,
         total=total,
         question=trial.question,
-        left=Picture(url=picture_url(trial.left_token), width=left.width, height=left.height),
-        right=Picture(url=picture_url(trial.right_token), width=right.width, height=right.height),
-        annotate=db.get_one(Arm, participant.arm_id).annotate,
+        left=picture_view(trial.left_token, images[trial.left_image_id]),
+        right=picture_view(trial.right_token, images[trial.right_image_id]),
+        annotate=visit.arm.annotate,
     )
+
+
+def picture_view(token: str, image: Image) -> Picture:
+    return Picture(url=picture_url(token), width=image.width, height=image.height)
 
 
 def picture_url(token: str) -> str:
@@ -74,9 +71,9 @@ def picture_url(token: str) -> str:
 
 
 @router.put("/api/trials/{trial_id}/decision")
-def decide(trial_id: UUID, body: DecisionBody, participant: CurrentParticipant, db: Db) -> Saved:
+def decide(trial_id: UUID, body: DecisionBody, visit: CurrentVisit, db: Db) -> Saved:
     """Record the decision and the strokes of one trial. Safe to send again."""
-    service.record_decision(db, participant, trial_id, body)
+    service.record_decision(db, visit, trial_id, body)
     return Saved()
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
+from app.deps import Visit
 from app.errors import (
     AlreadyDecided,
     AnnotationMissing,
@@ -23,13 +24,11 @@ from app.errors import (
 )
 from app.models import (
     Annotation,
-    Arm,
     Decision,
     Image,
     Participant,
     ParticipantState,
     Stroke,
-    Study,
     StudyState,
     Trial,
     TrialState,
@@ -43,14 +42,15 @@ PRELOAD_PAIRS: Final = 2
 CODE_LETTERS: Final = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # none that can be mistaken for another
 
 
-def next_trials(session: Session, participant: Participant) -> Sequence[Trial]:
+def next_trials(session: Session, visit: Visit) -> Sequence[Trial]:
     """The trial to decide now and the next few after it; empty when everything is decided.
 
     Asking twice gives the same trials. Whoever comes back after their places were given away gets
     those that are still free, and others for the rest.
     """
-    study = _running_study(session, participant)
-    renew_lease(participant, study)
+    participant = visit.participant
+    _refuse_if_closed(visit)
+    renew_lease(visit)
     trials = _undecided(session, participant)
     if not trials and participant.state is ParticipantState.ACTIVE and _lost_places(session, participant):
         trials = _recover_places(session, participant)
@@ -62,16 +62,16 @@ def next_trials(session: Session, participant: Participant) -> Sequence[Trial]:
     return trials
 
 
-def _running_study(session: Session, participant: Participant) -> Study:
-    study = session.get_one(Study, participant.study_id)
-    if study.state is StudyState.CLOSED and participant.state is ParticipantState.ACTIVE:
+def _refuse_if_closed(visit: Visit) -> None:
+    if visit.study.state is StudyState.CLOSED and visit.participant.state is ParticipantState.ACTIVE:
         raise StudyNotOpen("This study has been closed. Thank you for the time that you gave it.")
-    return study
 
 
-def renew_lease(participant: Participant, study: Study) -> None:
-    if participant.state is ParticipantState.ACTIVE:
-        participant.lease_expires_at = datetime.now(UTC) + study.lease
+def renew_lease(visit: Visit) -> None:
+    """Count the lease from now on; a twentieth of it may pass without a write."""
+    until = datetime.now(UTC) + visit.study.lease
+    if until - visit.participant.lease_expires_at > visit.study.lease / 20:
+        visit.participant.lease_expires_at = until
 
 
 def _undecided(session: Session, participant: Participant) -> Sequence[Trial]:
@@ -145,22 +145,21 @@ def position_and_total(session: Session, trial: Trial) -> tuple[int, int]:
     return decided + 1, total
 
 
-def record_decision(session: Session, participant: Participant, trial_id: UUID, body: DecisionBody) -> None:
+def record_decision(session: Session, visit: Visit, trial_id: UUID, body: DecisionBody) -> None:
     """Write a decision and its strokes, once.
 
     The same body again changes nothing; another body is refused. A decision that comes after the
     place was given away takes the place again if it is free, and is refused otherwise, so that no
     study collects more than it wants.
     """
+    participant = visit.participant
     trial = _trial_to_decide(session, participant, trial_id)
     fingerprint = body_hash(body)
     if trial.state is TrialState.DECIDED:
         _must_be_the_same(session, trial, fingerprint)
         return
-    arm = session.get_one(Arm, participant.arm_id)
-    study = session.get_one(Study, participant.study_id)
     chosen = session.get_one(Image, trial.image_on(body.choice))
-    strokes = _checked_strokes(body, arm=arm, study=study, image=chosen)
+    strokes = _checked_strokes(body, visit, image=chosen)
     decision = Decision(
         trial_id=trial.id,
         choice=body.choice,
@@ -175,7 +174,7 @@ def record_decision(session: Session, participant: Participant, trial_id: UUID, 
     session.add(decision)
     if strokes:
         _record_annotation(session, decision, strokes)
-    renew_lease(participant, study)
+    renew_lease(visit)
     session.flush()  # the check below must see this decision
     if not _undecided(session, participant) and not _lost_places(session, participant):
         finish(participant)
@@ -210,11 +209,11 @@ def body_hash(body: DecisionBody) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _checked_strokes(body: DecisionBody, *, arm: Arm, study: Study, image: Image) -> list[dict[str, object]]:
+def _checked_strokes(body: DecisionBody, visit: Visit, *, image: Image) -> list[dict[str, object]]:
     strokes = body.strokes or []
-    if strokes and not arm.annotate:
+    if strokes and not visit.arm.annotate:
         raise AnnotationNotAsked
-    if arm.annotate and len(strokes) < study.min_strokes:
+    if visit.arm.annotate and len(strokes) < visit.study.min_strokes:
         raise AnnotationMissing
     try:
         parse_strokes(strokes, width=image.width, height=image.height)

@@ -7,6 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 
+from app.db import CONNECTIONS
 from app.main import create_app
 from app.models import Arm, Decision, Pair, Participant, Quota, Trial, TrialState
 from tests.app.factories import SESSION_HOLDER
@@ -104,3 +105,14 @@ class TestOnePersonManyTimesAtOnce:
         assert {answer.status_code for answer in answers} == {200}
         with sessions() as session:
             assert session.scalar(select(func.count()).select_from(Decision)) == 1
+
+
+class TestACrowdLargerThanTheConnections:
+    def test_everyone_is_answered(self, world):
+        client, study, _ = world
+
+        def arrive(_):
+            visitor = Visitor(client, study.slug)
+            return visitor.consent().status_code, visitor.next().status_code
+
+        assert {code for code, _ in at_once(arrive, 3 * CONNECTIONS)} == {201, 409}

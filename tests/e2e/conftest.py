@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +12,14 @@ from tests.e2e.processes import Installation
 
 
 @pytest.fixture
-def installation(tmp_path: Path) -> Iterator[Installation]:
-    made = Installation(tmp_path / "data")
+def installation() -> Iterator[Installation]:
+    # Not pytest's own folder: the embedded database runs as another user, who may not enter that.
+    folder = Path(tempfile.mkdtemp(prefix="cyborg-e2e-"))
+    folder.chmod(0o755)
+    made = Installation(folder / "data")
     yield made
     made.stop()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,7 @@ test: setup  ## Run the whole test suite, browser tests included
 	.ci/need-chromium
 	.ci/need-node
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
-	node --test "tests/annotation_ui/*.test.mjs"
+	node --test tests/annotation_ui/*.test.mjs
 
 check: setup node_modules  ## Formatting, lint, types, arrows between packages, migrations
 	$(BIN)/ruff format --check .

@@ -165,7 +165,7 @@ function band(a, b, radius, y) {
   const ux = (b[0] - a[0]) / length;
   const uy = (b[1] - a[1]) / length;
   const dy = y - a[1];
-  const across = solve(-dy * ux - radius, -dy * ux + radius, uy);
+  const across = solve(dy * ux - radius, dy * ux + radius, uy);
   const along = solve(-dy * uy, length - dy * uy, ux);
   const low = Math.max(across[0], along[0]);
   const high = Math.min(across[1], along[1]);

@@ -26,7 +26,7 @@ import { Toolbar } from "./toolbar.js";
  */
 
 const HINTS = {
-  choose: "Click or tap a face, or press ← or →.",
+  choose: matchMedia("(hover: none)").matches ? "Tap a face." : "Click a face, or press ← or →.",
   paint: "Now paint over whatever made you choose this face.",
   ready: "Paint more, or press Next.",
   next: "You can still change your mind. Then press Next.",

@@ -1,0 +1,19 @@
+// @ts-check
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { MOST_EVENTS, note } from "../../annotation_ui/static/core/events.js";
+
+describe("the log of a trial", () => {
+  test("says what happened and when", () => {
+    assert.deepEqual(note([], "hidden", 12.4, { by: "tab" }), [{ by: "tab", kind: "hidden", t_ms: 12 }]);
+  });
+  test("one drag of the window's corner is one resize", () => {
+    const dragged = note(note([], "resize", 10, { width: 900 }), "resize", 30, { width: 800 });
+    assert.deepEqual(dragged, [{ width: 800, kind: "resize", t_ms: 30 }]);
+  });
+  test("has an end", () => {
+    let events = note([], "blur", 0);
+    for (let i = 0; i < 2 * MOST_EVENTS; i += 1) events = note(events, i % 2 ? "blur" : "focus", i);
+    assert.equal(events.length, MOST_EVENTS);
+  });
+});

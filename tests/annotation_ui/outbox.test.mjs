@@ -1,0 +1,95 @@
+// @ts-check
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { FIRST_WAIT, LONGEST_WAIT, backOff, deliver, deliverLeftovers, verdict } from "../../annotation_ui/static/core/outbox.js";
+
+/**
+ * @typedef {import("../../annotation_ui/static/core/outbox.js").Entry} Entry
+ * @typedef {import("../../annotation_ui/static/core/outbox.js").Post} Post
+ */
+
+/** @type {Entry} */
+const entry = { trial: "t1", study: "faces", token: "secret", body: { choice: "left", decision_ms: 5, events: [] } };
+
+/** An outbox whose server answers with these statuses, one after the other. @param {number[]} statuses */
+function postOffice(...statuses) {
+  /** @type {Map<string, Entry>} */
+  const kept = new Map();
+  const log = { sent: /** @type {Entry[]} */ ([]), waits: /** @type {number[]} */ ([]), keptWhileSending: 0, waiting: /** @type {boolean[]} */ ([]) };
+  /** @type {Post} */
+  const post = {
+    shelf: {
+      put: async (item) => void kept.set(item.trial, item),
+      all: async () => [...kept.values()],
+      remove: async (trial) => void kept.delete(trial),
+    },
+    send: async (item) => {
+      log.sent.push(item);
+      log.keptWhileSending += kept.size;
+      return { status: statuses[log.sent.length - 1] ?? 200, detail: "said so" };
+    },
+    sleep: async (ms) => void log.waits.push(ms),
+    onWaiting: (isWaiting) => log.waiting.push(isWaiting),
+    random: () => 0.5,
+  };
+  return { post, kept, log };
+}
+
+describe("the outbox", () => {
+  test("keeps a decision before it is sent and forgets it when it is acknowledged", async () => {
+    const { post, kept, log } = postOffice(200);
+    assert.equal((await deliver(post, entry)).verdict, "saved");
+    assert.equal(log.keptWhileSending, 1);
+    assert.equal(kept.size, 0);
+  });
+  test("sends the very same decision until somebody answers", async () => {
+    const { post, kept, log } = postOffice(0, 503, 429, 200);
+    await deliver(post, entry);
+    assert.deepEqual(log.sent, [entry, entry, entry, entry]);
+    assert.equal(kept.size, 0);
+  });
+  test("waits longer after each failure", async () => {
+    const { post, log } = postOffice(0, 0, 0, 200);
+    await deliver(post, entry);
+    assert.deepEqual(log.waits, [1, 2, 4].map((times) => times * FIRST_WAIT * 0.75));
+  });
+  test("says that it waits and that it no longer does", async () => {
+    const { post, log } = postOffice(0, 200);
+    await deliver(post, entry);
+    assert.deepEqual(log.waiting, [true, false]);
+  });
+  test("goes on when the trial is decided elsewhere or given away", async () => {
+    const { post, kept } = postOffice(409);
+    assert.equal((await deliver(post, entry)).verdict, "settled");
+    assert.equal(kept.size, 0);
+  });
+  test("hands back what the server refuses, with its reason", async () => {
+    const { post, kept } = postOffice(422);
+    assert.deepEqual(await deliver(post, entry), { verdict: "refused", detail: "said so" });
+    assert.equal(kept.size, 0);
+  });
+  test("sends what an earlier page left behind, of this study only", async () => {
+    const { post, kept, log } = postOffice(200);
+    kept.set("t1", entry);
+    kept.set("t9", { ...entry, trial: "t9", study: "other" });
+    assert.equal(await deliverLeftovers(post, "faces"), 1);
+    assert.deepEqual(log.sent, [entry]);
+    assert.deepEqual([...kept.keys()], ["t9"]);
+  });
+});
+
+describe("back-off", () => {
+  test("has an end", () => {
+    assert.equal(backOff(50, 1), LONGEST_WAIT);
+  });
+  test("spreads a crowd over time", () => {
+    assert.notEqual(backOff(3, 0), backOff(3, 0.9));
+  });
+});
+
+describe("a verdict", () => {
+  test("every status has one", () => {
+    const expected = { 0: "again", 200: "saved", 401: "forgotten", 404: "settled", 408: "again", 409: "settled", 413: "refused", 422: "refused", 429: "again", 500: "again", 503: "again" };
+    for (const [status, wanted] of Object.entries(expected)) assert.equal(verdict(Number(status)), wanted);
+  });
+});

@@ -86,7 +86,7 @@ def orders(*, count: int, seed: int) -> Iterator[Order]:
         person = invent(rng)
         for letter in "ab":
             yield Order(
-                path=f"images/{number:04d}{letter}.jpg",
+                path=f"images/{seed}-{count}-{number:04d}{letter}.jpg",
                 source=source,
                 split=split,
                 group=f"drawn-{seed}-{number:04d}",

@@ -1,0 +1,89 @@
+"""What the simulation knows and no participant may know: which face is fake, and where it is flawed.
+
+It is read from the database, by the machine that runs the simulation. The participant API tells nobody,
+simulated participants included.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+import numpy as np
+
+from app.db import SessionFactory
+from app.demo.faces import REGIONS, read_regions
+from app.demo.regions import Region
+from app.errors import NotFound
+from app.models import Image, Label, Question, Side, Trial
+
+PAIR_SPREAD: Final = 0.6
+"""Between pairs, standard deviation of how hard they are, in logits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    label: Label
+    size: tuple[int, int]
+    box: Region | None
+    flaw: Region | None
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """The answer to one trial. A hard pair has a positive difficulty, in logits."""
+
+    faces: dict[Side, Face]
+    difficulty: float
+
+    def right_choice(self, question: Question) -> Side:
+        """The side that answers "which one is real?" or "which one is fake?"."""
+        return next(side for side, face in self.faces.items() if face.label.value == question.value)
+
+
+Key = Callable[[UUID], Truth]
+
+
+def answer_key(sessions: SessionFactory, flaws: Mapping[str, Region]) -> Key:
+    """Looks trials up by id; `flaws` says where drawn faces are flawed, by the name of their file."""
+
+    def truth(trial_id: UUID) -> Truth:
+        with sessions() as session:
+            trial = session.get(Trial, trial_id)
+            if trial is None:
+                raise NotFound(
+                    "The server uses another database than this command, so there is no answer key."
+                )
+            faces = {side: _face(session.get_one(Image, trial.image_on(side)), flaws) for side in Side}
+            return Truth(faces, difficulty(trial.pair_id))
+
+    return truth
+
+
+def _face(image: Image, flaws: Mapping[str, Region]) -> Face:
+    return Face(
+        label=image.label,
+        size=(image.width, image.height),
+        box=_box(image),
+        flaw=flaws.get(image.original_name) if image.generated else None,
+    )
+
+
+def _box(image: Image) -> Region | None:
+    if image.face_x is None or image.face_y is None or not image.face_width or not image.face_height:
+        return None
+    return image.face_x, image.face_y, image.face_width, image.face_height
+
+
+def difficulty(pair_id: int) -> float:
+    """How hard a pair is for everybody: drawn from its id, since the pixels are not looked at."""
+    return float(np.random.default_rng([pair_id, 101]).normal(0, PAIR_SPREAD))
+
+
+def known_flaws(data_dir: Path) -> dict[str, Region]:
+    """The flaws of every set of faces that was drawn in this data folder."""
+    flaws: dict[str, Region] = {}
+    for path in sorted((data_dir / "demo").glob(f"*/{REGIONS}")):
+        flaws |= read_regions(path)
+    return flaws

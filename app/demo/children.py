@@ -1,0 +1,118 @@
+"""The server and the worker of a demonstration, as processes of their own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Final, Self
+
+import httpx2
+
+from app.errors import Unavailable
+from app.settings import Settings
+
+COMMAND: Final = (sys.executable, "-c", "from app.cli import run; run()")
+READY_WITHIN_S: Final = 60.0
+STOP_WITHIN_S: Final = 15.0
+
+
+class ChildDied(Unavailable):
+    """A process of the demonstration ended by itself."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Children:
+    """Started in sessions of their own, so that Ctrl-C reaches the parent alone, which stops them."""
+
+    def __init__(self, settings: Settings, *, port: int, logs: Path) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self._logs = logs
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._environment = {
+            **os.environ,
+            "CYBORG_DATA_DIR": str(settings.data_dir.resolve()),
+            "CYBORG_HOST": "127.0.0.1",
+            "CYBORG_PORT": str(port),
+            "CYBORG_PUBLIC_URL": self.url,
+        }
+
+    def __enter__(self) -> Self:
+        self._logs.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def serve(self) -> None:
+        """Start the server; returns when it answers."""
+        self.start("serve")
+        deadline = time.monotonic() + READY_WITHIN_S
+        while time.monotonic() < deadline:
+            self.check()
+            try:
+                if httpx2.get(f"{self.url}/health", timeout=2).is_success:
+                    return
+            except httpx2.TransportError:
+                time.sleep(0.1)
+        raise ChildDied(f"The server did not answer within {READY_WITHIN_S:.0f} s; see {self.log('serve')}.")
+
+    def start(self, name: str) -> None:
+        """`cyborg NAME`, its output in a file beside the others."""
+        with self.log(name).open("ab") as log:
+            self._running[name] = subprocess.Popen(  # noqa: S603 - our own command
+                [*COMMAND, name], env=self._environment, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def log(self, name: str) -> Path:
+        return self._logs / f"{name}.log"
+
+    def check(self) -> None:
+        """ChildDied when one has ended, with the last line it said."""
+        for name, process in self._running.items():
+            if process.poll() is not None:
+                raise ChildDied(
+                    f"`cyborg {name}` ended with {process.returncode}: {last_line(self.log(name))}"
+                )
+
+    def stop(self) -> None:
+        """Ask all to end, the youngest first; kill what does not."""
+        for process in reversed(self._running.values()):
+            process.terminate()
+        for process in reversed(self._running.values()):
+            try:
+                process.wait(STOP_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._running.clear()
+
+
+def last_line(path: Path) -> str:
+    """The end of a log, or a hint that it is empty."""
+    lines = path.read_text(errors="replace").split("\n") if path.is_file() else []
+    return next((line for line in reversed(lines) if line.strip()), f"{path} is empty")
+
+
+@contextmanager
+def terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM ends this process as Ctrl-C does: through every `finally`, so that no child is left."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,115 @@
+"""Who takes part in a simulation, and how they judge. Nobody here looks at a pixel.
+
+A person is right with probability sigmoid(skill − difficulty of the pair), a little more where the arm
+asks them to paint. The numbers were chosen so that the mean accuracy is about 0.69 and people differ,
+as in studies of such pairs; they are assumptions, and every result of a simulation follows from them.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from app.demo.answers import Face, Truth
+from app.demo.regions import Region, look_at
+from app.demo.strokes import Hand, any_hand, paint
+from app.models import Question, Side
+
+SKILL: Final = (0.83, 0.6)
+"""Mean and standard deviation over people, in logits."""
+CARE_OF_PAINTERS: Final = 0.25
+"""Logits gained by having to say why."""
+DECISION_MS: Final = 4200.0
+"""Median over easy and hard pairs."""
+DECISION_SPREAD: Final = 0.45
+"""Within a person, standard deviation of the logarithm."""
+SLOWER_WHEN_HARD: Final = 0.3
+"""Gain of the logarithm of the time per logit of difficulty."""
+THINK_MS: Final = 1100.0
+"""Median time from the choice to the first stroke."""
+DROPOUT_SHARE: Final = 0.05
+DISTRACTED_SHARE: Final = 0.03
+"""Of trials during which the tab is hidden for a moment."""
+SEES_THE_FLAW: Final = 0.85
+"""How often somebody who rightly calls a flawed face fake paints the flaw."""
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    number: int
+    skill: float
+    pace: float
+    """Factor on every decision time; 1 is usual."""
+    hand: Hand
+    quits_after: float | None
+    """Fraction of the trials after which this person leaves for good; None for the many who finish."""
+    seed: tuple[int, int]
+
+    def mind(self) -> np.random.Generator:
+        """What this person's decisions are drawn from, from the first trial on."""
+        return np.random.default_rng([*self.seed, 2])
+
+
+def invent_person(seed: int, number: int) -> Person:
+    rng = np.random.default_rng([seed, number, 1])
+    return Person(
+        number=number,
+        skill=float(rng.normal(*SKILL)),
+        pace=float(np.exp(rng.normal(0, 0.3))),
+        hand=any_hand(rng),
+        quits_after=float(rng.uniform(0.1, 0.9)) if rng.random() < DROPOUT_SHARE else None,
+        seed=(seed, number),
+    )
+
+
+def judge(
+    person: Person, rng: np.random.Generator, truth: Truth, *, question: Question, annotate: bool
+) -> Body:
+    """A decision in the form in which a browser sends it, with strokes where the arm asks for them."""
+    right = truth.right_choice(question)
+    choice = right if rng.random() < chance(person, truth, annotate=annotate) else other(right)
+    decision_ms = _decision_ms(person, rng, truth, is_right=choice is right)
+    body: Body = {"choice": choice, "decision_ms": decision_ms, "events": _events(rng, decision_ms)}
+    if annotate:
+        start = decision_ms + float(THINK_MS * person.pace * np.exp(rng.normal(0, 0.4)))
+        face = truth.faces[choice]
+        places = _places(rng, face, said=question)
+        strokes = paint(rng, person.hand, places, width=face.size[0], start_ms=start)
+        end = strokes[-1]["points"][-1][2] + rng.uniform(300, 1800)
+        body |= {"strokes": strokes, "annotation_ms": round(end - decision_ms)}
+    return body
+
+
+def chance(person: Person, truth: Truth, *, annotate: bool) -> float:
+    """Probability of the right choice."""
+    logit = person.skill - truth.difficulty + (CARE_OF_PAINTERS if annotate else 0)
+    return float(1 / (1 + np.exp(-logit)))
+
+
+def other(side: Side) -> Side:
+    return Side.LEFT if side is Side.RIGHT else Side.RIGHT
+
+
+def _decision_ms(person: Person, rng: np.random.Generator, truth: Truth, *, is_right: bool) -> int:
+    log_ms = np.log(DECISION_MS * person.pace) + SLOWER_WHEN_HARD * truth.difficulty
+    log_ms += rng.normal(0, DECISION_SPREAD) + (0 if is_right else 0.12)
+    return int(np.clip(np.exp(log_ms), 350, 120_000))
+
+
+def _events(rng: np.random.Generator, decision_ms: int) -> list[dict[str, Any]]:
+    events: list[dict[str, Any]] = [{"kind": "loaded", "t_ms": 0, "load_ms": int(rng.uniform(20, 400))}]
+    if rng.random() < DISTRACTED_SHARE:
+        left = int(rng.uniform(0.1, 0.5) * decision_ms)
+        events += [{"kind": "hidden", "t_ms": left}, {"kind": "visible", "t_ms": int(left + decision_ms / 4)}]
+    return events
+
+
+def _places(rng: np.random.Generator, face: Face, *, said: Question) -> list[Region]:
+    """One or two places on the chosen face: its flaw, where there is one and it was seen, and the usual."""
+    count = 1 + int(rng.random() < 0.4)
+    usual = look_at(rng, said=said.value, face=face.box, size=face.size, count=count)
+    if face.flaw and said is Question.FAKE and rng.random() < SEES_THE_FLAW:
+        return [face.flaw, *usual[1:]]
+    return usual

@@ -1,5 +1,5 @@
 """Imports every module that registers commands."""
 
-from app.cli import database, serving, staff
+from app.cli import database, demo, exports, images, maps, serving, staff, studies
 
-__all__ = ["database", "serving", "staff"]
+__all__ = ["database", "demo", "exports", "images", "maps", "serving", "staff", "studies"]

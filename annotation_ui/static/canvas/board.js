@@ -29,6 +29,11 @@ export class Board {
     this.look(WHOLE);
   }
 
+  /** Make ready for the first stroke, so that it does not wait. */
+  prepare() {
+    return this.surface;
+  }
+
   /** The paint, made when it is first needed: most faces are never painted on. */
   get surface() {
     if (!this.painted) {

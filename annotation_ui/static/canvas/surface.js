@@ -30,6 +30,8 @@ export class Surface {
     this.ink = Number(new Uint32Array(new Uint8Array(INK).buffer)[0]);
     /** @type {Rectangle} */
     this.stale = NOTHING;
+    /** What the stroke in progress has touched. @type {Rectangle} */
+    this.touched = NOTHING;
     this.frame = 0;
   }
 
@@ -42,11 +44,14 @@ export class Surface {
   /** A stroke begins: remember what is there, so that it can be finished exactly or taken back. */
   begin() {
     this.before.set(this.pixels.data);
+    this.touched = NOTHING;
   }
 
   /** A piece of the stroke in progress. @param {Point} from @param {Point} to @param {number} radius @param {boolean} erase */
   extend(from, to, radius, erase) {
-    this.refresh(capsule(this.pixels, from, to, radius, erase ? 0 : this.ink));
+    const area = capsule(this.pixels, from, to, radius, erase ? 0 : this.ink);
+    this.touched = union(this.touched, area);
+    this.refresh(area);
   }
 
   /** The stroke as it will be sent takes the place of the one in progress. @param {Stroke} stroke */
@@ -56,8 +61,11 @@ export class Surface {
   }
 
   takeBack() {
-    this.pixels.data.set(this.before);
-    this.refresh({ left: 0, top: 0, right: this.pixels.width, bottom: this.pixels.height });
+    if (isNothing(this.touched)) return;
+    const [first, last] = [this.touched.top, this.touched.bottom].map((row) => row * this.pixels.width);
+    this.pixels.data.set(this.before.subarray(first, last), first);
+    this.refresh(this.touched);
+    this.touched = NOTHING;
   }
 
   /** Is there no paint at all? */

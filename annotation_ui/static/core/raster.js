@@ -62,22 +62,50 @@ export function paint(pixels, stroke, ink) {
 }
 
 /**
- * Every pixel whose centre is within `radius` of the segment from a to b. In each row those centres are one
- * interval, because the capsule is convex: that of the two discs and of the band between them together.
+ * Every pixel whose centre is within `radius` of the segment from a to b. The capsule is convex, so each row
+ * of centres meets it in one interval. Its ends lie on the circle around one point of the segment: the foot
+ * of the place where the row meets the straight side, held within the segment. This runs for every movement
+ * of a pointer and for every row of an undo, so it allocates nothing.
  *
  * @param {Pixels} pixels @param {Point} a @param {Point} b @param {number} radius @param {number} value
- * @returns {Rectangle}
+ * @returns {Rectangle} what may have changed
  */
 export function capsule(pixels, a, b, radius, value) {
+  const [upper, lower] = a[1] <= b[1] ? [a, b] : [b, a];
+  const [x, y] = upper;
+  const run = lower[0] - x;
+  const fall = lower[1] - y;
+  const length = Math.hypot(run, fall);
   const reach = radius + TIE;
-  const top = Math.max(0, Math.ceil(Math.min(a[1], b[1]) - reach - 0.5));
-  const bottom = Math.min(pixels.height - 1, Math.floor(Math.max(a[1], b[1]) + reach - 0.5));
-  const changed = { ...NOTHING };
+  const tilt = length > 0 ? (reach * run) / length : 0;
+  const perFall = 1 / Math.max(fall, 1e-30);
+  const top = Math.max(0, Math.ceil(y - reach - 0.5));
+  const bottom = Math.min(pixels.height - 1, Math.floor(lower[1] + reach - 0.5));
   for (let row = top; row <= bottom; row += 1) {
-    const [low, high] = interval(a, b, reach, row + 0.5);
-    span(pixels, row, low, high, value, changed);
+    const below = row + 0.5 - y;
+    const first = fraction((below - tilt) * perFall);
+    const last = fraction((below + tilt) * perFall);
+    const low = x + first * run - half(reach, below - first * fall);
+    const high = x + last * run + half(reach, below - last * fall);
+    span(pixels, row, low, high, value);
   }
-  return changed;
+  return clipped(pixels, Math.min(a[0], b[0]) - reach, y - reach, Math.max(a[0], b[0]) + reach, lower[1] + reach);
+}
+
+/** @param {number} value */
+const fraction = (value) => (value < 0 ? 0 : value > 1 ? 1 : value);
+
+/** Half a disc's width at a height from its centre. @param {number} radius @param {number} height */
+const half = (radius, height) => Math.sqrt(Math.max(radius * radius - height * height, 0));
+
+/** The pixels around an area. @param {Pixels} pixels @param {number} left @param {number} top @param {number} right @param {number} bottom @returns {Rectangle} */
+function clipped({ width, height }, left, top, right, bottom) {
+  return {
+    left: Math.max(0, Math.floor(left)),
+    top: Math.max(0, Math.floor(top)),
+    right: Math.min(width, Math.ceil(right)),
+    bottom: Math.min(height, Math.ceil(bottom)),
+  };
 }
 
 /**
@@ -87,13 +115,14 @@ export function capsule(pixels, a, b, radius, value) {
  */
 function fill(pixels, points, value) {
   const border = outerBorder(points);
-  const changed = { ...NOTHING };
+  if (border.length < 3) return NOTHING;
+  const columns = border.map((corner) => corner[0]);
   const rows = border.map((corner) => corner[1]);
-  const bottom = Math.min(pixels.height - 1, Math.floor(Math.max(...rows) - 0.5));
-  for (let row = Math.max(0, Math.ceil(Math.min(...rows) - 0.5)); row <= bottom; row += 1) {
-    for (const [low, high] of inside(border, row + 0.5)) span(pixels, row, low, high, value, changed);
+  const area = clipped(pixels, Math.min(...columns), Math.min(...rows), Math.max(...columns), Math.max(...rows));
+  for (let row = area.top; row < area.bottom; row += 1) {
+    for (const [low, high] of inside(border, row + 0.5)) span(pixels, row, low - TIE, high + TIE, value);
   }
-  return changed;
+  return area;
 }
 
 /** Where a row lies inside a border that goes round once. @param {[number, number][]} border @param {number} y @returns {[number, number][]} */
@@ -118,62 +147,12 @@ function inside(border, y) {
 }
 
 /**
- * Set the pixels of a row whose centres are between low and high, and widen `changed` by them.
+ * Set the pixels of a row whose centres are between low and high.
  *
  * @param {Pixels} pixels @param {number} row @param {number} low @param {number} high @param {number} value
- * @param {Rectangle} changed
  */
-function span(pixels, row, low, high, value, changed) {
+function span(pixels, row, low, high, value) {
   const left = Math.max(0, Math.ceil(low - 0.5));
   const right = Math.min(pixels.width - 1, Math.floor(high - 0.5));
-  if (left > right) return;
-  pixels.data.fill(value, row * pixels.width + left, row * pixels.width + right + 1);
-  changed.left = Math.min(changed.left, left);
-  changed.right = Math.max(changed.right, right + 1);
-  changed.top = Math.min(changed.top, row);
-  changed.bottom = Math.max(changed.bottom, row + 1);
-}
-
-/** @param {Point} a @param {Point} b @param {number} radius @param {number} y @returns {[number, number]} */
-function interval(a, b, radius, y) {
-  const first = chord(a, radius, y);
-  const second = chord(b, radius, y);
-  const between = band(a, b, radius, y);
-  return [Math.min(first[0], second[0], between[0]), Math.max(first[1], second[1], between[1])];
-}
-
-/** @type {[number, number]} */
-const NOWHERE = [Infinity, -Infinity];
-
-/** Where a row crosses a disc. @param {Point} centre @param {number} radius @param {number} y @returns {[number, number]} */
-function chord(centre, radius, y) {
-  const squared = radius * radius - (y - centre[1]) ** 2;
-  if (squared < 0) return NOWHERE;
-  const half = Math.sqrt(squared);
-  return [centre[0] - half, centre[0] + half];
-}
-
-/**
- * Where a row crosses the rectangle around a segment: not further than `radius` from its line, and not
- * beyond its ends.
- *
- * @param {Point} a @param {Point} b @param {number} radius @param {number} y @returns {[number, number]}
- */
-function band(a, b, radius, y) {
-  const length = Math.hypot(b[0] - a[0], b[1] - a[1]);
-  if (length === 0) return NOWHERE;
-  const ux = (b[0] - a[0]) / length;
-  const uy = (b[1] - a[1]) / length;
-  const dy = y - a[1];
-  const across = solve(dy * ux - radius, dy * ux + radius, uy);
-  const along = solve(-dy * uy, length - dy * uy, ux);
-  const low = Math.max(across[0], along[0]);
-  const high = Math.min(across[1], along[1]);
-  return low <= high ? [a[0] + low, a[0] + high] : NOWHERE;
-}
-
-/** The x with low <= x * slope <= high. @param {number} low @param {number} high @param {number} slope @returns {[number, number]} */
-function solve(low, high, slope) {
-  if (slope === 0) return low <= 0 && high >= 0 ? [-Infinity, Infinity] : NOWHERE;
-  return slope > 0 ? [low / slope, high / slope] : [high / slope, low / slope];
+  if (left <= right) pixels.data.fill(value, row * pixels.width + left, row * pixels.width + right + 1);
 }

@@ -47,6 +47,7 @@ export class Face {
   }
 
   start() {
+    this.desk?.board.prepare();
     // The navigator listens first: it decides whether a press is a gesture before the painter sees it.
     this.desk?.navigator.enable();
     this.desk?.painter.enable();

@@ -5,6 +5,7 @@ from typing import Final
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from sqlalchemy.exc import OperationalError
 
 from app.errors import AppError
@@ -28,8 +29,9 @@ def run() -> None:
     try:
         app()
     except (AppError, FileNotFoundError, ValueError) as error:
-        complaints.print(f"[red]cyborg:[/red] {error}", markup=True)
+        complaints.print(f"[red]cyborg:[/red] {escape(str(error))}", markup=True)
         sys.exit(USER_ERROR)
     except OperationalError as error:
-        complaints.print(f"[red]cyborg:[/red] the database does not answer: {error.orig}", markup=True)
+        cause = escape(str(error.orig))
+        complaints.print(f"[red]cyborg:[/red] the database does not answer: {cause}", markup=True)
         sys.exit(USER_ERROR)

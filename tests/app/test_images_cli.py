@@ -3,7 +3,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from app.cli import app
+from app.cli import app, run
 from app.cli import images as _registers  # noqa: F401
 from app.errors import BadInput
 from tests.app.pictures import draw
@@ -37,6 +37,12 @@ class TestImportCommand:
         assert "real/empty.png: is empty." in result.output
         assert isinstance(result.exception, BadInput)
         assert "no image in it can be used" in str(result.exception)
+
+    def test_a_complaint_is_one_line_with_the_name_as_it_is(self, cyborg, monkeypatch, capsys):
+        monkeypatch.setattr("sys.argv", ["cyborg", "images", "import", "[/bold] [red].csv"])
+        with pytest.raises(SystemExit, match="1"):
+            run()
+        assert capsys.readouterr().err == "cyborg: [/bold] [red].csv: there is no such manifest or folder.\n"
 
     def test_an_impossible_size_is_refused_before_anything_is_read(self, cyborg, faces):
         assert cyborg("images", "import", str(faces), "--size", "5").exit_code == 2

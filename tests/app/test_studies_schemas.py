@@ -1,8 +1,17 @@
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
 from app.errors import BadStudy
-from app.studies.schemas import StudySpec, load_study, parse_pairs
+from app.studies.schemas import (
+    AnnotationSpec,
+    ArmSpec,
+    PairsSpec,
+    StudySpec,
+    load_study,
+    parse_pairs,
+)
 
 MINIMAL = 'slug = "faces"\ntitle = "Which face is real?"\n[pairs]\nper_source = 10\n'
 WITHOUT_PAIRS = MINIMAL.partition("[pairs]")[0]
@@ -101,6 +110,16 @@ class TestStudySpec:
     def test_what_is_not_there_is_refused(self, tmp_path):
         with pytest.raises(BadStudy, match="cannot be read: No such file"):
             load_study(tmp_path / "nothing.toml")
+
+
+class TestDocumentation:
+    def test_every_key_is_in_the_reference(self):
+        reference = (Path(__file__).parents[2] / "docs/studies.md").read_text()
+        parts = {"arms": ArmSpec, "pairs": PairsSpec, "annotation": AnnotationSpec}
+        keys = {key for key in StudySpec.model_fields if key not in parts} | {"pairs.file"}
+        keys |= {f"{name}.{key}" for name, part in parts.items() for key in part.model_fields}
+        # `listed` is what `file` becomes when it is read.
+        assert {key for key in keys if f"| `{key}` |" not in reference} == {"pairs.listed"}
 
 
 class TestFileOfPairs:

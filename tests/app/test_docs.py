@@ -1,0 +1,59 @@
+"""Documentation that a machine can hold against the code."""
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from app.cli import app as cli
+from app.cli import commands  # noqa: F401 - registers every command
+from app.errors import AppError
+from app.settings import Settings
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_every_setting_is_documented(name):
+    assert f"`CYBORG_{name.upper()}`" in (DOCS / "deployment.md").read_text()
+
+
+def walk(command, path=()):
+    subcommands = getattr(command, "commands", None)
+    if subcommands is None:
+        yield path, command
+        return
+    for name, child in subcommands.items():
+        yield from walk(child, (*path, name))
+
+
+COMMANDS = list(walk(get_command(cli)))
+
+
+@pytest.mark.parametrize(("path", "command"), COMMANDS, ids=[" ".join(path) for path, _ in COMMANDS])
+class TestEveryCommand:
+    def test_it_has_help(self, path, command):
+        assert (command.help or "").strip().endswith(".")
+
+    def test_its_options_have_help(self, path, command):
+        assert all(getattr(parameter, "help", "") for parameter in command.params)
+
+    def test_it_is_in_the_reference(self, path, command):
+        assert f"`cyborg {' '.join(path)}" in (DOCS / "cli.md").read_text()
+
+
+def errors(kind=AppError):
+    for child in kind.__subclasses__():
+        yield child
+        yield from errors(child)
+
+
+class TestEveryError:
+    @pytest.mark.parametrize("error", sorted(errors(), key=lambda error: error.__name__))
+    def test_it_has_a_sentence_of_its_own(self, error):
+        assert re.fullmatch(r"[A-Z].*[.]", (error.__doc__ or "").strip())
+
+    def test_their_codes_are_in_the_reference(self):
+        reference = (DOCS / "participant-api.md").read_text()
+        assert [error.code() for error in errors() if f"`{error.code()}`" not in reference] == []

@@ -4,8 +4,28 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from app.dashboard import home, images, participants, studies
+from app.dashboard import (
+    experiments,
+    home,
+    images,
+    maps,
+    new_experiment,
+    new_study,
+    participants,
+    runs,
+    studies,
+)
 
 router: Final = APIRouter()
-for part in (home, images, studies, participants):
+for part in (
+    home,
+    images,
+    new_study,  # "new" before the name of a study
+    studies,
+    participants,
+    maps,
+    new_experiment,
+    experiments,
+    runs,
+):
     router.include_router(part.router)

@@ -1,5 +1,5 @@
 // @ts-check
-/** What every staff page can do beyond plain HTML: ask before danger, copy, show local time. */
+/** What every staff page can do beyond plain HTML: ask before danger, copy, read a file, show local time. */
 
 /** @param {string} question @param {string} yes @returns {HTMLDialogElement} closable by Escape, too */
 function confirmation(question, yes) {
@@ -32,6 +32,16 @@ function ask(event) {
   dialog.showModal();
 }
 
+/** A form that takes its time says so and cannot be sent twice. @param {SubmitEvent} event */
+function showBusy(event) {
+  const form = /** @type {HTMLFormElement} */ (event.target);
+  const button = event.submitter;
+  if (event.defaultPrevented || !form.dataset.busy || !(button instanceof HTMLButtonElement)) return;
+  button.textContent = form.dataset.busy;
+  button.setAttribute("aria-disabled", "true");
+  form.addEventListener("submit", (again) => again.preventDefault());
+}
+
 /** With the address of the button that was pressed. @param {HTMLFormElement} form @param {HTMLElement | null} submitter */
 function submit(form, submitter) {
   if (submitter instanceof HTMLButtonElement && submitter.formAction) form.action = submitter.formAction;
@@ -53,10 +63,21 @@ async function copy(event) {
   }
 }
 
+/** A chosen file fills its text area, where it can be read and changed before it is sent. @param {Event} event */
+async function fill(event) {
+  const input = event.target;
+  if (!(input instanceof HTMLInputElement) || !input.dataset.fills) return;
+  const area = document.getElementById(input.dataset.fills);
+  const file = input.files?.[0];
+  if (area instanceof HTMLTextAreaElement && file) area.value = await file.text();
+}
+
 const minutes = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 document.addEventListener("submit", ask);
+document.addEventListener("submit", showBusy);
 document.addEventListener("click", copy);
+document.addEventListener("change", fill);
 for (const time of document.querySelectorAll("time[data-local]")) {
   time.textContent = minutes.format(new Date(/** @type {HTMLTimeElement} */ (time).dateTime));
 }

@@ -1,0 +1,116 @@
+"""The gallery of saliency maps."""
+
+from http import HTTPStatus
+from math import log
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from sqlalchemy.orm import Session
+
+from app.dashboard import map_queries as queries
+from app.dashboard.map_queries import Filter, chosen
+from app.dashboard.paging import cut
+from app.db import Db
+from app.deps import CurrentStaff, Editor
+from app.errors import AppError, BadInput, NotFound
+from app.maps.queries import Include
+from app.maps.service import request_map_set
+from app.models import Image, JobState, MapSet, SaliencyMap, Study
+from app.studies.service import find_study
+from app.web import page
+from saliency.maps import MapParameters, ParameterError, Scale
+
+router: Final = APIRouter(prefix="/staff/studies/{slug}/maps", include_in_schema=False)
+
+UNDER_WAY: Final = (JobState.QUEUED, JobState.RUNNING)
+DEFAULTS: Final = MapParameters().to_dict()
+
+Version = Annotated[int | None, Query(alias="set", ge=1, le=2**31 - 1)]
+
+
+@router.get("")
+def gallery(
+    request: Request, db: Db, _staff: CurrentStaff, slug: str, wanted: Annotated[Filter, Query()]
+) -> HTMLResponse:
+    return gallery_page(request, db, find_study(db, slug), wanted)
+
+
+def gallery_page(request: Request, db: Session, study: Study, wanted: Filter, **form: Any) -> HTMLResponse:
+    sets = queries.map_sets(db, study.id)
+    map_set = chosen(sets, wanted.version)
+    built = map_set if map_set and map_set.state is JobState.SUCCEEDED else None
+    rows = queries.maps_of(db, built, wanted) if built else []
+    return page(
+        request,
+        "staff/maps.html",
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if form.get("error") else HTTPStatus.OK,
+        study=study,
+        sets=sets,
+        map_set=map_set,
+        page=cut(request, rows, size=queries.PAGE_SIZE, key=queries.place),
+        sources=queries.sources_of(db, built) if built else [],
+        under_way=[one for one in sets if one.state in UNDER_WAY],
+        wanted=wanted,
+        parameters=form.get("parameters", DEFAULTS),
+        error=form.get("error"),
+    )
+
+
+@router.post("")
+def build(
+    request: Request,
+    db: Db,
+    _editor: Editor,
+    slug: str,
+    sigma_px: Annotated[float, Form(allow_inf_nan=False)],
+    include: Annotated[Include, Form()],
+    min_annotators: Annotated[int, Form(le=2**31 - 1)],
+    scale: Annotated[Scale, Form()],
+) -> Response:
+    study = find_study(db, slug)
+    asked = {"sigma_px": sigma_px, "include": include, "min_annotators": min_annotators, "scale": scale}
+    try:
+        map_set = request_map_set(db, study, parameters_of(asked))
+    except AppError as error:
+        return gallery_page(request, db, study, Filter(), parameters=asked, error=str(error))
+    return RedirectResponse(f"/staff/studies/{slug}/maps?set={map_set.version}", HTTPStatus.SEE_OTHER)
+
+
+def parameters_of(asked: dict[str, Any]) -> MapParameters:
+    try:
+        return MapParameters.from_dict(asked)
+    except ParameterError as error:
+        raise BadInput(f"{error}.") from None
+
+
+@router.get("/state.json")
+def state(db: Db, _staff: CurrentStaff, slug: str) -> dict[int, JobState]:
+    """The state of each map set by version, for a page that waits."""
+    return {one.version: one.state for one in queries.map_sets(db, find_study(db, slug).id)}
+
+
+@router.get("/{image_id}")
+def one_map(
+    request: Request, db: Db, _staff: CurrentStaff, slug: str, image_id: int, version: Version = None
+) -> HTMLResponse:
+    study = find_study(db, slug)
+    map_set = chosen(queries.map_sets(db, study.id), version)
+    image = db.get(Image, image_id)
+    if map_set is None or image is None:
+        raise NotFound("There is no such map.")
+    return page(
+        request,
+        "staff/map.html",
+        study=study,
+        map_set=map_set,
+        image=image,
+        map=map_of(db, map_set, image),
+        highest_entropy=log(image.width * image.height),
+        neighbours=queries.neighbours(db, map_set, image_id),
+    )
+
+
+def map_of(session: Session, map_set: MapSet, image: Image) -> SaliencyMap | None:
+    """None when too few participants painted on the image."""
+    return session.get(SaliencyMap, (map_set.id, image.id))

@@ -1,0 +1,53 @@
+"""Recipes as staff choose or paste them."""
+
+import tomllib
+from dataclasses import dataclass
+from typing import Final
+
+from app.errors import BadInput
+from training.config import RECIPES, Recipe, load_recipe
+from training.errors import RecipeError
+
+MOST_RUNS: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltIn:
+    name: str
+    description: str
+    runs: int
+
+
+def built_in() -> list[BuiltIn]:
+    """The recipes that come with the platform, the quickest first."""
+    recipes = [load_recipe(path) for path in sorted(RECIPES.glob("*.toml"))]
+    known = [BuiltIn(one.name, one.description, count_runs(one)) for one in recipes]
+    return sorted(known, key=lambda one: one.runs)
+
+
+def count_runs(recipe: Recipe) -> int:
+    return len(recipe.architectures) * len(recipe.columns) * len(recipe.seeds)
+
+
+def chosen_recipe(name: str, pasted: str) -> Recipe:
+    """The pasted recipe, or the built-in one called `name`; BadInput says what is wrong with it."""
+    if not pasted and name not in {one.name for one in built_in()}:
+        raise BadInput("Choose a recipe, or paste one.")
+    try:
+        recipe = load_recipe(_checked(pasted) if pasted else name)
+    except RecipeError as error:
+        raise BadInput(str(error)) from None
+    if count_runs(recipe) > MOST_RUNS:
+        raise BadInput(f"The recipe asks for {count_runs(recipe)} runs; at most {MOST_RUNS} go at once.")
+    return recipe
+
+
+def _checked(pasted: str) -> str:
+    """The text, always read as a recipe and never as the name of a file on the server."""
+    try:
+        seeds = tomllib.loads(pasted).get("seeds")
+    except tomllib.TOMLDecodeError:
+        seeds = None  # said better by whoever reads the recipe
+    if isinstance(seeds, int) and seeds > MOST_RUNS:  # before it becomes a list of that length
+        raise BadInput(f"seeds: at most {MOST_RUNS}.")
+    return pasted + "\n"

@@ -50,6 +50,7 @@ describe("a judgement", () => {
   });
   test("asks for as many strokes as the study wants", () => {
     assert.equal(judgements.missing({ ...painted, minStrokes: 2 }), "paint");
+    assert.equal(judgements.missing({ ...chosen, minStrokes: 0 }), null);
   });
   test("without annotation asks for a choice only", () => {
     const control = judgements.begin({ ...trial, annotate: false }, 1);

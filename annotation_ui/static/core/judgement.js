@@ -74,8 +74,8 @@ export function isFull({ drawing: { strokes } }) {
  */
 export function missing(judgement) {
   if (judgement.choice === null) return "choose";
-  const needed = Math.max(1, judgement.minStrokes);
-  return judgement.annotate && painted(judgement.drawing.strokes) < needed ? "paint" : null;
+  const strokes = judgement.annotate ? painted(judgement.drawing.strokes) : Infinity;
+  return strokes < judgement.minStrokes ? "paint" : null;
 }
 
 /**

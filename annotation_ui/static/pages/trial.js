@@ -193,7 +193,8 @@ export class TrialPage {
   submit() {
     if (!this.isOn || !this.judgement) return;
     this.desk?.painter.finish();
-    const missing = judgements.missing(this.judgement) ?? (this.paper?.surface.isBlank() ? "blank" : null);
+    const isBlank = this.judgement.minStrokes > 0 && this.paper?.surface.isBlank();
+    const missing = judgements.missing(this.judgement) ?? (isBlank ? "blank" : null);
     if (missing) return this.say(URGENT[missing], true);
     this.busy(true);
     const decision = judgements.decision(this.judgement, this.elapsed, this.events);

@@ -7,10 +7,10 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
-from torch.optim import SGD
 
 from training.errors import RunError
 from training.folder import write_bytes
+from training.optimiser import Descent
 from training.weights import OPTIMISER
 
 
@@ -24,15 +24,17 @@ class Progress:
     best_accuracy: float = -1.0
 
 
-def save_checkpoint(path: Path, net: nn.Module, progress: Progress, *, optimiser: SGD | None = None) -> None:
+def save_checkpoint(
+    path: Path, net: nn.Module, progress: Progress, *, optimiser: Descent | None = None
+) -> None:
     """Write weights, progress and, if given, the optimiser's momentum, in one move."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
     if optimiser is not None:
-        tensors |= _momentum(net, optimiser)
+        tensors |= _momentum(optimiser)
     write_bytes(path, save(tensors, metadata={"progress": json.dumps(asdict(progress))}))
 
 
-def load_checkpoint(path: Path, net: nn.Module, *, optimiser: SGD | None = None) -> Progress:
+def load_checkpoint(path: Path, net: nn.Module, *, optimiser: Descent | None = None) -> Progress:
     """Fill the network, and the optimiser if given, from a checkpoint."""
     try:
         with safe_open(path, framework="pt") as file:
@@ -46,19 +48,16 @@ def load_checkpoint(path: Path, net: nn.Module, *, optimiser: SGD | None = None)
     except RuntimeError:
         raise RunError(f"The checkpoint {path} is of another network.") from None
     if optimiser is not None:
-        _restore_momentum(net, optimiser, tensors)
+        _restore_momentum(optimiser, tensors)
     return progress
 
 
-def _momentum(net: nn.Module, optimiser: SGD) -> dict[str, Tensor]:
-    buffers = {name: optimiser.state[p].get("momentum_buffer") for name, p in net.named_parameters()}
-    return {
-        f"{OPTIMISER}{name}": b.detach().cpu().contiguous() for name, b in buffers.items() if b is not None
-    }
+def _momentum(optimiser: Descent) -> dict[str, Tensor]:
+    buffers = {f"{OPTIMISER}{name}": buffer for name, buffer in optimiser.momentum.items()}
+    return {name: b.detach().cpu().contiguous() for name, b in buffers.items() if b is not None}
 
 
-def _restore_momentum(net: nn.Module, optimiser: SGD, tensors: dict[str, Tensor]) -> None:
-    for name, parameter in net.named_parameters():
+def _restore_momentum(optimiser: Descent, tensors: dict[str, Tensor]) -> None:
+    for name, parameter in optimiser.parameters.items():
         buffer = tensors.get(f"{OPTIMISER}{name}")
-        if buffer is not None:
-            optimiser.state[parameter]["momentum_buffer"] = buffer.to(parameter)
+        optimiser.momentum[name] = None if buffer is None else buffer.to(parameter)

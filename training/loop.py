@@ -31,9 +31,9 @@ def train(setup: Setup, folder: RunFolder) -> Iterator[Event]:
     for epoch in range(first, run.epochs + 1):
         epoch_began = time.monotonic()
         torch.manual_seed(data.stream_seed(run.seed, "epoch", epoch))
-        lr = _set_learning_rate(setup, epoch)
+        lr = setup.optimiser.learning_rate(epoch)
         means = Means()
-        yield from _train_epoch(setup, epoch, means)
+        yield from _train_epoch(setup, epoch, lr=lr, means=means)
         terms = means.values()
         trained_s = time.monotonic() - epoch_began
         val_terms = validate(setup)
@@ -67,7 +67,7 @@ def train(setup: Setup, folder: RunFolder) -> Iterator[Event]:
         )
 
 
-def _train_epoch(setup: Setup, epoch: int, means: Means) -> Iterator[Step]:
+def _train_epoch(setup: Setup, epoch: int, *, lr: float, means: Means) -> Iterator[Step]:
     run, backbone, optimiser = setup.run, setup.backbone.train(), setup.optimiser
     batches = data.shuffled_batches(len(setup.train), batch_size=run.batch_size, seed=run.seed, epoch=epoch)
     told, seen = time.monotonic(), 0
@@ -84,9 +84,9 @@ def _train_epoch(setup: Setup, epoch: int, means: Means) -> Iterator[Step]:
             human=batch.human,
             present=batch.present,
         )
-        optimiser.zero_grad()
+        optimiser.forget_gradients()
         torch.autograd.backward(step.loss)
-        optimiser.step()
+        optimiser.step(lr)
         right = (logits.argmax(dim=1) == batch.labels).float().mean()
         means.add({**step.terms, "accuracy": right}, images=len(batch))
         seen += len(batch)
@@ -120,15 +120,6 @@ def _resume(setup: Setup, folder: RunFolder) -> Progress:
     progress = load_checkpoint(folder.last, setup.backbone.net, optimiser=setup.optimiser)
     folder.forget_after(progress.epoch)
     return progress
-
-
-def _set_learning_rate(setup: Setup, epoch: int) -> float:
-    settings = setup.run.optimiser
-    falls = (epoch - 1) // settings.step_epochs if settings.step_epochs else 0
-    lr = settings.lr * settings.gamma**falls
-    for group in setup.optimiser.param_groups:
-        group["lr"] = lr
-    return lr
 
 
 def _require_finite(loss: float, epoch: int, step: int) -> None:

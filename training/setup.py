@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.optim import SGD
 
 from training import data
 from training.backbones import Backbone, build
@@ -13,6 +12,7 @@ from training.data import Cached
 from training.dataset import Dataset
 from training.device import make_repeatable, memory_format, pick_device
 from training.errors import DatasetError
+from training.optimiser import Descent
 from training.weights import initialise
 
 
@@ -23,7 +23,7 @@ class Setup:
     run: RunConfig
     device: torch.device
     backbone: Backbone
-    optimiser: SGD
+    optimiser: Descent
     train: Cached
     val: Cached
 
@@ -38,7 +38,7 @@ def prepare(run: RunConfig, dataset: Dataset) -> Setup:
     """Network, optimiser and data, in place on the device. The same seed gives the same network."""
     require_splits(run, dataset)
     device = pick_device(run.device)
-    make_repeatable(run)
+    make_repeatable(run, device)
     torch.manual_seed(data.stream_seed(run.seed, "weights"))
     backbone = build(run.architecture, image_size=run.image_size)
     initialise(backbone, architecture=run.architecture, weights=run.weights)
@@ -52,13 +52,7 @@ def prepare(run: RunConfig, dataset: Dataset) -> Setup:
     train = data.control_maps(cached["train"], run.maps, seed=run.seed)
     keep_rate = getattr(run.objective, "keep_rate", 1.0)
     train = data.keep_maps(train, samples["train"], rate=keep_rate, seed=run.seed)
-    settings = run.optimiser
-    optimiser = SGD(
-        backbone.parameters(),
-        lr=settings.lr,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
-    )
+    optimiser = Descent(backbone.net, run.optimiser)
     return Setup(run, device, backbone, optimiser, train.near(device), cached["val"].near(device))
 
 

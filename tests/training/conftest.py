@@ -1,8 +1,13 @@
+import os
+
 import cv2
 import numpy as np
 import pytest
 
 from training.dataset import DatasetWriter
+
+# One thread, here and in the child processes: networks this small only wait for each other on more.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 SIDE = 40
 
@@ -65,3 +70,13 @@ def data(tmp_path_factory):
     with DatasetWriter(root, study="s", map_set="m") as writer:
         fill(writer)
     return root
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -1,0 +1,154 @@
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from tests.training.conftest import png
+from training import data
+from training.backbones import Input
+from training.dataset import DatasetWriter, load_dataset
+from training.errors import DatasetError
+
+
+@pytest.fixture(scope="module")
+def dataset(request):
+    return load_dataset(request.getfixturevalue("data"))
+
+
+@pytest.fixture(scope="module")
+def cached(dataset):
+    return data.load(dataset, dataset.of("train"), side=32, map_size=(4, 4), workers=2)
+
+
+class TestLoad:
+    def test_images_are_kept_as_bytes(self, cached):
+        assert cached.images.dtype == torch.uint8
+        assert cached.images.shape == (16, 3, 32, 32)
+
+    def test_labels_follow_the_samples(self, cached, dataset):
+        assert cached.labels.tolist() == [sample.target for sample in dataset.of("train")]
+
+    def test_an_image_without_a_map_is_present_as_absent(self, cached):
+        assert cached.present.tolist() == [False] + [True] * 15
+        assert cached.human[0].isnan().all()
+
+    def test_maps_come_at_the_size_of_the_cam_and_stretched(self, cached):
+        assert cached.human.shape == (16, 4, 4)
+        assert cached.human[1].argmax() in (0, 1, 4, 5)
+        assert (cached.human[1].min(), cached.human[1].max()) == (0, 1)
+
+    def test_colours_are_red_green_blue(self, tmp_path):
+        red = np.zeros((8, 8, 3), np.uint8)
+        red[..., 2] = 255  # OpenCV writes blue, green, red
+        cv2.imwrite(str(tmp_path / "red.png"), red)
+        assert data.decode_image(tmp_path / "red.png", 8)[:, 0, 0].tolist() == [255, 0, 0]
+
+    def test_any_shape_becomes_square(self, tmp_path):
+        cv2.imwrite(str(tmp_path / "wide.png"), np.zeros((10, 30), np.uint8))
+        assert data.decode_image(tmp_path / "wide.png", 16).shape == (3, 16, 16)
+
+    def test_a_file_that_is_no_image_is_named(self, tmp_path):
+        (tmp_path / "x.png").write_text("no")
+        with pytest.raises(DatasetError, match=r"x\.png is not an image"):
+            data.decode_image(tmp_path / "x.png", 8)
+
+    def test_an_8_bit_map_is_refused(self, tmp_path):
+        (tmp_path / "m.png").write_bytes(png(np.zeros((8, 8), np.uint8)))
+        with pytest.raises(DatasetError, match="16-bit"):
+            data.decode_map(tmp_path / "m.png")
+
+    def test_a_full_scale_map_is_one(self, tmp_path):
+        (tmp_path / "m.png").write_bytes(png(np.full((2, 2), 65535, np.uint16)))
+        assert data.decode_map(tmp_path / "m.png").max() == 1
+
+
+def test_normalising_by_hand():
+    expects = Input(side=1, mean=(0.5, 0.5, 0.0), std=(0.5, 1.0, 1.0))
+    images = torch.tensor([255, 0, 51], dtype=torch.uint8).view(1, 3, 1, 1)
+    torch.testing.assert_close(data.normalise(images, expects).flatten(), torch.tensor([1.0, -0.5, 0.2]))
+
+
+class TestStream:
+    @pytest.mark.parametrize("batch_size", [1, 3, 8, 100])
+    def test_any_batch_size_gives_the_same_images_in_order(self, dataset, batch_size):
+        samples = dataset.of("test")
+        batches = list(data.stream(dataset.root, samples, side=16, batch_size=batch_size, workers=2))
+        whole = data.load(dataset, samples, side=16, map_size=(4, 4), workers=1).images
+        assert [sample for chunk, _ in batches for sample in chunk] == list(samples)
+        assert torch.equal(torch.cat([images for _, images in batches]), whole)
+
+    def test_no_images_are_no_batches(self, dataset):
+        assert list(data.stream(dataset.root, [], side=16, batch_size=2, workers=1)) == []
+
+
+class TestShuffledBatches:
+    def test_every_image_comes_once(self):
+        batches = data.shuffled_batches(23, batch_size=5, seed=0, epoch=1)
+        assert sorted(torch.cat(batches).tolist()) == list(range(23))
+
+    def test_the_order_depends_on_seed_and_epoch_alone(self):
+        first = data.shuffled_batches(50, batch_size=5, seed=0, epoch=1)
+        torch.rand(3)
+        again = data.shuffled_batches(50, batch_size=5, seed=0, epoch=1)
+        assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+        assert not torch.equal(first[0], data.shuffled_batches(50, batch_size=5, seed=0, epoch=2)[0])
+        assert not torch.equal(first[0], data.shuffled_batches(50, batch_size=5, seed=1, epoch=1)[0])
+
+    def test_no_batch_has_one_image_only(self):
+        sizes = [len(batch) for batch in data.shuffled_batches(1821, batch_size=20, seed=0, epoch=1)]
+        assert sizes == [20] * 90 + [21]
+
+
+class TestKeepRate:
+    @pytest.mark.parametrize("rate", [0.0, 1.0])
+    def test_none_and_all(self, cached, dataset, rate):
+        kept = data.keep_maps(cached, dataset.of("train"), rate=rate, seed=0)
+        assert kept.present.sum() == 15 * rate
+
+    def test_a_larger_rate_keeps_what_a_smaller_one_kept(self, cached, dataset):
+        few, many = (data.keep_maps(cached, dataset.of("train"), rate=r, seed=3).present for r in (0.3, 0.7))
+        assert (many | ~few).all()
+        assert 0 < few.sum() < many.sum() < 15
+
+
+@pytest.fixture(scope="module")
+def varied(tmp_path_factory):
+    """Six images whose maps differ, one without."""
+    root = tmp_path_factory.mktemp("varied") / "d"
+    with DatasetWriter(root, study="s", map_set="m") as writer:
+        for i in range(6):
+            values = np.zeros((8, 8), np.uint16)
+            values[i] = 65535
+            writer.add(
+                image_id=str(i),
+                image=png(np.zeros((8, 8, 3), np.uint8)),
+                label=("real", "fake")[i % 2],
+                source="s",
+                split="train",
+                map=png(values) if i else None,
+            )
+    dataset = load_dataset(root)
+    return data.load(dataset, dataset.of("train"), side=8, map_size=(8, 8), workers=1)
+
+
+class TestControlMaps:
+    def test_shuffled_maps_are_the_same_maps_and_none_keeps_its_own(self, varied):
+        control = data.control_maps(varied, "shuffled", seed=0)
+        rows = control.human[1:].argmax(dim=1)[:, 0].tolist()
+        assert sorted(rows) == [1, 2, 3, 4, 5]
+        assert all(row != own for own, row in enumerate(rows, start=1))
+
+    def test_inverted_maps_are_negatives(self, varied):
+        torch.testing.assert_close(
+            data.control_maps(varied, "inverted", seed=0).human[1:], 1 - varied.human[1:]
+        )
+
+    def test_uniform_maps_say_everywhere(self, varied):
+        assert (data.control_maps(varied, "uniform", seed=0).human[1:] == 1).all()
+
+    @pytest.mark.parametrize("source", ["human", "shuffled", "inverted", "uniform"])
+    def test_no_control_invents_a_map_or_changes_the_original(self, varied, source):
+        before = varied.human.clone()
+        control = data.control_maps(varied, source, seed=0)
+        assert control.human[0].isnan().all()
+        assert torch.equal(varied.human[1:], before[1:])

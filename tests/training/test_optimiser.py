@@ -1,0 +1,45 @@
+import pytest
+import torch
+
+from training.config import Optimiser
+from training.optimiser import Descent
+
+
+def network():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1))
+
+
+def loss(net):
+    return net(torch.ones(2, 3)).square().sum()
+
+
+class TestDescent:
+    def test_it_steps_as_torchs_own_class_does(self):
+        ours, theirs = network(), network()
+        settings = Optimiser(lr=0.1, momentum=0.9, weight_decay=0.01)
+        descent = Descent(ours, settings)
+        oracle = torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01)
+        for _ in range(4):
+            descent.forget_gradients()
+            loss(ours).backward()
+            descent.step(0.1)
+            oracle.zero_grad()
+            loss(theirs).backward()
+            oracle.step()
+        assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+
+    def test_the_rate_falls_after_each_step_of_epochs(self):
+        descent = Descent(network(), Optimiser(lr=1.0, step_epochs=12, gamma=0.1))
+        rates = [descent.learning_rate(epoch) for epoch in (1, 12, 13, 24, 25)]
+        assert rates == pytest.approx([1, 1, 0.1, 0.1, 0.01])
+
+    def test_without_steps_it_is_constant(self):
+        assert Descent(network(), Optimiser(lr=0.5, step_epochs=0)).learning_rate(1000) == 0.5
+
+    def test_a_parameter_without_a_gradient_stays(self):
+        net = network()
+        before = net[0].weight.clone()
+        net[2].weight.sum().backward()
+        Descent(net, Optimiser(weight_decay=0.1)).step(1.0)
+        assert torch.equal(net[0].weight, before)

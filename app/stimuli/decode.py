@@ -40,7 +40,9 @@ def decode(path: Path) -> Image.Image:
     try:
         with Image.open(path, formats=FORMATS) as image:
             _refuse_by_header(image)
-            picture = _rgb(ImageOps.exif_transpose(image), profile=image.info.get("icc_profile"))
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)  # a copy would double what a thread holds
+            picture = _rgb(image, profile=image.info.get("icc_profile"))
     except UnidentifiedImageError:
         raise Unusable("is not an image in a format that can be read.") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -108,4 +110,4 @@ def _in_srgb(image: Image.Image, *, profile: bytes | None) -> Image.Image:
             converted = ImageCms.profileToProfile(image, embedded, target, outputMode="RGB")
             if converted is not None:
                 return converted
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")

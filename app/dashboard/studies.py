@@ -1,15 +1,18 @@
 """The list of studies and the page of one."""
 
+from http import HTTPStatus
 from typing import Final
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from app.dashboard import study_queries as queries
 from app.dashboard.charts import in_words
 from app.dashboard.study_queries import Who, find_study
 from app.db import Db
-from app.deps import Config, CurrentStaff
+from app.deps import Config, CurrentStaff, Editor
+from app.models import Study
+from app.studies import service
 from app.web import page
 
 router: Final = APIRouter(prefix="/staff/studies", include_in_schema=False)
@@ -42,6 +45,25 @@ def study(
         step_words=in_words(step) if step else "",
         link=f"{config.public_url.rstrip('/')}/s/{found.slug}",
     )
+
+
+@router.post("/{slug}/open")
+def open_study(db: Db, _staff: Editor, slug: str) -> RedirectResponse:
+    return back_to(service.open_study(db, find_study(db, slug)))
+
+
+@router.post("/{slug}/pause")
+def pause_study(db: Db, _staff: Editor, slug: str) -> RedirectResponse:
+    return back_to(service.pause_study(db, find_study(db, slug)))
+
+
+@router.post("/{slug}/close")
+def close_study(db: Db, _staff: Editor, slug: str) -> RedirectResponse:
+    return back_to(service.close_study(db, find_study(db, slug)))
+
+
+def back_to(study: Study) -> RedirectResponse:
+    return RedirectResponse(f"/staff/studies/{study.slug}", HTTPStatus.SEE_OTHER)
 
 
 @router.get("/{slug}/export")

@@ -33,6 +33,7 @@ import { TrialPage } from "./trial.js";
 
 const WAITING = "Saved on this device. Waiting for the network to send it…";
 const OFFLINE = "No connection. The page goes on by itself when the network is back.";
+const BUSY = "The server is busy. The page goes on by itself in a moment.";
 
 class Visit {
   /** @param {PageData} page @param {import("../core/outbox.js").Shelf} shelf */
@@ -44,11 +45,16 @@ class Visit {
     this.api.token = tokenInAddress() || this.session?.token || "";
     this.state = start({ preview: page.preview, known: this.api.token !== "" });
     this.reference = "";
+    this.isWaiting = false;
+    this.hasWorked = false;
     this.post = {
       shelf,
       send: (/** @type {import("../core/outbox.js").Entry} */ entry) => this.api.decide(entry.trial, entry.body, entry.token),
       sleep,
-      onWaiting: (/** @type {boolean} */ isWaiting) => say(isWaiting ? WAITING : ""),
+      onWaiting: (/** @type {boolean} */ isWaiting) => {
+        this.isWaiting = isWaiting;
+        say(isWaiting ? WAITING : "");
+      },
       random: Math.random,
     };
     this.trialPage = new TrialPage({
@@ -119,8 +125,11 @@ class Visit {
       const reply = await call();
       const isAnswer = reply.status > 0 && reply.status < 500 && reply.status !== 429;
       if (reply.reference) this.reference = reply.reference;
-      say(isAnswer ? "" : OFFLINE);
-      if (isAnswer) return reply;
+      if (isAnswer) {
+        say("");
+        return reply;
+      }
+      say(reply.status ? BUSY : OFFLINE);
       await sleep(backOff(failures, Math.random()));
     }
   }
@@ -130,7 +139,11 @@ class Visit {
     const reply = await this.ask(() => this.api.next());
     if (reply.status !== 200) return this.refuse(reply);
     const { trial, preload, rule, done, completion } = reply.body;
-    if (done) return this.tell({ type: "completed", completion });
+    if (done) {
+      button("another").hidden = this.page.source !== "link" || this.hasWorked;
+      return this.tell({ type: "completed", completion });
+    }
+    this.hasWorked = true;
     await this.present(trial, rule?.min_strokes ?? 1, preload ?? []);
   }
 
@@ -145,8 +158,11 @@ class Visit {
     if (!loaded) return this.offerRetry(() => this.present(trial, minStrokes, preload));
     const [left, right] = loaded;
     this.trialPage.prepare(trial, minStrokes, { left, right }, performance.now() - asked);
-    const shownAt = await reveal(() => this.tell({ type: "given", trial }));
-    this.trialPage.begin(shownAt, this.notes.read("draft"));
+    const shownAt = await reveal(() => {
+      this.tell({ type: "given", trial });
+      this.trialPage.begin(this.notes.read("draft"));
+    });
+    this.trialPage.setClock(shownAt);
   }
 
   /** @param {() => void} again */
@@ -174,6 +190,13 @@ class Visit {
     if (verdict === "forgotten") return this.forget();
     this.tell({ type: "acknowledged" });
     await this.goOn();
+  }
+
+  /** Somebody else sits down at a computer where a visit has ended. */
+  startAnew() {
+    this.notes.remove("session");
+    putTokenInAddress("");
+    location.reload();
   }
 
   /** @param {Reply} reply */
@@ -219,6 +242,8 @@ function wire(visit) {
   });
   button("withdraw").addEventListener("click", () => visit.withdraw());
   button("ending-retry").addEventListener("click", () => location.reload());
+  button("another").addEventListener("click", () => visit.startAnew());
+  window.addEventListener("beforeunload", (event) => visit.isWaiting && event.preventDefault());
   button("copy-code").addEventListener("click", copyCode);
   for (const name of ["help", "leave"]) {
     const dialog = find(document, `#${name}`, HTMLDialogElement);

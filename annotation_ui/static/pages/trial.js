@@ -7,6 +7,7 @@ import { note } from "../core/events.js";
 import { firstRadius } from "../core/stroke.js";
 import { byId, button, find } from "./dom.js";
 import { Face } from "./face.js";
+import { URGENT, advice } from "./hints.js";
 import { listen } from "./shortcuts.js";
 import { Toolbar } from "./toolbar.js";
 
@@ -25,21 +26,6 @@ import { Toolbar } from "./toolbar.js";
  * @property {() => boolean} isInFront no dialog is open
  */
 
-const HINTS = {
-  choose: matchMedia("(hover: none)").matches ? "Tap a face." : "Click a face, or press ← or →.",
-  paint: "Now paint over whatever made you choose this face.",
-  ready: "Paint more, or press Next.",
-  next: "You can still change your mind. Then press Next.",
-};
-
-const URGENT = {
-  choose: "Please choose one of the two faces first.",
-  paint: "Please paint at least one stroke: what made you choose this face?",
-  blank: "Nothing is painted any more. Please paint what made you choose this face.",
-  fixed: "You have painted already. Clear the painting to choose the other face.",
-  full: "That is as much as can be saved for one face. Please press Next.",
-};
-
 export class TrialPage {
   /** @param {Orders} orders */
   constructor(orders) {
@@ -53,6 +39,7 @@ export class TrialPage {
     this.judgement = null;
     /** @type {readonly TrialEvent[]} */
     this.events = [];
+    this.begunAt = 0;
     this.shownAt = 0;
     this.isBusy = false;
     this.next.addEventListener("click", () => this.submit());
@@ -77,7 +64,7 @@ export class TrialPage {
   }
 
   /**
-   * Put a pair on the page. The clock starts with `begin`, when the page is visible.
+   * Put a pair on the page. The clock starts with `begin`, when the page becomes visible.
    *
    * @param {Trial} trial @param {number} minStrokes
    * @param {{left: HTMLImageElement, right: HTMLImageElement}} pictures decoded @param {number} loadMs
@@ -102,15 +89,22 @@ export class TrialPage {
     this.reflect();
   }
 
-  /** Both faces are on the screen. @param {number} shownAt on the clock of performance.now @param {Draft | null} kept */
-  begin(shownAt, kept) {
+  /** Both faces appear with the frame being made; `setClock` says more exactly when. @param {Draft | null} kept */
+  begin(kept) {
     if (!this.judgement) return;
-    this.shownAt = shownAt;
+    this.begunAt = performance.now();
+    this.shownAt = this.begunAt;
     this.isBusy = false;
     if (kept?.trial === this.judgement.trial) this.restore(kept);
     this.reflect();
     if (this.judgement.drawing.strokes.length) this.paper?.surface.show(this.judgement.drawing.strokes);
     this.keep();
+  }
+
+  /** @param {number} shownAt when both faces were on the screen, on the clock of performance.now */
+  setClock(shownAt) {
+    this.shownAt += shownAt - this.begunAt;
+    this.begunAt = shownAt;
   }
 
   /** @param {Draft} kept */
@@ -236,14 +230,7 @@ export class TrialPage {
       canRedo: drawings.canRedo(drawing),
       canClear: !drawings.isEmpty(drawing),
     });
-    this.say(this.advice(judgement), false);
-  }
-
-  /** @param {Judgement} judgement */
-  advice(judgement) {
-    const missing = judgements.missing(judgement);
-    if (missing) return HINTS[missing];
-    return judgement.annotate ? HINTS.ready : HINTS.next;
+    this.say(advice(judgement), false);
   }
 
   /** @param {string} text @param {boolean} isUrgent */

@@ -108,6 +108,29 @@ def score(
             out.print(row, highlight=False, markup=False, soft_wrap=True)
 
 
+@app.command("import-und")
+def import_und(
+    root: Annotated[
+        Path, typer.Argument(help="The folder of UND WACV 2023 CYBORG, with csvs/ and train/ in it.")
+    ],
+    out_dir: Annotated[Path, typer.Argument(help="The dataset folder to write; it must not exist.")],
+    test_limit: Annotated[
+        int | None, typer.Option(help="At most so many test images of each source.")
+    ] = None,
+) -> None:
+    """Turn the CYBORG authors' folders into a dataset folder."""
+    with user_errors():
+        from training.und import import_und as steps
+
+        with _bar() as bar:
+            task = bar.add_task("import", total=None)
+            for step in steps(root, out_dir, test_limit=test_limit):
+                bar.update(task, completed=step.done, total=step.total)
+                if step.note:
+                    bar.console.print(step.note, highlight=False, soft_wrap=True)
+        out.print(f"{step.done} images in {out_dir}", highlight=False)
+
+
 def _changed(recipe: Recipe, changes: dict[str, object], seeds: int | None) -> list[RunConfig]:
     kept = recipe.seeds[:seeds]
     grid = [run for run in recipe.runs() if run.seed in kept]

@@ -1,0 +1,30 @@
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from training.__main__ import app
+from training.config import OBJECTIVES, RECIPES, MapDistance, MapSource
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_objective_has_a_section(name):
+    assert f"\n## `{name}`\n" in (DOCS / "losses.md").read_text()
+
+
+@pytest.mark.parametrize("name", [*MapDistance.__args__, *MapSource.__args__])
+def test_every_distance_and_control_is_documented(name):
+    assert f"`{name}`" in (DOCS / "losses.md").read_text() + (DOCS / "training.md").read_text()
+
+
+@pytest.mark.parametrize("name", get_command(app).commands)
+def test_every_command_is_documented_and_has_a_line_of_help(name):
+    assert f"| `{name}` |" in (DOCS / "training.md").read_text()
+    assert get_command(app).commands[name].help
+
+
+@pytest.mark.parametrize("path", RECIPES.glob("*.toml"), ids=lambda path: path.stem)
+def test_every_recipe_is_documented(path):
+    assert f"| `{path.stem}` |" in (DOCS / "training.md").read_text()

@@ -1,0 +1,151 @@
+"""The CYBORG authors' folders, "UND WACV 2023 CYBORG", as a dataset folder.
+
+Their layout (the dataset is given on request, and is not part of this project):
+
+    csvs/original.csv           no header; `split,label,path`; label Real or Synthetic; path begins with /
+    csvs/large_dataset_7x.csv   the same with more training images, which become the split `extra`
+    train/heatmaps/             maps, under the file names of their images
+    test/{0_real,1_fake}/<source>_aligned/…
+
+In their CSV the word "test" means validation. A map that is missing, black or in colour makes the original
+code crash or learn from NaN; here the image is kept without a map, or the map is read as grey.
+"""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from training.dataset import DatasetWriter
+from training.errors import DatasetError
+
+LABELS: Final = {"Real": "real", "Synthetic": "fake"}
+SPLITS: Final = {"train": "train", "test": "val"}
+FOLDERS: Final = {"0_real": "real", "1_fake": "fake"}
+IMAGES: Final = (".png", ".jpg", ".jpeg")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An image of theirs, and what it is here."""
+
+    path: Path
+    label: str
+    split: str
+    source: str
+    image_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """Progress after an image; `note` says what was unusual about it, and is empty when nothing was."""
+
+    done: int
+    total: int
+    note: str
+
+
+def import_und(root: Path, out_dir: Path, *, test_limit: int | None = None) -> Iterator[Imported]:
+    """Write the dataset folder, telling of each image.
+
+    test_limit : at most so many test images of each source, the first by name; all 700,000 when not given
+    """
+    base = root / "ALL_IMAGES" if (root / "ALL_IMAGES").is_dir() else root
+    images = [*_listed(root, base), *_test_images(base, test_limit)]
+    parameters = {"imported_from": "UND WACV 2023 CYBORG", "test_limit": test_limit}
+    with DatasetWriter(out_dir, study="und-wacv2023", map_set="authors", parameters=parameters) as writer:
+        for done, found in enumerate(images, start=1):
+            pixels = _decode(found.path)
+            saliency, note = None, ""
+            if found.split == "train":
+                saliency, note = _map(base / "train" / "heatmaps" / found.path.name, pixels.shape[:2])
+            writer.add(
+                image_id=found.image_id,
+                image=_png(pixels),
+                label=found.label,
+                source=found.source,
+                split=found.split,
+                map=saliency,
+            )
+            yield Imported(done, len(images), note)
+
+
+def _listed(root: Path, base: Path) -> Iterator[Found]:
+    """Training and validation images by the smaller CSV, and what the larger one adds."""
+    tables = root / "csvs"
+    known = set()
+    for found in _rows(tables / "original.csv", base):
+        known.add(found.path)
+        yield found
+    larger = tables / "large_dataset_7x.csv"
+    for found in _rows(larger, base) if larger.is_file() else ():
+        if found.split == "train" and found.path not in known:
+            yield replace(found, split="extra", image_id=f"extra.{found.image_id.partition('.')[2]}")
+
+
+def _rows(table: Path, base: Path) -> Iterator[Found]:
+    if not table.is_file():
+        raise DatasetError(f"{table} does not exist; this is not the layout of UND WACV 2023 CYBORG.")
+    with table.open(newline="", encoding="utf-8") as stream:
+        for number, row in enumerate(csv.reader(stream), start=1):
+            if row:
+                yield _row(row, base, where=f"{table}, line {number}")
+
+
+def _row(row: list[str], base: Path, *, where: str) -> Found:
+    if len(row) != 3 or row[0] not in SPLITS or row[1] not in LABELS:
+        raise DatasetError(f"{where}: `train|test,Real|Synthetic,/path` is wanted, not {','.join(row)!r}.")
+    path = base / row[2].lstrip("/")
+    if not path.is_file():
+        raise DatasetError(f"{where}: {path} does not exist.")
+    split, label = SPLITS[row[0]], LABELS[row[1]]
+    return Found(path, label, split, _source(path.stem, split, label), f"{split}.{path.stem}")
+
+
+def _source(stem: str, split: str, label: str) -> str:
+    """Validation names tell the source; training names tell only the pair."""
+    if split == "train":
+        return f"und_{label}"
+    if label == "real":
+        return "frgc"
+    return "stylegan2" if stem.startswith("synth_face") else "srefi"
+
+
+def _test_images(base: Path, limit: int | None) -> Iterator[Found]:
+    for folder, label in FOLDERS.items():
+        for place in sorted((base / "test" / folder).glob("*_aligned")):
+            source = place.name.removesuffix("_aligned")
+            files = sorted(path for path in place.rglob("*") if path.suffix.lower() in IMAGES)
+            for path in islice(files, limit):
+                name = ".".join(path.relative_to(place).with_suffix("").parts)
+                yield Found(path, label, "test", source, f"test.{source}.{name}")
+
+
+def _decode(path: Path) -> NDArray[np.uint8]:
+    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise DatasetError(f"{path} is not an image that can be read.")
+    return np.asarray(pixels, np.uint8)
+
+
+def _map(path: Path, shape: tuple[int, ...]) -> tuple[bytes | None, str]:
+    """The map as a 16-bit PNG of the image's size, or None and why not."""
+    grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
+    if grey is None:
+        return None, f"{path.name} has no map"
+    if not grey.any():
+        return None, f"the map of {path.name} is black"
+    height, width = shape
+    if grey.shape != shape:
+        grey = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
+    return _png(grey.astype(np.uint16) * 257), ""
+
+
+def _png(pixels: NDArray[Any]) -> bytes:
+    return bytes(cv2.imencode(".png", pixels)[1])

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from functools import partial
 from typing import Any, Final, Literal, get_args
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,7 +23,7 @@ from saliency.pool import map_ordered
 from saliency.strokes import Stroke
 
 SaliencyMap = NDArray[np.float32]
-Counts = NDArray[np.uint16]
+Counts = NDArray[np.uint8] | NDArray[np.uint16]
 Include = Literal["correct", "all"]
 Scale = Literal["minmax", "peak"]
 
@@ -128,7 +129,9 @@ def build_image_map(item: ImageAnnotations, parameters: MapParameters) -> ImageM
     if len(inks) < parameters.min_annotators:
         return None
     counts = sum_masks(inks, width=item.width, height=item.height)
-    values = scale_map(blur(counts, sigma_px=parameters.sigma_px), scale=parameters.scale)
+    total = blur(counts, sigma_px=parameters.sigma_px)
+    moments = blurred_moments(inks, total, sigma_px=parameters.sigma_px)
+    values = scale_map(total, scale=parameters.scale, out=total)
     return ImageMap(
         image_id=item.image_id,
         width=item.width,
@@ -137,9 +140,7 @@ def build_image_map(item: ImageAnnotations, parameters: MapParameters) -> ImageM
         annotators=len(inks),
         coverage=coverage(counts),
         entropy=entropy(values),
-        agreement=annotator_agreement(
-            inks, width=item.width, height=item.height, sigma_px=parameters.sigma_px
-        ),
+        agreement=agreement(leave_one_out(moments)),
     )
 
 
@@ -176,64 +177,67 @@ def annotation_inks(item: ImageAnnotations, parameters: MapParameters) -> list[I
 
 
 def sum_masks(inks: Sequence[Ink], *, width: int, height: int) -> Counts:
-    """Return (height, width) uint16, how many annotators painted each pixel; exact, so never rounded."""
-    counts: Counts = np.zeros((height, width), dtype=np.uint16)
+    """Return how many annotators painted each pixel, (height, width) uint8, or uint16 from 256 of them on."""
+    counts: NDArray[Any] = np.zeros((height, width), dtype=np.uint8 if len(inks) < 256 else np.uint16)
     for ink in inks:
         counts[ink.box.slices] += ink.mask
     return counts
 
 
-def scale_map(values: SaliencyMap, *, scale: Scale = "minmax") -> SaliencyMap:
+def scale_map(values: SaliencyMap, *, scale: Scale = "minmax", out: SaliencyMap | None = None) -> SaliencyMap:
     """Bring a map that is not negative into [0, 1].
 
     Parameters
     ----------
     values : (height, width) float32, at least 0
     scale : as in `MapParameters`
+    out : where to write, `values` itself if they are no longer needed; a new array by default
 
     Returns
     -------
     scaled : (height, width) float32 in [0, 1]. A map of zeros stays zero. A constant map of anything else
         becomes 1 everywhere: everything was painted by everybody, so nothing is less salient than the rest.
     """
+    scaled = np.empty_like(values) if out is None else out
     low, high = float(values.min()), float(values.max())
-    if high == 0:
-        return np.zeros_like(values)
     if high - low <= FLAT * high:
-        return np.ones_like(values)
-    floor = low if scale == "minmax" else 0.0
-    scaled: SaliencyMap = (values - np.float32(floor)) * np.float32(1.0 / (high - floor))
-    return np.clip(scaled, 0.0, 1.0, out=scaled)
+        scaled[...] = 1.0 if high > 0 else 0.0
+        return scaled
+    floor = np.float32(low if scale == "minmax" else 0.0)
+    np.subtract(values, floor, out=scaled)
+    scaled *= np.float32(1.0 / (high - floor))
+    return np.minimum(scaled, np.float32(1.0), out=scaled)
 
 
-def annotator_agreement(inks: Sequence[Ink], *, width: int, height: int, sigma_px: float) -> float | None:
-    """Return the mean leave-one-out correlation of the blurred masks; None below two annotators."""
-    if len(inks) < 2:
-        return None
-    parts = [_blurred(ink, width=width, height=height, sigma_px=sigma_px) for ink in inks]
-    return agreement(leave_one_out(_moments(parts, width=width, height=height)))
+def blurred_moments(inks: Sequence[Ink], total: SaliencyMap, *, sigma_px: float) -> Moments:
+    """Collect what `leave_one_out` needs, one blurred mask at a time.
+
+    Parameters
+    ----------
+    inks : the masks of one image
+    total : (height, width) float32, the blur of their sum
+    """
+    squares, with_total, sums = [], [], []
+    for ink in inks:
+        box, values = _blurred(ink, Box(0, 0, total.shape[1], total.shape[0]), sigma_px=sigma_px)
+        squares.append(_square(values))
+        with_total.append(_inner(values, total[box.slices]))
+        sums.append(cv2.sumElems(values)[0])
+    return Moments(np.array(squares), np.array(with_total), np.array(sums), _square(total), total.size)
 
 
-def _blurred(ink: Ink, *, width: int, height: int, sigma_px: float) -> tuple[Box, SaliencyMap]:
+def _blurred(ink: Ink, frame: Box, *, sigma_px: float) -> tuple[Box, SaliencyMap]:
     """Blur one mask where it can be anything but zero."""
-    part = ink.box.grow(int(TRUNCATE * sigma_px + 0.5)).meet(Box(0, 0, width, height))
+    part = ink.box.grow(int(TRUNCATE * sigma_px + 0.5)).meet(frame)
     padded = np.zeros((part.height, part.width), dtype=np.uint8)
     padded[ink.box.within(part).slices] = ink.mask
     return part, blur(padded, sigma_px=sigma_px)
 
 
-def _moments(parts: Sequence[tuple[Box, SaliencyMap]], *, width: int, height: int) -> Moments:
-    total = np.zeros((height, width), dtype=np.float32)
-    for box, values in parts:
-        total[box.slices] += values
-    return Moments(
-        squares=np.array([_inner(values, values) for _, values in parts]),
-        with_total=np.array([_inner(values, total[box.slices]) for box, values in parts]),
-        sums=np.array([values.sum(dtype=np.float64) for _, values in parts]),
-        total_square=_inner(total, total),
-        pixels=total.size,
-    )
+def _square(values: SaliencyMap) -> float:
+    return float(cv2.norm(values, cv2.NORM_L2SQR))
 
 
 def _inner(one: SaliencyMap, two: SaliencyMap) -> float:
-    return float((one * two).sum(dtype=np.float64))
+    """Return the inner product; OpenCV sums squares in float64 without a copy, so three of them serve."""
+    return (_square(one) + _square(two) - float(cv2.norm(one, two, cv2.NORM_L2SQR))) / 2

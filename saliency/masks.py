@@ -9,7 +9,8 @@ rounding out of it.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from functools import reduce
+from math import ceil, floor
 from typing import Final
 
 import numpy as np
@@ -17,12 +18,15 @@ from numpy.typing import NDArray
 
 from saliency.boxes import Box
 from saliency.outline import outer_outline
-from saliency.spans import Spans, capsule_spans, covered, winding_spans
+from saliency.spans import Floats, Sheet, add_capsules, add_inside
 from saliency.strokes import Stroke
 
 Mask = NDArray[np.uint8]
 
-ROWS_AT_ONCE: Final = 500_000  # capsule rows held in memory together, about 100 MB at the peak
+NO_OUTLINE: Final[Floats] = np.empty((0, 2))
+PIXELS_PER_ROW: Final = 30  # a row of a capsule takes as much memory, for a moment, as this many pixels
+COST_AT_ONCE: Final = 400_000  # what fits the cache; ten times as much takes twice as long
+SEGMENTS_AT_ONCE: Final = 128  # of one stroke; its parts have smaller boxes than the whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,61 +69,89 @@ def rasterize(strokes: Sequence[Stroke], *, width: int, height: int) -> Mask:
 def rasterize_ink(strokes: Sequence[Stroke], *, width: int, height: int) -> Ink:
     """Paint like `rasterize`, inside the bounding box of the strokes alone."""
     image = Box(0, 0, width, height)
-    painting = [stroke for stroke in strokes if stroke.tool != "eraser"]
-    box = _around(painting, image)
-    if box.empty:
-        return Ink(Box(0, 0, 0, 0), np.zeros((0, 0), dtype=np.uint8))
+    pieces = [piece for stroke in strokes for piece in _pieces(stroke, image)]
+    box = reduce(Box.join, (piece.box for piece in pieces if not piece.erases), Box(0, 0, 0, 0))
     mask: Mask = np.zeros((box.height, box.width), dtype=np.uint8)
-    for erases, group in groupby(strokes, key=lambda stroke: stroke.tool == "eraser"):
-        _apply(mask, list(group), box=box, erases=erases)
+    for batch in _batches(pieces):
+        for piece, covered in zip(batch, _cover(batch), strict=True):
+            shared = piece.box.meet(box)
+            if shared.empty:  # an eraser beside the paint
+                continue
+            part = covered[shared.within(piece.box).slices]
+            target = mask[shared.within(box).slices]
+            if piece.erases:
+                target &= ~part
+            else:
+                target |= part
     return Ink(box, mask)
 
 
-def _apply(mask: Mask, strokes: list[Stroke], *, box: Box, erases: bool) -> None:
-    """Paint or clear with strokes whose order among themselves makes no difference."""
-    part = _around(strokes, box)
-    if part.empty:
-        return
-    target = mask[part.within(box).slices]
-    for spans in _spans(strokes, part):
-        target[covered(spans, box=part)] = 0 if erases else 1
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A part of a stroke that is covered in one go: some capsules, or the inside of an outline."""
+
+    box: Box
+    erases: bool
+    segments: Floats
+    outline: Floats
+
+    @property
+    def cost(self) -> int:
+        rows = 0 if len(self.outline) else len(self.segments) * self.box.height
+        return self.box.width * self.box.height + PIXELS_PER_ROW * rows
 
 
-def _around(strokes: Iterable[Stroke], image: Box) -> Box:
-    """Return the pixels whose centres the strokes may cover, and a few more."""
-    box = Box(0, 0, 0, 0)
-    for stroke in strokes:
-        reach = (0.0 if stroke.tool == "lasso" else stroke.radius) + 1.0
-        left, top = np.floor(stroke.points[:, :2].min(axis=0) - reach).astype(int)
-        right, bottom = np.ceil(stroke.points[:, :2].max(axis=0) + reach).astype(int)
-        box = box.join(Box(int(left), int(top), int(right), int(bottom)).meet(image))
-    return box
+def _pieces(stroke: Stroke, image: Box) -> Iterator[_Piece]:
+    """Cut a stroke into pieces; those outside the image are left out."""
+    segments = _segments(stroke)
+    for first in range(0, len(segments), SEGMENTS_AT_ONCE):
+        some = segments[first : first + SEGMENTS_AT_ONCE]
+        box = _around(some).meet(image)
+        if not box.empty:
+            yield _Piece(box, stroke.tool == "eraser", some, NO_OUTLINE)
+    if stroke.tool == "lasso" and not (box := _around(segments).meet(image)).empty:
+        yield _Piece(box, erases=False, segments=segments[:0], outline=outer_outline(stroke.points[:, :2]))
 
 
-def _spans(strokes: list[Stroke], box: Box) -> Iterator[list[Spans]]:
-    segments = np.concatenate([_segments(stroke) for stroke in strokes])
-    winding = [part for stroke in strokes if stroke.tool == "lasso" for part in _inside(stroke, box)]
-    for batch in _batches(segments):
-        start, end, radius = batch[:, :2], batch[:, 2:4], batch[:, 4]
-        yield capsule_spans(start, end, radius, box=box) + winding
-        winding = []
-
-
-def _segments(stroke: Stroke) -> NDArray[np.float64]:
+def _segments(stroke: Stroke) -> Floats:
     """Return (S, 5) rows x0, y0, x1, y1, radius; a lasso gives its outline, which counts as enclosed."""
     points = stroke.points[:, :2]
     if stroke.tool == "lasso" or len(points) == 1:
         points = np.concatenate([points, points[:1]])
-    radius = np.full((len(points) - 1, 1), 0.0 if stroke.tool == "lasso" else stroke.radius)
-    return np.concatenate([points[:-1], points[1:], radius], axis=1)
+    segments = np.empty((len(points) - 1, 5))
+    segments[:, :2], segments[:, 2:4] = points[:-1], points[1:]
+    segments[:, 4] = 0.0 if stroke.tool == "lasso" else stroke.radius
+    return segments
 
 
-def _inside(stroke: Stroke, box: Box) -> list[Spans]:
-    outline = outer_outline(stroke.points[:, :2])
-    return winding_spans(outline, box=box) if len(outline) else []
+def _around(segments: Floats) -> Box:
+    """Return the pixels whose centres the segments may cover, and a few more."""
+    reach = float(segments[0, 4]) + 1.0
+    x0, y0, x1, y1, _ = segments.min(axis=0).tolist()
+    left, top = min(x0, x1), min(y0, y1)
+    x0, y0, x1, y1, _ = segments.max(axis=0).tolist()
+    right, bottom = max(x0, x1), max(y0, y1)
+    return Box(floor(left - reach), floor(top - reach), ceil(right + reach), ceil(bottom + reach))
 
 
-def _batches(segments: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
-    rows = np.abs(segments[:, 3] - segments[:, 1]) + 2 * segments[:, 4] + 1
-    batch = (np.cumsum(rows) // ROWS_AT_ONCE).astype(int)
-    yield from np.split(segments, np.flatnonzero(np.diff(batch)) + 1)
+def _batches(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
+    batch: list[_Piece] = []
+    cost = 0
+    for piece in pieces:
+        cost += piece.cost
+        if batch and cost > COST_AT_ONCE:
+            yield batch
+            batch, cost = [], piece.cost
+        batch.append(piece)
+    if batch:
+        yield batch
+
+
+def _cover(batch: Sequence[_Piece]) -> Iterator[NDArray[np.bool_]]:
+    sheet = Sheet([piece.box for piece in batch])
+    owners = np.repeat(np.arange(len(batch)), [len(piece.segments) for piece in batch])
+    add_capsules(sheet, np.concatenate([piece.segments for piece in batch]), owners)
+    for number, piece in enumerate(batch):
+        if len(piece.outline):
+            add_inside(sheet, piece.outline, number)
+    return sheet.covered()

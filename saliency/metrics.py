@@ -5,10 +5,12 @@ A constant map says nothing about where people looked; each function states what
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+FLAT: Final = 1e-5  # a variance below this share of the power is rounding
 
 Map = NDArray[np.floating[Any]]
 Floats = NDArray[np.float64]
@@ -78,14 +80,14 @@ def leave_one_out(moments: Moments) -> Floats:
 
     Returns
     -------
-    correlations : (n,) in [-1, 1]; 0 where a mask or the mean of the others is constant; n >= 2
+    correlations : (n,) in [-1, 1]; 0 where a mask or the mean of the others is constant, so for n = 1
     """
     total, pixels = moments.sums.sum(), moments.pixels
     own = moments.squares - moments.sums**2 / pixels
     with_total = moments.with_total - moments.sums * total / pixels
     of_total = moments.total_square - total**2 / pixels
     others = of_total - 2 * with_total + own
-    return _cosines(with_total - own, own, others, floor=1e-6 * float(moments.squares.max()))
+    return _cosines(with_total - own, own, others, floor=FLAT * float(moments.squares.max()))
 
 
 def _cosines(product: Floats, one: Floats, two: Floats, *, floor: float) -> Floats:

@@ -20,8 +20,10 @@ from saliency import (
     rasterize,
     scale_map,
 )
-from saliency.blur import blur, ink_boxes
+from saliency.blur import blur, ink_box
 from saliency.boxes import Box
+from saliency.maps import sum_masks
+from saliency.masks import rasterize_ink
 
 WIDTH, HEIGHT = 120, 100
 
@@ -107,6 +109,12 @@ class TestBuildImageMap:
         assert build_image_map(image(LEFT), MapParameters()).agreement is None
 
 
+class TestSumMasks:
+    def test_hundreds_of_annotators_are_counted_without_overflow(self):
+        ink = rasterize_ink([EYE], width=WIDTH, height=HEIGHT)
+        assert sum_masks([ink] * 300, width=WIDTH, height=HEIGHT).max() == 300
+
+
 class TestBuildMaps:
     def test_results_come_in_order_and_name_images_without_a_map(self):
         items = [image(LEFT, image_id="a"), image(image_id="b"), image(BOTH, image_id="c")]
@@ -143,14 +151,19 @@ class TestBlur:
         expected = gaussian_filter(ink.astype(np.float64), sigma, mode="reflect", truncate=4)
         np.testing.assert_allclose(blur(ink, sigma_px=sigma), expected, atol=1e-5)
 
-    def test_far_apart_dabs_are_blurred_apart(self):
-        ink = np.zeros((200, 300), np.uint8)
-        ink[10:14, 20:30] = ink[150, 280] = ink[12, 250] = 1
-        assert sorted(ink_boxes(ink, gap=40)) == [
-            Box(20, 10, 30, 14),
-            Box(250, 12, 251, 13),
-            Box(280, 150, 281, 151),
-        ]
+    @pytest.mark.parametrize("sigma", [1, 5, 30])
+    def test_tiles_leave_no_seam(self, sigma):
+        ink = np.zeros((530, 700), np.uint8)
+        ink[250:262, 20:600] = ink[3, 690] = ink[500:, 250:260] = 2
+        expected = gaussian_filter(ink.astype(np.float64), sigma, mode="reflect", truncate=4)
+        np.testing.assert_allclose(blur(ink, sigma_px=sigma), expected, atol=1e-5)
+
+    def test_ink_is_found_where_it_is(self):
+        ink = np.zeros((50, 60), np.uint8)
+        ink[7:9, 20:31] = 1
+        assert ink_box(ink, Box(0, 0, 60, 50)) == Box(20, 7, 31, 9)
+        assert ink_box(ink, Box(25, 8, 60, 50)) == Box(25, 8, 31, 9)
+        assert ink_box(ink, Box(40, 0, 60, 50)).empty
 
     def test_a_blank_image_stays_blank(self):
         assert not blur(np.zeros((5, 6), np.uint8), sigma_px=3).any()

@@ -92,6 +92,9 @@ class TestBrushAndEraser:
     def test_a_centre_exactly_at_the_radius_is_inside(self):
         assert mask_of(brush(5, (8.5, 8.5)))[8 + 3, 8 + 4] == 1
 
+    def test_a_point_painted_a_thousand_times_stays_painted(self):
+        assert mask_of(brush(3, *[(9, 9)] * 1000))[9, 9] == 1
+
     def test_repeated_points_change_nothing(self):
         twice = brush(3, (5, 5), (5, 5), (20, 9), (20, 9), (20, 9))
         np.testing.assert_array_equal(mask_of(twice), mask_of(brush(3, (5, 5), (20, 9))))
@@ -118,9 +121,9 @@ class TestBrushAndEraser:
         assert mask_of().dtype == np.uint8
 
     def test_a_stroke_cut_into_memory_sized_batches_is_the_same(self, monkeypatch):
-        one = brush(9, *np.random.default_rng(1).uniform(0, 40, (50, 2)))
+        one = brush(3, *np.random.default_rng(1).uniform(0, 40, (500, 2)))
         whole = mask_of(one)
-        monkeypatch.setattr("saliency.masks.ROWS_AT_ONCE", 30)
+        monkeypatch.setattr("saliency.masks.COST_AT_ONCE", 1)
         np.testing.assert_array_equal(mask_of(one), whole)
 
 

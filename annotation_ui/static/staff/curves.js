@@ -8,6 +8,8 @@
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 const OPTIONS = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
 
+const COUNT = "with_map"; // stands among the terms, but counts images
+
 /** @param {string} name of a design token */
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -19,11 +21,11 @@ function layout(title, axis = {}) {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: token("--font-text"), color: token("--ink"), size: 13 },
-    margin: { l: 52, r: 12, t: 44, b: 40 },
+    margin: { l: 52, r: 12, t: 44, b: 30 },
     height: 320,
     showlegend: true,
-    legend: { orientation: "h", y: -0.2 },
-    xaxis: { ...line, title: { text: "epoch" }, rangemode: "tozero" },
+    legend: { orientation: "h", y: -0.12 },
+    xaxis: { ...line, rangemode: "tozero", tickformat: "d" },
     yaxis: { ...line, ...axis },
     uirevision: "kept", // zoom stays while new epochs arrive
   };
@@ -46,7 +48,7 @@ const colour = (index) => COLOURS[index % COLOURS.length];
 
 /** @param {Epoch[]} epochs every term of the loss, dashed on validation */
 function loss(epochs) {
-  const names = [...new Set(epochs.flatMap(({ terms }) => Object.keys(terms ?? {})))];
+  const names = [...new Set(epochs.flatMap(({ terms }) => Object.keys(terms ?? {})))].filter((name) => name !== COUNT);
   return names.flatMap((name, index) => {
     const solid = trace(epochs, name, ({ terms }) => terms[name], { color: colour(index) });
     const dashed = trace(epochs, `${name}, validation`, ({ val_terms }) => val_terms?.[name], { color: colour(index), dash: "dot" });
@@ -76,7 +78,7 @@ function plot(id, traces, shape) {
 
 /** @param {Epoch[]} epochs in their order; nothing is drawn of none */
 export function curves(epochs) {
-  plot("plot-loss", loss(epochs), layout("Loss terms"));
-  plot("plot-accuracy", accuracy(epochs), layout("Accuracy", { tickformat: ".0%" }));
-  plot("plot-entropy", entropy(epochs), layout("Entropy of the maps", { title: { text: "nats" } }));
+  plot("plot-loss", loss(epochs), layout("Loss terms by epoch"));
+  plot("plot-accuracy", accuracy(epochs), layout("Accuracy by epoch", { tickformat: ".0%" }));
+  plot("plot-entropy", entropy(epochs), layout("Entropy of the maps by epoch", { title: { text: "nats" } }));
 }

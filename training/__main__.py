@@ -108,6 +108,23 @@ def score(
             out.print(row, highlight=False, markup=False, soft_wrap=True)
 
 
+@app.command()
+def report(
+    runs: Annotated[Path, typer.Argument(help="A folder with finished runs in it, at any depth.")],
+    out_dir: Annotated[Path, typer.Argument(help="Folder that gets the tables, the figures and index.html.")],
+) -> None:
+    """Gather finished runs into tables, tests and figures."""
+    with user_errors():
+        from training.report import write_report
+
+        table = Table("architecture", "scenario", "seeds", "AUC", "sd")
+        for row in write_report(runs, out_dir):
+            numbers = (str(row["seeds"]), _number(row["mean"]), _number(row["sd"]))
+            table.add_row(row["architecture"], row["scenario"], *numbers)
+        out.print(table)
+        out.print(f"{out_dir / 'index.html'}", highlight=False, soft_wrap=True)
+
+
 @app.command("import-und")
 def import_und(
     root: Annotated[

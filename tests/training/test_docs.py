@@ -19,12 +19,12 @@ def test_every_distance_and_control_is_documented(name):
     assert f"`{name}`" in (DOCS / "losses.md").read_text() + (DOCS / "training.md").read_text()
 
 
-@pytest.mark.parametrize("name", get_command(app).commands)
+@pytest.mark.parametrize("name", sorted(get_command(app).commands))
 def test_every_command_is_documented_and_has_a_line_of_help(name):
     assert f"| `{name}` |" in (DOCS / "training.md").read_text()
     assert get_command(app).commands[name].help
 
 
-@pytest.mark.parametrize("path", RECIPES.glob("*.toml"), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
 def test_every_recipe_is_documented(path):
     assert f"| `{path.stem}` |" in (DOCS / "training.md").read_text()

@@ -1,0 +1,52 @@
+"""How sure a difference is: intervals within a run, tests between objectives over seeds."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import norm, rankdata, ttest_rel
+
+
+def auc_interval(scores: ArrayLike, fake: ArrayLike, *, level: float = 0.95) -> tuple[float, float] | None:
+    """Confidence interval of an AUC over images, by DeLong's variance, cut to [0, 1].
+
+    It says how much the AUC of this detector would change with other images, not with another seed. None
+    when a class has fewer than two images.
+    """
+    values, flags = np.asarray(scores, np.float64), np.asarray(fake, np.bool_)
+    positives, negatives = values[flags], values[~flags]
+    m, n = len(positives), len(negatives)
+    if m < 2 or n < 2:
+        return None
+    pooled = rankdata(values)
+    found = (pooled[flags] - rankdata(positives)) / n
+    spared = 1 - (pooled[~flags] - rankdata(negatives)) / m
+    error = np.sqrt(found.var(ddof=1) / m + spared.var(ddof=1) / n)
+    reach = norm.ppf((1 + level) / 2) * error
+    return max(0.0, float(found.mean() - reach)), min(1.0, float(found.mean() + reach))
+
+
+def paired_p(one: Sequence[float], two: Sequence[float]) -> float | None:
+    """Two-sided paired t-test over seeds; None with fewer than two seeds or without any variation."""
+    difference = np.subtract(one, two)
+    if len(difference) < 2 or np.ptp(difference) == 0:
+        return None
+    return float(ttest_rel(one, two).pvalue)
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm's correction for testing several differences at once; None stays None and does not count."""
+    known = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
+    corrected: list[float | None] = [None] * len(p_values)
+    highest = 0.0
+    for rank, (p, i) in enumerate(known):
+        highest = max(highest, min(1.0, p * (len(known) - rank)))
+        corrected[i] = highest
+    return corrected
+
+
+def mean_sd(values: Sequence[float | None]) -> tuple[float | None, float | None, int]:
+    """Mean, standard deviation (n − 1) and count of the defined values; one value has no deviation."""
+    known = [value for value in values if value is not None]
+    mean = float(np.mean(known)) if known else None
+    return mean, float(np.std(known, ddof=1)) if len(known) > 1 else None, len(known)

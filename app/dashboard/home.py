@@ -58,6 +58,7 @@ def last_runs(session: Session) -> Sequence[Any]:
             Run.state.in_(UNDER_WAY).desc(),
             (Run.state == JobState.RUNNING).desc(),
             Run.ended_at.desc().nulls_last(),
+            Run.job_id,
             Run.id,
         )
         .limit(8)

@@ -1,4 +1,4 @@
-"""Make a study, and move it from state to state."""
+"""Make a study."""
 
 from http import HTTPStatus
 from typing import Annotated, Any, Final
@@ -15,7 +15,7 @@ from app.deps import Editor
 from app.errors import AlreadyExists, BadStudy
 from app.models import Label
 from app.studies.schemas import StudySpec
-from app.studies.service import close_study, create_study, find_study, open_study, pause_study
+from app.studies.service import create_study
 from app.web import page
 
 router: Final = APIRouter(prefix="/staff/studies", include_in_schema=False)
@@ -75,20 +75,3 @@ def form_page(request: Request, db: Db, form: StudyForm, errors: dict[str, str])
     }
     status = HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK
     return page(request, "staff/new_study.html", status=status, **context)
-
-
-CHANGES: Final = {"open": open_study, "pause": pause_study, "close": close_study}
-
-
-def change_of(word: str) -> Any:
-    """An endpoint that changes the state of a study."""
-
-    def change(db: Db, _editor: Editor, slug: str) -> Response:
-        CHANGES[word](db, find_study(db, slug))
-        return RedirectResponse(f"{router.prefix}/{slug}", HTTPStatus.SEE_OTHER)
-
-    return change
-
-
-for word in CHANGES:
-    router.add_api_route(f"/{{slug}}/{word}", change_of(word), methods=["POST"], name=f"{word}_study")

@@ -85,7 +85,7 @@ function card(annotation, painted) {
   const caption = element("span", "caption", `${annotation.arm} · which one is ${annotation.question}? `);
   caption.append(element("span", annotation.correct ? "badge badge--ok" : "badge badge--warn", annotation.correct ? "correct" : "wrong"));
   if (annotation.simulated) caption.append(" ", element("span", "badge badge--simulated", "simulated"));
-  caption.append(document.createElement("br"), `${annotation.strokes.length} strokes · `, element("span", "code", annotation.participant.slice(0, 8)));
+  caption.append(document.createElement("br"), `${annotation.strokes.length} stroke${annotation.strokes.length === 1 ? "" : "s"} · `, element("span", "code", annotation.participant.slice(0, 8)));
   button.append(layers, caption);
   seen.observe(canvas);
   waiting.set(canvas, annotation);

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVarTuple
 
 from sqlalchemy import Engine, Row, Select, func, select
 from sqlalchemy.orm import Session
@@ -23,6 +23,7 @@ from app.models import (
 
 Include = Literal["correct", "all"]
 AnySelect = Select[*tuple[Any, ...]]
+Columns = TypeVarTuple("Columns")
 AnyRow = Row[*tuple[Any, ...]]
 
 ROWS_AT_A_TIME: Final = 200
@@ -51,7 +52,7 @@ def annotation_rows(study_id: int, *, include: Include) -> AnySelect:
         .where(Stroke.annotation_id == Annotation.id)
         .scalar_subquery()
     )
-    return _counted(
+    return counted(
         select(
             Annotation.id.label("annotation_id"),
             Annotation.image_id,
@@ -70,7 +71,7 @@ def annotation_rows(study_id: int, *, include: Include) -> AnySelect:
         ),
         study_id,
         include=include,
-    )
+    ).order_by(Annotation.image_id, Annotation.id)
 
 
 def identity_rows(study_id: int, *, include: Include) -> AnySelect:
@@ -79,10 +80,11 @@ def identity_rows(study_id: int, *, include: Include) -> AnySelect:
     Strokes never change, and a decision carries the hash of the request that brought them.
     """
     columns = select(Annotation.id, Annotation.image_id, Decision.correct, Decision.body_hash)
-    return _counted(columns, study_id, include=include)
+    return counted(columns, study_id, include=include).order_by(Annotation.image_id, Annotation.id)
 
 
-def _counted(columns: AnySelect, study_id: int, *, include: Include) -> AnySelect:
+def counted(columns: Select[*Columns], study_id: int, *, include: Include) -> Select[*Columns]:
+    """`columns` of the annotations that count: no practice, nobody who withdrew, and as `include` says."""
     query = (
         columns.select_from(Annotation)
         .join(Decision, Decision.id == Annotation.decision_id)
@@ -95,7 +97,6 @@ def _counted(columns: AnySelect, study_id: int, *, include: Include) -> AnySelec
             Participant.state != ParticipantState.WITHDRAWN,
             Trial.kind != TrialKind.PRACTICE,
         )
-        .order_by(Annotation.image_id, Annotation.id)
     )
     return query.where(Decision.correct) if include == "correct" else query
 

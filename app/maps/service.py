@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.errors import BadInput
+from app.errors import BadInput, NotFound
 from app.jobs import BUILD_MAPS, enqueue
 from app.maps.queries import Include, identity_rows, streamed
 from app.models import JobState, MapSet, Study
@@ -73,6 +73,16 @@ def newest_map_set(session: Session, study: Study) -> MapSet | None:
         .order_by(MapSet.version.desc())
         .limit(1)
     )
+
+
+def find_map_set(session: Session, study: Study, version: int | None = None) -> MapSet:
+    """A map set of a study by its version, or the newest that is built and not stale."""
+    numbered = select(MapSet).where(MapSet.study_id == study.id, MapSet.version == version)
+    found = newest_map_set(session, study) if version is None else session.scalar(numbered)
+    if found is None:
+        which = "no map set yet; build one" if version is None else f"no map set {version}"
+        raise NotFound(f"The study {study.slug} has {which}.")
+    return found
 
 
 def read_inputs(session: Session, study_id: int, *, include: Include) -> Inputs:

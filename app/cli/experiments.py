@@ -1,0 +1,205 @@
+"""`cyborg dataset freeze`, `cyborg train`, `cyborg results`"""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, TaskID
+from rich.table import Table
+
+from app.cli import app, complaints
+from app.cli.context import Context, opened
+from app.errors import BadInput
+from app.models import JobState, Run
+
+if TYPE_CHECKING:
+    from app.experiments.service import Cell, Results
+    from training.config import Recipe
+    from training.events import Event
+
+datasets = typer.Typer(help="Frozen datasets.", no_args_is_help=True)
+app.add_typer(datasets, name="dataset")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+@datasets.command("freeze")
+def freeze(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    study: Annotated[str, typer.Argument(help="Name of the study.")],
+    out_dir: Annotated[Path | None, typer.Argument(help="Folder to write; the data folder if none.")] = None,
+    map_set: Annotated[int | None, typer.Option(help="Version of the map set; the newest if none.")] = None,
+    crop: Annotated[bool, typer.Option(help="Cut out the face where its box is known.")] = True,
+    size: Annotated[int, typer.Option(help="Side of every image in pixels.")] = 299,
+    val: Annotated[float, typer.Option(help="Fraction for validation, if no image has that split.")] = 0.15,
+    test: Annotated[float, typer.Option(help="Fraction for the test, if no image has that split.")] = 0.25,
+    seed: Annotated[int, typer.Option(help="Decides which images are set aside.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Freeze the images, labels, maps and splits of a study into a folder that training reads."""
+    from app.experiments.datasets import checked_parameters, freeze_dataset
+    from app.maps.service import find_map_set
+    from app.recruitment.service import find_study
+
+    parameters = checked_parameters(crop=crop, size=size, val=val, test=test, seed=seed)
+    with opened() as context, context.sessions.begin() as session, _bar() as progress:
+        task = progress.add_task("Freezing", total=None)
+        dataset = freeze_dataset(
+            session,
+            context.blobs,
+            find_map_set(session, find_study(session, study), map_set),
+            out_dir,
+            datasets_dir=context.settings.datasets_dir,
+            parameters=parameters,
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+        folder = str(out_dir or dataset.folder)
+        summary = {"dataset": dataset.id, "content_hash": dataset.content_hash, "folder": folder}
+        counts = dataset.counts
+    print(json.dumps({**summary, "counts": counts}) if as_json else _frozen(summary, counts))
+
+
+def _frozen(summary: dict[str, Any], counts: dict[str, dict[str, int]]) -> str:
+    splits = ", ".join(
+        f"{split} {row['images']} ({row['with_map']} with map)" for split, row in counts.items()
+    )
+    return f"Dataset {summary['dataset']} in {summary['folder']}: {splits}."
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="A TOML file, or the name of a recipe that ships.")],
+    dataset: Annotated[str, typer.Option(help="A dataset: its number, its hash, or its folder.")],
+    name: Annotated[str | None, typer.Option(help="Name of the experiment; the recipe's if none.")] = None,
+    foreground: Annotated[bool, typer.Option("--foreground", help="Train here and now.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Queue every run of a recipe for the workers, or train them here."""
+    from app.experiments.datasets import find_dataset
+    from app.experiments.service import request_experiment
+
+    loaded = _recipe(recipe)
+    with opened() as context:
+        with context.sessions.begin() as session:
+            experiment = request_experiment(
+                session,
+                find_dataset(session, dataset),
+                loaded,
+                name=name or loaded.name,
+                staff_id=None,
+                runs_dir=context.settings.runs_dir,
+                devices=context.settings.devices,
+                queued=not foreground,
+            )
+        if foreground:
+            _train_here(context, experiment.id)
+            _show_results(context, str(experiment.id), as_json=as_json)
+            return
+    count = len(loaded.runs())
+    summary = {"experiment": experiment.id, "runs": count}
+    print(json.dumps(summary) if as_json else f"Experiment {experiment.id}: {count} runs wait for a worker.")
+
+
+@app.command("results")
+def show_results(
+    experiment: Annotated[str, typer.Argument(help="Number or name of the experiment.")],
+    as_json: AsJson = False,
+) -> None:
+    """Print the AUC of each architecture and objective: mean ± standard deviation over seeds."""
+    with opened() as context:
+        _show_results(context, experiment, as_json=as_json)
+
+
+def _recipe(source: str) -> "Recipe":
+    from training.config import load_recipe
+    from training.errors import TrainingError
+
+    try:
+        return load_recipe(source)
+    except TrainingError as error:
+        raise BadInput(str(error)) from error
+
+
+def _train_here(context: Context, experiment_id: int) -> None:
+    """Every run of the experiment, one after the other; Ctrl-C aborts the one that runs and the rest."""
+    from app.experiments.service import abort_experiment, find_experiment, runs_of
+
+    with context.sessions() as session:
+        runs = runs_of(session, find_experiment(session, str(experiment_id)))
+    try:
+        with _bar() as progress:
+            for run in runs:
+                _train_one(context, run, progress)
+    except KeyboardInterrupt:
+        with context.sessions.begin() as session:
+            abort_experiment(session, find_experiment(session, str(experiment_id)))
+        raise typer.Abort from None
+
+
+def _train_one(context: Context, run: Run, progress: Progress) -> None:
+    from app.experiments.records import state_of
+    from app.experiments.supervisor import Watch, supervise
+
+    task = progress.add_task(_title(run), total=None)
+
+    def aborted_by_staff() -> JobState | None:
+        state = state_of(context.sessions, run.id)
+        return state if state is JobState.ABORTED else None
+
+    def show(event: "Event") -> None:
+        _show(progress, task, event)
+
+    state = supervise(context.sessions, run.id, Watch(should_stop=aborted_by_staff, on_event=show))
+    if state is JobState.FAILED:
+        complaints.print(f"[red]{_title(run)}:[/red] {_error(context, run)}")
+
+
+def _title(run: Run) -> str:
+    return f"{run.architecture} {run.objective} seed {run.seed}"
+
+
+def _error(context: Context, run: Run) -> str | None:
+    with context.sessions() as session:
+        return session.get_one(Run, run.id).error
+
+
+def _show(progress: Progress, task: TaskID, event: "Event") -> None:
+    from training.events import Epoch, Step
+
+    match event:
+        case Step(epoch=epoch, step=step, steps=steps):
+            progress.update(task, completed=(epoch - 1) + step / steps)
+        case Epoch(epoch=epoch, epochs=epochs):
+            progress.update(task, completed=epoch, total=epochs)
+
+
+def _show_results(context: Context, name: str, *, as_json: bool) -> None:
+    from app.experiments.service import find_experiment, results
+
+    with context.sessions() as session:
+        found = results(session, find_experiment(session, name))
+    if as_json:
+        print(json.dumps(found.to_json()))
+    else:
+        Console(soft_wrap=True).print(_table(found))
+
+
+def _table(found: "Results") -> Table:
+    states = ", ".join(f"{count} {state}" for state, count in sorted(found.states.items()))
+    table = Table(title=f"{found.name} (experiment {found.experiment}): {found.metric}; {states}")
+    for column in ("architecture", "objective", "AUC", "runs"):
+        table.add_column(column)
+    for cell in found.cells:
+        table.add_row(cell.architecture, cell.objective, _figure(cell), f"{cell.n} of {cell.runs}")
+    return table
+
+
+def _figure(cell: "Cell") -> str:
+    if cell.mean is None:
+        return "-"
+    return f"{cell.mean:.4f}" if cell.sd is None else f"{cell.mean:.4f} ± {cell.sd:.4f}"
+
+
+def _bar() -> Progress:
+    return Progress(console=complaints, transient=True)

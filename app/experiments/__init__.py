@@ -1,0 +1,1 @@
+"""Frozen datasets, grids of training runs, and what came out of them."""

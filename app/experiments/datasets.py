@@ -1,0 +1,259 @@
+"""Freezing: images, labels, maps and splits into a folder that never changes."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from sqlalchemy import Select, func, or_, select
+from sqlalchemy.orm import Session
+
+from app.errors import BadInput, NotFound, WrongState
+from app.experiments.splits import Candidate, assign_splits
+from app.maps.queries import counted
+from app.models import (
+    Dataset,
+    Decision,
+    Image,
+    JobState,
+    MapSet,
+    Pair,
+    Participant,
+    SaliencyMap,
+    Source,
+    Split,
+    Study,
+)
+from app.storage import BlobStore
+from saliency.crop import apply_crop, face_crop
+from training.config import explain
+from training.dataset import Dataset as Folder
+from training.dataset import DatasetWriter, load_dataset
+from training.errors import DatasetError
+
+SIDE_PX: Final = 299
+"""The largest input of the architectures in the papers; smaller ones shrink it."""
+
+Progress = Callable[[int, int], None]
+
+
+class FreezeParameters(BaseModel):
+    """How a study becomes a dataset; recorded in dataset.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    crop: bool = True
+    """Cut out the face (and forehead) where a face box is known, from image and map alike."""
+    size: int = Field(SIDE_PX, ge=32, le=2048)
+    """Side of every image and map in pixels."""
+    val: float = Field(0.15, gt=0, lt=1)
+    """Fraction set aside to choose the epoch, when no image was imported as val."""
+    test: float = Field(0.25, gt=0, lt=1)
+    """Fraction set aside for the end, when no image was imported as test."""
+    seed: int = 0
+    """Decides which images are set aside."""
+
+    @model_validator(mode="after")
+    def _leaves_something_to_train_on(self) -> "FreezeParameters":
+        if self.val + self.test >= 1:
+            raise ValueError("val and test together must leave something to train on")
+        return self
+
+
+DEFAULT: Final = FreezeParameters()
+
+
+def checked_parameters(**values: Any) -> FreezeParameters:
+    """The parameters, or one sentence about the first that cannot be."""
+    try:
+        return FreezeParameters(**values)
+    except ValidationError as error:
+        raise BadInput(explain(error)) from error
+
+
+def freeze_dataset(
+    session: Session,
+    blobs: BlobStore,
+    map_set: MapSet,
+    out_dir: Path | None,
+    *,
+    datasets_dir: Path,
+    parameters: FreezeParameters = DEFAULT,
+    on_progress: Progress = lambda _done, _total: None,
+) -> Dataset:
+    """Freeze the images of a study's pairs, with their maps, and every image imported as val or test.
+
+    Nothing for `out_dir`: a folder in `datasets_dir` named after the content. The same content is the
+    same dataset: freezing it again gives the row that is there.
+    """
+    _check_usable(map_set)
+    study = session.get_one(Study, map_set.study_id)
+    draft = datasets_dir / f".{uuid4().hex}"
+    try:
+        folder = _write(session, blobs, map_set, out_dir or draft, parameters, on_progress)
+        home = out_dir.resolve() if out_dir else _settled(draft, datasets_dir / folder.id[:16])
+    except DatasetError as error:
+        raise BadInput(f"The study {study.slug} cannot be frozen: {error}") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return _row(session, map_set, folder, home)
+
+
+def _check_usable(map_set: MapSet) -> None:
+    if map_set.state is not JobState.SUCCEEDED:
+        raise WrongState(f"Map set {map_set.version} is {map_set.state}, not built.")
+    if map_set.stale:
+        raise WrongState(f"Map set {map_set.version} holds the work of somebody who withdrew; build again.")
+
+
+def _settled(draft: Path, home: Path) -> Path:
+    """Move a new folder to its place, or keep the equal one that is there."""
+    if not home.exists():
+        draft.rename(home)
+    return home.resolve()
+
+
+def _row(session: Session, map_set: MapSet, folder: Folder, home: Path) -> Dataset:
+    known = session.scalar(select(Dataset).where(Dataset.content_hash == folder.id))
+    if known is not None:
+        if not Path(known.folder).is_dir():
+            known.folder = str(home)
+        return known
+    dataset = Dataset(
+        content_hash=folder.id,
+        study_id=map_set.study_id,
+        map_set_id=map_set.id,
+        folder=str(home),
+        parameters=folder.parameters,
+        counts=folder.counts,
+    )
+    session.add(dataset)
+    session.flush()  # callers name it by its id
+    return dataset
+
+
+def _write(
+    session: Session,
+    blobs: BlobStore,
+    map_set: MapSet,
+    out_dir: Path,
+    parameters: FreezeParameters,
+    on_progress: Progress,
+) -> Folder:
+    images = list(session.execute(_images(map_set)))
+    splits = assign_splits(
+        (_candidate(image) for image, *_ in images),
+        val=parameters.val,
+        test=parameters.test,
+        seed=parameters.seed,
+    )
+    study = session.get_one(Study, map_set.study_id)
+    writer = DatasetWriter(
+        out_dir,
+        study=study.slug,
+        map_set=f"v{map_set.version} {map_set.inputs_hash}",
+        parameters=parameters.model_dump() | _provenance(session, map_set),
+    )
+    with writer:
+        for done, (image, map_hash, annotators) in enumerate(images, start=1):
+            pixels, saliency = _cut(image, blobs, map_hash, parameters)
+            writer.add(
+                image_id=str(image.id),
+                image=pixels,
+                label=image.label,
+                source=image.source,
+                split=splits[image.id],
+                map=saliency,
+                annotators=annotators or 0,
+            )
+            on_progress(done, len(images))
+    assert writer.dataset is not None  # noqa: S101 - set when the block ends well
+    return writer.dataset
+
+
+def _images(map_set: MapSet) -> Select[Image, str | None, int | None]:
+    """Images of the study's pairs, and those that were imported to be held out."""
+    paired = Pair.study_id == map_set.study_id
+    shown = select(Pair.real_image_id).where(paired).union(select(Pair.fake_image_id).where(paired))
+    mine = (SaliencyMap.image_id == Image.id) & (SaliencyMap.map_set_id == map_set.id)
+    return (
+        select(Image, SaliencyMap.blob_hash, SaliencyMap.annotators)
+        .outerjoin(SaliencyMap, mine)
+        .where(or_(Image.id.in_(shown), Image.split.in_([Split.VAL, Split.TEST])))
+        .order_by(Image.id)
+    )
+
+
+def _candidate(image: Image) -> Candidate:
+    return Candidate(
+        image.id, image.label, image.source, image.group, image.split.value if image.split else None
+    )
+
+
+def _provenance(session: Session, map_set: MapSet) -> dict[str, Any]:
+    """How much of the human maps is human."""
+    simulated = counted(select(func.count()), map_set.study_id, include=map_set.parameters["include"]).where(
+        Participant.source == Source.SIMULATED, Decision.decided_at <= map_set.built_at
+    )
+    return {
+        "maps": map_set.parameters,
+        "annotations": map_set.annotations,
+        "simulated_annotations": session.scalar(simulated),
+    }
+
+
+def _cut(
+    image: Image, blobs: BlobStore, map_hash: str | None, parameters: FreezeParameters
+) -> tuple[bytes, bytes | None]:
+    """The image and its map, through one and the same crop, as PNG."""
+    box = _face(image) if parameters.crop else None
+    crop = face_crop(box, width=image.width, height=image.height)
+
+    def cut(blob: str) -> bytes:
+        return _encoded(apply_crop(_decoded(blobs.get(blob)), crop, size=parameters.size))
+
+    return cut(image.content_hash), cut(map_hash) if map_hash else None
+
+
+def _face(image: Image) -> tuple[float, float, float, float] | None:
+    box = (image.face_x, image.face_y, image.face_width, image.face_height)
+    x, y, width, height = box
+    if x is None or y is None or width is None or height is None:
+        return None
+    return x, y, width, height
+
+
+def _decoded(png: bytes) -> NDArray[Any]:
+    pixels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise BadInput("A stored image cannot be read; the storage is damaged.")
+    return pixels
+
+
+def _encoded(pixels: NDArray[Any]) -> bytes:
+    return bytes(cv2.imencode(".png", pixels)[1])
+
+
+def find_dataset(session: Session, name: str) -> Dataset:
+    """A dataset by its id, the beginning of its content hash, or a folder that holds it."""
+    query = select(Dataset).where(Dataset.content_hash.startswith(name, autoescape=True))
+    if (Path(name) / "dataset.json").is_file():
+        query = select(Dataset).where(Dataset.content_hash == _content_hash(Path(name)))
+    elif name.isdecimal() and len(name) < 16:
+        query = select(Dataset).where(Dataset.id == int(name))
+    dataset = session.scalar(query.order_by(Dataset.id.desc()).limit(1))
+    if dataset is None:
+        raise NotFound(f"There is no dataset {name!r}; `cyborg dataset freeze` makes one.")
+    return dataset
+
+
+def _content_hash(folder: Path) -> str:
+    try:
+        return load_dataset(folder).id
+    except DatasetError as error:
+        raise BadInput(str(error)) from error

@@ -1,0 +1,165 @@
+"""What a run has said and come to, in the database; every write is a short transaction of its own."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Integer, and_, delete, func, or_, select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from app.db import SessionFactory
+from app.errors import WrongState
+from app.models import Dataset, Experiment, JobState, Run, RunEvent
+from training.config import Job, RunConfig
+from training.events import Epoch, Event, Heartbeat, Metrics, Started, parse_event
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_S: Final = 60.0
+"""How long the end of a run waits for a database that does not answer."""
+
+EPOCH: Final = RunEvent.payload["epoch"].astext.cast(Integer)
+OF_EPOCHS: Final = ("step", "epoch")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended, and why when it did not succeed."""
+
+    state: JobState
+    error: str | None = None
+    metrics: Metrics | None = None
+
+
+@contextmanager
+def held(sessions: SessionFactory, run_id: UUID) -> Iterator[None]:
+    """Nobody else trains this run meanwhile; PostgreSQL lets go when this process dies.
+
+    A worker that seems dead (a laptop that slept) may still be training what another one is given.
+    """
+    key = func.hashtextextended(f"run {run_id}", 0)
+    with sessions() as session:
+        connection = session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+        if not connection.scalar(select(func.pg_try_advisory_lock(key))):
+            raise WrongState("This run is being trained by another worker.")
+        try:
+            yield
+        finally:
+            connection.scalar(select(func.pg_advisory_unlock(key)))
+
+
+def begin(sessions: SessionFactory, run_id: UUID) -> Job | None:
+    """Mark a run as running; None when it has ended already, or was never there."""
+    with sessions.begin() as session:
+        run = session.get(Run, run_id, with_for_update=True)
+        if run is None or run.state not in (JobState.QUEUED, JobState.RUNNING):
+            return None
+        run.state, run.error = JobState.RUNNING, None
+        run.started_at = run.started_at or datetime.now(UTC)
+        experiment = session.get_one(Experiment, run.experiment_id)
+        dataset = session.get_one(Dataset, experiment.dataset_id)
+        return Job(
+            run=RunConfig.model_validate(run.config), dataset=Path(dataset.folder), out=Path(run.folder)
+        )
+
+
+def state_of(sessions: SessionFactory, run_id: UUID) -> JobState | None:
+    with sessions() as session:
+        return session.scalar(select(Run.state).where(Run.id == run_id))
+
+
+@dataclass
+class Recorder:
+    """Writes events as they come. A database that is away for a while only delays them."""
+
+    sessions: SessionFactory
+    run_id: UUID
+    folder: Path
+    _waiting: list[Event] = field(default_factory=list)
+
+    def tell(self, event: Event) -> None:
+        if not isinstance(event, Heartbeat):
+            self._waiting.append(event)
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits, if the database answers."""
+        if not self._waiting:
+            return
+        try:
+            with self.sessions.begin() as session:
+                self._write(session)
+        except OperationalError:
+            logger.warning(
+                "events wait for the database", extra={"action": "events_wait", "run": self.run_id}
+            )
+        else:
+            self._waiting.clear()
+
+    def end(self, outcome: Outcome) -> None:
+        """Write the last events and the outcome together; tries for a minute."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                with self.sessions.begin() as session:
+                    self._write(session)
+                    _close(session.get_one(Run, self.run_id), outcome)
+            except OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(1)
+            else:
+                break
+
+    def _write(self, session: Session) -> None:
+        for event in self._waiting:
+            if isinstance(event, Started):
+                forget_from(session, self.run_id, event.first_epoch)
+                for missed in _missed(session, self.run_id, self.folder, before=event.first_epoch):
+                    _add(session, self.run_id, missed)
+            _add(session, self.run_id, event)
+
+
+def _add(session: Session, run_id: UUID, event: Event) -> None:
+    payload = event.model_dump(mode="json", exclude={"kind", "at"})
+    session.add(RunEvent(run_id=run_id, kind=event.kind, payload=payload, at=event.at))
+
+
+def _close(run: Run, outcome: Outcome) -> None:
+    run.state, run.error = outcome.state, outcome.error
+    if outcome.metrics is not None:
+        run.metrics = outcome.metrics
+    if outcome.state is not JobState.QUEUED:
+        run.ended_at = datetime.now(UTC)
+
+
+def forget_from(session: Session, run_id: UUID, epoch: int) -> None:
+    """Drop what was told of epochs that are trained again, so that a resumed run has one history."""
+    again = epoch <= EPOCH
+    outdated = or_(and_(RunEvent.kind.in_(OF_EPOCHS), again), RunEvent.kind.in_(("evaluated", "failed")))
+    session.execute(delete(RunEvent).where(RunEvent.run_id == run_id, outdated))
+
+
+def _missed(session: Session, run_id: UUID, folder: Path, *, before: int) -> list[Epoch]:
+    """Epochs that were trained while nobody listened: a child outlives a killed worker by a moment."""
+    told = select(EPOCH).where(RunEvent.run_id == run_id, RunEvent.kind == "epoch")
+    known = set(session.scalars(told))
+    return [one for one in _trained(folder / "events.jsonl") if one.epoch < before and one.epoch not in known]
+
+
+def _trained(path: Path) -> Iterator[Epoch]:
+    """The epochs in a run folder's own record; a line that a kill has torn is none."""
+    for line in path.read_text("utf-8").splitlines() if path.is_file() else ():
+        try:
+            event = parse_event(line)
+        except ValueError:
+            continue
+        if isinstance(event, Epoch):
+            yield event

@@ -1,0 +1,156 @@
+"""Experiments: a grid of runs is asked for, queued, taken back, and summed up."""
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.errors import NotFound, WrongState
+from app.jobs import TRAIN, cancel, enqueue
+from app.models import Dataset, Experiment, JobState, Run
+from training.config import Recipe
+
+ENDED: Final = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.ABORTED})
+
+HEADLINE: Final = ("test/auc", "val/auc")
+"""The figure of a result table: on the test split, or on validation where there is no test split."""
+
+
+def request_experiment(
+    session: Session,
+    dataset: Dataset,
+    recipe: Recipe,
+    *,
+    name: str,
+    staff_id: int | None,
+    runs_dir: Path,
+    devices: int = 1,
+    queued: bool = True,
+) -> Experiment:
+    """An experiment, its runs, and one job for each, in the caller's transaction.
+
+    devices : runs are dealt out over so many devices; those of one device run one after the other
+    queued : False when the caller trains the runs
+    """
+    if dataset.stale:
+        raise WrongState("This dataset holds the work of somebody who withdrew; freeze it again.")
+    experiment = Experiment(
+        name=name, dataset_id=dataset.id, recipe=recipe.model_dump(mode="json"), created_by=staff_id
+    )
+    session.add(experiment)
+    session.flush()  # the runs refer to it
+    runs = _planned(experiment, recipe, runs_dir)
+    session.add_all(runs)
+    session.flush()  # the jobs refer to them
+    if queued:
+        for number, run in enumerate(runs):
+            run.job_id = enqueue(session, TRAIN, lock=f"device:{number % devices}", run_id=str(run.id))
+    return experiment
+
+
+def _planned(experiment: Experiment, recipe: Recipe, runs_dir: Path) -> list[Run]:
+    home = runs_dir / str(experiment.id)
+    return [
+        Run(
+            experiment_id=experiment.id,
+            architecture=config.architecture,
+            objective=config.column,
+            seed=config.seed,
+            config=config.model_dump(mode="json"),
+            folder=str(home / config.name),
+        )
+        for config in recipe.runs()
+    ]
+
+
+def find_experiment(session: Session, name: str) -> Experiment:
+    """An experiment by its id, or the newest one of that name."""
+    query = select(Experiment).where(Experiment.name == name).order_by(Experiment.id.desc()).limit(1)
+    if name.isdecimal() and len(name) < 16:
+        query = select(Experiment).where(Experiment.id == int(name))
+    experiment = session.scalar(query)
+    if experiment is None:
+        raise NotFound(f"There is no experiment {name!r}.")
+    return experiment
+
+
+def runs_of(session: Session, experiment: Experiment) -> Sequence[Run]:
+    """The runs of an experiment in the order of its recipe's seeds."""
+    query = select(Run).where(Run.experiment_id == experiment.id)
+    return session.scalars(query.order_by(Run.seed, Run.architecture, Run.objective)).all()
+
+
+def abort_run(session: Session, run: Run) -> None:
+    """Take a waiting run back, or ask a running one to stop; its last checkpoint stays."""
+    session.refresh(run, with_for_update=True)
+    if run.state in ENDED:
+        raise WrongState(f"This run has {run.state} already.")
+    asked = run.job_id is not None and cancel(session, run.job_id)
+    if run.state is JobState.QUEUED or not asked:
+        run.state = JobState.ABORTED
+        run.ended_at = datetime.now(UTC)
+
+
+def abort_experiment(session: Session, experiment: Experiment) -> int:
+    """Abort every run that has not ended; returns how many those are."""
+    open_runs = [run for run in runs_of(session, experiment) if run.state not in ENDED]
+    for run in open_runs:
+        abort_run(session, run)
+    return len(open_runs)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One architecture with one objective, over the seeds that have succeeded."""
+
+    architecture: str
+    objective: str
+    runs: int
+    n: int
+    """Runs that have the figure."""
+    mean: float | None
+    sd: float | None
+    """Sample standard deviation over the seeds; none below two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    experiment: int
+    name: str
+    metric: str
+    states: dict[str, int]
+    cells: list[Cell]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def results(session: Session, experiment: Experiment) -> Results:
+    """Mean and standard deviation of the AUC over seeds, for each architecture and objective."""
+    runs = runs_of(session, experiment)
+    metric = _headline(runs)
+    states: dict[str, int] = defaultdict(int)
+    grid: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        states[run.state.value] += 1
+        grid.setdefault((run.architecture, run.objective), []).append(run)
+    cells = [_cell(key, of_cell, metric) for key, of_cell in grid.items()]
+    return Results(experiment.id, experiment.name, metric, dict(states), cells)
+
+
+def _headline(runs: Iterable[Run]) -> str:
+    known = {name for run in runs for name in run.metrics or {}}
+    return next((name for name in HEADLINE if name in known), HEADLINE[0])
+
+
+def _cell(key: tuple[str, str], runs: Sequence[Run], metric: str) -> Cell:
+    values = [run.metrics[metric] for run in runs if run.metrics and run.metrics.get(metric) is not None]
+    mean = statistics.fmean(values) if values else None
+    sd = statistics.stdev(values) if len(values) > 1 else None
+    return Cell(*key, runs=len(runs), n=len(values), mean=mean, sd=sd)

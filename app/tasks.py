@@ -1,0 +1,150 @@
+"""What the jobs of the queue do. Only a worker imports this."""
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+from uuid import UUID
+
+from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
+from procrastinate.exceptions import JobAborted
+from procrastinate.job_context import AbortReason
+from procrastinate.jobs import Job, Status
+from sqlalchemy import func, select, update
+
+from app import jobs
+from app.db import SessionFactory
+from app.errors import WrongState
+from app.experiments.supervisor import Watch, supervise
+from app.jobs import BUILD_MAPS, RELEASE_LAPSED, RETRY_STALLED, TRAIN, queue
+from app.maps.building import Interrupted, build_map_set
+from app.models import JobState, MapSet, Participant, ParticipantState, Run
+from app.recruitment.assignment import lock_study, release_lapsed
+from app.storage import BlobStore
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_S: Final = 5.0
+STALLED_AFTER_S: Final = 30.0
+"""A worker that has not been heard of for so long is dead; its jobs go to others."""
+
+MAX_ATTEMPTS: Final = 5
+"""A job that has taken this many workers down with it is not given to another."""
+
+TAKEN_RETRY_S: Final = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a worker hands to its jobs."""
+
+    sessions: SessionFactory
+    blobs: BlobStore
+    map_processes: int = 1
+
+
+class Resume(BaseRetryStrategy):
+    """Again, when the worker had to stop or another one still holds the work; never after a failure."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:  # noqa: ARG002
+        if isinstance(exception, JobAborted):  # asked only when the worker is shutting down
+            return RetryDecision()
+        if isinstance(exception, WrongState):
+            return RetryDecision(retry_in={"seconds": TAKEN_RETRY_S})
+        return None
+
+
+def services(context: JobContext) -> Services:
+    return cast("Services", context.additional_context["services"])
+
+
+@queue.task(name=BUILD_MAPS, pass_context=True, retry=Resume())
+def build_maps(context: JobContext, *, map_set_id: int) -> None:
+    """Build a map set; a worker that stops meanwhile leaves it to the next."""
+    own = services(context)
+    try:
+        build_map_set(
+            own.sessions, own.blobs, map_set_id, jobs=own.map_processes, should_stop=context.should_abort
+        )
+    except Interrupted as stopped:
+        raise JobAborted from stopped
+
+
+@queue.task(name=TRAIN, pass_context=True, retry=Resume())
+def train(context: JobContext, *, run_id: str) -> None:
+    """Train a run. One that fails has said why in its row, so its job is done."""
+
+    def should_stop() -> JobState | None:
+        match context.abort_reason():
+            case None:
+                return None
+            case AbortReason.SHUTDOWN:
+                return JobState.QUEUED
+            case _:
+                return JobState.ABORTED
+
+    watch = Watch(should_stop=should_stop, environment=device_environment(context.job.lock))
+    ended = supervise(services(context).sessions, UUID(run_id), watch)
+    if ended in (JobState.QUEUED, JobState.ABORTED):
+        raise JobAborted
+
+
+def device_environment(lock: str | None) -> dict[str, str]:
+    """Show the child the one graphics card that its lock stands for, of those this machine has."""
+    number = int((lock or "device:0").rpartition(":")[2])
+    cards = visible_cards()
+    return {"CUDA_VISIBLE_DEVICES": cards[number % len(cards)]} if cards else {}
+
+
+def visible_cards() -> list[str]:
+    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [card for card in visible.split(",") if card]
+    numbers = (int(card.name.removeprefix("nvidia")) for card in Path("/dev").glob("nvidia[0-9]*"))
+    return [str(number) for number in sorted(numbers)]
+
+
+@queue.periodic(cron="* * * * *")
+@queue.task(name=RELEASE_LAPSED, queueing_lock=RELEASE_LAPSED, pass_context=True)
+def release_lapsed_places(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Give back the places of participants whose lease has run out, study by study."""
+    sessions = services(context).sessions
+    lapsed = select(Participant.study_id).distinct()
+    lapsed = lapsed.where(Participant.state == ParticipantState.ACTIVE)
+    with sessions() as session:
+        studies = session.scalars(lapsed.order_by(Participant.study_id)).all()
+    for study_id in studies:
+        with sessions.begin() as session:
+            lock_study(session, study_id)
+            release_lapsed(session, study_id)
+
+
+@queue.periodic(cron="* * * * * */10")
+@queue.task(name=RETRY_STALLED, queueing_lock=RETRY_STALLED, pass_context=True)
+async def retry_stalled(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Give the jobs of dead workers to living ones. The queue does not do that by itself."""
+    manager, sessions = context.app.job_manager, services(context).sessions
+    for job in await manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER_S):
+        logger.warning("job stalled", extra={"action": "job_stalled", "job": job.id, "task": job.task_name})
+        if job.attempts >= MAX_ATTEMPTS:
+            await manager.finish_job(job, Status.FAILED, delete_job=False)
+            error = f"It was given up: {job.attempts + 1} workers died while they were at it."
+            give_up(sessions, job, state=JobState.FAILED, error=error)
+            continue
+        await manager.retry_job(job)
+        # A job that was asked to stop before its worker died is not given to another.
+        if await manager.get_job_status_async(cast("int", job.id)) is Status.FAILED:
+            give_up(sessions, job, state=JobState.ABORTED, error=None)
+
+
+def give_up(sessions: SessionFactory, job: Job, *, state: JobState, error: str | None) -> None:
+    """Say in the row of a run or map set that nobody works on it any more."""
+    arguments = cast("dict[str, Any]", job.task_kwargs)
+    with sessions.begin() as session:
+        match job.task_name:
+            case jobs.TRAIN:
+                mine = Run.id == UUID(arguments["run_id"])
+                session.execute(update(Run).where(mine).values(state=state, error=error, ended_at=func.now()))
+            case jobs.BUILD_MAPS:
+                built = MapSet.id == arguments["map_set_id"]
+                session.execute(update(MapSet).where(built).values(state=state, error=error))

@@ -1,0 +1,202 @@
+"""The queue: jobs and rows commit together, locks hold, and no death of a worker loses a job."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from app import models
+from app.db import connect, factory
+from app.experiments.service import abort_run, runs_of
+from app.jobs import cancel, enqueue
+from app.models import JobState, Run, TrialState
+from app.settings import Settings
+from tests.app import factories
+from tests.app.grids import make_experiment
+from tests.app.toy_training import EPOCHS
+from tests.app.worlds import make_study
+
+JOBS = text("SELECT status::text FROM procrastinate_jobs WHERE task_name NOT LIKE 'queue.%' ORDER BY id")
+
+
+class TestEnqueue:
+    def test_a_rollback_takes_the_job_back(self, db):
+        enqueue(db, "experiments.train", run_id="x")
+        db.rollback()
+        assert db.scalars(JOBS).all() == []
+
+    def test_a_commit_keeps_it(self, db):
+        enqueue(db, "experiments.train", run_id="x")
+        db.commit()
+        assert db.scalars(JOBS).all() == ["todo"]
+
+    def test_cancelling_commits_with_the_caller_too(self, db):
+        job = enqueue(db, "experiments.train", run_id="x")
+        db.commit()
+        assert cancel(db, job)
+        db.rollback()
+        assert db.scalars(JOBS).all() == ["todo"]
+        assert cancel(db, job)
+        db.commit()
+        assert db.scalars(JOBS).all() == ["cancelled"]
+
+    def test_what_has_ended_cannot_be_cancelled(self, db):
+        assert not cancel(db, 123456)
+
+
+class TestWorker:
+    def test_two_runs_on_one_device_never_overlap(self, busy, tmp_path):
+        experiment = make_experiment(busy, tmp_path, "naps", grid={"seeds": 3}, devices=1)
+        until(lambda: states_of(busy, experiment) == {JobState.SUCCEEDED})
+        lines = (tmp_path / "naps.txt").read_text().splitlines()
+        naps = [tuple(map(float, line.split())) for line in lines]
+        assert len(naps) == 3
+        assert all(before[1] <= after[0] for before, after in pairwise(naps))
+
+    def test_an_abort_reaches_a_run_within_two_seconds(self, busy, tmp_path):
+        run = only_run(busy, make_experiment(busy, tmp_path, "is_silent"))
+        until(lambda: events(busy, run, "started") == 1)
+        began = time.monotonic()
+        abort_run(busy, run)
+        busy.commit()
+        until(lambda: fresh(busy, run).state is JobState.ABORTED)
+        assert time.monotonic() - began < 2
+
+    def test_lapsed_places_are_given_back(self, busy):
+        trial = lapsed_trial(busy)
+        until(lambda: fresh(busy, trial).state is TrialState.RELEASED)
+
+    def test_a_run_outlives_its_workers(self, own_database, start_worker, tmp_path):
+        """One is asked to stop, one is killed, and the third ends what the first began."""
+        with own_database[1]() as session:
+            factories.SESSION_HOLDER["session"] = session
+            run = only_run(session, make_experiment(session, tmp_path, "counts"))
+            polite = start_worker(own_database[0])
+            until(lambda: events(session, run, "epoch") >= 2)
+            polite.send_signal(signal.SIGTERM)
+            assert polite.wait(20) == 0
+            assert fresh(session, run).state is JobState.QUEUED
+
+            doomed, so_far = start_worker(own_database[0]), events(session, run, "epoch")
+            until(lambda: events(session, run, "epoch") >= so_far + 3)
+            os.kill(doomed.pid, signal.SIGKILL)
+            doomed.wait()
+            assert fresh(session, run).state is JobState.RUNNING
+
+            start_worker(own_database[0])
+            until(lambda: fresh(session, run).state is JobState.SUCCEEDED)
+            record = (Path(run.folder) / "events.jsonl").read_text().splitlines()
+            assert [json.loads(line)["epoch"] for line in record] == list(range(1, EPOCHS + 1))
+            assert epochs_of(session, run) == list(range(1, EPOCHS + 1))
+
+
+class TestWebProcess:
+    def test_it_loads_neither_torch_nor_the_bodies_of_jobs(self):
+        program = (
+            "import sys, app.main, app.cli.commands, app.exports.routes, app.maps.routes\n"
+            "import app.experiments.service, app.experiments.datasets\n"
+            "print(*[name for name in ('torch', 'timm', 'torchvision', 'app.tasks') if name in sys.modules])"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == ""
+
+    def test_nor_does_the_worker_that_watches_over_training(self):
+        program = "import sys, app.tasks; print('torch' in sys.modules)"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "False"
+
+
+def only_run(session, experiment) -> Run:
+    (run,) = runs_of(session, experiment)
+    return run
+
+
+def fresh(session, row):
+    session.rollback()
+    session.refresh(row)
+    return row
+
+
+def states_of(session, experiment) -> set[JobState]:
+    session.rollback()
+    return {fresh(session, run).state for run in runs_of(session, experiment)}
+
+
+def events(session, run: Run, kind: str) -> int:
+    session.rollback()
+    return session.query(models.RunEvent).filter_by(run_id=run.id, kind=kind).count()
+
+
+def epochs_of(session, run: Run) -> list[int]:
+    session.rollback()
+    rows = session.query(models.RunEvent).filter_by(run_id=run.id, kind="epoch")
+    return [row.payload["epoch"] for row in rows.order_by(models.RunEvent.id)]
+
+
+def until(claim, timeout_s: float = 60) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not claim():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.05)
+
+
+def lapsed_trial(session) -> models.Trial:
+    study = make_study(session)
+    arm = session.query(models.Arm).filter_by(study_id=study.id).first()
+    gone = datetime.now(UTC) - timedelta(minutes=1)
+    participant = factories.ParticipantFactory(arm=arm, lease_expires_at=gone)
+    quota = session.query(models.Quota).filter_by(arm_id=arm.id, question="real").first()
+    quota.taken = 1
+    pair = session.get(models.Pair, quota.pair_id)
+    trial = factories.TrialFactory(participant=participant, pair=pair)
+    session.commit()
+    return trial
+
+
+@pytest.fixture(scope="module")
+def workplace(new_database, tmp_path_factory):
+    """A database with one worker at it, shared: starting a process takes longer than most of these tests."""
+    data_dir = tmp_path_factory.mktemp("workplace")
+    settings = Settings(data_dir=data_dir, database_url=new_database(), devices=1, _env_file=None)
+    engine = connect(settings)
+    process = worker_process(settings)
+    yield factory(engine)
+    process.kill()
+    process.wait()
+    engine.dispose()
+
+
+@pytest.fixture
+def busy(workplace):
+    """A session in the database at which a worker works."""
+    with workplace() as session:
+        factories.SESSION_HOLDER["session"] = session
+        yield session
+
+
+@pytest.fixture
+def start_worker():
+    """Start real worker processes; whatever is left of them is killed at the end."""
+    started: list[subprocess.Popen] = []
+
+    def start(settings: Settings) -> subprocess.Popen:
+        started.append(worker_process(settings))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def worker_process(settings: Settings) -> subprocess.Popen:
+    database = {"CYBORG_DATABASE_URL": settings.database_url, "CYBORG_DATA_DIR": str(settings.data_dir)}
+    return subprocess.Popen([sys.executable, "-m", "tests.app.toy_worker"], env=os.environ | database)

@@ -1,0 +1,128 @@
+"""Stands in for `python -m training.worker`: the same pipe, no network, and the manners its job asks for.
+
+The architecture of the job is what happens: see the functions below.
+"""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TextIO
+
+from training.config import Job
+from training.events import Epoch, Event, Failed, Finished, Heartbeat, Started, Step
+
+EPOCHS = 40
+
+
+def write(line: str, stream: TextIO = sys.stdout) -> None:
+    stream.write(line + "\n")
+    stream.flush()
+
+
+def say(event: Event) -> None:
+    write(event.line())
+
+
+def started(first_epoch: int = 1) -> Started:
+    return Started(
+        run="toy",
+        device="cpu",
+        parameters=1,
+        images={"train": 1},
+        with_map=1,
+        epochs=EPOCHS,
+        first_epoch=first_epoch,
+        steps_per_epoch=1,
+        plan="none",
+    )
+
+
+def epoch(number: int) -> Epoch:
+    return Epoch(
+        epoch=number,
+        epochs=EPOCHS,
+        lr=0.1,
+        train_accuracy=0.5,
+        val_accuracy=0.5,
+        best=True,
+        terms={},
+        val_terms={},
+        cam_entropy=None,
+        human_entropy=None,
+        max_entropy=1.0,
+        images_per_s=1.0,
+        gpu_memory_bytes=None,
+        seconds=0.1,
+        eta_s=0.1,
+    )
+
+
+def finishes(_job: Job) -> None:
+    say(started())
+    say(Heartbeat(doing="train"))
+    say(Step(epoch=1, step=1, steps=1, terms={"loss": float("nan")}, images_per_s=1.0))
+    say(epoch(1))
+    say(Finished(metrics={"best_epoch": 1.0, "test/auc": 0.75}))
+
+
+def counts(job: Job) -> None:
+    """Ten epochs a second, each on disk before it is told; goes on where it was cut off."""
+    job.out.mkdir(parents=True, exist_ok=True)
+    record = job.out / "events.jsonl"
+    done = len(record.read_text().splitlines()) if record.is_file() else 0
+    say(started(done + 1))
+    for number in range(done + 1, EPOCHS + 1):
+        time.sleep(0.1)
+        with record.open("a") as stream:
+            stream.write(epoch(number).line() + "\n")
+        say(epoch(number))
+    say(Finished(metrics={"best_epoch": 1.0, "test/auc": 0.5}))
+
+
+def naps(job: Job) -> None:
+    """Notes when it begins and when it ends."""
+    diary = Path(job.dataset).parent / "naps.txt"
+    with diary.open("a") as stream:
+        stream.write(f"{time.time()} ")
+        stream.flush()
+        time.sleep(0.4)
+        stream.write(f"{time.time()}\n")
+    say(Finished(metrics={}))
+
+
+def is_silent(_job: Job) -> None:
+    say(started())
+    time.sleep(60)
+
+
+def is_deaf(_job: Job) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    say(started())
+    time.sleep(60)
+
+
+def is_killed(_job: Job) -> None:
+    say(started())
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fails(_job: Job) -> None:
+    say(Failed(error="Out of memory on cuda with batch_size = 20; try 10."))
+    sys.exit(3)
+
+
+def crashes(_job: Job) -> None:
+    write("Traceback\nImportError: no such thing", sys.stderr)
+    sys.exit(4)
+
+
+def babbles(job: Job) -> None:
+    write('Downloading weights: 100%\n{"kind": "step"}')
+    finishes(job)
+
+
+if __name__ == "__main__":
+    asked = Job.model_validate_json(sys.stdin.read())
+    globals()[asked.run.architecture](asked)

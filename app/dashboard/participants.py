@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Row, Select, case, func, select, tuple_
 from sqlalchemy.orm import Session
 
@@ -24,26 +25,25 @@ router: Final = APIRouter(prefix="/staff/studies/{slug}/participants", include_i
 PAGE_SIZE: Final = 50
 
 
+class Filter(BaseModel):
+    """What the address of the list says."""
+
+    model_config = ConfigDict(frozen=True)
+
+    arm: str = ""
+    state: ParticipantState | Literal[""] = ""
+    source: Source | Literal[""] = ""
+    code: str = ""
+    """A completion code: what participants have in hand when they write."""
+    after: str = ""
+
+
 @router.get("")
 def participants(
-    request: Request,
-    db: Db,
-    _staff: CurrentStaff,
-    slug: str,
-    arm: str = "",
-    state: ParticipantState | Literal[""] = "",
-    source: Source | Literal[""] = "",
-    after: str = "",
+    request: Request, db: Db, _staff: CurrentStaff, slug: str, wanted: Annotated[Filter, Query()]
 ) -> HTMLResponse:
     study = find_study(db, slug)
-    query = newest_first(study.id, after)
-    if arm:
-        query = query.where(Arm.name == arm)
-    if state:
-        query = query.where(Participant.state == state)
-    if source:
-        query = query.where(Participant.source == source)
-    shown = cut(request, db.execute(query).all(), size=PAGE_SIZE, key=place)
+    shown = cut(request, db.execute(matching(study.id, wanted)).all(), size=PAGE_SIZE, key=place)
     ids = [row.Participant.id for row in shown.rows]
     return page(
         request,
@@ -53,8 +53,21 @@ def participants(
         work=work_of(db, ids),
         flags=flags_of(db, ids),
         arms=db.scalars(select(Arm.name).where(Arm.study_id == study.id).order_by(Arm.name)).all(),
-        chosen={"arm": arm, "state": state, "source": source},
+        chosen=wanted,
     )
+
+
+def matching(study_id: int, wanted: Filter) -> Select[Participant, str]:
+    query = newest_first(study_id, wanted.after)
+    if wanted.arm:
+        query = query.where(Arm.name == wanted.arm)
+    if wanted.state:
+        query = query.where(Participant.state == wanted.state)
+    if wanted.source:
+        query = query.where(Participant.source == wanted.source)
+    if wanted.code.strip():
+        query = query.where(Participant.completion_code == wanted.code.strip().upper())
+    return query
 
 
 def place(row: Row[Participant, str]) -> str:

@@ -11,6 +11,7 @@ from app.dashboard import (
     maps,
     new_experiment,
     new_study,
+    participant,
     participants,
     runs,
     studies,
@@ -23,6 +24,7 @@ for part in (
     new_study,  # "new" before the name of a study
     studies,
     participants,
+    participant,
     maps,
     new_experiment,
     experiments,

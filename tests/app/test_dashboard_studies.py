@@ -1,11 +1,22 @@
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
+from sqlalchemy import select
 
 from app.dashboard import study_queries as queries
 from app.dashboard.charts import bars, in_words, step_for
 from app.dashboard.statistics import Proportion, mean_and_spread
-from app.models import Label, Question, Source, TrialKind, TrialState
+from app.models import (
+    Label,
+    Participant,
+    Question,
+    Role,
+    Source,
+    TrialKind,
+    TrialState,
+    WorkerIdentity,
+)
 from tests.app.factories import (
     AnnotationFactory,
     ArmFactory,
@@ -176,6 +187,55 @@ class TestParticipants:
         assert "1 of 1" in page
         assert "2.5 s" in page
 
+    def test_a_completion_code_finds_its_owner(self, editor, study, arm):
+        owner, other = ParticipantFactory(arm=arm, completion_code="ABCDE-23456"), ParticipantFactory(arm=arm)
+        page = editor.get(f"/staff/studies/{study.slug}/participants?code=abcde-23456 ").text
+        assert str(owner.id) in page
+        assert str(other.id) not in page
+
+    def test_worker_ids_are_nowhere(self, editor, db, study, decide):
+        decide()
+        participant = db.scalars(select(Participant).where(Participant.study_id == study.id)).one()
+        db.add(
+            WorkerIdentity(
+                participant_id=participant.id, study_id=study.id, source="link", external_id="A1WORKER"
+            )
+        )
+        db.commit()
+        address = f"/staff/studies/{study.slug}/participants"
+        assert "A1WORKER" not in editor.get(address).text + editor.get(f"{address}/{participant.id}").text
+
+
+class TestParticipant:
+    def test_every_trial_is_listed(self, editor, study, decide):
+        decide(source="diffusion", decision_ms=4321)
+        page = editor.get(address_of(editor, study)).text
+        assert "4.3 s" in page
+        assert "diffusion" in page
+
+    def test_another_study_does_not_have_them(self, editor, decide):
+        decide()
+        assert editor.get(f"/staff/studies/{StudyFactory().slug}/participants/{uuid4()}").status_code == 404
+
+    def test_their_work_is_removed_at_their_wish(self, editor, db, study, decide):
+        decide()
+        address = address_of(editor, study)
+        assert editor.post(f"{address}/withdraw").status_code == 303
+        assert "has been removed" in editor.get(address).text
+        assert queries.accuracy(db, study.id, "people").by_arm == {}
+
+    def test_removing_twice_is_refused(self, editor, study, decide):
+        decide()
+        address = address_of(editor, study)
+        assert [editor.post(f"{address}/withdraw").status_code for _ in range(2)] == [303, 409]
+
+    def test_a_viewer_removes_nobody(self, log_in, study, decide):
+        viewer = log_in(Role.VIEWER)
+        decide()
+        address = address_of(viewer, study)
+        assert viewer.post(f"{address}/withdraw").status_code == 403
+        assert "withdraw" not in viewer.get(address).text
+
 
 class TestImages:
     def test_a_filter_shows_its_own_only(self, editor, db):
@@ -195,6 +255,12 @@ class TestImages:
     def test_one_image_names_the_studies_that_show_it(self, editor, study):
         pair = PairFactory(study_id=study.id)
         assert f"/staff/studies/{study.slug}" in editor.get(f"/staff/images/{pair.fake_image_id}").text
+
+
+def address_of(browser, study):
+    """The page of the only participant in the list."""
+    prefix = f"/staff/studies/{study.slug}/participants"
+    return f"{prefix}/{browser.get(prefix).text.split(prefix + '/')[1].split(chr(34))[0]}"
 
 
 def next_page(page: str) -> str:

@@ -1,0 +1,78 @@
+"""One participant: what they did, and their wish to be forgotten."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.dashboard.participants import flags_of, work_of
+from app.db import Db
+from app.deps import CurrentStaff, Editor
+from app.errors import NotFound, WrongState
+from app.models import Annotation, Arm, Decision, Image, Participant, ParticipantState, Stroke, Study, Trial
+from app.recruitment.service import find_study, withdraw
+from app.web import page
+
+router: Final = APIRouter(
+    prefix="/staff/studies/{slug}/participants/{participant_id}", include_in_schema=False
+)
+
+
+def find_participant(session: Session, study: Study, participant_id: UUID) -> Participant:
+    participant = session.get(Participant, participant_id)
+    if participant is None or participant.study_id != study.id:
+        raise NotFound("There is no such participant in this study.")
+    return participant
+
+
+@router.get("")
+def participant(
+    request: Request, db: Db, _staff: CurrentStaff, slug: str, participant_id: UUID
+) -> HTMLResponse:
+    study = find_study(db, slug)
+    found = find_participant(db, study, participant_id)
+    return page(
+        request,
+        "staff/participant.html",
+        study=study,
+        participant=found,
+        arm=db.get_one(Arm, found.arm_id),
+        work=work_of(db, [found.id]).get(found.id),
+        flags=flags_of(db, [found.id]).get(found.id, 0),
+        trials=trials_of(db, found),
+    )
+
+
+def trials_of(session: Session, participant: Participant) -> Sequence[Any]:
+    """(trial, decision or None, generator of the fake image, strokes or None) in their order."""
+    strokes = (
+        select(func.count())
+        .select_from(Stroke)
+        .join(Annotation, Annotation.id == Stroke.annotation_id)
+        .where(Annotation.decision_id == Decision.id)
+        .correlate(Decision)
+        .scalar_subquery()
+    )
+    fake = (Image.id.in_([Trial.left_image_id, Trial.right_image_id])) & (Image.label == "fake")
+    return session.execute(
+        select(Trial, Decision, Image.source, strokes)
+        .outerjoin(Decision, Decision.trial_id == Trial.id)
+        .join(Image, fake)
+        .where(Trial.participant_id == participant.id)
+        .order_by(Trial.position)
+    ).all()
+
+
+@router.post("/withdraw")
+def remove(db: Db, _editor: Editor, slug: str, participant_id: UUID) -> Response:
+    """Remove a participant's work at their request."""
+    found = find_participant(db, find_study(db, slug), participant_id)
+    if found.state is ParticipantState.WITHDRAWN:
+        raise WrongState("This participant's work has been removed already.")
+    withdraw(db, found)
+    return RedirectResponse(f"/staff/studies/{slug}/participants/{participant_id}", HTTPStatus.SEE_OTHER)

@@ -1,5 +1,16 @@
 """Imports every module that registers commands."""
 
-from app.cli import database, demo, exports, images, maps, serving, staff, studies
+from app.cli import database, demo, experiments, exports, images, maps, serving, staff, studies, worker
 
-__all__ = ["database", "demo", "exports", "images", "maps", "serving", "staff", "studies"]
+__all__ = [
+    "database",
+    "demo",
+    "experiments",
+    "exports",
+    "images",
+    "maps",
+    "serving",
+    "staff",
+    "studies",
+    "worker",
+]

@@ -8,6 +8,7 @@ import typer
 from app import logs
 from app.cli import app
 from app.cli.context import opened
+from app.db import connect, factory
 from app.jobs import working_queue
 
 logger = logging.getLogger(__name__)
@@ -24,12 +25,16 @@ def worker(
     from app.tasks import HEARTBEAT_S, STALLED_AFTER_S, Services
 
     with opened() as context, working_queue(context.engine) as queue:
+        jobs = concurrency or context.settings.devices + 2
+        # A run holds one connection all along, and needs another now and then.
+        engine = connect(context.settings, connections=2 * jobs)
+        services = Services(factory(engine), context.blobs, map_processes)
         logs.configure()
         logging.getLogger("procrastinate").setLevel(logging.WARNING)  # it tells of every tick
         logger.info("worker started", extra={"action": "worker_started"})
         queue.run_worker(
-            concurrency=concurrency or context.settings.devices + 2,
-            additional_context={"services": Services(context.sessions, context.blobs, map_processes)},
+            concurrency=jobs,
+            additional_context={"services": services},
             delete_jobs="successful",
             fetch_job_polling_interval=2.0,
             abort_job_polling_interval=1.0,
@@ -37,4 +42,5 @@ def worker(
             update_heartbeat_interval=HEARTBEAT_S,
             stalled_worker_timeout=STALLED_AFTER_S,
         )
+        engine.dispose()
         logger.info("worker stopped", extra={"action": "worker_stopped"})

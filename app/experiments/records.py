@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,7 +52,8 @@ def held(sessions: SessionFactory, run_id: UUID) -> Iterator[None]:
         try:
             yield
         finally:
-            connection.scalar(select(func.pg_advisory_unlock(key)))
+            with suppress(OperationalError):  # a server that is gone has let go
+                connection.scalar(select(func.pg_advisory_unlock(key)))
 
 
 def begin(sessions: SessionFactory, run_id: UUID) -> Job | None:

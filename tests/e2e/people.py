@@ -36,7 +36,24 @@ class StaffMember:
     def open_study(self) -> None:
         self.page.get_by_role("button", name="Open").first.click()
         self.page.get_by_role("dialog").get_by_role("button", name="Open").click()
-        expect(self.page.get_by_text("open", exact=True).first).to_be_visible()
+        expect(self.page.get_by_role("button", name="Pause")).to_be_visible()
+
+    def build_maps(self, slug: str) -> None:
+        self.page.goto(f"{self.url}/staff/studies/{slug}/maps")
+        self.page.get_by_role("button", name="Build").click()
+        expect(self.page.locator(".gallery img").first).to_be_visible(timeout=60_000)
+
+    def freeze_dataset(self) -> None:
+        self.page.goto(f"{self.url}/staff/experiments")
+        self.page.get_by_label("Side in pixels").fill("96")
+        self.page.get_by_role("button", name="Freeze").click()
+        expect(self.page.get_by_role("heading", name="New experiment")).to_be_visible(timeout=60_000)
+
+    def start_experiment(self) -> None:
+        self.page.get_by_text("smoke", exact=True).click()
+        self.page.get_by_role("button", name="Check what it would run").click()
+        self.page.get_by_role("button", name=re.compile("Start 2 runs")).click()
+        expect(self.page).to_have_url(re.compile("/staff/experiments/[0-9]+$"))
 
 
 @dataclass
@@ -81,7 +98,7 @@ class Participant:
         return code.inner_text()
 
     def _decide(self, done: int) -> None:
-        expect(self.page.locator("#progress-text")).to_contain_text(str(done + 1))
+        expect(self.page.locator("#progress-text")).to_have_text(re.compile(rf"^\D*{done + 1}\b"))
         expect(self.page.locator("#trial")).to_be_visible()
         side = self.answer(self.shown)
         self.page.locator(f".face[data-side={side}] .face__choice").click()

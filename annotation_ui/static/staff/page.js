@@ -9,8 +9,14 @@ function confirmation(question, yes) {
     '<form method="dialog"><h2></h2><div class="dialog__actions"><button class="button" value="">Cancel</button>' +
     '<button class="button button--primary" value="yes"></button></div></form>';
   const title = /** @type {HTMLElement} */ (dialog.querySelector("h2"));
+  const [asked = "", consequence = ""] = question.split(/(?<=\?)\s+(?!.*\?)/su);
   title.id = "confirmation-title";
-  title.textContent = question;
+  title.textContent = asked;
+  if (consequence) {
+    const text = document.createElement("p");
+    text.textContent = consequence;
+    title.after(text);
+  }
   /** @type {HTMLElement} */ (dialog.querySelector('[value="yes"]')).textContent = yes;
   dialog.setAttribute("aria-labelledby", title.id);
   document.body.append(dialog);

@@ -196,6 +196,14 @@ class OutputError(ValueError):
     """A folder cannot be written; the message says which and why."""
 
 
+def write_file(target: Path, data: bytes) -> None:
+    """Write a file whole or not at all; its folder must exist, and an earlier file is replaced."""
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
+        fresh = Path(scratch) / "new"
+        fresh.write_bytes(data)
+        fresh.replace(target)
+
+
 @contextmanager
 def new_folder(target: Path, *, mark: str) -> Iterator[Path]:
     """Give a folder to fill; it takes its place when the block ends well and vanishes when it does not.

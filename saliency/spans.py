@@ -77,8 +77,8 @@ def add_capsules(sheet: Sheet, segments: Floats, box: Ints) -> None:
 def _rows(top: Floats, after: Floats) -> tuple[Ints, Floats]:
     """Return how many rows there are from `top` up to `after` of each, and all of them one after another."""
     rows = np.maximum(after - top, 0).astype(np.intp)
-    ends = np.cumsum(rows)
-    return rows, np.arange(float(ends[-1])) + np.repeat(top - (ends - rows), rows)
+    before = np.cumsum(rows) - rows
+    return rows, np.arange(float(rows.sum())) + np.repeat(top - before, rows)
 
 
 def _row_ends(

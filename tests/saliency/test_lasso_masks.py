@@ -170,6 +170,14 @@ class TestLasso:
     def test_an_outline_without_area_encloses_only_centres_on_it(self, points):
         assert not mask_of(*points).any()
 
+    def test_an_outline_covered_in_pieces_is_the_same(self, monkeypatch):
+        points = [
+            (5 + r * np.cos(a), 5 + r * np.sin(a)) for a, r in zip(range(300), [3, 4.5] * 150, strict=True)
+        ]
+        whole = mask_of(*points)
+        monkeypatch.setattr("saliency.masks.COST_AT_ONCE", 1)
+        np.testing.assert_array_equal(mask_of(*points), whole)
+
     def test_a_large_outline_round_the_image_fills_it(self):
         assert mask_of((-9000, -9000), (9000, -9000), (0, 9000), side=100).all()
 

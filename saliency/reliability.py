@@ -1,0 +1,175 @@
+"""How far annotators agree, and how many of them a map needs.
+
+Everything follows from the covariances of the annotators' blurred masks: the correlation of any two group
+means is a quotient of sums of them, so thousands of splits cost no more than one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saliency.blur import blur
+from saliency.boxes import Box
+from saliency.maps import ImageAnnotations, MapParameters, annotation_inks
+from saliency.masks import Ink
+from saliency.metrics import FLAT
+
+SPLITS: Final = 200  # random splits per group size; their mean varies by about a thousandth
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReliability:
+    """Agreement of the annotators of one image.
+
+    Parameters
+    ----------
+    annotators : annotations with ink, n >= 2
+    leave_one_out : mean correlation of one with the mean of the others: the ceiling for a model that
+        predicts a single person
+    curve : mean correlation between two disjoint random groups of 1, 2, ... n // 2 annotators
+    iou, dice : of the masks, mean over all pairs
+    """
+
+    image_id: str
+    annotators: int
+    leave_one_out: float
+    curve: tuple[float, ...]
+    iou: float
+    dice: float
+
+    @property
+    def projected(self) -> float:
+        """Reliability of the map of all annotators, projected from the largest halves."""
+        return spearman_brown(self.curve[-1], factor=self.annotators / len(self.curve))
+
+
+def image_reliability(
+    item: ImageAnnotations, parameters: MapParameters, *, seed: int = 0, splits: int = SPLITS
+) -> ImageReliability | None:
+    """Measure agreement on one image; None when fewer than two annotations with ink count."""
+    inks = annotation_inks(item, parameters)
+    if len(inks) < 2:
+        return None
+    covariance = blurred_covariance(inks, width=item.width, height=item.height, sigma_px=parameters.sigma_px)
+    rng = np.random.default_rng(seed)
+    sizes = range(1, len(inks) // 2 + 1)
+    overlaps = [_overlap(one, two) for i, one in enumerate(inks) for two in inks[:i]]
+    return ImageReliability(
+        image_id=item.image_id,
+        annotators=len(inks),
+        leave_one_out=float(np.mean(_each_with_others(covariance))),
+        curve=tuple(split_half(covariance, size=size, splits=splits, rng=rng) for size in sizes),
+        iou=float(np.mean([one for one, _ in overlaps])),
+        dice=float(np.mean([two for _, two in overlaps])),
+    )
+
+
+def blurred_covariance(inks: Sequence[Ink], *, width: int, height: int, sigma_px: float) -> Floats:
+    """Return the (n, n) covariances of the blurred masks over the pixels of the image.
+
+    A mask without relief (everything painted) covaries with nothing, itself included.
+    """
+    blurred = np.zeros((len(inks), height, width), dtype=np.float32)
+    for values, ink in zip(blurred, inks, strict=True):
+        mask = np.zeros((height, width), dtype=np.uint8)
+        mask[ink.box.slices] = ink.mask
+        values[...] = blur(mask, sigma_px=sigma_px)
+    flat = blurred.reshape(len(inks), -1)
+    means = flat.mean(axis=1, dtype=np.float64)
+    power = np.asarray(flat @ flat.T, dtype=np.float64) / flat.shape[1]
+    covariance = power - np.outer(means, means)
+    varies = np.diag(covariance) > FLAT * np.diag(power)
+    return covariance * np.outer(varies, varies)
+
+
+def _overlap(one: Ink, two: Ink) -> tuple[float, float]:
+    """Return IoU and Dice of two masks that both have ink."""
+    shared: Box = one.box.meet(two.box)
+    both = 0
+    if not shared.empty:
+        parts = (ink.mask[shared.within(ink.box).slices] for ink in (one, two))
+        both = int(np.count_nonzero(np.logical_and(*parts)))
+    areas = one.pixels + two.pixels
+    return both / (areas - both), 2 * both / areas
+
+
+def _each_with_others(covariance: Floats) -> list[float]:
+    chosen = np.eye(len(covariance), dtype=bool)
+    return [group_correlation(covariance, one, ~one) for one in chosen]
+
+
+def group_correlation(covariance: Floats, one: NDArray[np.bool_], two: NDArray[np.bool_]) -> float:
+    """Return the correlation between the mean maps of two groups; 0 when either is constant."""
+    x, y = one / max(1, one.sum()), two / max(1, two.sum())
+    variances = (x @ covariance @ x) * (y @ covariance @ y)
+    if variances <= 1e-10 * float(np.diag(covariance).max()) ** 2:
+        return 0.0
+    return float(np.clip(x @ covariance @ y / np.sqrt(variances), -1.0, 1.0))
+
+
+def split_half(covariance: Floats, *, size: int, splits: int, rng: np.random.Generator) -> float:
+    """Return the mean correlation between two disjoint random groups of one size."""
+    number = len(covariance)
+    results = []
+    for _ in range(splits):
+        order = rng.permutation(number)
+        one, two = np.zeros((2, number), dtype=bool)
+        one[order[:size]] = two[order[size : 2 * size]] = True
+        results.append(group_correlation(covariance, one, two))
+    return float(np.mean(results))
+
+
+def spearman_brown(reliability: float, *, factor: float) -> float:
+    """Project a reliability to `factor` times as many annotators: k r / (1 + (k - 1) r).
+
+    A reliability of 0 or less says nothing about more annotators and projects to 0.
+    """
+    return factor * reliability / (1 + (factor - 1) * reliability) if reliability > 0 else 0.0
+
+
+def annotators_needed(single: float, *, target: float = 0.9) -> int | None:
+    """Return how many annotators reach a reliability, given that of single ones; None: no number does."""
+    if single <= 0:
+        return None
+    if single >= target:
+        return 1
+    return int(np.ceil(target * (1 - single) / (single * (1 - target)) - 1e-9))
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """Means over the images that at least two people annotated; None where there are none."""
+
+    images: int
+    annotators: float | None
+    leave_one_out: float | None
+    curve: tuple[float, ...]
+    projected: float | None
+    needed_for_90: int | None
+    iou: float | None
+    dice: float | None
+
+
+def summarise(images: Sequence[ImageReliability]) -> Reliability:
+    """Average over images; each point of the curve over the images that reach it."""
+    if not images:
+        return Reliability(0, None, None, (), None, None, None, None)
+    longest = max(len(one.curve) for one in images)
+    curve = tuple(
+        float(np.mean([one.curve[k] for one in images if len(one.curve) > k])) for k in range(longest)
+    )
+    return Reliability(
+        images=len(images),
+        annotators=float(np.mean([one.annotators for one in images])),
+        leave_one_out=float(np.mean([one.leave_one_out for one in images])),
+        curve=curve,
+        projected=float(np.mean([one.projected for one in images])),
+        needed_for_90=annotators_needed(curve[0]),
+        iou=float(np.mean([one.iou for one in images])),
+        dice=float(np.mean([one.dice for one in images])),
+    )

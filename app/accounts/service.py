@@ -13,10 +13,7 @@ from app.security import NOBODYS_HASH, new_token, passwords, token_hash
 
 LINK_LIFETIME: Final = timedelta(days=2)
 SHORTEST_PASSWORD: Final = 10  # characters
-
-
-class LinkSpent(NotFound):
-    """This login link has been used or has lapsed. Ask an admin for a new one."""
+SPENT: Final = "This login link has been used or has lapsed. Ask an admin for a new one."
 
 
 def add_staff(session: Session, *, email: str, name: str, role: Role, password: str | None = None) -> Staff:
@@ -102,12 +99,12 @@ def link_owner(session: Session, token: str) -> Staff:
         .where(_unspent(token), Staff.disabled_at.is_(None))
     )
     if staff is None:
-        raise LinkSpent
+        raise NotFound(SPENT)
     return staff
 
 
 def spend_link(session: Session, token: str) -> Staff:
-    """Use up a link; of two at once one gets `LinkSpent`."""
+    """Use up a link; of two at once one gets `NotFound`."""
     staff = link_owner(session, token)
     spent = session.scalar(
         update(LoginLink)
@@ -116,7 +113,7 @@ def spend_link(session: Session, token: str) -> Staff:
         .returning(LoginLink.staff_id)
     )
     if spent is None:
-        raise LinkSpent
+        raise NotFound(SPENT)
     return staff
 
 

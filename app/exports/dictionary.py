@@ -191,6 +191,51 @@ MAPS: Final = File(
 
 FILES: Final = (STUDY, PARTICIPANTS, PAIRS, IMAGES, DECISIONS, ANNOTATIONS, MAPS)
 
+DATASET: Final = File(
+    "dataset.json",
+    "Of a frozen dataset: what it is and what it came from. One object.",
+    _fields(
+        ("format", "number", "Version of this layout."),
+        ("id", "SHA-256", "Of everything below and of every file: the same content has the same id."),
+        ("study", "text", "The study it comes from."),
+        ("map_set", "text", "Version of its map set, and the hash of the annotations in that."),
+        (
+            "parameters",
+            "object",
+            (
+                "crop, size, val, test, seed as given to `cyborg dataset freeze`; maps: the map set's own "
+                "parameters; annotations: how many are in the maps, and simulated_annotations: how many of "
+                "those a program painted."
+            ),
+        ),
+        ("counts", "object", "Images, real, fake and with_map for each split."),
+        ("files", "object", "SHA-256 of every other file."),
+    ),
+)
+
+SAMPLES: Final = File(
+    "samples.csv",
+    "Of a frozen dataset: one row per image, ordered by image id as text. A split given at import is kept, "
+    "and the rest of the image's group follows it. If no image was imported as `val` (or `test`), that split "
+    "takes its fraction of the remaining groups, evenly over labels and sources. All else is `train`; no "
+    "group is ever in two splits.",
+    _fields(
+        ("image_id", "text", "The image."),
+        ("path", "text", "Its file, 8-bit PNG, relative to the dataset folder."),
+        LABEL,
+        ("source", "text", "Camera set or generator."),
+        ("split", "train/extra/val/test", "What it is used for; `extra` is left to recipes that ask for it."),
+        (
+            "map",
+            "text or empty",
+            "Its saliency map, 16-bit PNG through the same crop; empty: nobody painted.",
+        ),
+        ("annotators", "number", "Annotations merged into that map."),
+    ),
+)
+
+DATASET_FILES: Final = (DATASET, SAMPLES)
+
 PREAMBLE: Final = """\
 Text is UTF-8. Times are ISO 8601 in UTC, durations are milliseconds, sizes are pixels. CSV files are comma
 separated with a header; an empty cell means "none". Worker ids of recruiting platforms and login tokens are
@@ -198,9 +243,9 @@ in no file: everything refers to a participant's own random id.
 """
 
 
-def markdown(title: str) -> str:
-    """The whole dictionary as a page."""
-    return "\n".join([f"# {title}", "", PREAMBLE, *(_section(file) for file in FILES)])
+def markdown(title: str, files: Iterable[File] = FILES) -> str:
+    """The dictionary of some files as a page."""
+    return "\n".join([f"# {title}", "", PREAMBLE, *(_section(file) for file in files)])
 
 
 def _section(file: File) -> str:

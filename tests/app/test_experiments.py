@@ -20,6 +20,7 @@ from app.experiments.datasets import FreezeParameters, find_dataset, freeze_data
 from app.experiments.service import abort_run, find_experiment, request_experiment, results, runs_of
 from app.experiments.splits import Candidate, assign_splits
 from app.experiments.supervisor import Watch, supervise
+from app.exports import dictionary
 from app.maps.building import build_map_set
 from app.maps.service import request_map_set
 from app.models import Dataset, Experiment, Image, JobState, Label, Run, RunEvent, Split
@@ -136,6 +137,7 @@ class TestFreeze:
 
     def test_it_says_how_much_of_it_is_simulated(self, frozen):
         head = json.loads((Path(frozen().folder) / "dataset.json").read_text())
+        assert set(head) == set(dictionary.DATASET.names)
         assert (head["parameters"]["annotations"], head["parameters"]["simulated_annotations"]) == (1, 0)
 
     def test_a_stale_map_set_is_refused(self, frozen, built):

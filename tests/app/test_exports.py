@@ -37,6 +37,7 @@ from tests.app.factories import (
     StrokeFactory,
     TrialFactory,
 )
+from training.dataset import COLUMNS
 
 
 def rows_of(folder: Path, name: str) -> list[dict[str, str]]:
@@ -173,10 +174,15 @@ class TestDownloads:
 class TestDataDictionary:
     def test_the_page_in_the_docs_is_the_dictionary(self):
         page = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
-        assert page.read_text("utf-8") == dictionary.markdown("Data dictionary")
+        files = dictionary.FILES + dictionary.DATASET_FILES
+        assert page.read_text("utf-8") == dictionary.markdown("Data dictionary", files)
+
+    def test_it_knows_every_column_of_a_dataset(self):
+        assert dictionary.SAMPLES.names == COLUMNS
 
     def test_every_field_has_a_meaning(self):
-        assert all(field.kind and field.meaning for file in dictionary.FILES for field in file.fields)
+        files = dictionary.FILES + dictionary.DATASET_FILES
+        assert all(field.kind and field.meaning for file in files for field in file.fields)
 
 
 @pytest.fixture(autouse=True)

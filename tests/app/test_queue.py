@@ -74,6 +74,15 @@ class TestWorker:
         trial = lapsed_trial(busy)
         until(lambda: fresh(busy, trial).state is TrialState.RELEASED)
 
+    def test_a_job_that_kills_every_worker_is_given_up(self, busy, tmp_path):
+        run = abandoned_run(busy, tmp_path, attempts=5)
+        until(lambda: fresh(busy, run).state is JobState.FAILED)
+        assert run.error == "It was given up: 6 workers died while they were at it."
+
+    def test_an_abort_counts_even_if_the_worker_is_dead(self, busy, tmp_path):
+        run = abandoned_run(busy, tmp_path, attempts=0, abort=True)
+        until(lambda: fresh(busy, run).state is JobState.ABORTED)
+
     def test_a_run_outlives_its_workers(self, own_database, start_worker, tmp_path):
         """One is asked to stop, one is killed, and the third ends what the first began."""
         with own_database[1]() as session:
@@ -146,6 +155,19 @@ def until(claim, timeout_s: float = 60) -> None:
     while not claim():
         assert time.monotonic() < deadline, "it never came true"
         time.sleep(0.05)
+
+
+def abandoned_run(session, folder: Path, *, attempts: int, abort: bool = False) -> Run:
+    """A run whose worker died: the queue believes that it is being done, by nobody."""
+    run = only_run(session, make_experiment(session, folder, "finishes", queued=False))
+    run.state, run.job_id = JobState.RUNNING, enqueue(session, "experiments.train", run_id=str(run.id))
+    doing = "UPDATE procrastinate_jobs SET status = 'doing', attempts = :attempts WHERE id = :id"
+    session.execute(text(doing), {"attempts": attempts, "id": run.job_id})
+    if abort:
+        abort_run(session, run)
+        assert run.state is JobState.RUNNING
+    session.commit()
+    return run
 
 
 def lapsed_trial(session) -> models.Trial:

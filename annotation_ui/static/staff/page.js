@@ -87,3 +87,7 @@ document.addEventListener("change", fill);
 for (const time of document.querySelectorAll("time[data-local]")) {
   time.textContent = minutes.format(new Date(/** @type {HTMLTimeElement} */ (time).dateTime));
 }
+
+// After a refused form the first field that needs another look is where typing goes on.
+const invalid = document.querySelector('[aria-invalid="true"]');
+if (invalid instanceof HTMLElement && !document.querySelector("[autofocus]")) invalid.focus();

@@ -3,9 +3,9 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -25,10 +25,9 @@ from saliency.folders import (
     shown,
     write_measures,
 )
-from saliency.maps import ImageAnnotations, Include, MapParameters, ParameterError, Scale
+from saliency.maps import Include, MapParameters, ParameterError, Scale
 from saliency.pictures import Colours, colour
-from saliency.pool import map_ordered
-from saliency.reliability import ImageReliability, Reliability, image_reliability, summarise
+from saliency.reliability import Reliability, reliabilities, summarise
 
 cli = typer.Typer(
     name="python -m saliency",
@@ -51,6 +50,11 @@ def user_errors() -> Iterator[None]:
         yield
     except (AnnotationFileError, OutputError, ParameterError, MapFolderError) as error:
         typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    except BrokenExecutor as error:
+        typer.echo(
+            "error: a process was ended from outside, perhaps for lack of memory; try fewer --jobs", err=True
+        )
         raise typer.Exit(1) from error
     except OSError as error:
         typer.echo(f"error: {error.filename or 'the output'}: {error.strerror}", err=True)
@@ -102,19 +106,11 @@ def agree(
     """Tell how far annotators agree and how many of them a map needs."""
     with user_errors():
         parameters = MapParameters(sigma_px=sigma, include=include)
-        measured = map_ordered(
-            partial(_reliability, parameters=parameters, seed=seed), read_annotations(annotations), jobs=jobs
-        )
+        measured = reliabilities(read_annotations(annotations), parameters, seed=seed, jobs=jobs)
         with progress_bar(annotations, "agreement") as update:
             found = [one for count, one in measured if not update(count) and one is not None]
     summary = summarise(found)
     typer.echo(json.dumps(asdict(summary), indent=2) if as_json else "\n".join(_agreement_lines(summary)))
-
-
-def _reliability(
-    item: ImageAnnotations, parameters: MapParameters, seed: int
-) -> tuple[int, ImageReliability | None]:
-    return len(item.annotations), image_reliability(item, parameters, seed=seed)
 
 
 def _agreement_lines(summary: Reliability) -> Iterator[str]:

@@ -4,8 +4,9 @@ Everything follows from the covariances of the annotators' blurred masks: the co
 means is a quotient of sums of them, so thousands of splits cost no more than one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from saliency.boxes import Box
 from saliency.maps import ImageAnnotations, MapParameters, annotation_inks
 from saliency.masks import Ink
 from saliency.metrics import FLAT
+from saliency.pool import map_ordered
 
 SPLITS: Final = 200  # random splits per group size; their mean varies by about a thousandth
 
@@ -67,6 +69,19 @@ def image_reliability(
         iou=float(np.mean([one for one, _ in overlaps])),
         dice=float(np.mean([two for _, two in overlaps])),
     )
+
+
+def reliabilities(
+    items: Iterable[ImageAnnotations], parameters: MapParameters, *, seed: int = 0, jobs: int = 1
+) -> Iterator[tuple[int, ImageReliability | None]]:
+    """Measure many images in order, shared by processes; yield annotations read, and the result."""
+    yield from map_ordered(partial(_counted, parameters=parameters, seed=seed), items, jobs=jobs)
+
+
+def _counted(
+    item: ImageAnnotations, parameters: MapParameters, seed: int
+) -> tuple[int, ImageReliability | None]:
+    return len(item.annotations), image_reliability(item, parameters, seed=seed)
 
 
 def blurred_covariance(inks: Sequence[Ink], *, width: int, height: int, sigma_px: float) -> Floats:

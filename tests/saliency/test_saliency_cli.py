@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -47,6 +48,12 @@ def run(*arguments):
 
 def tree(folder):
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def build(annotations, tmp_path):
+    run("build", annotations, tmp_path / "build")
+    return tmp_path / "build"
 
 
 class TestBuild:
@@ -117,6 +124,88 @@ class TestBuild:
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))
         assert (done.returncode, done.stdout) == (0, f"2 maps from 3 images in {tmp_path / 'out'}\n")
 
+
+class TestAgree:
+    def test_it_prints_one_json_object(self, annotations):
+        result = json.loads(run("agree", annotations, "--json").stdout)
+        assert (result["images"], result["annotators"], len(result["curve"])) == (1, 2, 1)
+        assert 0.5 < result["leave_one_out"] <= 1
+
+    def test_it_prints_lines_for_people(self, annotations):
+        assert "annotators needed for r = 0.9" in run("agree", annotations, "--jobs", 2).stdout
+
+    def test_without_two_annotators_anywhere_it_says_so(self, annotations):
+        annotations.write_text(annotations.read_text().splitlines()[0] + "\n")
+        assert run("agree", annotations).stdout.split() == [
+            *["images", "with", "two", "or", "more", "annotators", "0"]
+        ]
+
+
+class TestCompare:
+    def test_a_build_is_like_itself(self, build):
+        result = json.loads(run("compare", build, build, "--json").stdout)
+        assert (result["images_in_both"], result["unchanged"]) == (2, 2)
+        assert (result["means"]["cc"], result["means"]["sim"]) == pytest.approx((1, 1))
+
+    def test_it_names_what_changed_and_writes_a_table(self, annotations, build, tmp_path):
+        annotations.write_text("".join(annotations.read_text().splitlines(keepends=True)[:1]))
+        run("build", annotations, tmp_path / "second")
+        result = run("compare", build, tmp_path / "second", "--csv", tmp_path / "table.csv")
+        assert "1 images in both, 0 of them unchanged\n1 only in the first: a\n" in result.stdout
+        assert [line[:2] for line in (tmp_path / "table.csv").read_text().splitlines()] == ["im", "b,"]
+
+    def test_a_folder_without_maps_is_one_sentence(self, build, tmp_path):
+        result = run("compare", tmp_path / "nowhere", build)
+        assert (result.exit_code, result.stderr) == (1, f"error: {tmp_path / 'nowhere'} holds no maps\n")
+
+
+class TestAverage:
+    def test_faces_are_aligned_before_they_are_averaged(self, annotations, tmp_path):
+        records = [record(0, "left", stroke(20, 40)), record(1, "right", stroke(60, 50))]
+        annotations.write_text("".join(json.dumps(one) + "\n" for one in records))
+        run("build", annotations, tmp_path / "build")
+        faces = {"left": "left,20,35,20,20\n", "both": "left,20,35,20,20\nright,60,45,20,20\n"}
+        for name, rows in faces.items():
+            (tmp_path / "faces.csv").write_text("image_id,x,y,w,h\n" + rows)
+            boxes = ("--boxes", tmp_path / "faces.csv")
+            run("average", tmp_path / "build", tmp_path / f"{name}.png", *boxes, "--size", 64)
+        left, both = (decode_map_png((tmp_path / f"{name}.png").read_bytes()) for name in faces)
+        assert left.shape == (64, 64)
+        np.testing.assert_allclose(both, left, atol=1e-4)
+
+    @pytest.mark.parametrize(
+        ("rows", "message"),
+        [
+            ("id\na", "no image_id"),
+            ("image_id,x,y,w,h\na,1,2,,4", "line 2: x, y, w, h"),
+            ("image_id\nzz", "none of"),
+        ],
+    )
+    def test_a_bad_list_is_one_sentence(self, build, tmp_path, rows, message):
+        (tmp_path / "faces.csv").write_text(rows + "\n")
+        result = run("average", build, tmp_path / "out.png", "--boxes", tmp_path / "faces.csv")
+        assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+        assert message in result.stderr
+        assert not (tmp_path / "out.png").exists()
+
+
+class TestOverlay:
+    def test_colour_lies_only_where_the_map_is(self, build, tmp_path):
+        picture = np.full((100, 120, 3), 128, np.uint8)
+        cv2.imwrite(str(tmp_path / "face.png"), picture)
+        assert (
+            run("overlay", tmp_path / "face.png", build / "maps/b.png", tmp_path / "out.png").exit_code == 0
+        )
+        laid = cv2.imread(str(tmp_path / "out.png"))
+        assert (laid[99, 0] == 128).all()
+        assert np.ptp(laid[22, 32].astype(int)) > 50
+
+    def test_what_is_no_image_is_one_sentence(self, build, annotations, tmp_path):
+        result = run("overlay", annotations, build / "maps/b.png", tmp_path / "out.png")
+        assert (result.exit_code, result.stderr) == (1, f"error: {annotations} is not a readable image\n")
+
+
+class TestHelp:
     def test_every_command_has_help(self):
         for command in cli.registered_commands:
             name = command.name or command.callback.__name__

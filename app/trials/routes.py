@@ -1,5 +1,6 @@
 """The participant API. Who asks is known by a bearer token alone; there are no cookies."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from fastapi import APIRouter, Response
@@ -32,8 +33,10 @@ def next_trial(visit: CurrentVisit, db: Db) -> NextTrial | Done:
     trials = service.next_trials(db, visit)
     if not trials:
         return done(visit)
+    first, *upcoming = views(db, visit, trials)
     return NextTrial(
-        trial=view(db, visit, trials[0]),
+        trial=first,
+        upcoming=upcoming,
         preload=[
             picture_url(token) for trial in trials[1:] for token in (trial.left_token, trial.right_token)
         ],
@@ -46,20 +49,24 @@ def done(visit: Visit) -> Done:
     return Done(completion=Completion(code=code, message=THANKS, redirect_url=visit.study.completion_url))
 
 
-def view(db: Db, visit: Visit, trial: Trial) -> TrialView:
-    position, total = service.position_and_total(db, trial)
-    shown = db.scalars(select(Image).where(Image.id.in_((trial.left_image_id, trial.right_image_id))))
-    images = {image.id: image for image in shown}
-    return TrialView(
-        id=trial.id,
-        kind=trial.kind,
-        position=position,
-        total=total,
-        question=trial.question,
-        left=picture_view(trial.left_token, images[trial.left_image_id]),
-        right=picture_view(trial.right_token, images[trial.right_image_id]),
-        annotate=visit.arm.annotate,
-    )
+def views(db: Db, visit: Visit, trials: Sequence[Trial]) -> list[TrialView]:
+    """Trials as the browser sees them, the first of them where the participant stands now."""
+    position, total = service.position_and_total(db, trials[0])
+    wanted = {image for trial in trials for image in (trial.left_image_id, trial.right_image_id)}
+    images = {image.id: image for image in db.scalars(select(Image).where(Image.id.in_(wanted)))}
+    return [
+        TrialView(
+            id=trial.id,
+            kind=trial.kind,
+            position=position + ahead,
+            total=total,
+            question=trial.question,
+            left=picture_view(trial.left_token, images[trial.left_image_id]),
+            right=picture_view(trial.right_token, images[trial.right_image_id]),
+            annotate=visit.arm.annotate,
+        )
+        for ahead, trial in enumerate(trials)
+    ]
 
 
 def picture_view(token: str, image: Image) -> Picture:

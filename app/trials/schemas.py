@@ -48,6 +48,8 @@ class AnnotationRule(BaseModel):
 
 class NextTrial(BaseModel):
     trial: TrialView
+    upcoming: list[TrialView]
+    """The trials after it, so that a page without network can go on."""
     preload: list[str]
     rule: AnnotationRule
 

@@ -1,7 +1,7 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { FIRST_WAIT, LONGEST_WAIT, backOff, deliver, deliverLeftovers, verdict } from "../../annotation_ui/static/core/outbox.js";
+import { FIRST_WAIT, LONGEST_WAIT, Outbox, backOff, verdict } from "../../annotation_ui/static/core/outbox.js";
 
 /**
  * @typedef {import("../../annotation_ui/static/core/outbox.js").Entry} Entry
@@ -38,41 +38,52 @@ function postOffice(...statuses) {
 describe("the outbox", () => {
   test("keeps a decision before it is sent and forgets it when it is acknowledged", async () => {
     const { post, kept, log } = postOffice(200);
-    assert.equal((await deliver(post, entry)).verdict, "saved");
+    assert.equal((await new Outbox(post).deliver(entry)).verdict, "saved");
     assert.equal(log.keptWhileSending, 1);
     assert.equal(kept.size, 0);
   });
   test("sends the very same decision until somebody answers", async () => {
     const { post, kept, log } = postOffice(0, 503, 429, 200);
-    await deliver(post, entry);
+    await new Outbox(post).deliver(entry);
     assert.deepEqual(log.sent, [entry, entry, entry, entry]);
     assert.equal(kept.size, 0);
   });
   test("waits longer after each failure", async () => {
     const { post, log } = postOffice(0, 0, 0, 200);
-    await deliver(post, entry);
+    await new Outbox(post).deliver(entry);
     assert.deepEqual(log.waits, [1, 2, 4].map((times) => times * FIRST_WAIT * 0.75));
   });
   test("says that it waits and that it no longer does", async () => {
     const { post, log } = postOffice(0, 200);
-    await deliver(post, entry);
+    await new Outbox(post).deliver(entry);
     assert.deepEqual(log.waiting, [true, false]);
   });
   test("goes on when the trial is decided elsewhere or given away", async () => {
     const { post, kept } = postOffice(409);
-    assert.equal((await deliver(post, entry)).verdict, "settled");
+    assert.equal((await new Outbox(post).deliver(entry)).verdict, "settled");
     assert.equal(kept.size, 0);
   });
   test("hands back what the server refuses, with its reason", async () => {
     const { post, kept } = postOffice(422);
-    assert.deepEqual(await deliver(post, entry), { verdict: "refused", detail: "said so" });
+    assert.deepEqual(await new Outbox(post).deliver(entry), { verdict: "refused", detail: "said so" });
+    assert.equal(kept.size, 0);
+  });
+  test("keeps a second decision while the first still waits, and sends them in order", async () => {
+    const { post, kept, log } = postOffice(0, 0, 200, 200);
+    const outbox = new Outbox(post);
+    const later = { ...entry, trial: "t2" };
+    const both = [outbox.deliver(entry), outbox.deliver(later)];
+    await Promise.resolve();
+    assert.deepEqual([...kept.keys()], ["t1", "t2"]);
+    await Promise.all(both);
+    assert.deepEqual(log.sent.map((item) => item.trial), ["t1", "t1", "t1", "t2"]);
     assert.equal(kept.size, 0);
   });
   test("sends what an earlier page left behind, of this study only", async () => {
     const { post, kept, log } = postOffice(200);
     kept.set("t1", entry);
     kept.set("t9", { ...entry, trial: "t9", study: "other" });
-    assert.equal(await deliverLeftovers(post, "faces"), 1);
+    assert.equal(await new Outbox(post).deliverLeftovers("faces"), 1);
     assert.deepEqual(log.sent, [entry]);
     assert.deepEqual([...kept.keys()], ["t9"]);
   });

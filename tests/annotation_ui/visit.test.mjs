@@ -22,7 +22,7 @@ const inTrial = after(
 describe("a visit", () => {
   test("goes from consent to the completion code", () => {
     assert.equal(inTrial.page, "trial");
-    const end = after(inTrial, { type: "submitted" }, { type: "acknowledged" }, { type: "completed", completion });
+    const end = after(inTrial, { type: "submitted" }, { type: "kept" }, { type: "completed", completion });
     assert.deepEqual([end.page, end.completion], ["finished", completion]);
   });
   test("somebody known skips consent and instructions", () => {
@@ -45,8 +45,8 @@ describe("a visit", () => {
     assert.equal(move(once, { type: "submitted" }), once);
   });
   test("a late acknowledgement changes nothing", () => {
-    const finished = after(inTrial, { type: "submitted" }, { type: "acknowledged" }, { type: "completed", completion });
-    assert.equal(move(finished, { type: "acknowledged" }), finished);
+    const finished = after(inTrial, { type: "submitted" }, { type: "kept" }, { type: "completed", completion });
+    assert.equal(move(finished, { type: "kept" }), finished);
   });
   test("a decision that the server gives back can be sent again", () => {
     const back = after(inTrial, { type: "submitted" }, { type: "returned" });

@@ -56,6 +56,15 @@ class TestNextTrial:
         assert len(answer["preload"]) == 4
         assert answer["trial"]["left"]["url"] not in answer["preload"]
 
+    def test_it_hands_out_the_trials_after_it_so_that_a_page_can_go_on_offline(self, visitor):
+        answer = visitor.next().json()
+        assert [trial["position"] for trial in answer["upcoming"]] == [2, 3]
+        assert [trial["left"]["url"] for trial in answer["upcoming"]] == answer["preload"][::2]
+
+    def test_a_trial_handed_out_ahead_can_be_decided(self, visitor):
+        ahead = visitor.next().json()["upcoming"][0]["id"]
+        assert visitor.decide(ahead).status_code == 200
+
     def test_after_the_last_there_is_a_code(self, visitor):
         completion = visitor.finish()["completion"]
         assert len(completion["code"]) == 11

@@ -210,6 +210,20 @@ class TestNetwork:
             expect(visit.page.locator("#banner")).to_be_hidden()
             assert decisions(database) == 1
 
+    def test_work_goes_on_offline_for_three_trials(self, browser, platform, database):
+        with browsing(browser, DESK) as context:
+            visit = begin(context, f"{platform.url}/s/choose")
+            visit.page.wait_for_load_state("networkidle")
+            context.set_offline(True)
+            for number in (1, 2, 3):
+                visit.expect_trial(number)
+                visit.choose()
+                visit.submit()
+            expect(visit.page.get_by_text("Saving")).to_be_visible()
+            context.set_offline(False)
+            visit.expect_trial(4)
+            assert decisions(database) == 3
+
     def test_a_decision_is_sent_by_the_next_visit_when_the_tab_was_closed(self, browser, platform, database):
         with browsing(browser, DESK) as context:
             visit = begin(context, f"{platform.url}/s/choose")

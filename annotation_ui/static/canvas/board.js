@@ -53,6 +53,7 @@ export class Board {
     this.viewport = viewport;
     const x = (-100 * viewport.scale * viewport.x) / this.size.width;
     const y = (-100 * viewport.scale * viewport.y) / this.size.height;
+    this.view.style.setProperty("--zoom", String(viewport.scale));
     this.view.style.transform = viewport.scale === 1 ? "" : `translate(${x}%, ${y}%) scale(${viewport.scale})`;
   }
 

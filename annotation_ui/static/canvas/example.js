@@ -33,6 +33,7 @@ export class Example {
     this.annotates = annotates;
     this.time = 0;
     this.last = 0;
+    this.frame = 0;
     this.isPlaying = !matchMedia("(prefers-reduced-motion: reduce)").matches;
     toggle.addEventListener("click", () => this.play(!this.isPlaying));
     new IntersectionObserver(([entry]) => entry?.isIntersecting && this.play(this.isPlaying)).observe(canvas);
@@ -45,7 +46,8 @@ export class Example {
     if (!isPlaying && this.time === 0) this.time = LENGTH - SECOND;
     this.last = performance.now();
     this.draw();
-    if (isPlaying) requestAnimationFrame((now) => this.step(now));
+    cancelAnimationFrame(this.frame);
+    if (isPlaying) this.frame = requestAnimationFrame((now) => this.step(now));
   }
 
   /** @param {number} now */
@@ -54,7 +56,7 @@ export class Example {
     this.time = (this.time + Math.min(100, now - this.last)) % LENGTH;
     this.last = now;
     this.draw();
-    requestAnimationFrame((next) => this.step(next));
+    this.frame = requestAnimationFrame((next) => this.step(next));
   }
 
   draw() {

@@ -48,34 +48,46 @@ export function verdict(status) {
   return VERDICTS[status] ?? "refused";
 }
 
-/**
- * Keep a decision, send it until it is answered, forget it.
- *
- * @param {Post} post @param {Entry} entry @returns {Promise<{verdict: Verdict, detail: string}>}
- */
-export async function deliver(post, entry) {
-  await post.shelf.put(entry);
-  return sendUntilAnswered(post, entry);
-}
+export class Outbox {
+  /** @param {Post} post */
+  constructor(post) {
+    this.post = post;
+    /** @type {Promise<unknown>} the last delivery in the line */
+    this.line = Promise.resolve();
+  }
 
-/** Send what an earlier page of this study left behind. @param {Post} post @param {string} study @returns {Promise<number>} how many */
-export async function deliverLeftovers(post, study) {
-  const left = (await post.shelf.all()).filter((entry) => entry.study === study);
-  for (const entry of left) await sendUntilAnswered(post, entry);
-  return left.length;
-}
+  /**
+   * Keep a decision, send it when its turn has come until it is answered, forget it.
+   *
+   * @param {Entry} entry @returns {Promise<{verdict: Verdict, detail: string}>}
+   */
+  async deliver(entry) {
+    await this.post.shelf.put(entry);
+    const delivery = this.line.then(() => this.send(entry));
+    this.line = delivery;
+    return delivery;
+  }
 
-/** @param {Post} post @param {Entry} entry */
-async function sendUntilAnswered(post, entry) {
-  for (let failures = 1; ; failures += 1) {
-    const { status, detail } = await post.send(entry);
-    const found = verdict(status);
-    if (found !== "again") {
-      post.onWaiting(false);
-      await post.shelf.remove(entry.trial);
-      return { verdict: found, detail };
+  /** Send what an earlier page of this study left behind. @param {string} study @returns {Promise<number>} how many */
+  async deliverLeftovers(study) {
+    const left = (await this.post.shelf.all()).filter((entry) => entry.study === study);
+    for (const entry of left) await this.send(entry);
+    return left.length;
+  }
+
+  /** @param {Entry} entry @returns {Promise<{verdict: Verdict, detail: string}>} */
+  async send(entry) {
+    const { post } = this;
+    for (let failures = 1; ; failures += 1) {
+      const { status, detail } = await post.send(entry);
+      const found = verdict(status);
+      if (found !== "again") {
+        post.onWaiting(false);
+        await post.shelf.remove(entry.trial);
+        return { verdict: found, detail };
+      }
+      post.onWaiting(true);
+      await post.sleep(backOff(failures, post.random()));
     }
-    post.onWaiting(true);
-    await post.sleep(backOff(failures, post.random()));
   }
 }

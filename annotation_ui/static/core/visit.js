@@ -22,7 +22,7 @@
  * @property {{type: "understood"}} understood
  * @property {{type: "given", trial: Trial}} given
  * @property {{type: "submitted"}} submitted
- * @property {{type: "acknowledged"}} acknowledged
+ * @property {{type: "kept"}} kept the decision is with the server, or safe in the outbox
  * @property {{type: "returned"}} returned the server wants a better answer
  * @property {{type: "completed", completion: Completion}} completed
  * @property {{type: "withdrew"}} withdrew
@@ -51,7 +51,7 @@ const MOVES = {
   understood: (state) => when(state, ["instructions"], { page: "loading", busy: true }),
   given: (state, { trial }) => when(state, ["loading", "trial"], { page: "trial", busy: false, trial }),
   submitted: (state) => (state.busy ? state : when(state, ["trial"], { busy: true })),
-  acknowledged: (state) => when(state, ["trial"], { page: "loading", busy: true, trial: null }),
+  kept: (state) => when(state, ["trial"], { page: "loading", busy: true, trial: null }),
   returned: (state) => when(state, ["trial"], { busy: false }),
   completed: (state, { completion }) =>
     when(state, ["loading", "trial"], { page: "finished", busy: false, trial: null, completion }),

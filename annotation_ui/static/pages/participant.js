@@ -2,7 +2,7 @@
 /** A participant's visit, from consent to completion code. */
 
 import { LookAhead } from "../core/lookahead.js";
-import { backOff, deliver, deliverLeftovers } from "../core/outbox.js";
+import { Outbox, backOff } from "../core/outbox.js";
 import { move, start } from "../core/visit.js";
 import { Example } from "../canvas/example.js";
 import { Api } from "./api.js";
@@ -31,6 +31,8 @@ import { TrialPage } from "./trial.js";
  * @property {string} api
  */
 
+const PATIENCE = 3000; // ms for an answer, before the next pair is shown while the outbox goes on trying
+
 const WAITING = "Saved on this device. Waiting for the network to send it…";
 const OFFLINE = "No connection. The page goes on by itself when the network is back.";
 const BUSY = "The server is busy. The page goes on by itself in a moment.";
@@ -47,7 +49,10 @@ class Visit {
     this.reference = "";
     this.isWaiting = false;
     this.hasWorked = false;
-    this.post = {
+    /** Pairs that the server has handed out already: with them the work goes on offline. @type {Trial[]} */
+    this.upcoming = [];
+    this.minStrokes = 1;
+    this.outbox = new Outbox({
       shelf,
       send: (/** @type {import("../core/outbox.js").Entry} */ entry) => this.api.decide(entry.trial, entry.body, entry.token),
       sleep,
@@ -56,7 +61,7 @@ class Visit {
         say(isWaiting ? WAITING : "");
       },
       random: Math.random,
-    };
+    });
     this.trialPage = new TrialPage({
       onSubmit: (trial, decision) => this.submit(trial, decision),
       onDraft: (draft) => this.notes.write("draft", draft),
@@ -91,7 +96,7 @@ class Visit {
     showArm(this.session?.annotate ?? true);
     if (!this.api.token || this.page.preview) return;
     this.remember(this.session ?? { token: this.api.token, annotate: true, trials: 0 });
-    await deliverLeftovers(this.post, this.page.study);
+    await this.outbox.deliverLeftovers(this.page.study);
     await this.goOn();
   }
 
@@ -138,26 +143,29 @@ class Visit {
   async goOn() {
     const reply = await this.ask(() => this.api.next());
     if (reply.status !== 200) return this.refuse(reply);
-    const { trial, preload, rule, done, completion } = reply.body;
+    const { trial, upcoming, preload, rule, done, completion } = reply.body;
     if (done) {
+      this.notes.remove("draft");
       button("another").hidden = this.page.source !== "link" || this.hasWorked;
       return this.tell({ type: "completed", completion });
     }
     this.hasWorked = true;
-    await this.present(trial, rule?.min_strokes ?? 1, preload ?? []);
+    this.upcoming = upcoming ?? [];
+    this.minStrokes = rule.min_strokes;
+    await this.present(trial, preload);
   }
 
-  /** @param {Trial} trial @param {number} minStrokes @param {string[]} preload */
-  async present(trial, minStrokes, preload) {
+  /** @param {Trial} trial @param {string[]} preload */
+  async present(trial, preload) {
     showProgress(trial.position, trial.total);
     showArm(trial.annotate);
     const asked = performance.now();
     const loading = Promise.all([this.pictures.take(trial.left.url), this.pictures.take(trial.right.url)]);
     this.pictures.want(preload);
     const loaded = await loading.catch(() => null);
-    if (!loaded) return this.offerRetry(() => this.present(trial, minStrokes, preload));
+    if (!loaded) return this.offerRetry(() => this.present(trial, preload));
     const [left, right] = loaded;
-    this.trialPage.prepare(trial, minStrokes, { left, right }, performance.now() - asked);
+    this.trialPage.prepare(trial, this.minStrokes, { left, right }, performance.now() - asked);
     const shownAt = await reveal(() => {
       this.tell({ type: "given", trial });
       this.trialPage.begin(this.notes.read("draft"));
@@ -165,38 +173,47 @@ class Visit {
     this.trialPage.setClock(shownAt);
   }
 
-  /** @param {() => void} again */
+  /** Go on when the network is back or when the participant says so. @param {() => void} again */
   offerRetry(again) {
     const retry = button("retry");
-    byId("waiting-text").textContent = "The faces could not be loaded. Please check your connection.";
-    retry.hidden = false;
-    retry.onclick = () => {
+    const text = byId("waiting-text");
+    const usual = text.textContent;
+    const over = new AbortController();
+    const go = () => {
+      over.abort();
       retry.hidden = true;
-      byId("waiting-text").textContent = "One moment: the next pair of faces is on its way.";
+      text.textContent = usual;
       again();
     };
+    text.textContent = "The faces could not be loaded. Please check your connection.";
+    retry.hidden = false;
+    retry.addEventListener("click", go, { signal: over.signal });
+    window.addEventListener("online", go, { signal: over.signal });
   }
 
   /** @param {string} trial @param {Decision} decision */
   async submit(trial, decision) {
     this.tell({ type: "submitted" });
     const entry = { trial, study: this.page.study, token: this.api.token, body: decision };
-    const { verdict, detail } = await deliver(this.post, entry);
+    const delivery = this.outbox.deliver(entry);
+    const patience = navigator.onLine ? PATIENCE : PATIENCE / 10;
+    const answer = await Promise.race([delivery, sleep(patience).then(() => null)]);
+    const next = answer ? undefined : this.upcoming.shift();
+    if (!next) return this.settle(await delivery);
+    delivery.then(({ verdict }) => verdict === "forgotten" && this.forget());
+    this.tell({ type: "kept" });
+    await this.present(next, []);
+  }
+
+  /** @param {{verdict: import("../core/outbox.js").Verdict, detail: string}} answer */
+  async settle({ verdict, detail }) {
+    if (verdict === "forgotten") return this.forget();
     if (verdict === "refused") {
       this.tell({ type: "returned" });
       return this.trialPage.giveBack(detail);
     }
-    this.notes.remove("draft");
-    if (verdict === "forgotten") return this.forget();
-    this.tell({ type: "acknowledged" });
+    this.tell({ type: "kept" });
     await this.goOn();
-  }
-
-  /** Somebody else sits down at a computer where a visit has ended. */
-  startAnew() {
-    this.notes.remove("session");
-    putTokenInAddress("");
-    location.reload();
   }
 
   /** @param {Reply} reply */
@@ -210,6 +227,13 @@ class Visit {
     this.api.token = "";
     putTokenInAddress("");
     this.tell({ type: "forgotten" });
+  }
+
+  /** Somebody else sits down at a computer where a visit has ended. */
+  startAnew() {
+    this.notes.remove("session");
+    putTokenInAddress("");
+    location.reload();
   }
 
   async withdraw() {

@@ -240,13 +240,16 @@ def _encoded(pixels: NDArray[Any]) -> bytes:
 
 
 def find_dataset(session: Session, name: str) -> Dataset:
-    """A dataset by its id, the beginning of its content hash, or a folder that holds it."""
-    query = select(Dataset).where(Dataset.content_hash.startswith(name, autoescape=True))
+    """A dataset by its id, the beginning of its content hash, or a folder that holds it.
+
+    Eight digits of the hash are enough."""
     if (Path(name) / "dataset.json").is_file():
-        query = select(Dataset).where(Dataset.content_hash == _content_hash(Path(name)))
-    elif name.isdecimal() and len(name) < 16:
-        query = select(Dataset).where(Dataset.id == int(name))
-    dataset = session.scalar(query.order_by(Dataset.id.desc()).limit(1))
+        meant = Dataset.content_hash == _content_hash(Path(name))
+    elif name.isdecimal() and len(name) < 8:
+        meant = Dataset.id == int(name)
+    else:
+        meant = Dataset.content_hash.startswith(name, autoescape=True) & (len(name) >= 8)
+    dataset = session.scalar(select(Dataset).where(meant).limit(1))
     if dataset is None:
         raise NotFound(f"There is no dataset {name!r}; `cyborg dataset freeze` makes one.")
     return dataset

@@ -13,7 +13,10 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
+from typer.testing import CliRunner
 
+from app.cli import app as cli
+from app.cli import commands  # noqa: F401 - registers the commands
 from app.errors import BadInput, NotFound, WrongState
 from app.experiments import records
 from app.experiments.datasets import FreezeParameters, find_dataset, freeze_dataset
@@ -310,6 +313,39 @@ class TestSupervisor:
             assert child.wait(20) != 0
 
 
+class TestCommands:
+    def test_results_are_printed_for_people_and_for_scripts(self, own, run_cli, tmp_path):
+        experiment = make_experiment(own, tmp_path, "resnet18")
+        runs_of(own, experiment)[0].metrics = {"test/auc": 0.8125}
+        own.commit()
+        assert "0.8125" in run_cli("results", "toy").stdout
+        (cell,) = json.loads(run_cli("results", str(experiment.id), "--json").stdout)["cells"]
+        assert (cell["architecture"], cell["mean"], cell["n"]) == ("resnet18", 0.8125, 1)
+
+    def test_training_queues_every_run_of_a_recipe(self, own, run_cli, tmp_path):
+        dataset = make_dataset(own, tmp_path)
+        own.commit()
+        done = json.loads(run_cli("train", "smoke", "--dataset", str(dataset.id), "--json").stdout)
+        assert done["runs"] == own.query(Run).filter_by(experiment_id=done["experiment"]).count() == 2
+
+    @pytest.mark.parametrize(
+        ("command", "sentence"),
+        [
+            (("train", "smoke", "--dataset", "nowhere"), "There is no dataset 'nowhere'"),
+            (("train", "nosuch.toml", "--dataset", "1"), "The recipe nosuch.toml cannot be read"),
+            (("results", "nothing"), "There is no experiment 'nothing'"),
+            (("dataset", "freeze", "nothing"), "There is no study called 'nothing'"),
+            (("dataset", "freeze", "nothing", "--size", "7"), "size: Input should be greater than"),
+        ],
+    )
+    def test_a_mistake_is_one_sentence(self, own, run_cli, command, sentence):
+        result = run_cli(*command)
+        assert result.exit_code == 1
+        assert sentence in str(result.exception)
+        assert "\n" not in str(result.exception)
+        assert own.query(Experiment).count() == own.query(Dataset).count() == 0
+
+
 def candidate(number: int, label: str, *, source: str = "s", group=None, split=None) -> Candidate:
     return Candidate(number, label, source, group, split)
 
@@ -371,6 +407,21 @@ def frozen(db, blobs, settings, built):
 @pytest.fixture
 def sessions(own_database):
     return own_database[1]
+
+
+@pytest.fixture
+def own(sessions):
+    with sessions() as session:
+        factories.SESSION_HOLDER["session"] = session
+        yield session
+
+
+@pytest.fixture
+def run_cli(own_database, monkeypatch):
+    settings, _ = own_database
+    monkeypatch.setenv("CYBORG_DATABASE_URL", settings.database_url)
+    monkeypatch.setenv("CYBORG_DATA_DIR", str(settings.data_dir))
+    return lambda *arguments: CliRunner().invoke(cli, arguments)
 
 
 @pytest.fixture

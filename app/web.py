@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import uuid4
@@ -14,7 +13,7 @@ from fastapi.templating import Jinja2Templates
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 from sqlalchemy.exc import IntegrityError
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -84,7 +83,8 @@ def on_invalid(request: Request, error: Exception) -> Response:
 
 def on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
-    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+    is_too_large = error.status_code == TooLarge.status
+    code = TooLarge.code() if is_too_large else HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
     return refusal(request, status=error.status_code, code=code, detail=str(error.detail))
 
 
@@ -107,7 +107,6 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(IntegrityError, on_integrity_error)
-    app.add_exception_handler(Exception, on_bug)
 
 
 PARTICIPANT_POLICY: Final = (
@@ -122,7 +121,7 @@ STAFF_POLICY: Final = (
 
 
 class Envelope:
-    """Gives every request an id and every answer its security headers."""
+    """Gives every request an id and every answer, a bug's too, its security headers."""
 
     def __init__(self, app: ASGIApp, *, frame_ancestors: str) -> None:
         self.app = app
@@ -137,12 +136,22 @@ class Envelope:
         identity = uuid4().hex[:12]
         logs.request_id.set(identity)
 
+        started = False
+
         async def send_with_headers(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 self._add_headers(MutableHeaders(scope=message), path=scope["path"], identity=identity)
             await send(message)
 
-        await self.app(scope, receive, send_with_headers)
+        try:
+            await self.app(scope, receive, send_with_headers)
+        except Exception as error:
+            if started:
+                raise
+            # Starlette would answer outside of every middleware, and so without these headers.
+            await on_bug(Request(scope), error)(scope, receive, send_with_headers)
 
     def _add_headers(self, headers: MutableHeaders, *, path: str, identity: str) -> None:
         policy = self.participant_policy if path.startswith("/s/") else STAFF_POLICY
@@ -154,22 +163,24 @@ class Envelope:
 
 
 class BodyLimit:
-    """Refuse a body over `limit` bytes before it is in memory."""
+    """Refuse a body over `limit` bytes before it is in memory.
+
+    FastAPI has a limit of its own, which answers in plain text; every error here has one shape.
+    """
 
     def __init__(self, app: ASGIApp, *, limit: int) -> None:
         self.app = app
         self.limit = limit
+        self.complaint = f"The request is larger than {limit / 1e6:.0f} MB."
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers: Mapping[bytes, bytes] = dict(scope["headers"])
-        announced = headers.get(b"content-length", b"0")
+        announced = Headers(scope=scope).get("content-length", "0")
         if announced.isdigit() and int(announced) > self.limit:
-            refused = TooLarge(f"The request is larger than {self.limit / 1e6:.0f} MB.")
-            body = {"error": refused.code(), "detail": str(refused)}
-            await JSONResponse(body, status_code=refused.status)(scope, receive, send)
+            body = {"error": TooLarge.code(), "detail": self.complaint}
+            await JSONResponse(body, status_code=TooLarge.status)(scope, receive, send)
             return
         received = 0
 
@@ -178,7 +189,7 @@ class BodyLimit:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self.limit:
-                raise TooLarge(f"The request is larger than {self.limit / 1e6:.0f} MB.")
+                raise HTTPException(TooLarge.status, self.complaint)  # FastAPI makes 400 of any other kind
             return message
 
         await self.app(scope, limited, send)

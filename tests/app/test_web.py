@@ -1,0 +1,102 @@
+import json
+
+import pytest
+from fastapi import APIRouter
+
+from app.errors import WrongState
+from app.main import create_app
+
+
+class TestBodyLimit:
+    @pytest.fixture
+    def too_much(self, settings):
+        return b"x" * (settings.max_body_bytes + 1)
+
+    def test_an_announced_body_is_refused(self, client, too_much):
+        response = client.post("/api/studies/x/participants", content=too_much)
+        assert (response.status_code, response.json()["error"]) == (413, "too_large")
+
+    def test_a_body_that_hides_its_length_is_refused_too(self, client, too_much):
+        chunks = (too_much[start : start + 65_536] for start in range(0, len(too_much), 65_536))
+        headers = {"content-type": "application/json"}
+        response = client.post("/api/studies/x/participants", content=chunks, headers=headers)
+        assert (response.status_code, response.json()["error"]) == (413, "too_large")
+
+
+class TestErrors:
+    def test_a_program_gets_json_and_a_person_a_page(self, client):
+        for_program = client.get("/s/nowhere")
+        for_person = client.get("/s/nowhere", headers={"accept": "text/html"})
+        assert for_program.json()["error"] == "not_found"
+        assert "There is no study called" in for_person.text
+
+    def test_a_wrong_field_is_named_in_one_sentence(self, client):
+        response = client.post("/api/studies/x/participants", json={"consent": True})
+        assert response.status_code == 422
+        assert response.json()["detail"].startswith("source: ")
+
+    def test_a_bug_gives_a_reference_and_no_traceback(self, settings, session_factory):
+        from fastapi.testclient import TestClient
+
+        application = create_app(settings, session_factory=session_factory)
+        broken = APIRouter()
+        broken.add_api_route("/api/broken", lambda: 1 // 0)
+        application.include_router(broken)
+        with TestClient(application) as client:
+            response = client.get("/api/broken")
+        assert response.status_code == 500
+        assert response.headers["x-request-id"] in response.json()["detail"]
+        assert "Zero" not in response.text
+
+    def test_the_names_of_errors_never_change(self):
+        assert (WrongState.code(), WrongState.status) == ("wrong_state", 409)
+
+
+class TestHeaders:
+    def test_scripts_come_from_here_alone(self, client):
+        for path in ("/login", "/s/nowhere", "/api/participant/next"):
+            policy = client.get(path).headers["content-security-policy"]
+            assert "script-src 'self'" in policy
+            assert "default-src 'none'" in policy
+
+    def test_only_the_named_sites_may_frame_a_participants_page(self, client, settings):
+        policy = client.get("/s/nowhere").headers["content-security-policy"]
+        assert f"frame-ancestors {settings.frame_ancestors}" in policy
+
+    def test_nobody_may_frame_a_staff_page(self, client):
+        assert "frame-ancestors 'none'" in client.get("/login").headers["content-security-policy"]
+
+    def test_answers_are_not_kept(self, client):
+        assert client.get("/api/participant/next").headers["cache-control"] == "no-store"
+
+
+class TestAnotherSite:
+    @pytest.mark.parametrize(
+        ("headers", "status"),
+        [
+            ({"sec-fetch-site": "same-origin"}, 401),
+            ({"sec-fetch-site": "same-site"}, 403),
+            ({"sec-fetch-site": "cross-site"}, 403),
+            ({"origin": "https://evil.example"}, 403),
+            ({"origin": "null"}, 403),
+            ({}, 401),
+        ],
+    )
+    def test_it_cannot_send_for_a_participant(self, client, headers, status):
+        assert client.post("/api/participant/withdraw", headers=headers).status_code == status
+
+
+class TestOpenApi:
+    def test_it_documents_the_participant_api(self, client):
+        paths = client.get("/api/openapi.json").json()["paths"]
+        assert {
+            "/api/studies/{slug}/participants",
+            "/api/participant/next",
+            "/api/trials/{trial_id}/decision",
+            "/api/participant/withdraw",
+        } <= set(paths)
+
+    def test_nothing_in_it_names_the_answer(self, client):
+        schemas = json.dumps(client.get("/api/openapi.json").json()["components"]["schemas"]["TrialView"])
+        assert "label" not in schemas
+        assert "real_image" not in schemas

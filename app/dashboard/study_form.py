@@ -120,8 +120,13 @@ def by_field(error: ValidationError) -> dict[str, str]:
         where = [part for part in complaint["loc"] if isinstance(part, str)]
         field = field_of(where)
         said = complaint["ctx"]["error"] if complaint["type"] == "value_error" else complaint["msg"]
-        found.setdefault(field, f"{said}".rstrip(".") + ".")
+        found.setdefault(field, capitalised(f"{said}".rstrip(".") + "."))
     return found
+
+
+def capitalised(said: str) -> str:
+    """A sentence of its own: a description's complaints follow the name of a key."""
+    return said[:1].upper() + said[1:]
 
 
 def field_of(where: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from app.experiments.service import abort_run, runs_of
 from app.jobs import cancel, enqueue
 from app.models import JobState, Run, TrialState
 from app.settings import Settings
+from app.tasks import device_environment
 from tests.app import factories
 from tests.app.grids import make_experiment
 from tests.app.toy_training import EPOCHS
@@ -105,6 +106,19 @@ class TestWorker:
             record = (Path(run.folder) / "events.jsonl").read_text().splitlines()
             assert [json.loads(line)["epoch"] for line in record] == list(range(1, EPOCHS + 1))
             assert epochs_of(session, run) == list(range(1, EPOCHS + 1))
+
+
+class TestDevices:
+    def test_a_lock_shows_its_run_one_card(self, monkeypatch):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+        shown = [
+            device_environment(lock)["CUDA_VISIBLE_DEVICES"] for lock in ("device:0", "device:1", "device:2")
+        ]
+        assert shown == ["2", "5", "2"]
+
+    def test_a_machine_without_cards_changes_nothing(self, monkeypatch):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+        assert device_environment("device:0") == {}
 
 
 class TestWebProcess:

@@ -19,12 +19,14 @@ from app.db import CONNECTIONS, Db, SessionFactory, connect, factory, upgrade
 from app.exports import routes as exports
 from app.maps import routes as maps
 from app.recruitment import routes as recruitment
-from app.security import SameOriginOnly
+from app.security import RateLimit, SameOriginOnly
 from app.settings import Settings
 from app.stimuli import routes as stimuli
 from app.storage import BlobStore
 from app.trials import routes as trials
 from app.web import BodyLimit, Envelope, InFlight, add_error_handlers
+
+TOO_MANY_ARRIVALS: Final = "Many people are joining from your network; please try again in a minute."
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     accounts.router,
@@ -56,6 +58,7 @@ def create_app(settings: Settings, *, session_factory: SessionFactory | None = N
     app.state.settings = settings
     app.state.session_factory = session_factory
     app.state.blobs = BlobStore(settings.blobs_url)
+    app.state.arrivals = RateLimit(f"{settings.enrolments_per_minute} per minute", TOO_MANY_ARRIVALS)
     for router in ROUTERS:
         app.include_router(router)
     app.mount("/static", RevalidatedFiles(directory=STATIC))

@@ -5,9 +5,14 @@ import secrets
 from typing import Final
 from urllib.parse import urlsplit
 
+from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
 from pwdlib import PasswordHash
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.errors import TooManyRequests
 
 SAFE_METHODS: Final = {"GET", "HEAD", "OPTIONS"}
 
@@ -25,6 +30,23 @@ def new_token() -> str:
 def token_hash(token: str) -> str:
     """What is stored of a token."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+class RateLimit:
+    """How often one key may do something; the memory is each web process's own."""
+
+    def __init__(self, rate: str, complaint: str) -> None:
+        self._rate = parse(rate)
+        self._complaint = complaint
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+
+    def refuse_excess(self, *key: str) -> None:
+        """TooManyRequests when `key` was counted too often of late."""
+        if not self._limiter.test(self._rate, *key):
+            raise TooManyRequests(self._complaint)
+
+    def count(self, *key: str) -> None:
+        self._limiter.hit(self._rate, *key)
 
 
 class SameOriginOnly:

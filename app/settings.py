@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(4_000_000, ge=100_000)
     """Largest request body; a long annotation is about 100 kB."""
 
+    enrolments_per_minute: int = Field(30, ge=1)
+    """New participants from one address, for each web process; simulated ones do not count."""
+
     frame_ancestors: str = "https://*.mturk.com https://*.mturkcontent.com"
     """Sites that may show a participant's page in a frame."""
 

@@ -88,7 +88,7 @@ def db(session_factory: SessionFactory) -> Iterator[Session]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path / "data", _env_file=None)
+    return Settings(data_dir=tmp_path / "data", enrolments_per_minute=10_000, _env_file=None)
 
 
 @pytest.fixture
@@ -99,7 +99,12 @@ def blobs(settings: Settings) -> BlobStore:
 @pytest.fixture
 def own_database(new_database, tmp_path: Path) -> Iterator[tuple[Settings, SessionFactory]]:
     """A database of one's own, for what a rolled-back transaction cannot show: threads, queues, kills."""
-    settings = Settings(data_dir=tmp_path / "data", database_url=new_database(), _env_file=None)
+    settings = Settings(
+        data_dir=tmp_path / "data",
+        database_url=new_database(),
+        enrolments_per_minute=10_000,
+        _env_file=None,
+    )
     engine = connect(settings)
     yield settings, factory(engine)
     engine.dispose()

@@ -7,16 +7,20 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from app.accounts import attempts, service
+from app.accounts import service
 from app.accounts.schemas import Credentials, PasswordChange
 from app.db import Db
 from app.deps import SESSION_COOKIE, Config, CurrentStaff, logged_in
 from app.errors import AppError, BadInput, NotLoggedIn
 from app.models import Staff
+from app.security import RateLimit
 from app.settings import Settings
 from app.web import page
 
 router: Final = APIRouter(include_in_schema=False)
+
+GUESSES: Final = RateLimit("10 per 5 minutes", "Too many wrong passwords; please wait five minutes.")
+"""Of one e-mail from one address."""
 
 HOME: Final = "/staff"
 ACCOUNT: Final = "/staff/account"
@@ -47,10 +51,10 @@ def login_form(request: Request, db: Db, next: str = HOME) -> Response:  # noqa:
 @router.post("/login")
 def login(request: Request, db: Db, config: Config, form: Annotated[Credentials, Form()]) -> Response:
     who = form.email.strip().lower(), request.client.host if request.client else ""
-    attempts.refuse_guessing(*who)
+    GUESSES.refuse_excess(*who)
     staff = service.authenticate(db, email=form.email, password=form.password)
     if staff is None:
-        attempts.count_failure(*who)
+        GUESSES.count(*who)
         return wrong_credentials(request, form)
     return welcomed(see_other(local(form.next)), service_token(db, staff, config), config)
 

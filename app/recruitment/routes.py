@@ -12,6 +12,7 @@ from app.deps import CurrentVisit
 from app.models import Source, Study, StudyState
 from app.recruitment import service
 from app.recruitment.schemas import ArmView, Enrolled, Enrolment, PageData
+from app.security import RateLimit
 from app.web import markdown, page
 
 router = APIRouter()
@@ -80,11 +81,16 @@ def page_data(study: Study, crowd: CrowdParameters) -> PageData:
 
 
 @router.post("/api/studies/{slug}/participants", status_code=201, tags=["participant"])
-def enrol(slug: str, enrolment: Enrolment, response: Response, db: Db) -> Enrolled:
+def enrol(slug: str, enrolment: Enrolment, request: Request, response: Response, db: Db) -> Enrolled:
     """Consent: 201 for a new participant, 200 for one who returns."""
+    arrivals: RateLimit = request.app.state.arrivals
+    address = request.client.host if request.client else ""
+    arrivals.refuse_excess(address)
     participant, is_new = service.enrol(db, slug, enrolment)
     if not is_new:
         response.status_code = 200
+    elif not participant.is_simulated:
+        arrivals.count(address)
     return Enrolled(
         token=service.issue_token(db, participant),
         participant=participant.id,

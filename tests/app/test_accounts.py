@@ -2,15 +2,14 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from limits import parse
 from sqlalchemy import func, select, update
 
-from app.accounts import attempts, service
+from app.accounts import routes, service
 from app.accounts.routes import local
 from app.deps import SESSION_COOKIE
 from app.errors import AlreadyExists, BadInput
 from app.models import LoginLink, Role, Staff, StaffSession
-from app.security import passwords, token_hash
+from app.security import RateLimit, passwords, token_hash
 from tests.app.factories import StaffFactory
 
 PASSWORD = "correct horse"
@@ -74,17 +73,17 @@ class TestLogin:
         assert service.authenticate(db, email=person.email, password="") is None
 
     def test_guessing_is_stopped(self, client, colleague, monkeypatch):
-        monkeypatch.setattr(attempts, "GUESSES", parse("2 per minute"))
+        monkeypatch.setattr(routes, "GUESSES", RateLimit("2 per minute", "Too many."))
         guess = {"email": colleague.email, "password": "wrong"}
         answers = [client.post("/login", data=guess).status_code for _ in range(3)]
         assert answers == [401, 401, 429]
 
     def test_the_right_password_does_not_count_as_guessing(self, login, monkeypatch):
-        monkeypatch.setattr(attempts, "GUESSES", parse("2 per minute"))
+        monkeypatch.setattr(routes, "GUESSES", RateLimit("2 per minute", "Too many."))
         assert [login().status_code for _ in range(4)] == [303] * 4
 
     def test_guesses_at_one_account_leave_the_others_alone(self, client, colleague, login, monkeypatch):
-        monkeypatch.setattr(attempts, "GUESSES", parse("1 per minute"))
+        monkeypatch.setattr(routes, "GUESSES", RateLimit("1 per minute", "Too many."))
         for _ in range(2):
             client.post("/login", data={"email": "nobody@lab.example", "password": "wrong"})
         assert login().status_code == 303

@@ -1,8 +1,10 @@
 from itertools import pairwise
 
 import pytest
+from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 
+from app.main import create_app
 from app.models import Participant, Question, Quota, StudyState, Trial, WorkerIdentity
 from tests.app.worlds import Visitor, make_study
 
@@ -143,3 +145,12 @@ class TestChoosePlaces:
         from app.recruitment.assignment import choose_places
 
         assert choose_places({Question.REAL: [], Question.FAKE: []}, wanted=3, first=Question.FAKE) == []
+
+
+class TestFlood:
+    def test_one_address_cannot_take_every_place(self, settings, session_factory, study):
+        strict = settings.model_copy(update={"enrolments_per_minute": 2})
+        with TestClient(create_app(strict, session_factory=session_factory)) as client:
+            answers = [Visitor(client, study.slug).consent() for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [201, 201, 429]
+        assert answers[2].json()["error"] == "too_many_requests"

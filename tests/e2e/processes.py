@@ -44,6 +44,7 @@ class Installation:
             "CYBORG_DATA_DIR": str(self.data_dir),
             "CYBORG_PORT": str(self.port),
             "CYBORG_PUBLIC_URL": self.url,
+            "CYBORG_ENROLMENTS_PER_MINUTE": "10000",
         }
 
     def run(self, *arguments: str, check: bool = True, **options) -> subprocess.CompletedProcess:

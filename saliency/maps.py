@@ -217,13 +217,13 @@ def blurred_moments(inks: Sequence[Ink], total: SaliencyMap, *, sigma_px: float)
     inks : the masks of one image
     total : (height, width) float32, the blur of their sum
     """
-    squares, with_total, sums = [], [], []
+    squares, with_total = [], []
     for ink in inks:
         box, values = _blurred(ink, Box(0, 0, total.shape[1], total.shape[0]), sigma_px=sigma_px)
         squares.append(_square(values))
         with_total.append(_inner(values, total[box.slices]))
-        sums.append(cv2.sumElems(values)[0])
-    return Moments(np.array(squares), np.array(with_total), np.array(sums), _square(total), total.size)
+    sums = np.array([float(ink.pixels) for ink in inks])  # a blur with reflected borders keeps the sum
+    return Moments(np.array(squares), np.array(with_total), sums, _square(total), total.size)
 
 
 def _blurred(ink: Ink, frame: Box, *, sigma_px: float) -> tuple[Box, SaliencyMap]:

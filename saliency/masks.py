@@ -80,7 +80,7 @@ def rasterize_ink(strokes: Sequence[Stroke], *, width: int, height: int) -> Ink:
             part = covered[shared.within(piece.box).slices]
             target = mask[shared.within(box).slices]
             if piece.erases:
-                target &= ~part
+                target &= 1 - part
             else:
                 target |= part
     return Ink(box, mask)
@@ -147,7 +147,7 @@ def _batches(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
         yield batch
 
 
-def _cover(batch: Sequence[_Piece]) -> Iterator[NDArray[np.bool_]]:
+def _cover(batch: Sequence[_Piece]) -> Iterator[Mask]:
     sheet = Sheet([piece.box for piece in batch])
     owners = np.repeat(np.arange(len(batch)), [len(piece.segments) for piece in batch])
     add_capsules(sheet, np.concatenate([piece.segments for piece in batch]), owners)

@@ -41,10 +41,10 @@ class Sheet:
         """Change counts by `step` from some places of the flat memory onwards; they are whole numbers."""
         np.add.at(self.counts, places.astype(np.intp), np.int32(step))  # of one type: ten times faster
 
-    def covered(self) -> Iterator[NDArray[np.bool_]]:
-        """Sum up and yield, for each box, a mask (height, width) of what at least one span covers."""
+    def covered(self) -> Iterator[NDArray[np.uint8]]:
+        """Sum up and yield, for each box, a mask (height, width) in {0, 1} of what is covered."""
         np.cumsum(self.counts, dtype=np.int32, out=self.counts)
-        inside = self.counts > 0
+        inside = (self.counts > 0).view(np.uint8)
         for box, first in zip(self.boxes, self.first.tolist(), strict=True):
             rows = inside[first : first + box.height * (box.width + 1)]
             yield rows.reshape(box.height, box.width + 1)[:, :-1]

@@ -1,7 +1,8 @@
 // @ts-check
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
-import { MOST_EVENTS, note } from "../../annotation_ui/static/core/events.js";
+import { KINDS, MOST_EVENTS, note } from "../../annotation_ui/static/core/events.js";
 
 describe("the log of a trial", () => {
   test("says what happened and when", () => {
@@ -10,6 +11,10 @@ describe("the log of a trial", () => {
   test("one drag of the window's corner is one resize", () => {
     const dragged = note(note([], "resize", 10, { width: 900 }), "resize", 30, { width: 800 });
     assert.deepEqual(dragged, [{ width: 800, kind: "resize", t_ms: 30 }]);
+  });
+  test("is explained, kind by kind", () => {
+    const page = readFileSync(new URL("../../docs/participant-page.md", import.meta.url), "utf8");
+    for (const kind of KINDS) assert.ok(page.includes(`| \`${kind}\` |`), kind);
   });
   test("has an end", () => {
     let events = note([], "blur", 0);

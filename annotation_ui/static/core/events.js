@@ -5,13 +5,19 @@
  *
  * @typedef {import("./judgement.js").TrialEvent} TrialEvent
  * @typedef {readonly TrialEvent[]} Events
+ * @typedef {typeof KINDS[number]} Kind
  */
+
+/** Everything that is noted; docs/participant-page.md says what each means. */
+export const KINDS = /** @type {const} */ ([
+  "loaded", "choose", "undo", "redo", "clear", "reload", "hidden", "visible", "blur", "focus", "resize", "offline", "online",
+]);
 
 /** A page that is resized for an hour does not grow a decision without end. */
 export const MOST_EVENTS = 400;
 
 /**
- * @param {Events} events @param {string} kind @param {number} t_ms since the pair was shown; what came before
+ * @param {Events} events @param {Kind} kind @param {number} t_ms since the pair was shown; what came before
  * is at 0 @param {{[name: string]: string | number}} [detail] @returns {Events}
  */
 export function note(events, kind, t_ms, detail = {}) {

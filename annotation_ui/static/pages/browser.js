@@ -17,7 +17,7 @@ export function describeBrowser() {
 /**
  * Report what bears on the times of a trial.
  *
- * @param {(kind: string, detail?: {[name: string]: string | number}) => void} onEvent
+ * @param {(kind: import("../core/events.js").Kind, detail?: {[name: string]: string | number}) => void} onEvent
  * @param {() => void} onMayEnd the page may be gone in a moment
  */
 export function watch(onEvent, onMayEnd) {
@@ -27,7 +27,7 @@ export function watch(onEvent, onMayEnd) {
   });
   window.addEventListener("pagehide", onMayEnd);
   window.addEventListener("resize", () => onEvent("resize", { width: innerWidth, height: innerHeight }));
-  for (const kind of ["blur", "focus", "offline", "online"]) {
+  for (const kind of /** @type {const} */ (["blur", "focus", "offline", "online"])) {
     window.addEventListener(kind, () => onEvent(kind));
   }
 }

@@ -20,10 +20,15 @@ export class Notes {
 
   /** @param {string} name @returns {any} null when there is nothing to read */
   read(name) {
+    return JSON.parse(this.memory.get(name) ?? this.stored(name) ?? "null");
+  }
+
+  /** @param {string} name @returns {string | null} */
+  stored(name) {
     try {
-      return JSON.parse(localStorage.getItem(this.prefix + name) ?? "null");
+      return localStorage.getItem(this.prefix + name);
     } catch {
-      return JSON.parse(this.memory.get(name) ?? "null");
+      return null; // refused
     }
   }
 
@@ -59,10 +64,13 @@ export function putTokenInAddress(token) {
   history.replaceState(null, "", location.pathname + location.search + (token ? `#p=${token}` : ""));
 }
 
+const PATIENCE = 2000; // ms; some browsers neither open a database nor refuse it
+
 /** @returns {Promise<Shelf>} in IndexedDB or, where that is refused, in memory */
 export async function openShelf() {
   try {
-    return databaseShelf(await openDatabase());
+    const late = new Promise((_, reject) => setTimeout(reject, PATIENCE));
+    return databaseShelf(await Promise.race([openDatabase(), late]));
   } catch {
     return memoryShelf();
   }

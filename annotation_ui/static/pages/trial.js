@@ -239,7 +239,7 @@ export class TrialPage {
     this.hint.classList.toggle("actions__hint--urgent", isUrgent);
   }
 
-  /** @param {string} kind @param {{[name: string]: string | number}} [detail] */
+  /** @param {import("../core/events.js").Kind} kind @param {{[name: string]: string | number}} [detail] */
   noteEvent(kind, detail) {
     if (this.judgement && this.shownAt) this.events = note(this.events, kind, this.elapsed, detail);
   }

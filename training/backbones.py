@@ -45,7 +45,9 @@ class Backbone(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         net = cast("Any", self.net)
         features = net.forward_features(images)
-        return features, net.forward_head(features)
+        logits = net.forward_head(features)
+        norm = _norm_after_pooling(self.net)
+        return (features if norm is None else normalise_as_pooled(features, norm)), logits
 
     @property
     def head(self) -> nn.Linear:
@@ -61,6 +63,27 @@ class Backbone(nn.Module):
         """Height and width of the CAM at the expected input size."""
         features, _ = _probe(self)
         return features.shape[2], features.shape[3]
+
+
+def normalise_as_pooled(features: Tensor, norm: nn.LayerNorm) -> Tensor:
+    """Move a layer norm that follows pooling, as in ConvNeXt, in front of it without changing the logits.
+
+    The norm's deviation is a number per image once the pooled vector is known, so what is left is linear: the
+    mean over the pixels of the result is the normalised pooled vector, exactly.
+
+    features : (N, C, h, w) before pooling -> (N, C, h, w) whose mean the linear layer takes
+    """
+    pooled = features.mean(dim=(-2, -1), keepdim=True)
+    deviation = (pooled.var(dim=1, keepdim=True, unbiased=False) + norm.eps).sqrt()
+    scaled = (features - features.mean(dim=1, keepdim=True)) / deviation
+    return scaled * norm.weight.view(1, -1, 1, 1) + norm.bias.view(1, -1, 1, 1)
+
+
+def _norm_after_pooling(net: nn.Module) -> nn.LayerNorm | None:
+    head = getattr(net, "head", None)
+    norm, between = getattr(head, "norm", None), getattr(head, "pre_logits", None)
+    plain = isinstance(between, nn.Identity) and isinstance(norm, nn.LayerNorm)
+    return cast("nn.LayerNorm", norm) if plain else None
 
 
 class CyborgTiny(nn.Module):

@@ -104,12 +104,13 @@ def get_run(session: Session, run_id: UUID) -> Run:
 
 
 def events_after(session: Session, run: Run, after: int) -> Sequence[RunEvent]:
-    return session.scalars(
-        select(RunEvent)
-        .where(RunEvent.run_id == run.id, RunEvent.id > after)
-        .order_by(RunEvent.id)
-        .limit(MOST_EVENTS)
-    ).all()
+    """What a run said after event `after`, at most `MOST_EVENTS`. Of its many steps only the last is news."""
+    news = select(RunEvent).where(RunEvent.run_id == run.id, RunEvent.id > after).order_by(RunEvent.id)
+    told = session.scalars(news.where(RunEvent.kind != "step").limit(MOST_EVENTS)).all()
+    if len(told) == MOST_EVENTS:
+        return told
+    newest = session.scalar(news.order_by(None).order_by(RunEvent.id.desc()).limit(1))
+    return [*told, newest] if newest is not None and newest.kind == "step" else told
 
 
 @dataclass(frozen=True, slots=True)

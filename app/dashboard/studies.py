@@ -30,15 +30,16 @@ def study(
     found = find_study(db, slug)
     heads = queries.headcount(db, found.id)
     counted: Who = who or ("people" if heads.people or not heads.simulated else "simulated")
-    chart, step = queries.decisions_over_time(db, found.id, counted)
+    chart, step = queries.decisions_over_time(db, found, counted)
+    tallies = queries.tally(db, found.id)
     return page(
         request,
         "staff/study.html",
         study=found,
         heads=heads,
         who=counted,
-        arms=queries.arm_progress(db, found.id),
-        accuracy=queries.accuracy(db, found.id, counted),
+        arms=queries.arm_progress(db, found.id, tallies),
+        accuracy=queries.accuracy(tallies, counted),
         times=queries.median_times(db, found.id, counted),
         chart=chart,
         step=step,

@@ -3,6 +3,7 @@
 Accuracy and times count main trials: practice gives feedback, and checks are easy on purpose.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ from app.models import (
     Pair,
     Participant,
     ParticipantState,
+    Question,
     Quota,
     Source,
     Study,
@@ -47,13 +49,13 @@ def _is(who: Who) -> ColumnElement[bool]:
     return simulated if who == "simulated" else ~simulated
 
 
-def _main_decisions(study_id: int, who: Who, *columns: Any) -> Select[Any]:
+def _main_decisions(study_id: int, *columns: Any) -> Select[Any]:
     return (
         select(*columns)
         .select_from(Participant)
         .join(Trial, and_(Trial.participant_id == Participant.id, Trial.kind == TrialKind.MAIN))
         .join(Decision, Decision.trial_id == Trial.id)
-        .where(Participant.study_id == study_id, _is(who))
+        .where(Participant.study_id == study_id)
     )
 
 
@@ -110,12 +112,47 @@ class ArmProgress:
     decided: int
 
 
-def arm_progress(session: Session, study_id: int) -> list[ArmProgress]:
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Decisions of main trials in one cell of the design."""
+
+    arm_id: int
+    source: str
+    """Generator of the fake image."""
+    question: Question
+    simulated: bool
+    decided: int
+    correct: int
+
+
+def tally(session: Session, study_id: int) -> list[Tally]:
+    """Every decision of the study in its cell: one long look at the decisions for all counts of a page."""
+    made_up = (Participant.source == Source.SIMULATED).label("simulated")
+    key = (Participant.arm_id, Trial.pair_id, Trial.question, made_up)
+    counts = func.count().label("decided"), func.count(case((Decision.correct, 1))).label("correct")
+    per_pair = _main_decisions(study_id, *key, *counts).group_by(*key).subquery()
+    cell = (per_pair.c.arm_id, Image.source, per_pair.c.question, per_pair.c.simulated)
+    rows = session.execute(
+        select(*cell, func.sum(per_pair.c.decided), func.sum(per_pair.c.correct))
+        .join(Pair, Pair.id == per_pair.c.pair_id)
+        .join(Image, Image.id == Pair.fake_image_id)
+        .group_by(*cell)
+        .order_by(Image.source)
+    )
+    return [
+        Tally(arm, source, question, simulated, int(decided), int(correct))
+        for arm, source, question, simulated, decided, correct in rows
+    ]
+
+
+def arm_progress(session: Session, study_id: int, tallies: Sequence[Tally]) -> list[ArmProgress]:
     """Judgements wanted, taken (decided or held for somebody at work) and decided, per arm."""
     wanted = dict(_quota(session, study_id))
-    decided = dict(_decided(session, study_id))
+    decided: Counter[int] = Counter()
+    for cell in tallies:
+        decided[cell.arm_id] += cell.decided
     arms = session.scalars(select(Arm).where(Arm.study_id == study_id).order_by(Arm.name))
-    return [ArmProgress(arm, *wanted.get(arm.id, (0, 0)), decided.get(arm.id, 0)) for arm in arms]
+    return [ArmProgress(arm, *wanted.get(arm.id, (0, 0)), decided[arm.id]) for arm in arms]
 
 
 def _quota(session: Session, study_id: int) -> list[tuple[int, tuple[int, int]]]:
@@ -126,18 +163,6 @@ def _quota(session: Session, study_id: int) -> list[tuple[int, tuple[int, int]]]
         .group_by(Quota.arm_id)
     )
     return [(arm, (int(wanted), int(taken))) for arm, wanted, taken in rows]
-
-
-def _decided(session: Session, study_id: int) -> list[tuple[int, int]]:
-    rows = session.execute(
-        select(Participant.arm_id, func.count())
-        .select_from(Participant)
-        .join(Trial, and_(Trial.participant_id == Participant.id, Trial.kind == TrialKind.MAIN))
-        .join(Decision, Decision.trial_id == Trial.id)
-        .where(Participant.study_id == study_id)
-        .group_by(Participant.arm_id)
-    )
-    return [(arm, count) for arm, count in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,23 +206,16 @@ class Accuracy:
     by_arm_and_source: dict[tuple[int, str], Proportion]
 
 
-def accuracy(session: Session, study_id: int, who: Who) -> Accuracy:
-    columns = (Participant.arm_id, Image.source, Trial.question)
-    correct = func.count(case((Decision.correct, 1)))
-    rows = session.execute(
-        _main_decisions(study_id, who, *columns, correct, func.count())
-        .join(Pair, Pair.id == Trial.pair_id)
-        .join(Image, Image.id == Pair.fake_image_id)
-        .group_by(*columns)
-        .order_by(Image.source)
-    )
+def accuracy(tallies: Sequence[Tally], who: Who) -> Accuracy:
     found = Accuracy({}, {}, {}, {})
-    for arm, source, question, right, total in rows:
-        cell = Proportion(right, total)
-        _add(found.by_arm, arm, cell)
-        _add(found.by_source, source, cell)
-        _add(found.by_question, question, cell)
-        _add(found.by_arm_and_source, (arm, source), cell)
+    for cell in tallies:
+        if cell.simulated is not (who == "simulated"):
+            continue
+        counted = Proportion(cell.correct, cell.decided)
+        _add(found.by_arm, cell.arm_id, counted)
+        _add(found.by_source, cell.source, counted)
+        _add(found.by_question, cell.question.value, counted)
+        _add(found.by_arm_and_source, (cell.arm_id, cell.source), counted)
     return found
 
 
@@ -211,27 +229,26 @@ def median_times(session: Session, study_id: int, who: Who) -> dict[int, Row[Any
     def median(column: Any) -> ColumnElement[float]:
         return func.percentile_cont(0.5).within_group(column)
 
+    columns = median(Decision.decision_ms).label("decision_ms"), median(Decision.annotation_ms)
     rows: Sequence[Row[Any]] = session.execute(
-        _main_decisions(
-            study_id,
-            who,
-            Participant.arm_id,
-            median(Decision.decision_ms).label("decision_ms"),
-            median(Decision.annotation_ms).label("annotation_ms"),
-        ).group_by(Participant.arm_id)
+        _main_decisions(study_id, Participant.arm_id, columns[0], columns[1].label("annotation_ms"))
+        .where(_is(who))
+        .group_by(Participant.arm_id)
     ).all()
     return {row.arm_id: row for row in rows}
 
 
-def decisions_over_time(session: Session, study_id: int, who: Who) -> tuple[list[Bar], timedelta | None]:
+def decisions_over_time(session: Session, study: Study, who: Who) -> tuple[list[Bar], timedelta | None]:
     """Bars of equal steps from the first decision to the last, and the step."""
-    reach = func.min(Decision.decided_at), func.max(Decision.decided_at)
-    first, last = session.execute(_main_decisions(study_id, who, *reach)).one()
+    # Every request renews a lease, so it tells the last sign of life without a look at the decisions.
+    reach = func.min(Participant.consented_at), func.max(Participant.lease_expires_at)
+    theirs = Participant.study_id == study.id, _is(who)
+    first, last = session.execute(select(*reach).where(*theirs)).one()
     if first is None:
         return [], None
-    step = step_for(first, last)
+    step = step_for(first, max(first, last - study.lease))
     start = func.date_bin(step, Decision.decided_at, EPOCH).label("start")
     rows = session.execute(
-        _main_decisions(study_id, who, start, func.count()).group_by(start).order_by(start)
+        _main_decisions(study.id, start, func.count()).where(_is(who)).group_by(start).order_by(start)
     )
     return bars([(at, count) for at, count in rows], step), step

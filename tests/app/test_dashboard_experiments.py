@@ -168,6 +168,12 @@ class TestRun:
         rest = events(editor, run, after=told[1])
         assert ([event["id"] for event in rest["events"]], rest["done"]) == (told[2:], True)
 
+    def test_of_its_steps_only_the_last_is_told(self, editor, db, run):
+        epoch = tell(db, run, "epoch", epoch=1)
+        steps = [tell(db, run, "step", epoch=2, step=n).id for n in range(3)]
+        assert [event["id"] for event in events(editor, run)["events"]] == [epoch.id, steps[-1]]
+        assert events(editor, run, after=steps[-1])["events"] == []
+
     def test_a_stranger_hears_nothing(self, client, run):
         assert client.get(f"/staff/runs/{run.id}/events").status_code == 401
 

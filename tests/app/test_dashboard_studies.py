@@ -79,7 +79,7 @@ class TestAccuracy:
         decide(correct=True, source="gan")
         decide(correct=False, source="gan")
         decide(correct=True, source="diffusion", question=Question.FAKE)
-        found = queries.accuracy(db, study.id, "people")
+        found = queries.accuracy(queries.tally(db, study.id), "people")
         assert found.by_source == {"diffusion": Proportion(1, 1), "gan": Proportion(1, 2)}
         assert list(found.by_arm.values()) == [Proportion(2, 3)]
         assert found.by_question == {"fake": Proportion(1, 1), "real": Proportion(1, 2)}
@@ -87,13 +87,17 @@ class TestAccuracy:
     def test_programs_and_people_are_never_mixed(self, db, study, decide):
         decide(correct=True)
         decide(correct=False, participant_source=Source.SIMULATED)
-        assert list(queries.accuracy(db, study.id, "people").by_arm.values()) == [Proportion(1, 1)]
-        assert list(queries.accuracy(db, study.id, "simulated").by_arm.values()) == [Proportion(0, 1)]
+        assert list(queries.accuracy(queries.tally(db, study.id), "people").by_arm.values()) == [
+            Proportion(1, 1)
+        ]
+        assert list(queries.accuracy(queries.tally(db, study.id), "simulated").by_arm.values()) == [
+            Proportion(0, 1)
+        ]
 
     @pytest.mark.parametrize("kind", [TrialKind.PRACTICE, TrialKind.CHECK])
     def test_only_main_trials_count(self, db, study, decide, kind):
         decide(kind=kind)
-        assert queries.accuracy(db, study.id, "people").by_arm == {}
+        assert queries.accuracy(queries.tally(db, study.id), "people").by_arm == {}
 
 
 class TestMedianTimes:
@@ -110,7 +114,7 @@ class TestProgress:
             pair = PairFactory(study_id=study.id)
             QuotaFactory(arm_id=arm.id, pair_id=pair.id, question=question, wanted=3, taken=2)
         decide()
-        (progress,) = queries.arm_progress(db, study.id)
+        (progress,) = queries.arm_progress(db, study.id, queries.tally(db, study.id))
         assert (progress.wanted, progress.taken, progress.decided) == (6, 4, 1)
 
     def test_an_overview_of_an_empty_study_is_all_zeros(self, db, study):
@@ -222,7 +226,7 @@ class TestParticipant:
         address = address_of(editor, study)
         assert editor.post(f"{address}/withdraw").status_code == 303
         assert "has been removed" in editor.get(address).text
-        assert queries.accuracy(db, study.id, "people").by_arm == {}
+        assert queries.accuracy(queries.tally(db, study.id), "people").by_arm == {}
 
     def test_removing_twice_is_refused(self, editor, study, decide):
         decide()

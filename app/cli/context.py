@@ -20,9 +20,9 @@ class Context:
 
 
 @contextmanager
-def opened() -> Iterator[Context]:
+def opened(settings: Settings | None = None) -> Iterator[Context]:
     """Everything a command may use, on an up-to-date schema; closed at the end."""
-    settings = Settings()
+    settings = settings or Settings()
     engine = connect(settings, connections=5)
     try:
         upgrade(engine)

@@ -1,15 +1,147 @@
-"""`cyborg simulate`"""
+"""`cyborg demo`, `cyborg simulate`"""
 
 import json
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Annotated
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from app.cli import app, complaints
 from app.cli.context import Context, opened
+from app.errors import BadInput
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.demo.chain import Shown, Workplace
+
+
+@app.command()
+def demo(
+    images: Annotated[
+        Path | None, typer.Option(help="A manifest or a folder of real images; without it faces are drawn.")
+    ] = None,
+    participants: Annotated[int, typer.Option(min=2, max=10_000, help="How many people to simulate.")] = 40,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the faces, pairs them and invents the people.")] = 0,
+    faces: Annotated[int, typer.Option(min=48, max=20_000, help="How many faces to draw.")] = 300,
+    size: Annotated[
+        int | None, typer.Option(min=32, max=4096, help="Bring listed images to SIZE × SIZE pixels.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the server; 8000 or a free one if none.")] = None,
+    no_serve: Annotated[bool, typer.Option("--no-serve", help="Stop when everything is done.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh/--keep", help="Use a new data folder beside the usual one.")
+    ] = False,
+) -> None:
+    """Run the whole chain with simulated participants, print what came out, and keep serving.
+
+    Nothing is ever deleted: a second demonstration in the same data folder makes another study.
+    """
+    from app.demo.chain import Order, Workplace, run_chain
+    from app.demo.children import Children, terminated_like_interrupted
+    from app.demo.stages import Stages
+
+    settings = _settings(fresh=fresh)
+    console = Console()
+    order = Order(images, faces, size, participants, seed)
+    children = Children(settings, port=_port(port, settings.port), logs=settings.data_dir / "logs")
+    stages = Stages(console)
+    with terminated_like_interrupted(), ExitStack() as stack:
+        with stages.stage("Start the database") as stage:
+            context = stack.enter_context(opened(settings))
+            stage.summary = str(settings.data_dir.resolve())
+        stack.enter_context(children)
+        place = Workplace(settings, context.sessions, context.blobs, children, stages)
+        shown = run_chain(place, order)
+        _print_outcome(console, place, shown)
+        if no_serve:
+            print(f"CYBORG_DATA_DIR={settings.data_dir} cyborg serve shows it in a browser.")
+        else:
+            _serve_on(console, place, shown)
+
+
+def _settings(*, fresh: bool) -> Settings:
+    """The usual settings, or the same with the first data folder `…-demo-N` that does not exist."""
+    settings = Settings()
+    if not fresh:
+        return settings
+    if settings.database_url or settings.storage_url:
+        raise BadInput("--fresh needs the embedded database and storage; unset CYBORG_DATABASE_URL.")
+    names = (settings.data_dir.with_name(f"{settings.data_dir.name}-demo-{n}") for n in count(1))
+    return Settings(data_dir=next(path for path in names if not path.exists()))
+
+
+def _port(asked: int | None, usual: int) -> int:
+    """The port that was asked for, which must be free; else the usual one, or any that is free."""
+    from app.demo.children import free_port, is_free
+
+    if asked is None:
+        return usual if is_free(usual) else free_port()
+    if not is_free(asked):
+        raise BadInput(f"Port {asked} is in use by another program.")
+    return asked
+
+
+def _print_outcome(console: Console, place: "Workplace", shown: "Shown") -> None:
+    console.print()
+    split = "test" if shown.results.metric.startswith("test") else "validation"
+    # A table's own title would be folded to the width of the table.
+    console.print(f"Detectors, trained on maps of simulated participants: AUC on the {split} split")
+    console.print(_detectors(shown))
+    console.print("\nSimulated participants")
+    console.print(_people(shown))
+    console.print()
+    console.print(place.stages.table())
+    console.print()
+
+
+def _detectors(shown: "Shown") -> Table:
+    table = Table(box=None)
+    for column in ("network", "objective", "AUC", "runs"):
+        table.add_column(column)
+    for cell in shown.results.cells:
+        auc = "-" if cell.mean is None else f"{cell.mean:.3f}"
+        spread = "" if cell.sd is None else f" ± {cell.sd:.3f}"
+        table.add_row(cell.architecture, cell.objective, auc + spread, str(cell.n))
+    return table
+
+
+def _people(shown: "Shown") -> Table:
+    table = Table(box=None)
+    for column in ("arm", "participants", "decisions", "correct"):
+        table.add_column(column, justify="left" if column == "arm" else "right")
+    for arm in shown.arms:
+        right = "-" if arm.accuracy is None else f"{arm.accuracy:.1%}"
+        table.add_row(arm.name, str(arm.participants), str(arm.decided), right)
+    return table
+
+
+def _serve_on(console: Console, place: "Workplace", shown: "Shown") -> None:
+    """Print where to look, and wait for Ctrl-C."""
+    from app.demo.chain import demo_login
+
+    url = place.children.url
+    lines = {
+        "Staff (works once)": url + demo_login(place.sessions),
+        "Take part yourself": f"{url}/s/{shown.slug}",
+        "Saliency maps": f"{url}/staff/studies/{shown.slug}/maps",
+        "Experiment": f"{url}/staff/experiments/{shown.experiment}",
+    }
+    for name, address in lines.items():
+        console.print(f"{name:<20} {address}", markup=False, highlight=False, soft_wrap=True)
+    console.print("Everything the participants did is simulated. Ctrl-C stops.")
+    try:
+        while True:
+            place.children.check()
+            time.sleep(1)
+    except KeyboardInterrupt:
+        console.print("Stopping.")
 
 
 def progress_bar() -> Progress:

@@ -1,5 +1,7 @@
 """`cyborg serve`"""
 
+import signal
+import sys
 from typing import Annotated
 
 import typer
@@ -19,6 +21,9 @@ def serve(
 ) -> None:
     """Serve the web application; brings the database schema up to date first."""
     settings = Settings()
+    # uvicorn raises the signal that stopped it once more; unhandled, it would end the process before the
+    # embedded database is told that nobody is left who needs it.
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
     with opened():  # also keeps the embedded server alive for the web processes
         logs.configure()
         uvicorn.run(

@@ -20,6 +20,8 @@ from app.settings import Settings
 COMMAND: Final = (sys.executable, "-c", "from app.cli import run; run()")
 READY_WITHIN_S: Final = 60.0
 STOP_WITHIN_S: Final = 15.0
+MOST_RUNS_AT_ONCE: Final = 4
+"""Of training, on the cores of this machine."""
 
 
 class ChildDied(Unavailable):
@@ -37,6 +39,8 @@ class Children:
 
     def __init__(self, settings: Settings, *, port: int, logs: Path) -> None:
         self.url = f"http://127.0.0.1:{port}"
+        cores = os.cpu_count() or 1
+        self.devices = max(settings.devices, min(cores, MOST_RUNS_AT_ONCE))
         self._logs = logs
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._environment = {
@@ -45,6 +49,10 @@ class Children:
             "CYBORG_HOST": "127.0.0.1",
             "CYBORG_PORT": str(port),
             "CYBORG_PUBLIC_URL": self.url,
+            "CYBORG_DEVICES": str(self.devices),
+            # Runs share the cores. Threads of small networks that wait for each other on a busy machine
+            # made training thirty times slower here.
+            "OMP_NUM_THREADS": str(max(1, cores // self.devices)),
         }
 
     def __enter__(self) -> Self:
@@ -69,7 +77,7 @@ class Children:
 
     def start(self, name: str) -> None:
         """`cyborg NAME`, its output in a file beside the others."""
-        with self.log(name).open("ab") as log:
+        with self.log(name).open("wb") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603 - our own command
                 [*COMMAND, name], env=self._environment, stdout=log, stderr=log, start_new_session=True
             )
@@ -98,10 +106,23 @@ class Children:
         self._running.clear()
 
 
+def is_free(port: int) -> bool:
+    """Whether a server could listen there now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
 def last_line(path: Path) -> str:
-    """The end of a log, or a hint that it is empty."""
-    lines = path.read_text(errors="replace").split("\n") if path.is_file() else []
-    return next((line for line in reversed(lines) if line.strip()), f"{path} is empty")
+    """What a process said before it ended: a complaint rather than a log entry, where there is one."""
+    lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
+    said = [line.strip() for line in lines if line.strip()]
+    complaints = [line for line in said if not line.startswith("{")]
+    return next(reversed(complaints or said), f"{path} is empty")
 
 
 @contextmanager

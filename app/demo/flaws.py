@@ -16,8 +16,10 @@ from app.demo.identity import Identity
 from app.demo.portrait import Flaw
 
 WEAVE_PERIOD: Final = 0.034
-WEAVE_STRENGTH: Final = 13.0
+WEAVE_STRENGTH: Final = 14.0
 """Grey levels."""
+WEAVE_TINT: Final = (13.0, -10.0, 7.0)
+"""Levels of blue, green and red: a colour cast that the ripple comes and goes with."""
 BEND: Final = 0.0065
 """How far the bent part is moved, as a fraction of the width."""
 BEND_PERIOD: Final = 0.075
@@ -61,13 +63,15 @@ def bend(patch: Pixels, inside: Mask, rng: np.random.Generator, *, unit: int) ->
         np.copyto(plane, bent)
 
 
-def weave(inside: Mask, rng: np.random.Generator, *, unit: int) -> Mask:
-    """Grey levels to add, (h, w): a chequered ripple under the mask, zero on average."""
+def weave(inside: Mask, rng: np.random.Generator, *, unit: int) -> Pixels:
+    """Levels to add, (3, h, w): a chequered ripple of brightness and of colour under the mask (h, w)."""
     height, width = inside.shape
     turn = 2 * np.pi / (WEAVE_PERIOD * unit)
     rows = np.sin(np.arange(height) * turn + rng.uniform(0, 2 * np.pi))
     columns = np.sin(np.arange(width) * turn + rng.uniform(0, 2 * np.pi))
-    return np.asarray(WEAVE_STRENGTH * inside * np.outer(rows, columns), np.float32)
+    ripple = inside * np.outer(rows, columns)
+    tint = np.asarray(WEAVE_TINT)[:, None, None]
+    return np.asarray(WEAVE_STRENGTH * ripple + tint * (inside + ripple), np.float32)
 
 
 GENERATORS: Final[dict[str, Flaw]] = {"drawn-eye": one_eye, "drawn-mouth": mouth_corner, "drawn-ear": one_ear}

@@ -1,0 +1,246 @@
+"""The whole chain: images, a study, participants, maps, a dataset, detectors, figures."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.accounts.service import add_staff, login_link
+from app.db import SessionFactory
+from app.demo import material
+from app.demo.answers import answer_key, known_flaws
+from app.demo.children import Children
+from app.demo.crowd import simulate
+from app.demo.stages import DemoFailed, Stage, Stages
+from app.experiments.datasets import freeze_dataset
+from app.experiments.service import ENDED, Results, request_experiment, results, runs_of
+from app.maps.service import request_map_set
+from app.models import Experiment, JobState, MapSet, Role, RunEvent, SaliencyMap, Staff, Study
+from app.settings import Settings
+from app.stimuli.manifest import Item
+from app.storage import BlobStore
+from app.studies.service import ArmProgress, count_pairs, create_study, open_study, progress
+from saliency.maps import MapParameters
+from training.config import Recipe, load_recipe
+
+STAFF: Final = "demo@lab.example"
+EPOCHS: Final = 25
+SEEDS: Final = 2
+POLL_S: Final = 0.25
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be demonstrated."""
+
+    images: Path | None = None
+    """A manifest or a folder; None for drawn faces."""
+    faces: int = 300
+    """How many are drawn."""
+    size: int | None = None
+    """Side to which listed images are brought; None leaves them as they are."""
+    participants: int = 40
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    settings: Settings
+    sessions: SessionFactory
+    blobs: BlobStore
+    children: Children
+    stages: Stages
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What came out, and where to look at it."""
+
+    slug: str
+    experiment: int
+    results: Results
+    arms: tuple[ArmProgress, ...]
+
+
+def run_chain(place: Workplace, order: Order) -> Shown:
+    """Every step, in order; the first that fails ends it with one sentence."""
+    items = bring_images(place, order)
+    study_id = make_study(place, order, items)
+    with place.stages.stage("Start the server and a worker") as stage:
+        place.children.serve()
+        place.children.start("worker")
+        stage.summary = place.children.url
+    take_part(place, order, study_id)
+    map_set_id = build_maps(place, study_id)
+    dataset_id = freeze(place, map_set_id)
+    experiment_id = train(place, dataset_id)
+    with place.sessions() as session:
+        study = session.get_one(Study, study_id)
+        found = results(session, session.get_one(Experiment, experiment_id))
+        return Shown(study.slug, experiment_id, found, progress(session, study).arms)
+
+
+def bring_images(place: Workplace, order: Order) -> tuple[Item, ...]:
+    """Draw or list the images, then import them."""
+    if order.images is None:
+        with place.stages.stage("Draw faces") as stage:
+            data_dir = place.settings.data_dir
+            items = material.drawn_items(data_dir, count=order.faces, seed=order.seed, stage=stage)
+    else:
+        items = material.listed_items(order.images, seed=order.seed)
+    with place.stages.stage("Import the images") as stage:
+        material.bring_in(
+            place.sessions,
+            place.blobs,
+            items,
+            size=order.size,
+            generated=order.images is None,
+            stage=stage,
+        )
+    return items
+
+
+def make_study(place: Workplace, order: Order, items: tuple[Item, ...]) -> int:
+    """Create and open the study; returns its id."""
+    with place.stages.stage("Create and open a study") as stage, place.sessions.begin() as session:
+        found = material.find_material(session, items, generated=order.images is None)
+        slug = material.free_slug(session)
+        spec = material.describe_study(found, slug=slug, participants=order.participants, seed=order.seed)
+        study = create_study(session, spec, staff_id=demo_staff(session).id)
+        open_study(session, study)
+        stage.summary = f"{slug}: {count_pairs(session, study)} pairs, {spec.judgements} judgements of each"
+        return study.id
+
+
+def demo_staff(session: Session) -> Staff:
+    """The account that owns what demonstrations make; it has no password, only login links."""
+    known = session.scalar(select(Staff).where(Staff.email == STAFF))
+    return known or add_staff(session, email=STAFF, name="Demonstration", role=Role.ADMIN)
+
+
+def demo_login(sessions: SessionFactory) -> str:
+    """The path of a page that logs the demonstration's account in once."""
+    with sessions.begin() as session:
+        return login_link(session, demo_staff(session))
+
+
+def take_part(place: Workplace, order: Order, study_id: int) -> None:
+    """Simulated participants take the study over HTTP."""
+    with place.stages.stage("Simulated participants") as stage:
+        with place.sessions() as session:
+            study = session.get_one(Study, study_id)
+            total = order.participants * study.trials_per_participant
+        report = simulate(
+            place.children.url,
+            study.slug,
+            participants=order.participants,
+            seed=order.seed,
+            key=answer_key(place.sessions, known_flaws(place.settings.data_dir)),
+            on_decision=_counted(stage, total),
+        )
+        stage.summary = report.sentence()
+
+
+def _counted(stage: Stage, total: int) -> Callable[[], None]:
+    done = 0
+
+    def one_more() -> None:
+        nonlocal done
+        done += 1
+        stage.progress(done, total)
+
+    return one_more
+
+
+def build_maps(place: Workplace, study_id: int) -> int:
+    """Ask for a map set, and wait for the worker; returns its id."""
+    with place.stages.stage("Build saliency maps") as stage:
+        with place.sessions.begin() as session:
+            map_set_id = request_map_set(session, session.get_one(Study, study_id), MapParameters()).id
+
+        def built() -> MapSet | None:
+            with place.sessions() as session:
+                map_set = session.get_one(MapSet, map_set_id)
+                return map_set if map_set.state in ENDED else None
+
+        map_set = _wait(place, built)
+        if map_set.state is not JobState.SUCCEEDED:
+            raise DemoFailed(map_set.error or f"the map set is {map_set.state}")
+        with place.sessions() as session:
+            maps = session.scalar(select(func.count()).where(SaliencyMap.map_set_id == map_set_id))
+        stage.summary = f"{maps} maps from {map_set.annotations} annotations"
+    return map_set_id
+
+
+def freeze(place: Workplace, map_set_id: int) -> int:
+    """Freeze the dataset; returns its id."""
+    with place.stages.stage("Freeze the dataset") as stage, place.sessions.begin() as session:
+        dataset = freeze_dataset(
+            session,
+            place.blobs,
+            session.get_one(MapSet, map_set_id),
+            None,
+            datasets_dir=place.settings.datasets_dir,
+            on_progress=stage.progress,
+        )
+        splits = (f"{split} {row['images']}" for split, row in dataset.counts.items())
+        stage.summary = f"{', '.join(splits)} images in {dataset.folder}"
+        return dataset.id
+
+
+def demo_recipe() -> Recipe:
+    """The smoke recipe with as many epochs and seeds as make its figures mean a little."""
+    smoke = load_recipe("smoke")
+    run = smoke.run.model_copy(update={"epochs": EPOCHS})
+    return smoke.model_copy(update={"name": "demo", "seeds": tuple(range(SEEDS)), "run": run})
+
+
+def train(place: Workplace, dataset_id: int) -> int:
+    """Queue the runs and wait for the worker; returns the experiment's id."""
+    from app.models import Dataset
+
+    recipe = demo_recipe()
+    with place.stages.stage("Train detectors") as stage:
+        with place.sessions.begin() as session:
+            experiment = request_experiment(
+                session,
+                session.get_one(Dataset, dataset_id),
+                recipe,
+                name=recipe.name,
+                staff_id=demo_staff(session).id,
+                runs_dir=place.settings.runs_dir,
+                devices=place.children.devices,
+            )
+            experiment_id = experiment.id
+        total = len(recipe.runs()) * recipe.run.epochs
+        _wait(place, lambda: _all_trained(place, experiment_id, stage, total))
+        stage.summary = f"{len(recipe.runs())} runs of {recipe.run.epochs} epochs"
+    return experiment_id
+
+
+def _all_trained(place: Workplace, experiment_id: int, stage: Stage, total: int) -> bool | None:
+    """True once every run has succeeded, None while they are at it; DemoFailed when one has not."""
+    with place.sessions() as session:
+        runs = runs_of(session, session.get_one(Experiment, experiment_id))
+        for run in runs:
+            if run.state in (JobState.FAILED, JobState.ABORTED):
+                raise DemoFailed(f"{run.architecture} {run.objective} {run.state}: {run.error}")
+        epochs = select(func.count()).where(
+            RunEvent.run_id.in_([run.id for run in runs]), RunEvent.kind == "epoch"
+        )
+        stage.progress(session.scalar(epochs) or 0, total)
+        return True if all(run.state is JobState.SUCCEEDED for run in runs) else None
+
+
+def _wait(place: Workplace, look: Callable[[], Found | None]) -> Found:
+    """Look until there is something; a child that dies meanwhile ends it."""
+    while (found := look()) is None:
+        place.children.check()
+        time.sleep(POLL_S)
+    return found

@@ -33,7 +33,7 @@ import { TrialPage } from "./trial.js";
 
 const PATIENCE = 3000; // ms for an answer, before the next pair is shown while the outbox goes on trying
 
-const WAITING = "Saved on this device. Waiting for the network to send it…";
+const WAITING = "Saved on this device. Waiting for the network…";
 const OFFLINE = "No connection. The page goes on by itself when the network is back.";
 const BUSY = "The server is busy. The page goes on by itself in a moment.";
 

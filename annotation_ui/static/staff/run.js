@@ -7,6 +7,7 @@ import { sentence } from "./log.js";
 
 const PAUSE = 2000; // ms
 const LONGEST_LOG = 400; // lines
+const MANY = 2000; // events: as many as one answer holds, so that more may wait
 
 const page = /** @type {HTMLElement} */ (document.getElementById("run"));
 const log = /** @type {HTMLElement} */ (document.getElementById("log"));
@@ -62,12 +63,11 @@ async function look() {
     answer.events.forEach(take);
     tellProgress(answer.events.at(-1));
     if (answer.events.length > 0) curves(epochs.map(({ payload }) => payload));
-    if (answer.done && page.dataset.ended === "no") location.reload(); // for the final figures
+    if (answer.state !== page.dataset.state) location.reload(); // it started, or there are final figures
     if (answer.done) return;
   }
-  setTimeout(look, answer && answer.events.length >= 2000 ? 0 : PAUSE);
+  setTimeout(look, answer && answer.events.length >= MANY ? 0 : PAUSE);
 }
 
-if (page.dataset.ended === "yes") progress.textContent = "";
 await look();
-if (page.dataset.ended === "yes" && epochs.length === 0) progress.textContent = "No epoch was finished.";
+if (page.dataset.ended === "yes") progress.textContent = epochs.length ? "" : "No epoch was finished.";

@@ -7,7 +7,7 @@ ARGS   ?=
 
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo serve worker test test-slow check format bench lock
+.PHONY: help setup demo serve worker test test-slow check format docs bench lock
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -54,6 +54,9 @@ node_modules: package-lock.json
 format: setup  ## Format and repair what can be repaired
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: setup  ## Write docs/cli.md again from the commands
+	$(BIN)/python -m app.cli.reference > docs/cli.md
 
 bench: setup  ## Print every figure that the README quotes
 	for script in benchmarks/*.py; do $(BIN)/python $$script; done

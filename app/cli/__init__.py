@@ -28,7 +28,7 @@ def run() -> None:
 
     try:
         app()
-    except (AppError, FileNotFoundError, ValueError) as error:
+    except (AppError, OSError, ValueError) as error:
         complaints.print(f"[red]cyborg:[/red] {escape(str(error))}", markup=True)
         sys.exit(USER_ERROR)
     except OperationalError as error:

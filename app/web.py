@@ -59,7 +59,8 @@ def refusal(request: Request, *, status: int, code: str, detail: str) -> Respons
     if wants_json(request):
         return JSONResponse({"error": code, "detail": detail}, status_code=status)
     reference = logs.request_id.get()
-    return page(request, "error.html", status=status, message=detail, reference=reference, code=code)
+    template = "participant/error.html" if request.url.path.startswith("/s/") else "error.html"
+    return page(request, template, status=status, message=detail, reference=reference, code=code)
 
 
 def sentence(error: RequestValidationError) -> str:

@@ -154,3 +154,10 @@ class TestFlood:
             answers = [Visitor(client, study.slug).consent() for _ in range(3)]
         assert [answer.status_code for answer in answers] == [201, 201, 429]
         assert answers[2].json()["error"] == "too_many_requests"
+
+
+class TestAWrongLink:
+    def test_it_is_a_page_for_participants(self, client):
+        response = client.get("/s/no-such-study", headers={"Accept": "text/html"})
+        assert response.status_code == 404
+        assert "Please check the link" in response.text

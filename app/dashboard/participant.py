@@ -15,7 +15,8 @@ from app.db import Db
 from app.deps import CurrentStaff, Editor
 from app.errors import NotFound, WrongState
 from app.models import Annotation, Arm, Decision, Image, Participant, ParticipantState, Stroke, Study, Trial
-from app.recruitment.service import find_study, withdraw
+from app.recruitment.service import withdraw
+from app.studies.service import find_study
 from app.web import page
 
 router: Final = APIRouter(

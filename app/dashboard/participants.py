@@ -13,11 +13,11 @@ from sqlalchemy.orm import Session
 
 from app.dashboard.paging import cut
 from app.dashboard.statistics import Proportion
-from app.dashboard.study_queries import find_study
 from app.db import Db
 from app.deps import CurrentStaff
 from app.errors import BadInput
 from app.models import Arm, Decision, Participant, ParticipantState, QualityFlag, Source, Trial, TrialKind
+from app.studies.service import find_study
 from app.web import page
 
 router: Final = APIRouter(prefix="/staff/studies/{slug}/participants", include_in_schema=False)

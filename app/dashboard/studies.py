@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from app.dashboard import study_queries as queries
 from app.dashboard.charts import in_words
-from app.dashboard.study_queries import Who, find_study
+from app.dashboard.study_queries import Who
 from app.db import Db
 from app.deps import Config, CurrentStaff, Editor
 from app.models import Study
@@ -27,7 +27,7 @@ def studies(request: Request, db: Db, _staff: CurrentStaff) -> HTMLResponse:
 def study(
     request: Request, db: Db, config: Config, _staff: CurrentStaff, slug: str, who: Who | None = None
 ) -> HTMLResponse:
-    found = find_study(db, slug)
+    found = service.find_study(db, slug)
     heads = queries.headcount(db, found.id)
     counted: Who = who or ("people" if heads.people or not heads.simulated else "simulated")
     chart, step = queries.decisions_over_time(db, found, counted)
@@ -50,17 +50,17 @@ def study(
 
 @router.post("/{slug}/open")
 def open_study(db: Db, _staff: Editor, slug: str) -> RedirectResponse:
-    return back_to(service.open_study(db, find_study(db, slug)))
+    return back_to(service.open_study(db, service.find_study(db, slug)))
 
 
 @router.post("/{slug}/pause")
 def pause_study(db: Db, _staff: Editor, slug: str) -> RedirectResponse:
-    return back_to(service.pause_study(db, find_study(db, slug)))
+    return back_to(service.pause_study(db, service.find_study(db, slug)))
 
 
 @router.post("/{slug}/close")
 def close_study(db: Db, _staff: Editor, slug: str) -> RedirectResponse:
-    return back_to(service.close_study(db, find_study(db, slug)))
+    return back_to(service.close_study(db, service.find_study(db, slug)))
 
 
 def back_to(study: Study) -> RedirectResponse:
@@ -69,4 +69,4 @@ def back_to(study: Study) -> RedirectResponse:
 
 @router.get("/{slug}/export")
 def export(request: Request, db: Db, _staff: CurrentStaff, slug: str) -> HTMLResponse:
-    return page(request, "staff/export.html", study=find_study(db, slug))
+    return page(request, "staff/export.html", study=service.find_study(db, slug))

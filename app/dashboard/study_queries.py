@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 
 from app.dashboard.charts import Bar, bars, step_for
 from app.dashboard.statistics import Proportion
-from app.errors import NotFound
 from app.models import (
     Arm,
     Decision,
@@ -35,13 +34,6 @@ Who = Literal["people", "simulated"]
 K = TypeVar("K")
 
 EPOCH: Final = datetime.fromisoformat("2001-01-01T00:00:00+00:00")  # a Monday: weeks start there
-
-
-def find_study(session: Session, slug: str) -> Study:
-    study = session.scalar(select(Study).where(Study.slug == slug))
-    if study is None:
-        raise NotFound(f"There is no study called {slug!r}.")
-    return study
 
 
 def _is(who: Who) -> ColumnElement[bool]:

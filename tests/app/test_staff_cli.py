@@ -4,7 +4,7 @@ from typer.testing import CliRunner
 
 from app.accounts import service
 from app.cli import app
-from app.cli import staff as _registers  # noqa: F401
+from app.cli import commands as _registers  # noqa: F401
 from app.errors import AlreadyExists, BadInput, NotFound
 from app.models import Role, Staff
 

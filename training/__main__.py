@@ -59,6 +59,7 @@ def fit(
         if dry_run:
             _print_plan(loaded, grid)
             return
+        _require_data(grid, data)
         results = {run.name: _fit_one(run, data, runs / run.name) for run in grid}
         _print_results(grid, results)
 
@@ -152,6 +153,16 @@ def _changed(recipe: Recipe, changes: dict[str, object], seeds: int | None) -> l
     kept = recipe.seeds[:seeds]
     grid = [run for run in recipe.runs() if run.seed in kept]
     return [RunConfig.model_validate({**dict(run), **changes}) for run in grid]
+
+
+def _require_data(grid: list[RunConfig], data: Path) -> None:
+    """Find out that the last run of a grid lacks its images before the first one has trained for hours."""
+    from training.dataset import load_dataset
+    from training.setup import require_splits
+
+    dataset = load_dataset(data)
+    for run in grid:
+        require_splits(run, dataset)
 
 
 def _fit_one(run: RunConfig, dataset: Path, folder: Path) -> Finished | None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from training.backbones import OWN, CyborgTiny, build
+from training.backbones import OWN, CyborgTiny, build, normalise_as_pooled
 from training.cam import class_activation_map
 from training.errors import ModelError
 from training.weights import initialise
@@ -44,6 +44,15 @@ class TestBackbone:
     def test_it_tells_real_from_fake_with_one_linear_layer(self, backbone):
         _, network = backbone
         assert network.weight.shape[0] == 2
+
+
+def test_a_norm_after_pooling_may_move_in_front_of_it():
+    norm = torch.nn.LayerNorm(6).double()
+    torch.nn.init.normal_(norm.weight)
+    torch.nn.init.normal_(norm.bias)
+    features = torch.rand(3, 6, 4, 5, dtype=torch.float64)
+    moved = normalise_as_pooled(features, norm).mean((-2, -1))
+    torch.testing.assert_close(moved, norm(features.mean((-2, -1))))
 
 
 @pytest.mark.parametrize(("name", "size"), [("cyborg_tiny", 28), ("resnet18", 7)])

@@ -47,7 +47,7 @@ def names(folder):
 
 
 class TestEveryCommand:
-    @pytest.mark.parametrize("command", ["fit", "evaluate", "score"])
+    @pytest.mark.parametrize("command", ["fit", "evaluate", "report", "score", "import-und"])
     def test_it_explains_itself(self, command):
         result = invoke(command, "--help")
         assert result.exit_code == 0
@@ -84,6 +84,11 @@ class TestFit:
         assert "Traceback" not in result.output
         assert not (tmp_path / "runs").exists()
 
+    def test_a_scenario_without_its_images_is_found_before_anything_trains(self, data, tmp_path):
+        result = invoke("fit", "wacv2023", "--data", data, "--out", tmp_path / "runs", "--weights", "none")
+        assert (result.exit_code, "no extra split" in result.output) == (1, True)
+        assert not (tmp_path / "runs").exists()
+
     def test_a_dataset_that_is_none(self, recipe, tmp_path):
         result = invoke("fit", recipe, "--data", tmp_path, "--out", tmp_path / "runs")
         assert (result.exit_code, "is not a dataset folder" in result.output) == (1, True)
@@ -104,6 +109,18 @@ class TestEvaluate:
     def test_a_split_that_is_not_there(self, runs, data):
         result = invoke("evaluate", runs / "cyborg_tiny-cyborg-seed0", "--data", data, "--split", "extra")
         assert (result.exit_code, "no extra split" in result.output) == (1, True)
+
+
+class TestReport:
+    def test_it_prints_what_it_writes(self, runs, tmp_path):
+        result = invoke("report", runs, tmp_path / "out")
+        assert result.exit_code == 0
+        assert "cyborg_tiny" in result.output
+        assert (tmp_path / "out/index.html").is_file()
+
+    def test_a_folder_without_runs(self, tmp_path):
+        result = invoke("report", tmp_path, tmp_path / "out")
+        assert (result.exit_code, "no finished run" in result.output) == (1, True)
 
 
 class TestScore:

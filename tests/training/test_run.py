@@ -1,8 +1,10 @@
+import io
 import json
 import math
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -13,9 +15,10 @@ from tests.training.conftest import fill
 from training.config import Job, RunConfig
 from training.dataset import DatasetWriter
 from training.errors import DatasetError, RunError
-from training.events import Epoch, Evaluated, Finished, Started, Step
+from training.events import HEARTBEAT_S, Epoch, Evaluated, Finished, Started, Step, parse_event
 from training.folder import RunFolder
 from training.run import OutOfMemory, perform
+from training.worker import SILENCE_S, Mouth
 
 TREE = {
     "checkpoints",
@@ -250,3 +253,15 @@ def test_metrics_have_no_nan_when_the_test_split_has_one_class(tmp_path):
     finished = run(tmp_path / "d", tmp_path / "r", epochs=1)[-1]
     assert finished.metrics["test/auc"] is None
     assert finished.metrics["test/accuracy"] in (0, 1)
+
+
+class TestHeartbeat:
+    def test_a_long_silence_is_broken(self):
+        stream = io.StringIO()
+        mouth = Mouth(stream)
+        threading.Thread(target=mouth.beat, daemon=True).start()
+        time.sleep(2 * SILENCE_S)
+        assert parse_event(stream.getvalue().splitlines()[0]).kind == "heartbeat"
+
+    def test_it_is_shorter_than_a_parent_waits(self):
+        assert SILENCE_S * 1.5 < HEARTBEAT_S

@@ -15,11 +15,12 @@ from app.demo import material
 from app.demo.answers import answer_key, known_flaws
 from app.demo.children import Children
 from app.demo.crowd import simulate
-from app.demo.stages import DemoFailed, Stage, Stages
+from app.demo.stages import Stage, Stages
+from app.errors import WrongState
 from app.experiments.datasets import freeze_dataset
 from app.experiments.service import ENDED, Results, request_experiment, results, runs_of
 from app.maps.service import request_map_set
-from app.models import Experiment, JobState, MapSet, Role, RunEvent, SaliencyMap, Staff, Study
+from app.models import Dataset, Experiment, JobState, MapSet, Role, RunEvent, SaliencyMap, Staff, Study
 from app.settings import Settings
 from app.stimuli.manifest import Item
 from app.storage import BlobStore
@@ -171,7 +172,7 @@ def build_maps(place: Workplace, study_id: int) -> int:
 
         map_set = _wait(place, built)
         if map_set.state is not JobState.SUCCEEDED:
-            raise DemoFailed(map_set.error or f"the map set is {map_set.state}")
+            raise WrongState(map_set.error or f"the map set is {map_set.state}")
         with place.sessions() as session:
             maps = session.scalar(select(func.count()).where(SaliencyMap.map_set_id == map_set_id))
         stage.summary = f"{maps} maps from {map_set.annotations} annotations"
@@ -203,8 +204,6 @@ def demo_recipe() -> Recipe:
 
 def train(place: Workplace, dataset_id: int) -> int:
     """Queue the runs and wait for the worker; returns the experiment's id."""
-    from app.models import Dataset
-
     recipe = demo_recipe()
     with place.stages.stage("Train detectors") as stage:
         with place.sessions.begin() as session:
@@ -225,12 +224,12 @@ def train(place: Workplace, dataset_id: int) -> int:
 
 
 def _all_trained(place: Workplace, experiment_id: int, stage: Stage, total: int) -> bool | None:
-    """True once every run has succeeded, None while they are at it; DemoFailed when one has not."""
+    """True once every run has succeeded, None while they are at it; WrongState when one has not."""
     with place.sessions() as session:
         runs = runs_of(session, session.get_one(Experiment, experiment_id))
         for run in runs:
             if run.state in (JobState.FAILED, JobState.ABORTED):
-                raise DemoFailed(f"{run.architecture} {run.objective} {run.state}: {run.error}")
+                raise WrongState(f"{run.architecture} {run.objective} {run.state}: {run.error}")
         epochs = select(func.count()).where(
             RunEvent.run_id.in_([run.id for run in runs]), RunEvent.kind == "epoch"
         )

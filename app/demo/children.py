@@ -24,10 +24,6 @@ MOST_RUNS_AT_ONCE: Final = 4
 """Of training, on the cores of this machine."""
 
 
-class ChildDied(Unavailable):
-    """A process of the demonstration ended by itself."""
-
-
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -73,7 +69,9 @@ class Children:
                     return
             except httpx2.TransportError:
                 time.sleep(0.1)
-        raise ChildDied(f"The server did not answer within {READY_WITHIN_S:.0f} s; see {self.log('serve')}.")
+        raise Unavailable(
+            f"The server did not answer within {READY_WITHIN_S:.0f} s; see {self.log('serve')}."
+        )
 
     def start(self, name: str) -> None:
         """`cyborg NAME`, its output in a file beside the others."""
@@ -86,10 +84,10 @@ class Children:
         return self._logs / f"{name}.log"
 
     def check(self) -> None:
-        """ChildDied when one has ended, with the last line it said."""
+        """Unavailable when one has ended, with the last line it said."""
         for name, process in self._running.items():
             if process.poll() is not None:
-                raise ChildDied(
+                raise Unavailable(
                     f"`cyborg {name}` ended with {process.returncode}: {last_line(self.log(name))}"
                 )
 

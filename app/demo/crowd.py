@@ -106,7 +106,11 @@ def simulate(
         on_person()
         return outcome
 
-    return CrowdReport(_all_of(visit, [invent_person(seed, n) for n in range(participants)], threads=threads))
+    people = [invent_person(seed, number) for number in range(participants)]
+    report = CrowdReport(_all_of(visit, people, threads=threads))
+    if not report.decided:
+        raise WrongState(f"Study {study} took none of the simulated participants: it is full or not open.")
+    return report
 
 
 def _all_of(

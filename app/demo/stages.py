@@ -15,10 +15,6 @@ from app.errors import AppError
 TITLE_WIDTH: Final = 34
 
 
-class DemoFailed(AppError):
-    """A step of the demonstration failed."""
-
-
 @dataclass(slots=True)
 class Stage:
     """A step under way."""
@@ -59,7 +55,7 @@ class Stages:
                 yield stage
         except Exception as error:
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise DemoFailed(f"{title}: {reason}") from error
+            raise AppError(f"{title}: {reason}") from error
         done = Finished(title, stage.summary, time.monotonic() - start)
         self.finished.append(done)
         line = f"{done.title:<{TITLE_WIDTH}}{done.seconds:>6.1f} s  {done.summary}"

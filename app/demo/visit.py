@@ -13,17 +13,13 @@ import httpx2
 
 from app.demo.answers import Key
 from app.demo.people import Person, judge
-from app.errors import AppError
+from app.errors import Unavailable, WrongState
 from app.models import Question
 
 AGENT: Final = "cyborg-simulation"
 WAITS_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Between attempts when the server does not answer or says that it cannot."""
 PAGE_DATA: Final = re.compile(r'<script type="application/json" id="page">(.*?)</script>', re.DOTALL)
-
-
-class SimulationFailed(AppError):
-    """A simulated participant could not go on."""
 
 
 class Refused(Exception):
@@ -65,14 +61,14 @@ def take_part(
     except Refused as no:
         if no.code in ("quota_full", "study_not_open"):
             return Outcome(0, no.code)
-        raise SimulationFailed(f"{study} refused a simulated participant: {no.detail}") from None
+        raise WrongState(f"{study} refused a simulated participant: {no.detail}") from None
     client.headers["Authorization"] = f"Bearer {token}"
     last = trials if person.quits_after is None else max(1, int(person.quits_after * trials))
     try:
         decided = _decide(client, person, key=key, last=last, on_decision=on_decision)
         return Outcome(decided, "finished" if _is_done(client, person) else "dropped_out")
     except Refused as no:
-        raise SimulationFailed(f"{study} refused a decision: {no.detail}") from None
+        raise WrongState(f"{study} refused a decision: {no.detail}") from None
 
 
 def _decide(
@@ -128,7 +124,7 @@ def send(
 ) -> httpx2.Response:
     """A request that is sent again while the server is away; every call of the API allows that.
 
-    Refused when the server understood and said no; SimulationFailed when it stays away.
+    Refused when the server understood and said no; Unavailable when it stays away.
     """
     for wait in (*waits, None):
         trouble = "does not answer"
@@ -143,7 +139,7 @@ def send(
             trouble = f"does not answer: {error}"
         if wait is not None:
             time.sleep(wait)
-    raise SimulationFailed(f"{client.base_url}{path} {trouble}")
+    raise Unavailable(f"{client.base_url}{path} {trouble}")
 
 
 def _refusal(response: httpx2.Response) -> Refused:

@@ -13,8 +13,8 @@ from sqlalchemy import func, select
 from app.demo.answers import answer_key
 from app.demo.crowd import admit_simulated, real_participants, simulate
 from app.demo.people import Person, invent_person
-from app.demo.visit import SimulationFailed, send, take_part
-from app.errors import NotFound, WrongState
+from app.demo.visit import send, take_part
+from app.errors import NotFound, Unavailable, WrongState
 from app.main import create_app
 from app.models import Annotation, Decision, Image, Participant, Source, Stroke, Study, StudyState, Trial
 from app.storage import BlobStore
@@ -65,7 +65,7 @@ class TestTakePart:
 
     def test_a_study_that_takes_no_simulated_people_is_a_failure(self, client, db, blobs, key):
         closed_to_programs = make_study(db, arms=(True,))
-        with pytest.raises(SimulationFailed, match="does not accept simulated"):
+        with pytest.raises(WrongState, match="does not accept simulated"):
             take_part(client, closed_to_programs.slug, person(), key=key, external_id="s-1")
 
     def test_a_server_on_another_database_is_noticed(self, client, study, own_database):
@@ -81,7 +81,7 @@ class TestSend:
 
     def test_it_gives_up_in_the_end(self):
         answers = iter([httpx2.Response(503)] * 3)
-        with pytest.raises(SimulationFailed, match="answers 503"):
+        with pytest.raises(Unavailable, match="answers 503"):
             send(client_that_answers(answers), "GET", "/x", waits=(0, 0))
 
 
@@ -140,6 +140,12 @@ class TestCrowd:
         # 6 pairs x 2 questions x 2 judgements x 2 arms
         assert report.decided == recorded == len(seen) <= 48
         assert report.turned_away == 0
+
+    def test_a_study_that_takes_nobody_is_a_failure(self, own_server, own_sessions):
+        with own_sessions.begin() as session:
+            session.scalar(select(Study)).state = StudyState.PAUSED
+        with pytest.raises(WrongState, match="took none"):
+            simulate(own_server, "crowd", participants=2, seed=4, key=answer_key(own_sessions, {}))
 
     def test_a_failure_of_one_ends_it_for_all(self, own_server, own_sessions):
         def forgetful(_trial: object) -> None:

@@ -24,7 +24,7 @@ from app.settings import Settings
 from app.stimuli import routes as stimuli
 from app.storage import BlobStore
 from app.trials import routes as trials
-from app.web import BodyLimit, Envelope, InFlight, add_error_handlers
+from app.web import BodyLimit, Compressed, Envelope, InFlight, add_error_handlers
 
 TOO_MANY_ARRIVALS: Final = "Many people are joining from your network; please try again in a minute."
 
@@ -66,6 +66,7 @@ def create_app(settings: Settings, *, session_factory: SessionFactory | None = N
     app.add_api_route("/health", health)
     add_error_handlers(app)
     app.add_middleware(InFlight, limit=CONNECTIONS)
+    app.add_middleware(Compressed)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(SameOriginOnly)
     app.add_middleware(Envelope, frame_ancestors=settings.frame_ancestors)

@@ -70,6 +70,15 @@ class TestHeaders:
         assert client.get("/api/participant/next").headers["cache-control"] == "no-store"
 
 
+class TestCompression:
+    def test_scripts_and_styles_are_compressed(self, client):
+        assert client.get("/static/style.css").headers["content-encoding"] == "gzip"
+
+    def test_what_a_participant_asks_for_alone_is_not(self, client):
+        for path in ("/i/nonsense", "/api/participant/next", "/api/openapi.json"):
+            assert "content-encoding" not in client.get(path).headers
+
+
 class TestAnotherSite:
     @pytest.mark.parametrize(
         ("headers", "status"),

@@ -7,7 +7,7 @@ ARGS   ?=
 
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo serve worker test test-slow check format docs bench lock
+.PHONY: help setup demo serve worker test test-slow check format docs screenshots bench lock
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -57,6 +57,10 @@ format: setup  ## Format and repair what can be repaired
 
 docs: setup  ## Write docs/cli.md again from the commands
 	$(BIN)/python -m app.cli.reference > docs/cli.md
+
+screenshots: setup  ## Photograph every page at desk and phone size, with drawn faces
+	.ci/need-chromium
+	$(BIN)/python -m tests.e2e.screenshots screenshots
 
 bench: setup  ## Print every figure that the README quotes
 	for script in benchmarks/*.py; do $(BIN)/python $$script; done

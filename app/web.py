@@ -17,6 +17,7 @@ from markupsafe import Markup
 from sqlalchemy.exc import DataError, IntegrityError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from annotation_ui import TEMPLATES
@@ -222,6 +223,23 @@ def replayed(messages: list[Message], receive: Receive) -> Receive:
         return waiting.popleft() if waiting else await receive()
 
     return receive_again
+
+
+class Compressed:
+    """Compress what is the same for everybody: scripts, styles, a study's page.
+
+    Never the pictures of participants: compressing their padding away would show how long they were.
+    """
+
+    PATHS: Final = ("/static/", "/s/", "/plotly.min.js")
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.plain = app
+        self.compressed = GZipMiddleware(app, minimum_size=1000, compresslevel=6)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_text = scope["type"] == "http" and scope["path"].startswith(self.PATHS)
+        await (self.compressed if is_text else self.plain)(scope, receive, send)
 
 
 class InFlight:

@@ -64,18 +64,23 @@ def load(
     map_size : of the CAM; human maps are brought to it once, here, from the size at which they are stored
     """
     images = np.empty((len(samples), 3, side, side), np.uint8)
-    human = torch.full((len(samples), *map_size), torch.nan)
     with ThreadPoolExecutor(workers) as pool:
         decoded = pool.map(lambda sample: decode_image(dataset.root / sample.path, side), samples)
         for i, image in enumerate(decoded):
             images[i] = image
-        found = pool.map(lambda sample: _decode_human(dataset.root, sample, map_size), samples)
-        for i, saliency in enumerate(found):
-            if saliency is not None:
-                human[i] = saliency
+    human = load_human(dataset.root, samples, map_size)
     labels = torch.tensor([sample.target for sample in samples], dtype=torch.int64)
     present = torch.tensor([bool(sample.map) for sample in samples], dtype=torch.bool)
     return Cached(torch.from_numpy(images), labels, human, present)
+
+
+def load_human(root: Path, samples: Sequence[Sample], size: tuple[int, int]) -> Tensor:
+    """Human maps at the size of the CAM, (N, h, w) in [0, 1]; NaN for an image that has none."""
+    human = torch.full((len(samples), *size), torch.nan)
+    for i, sample in enumerate(samples):
+        if sample.map:
+            human[i] = fit_human(torch.from_numpy(decode_map(root / sample.map))[None], size)[0]
+    return human
 
 
 def decode_image(path: Path, side: int) -> Bytes:
@@ -164,12 +169,6 @@ def stream_seed(seed: int, *purpose: object) -> int:
 
 def _draw(seed: int, image_id: str) -> float:
     return stream_seed(seed, "keep", image_id) / 2**63
-
-
-def _decode_human(root: Path, sample: Sample, size: tuple[int, int]) -> Tensor | None:
-    if not sample.map:
-        return None
-    return fit_human(torch.from_numpy(decode_map(root / sample.map))[None], size)[0]
 
 
 def _resize(pixels: Any, side: int) -> Bytes:

@@ -6,12 +6,14 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from training import data, metrics
+from training.agreement import dice, overlap, spearman, squared_error
 from training.backbones import Backbone
 from training.cam import class_activation_map, entropy, min_max
 from training.config import CamClass
@@ -22,6 +24,7 @@ from training.folder import write_text
 
 Floats = NDArray[np.float64]
 
+AGREEMENT: Final = {"spearman": spearman, "iou": overlap, "dice": dice, "mse": squared_error}
 BATCH = 64
 TELL_EVERY_S = 1.0
 SCORE_COLUMNS = (
@@ -64,6 +67,7 @@ class Looks:
     """What a detector looked at: the maps of a split, scaled to [0, 1]."""
 
     cams: NDArray[np.float32]  # (N, h, w)
+    human: NDArray[np.float32]  # (N, h, w); NaN where there is none
     entropies: Floats  # (N,) nats
 
 
@@ -78,7 +82,7 @@ def assess(
 ) -> Iterator[Heartbeat | tuple[Scores, Looks]]:
     """Run the network over images of any number, in batches; the last thing it yields are the results."""
     device = backbone.weight.device
-    logits, cams, entropies = [], [], []
+    logits, cams, humans, entropies = [], [], [], []
     backbone.eval()
     batches = data.stream(
         dataset.root, samples, side=backbone.expects.side, batch_size=BATCH, workers=workers
@@ -93,6 +97,7 @@ def assess(
             maps = min_max(class_activation_map(features, backbone.weight, target).float())
         logits.append(out.double().cpu().numpy())
         cams.append(maps.cpu().numpy())
+        humans.append(data.load_human(dataset.root, chunk, (maps.shape[1], maps.shape[2])).numpy())
         entropies.append(entropy(maps).double().cpu().numpy())
         done += len(chunk)
         if time.monotonic() - told >= TELL_EVERY_S:
@@ -100,7 +105,7 @@ def assess(
             yield Heartbeat(doing=what, done=done, total=len(samples))
     yield (
         Scores(tuple(samples), np.concatenate(logits)),
-        Looks(np.concatenate(cams), np.concatenate(entropies)),
+        Looks(np.concatenate(cams), np.concatenate(humans), np.concatenate(entropies)),
     )
 
 
@@ -121,8 +126,17 @@ def summarise(scores: Scores, looks: Looks | None = None, *, headline: str = "si
         part = scores.of(_against(scores, source))
         for kind, ranking in part.ranking.items():
             result[f"auc_{kind}/{source}"] = metrics.auc(ranking, part.fake)
-    if looks is not None:
-        result["cam_entropy"] = float(looks.entropies.mean()) if len(looks.entropies) else None
+    return result | (_by_look(looks) if looks is not None else {})
+
+
+def _by_look(looks: Looks) -> Metrics:
+    """Mean entropy of the model's maps, and their agreement with the human maps where there are any."""
+    seen = ~np.isnan(looks.human).any(axis=(1, 2))
+    result: Metrics = {"cam_entropy": float(looks.entropies.mean()), "with_map": float(seen.sum())}
+    for name, measure in AGREEMENT.items():
+        values = measure(looks.cams[seen], looks.human[seen]) if seen.any() else np.array([np.nan])
+        defined = values[~np.isnan(values)]
+        result[f"agreement_{name}"] = float(defined.mean()) if len(defined) else None
     return result
 
 

@@ -63,12 +63,12 @@ class OutOfMemory(RunError):
 
 
 def _evaluate(setup: Setup, dataset: Dataset, folder: RunFolder, *, best_epoch: int) -> Iterator[Event]:
-    """Validation and test, once, with the epoch that validation chose."""
+    """Each split once, with the epoch that validation chose; test last."""
     results: dict[str, Metrics] = {}
     shown = "test" if dataset.of("test") else "val"
     write_average_human(folder.maps, setup.train)
-    for split in ("val", "test"):
-        samples = dataset.of(split)
+    for split in ("train", "val", "test"):
+        samples = dataset.of(*setup.run.train_splits) if split == "train" else dataset.of(split)
         if not samples:
             continue
         for outcome in assess(

@@ -30,6 +30,7 @@ TREE = {
     "run.json",
     "scores",
     "scores/test.csv",
+    "scores/train.csv",
     "scores/val.csv",
 }
 
@@ -60,7 +61,7 @@ def finished(data, tmp_path_factory):
 class TestARun:
     def test_it_tells_its_story_in_order(self, finished):
         kinds = [type(event) for event in finished[1] if not isinstance(event, Step)]
-        assert kinds == [Started, Epoch, Epoch, Evaluated, Evaluated, Finished]
+        assert kinds == [Started, Epoch, Epoch, Evaluated, Evaluated, Evaluated, Finished]
 
     def test_its_folder_holds_exactly_this(self, finished):
         folder, _ = finished
@@ -83,7 +84,7 @@ class TestARun:
         assert RunFolder(finished[0]).epochs() == told
 
     def test_an_epoch_sets_the_models_entropy_beside_the_human_one(self, finished):
-        epoch = finished[1][-4]
+        epoch = next(event for event in finished[1] if isinstance(event, Epoch))
         assert 0 < epoch.human_entropy < epoch.max_entropy == pytest.approx(math.log(16))
         assert epoch.terms["with_map"] == 15
 
@@ -97,6 +98,13 @@ class TestARun:
         splits = json.loads((finished[0] / "metrics.json").read_text())["splits"]
         assert finished[1][-1].metrics["test/auc"] == splits["test"]["auc"]
         assert {"auc_sigmoid/ganA", "auc_sigmoid/ganB"} <= splits["test"].keys()
+
+    def test_it_tells_how_much_its_maps_agree_with_the_human_ones(self, finished):
+        told = finished[1][-1].metrics
+        assert told["train/with_map"] == 15
+        assert -1 <= told["train/agreement_spearman"] <= 1
+        assert 0 <= told["train/agreement_iou"] <= told["train/agreement_dice"] <= 1
+        assert told["test/agreement_spearman"] is None
 
     def test_it_is_not_done_twice(self, finished, data):
         again = run(data, finished[0])
@@ -156,7 +164,7 @@ class TestObjectives:
     @pytest.mark.parametrize("name", ["cross_entropy", "hseb", "fmmmse", "droid", "cyborg_droid"])
     def test_each_trains(self, data, tmp_path, name):
         events = run(data, tmp_path / "r", objective=name, epochs=1)
-        assert math.isfinite(events[-4].terms["loss"])
+        assert math.isfinite(next(e for e in events if isinstance(e, Epoch)).terms["loss"])
 
     def test_a_dataset_without_maps_trains_too(self, make_dataset, tmp_path):
         events = run(make_dataset(with_map=False), tmp_path / "r", epochs=1)

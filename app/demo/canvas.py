@@ -67,13 +67,13 @@ def shade(colour: Colour, factor: float) -> Colour:
 
 
 class Canvas:
-    """Square, twice as large as the picture that leaves it: shrinking makes every edge smooth."""
+    """Square, half as large again as the picture that leaves it: shrinking makes every edge smooth."""
 
     def __init__(
         self, size: int, *, turn_deg: float = 0, zoom: float = 1, shift: tuple[float, float]
     ) -> None:
         self.size = size
-        self.scale = size * 2
+        self.scale = size * 3 // 2
         # One plane per channel: blending contiguous planes is several times as fast as interleaved ones.
         self.planes: Pixels = np.zeros((3, self.scale, self.scale), np.float32)
         matrix = cv2.getRotationMatrix2D((0.5, 0.55), turn_deg, zoom)
@@ -120,7 +120,7 @@ class Canvas:
 
     def box(self, outline: Points) -> Box:
         """The rectangle around an outline, inside the picture."""
-        placed = self.place(outline) / 2
+        placed = self.place(outline) * self.size / self.scale
         x0, y0 = np.clip(np.floor(placed.min(0)), 0, self.size - 1).astype(int)
         x1, y1 = np.clip(np.ceil(placed.max(0)), 1, self.size).astype(int)
         return int(x0), int(y0), int(x1 - x0), int(y1 - y0)

@@ -29,7 +29,7 @@ from saliency.maps import MapParameters
 from training.config import Recipe, load_recipe
 
 STAFF: Final = "demo@lab.example"
-EPOCHS: Final = 25
+EPOCHS: Final = 40
 SEEDS: Final = 2
 POLL_S: Final = 0.25
 

@@ -91,8 +91,7 @@ def link_page(request: Request, db: Db, token: str) -> HTMLResponse:
 @router.post("/login/link/{token}")
 def follow_link(db: Db, config: Config, token: str) -> Response:
     staff = service.spend_link(db, token)
-    destination = HOME if staff.password_hash else ACCOUNT
-    return welcomed(see_other(destination), service_token(db, staff, config), config)
+    return welcomed(see_other(HOME), service_token(db, staff, config), config)
 
 
 @router.post("/logout")

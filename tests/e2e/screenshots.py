@@ -3,6 +3,7 @@
 python -m tests.e2e.screenshots OUT_DIR
 """
 
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -64,7 +65,7 @@ def participant_pages(page: Page, url: str) -> Iterator[str]:
     page.get_by_role("button", name="Start").click()
     page.locator("#trial").wait_for()
     yield "question"
-    page.locator(".face[data-side=left] .face__choice").click()
+    page.locator(".face[data-side=left]").click()
     if page.get_by_role("toolbar").is_visible():
         scribble(page)
         yield "trial"
@@ -101,7 +102,7 @@ def photograph(browser: Browser, installation: Installation, login: str, out_dir
 def log_in(page: Page, address: str) -> None:
     page.goto(address)
     page.get_by_role("button").first.click()
-    page.wait_for_url("**/staff")
+    page.wait_for_url(re.compile(r"/staff"))
 
 
 def visit_until_painting(

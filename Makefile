@@ -41,7 +41,7 @@ check: setup node_modules  ## Formatting, lint, types, arrows between packages, 
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	folder=$$(mktemp -d) && CYBORG_DATABASE_URL= CYBORG_DATA_DIR=$$folder sh -ec \
+	folder=$$(mktemp -d) && chmod 755 $$folder && CYBORG_DATABASE_URL= CYBORG_DATA_DIR=$$folder sh -ec \
 	  '$(BIN)/cyborg db upgrade && $(BIN)/alembic check'; status=$$?; rm -rf $$folder; exit $$status
 	npx --no-install eslint annotation_ui tests/annotation_ui
 	npx --no-install tsc --noEmit

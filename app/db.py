@@ -40,7 +40,8 @@ def embedded_url(data_dir: Path) -> str:
 def connect(settings: Settings, *, connections: int = CONNECTIONS) -> Engine:
     """An engine that keeps up to `connections` open, and a few more for downloads that stream."""
     url = database_url(settings)
-    return create_engine(url, pool_size=connections, max_overflow=5, pool_pre_ping=True)
+    # Errors are logged, and the parameters of a statement may be somebody's worker id.
+    return create_engine(url, pool_size=connections, max_overflow=5, pool_pre_ping=True, hide_parameters=True)
 
 
 def factory(engine: Engine) -> SessionFactory:

@@ -3,12 +3,12 @@
 import hashlib
 import secrets
 from typing import Final
-from urllib.parse import urlsplit
 
 from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from pwdlib import PasswordHash
+from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -68,8 +68,8 @@ class SameOriginOnly:
 
 
 def same_origin(scope: Scope) -> bool:
-    headers = {key.decode().lower(): value.decode() for key, value in scope["headers"]}
+    headers = Headers(scope=scope)
     if site := headers.get("sec-fetch-site"):
         return site in {"same-origin", "none"}
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == headers.get("host")
+    return origin is None or origin.partition("://")[2] == headers.get("host")

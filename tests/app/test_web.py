@@ -1,10 +1,16 @@
+import asyncio
 import json
 
+import httpx
 import pytest
 from fastapi import APIRouter
+from sqlalchemy import literal, select
+from sqlalchemy.exc import DBAPIError
 
+from app.db import CONNECTIONS
 from app.errors import WrongState
 from app.main import create_app
+from app.security import same_origin
 
 
 class TestBodyLimit:
@@ -21,6 +27,58 @@ class TestBodyLimit:
         headers = {"content-type": "application/json"}
         response = client.post("/api/studies/x/participants", content=chunks, headers=headers)
         assert (response.status_code, response.json()["error"]) == (413, "too_large")
+
+
+class TestSlowSenders:
+    def test_half_a_request_keeps_nobody_out(self, settings, session_factory):
+        application = create_app(settings, session_factory=session_factory)
+
+        async def half() -> object:
+            await asyncio.sleep(0)
+            return parts.pop() if parts else await asyncio.Future()
+
+        async def ignore(_message: object) -> None: ...
+
+        parts = [{"type": "http.request", "body": b"{", "more_body": True} for _ in range(CONNECTIONS)]
+        request = httpx.Request("POST", "http://127.0.0.1:8000/api/participant/withdraw")
+        scope = {
+            "type": "http",
+            "method": request.method,
+            "path": request.url.path,
+            "headers": [(b"content-type", b"application/json")],
+            "query_string": b"",
+        }
+
+        async def answer() -> int:
+            senders = [
+                asyncio.create_task(application(dict(scope), half, ignore)) for _ in range(CONNECTIONS)
+            ]
+            transport = httpx.ASGITransport(application)
+            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
+                await asyncio.sleep(0.1)
+                response = await asyncio.wait_for(client.get("/health"), timeout=20)
+            for sender in senders:
+                sender.cancel()
+            return response.status_code
+
+        assert asyncio.run(answer()) == 200
+
+
+class TestWhatTheDatabaseCannotHold:
+    @pytest.mark.parametrize("path", ["/s/a%00b", "/i/a%00b"])
+    def test_an_address_with_a_nul_is_refused(self, client, path):
+        response = client.get(path)
+        assert (response.status_code, response.json()["error"]) == (422, "bad_input")
+
+    @pytest.mark.parametrize("number", [2**63, 10**30])
+    def test_a_number_past_the_largest_id_is_refused(self, editor, number):
+        assert editor.get(f"/staff/images/{number}").status_code == 422
+
+    def test_an_error_does_not_tell_what_was_looked_up(self, own_database):
+        _, sessions = own_database
+        with sessions() as session, pytest.raises(DBAPIError) as raised:
+            session.execute(select(literal("AWORKERID\0")))
+        assert "AWORKERID" not in str(raised.value)
 
 
 class TestErrors:
@@ -88,11 +146,16 @@ class TestAnotherSite:
             ({"sec-fetch-site": "cross-site"}, 403),
             ({"origin": "https://evil.example"}, 403),
             ({"origin": "null"}, 403),
+            ({"origin": "http://["}, 403),
+            ({"origin": "http://127.0.0.1:8000"}, 401),
             ({}, 401),
         ],
     )
     def test_it_cannot_send_for_a_participant(self, client, headers, status):
         assert client.post("/api/participant/withdraw", headers=headers).status_code == status
+
+    def test_a_header_of_a_proxy_may_be_in_latin_1(self):
+        assert same_origin({"type": "http", "headers": [(b"x-proxy", "Zürich".encode("latin-1"))]})
 
 
 class TestOpenApi:

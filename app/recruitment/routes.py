@@ -1,7 +1,7 @@
 """The participant's page and consent."""
 
-from typing import Annotated
-from urllib.parse import urlsplit
+import re
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
@@ -16,6 +16,9 @@ from app.security import RateLimit
 from app.web import markdown, page
 
 router = APIRouter()
+
+# Letters, digits, hyphens and dots: what a browser and Python could read as two different hosts is none.
+MTURK_SITE: Final = re.compile(r"https://([a-z0-9.-]+\.mturk\.com)(?=[:/?#]|$)", re.IGNORECASE)
 
 
 class CrowdParameters(BaseModel):
@@ -43,9 +46,8 @@ class CrowdParameters(BaseModel):
     @property
     def submit_url(self) -> str | None:
         """Where MTurk wants its form; any other site is refused."""
-        parts = urlsplit(self.turk_submit_to or "")
-        is_mturk = parts.scheme == "https" and (parts.hostname or "").endswith(".mturk.com")
-        return f"https://{parts.hostname}/mturk/externalSubmit" if is_mturk else None
+        site = MTURK_SITE.match(self.turk_submit_to or "")
+        return f"https://{site[1]}/mturk/externalSubmit" if site else None
 
 
 @router.get("/s/{slug}", response_class=HTMLResponse, include_in_schema=False)

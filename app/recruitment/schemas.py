@@ -1,13 +1,23 @@
 """What a browser sends to take part, and what it gets."""
 
-from typing import Annotated, Any, Literal
+import json
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from app.models import Source
 
 Identifier = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+MOST_CLIENT_CHARACTERS: Final = 10_000
+
+
+def _short(client: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if len(json.dumps(client)) > MOST_CLIENT_CHARACTERS:
+        raise ValueError(f"at most {MOST_CLIENT_CHARACTERS} characters of JSON are kept")
+    return client
 
 
 class Enrolment(BaseModel):
@@ -21,7 +31,7 @@ class Enrolment(BaseModel):
     assignment_id: Identifier | None = None
     consent: Literal[True]
     consent_version: Identifier
-    client: Annotated[dict[str, JsonValue], Field(max_length=40)] = {}
+    client: Annotated[dict[str, JsonValue], Field(max_length=40), AfterValidator(_short)] = {}
 
 
 class ArmView(BaseModel):

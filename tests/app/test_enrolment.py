@@ -6,6 +6,7 @@ from sqlalchemy import func, select
 
 from app.main import create_app
 from app.models import Participant, Question, Quota, StudyState, Trial, WorkerIdentity
+from app.recruitment.routes import CrowdParameters
 from tests.app.worlds import Visitor, make_study
 
 
@@ -53,6 +54,38 @@ class TestConsent:
         db.commit()
         response = visitor.consent()
         assert (response.status_code, response.json()["error"]) == (409, "study_not_open")
+
+    @pytest.mark.parametrize("text", ["\\u0000", "\\ud800"])
+    def test_a_text_that_cannot_be_stored_is_refused(self, client, study, text):
+        body = f'{{"source": "link", "consent": true, "consent_version": "v1", "client": {{"a": "{text}"}}}}'
+        response = client.post(
+            f"/api/studies/{study.slug}/participants",
+            content=body,
+            headers={"content-type": "application/json"},
+        )
+        assert response.status_code == 422
+
+    def test_a_browser_cannot_fill_the_database_with_what_it_says_of_itself(self, visitor):
+        response = visitor.consent(client={"agent": "x" * 20_000})
+        assert response.status_code == 422
+        assert "client" in response.json()["detail"]
+
+
+class TestMTurkAddress:
+    @pytest.mark.parametrize(
+        ("given", "site"),
+        [
+            ("https://www.mturk.com", "www.mturk.com"),
+            ("https://workersandbox.mturk.com/x", "workersandbox.mturk.com"),
+            ("http://www.mturk.com", None),
+            ("https://evil.example/.mturk.com", None),
+            ("https://evil.example\\.mturk.com", None),
+            ("https://[", None),
+        ],
+    )
+    def test_the_form_goes_nowhere_else(self, given, site):
+        crowd = CrowdParameters(assignmentId="A", turkSubmitTo=given)
+        assert crowd.submit_url == (site and f"https://{site}/mturk/externalSubmit")
 
 
 class TestTheSamePersonAgain:

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import AlreadyTookPart, BadInput, ConsentMissing, NotFound, StudyNotOpen
 from app.models import (
+    Annotation,
     Arm,
     Dataset,
     Decision,
@@ -130,11 +131,25 @@ def withdraw(session: Session, participant: Participant) -> None:
     """Remove what a participant did, give their places back, and mark what was derived from it stale."""
     lock_study(session, participant.study_id)
     release_trials(session, participant)
+    _mark_stale(session, participant)
     theirs = select(Trial.id).where(Trial.participant_id == participant.id)
     session.execute(delete(Decision).where(Decision.trial_id.in_(theirs)))
     session.execute(delete(QualityFlag).where(QualityFlag.participant_id == participant.id))
     session.execute(delete(Trial).where(Trial.participant_id == participant.id))
-    session.execute(update(MapSet).where(MapSet.study_id == participant.study_id).values(stale=True))
-    session.execute(update(Dataset).where(Dataset.study_id == participant.study_id).values(stale=True))
     participant.state = ParticipantState.WITHDRAWN
     participant.client = {}
+
+
+def _mark_stale(session: Session, participant: Participant) -> None:
+    """Whoever leaves before they painted anything is in no map: a passer-by makes nothing stale."""
+    painted = (
+        select(Annotation.id)
+        .join(Decision, Decision.id == Annotation.decision_id)
+        .join(Trial, Trial.id == Decision.trial_id)
+        .where(Trial.participant_id == participant.id)
+    )
+    if session.scalar(select(painted.exists())):
+        for derived in (MapSet, Dataset):
+            session.execute(
+                update(derived).where(derived.study_id == participant.study_id).values(stale=True)
+            )

@@ -1,6 +1,6 @@
 """The participant API: what is shown, what comes back."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -18,7 +18,7 @@ class DecisionBody(BaseModel):
     """From the frame in which both faces appeared to the last change of the choice."""
     annotation_ms: Milliseconds | None = None
     """From the choice to the submission."""
-    strokes: Annotated[list[dict[str, Any]], Field(max_length=2000)] | None = None
+    strokes: Annotated[list[dict[str, JsonValue]], Field(max_length=2000)] | None = None
     events: Annotated[list[dict[str, JsonValue]], Field(max_length=1000)] = []
     """What happened meanwhile: the tab hidden, the focus lost, a resize, a reload."""
 

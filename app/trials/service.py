@@ -5,7 +5,7 @@ import json
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NoReturn
 from uuid import UUID
 
 from sqlalchemy import func, insert, select
@@ -17,6 +17,7 @@ from app.errors import (
     AnnotationMissing,
     AnnotationNotAsked,
     BadStrokes,
+    NotAParticipant,
     NotFound,
     PlaceGivenAway,
     StudyNotOpen,
@@ -29,6 +30,7 @@ from app.models import (
     Participant,
     ParticipantState,
     Stroke,
+    Study,
     StudyState,
     Trial,
     TrialState,
@@ -50,15 +52,13 @@ def next_trials(session: Session, visit: Visit) -> Sequence[Trial]:
     """
     participant = visit.participant
     _refuse_if_closed(visit)
-    renew_lease(visit)
     trials = _undecided(session, participant)
-    if not trials and participant.state is ParticipantState.ACTIVE and _lost_places(session, participant):
-        trials = _recover_places(session, participant)
-    if not trials:
-        finish(participant)
-        return []
-    if trials[0].shown_at is None:
+    if not trials and participant.state is ParticipantState.ACTIVE:
+        trials = _recover_or_finish(session, participant)
+    if trials and trials[0].shown_at is None:
         trials[0].shown_at = datetime.now(UTC)
+        session.flush()  # locks are taken in one order: study, trial, quota, participant
+    renew_lease(visit)
     return trials
 
 
@@ -96,16 +96,31 @@ def _lost_places(session: Session, participant: Participant) -> bool:
     return bool(_released(session, participant))
 
 
-def _recover_places(session: Session, participant: Participant) -> Sequence[Trial]:
+def _recover_or_finish(session: Session, participant: Participant) -> Sequence[Trial]:
+    """The trials of somebody who had none a moment ago; without any, that was all.
+
+    Under the study's lock, because another page of theirs may recover or withdraw at the same time.
+    """
     study = lock_study(session, participant.study_id)
+    session.refresh(participant)
+    if participant.state is ParticipantState.WITHDRAWN:
+        raise NotAParticipant
+    if not _undecided(session, participant) and _lost_places(session, participant):
+        _recover_places(session, participant, study)
+    trials = _undecided(session, participant)
+    if not trials:
+        finish(participant)
+    return trials
+
+
+def _recover_places(session: Session, participant: Participant, study: Study) -> None:
     release_lapsed(session, study.id)
-    lost = _released(session, participant)
-    missing = study.trials_per_participant - _decided_or_assigned(session, participant)
-    kept = retake_trials(session, participant, trials=lost[:missing])
+    # Late decisions may have taken places again, so that there are more than the study asks for.
+    missing = max(0, study.trials_per_participant - _decided_or_assigned(session, participant))
+    kept = retake_trials(session, participant, trials=_released(session, participant)[:missing])
     session.flush()  # the count of assigned trials must see them
     assign_trials(session, participant, wanted=missing - len(kept))
     session.flush()
-    return _undecided(session, participant)
 
 
 def _decided_or_assigned(session: Session, participant: Participant) -> int:
@@ -182,19 +197,22 @@ def record_decision(session: Session, visit: Visit, trial_id: UUID, body: Decisi
 
 def _trial_to_decide(session: Session, participant: Participant, trial_id: UUID) -> Trial:
     """The participant's own trial, locked, with its place held."""
-    trial = session.get(Trial, trial_id)
-    if trial is None or trial.participant_id != participant.id:
-        raise NotFound("You have no such trial.")
-    was_released = trial.state is TrialState.RELEASED
+    query = select(Trial).where(Trial.id == trial_id, Trial.participant_id == participant.id)
+    was_released = (session.scalars(query).first() or _missing()).state is TrialState.RELEASED
     if was_released:
         lock_study(session, participant.study_id)
-    session.refresh(trial, with_for_update=True)
+    locked = query.with_for_update().execution_options(populate_existing=True)
+    trial = session.scalars(locked).first() or _missing()  # withdrawn meanwhile, it is gone
     if trial.state is TrialState.RELEASED:
         if not was_released:  # it lapsed this very moment; the study's lock must come before the trial's
             raise Unavailable
         if not retake_trials(session, participant, trials=[trial]):
             raise PlaceGivenAway
     return trial
+
+
+def _missing() -> NoReturn:
+    raise NotFound("You have no such trial.")
 
 
 def _must_be_the_same(session: Session, trial: Trial, fingerprint: str) -> None:
@@ -210,7 +228,7 @@ def body_hash(body: DecisionBody) -> str:
 
 
 def _checked_strokes(body: DecisionBody, visit: Visit, *, image: Image) -> list[dict[str, object]]:
-    strokes = body.strokes or []
+    strokes: list[dict[str, object]] = [dict(stroke) for stroke in body.strokes or ()]
     if strokes and not visit.arm.annotate:
         raise AnnotationNotAsked
     if visit.arm.annotate and len(strokes) < visit.study.min_strokes:

@@ -2,14 +2,21 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from time import sleep
+from uuid import UUID
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text, update
 
 from app.db import CONNECTIONS
+from app.deps import Visit
+from app.errors import NotAParticipant
 from app.main import create_app
 from app.models import Arm, Decision, Pair, Participant, Quota, Trial, TrialState
+from app.recruitment.assignment import lock_study, release_lapsed
+from app.trials.service import next_trials
 from tests.app.factories import SESSION_HOLDER
 from tests.app.worlds import Visitor, make_study
 
@@ -116,3 +123,42 @@ class TestACrowdLargerThanTheConnections:
             return visitor.consent().status_code, visitor.next().status_code
 
         assert {code for code, _ in at_once(arrive, 3 * CONNECTIONS)} == {201, 409}
+
+
+class TestTwoPagesOfOneParticipant:
+    @pytest.fixture
+    def returned(self, world):
+        """Somebody whose places were all given back, with a session of ours beside their requests."""
+        client, study, sessions = world
+        visitor = Visitor(client, study.slug)
+        visitor.consent()
+        with sessions.begin() as session:
+            session.execute(update(Participant).values(lease_expires_at=func.now() - timedelta(hours=1)))
+            lock_study(session, study.id)
+            release_lapsed(session, study.id)
+        with sessions() as session:
+            yield visitor, study, session
+
+    def test_one_that_asks_while_the_other_withdraws_does_not_undo_it(self, returned):
+        visitor, study, session = returned
+        person = session.get_one(Participant, UUID(visitor.participant))
+        session.commit()
+        stale = Visit(person, study, session.get_one(Arm, person.arm_id))
+        visitor.client.post("/api/participant/withdraw", headers=visitor.headers)
+        with pytest.raises(NotAParticipant):
+            next_trials(session, stale)
+        session.rollback()
+        assert session.get_one(Participant, person.id, populate_existing=True).state == "withdrawn"
+
+    def test_one_that_waits_for_the_study_holds_nothing_that_the_other_needs(self, returned):
+        visitor, study, session = returned
+        lock_study(session, study.id)
+        session.execute(text("SET LOCAL lock_timeout = '5s'"))
+        waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(visitor.next)
+            while not answer.done() and not session.scalar(waiting):
+                sleep(0.02)
+            session.execute(update(Participant).values(lease_expires_at=func.now()))
+            session.commit()
+            assert answer.result().json()["trial"]

@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from app.models import (
     Participant,
     Quota,
     Stroke,
+    Study,
     StudyState,
     Trial,
     TrialState,
@@ -136,6 +138,23 @@ class TestDecision:
         assert response.json()["detail"]
         assert decisions(db, trial) == []
 
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            '"events": [{"kind": NaN}]',
+            '"events": [{"kind": "\\u0000"}]',
+            f'"strokes": [{{"tool": "brush", "radius": 5, "points": {"[" * 900}{"]" * 900}}}]',
+        ],
+    )
+    def test_what_only_python_calls_json_is_refused(self, client, visitor, db, trial, changes):
+        answer = client.put(
+            f"/api/trials/{trial['id']}/decision",
+            content=f'{{"choice": "left", "decision_ms": 1, "strokes": {json.dumps(STROKES)}, {changes}}}',
+            headers={**visitor.headers, "content-type": "application/json"},
+        )
+        assert answer.status_code == 422
+        assert decisions(db, trial) == []
+
     def test_an_arm_that_does_not_annotate_takes_no_strokes(self, client, db):
         study = make_study(db, arms=(False,))
         visitor = Visitor(client, study.slug)
@@ -199,6 +218,23 @@ class TestLease:
         quick.finish()
         assert late.next().json()["completion"]["code"]
 
+    def test_who_decided_more_than_their_share_is_done(self, client, db):
+        study = make_study(db, trials=3, arms=(True,))
+        visitor = Visitor(client, study.slug)
+        visitor.consent()
+        first, second, third = (answer["id"] for answer in both(visitor.next().json()))
+        for decided in (first, second):
+            visitor.decide(decided)
+        # What two late decisions leave behind: more trials than the study asks for, and one given away.
+        db.execute(update(Trial).where(Trial.id == third).values(state=TrialState.RELEASED))
+        db.execute(update(Study).where(Study.id == study.id).values(trials_per_participant=1))
+        db.commit()
+        assert visitor.next().json()["completion"]["code"]
+
+
+def both(answer):
+    return [answer["trial"], *answer["upcoming"]]
+
 
 class TestWithdrawal:
     def test_it_removes_what_was_recorded_and_gives_the_places_back(self, client, db, visitor, study):
@@ -210,9 +246,17 @@ class TestWithdrawal:
     def test_it_marks_maps_stale(self, client, db, visitor, study):
         db.add(MapSet(study_id=study.id, version=1, parameters={}))
         db.commit()
+        visitor.finish()
         client.post("/api/participant/withdraw", headers=visitor.headers)
         db.expire_all()
         assert db.scalar(select(MapSet.stale))
+
+    def test_who_painted_nothing_makes_nothing_stale(self, client, db, visitor, study):
+        db.add(MapSet(study_id=study.id, version=1, parameters={}))
+        db.commit()
+        client.post("/api/participant/withdraw", headers=visitor.headers)
+        db.expire_all()
+        assert db.scalar(select(MapSet.stale)) is False
 
     def test_the_link_is_dead_afterwards(self, client, visitor):
         client.post("/api/participant/withdraw", headers=visitor.headers)

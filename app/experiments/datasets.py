@@ -133,7 +133,9 @@ def _row(session: Session, map_set: MapSet, folder: Folder, home: Path) -> Datas
         counts=folder.counts,
     )
     session.add(dataset)
-    session.flush()  # callers name it by its id
+    session.flush()  # callers name it by its id; and from here on a withdrawal waits for this transaction
+    session.refresh(map_set, ["stale"])  # somebody may have withdrawn while the folder was written
+    dataset.stale = map_set.stale
     return dataset
 
 

@@ -148,6 +148,21 @@ class TestFreeze:
         with pytest.raises(WrongState, match="withdrew"):
             frozen()
 
+    def test_a_withdrawal_while_it_is_written_makes_it_stale(self, db, blobs, built, tmp_path):
+        def somebody_withdraws(_done, _total):
+            db.execute(text("UPDATE map_set SET stale = true"))
+
+        frozen = freeze_dataset(
+            db,
+            blobs,
+            built,
+            tmp_path / "mine",
+            datasets_dir=tmp_path,
+            parameters=FreezeParameters(size=64),
+            on_progress=somebody_withdraws,
+        )
+        assert frozen.stale
+
     def test_nothing_is_left_of_a_freeze_that_failed(self, db, frozen, annotated, settings):
         annotated.content_hash = "gone"
         with pytest.raises(FileNotFoundError):

@@ -40,7 +40,7 @@ class TestSlowSenders:
         async def ignore(_message: object) -> None: ...
 
         parts = [{"type": "http.request", "body": b"{", "more_body": True} for _ in range(CONNECTIONS)]
-        request = httpx.Request("POST", "http://127.0.0.1:8000/api/participant/withdraw")
+        request = httpx.Request("POST", "http://127.0.0.1:8000/api/studies/x/participants")
         scope = {
             "type": "http",
             "method": request.method,

@@ -18,7 +18,7 @@ from app.demo.portrait import Flaw
 WEAVE_PERIOD: Final = 0.034
 WEAVE_STRENGTH: Final = 14.0
 """Grey levels."""
-WEAVE_TINT: Final = (13.0, -10.0, 7.0)
+WEAVE_TINT: Final = (16.0, -12.0, 9.0)
 """Levels of blue, green and red: a colour cast that the ripple comes and goes with."""
 BEND: Final = 0.0065
 """How far the bent part is moved, as a fraction of the width."""

@@ -136,10 +136,10 @@ def send(
                 raise _refusal(response)
             trouble = f"answers {response.status_code}"
         except httpx2.TransportError as error:
-            trouble = f"does not answer: {error}"
+            trouble = f"does not answer ({error})"
         if wait is not None:
             time.sleep(wait)
-    raise Unavailable(f"{client.base_url}{path} {trouble}")
+    raise Unavailable(f"The server at {client.base_url} {trouble}")
 
 
 def _refusal(response: httpx2.Response) -> Refused:

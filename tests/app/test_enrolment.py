@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from app.main import create_app
 from app.models import Participant, Question, Quota, StudyState, Trial, WorkerIdentity
@@ -165,6 +165,11 @@ class TestAssignment:
         study = make_study(db, pairs=3, judgements=1, trials=4, arms=(True,))
         trials = [Visitor(client, study.slug).consent().json()["trials"] for _ in range(2)]
         assert trials == [3, 3]
+
+    def test_places_that_lapsed_are_found_without_reading_every_trial(self, db):
+        db.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = db.scalars(text("EXPLAIN SELECT FROM trial WHERE state = 'assigned'")).all()
+        assert "ix__trial__assigned" in "".join(plan)
 
 
 class TestChoosePlaces:

@@ -54,7 +54,9 @@ def create_app(settings: Settings, *, session_factory: SessionFactory | None = N
         if engine is not None:
             engine.dispose()
 
-    app = FastAPI(title="Cyborg", lifespan=lifespan, docs_url="/api/docs", openapi_url="/api/openapi.json")
+    app = FastAPI(
+        title="Cyborg", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
+    )
     app.state.settings = settings
     app.state.session_factory = session_factory
     app.state.blobs = BlobStore(settings.blobs_url)

@@ -104,7 +104,8 @@ def link_owner(session: Session, token: str) -> Staff:
 
 
 def spend_link(session: Session, token: str) -> Staff:
-    """Use up a link; of two at once one gets `NotFound`."""
+    """Use up a link and forget the password, which may be why it was asked for; of two uses at once one
+    gets `NotFound`."""
     staff = link_owner(session, token)
     spent = session.scalar(
         update(LoginLink)
@@ -114,6 +115,7 @@ def spend_link(session: Session, token: str) -> Staff:
     )
     if spent is None:
         raise NotFound(SPENT)
+    staff.password_hash = None
     return staff
 
 

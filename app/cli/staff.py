@@ -34,7 +34,7 @@ def add(
 
 @staff.command("link")
 def link(email: Annotated[str, typer.Argument(help="Whose link.")]) -> None:
-    """Print a new link that logs somebody in once."""
+    """Print a new link that logs somebody in once; using it forgets their old password."""
     with opened() as context, context.sessions.begin() as session:
         path = service.login_link(session, service.find_staff(session, email))
         public_url = context.settings.public_url.rstrip("/")

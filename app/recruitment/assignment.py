@@ -27,7 +27,7 @@ from app.models import (
 )
 from app.security import new_token
 
-Place = tuple[int, Question]  # pair id, question
+Place = tuple[Pair, Question]
 
 QUESTIONS: Final = (Question.REAL, Question.FAKE)
 
@@ -117,42 +117,58 @@ def assign_trials(session: Session, participant: Participant, *, wanted: int) ->
     """
     places = choose_places(
         {
-            question: _open_pairs(session, participant, question=question, limit=2 * wanted)
+            question: _open_pairs(session, participant, question=question, limit=3 * wanted)
             for question in QUESTIONS
         },
         wanted=wanted,
         first=secrets.choice(QUESTIONS),
+        met=_images_met(session, participant),
     )
     for question in QUESTIONS:
-        _take(session, participant.arm_id, question, [pair for pair, asked in places if asked is question])
+        _take(session, participant.arm_id, question, [pair.id for pair, asked in places if asked is question])
     start = session.scalar(
         select(func.coalesce(func.max(Trial.position), 0)).where(Trial.participant_id == participant.id)
     )
-    session.add_all(_trials(session, participant, places, start=int(start or 0) + 1))
+    session.add_all(_trials(participant, places, start=int(start or 0) + 1))
     return len(places)
 
 
-def choose_places(open_pairs: dict[Question, Sequence[int]], *, wanted: int, first: Question) -> list[Place]:
-    """Alternate between the questions, taking each one's next pair that has not been chosen yet."""
-    queues = {question: iter(pairs) for question, pairs in open_pairs.items()}
+def choose_places(
+    open_pairs: dict[Question, Sequence[Pair]], *, wanted: int, first: Question, met: Iterable[int] = ()
+) -> list[Place]:
+    """Alternate between the questions, taking each one's next pair that has not been chosen yet.
+
+    Pairs of images that the participant has not met go first: an image that comes again is more often
+    the one that was paired more often, and that is no secret of the pixels.
+    """
     order = [first, Question.FAKE if first is Question.REAL else Question.REAL]
-    chosen: dict[int, Question] = {}
+    chosen: dict[int, Place] = {}
+    images = set(met)
     while len(chosen) < wanted and order:
         question = order[len(chosen) % len(order)]
-        pair = next((pair for pair in queues[question] if pair not in chosen), None)
+        left = [pair for pair in open_pairs[question] if pair.id not in chosen]
+        fresh = (pair for pair in left if not images & {pair.real_image_id, pair.fake_image_id})
+        pair = next(fresh, left[0] if left else None)
         if pair is None:
             order.remove(question)
         else:
-            chosen[pair] = question
-    return list(chosen.items())
+            chosen[pair.id] = pair, question
+            images |= {pair.real_image_id, pair.fake_image_id}
+    return list(chosen.values())
+
+
+def _images_met(session: Session, participant: Participant) -> set[int]:
+    met = select(Trial.left_image_id, Trial.right_image_id).where(Trial.participant_id == participant.id)
+    return {image for both in session.execute(met) for image in both}
 
 
 def _open_pairs(
     session: Session, participant: Participant, *, question: Question, limit: int
-) -> Sequence[int]:
+) -> Sequence[Pair]:
     met = exists().where(Trial.participant_id == participant.id, Trial.pair_id == Quota.pair_id)
     return session.scalars(
-        select(Quota.pair_id)
+        select(Pair)
+        .join(Quota, Quota.pair_id == Pair.id)
         .where(
             Quota.arm_id == participant.arm_id,
             Quota.question == question,
@@ -173,19 +189,13 @@ def _take(session: Session, arm_id: int, question: Question, pairs: Sequence[int
     )
 
 
-def _trials(
-    session: Session, participant: Participant, places: Sequence[Place], *, start: int
-) -> Iterable[Trial]:
-    pairs = {
-        pair.id: pair
-        for pair in session.scalars(select(Pair).where(Pair.id.in_([pair_id for pair_id, _ in places])))
-    }
-    for position, (pair_id, question) in enumerate(places, start):
-        sides = [pairs[pair_id].real_image_id, pairs[pair_id].fake_image_id]
+def _trials(participant: Participant, places: Sequence[Place], *, start: int) -> Iterable[Trial]:
+    for position, (pair, question) in enumerate(places, start):
+        sides = [pair.real_image_id, pair.fake_image_id]
         secrets.SystemRandom().shuffle(sides)
         yield Trial(
             participant_id=participant.id,
-            pair_id=pair_id,
+            pair_id=pair.id,
             question=question,
             position=position,
             left_image_id=sides[0],

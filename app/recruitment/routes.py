@@ -87,11 +87,11 @@ def enrol(slug: str, enrolment: Enrolment, request: Request, response: Response,
     """Consent: 201 for a new participant, 200 for one who returns."""
     arrivals: RateLimit = request.app.state.arrivals
     address = request.client.host if request.client else ""
-    arrivals.refuse_excess(address)
     participant, is_new = service.enrol(db, slug, enrolment)
     if not is_new:
         response.status_code = 200
     elif not participant.is_simulated:
+        arrivals.refuse_excess(address)  # which undoes the enrolment: one request is one transaction
         arrivals.count(address)
     return Enrolled(
         token=service.issue_token(db, participant),

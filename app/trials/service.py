@@ -20,6 +20,7 @@ from app.errors import (
     NotAParticipant,
     NotFound,
     PlaceGivenAway,
+    QuotaFull,
     StudyNotOpen,
     Unavailable,
 )
@@ -109,6 +110,8 @@ def _recover_or_finish(session: Session, participant: Participant) -> Sequence[T
         _recover_places(session, participant, study)
     trials = _undecided(session, participant)
     if not trials:
+        if not _decided_or_assigned(session, participant):
+            raise QuotaFull("While you were away, other participants took every place that was left.")
         finish(participant)
     return trials
 

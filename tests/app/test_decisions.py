@@ -210,12 +210,24 @@ class TestLease:
         assert late.decide(trial["id"]).json()["error"] == "place_given_away"
         assert decisions(db, trial) == []
 
-    def test_who_lost_every_place_still_ends_with_a_code(self, client, db, crowded):
+    def test_who_lost_every_place_undecided_is_told_that_the_study_is_full(self, client, db, crowded):
         late, quick = Visitor(client, crowded.slug), Visitor(client, crowded.slug)
         late.consent()
         lapse(db)
         quick.consent()
         quick.finish()
+        assert late.next().json()["error"] == "quota_full"
+
+    def test_who_decided_something_before_ends_with_a_code(self, client, db):
+        study = make_study(db, pairs=2, judgements=1, trials=2, arms=(True,))
+        late, quick = Visitor(client, study.slug), Visitor(client, study.slug)
+        late.consent()
+        late.decide(late.next().json()["trial"]["id"])
+        lapse(db)
+        for question in ("real", "fake"):
+            db.execute(update(Quota).where(Quota.question == question).values(wanted=Quota.taken))
+        db.commit()
+        quick.consent()
         assert late.next().json()["completion"]["code"]
 
     def test_who_decided_more_than_their_share_is_done(self, client, db):

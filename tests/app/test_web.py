@@ -1,7 +1,7 @@
 import asyncio
 import json
 
-import httpx
+import httpx2
 import pytest
 from fastapi import APIRouter
 from sqlalchemy import literal, select
@@ -40,7 +40,7 @@ class TestSlowSenders:
         async def ignore(_message: object) -> None: ...
 
         parts = [{"type": "http.request", "body": b"{", "more_body": True} for _ in range(CONNECTIONS)]
-        request = httpx.Request("POST", "http://127.0.0.1:8000/api/studies/x/participants")
+        request = httpx2.Request("POST", "http://127.0.0.1:8000/api/studies/x/participants")
         scope = {
             "type": "http",
             "method": request.method,
@@ -53,8 +53,8 @@ class TestSlowSenders:
             senders = [
                 asyncio.create_task(application(dict(scope), half, ignore)) for _ in range(CONNECTIONS)
             ]
-            transport = httpx.ASGITransport(application)
-            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
+            transport = httpx2.ASGITransport(application)
+            async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
                 await asyncio.sleep(0.1)
                 response = await asyncio.wait_for(client.get("/health"), timeout=20)
             for sender in senders:

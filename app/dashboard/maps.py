@@ -51,6 +51,7 @@ def gallery_page(request: Request, db: Session, study: Study, wanted: Filter, **
         page=cut(request, rows, size=queries.PAGE_SIZE, key=queries.place),
         sources=queries.sources_of(db, built) if built else [],
         under_way=[one for one in sets if one.state in UNDER_WAY],
+        states={one.version: one.state for one in sets},
         wanted=wanted,
         parameters=form.get("parameters", DEFAULTS),
         error=form.get("error"),

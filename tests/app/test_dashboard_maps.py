@@ -1,3 +1,7 @@
+import html
+import json
+import re
+
 import pytest
 from sqlalchemy import func, select
 
@@ -39,6 +43,12 @@ class TestGallery:
     def test_a_set_under_way_is_told(self, editor, study, built):
         built(images=0, state=JobState.RUNNING)
         assert "data-waits" in editor.get(address(study)).text
+
+    def test_the_page_knows_the_state_that_it_waits_to_see_changed(self, editor, study, built):
+        built(images=0, state=JobState.RUNNING)
+        built(images=0, state=JobState.QUEUED)
+        shown = re.search('data-state="([^"]+)"', editor.get(address(study)).text)[1]
+        assert json.loads(html.unescape(shown)) == editor.get(f"{address(study)}/state.json").json()
 
     def test_a_stale_set_is_told(self, editor, study, built):
         built(images=1, stale=True)

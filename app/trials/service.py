@@ -37,6 +37,7 @@ from app.models import (
     TrialState,
 )
 from app.recruitment.assignment import assign_trials, lock_study, release_lapsed, retake_trials
+from app.recruitment.service import count_trials
 from app.trials.schemas import DecisionBody
 from saliency.strokes import StrokeError, parse_strokes
 
@@ -110,7 +111,7 @@ def _recover_or_finish(session: Session, participant: Participant) -> Sequence[T
         _recover_places(session, participant, study)
     trials = _undecided(session, participant)
     if not trials:
-        if not _decided_or_assigned(session, participant):
+        if not count_trials(session, participant):
             raise QuotaFull("While you were away, other participants took every place that was left.")
         finish(participant)
     return trials
@@ -119,22 +120,11 @@ def _recover_or_finish(session: Session, participant: Participant) -> Sequence[T
 def _recover_places(session: Session, participant: Participant, study: Study) -> None:
     release_lapsed(session, study.id)
     # Late decisions may have taken places again, so that there are more than the study asks for.
-    missing = max(0, study.trials_per_participant - _decided_or_assigned(session, participant))
+    missing = max(0, study.trials_per_participant - count_trials(session, participant))
     kept = retake_trials(session, participant, trials=_released(session, participant)[:missing])
     session.flush()  # the count of assigned trials must see them
     assign_trials(session, participant, wanted=missing - len(kept))
     session.flush()
-
-
-def _decided_or_assigned(session: Session, participant: Participant) -> int:
-    return (
-        session.scalar(
-            select(func.count())
-            .select_from(Trial)
-            .where(Trial.participant_id == participant.id, Trial.state != TrialState.RELEASED)
-        )
-        or 0
-    )
 
 
 def finish(participant: Participant) -> None:

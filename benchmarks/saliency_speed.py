@@ -25,8 +25,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from saliency import MapParameters, Stroke, build_image_map, encode_map_png, rasterize
+from saliency.annotations import Annotation, ImageAnnotations
 from saliency.blur import blur
-from saliency.maps import Annotation, ImageAnnotations, annotation_inks, scale_map, sum_masks
+from saliency.maps import counted_inks
+from saliency.merging import sum_masks
+from saliency.scaling import scale_map
 
 PARAMETERS = MapParameters()
 SPREADS = {"on the eyes": 0.12, "on the face": 0.3, "all over": 0.6}
@@ -67,7 +70,9 @@ def plain_map(item: ImageAnnotations) -> NDArray[np.float64]:
 
 
 def exact_map(item: ImageAnnotations) -> NDArray[np.float32]:
-    counts = sum_masks(annotation_inks(item, PARAMETERS), width=item.width, height=item.height)
+    counts = sum_masks(
+        [ink for _, ink in counted_inks(item, PARAMETERS)], width=item.width, height=item.height
+    )
     blurred = blur(counts, sigma_px=PARAMETERS.sigma_px)
     return scale_map(blurred, out=blurred)
 
@@ -99,7 +104,9 @@ def wrong_pixels(item: ImageAnnotations) -> int:
 
 
 def blur_error(item: ImageAnnotations) -> float:
-    counts = sum_masks(annotation_inks(item, PARAMETERS), width=item.width, height=item.height)
+    counts = sum_masks(
+        [ink for _, ink in counted_inks(item, PARAMETERS)], width=item.width, height=item.height
+    )
     mean = counts / len(item.annotations)
     ours = blur(counts, sigma_px=5) / len(item.annotations)
     return float(np.abs(ours - gaussian_filter(mean, 5, mode="reflect", truncate=4)).max())

@@ -3,19 +3,15 @@
 NumPy, SciPy and OpenCV only; `python -m saliency` works alone on an annotations file.
 """
 
+from saliency.annotations import Annotation, ImageAnnotations
 from saliency.build import EncodedMap, build_encoded_maps
 from saliency.crop import CropBox, apply_crop, face_crop
 from saliency.files import AnnotationFileError, decode_map_png, encode_map_png, read_annotations
-from saliency.maps import (
-    Annotation,
-    ImageAnnotations,
-    ImageMap,
-    MapParameters,
-    build_image_map,
-    build_maps,
-    scale_map,
-)
+from saliency.maps import build_image_map, build_maps
 from saliency.masks import rasterize
+from saliency.merging import ImageMap
+from saliency.parameters import MapParameters, ParameterError
+from saliency.scaling import scale_map
 from saliency.strokes import Stroke, StrokeError, parse_strokes
 
 __all__ = [
@@ -26,6 +22,7 @@ __all__ = [
     "ImageAnnotations",
     "ImageMap",
     "MapParameters",
+    "ParameterError",
     "Stroke",
     "StrokeError",
     "apply_crop",

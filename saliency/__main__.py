@@ -25,7 +25,7 @@ from saliency.folders import (
     shown,
     write_measures,
 )
-from saliency.maps import Include, MapParameters, ParameterError, Scale
+from saliency.parameters import Include, MapParameters, ParameterError, Scale
 from saliency.pictures import Colours, colour
 from saliency.reliability import Reliability, reliabilities, summarise
 

@@ -11,8 +11,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
+from saliency.annotations import ImageAnnotations
 from saliency.files import ImageLines, encode_map_png, new_folder, parse_image_lines, read_image_lines
-from saliency.maps import ImageAnnotations, ImageMap, MapParameters, build_image_map
+from saliency.maps import build_image_map
+from saliency.merging import ImageMap
+from saliency.parameters import MapParameters
 from saliency.pool import map_ordered
 
 COLUMNS: Final = ("image_id", "width", "height", "annotators", "coverage", "entropy", "agreement")

@@ -16,12 +16,10 @@ from typing import Any, Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from saliency.maps import Annotation, ImageAnnotations
+from saliency.annotations import Annotation, ImageAnnotations
+from saliency.scaling import SaliencyMap
 from saliency.strokes import StrokeError, parse_strokes
-
-SaliencyMap = NDArray[np.float32]
 
 FILE_STEM: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 MAX_SIDE_PX: Final = 16_384

@@ -12,7 +12,7 @@ import numpy as np
 from saliency.comparison import MEASURES, compare_maps
 from saliency.crop import SIZE_PX, FaceBox, apply_crop, face_crop
 from saliency.files import decode_map_png, write_file
-from saliency.maps import SaliencyMap, scale_map
+from saliency.scaling import SaliencyMap, scale_map
 
 
 class MapFolderError(ValueError):

@@ -34,14 +34,14 @@ def entropy(values: Map) -> float:
     return float(np.log(total) - (ink * np.log(ink)).sum(dtype=np.float64) / total) + 0.0
 
 
-def coverage(counts: NDArray[np.integer[Any]]) -> float:
+def coverage(painted: NDArray[Any]) -> float:
     """Return the share of pixels that at least one annotator painted, from 0 to 1.
 
     Parameters
     ----------
-    counts : (height, width), how many annotators painted each pixel
+    painted : (height, width), above 0 where anybody painted
     """
-    return float(np.count_nonzero(counts)) / counts.size
+    return float(np.count_nonzero(painted)) / painted.size
 
 
 def correlation(one: Map, two: Map) -> float:

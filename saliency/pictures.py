@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency.maps import SaliencyMap
+from saliency.scaling import SaliencyMap
 
 Colours = Literal["turbo", "viridis", "inferno", "grey"]
 Picture = NDArray[np.uint8]

@@ -12,11 +12,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from saliency.annotations import ImageAnnotations
 from saliency.blur import blur
 from saliency.boxes import Box
-from saliency.maps import ImageAnnotations, MapParameters, annotation_inks
+from saliency.maps import counted_inks
 from saliency.masks import Ink
 from saliency.metrics import FLAT
+from saliency.parameters import MapParameters
 from saliency.pool import map_ordered
 
 SPLITS: Final = 200  # random splits per group size; their mean varies by about a thousandth
@@ -54,10 +56,11 @@ def image_reliability(
     item: ImageAnnotations, parameters: MapParameters, *, seed: int = 0, splits: int = SPLITS
 ) -> ImageReliability | None:
     """Measure agreement on one image; None when fewer than two annotations with ink count."""
-    inks = annotation_inks(item, parameters)
+    inks = [ink for _, ink in counted_inks(item, parameters)]
     if len(inks) < 2:
         return None
-    covariance = blurred_covariance(inks, width=item.width, height=item.height, sigma_px=parameters.sigma_px)
+    sigma_px = parameters.sigma_of(width=item.width, height=item.height)
+    covariance = blurred_covariance(inks, width=item.width, height=item.height, sigma_px=sigma_px)
     rng = np.random.default_rng(seed)
     sizes = range(1, len(inks) // 2 + 1)
     overlaps = [_overlap(one, two) for i, one in enumerate(inks) for two in inks[:i]]

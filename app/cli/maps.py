@@ -41,7 +41,7 @@ def build(
     from app.maps.building import build_map_set
     from app.maps.service import request_map_set
     from app.recruitment.service import find_study
-    from saliency.maps import MapParameters
+    from saliency.parameters import MapParameters
 
     parameters = MapParameters(sigma, include.value, min_annotators, scale.value)
     with opened() as context, Progress(console=complaints, transient=True) as progress:

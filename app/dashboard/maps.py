@@ -19,7 +19,7 @@ from app.maps.service import request_map_set
 from app.models import Image, JobState, MapSet, SaliencyMap, Study
 from app.studies.service import find_study
 from app.web import page
-from saliency.maps import MapParameters, ParameterError, Scale
+from saliency.parameters import MapParameters, ParameterError, Scale
 
 router: Final = APIRouter(prefix="/staff/studies/{slug}/maps", include_in_schema=False)
 

@@ -25,7 +25,7 @@ from app.settings import Settings
 from app.stimuli.manifest import Item
 from app.storage import BlobStore
 from app.studies.service import ArmProgress, count_pairs, create_study, open_study, progress
-from saliency.maps import MapParameters
+from saliency.parameters import MapParameters
 from training.config import Recipe, load_recipe
 
 STAFF: Final = "demo@lab.example"

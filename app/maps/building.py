@@ -17,8 +17,9 @@ from app.maps.queries import Include, annotations, snapshot
 from app.maps.service import Inputs, read_inputs
 from app.models import JobState, MapSet, SaliencyMap
 from app.storage import BlobStore
+from saliency.annotations import Annotation, ImageAnnotations
 from saliency.build import EncodedMap, build_encoded_maps
-from saliency.maps import Annotation, ImageAnnotations, MapParameters
+from saliency.parameters import MapParameters
 from saliency.strokes import StrokeError, parse_strokes
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from app.errors import BadInput, NotFound
 from app.jobs import BUILD_MAPS, enqueue
 from app.maps.queries import Include, identity_rows, streamed
 from app.models import JobState, MapSet, Study
-from saliency.maps import MapParameters
+from saliency.parameters import MapParameters
 
 NUMBERING_LOCK: Final = 4711
 """First key of the advisory lock under which a study's map sets are numbered; the second is the study."""

@@ -8,7 +8,7 @@ from app.dashboard import experiment_queries as queries
 from app.dashboard.recipes import built_in, chosen_recipe
 from app.errors import BadInput
 from app.models import Dataset, Experiment, JobState, MapSet, Run, RunEvent
-from saliency.maps import MapParameters
+from saliency.parameters import MapParameters
 from tests.app.factories import StudyFactory
 
 RECIPE = """

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from app.dashboard import map_queries as queries
 from app.dashboard.map_queries import Filter
 from app.models import JobState, Label, MapSet, SaliencyMap
-from saliency.maps import MapParameters
+from saliency.parameters import MapParameters
 from tests.app.factories import (
     AnnotationFactory,
     ArmFactory,

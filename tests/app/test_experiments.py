@@ -28,7 +28,7 @@ from app.maps.building import build_map_set
 from app.maps.service import request_map_set
 from app.models import Dataset, Experiment, Image, JobState, Label, Run, RunEvent, Split
 from saliency.files import decode_map_png
-from saliency.maps import MapParameters
+from saliency.parameters import MapParameters
 from tests.app import factories
 from tests.app.factories import (
     AnnotationFactory,

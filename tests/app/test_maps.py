@@ -34,7 +34,7 @@ from app.models import (
     TrialKind,
 )
 from saliency.files import decode_map_png
-from saliency.maps import MapParameters
+from saliency.parameters import MapParameters
 from tests.app import factories
 from tests.app.factories import (
     AnnotationFactory,

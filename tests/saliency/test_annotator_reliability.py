@@ -5,7 +5,7 @@ import pytest
 
 from saliency import Annotation, ImageAnnotations, MapParameters, Stroke, build_image_map, rasterize
 from saliency.blur import blur
-from saliency.maps import annotation_inks
+from saliency.maps import counted_inks
 from saliency.reliability import (
     annotators_needed,
     blurred_covariance,
@@ -60,7 +60,7 @@ class TestImageReliability:
 
 class TestSplitHalf:
     def test_single_annotators_correlate_as_their_maps_do(self):
-        inks = annotation_inks(image(*PLACES), PARAMETERS)
+        inks = [ink for _, ink in counted_inks(image(*PLACES), PARAMETERS)]
         covariance = blurred_covariance(inks, width=WIDTH, height=HEIGHT, sigma_px=3)
         masks = [rasterize([dab(*place)], width=WIDTH, height=HEIGHT) for place in PLACES]
         pairs = np.corrcoef([blur(mask, sigma_px=3).ravel() for mask in masks])[np.triu_indices(5, 1)]

@@ -22,8 +22,8 @@ from saliency import (
 )
 from saliency.blur import blur, ink_box
 from saliency.boxes import Box
-from saliency.maps import sum_masks
 from saliency.masks import rasterize_ink
+from saliency.merging import sum_masks
 
 WIDTH, HEIGHT = 120, 100
 

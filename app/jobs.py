@@ -14,6 +14,7 @@ from app.db import libpq_url
 
 BUILD_MAPS: Final = "maps.build"
 TRAIN: Final = "experiments.train"
+CHECK_QUALITY: Final = "quality.check"
 RELEASE_LAPSED: Final = "trials.release_lapsed"
 RETRY_STALLED: Final = "queue.retry_stalled"
 

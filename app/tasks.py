@@ -17,9 +17,10 @@ from app import jobs
 from app.db import SessionFactory
 from app.errors import WrongState
 from app.experiments.supervisor import Watch, supervise
-from app.jobs import BUILD_MAPS, RELEASE_LAPSED, RETRY_STALLED, TRAIN, queue
+from app.jobs import BUILD_MAPS, CHECK_QUALITY, RELEASE_LAPSED, RETRY_STALLED, TRAIN, queue
 from app.maps.building import Interrupted, build_map_set
 from app.models import JobState, MapSet, Participant, ParticipantState, Run
+from app.quality.service import check_participant
 from app.recruitment.assignment import lock_study, release_lapsed
 from app.storage import BlobStore
 
@@ -88,6 +89,13 @@ def train(context: JobContext, *, run_id: str) -> None:
     ended = supervise(services(context).sessions, UUID(run_id), watch)
     if ended in (JobState.QUEUED, JobState.ABORTED):
         raise JobAborted
+
+
+@queue.task(name=CHECK_QUALITY, pass_context=True)
+def check_quality(context: JobContext, *, participant_id: str) -> None:
+    """Look at the work of a participant who has just ended their visit."""
+    with services(context).sessions.begin() as session:
+        check_participant(session, UUID(participant_id))
 
 
 def device_environment(lock: str | None) -> dict[str, str]:

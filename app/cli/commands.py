@@ -1,6 +1,18 @@
 """Imports every module that registers commands."""
 
-from app.cli import database, demo, experiments, exports, images, maps, serving, staff, studies, worker
+from app.cli import (
+    database,
+    demo,
+    experiments,
+    exports,
+    images,
+    maps,
+    quality,
+    serving,
+    staff,
+    studies,
+    worker,
+)
 
 __all__ = [
     "database",
@@ -9,6 +21,7 @@ __all__ = [
     "exports",
     "images",
     "maps",
+    "quality",
     "serving",
     "staff",
     "studies",

@@ -10,11 +10,12 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.dashboard.participants import flags_of, work_of
+from app.dashboard.participants import work_of
 from app.db import Db
 from app.deps import CurrentStaff, Editor
 from app.errors import NotFound, WrongState
 from app.models import Annotation, Arm, Decision, Image, Participant, ParticipantState, Stroke, Study, Trial
+from app.quality.service import check_participant, flags_of
 from app.recruitment.service import withdraw
 from app.studies.service import find_study
 from app.web import page
@@ -37,6 +38,7 @@ def participant(
 ) -> HTMLResponse:
     study = find_study(db, slug)
     found = find_participant(db, study, participant_id)
+    trials = trials_of(db, found)
     return page(
         request,
         "staff/participant.html",
@@ -44,8 +46,9 @@ def participant(
         participant=found,
         arm=db.get_one(Arm, found.arm_id),
         work=work_of(db, [found.id]).get(found.id),
-        flags=flags_of(db, [found.id]).get(found.id, 0),
-        trials=trials_of(db, found),
+        flags=list(flags_of(db, found)),
+        trials=trials,
+        positions={row.Trial.id: row.Trial.position for row in trials},
     )
 
 
@@ -67,6 +70,14 @@ def trials_of(session: Session, participant: Participant) -> Sequence[Any]:
         .where(Trial.participant_id == participant.id)
         .order_by(Trial.position)
     ).all()
+
+
+@router.post("/check")
+def check(db: Db, _editor: Editor, slug: str, participant_id: UUID) -> Response:
+    """Look at a participant's work again."""
+    found = find_participant(db, find_study(db, slug), participant_id)
+    check_participant(db, found.id)
+    return RedirectResponse(f"/staff/studies/{slug}/participants/{participant_id}", HTTPStatus.SEE_OTHER)
 
 
 @router.post("/withdraw")

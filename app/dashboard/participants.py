@@ -17,6 +17,7 @@ from app.db import Db
 from app.deps import CurrentStaff
 from app.errors import BadInput
 from app.models import Arm, Decision, Participant, ParticipantState, QualityFlag, Source, Trial, TrialKind
+from app.quality.service import SENTENCES
 from app.studies.service import find_study
 from app.web import page
 
@@ -33,6 +34,8 @@ class Filter(BaseModel):
     arm: str = ""
     state: ParticipantState | Literal[""] = ""
     source: Source | Literal[""] = ""
+    flag: str = ""
+    """A kind of quality flag, or "any"."""
     code: str = ""
     """A completion code: what participants have in hand when they write."""
     after: str = ""
@@ -51,7 +54,8 @@ def participants(
         study=study,
         page=shown,
         work=work_of(db, ids),
-        flags=flags_of(db, ids),
+        flags=count_flags(db, ids),
+        flag_kinds=("any", *SENTENCES),
         arms=db.scalars(select(Arm.name).where(Arm.study_id == study.id).order_by(Arm.name)).all(),
         chosen=wanted,
     )
@@ -65,6 +69,11 @@ def matching(study_id: int, wanted: Filter) -> Select[Participant, str]:
         query = query.where(Participant.state == wanted.state)
     if wanted.source:
         query = query.where(Participant.source == wanted.source)
+    if wanted.flag:
+        raised = select(QualityFlag.id).where(QualityFlag.participant_id == Participant.id)
+        if wanted.flag != "any":
+            raised = raised.where(QualityFlag.kind == wanted.flag)
+        query = query.where(raised.exists())
     if wanted.code.strip():
         query = query.where(Participant.completion_code == wanted.code.strip().upper())
     return query
@@ -131,7 +140,7 @@ def work_of(session: Session, ids: Sequence[UUID]) -> dict[UUID, Work]:
     return {row.participant_id: Work(row) for row in rows}
 
 
-def flags_of(session: Session, ids: Sequence[UUID]) -> dict[UUID, int]:
+def count_flags(session: Session, ids: Sequence[UUID]) -> dict[UUID, int]:
     rows = session.execute(
         select(QualityFlag.participant_id, func.count())
         .where(QualityFlag.participant_id.in_(ids))

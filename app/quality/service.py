@@ -1,0 +1,145 @@
+"""Checking participants' work against the rules, and keeping what they say.
+
+Flags are derived: a check replaces those of the rules. What was seen only once, on arrival (the
+honeypot), is never taken back.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import numpy as np
+from sqlalchemy import Row, delete, func, insert, select
+from sqlalchemy.orm import Session
+
+from app.db import SessionFactory
+from app.models import (
+    Annotation,
+    Decision,
+    Image,
+    Participant,
+    ParticipantState,
+    QualityFlag,
+    Side,
+    Stroke,
+    Study,
+    Trial,
+    TrialKind,
+)
+from app.quality.rules import KINDS, Drawn, Judgement, Work, flags
+
+HONEYPOT: Final = "honeypot"
+
+SENTENCES: Final = {
+    HONEYPOT: "Filled in a field that no person sees.",
+    "failed_check": "Answered a check trial wrongly.",
+    "fast_decision": "Decided faster than anybody can compare two faces.",
+    "impossible_times": "Reported times that contradict each other or the clock.",
+    "identical_strokes": "Painted the same drawing on several trials.",
+    "straight_strokes": "Drew nearly all strokes with a ruler.",
+    "one_side": "Chose one side far more often than the faces can explain.",
+}
+
+
+def check_participant(session: Session, participant_id: UUID) -> int:
+    """Replace the flags of one participant by what the rules say now; returns how many there are.
+
+    A participant who withdrew, or is not there any more, has none. The participant's row is held
+    meanwhile, so that two checks at once do not double the flags.
+    """
+    participant = session.scalars(
+        select(Participant).where(Participant.id == participant_id).with_for_update()
+    ).one_or_none()
+    session.execute(
+        delete(QualityFlag).where(QualityFlag.participant_id == participant_id, QualityFlag.kind.in_(KINDS))
+    )
+    if participant is None or participant.state is ParticipantState.WITHDRAWN:
+        return 0
+    raised = [
+        {"participant_id": participant_id, "kind": kind, "trial_id": trial_id, "detail": detail}
+        for kind, trial_id, detail in flags(work_of(session, participant))
+    ]
+    if raised:
+        session.execute(insert(QualityFlag), raised)
+    return len(raised)
+
+
+def check_study(
+    sessions: SessionFactory, study: Study, on_progress: Callable[[int, int], None] = lambda _done, _all: None
+) -> None:
+    """Check everybody of a study, one transaction each."""
+    with sessions() as session:
+        everyone = select(Participant.id).where(Participant.study_id == study.id)
+        ids = session.scalars(everyone.order_by(Participant.consented_at, Participant.id)).all()
+    for done, participant_id in enumerate(ids, start=1):
+        with sessions.begin() as session:
+            check_participant(session, participant_id)
+        on_progress(done, len(ids))
+
+
+def work_of(session: Session, participant: Participant) -> Work:
+    """What a participant did, practice left out, as the rules read it."""
+    rows = session.execute(
+        select(Trial, Decision, Image.width, Annotation.id.label("annotation_id"))
+        .join(Decision, Decision.trial_id == Trial.id)
+        .join(Image, Image.id == Decision.chosen_image_id)
+        .outerjoin(Annotation, Annotation.decision_id == Decision.id)
+        .where(Trial.participant_id == participant.id, Trial.kind != TrialKind.PRACTICE)
+        .order_by(Trial.position)
+    ).all()
+    drawn = _strokes(session, [row.annotation_id for row in rows if row.annotation_id])
+    return Work(
+        judgements=tuple(_judgement(row, drawn.get(row.annotation_id, ())) for row in rows),
+        began_at=participant.consented_at,
+        last_at=max((row.Decision.decided_at for row in rows), default=participant.consented_at),
+        is_program=participant.is_simulated,
+    )
+
+
+def _strokes(session: Session, annotations: Sequence[int]) -> dict[int, tuple[Drawn, ...]]:
+    rows = session.execute(
+        select(Stroke.annotation_id, Stroke.points)
+        .where(Stroke.annotation_id.in_(annotations))
+        .order_by(Stroke.annotation_id, Stroke.position)
+    )
+    found: dict[int, tuple[Drawn, ...]] = {}
+    for annotation_id, points in rows:
+        found[annotation_id] = (*found.get(annotation_id, ()), Drawn(np.asarray(points, dtype=np.float64)))
+    return found
+
+
+def _judgement(row: Row[Trial, Decision, int, int], strokes: tuple[Drawn, ...]) -> Judgement:
+    return Judgement(
+        trial_id=row.Trial.id,
+        is_check=row.Trial.kind is TrialKind.CHECK,
+        chose_left=row.Decision.choice is Side.LEFT,
+        correct=row.Decision.correct,
+        decision_ms=row.Decision.decision_ms,
+        annotation_ms=row.Decision.annotation_ms,
+        width=row.width,
+        strokes=strokes,
+    )
+
+
+def flags_by_kind(session: Session, study_id: int) -> list[dict[str, Any]]:
+    """For each kind of flag, on how many participants of a study and how often; the most frequent first."""
+    people = func.count(QualityFlag.participant_id.distinct())
+    rows = session.execute(
+        select(QualityFlag.kind, people.label("participants"), func.count().label("flags"))
+        .join(Participant, Participant.id == QualityFlag.participant_id)
+        .where(Participant.study_id == study_id)
+        .group_by(QualityFlag.kind)
+        .order_by(people.desc(), QualityFlag.kind)
+    )
+    return [dict(row._mapping) for row in rows]
+
+
+def flags_of(session: Session, participant: Participant) -> Iterator[tuple[QualityFlag, str]]:
+    """A participant's flags, each with its sentence; those about the whole visit first."""
+    rows = session.scalars(
+        select(QualityFlag)
+        .outerjoin(Trial, Trial.id == QualityFlag.trial_id)
+        .where(QualityFlag.participant_id == participant.id)
+        .order_by(Trial.position.nulls_first(), QualityFlag.id)
+    )
+    return ((flag, SENTENCES[flag.kind]) for flag in rows)

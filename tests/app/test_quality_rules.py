@@ -1,0 +1,202 @@
+"""The rules that raise quality flags: what they catch, and whom they leave alone."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.quality.rules import KINDS, Drawn, Judgement, Work, flags
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def curve(*, seed: int, start_ms: float = 2000.0, points: int = 12) -> Drawn:
+    """A wobbly stroke across half of a 512-pixel face in half a second."""
+    rng = np.random.default_rng(seed)
+    x = np.linspace(100, 356, points)
+    y = 250 + 30 * np.sin(x / 40) + rng.normal(0, 3, points)
+    return Drawn(np.column_stack([x, y, np.linspace(start_ms, start_ms + 500, points)]))
+
+
+def line(*points: tuple[float, float], start_ms: float = 2000.0, ms: float = 300.0) -> Drawn:
+    times = np.linspace(start_ms, start_ms + ms, len(points))
+    return Drawn(np.column_stack([np.array(points, dtype=float), times]))
+
+
+def judgement(number: int, **changes) -> Judgement:
+    usual = {
+        "trial_id": UUID(int=number),
+        "is_check": False,
+        "chose_left": number % 2 == 0,
+        "correct": True,
+        "decision_ms": 1900.0,
+        "annotation_ms": 4000.0,
+        "width": 512,
+        "strokes": (curve(seed=number),),
+    }
+    return Judgement(**{**usual, **changes})
+
+
+def work(judgements, *, minutes: float = 60, is_program: bool = False) -> Work:
+    return Work(tuple(judgements), START, START + timedelta(minutes=minutes), is_program)
+
+
+def kinds(judgements, **changes) -> list[str]:
+    return sorted({flag.kind for flag in flags(work(judgements, **changes))})
+
+
+def test_careful_work_raises_nothing():
+    assert kinds(judgement(n) for n in range(30)) == []
+
+
+def test_no_work_raises_nothing():
+    assert kinds([]) == []
+
+
+def test_work_without_painting_raises_nothing():
+    assert kinds(judgement(n, strokes=(), annotation_ms=None) for n in range(30)) == []
+
+
+def test_every_kind_of_flag_is_the_name_of_its_rule():
+    assert KINDS == (
+        "failed_check",
+        "fast_decision",
+        "impossible_times",
+        "identical_strokes",
+        "straight_strokes",
+        "one_side",
+    )
+
+
+class TestFailedCheck:
+    def test_names_the_check_that_was_failed(self):
+        failed = judgement(3, is_check=True, correct=False)
+        (flag,) = flags(work([judgement(1), failed]))
+        assert (flag.kind, flag.trial_id) == ("failed_check", failed.trial_id)
+
+    def test_leaves_a_wrong_main_decision_alone(self):
+        assert kinds([judgement(1, correct=False)]) == []
+
+
+class TestFastDecision:
+    def test_names_the_trial_and_the_time(self):
+        quick = judgement(1, decision_ms=120.0, strokes=(), annotation_ms=None)
+        (flag,) = flags(work([quick, judgement(2)]))
+        assert (flag.kind, flag.trial_id, flag.detail) == (
+            "fast_decision",
+            quick.trial_id,
+            {"decision_ms": 120.0},
+        )
+
+    def test_leaves_a_region_check_alone_where_nothing_is_decided(self):
+        region = judgement(1, is_check=True, decision_ms=0.0, strokes=(curve(seed=1),))
+        assert kinds([region]) == []
+
+
+class TestImpossibleTimes:
+    @pytest.mark.parametrize(
+        ("stroke", "reason"),
+        [
+            (line((10, 10), (20, 30), start_ms=500), "painted before the decision"),
+            (line((10, 10), (20, 30), start_ms=5800), "painted after the submission"),
+            (line((0, 0), (500, 10), ms=-200), "a stroke that goes back in time"),
+            (line((0, 0), (500, 10), (0, 20), (500, 30), ms=0), "a stroke faster than a hand"),
+        ],
+    )
+    def test_says_what_contradicts_what(self, stroke, reason):
+        (flag,) = flags(work([judgement(1, strokes=(stroke,))]))
+        assert (flag.kind, flag.detail["reason"]) == ("impossible_times", reason)
+
+    def test_a_browser_that_rounds_its_clock_is_left_alone(self):
+        early = line((10, 10), (20, 30), start_ms=1860)
+        assert kinds([judgement(1, strokes=(early,))]) == []
+
+    def test_more_time_at_work_than_has_passed(self):
+        (flag,) = flags(work([judgement(n) for n in range(10)], minutes=0.5))
+        assert flag.trial_id is None
+        assert flag.detail["reason"] == "59 s at work, but only 30 s since consent"
+
+    def test_simulated_participants_invent_their_times_and_say_so(self):
+        assert kinds((judgement(n) for n in range(10)), minutes=0.01, is_program=True) == []
+
+
+class TestIdenticalStrokes:
+    def test_the_same_drawing_moved_elsewhere(self):
+        first = curve(seed=1)
+        moved = Drawn(first.points + np.array([7.3, -20.1, 150.0]))
+        (flag,) = flags(work([judgement(1, strokes=(first,)), judgement(2, strokes=(moved,)), judgement(3)]))
+        assert flag.kind == "identical_strokes"
+        assert flag.detail == {"trials": [str(UUID(int=1)), str(UUID(int=2))]}
+
+    def test_single_dabs_at_different_places_are_no_repetition(self):
+        assert kinds(judgement(n, strokes=(line((50 + n, 60)),)) for n in range(30)) == []
+
+    def test_a_dab_in_the_very_same_place_again_and_again(self):
+        assert kinds(judgement(n, strokes=(line((256, 256)),)) for n in range(4)) == ["identical_strokes"]
+
+    def test_a_dab_in_the_middle_twice_may_be_the_keyboard(self):
+        assert kinds(judgement(n, strokes=(line((256, 256)),)) for n in range(2)) == []
+
+    def test_the_same_points_cut_into_other_strokes_are_another_drawing(self):
+        points = curve(seed=1).points
+        halves = Drawn(points[:6]), Drawn(points[6:])
+        assert kinds([judgement(1, strokes=(Drawn(points),)), judgement(2, strokes=halves)]) == []
+
+
+class TestStraightStrokes:
+    def test_a_ruler_on_nearly_all_strokes(self):
+        slants = (judgement(n, strokes=(line((10 * n, 20), (300, 100 + 9 * n)),)) for n in range(10))
+        (flag,) = flags(work(slants))
+        assert flag.kind == "straight_strokes"
+        assert flag.detail == {"straight": 10, "of": 10, "by_keyboard": False}
+
+    def test_says_that_it_may_be_the_keyboard(self):
+        steps = (
+            judgement(n, strokes=(line((10, 9 * n), (200, 9 * n), (200, 9 * n + 5)),)) for n in range(10)
+        )
+        found = flags(work(judgement(n, strokes=(line((10, 9 * n), (200, 9 * n)),)) for n in range(10)))
+        assert [flag.detail["by_keyboard"] for flag in found] == [True]
+        assert kinds(steps) == []
+
+    def test_short_strokes_are_straight_by_themselves(self):
+        dashes = (judgement(n, strokes=(line((10 * n, 20), (10 * n + 30, 40)),)) for n in range(20))
+        assert kinds(dashes) == []
+
+    def test_some_straight_strokes_among_curves_are_fine(self):
+        mixed = [judgement(n, strokes=(line((10 * n, 20), (300, 100 + 9 * n)),)) for n in range(8)]
+        assert kinds(mixed + [judgement(n) for n in range(8, 14)]) == []
+
+    def test_a_closed_outline_is_not_straight(self):
+        around = (
+            judgement(n, strokes=(line((10, 10 + n), (200, 20), (220, 200), (10, 10 + n)),))
+            for n in range(10)
+        )
+        assert kinds(around) == []
+
+
+class TestOneSide:
+    def test_always_the_same_side(self):
+        (flag,) = flags(work(judgement(n, chose_left=False) for n in range(30)))
+        assert (flag.kind, flag.detail) == ("one_side", {"side": "right", "chosen": 30, "of": 30})
+
+    def test_a_few_trials_say_nothing(self):
+        assert kinds(judgement(n, chose_left=True) for n in range(12)) == []
+
+    def test_a_leaning_is_no_pattern(self):
+        assert kinds(judgement(n, chose_left=n < 20) for n in range(30)) == []
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.floats(0, 1e8)), min_size=1, max_size=6
+        ),
+        max_size=5,
+    )
+)
+def test_whatever_was_painted_is_judged_without_an_error(drawings):
+    strokes = tuple(Drawn(np.array(points)) for points in drawings)
+    assert set(kinds([judgement(1, strokes=strokes), judgement(2, strokes=strokes)])) <= set(KINDS)

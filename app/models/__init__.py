@@ -1,19 +1,36 @@
 """Every table, in one place, so that features never import each other for a model."""
 
 from app.models.base import Base, Json
-from app.models.derived import Dataset, Experiment, JobState, MapSet, Run, RunEvent, SaliencyMap
+from app.models.derived import Dataset, Experiment, JobState, MapAverage, MapSet, Run, RunEvent, SaliencyMap
 from app.models.people import (
     LoginLink,
     Participant,
     ParticipantState,
     ParticipantToken,
+    QuizAttempt,
     Role,
+    Screening,
+    Secret,
     Source,
     Staff,
     StaffSession,
     WorkerIdentity,
 )
-from app.models.studies import Advice, Arm, Image, Label, Pair, Question, Quota, Split, Study, StudyState
+from app.models.studies import (
+    Advice,
+    Arm,
+    Image,
+    ImageAdvice,
+    Label,
+    Pair,
+    Question,
+    Quota,
+    RegionCheck,
+    Split,
+    Study,
+    StudyState,
+    TrialKind,
+)
 from app.models.trials import (
     Annotation,
     Decision,
@@ -22,8 +39,8 @@ from app.models.trials import (
     Stroke,
     Tool,
     Trial,
-    TrialKind,
     TrialState,
+    is_judgement,
 )
 
 __all__ = [
@@ -35,10 +52,12 @@ __all__ = [
     "Decision",
     "Experiment",
     "Image",
+    "ImageAdvice",
     "JobState",
     "Json",
     "Label",
     "LoginLink",
+    "MapAverage",
     "MapSet",
     "Pair",
     "Participant",
@@ -46,11 +65,15 @@ __all__ = [
     "ParticipantToken",
     "QualityFlag",
     "Question",
+    "QuizAttempt",
     "Quota",
+    "RegionCheck",
     "Role",
     "Run",
     "RunEvent",
     "SaliencyMap",
+    "Screening",
+    "Secret",
     "Side",
     "Source",
     "Split",
@@ -64,4 +87,5 @@ __all__ = [
     "TrialKind",
     "TrialState",
     "WorkerIdentity",
+    "is_judgement",
 ]

@@ -2,9 +2,11 @@
 
 import enum
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Id, Json, Now, closed_set
@@ -58,9 +60,17 @@ class Source(enum.StrEnum):
 
 
 class ParticipantState(enum.StrEnum):
-    ACTIVE = "active"  # consented, still deciding
-    FINISHED = "finished"  # active -> finished: every trial is decided
-    WITHDRAWN = "withdrawn"  # active | finished -> withdrawn: raw data removed
+    ACTIVE = "active"  # consented, still on their way
+    FINISHED = "finished"  # active -> finished: every trial is decided, every closing question answered
+    SCREENED_OUT = "screened_out"  # active -> screened_out: quiz or checks failed; places given to others
+    WITHDRAWN = "withdrawn"  # any -> withdrawn: raw data removed
+
+
+class Screening(enum.StrEnum):
+    """What ended a visit early."""
+
+    QUIZ = "quiz"
+    CHECKS = "checks"
 
 
 class Participant(Base):
@@ -80,14 +90,27 @@ class Participant(Base):
     lease_expires_at: Mapped[datetime]
     """Until then the undecided trials are kept for this participant; every request renews it."""
     finished_at: Mapped[datetime | None]
+    screened_out_at: Mapped[datetime | None]
+    screened_out_by: Mapped[Screening | None] = mapped_column(closed_set(Screening, "screened_out_by"))
     completion_code: Mapped[str | None] = mapped_column(unique=True)
     client: Mapped[Json]
+    device: Mapped[Json | None]
+    """The last report of the page's device check."""
+    quiz_passed_at: Mapped[datetime | None]
+    answers: Mapped[Json | None]
+    """To the closing questions, by their id."""
+    answered_at: Mapped[datetime | None]
 
     __table_args__ = (Index("ix__participant__study_id_state", "study_id", "state", "lease_expires_at"),)
 
     @property
     def is_simulated(self) -> bool:
         return self.source is Source.SIMULATED
+
+    @property
+    def reference(self) -> str:
+        """What a participant quotes when they write; staff pages show it beside the whole id."""
+        return self.id.hex[:8]
 
 
 class ParticipantToken(Base):
@@ -100,8 +123,32 @@ class ParticipantToken(Base):
     created_at: Mapped[Now]
 
 
+class QuizAttempt(Base):
+    """What somebody answered in the comprehension quiz, each time they sent it."""
+
+    __tablename__ = "quiz_attempt"
+
+    id: Mapped[Id]
+    participant_id: Mapped[UUID] = mapped_column(ForeignKey("participant.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    answers: Mapped[Json]
+    """Question id to the option chosen, counted from 1."""
+    wrong: Mapped[list[Any]] = mapped_column(JSONB)
+    """Ids of the questions answered wrongly."""
+    attempted_at: Mapped[Now]
+
+    __table_args__ = (UniqueConstraint("participant_id", "number"),)
+
+    @property
+    def passed(self) -> bool:
+        return not self.wrong
+
+
 class WorkerIdentity(Base):
-    """Who to pay. Read by recruitment alone; never exported, never logged."""
+    """Who to pay, and who came before. Read by recruitment alone; never exported, never logged.
+
+    Whoever came by a plain link is known by the SHA-256 of their link token.
+    """
 
     __tablename__ = "worker_identity"
 
@@ -114,3 +161,12 @@ class WorkerIdentity(Base):
     assignment_id: Mapped[str | None]
 
     __table_args__ = (UniqueConstraint("study_id", "source", "external_id"),)
+
+
+class Secret(Base):
+    """Made once for each database, shared by every process."""
+
+    __tablename__ = "secret"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[bytes] = mapped_column(LargeBinary)

@@ -2,8 +2,10 @@
 
 import enum
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Id, Json, Now, closed_set
@@ -73,6 +75,9 @@ class Study(Base):
     judgements: Mapped[int]
     """Wanted for each (pair, question) in each arm."""
     min_strokes: Mapped[int] = mapped_column(default=1)
+    min_area: Mapped[float] = mapped_column(default=0.0, server_default=text("0"))
+    max_area: Mapped[float] = mapped_column(default=1.0, server_default=text("1"))
+    """Fractions of the image that the mask of an annotation may cover."""
     lease: Mapped[timedelta]
     consent: Mapped[str]
     """Markdown."""
@@ -82,6 +87,10 @@ class Study(Base):
     completion_url: Mapped[str | None]
     """Where a finished participant is sent back to, for example Prolific's completion link."""
     accepts_simulated: Mapped[bool] = mapped_column(default=False)
+    debrief: Mapped[str | None]
+    """Markdown, shown when the visit is over."""
+    visit: Mapped[Json] = mapped_column(default=dict, server_default=text("'{}'"))
+    """The steps around the main trials; `app.studies.plan` reads it."""
     spec: Mapped[Json]
     """The description as given."""
     created_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
@@ -92,6 +101,7 @@ class Study(Base):
     __table_args__ = (
         CheckConstraint("trials_per_participant > 0 AND judgements > 0", name="counts_positive"),
         CheckConstraint("min_strokes >= 0", name="min_strokes_not_negative"),
+        CheckConstraint("0 <= min_area AND min_area < max_area AND max_area <= 1", name="areas_ordered"),
     )
 
 
@@ -114,8 +124,17 @@ class Arm(Base):
     __table_args__ = (UniqueConstraint("study_id", "name"),)
 
 
+class TrialKind(enum.StrEnum):
+    PRACTICE = "practice"  # with feedback; counts nowhere
+    MAIN = "main"  # a judgement
+    CHECK = "check"  # an obvious pair or a region to paint; tells who pays attention
+
+
 class Pair(Base):
-    """One real and one fake image of one size. Both are served padded to the same number of bytes."""
+    """One real and one fake image of one size. Both are served padded to the same number of bytes.
+
+    Every participant meets every pair of kind practice and check; quotas are for main pairs alone.
+    """
 
     __tablename__ = "pair"
 
@@ -124,8 +143,42 @@ class Pair(Base):
     real_image_id: Mapped[int] = mapped_column(ForeignKey("image.id"))
     fake_image_id: Mapped[int] = mapped_column(ForeignKey("image.id"))
     served_bytes: Mapped[int]
+    kind: Mapped[TrialKind] = mapped_column(
+        closed_set(TrialKind, "kind"), default=TrialKind.MAIN, server_default=text("'main'")
+    )
 
     __table_args__ = (UniqueConstraint("study_id", "real_image_id", "fake_image_id"),)
+
+
+class RegionCheck(Base):
+    """A place of one image that participants are asked to paint, to see whether they read the prompt."""
+
+    __tablename__ = "region_check"
+
+    id: Mapped[Id]
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id", ondelete="CASCADE"), index=True)
+    image_id: Mapped[int] = mapped_column(ForeignKey("image.id"))
+    prompt: Mapped[str]
+    region: Mapped[list[Any]] = mapped_column(JSONB)
+    """Corners of a polygon, [[x, y], …] in image pixels."""
+    min_iou: Mapped[float]
+    served_bytes: Mapped[int]
+
+
+class ImageAdvice(Base):
+    """What a model says of an image, for the arms that show it."""
+
+    __tablename__ = "image_advice"
+
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id", ondelete="CASCADE"), primary_key=True)
+    image_id: Mapped[int] = mapped_column(ForeignKey("image.id"), primary_key=True)
+    score: Mapped[float]
+    """Probability that the image is fake."""
+    map_hash: Mapped[str | None]
+    """Blob of the heat map, a PNG with transparency of the image's size."""
+    map_bytes: Mapped[int | None]
+
+    __table_args__ = (CheckConstraint("score BETWEEN 0 AND 1", name="score_is_a_probability"),)
 
 
 class Question(enum.StrEnum):

@@ -5,18 +5,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Id, Json, Now, closed_set
-from app.models.studies import Question
-
-
-class TrialKind(enum.StrEnum):
-    PRACTICE = "practice"
-    MAIN = "main"
-    CHECK = "check"
+from app.models.people import Participant, ParticipantState
+from app.models.studies import Question, TrialKind
 
 
 class TrialState(enum.StrEnum):
@@ -31,32 +26,55 @@ class Side(enum.StrEnum):
 
 
 class Trial(Base):
-    """One pair shown to one participant. The image tokens are random: a URL says nothing."""
+    """One pair shown to one participant. The image tokens are random: a URL says nothing.
+
+    A region check has one image instead of a pair, on the left, and no question.
+    """
 
     __tablename__ = "trial"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     participant_id: Mapped[UUID] = mapped_column(ForeignKey("participant.id", ondelete="CASCADE"))
-    pair_id: Mapped[int] = mapped_column(ForeignKey("pair.id"), index=True)
-    question: Mapped[Question] = mapped_column(closed_set(Question, "question"))
+    pair_id: Mapped[int | None] = mapped_column(ForeignKey("pair.id"), index=True)
+    region_check_id: Mapped[int | None] = mapped_column(ForeignKey("region_check.id"))
+    question: Mapped[Question | None] = mapped_column(closed_set(Question, "question"))
     position: Mapped[int]
     kind: Mapped[TrialKind] = mapped_column(closed_set(TrialKind, "kind"), default=TrialKind.MAIN)
     state: Mapped[TrialState] = mapped_column(closed_set(TrialState, "state"), default=TrialState.ASSIGNED)
     left_image_id: Mapped[int] = mapped_column(ForeignKey("image.id"))
-    right_image_id: Mapped[int] = mapped_column(ForeignKey("image.id"))
+    right_image_id: Mapped[int | None] = mapped_column(ForeignKey("image.id"))
     left_token: Mapped[str] = mapped_column(unique=True)
-    right_token: Mapped[str] = mapped_column(unique=True)
+    right_token: Mapped[str | None] = mapped_column(unique=True)
+    advice: Mapped[Json | None]
+    """What a model said of the pair, as this participant is shown it; None in arms without advice."""
     shown_at: Mapped[datetime | None]
 
     __table_args__ = (
         UniqueConstraint("participant_id", "pair_id"),
+        UniqueConstraint("participant_id", "region_check_id"),
+        CheckConstraint(
+            "num_nulls(pair_id, question, right_image_id, right_token) IN (0, 4) "
+            "AND num_nulls(pair_id, region_check_id) = 1",
+            name="a_pair_or_a_region",
+        ),
         UniqueConstraint("participant_id", "position"),
         # Every enrolment looks for places that lapsed; the decided trials are a hundred times as many.
         Index("ix__trial__assigned", "participant_id", postgresql_where=text("state = 'assigned'")),
     )
 
     def image_on(self, side: Side) -> int:
-        return self.left_image_id if side is Side.LEFT else self.right_image_id
+        """The image shown there; a region check has its only one on either side."""
+        right = self.left_image_id if self.right_image_id is None else self.right_image_id
+        return self.left_image_id if side is Side.LEFT else right
+
+
+def is_judgement() -> ColumnElement[bool]:
+    """Of trials joined with their participants, those that count.
+
+    Neither practice nor checks do, nor does anything by somebody who withdrew or was screened out.
+    """
+    left_out = (ParticipantState.WITHDRAWN, ParticipantState.SCREENED_OUT)
+    return (Trial.kind == TrialKind.MAIN) & Participant.state.not_in(left_out)
 
 
 class Decision(Base):
@@ -67,6 +85,9 @@ class Decision(Base):
     choice: Mapped[Side] = mapped_column(closed_set(Side, "choice"))
     chosen_image_id: Mapped[int] = mapped_column(ForeignKey("image.id"))
     correct: Mapped[bool]
+    """Of a region check: whether enough of the region was painted, and not too much else."""
+    region_iou: Mapped[float | None]
+    """Of a region check: intersection over union of the painted mask and the region."""
     decision_ms: Mapped[float]
     annotation_ms: Mapped[float | None]
     events: Mapped[list[Any]]

@@ -8,11 +8,11 @@ image and resized to a square, whatever its own aspect.
 
 from typing import Any, Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from saliency.boxes import Box
+from saliency.resizing import resize
 
 MARGIN: Final = 0.2
 FOREHEAD: Final = 0.3
@@ -59,10 +59,7 @@ def _edges(low: float, high: float, size: int) -> tuple[int, int]:
 
 
 def apply_crop(array: NDArray[Any], crop: CropBox, *, size: int = SIZE_PX) -> NDArray[Any]:
-    """Cut out a crop and resize it to a square.
-
-    Shrinking averages the area that falls on a pixel, so thin strokes fade instead of vanishing; growing
-    interpolates linearly.
+    """Cut out a crop and resize it to a square; thin strokes fade instead of vanishing.
 
     Parameters
     ----------
@@ -77,10 +74,4 @@ def apply_crop(array: NDArray[Any], crop: CropBox, *, size: int = SIZE_PX) -> ND
     height, width = array.shape[:2]
     if crop.empty or crop.meet(Box(0, 0, width, height)) != crop:
         raise ValueError(f"crop {tuple(crop)} does not lie inside an image of {width}x{height}")
-    part = np.ascontiguousarray(array[crop.slices])
-    part = cv2.resize(part, (size, crop.height), interpolation=_method(crop.width, size))
-    return cv2.resize(part, (size, size), interpolation=_method(crop.height, size))
-
-
-def _method(before: int, after: int) -> int:
-    return cv2.INTER_AREA if after < before else cv2.INTER_LINEAR
+    return resize(np.ascontiguousarray(array[crop.slices]), width=size, height=size)

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from saliency.comparison import MEASURES, compare_maps
 from saliency.crop import SIZE_PX, FaceBox, apply_crop, face_crop
 from saliency.files import decode_map_png, write_file
+from saliency.resizing import resize
 from saliency.scaling import SaliencyMap, scale_map
 
 
@@ -78,14 +78,8 @@ def compare_folders(first: Path, second: Path) -> FolderComparison:
 def _compared(first: Path, second: Path) -> tuple[float, ...]:
     reference, estimate = read_map(first), read_map(second)
     if reference.shape != estimate.shape:
-        estimate = _resized(estimate, width=reference.shape[1], height=reference.shape[0])
+        estimate = resize(estimate, width=reference.shape[1], height=reference.shape[0])
     return tuple(compare_maps(reference, estimate).to_dict().values())
-
-
-def _resized(values: SaliencyMap, *, width: int, height: int) -> SaliencyMap:
-    shrinks = width < values.shape[1] or height < values.shape[0]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(values, (width, height), interpolation=method), dtype=np.float32)
 
 
 def write_measures(path: Path, compared: FolderComparison) -> None:

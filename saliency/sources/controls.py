@@ -1,0 +1,138 @@
+"""Controls: maps that know less than people do, to tell what a detector gains from people."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+import cv2
+import numpy as np
+
+from saliency.masks import Mask, rasterize
+from saliency.merging import ImageMap
+from saliency.resizing import resize
+from saliency.scaling import SaliencyMap
+from saliency.sources.image import MapSource, SourceImage, map_of
+from saliency.strokes import MIN_RADIUS_PX, Stroke
+
+RADIUS_SHARE: Final = 15 / 512  # of the shorter side: a brush of 15 px on a photograph of 512 px
+STEP_SHARE: Final = 0.006  # of the shorter side between two points
+POINTS: Final = 60  # of a stroke
+TURN: Final = 0.35  # standard deviation of the change of direction at each point, in radians
+MOST_STROKES: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Uniform:
+    """Every pixel is as salient as any other."""
+
+    def __call__(self, image: SourceImage) -> ImageMap | None:
+        """Return a map of ones."""
+        return map_of(image, np.ones((image.height, image.width), dtype=np.float32))
+
+
+@dataclass(frozen=True, slots=True)
+class Inverted:
+    """One minus the map: salient is what people left out. None for an image that is salient everywhere."""
+
+    base: MapSource
+
+    def __call__(self, image: SourceImage) -> ImageMap | None:
+        """Invert the map of an image."""
+        found = self.base(image)
+        return None if found is None else map_of(image, 1 - found.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Shuffled:
+    """Every image wears the map of another one of its group, resized to its own size.
+
+    Parameters
+    ----------
+    donors : for each image that has a map, the image whose map it gets
+    """
+
+    base: MapSource
+    donors: Mapping[str, SourceImage]
+
+    @classmethod
+    def of(cls, base: MapSource, images: Iterable[SourceImage], *, seed: int) -> "Shuffled":
+        """Deal maps out anew within each group; `images` are those that have one.
+
+        The images of a group form one random ring and each takes the map of the next, so none keeps its own
+        unless it is alone. The order of `images` makes no difference.
+        """
+        groups: dict[str, list[SourceImage]] = defaultdict(list)
+        for image in sorted(images, key=lambda one: one.image_id):
+            groups[image.group].append(image)
+        donors: dict[str, SourceImage] = {}
+        for group, members in sorted(groups.items()):
+            order = random_of(seed, group).permutation(len(members)).tolist()
+            following = order[1:] + order[:1]
+            donors.update((members[i].image_id, members[j]) for i, j in zip(order, following, strict=True))
+        return cls(base, donors)
+
+    def __call__(self, image: SourceImage) -> ImageMap | None:
+        """Return the map of the image's donor; None for an image that had no map."""
+        donor = self.donors.get(image.image_id)
+        found = None if donor is None else self.base(donor)
+        if found is None:
+            return None
+        return map_of(image, resize(found.values, width=image.width, height=image.height))
+
+
+@dataclass(frozen=True, slots=True)
+class RandomStrokes:
+    """As much saliency as the image's own map has, but along random strokes.
+
+    Strokes wander about the image until they cover as many pixels as the map has at half its peak or above.
+    Then the map's own values are dealt out from the middle of the strokes outwards. So the area at every
+    threshold, the sum and the entropy are those of the map, and only the places are random.
+    """
+
+    base: MapSource
+    seed: int
+
+    def __call__(self, image: SourceImage) -> ImageMap | None:
+        """Move the saliency of an image to random strokes; the same seed and image give the same map."""
+        found = self.base(image)
+        if found is None:
+            return None
+        area = int(np.count_nonzero(found.values >= 0.5 * found.values.max()))
+        strokes = random_strokes(image, random_of(self.seed, image.image_id))
+        return map_of(image, _dealt_out(found.values, _painted(strokes, image, area=area)))
+
+
+def random_of(seed: int, name: str) -> np.random.Generator:
+    """Return the generator of a seed and a name: the same wherever and in whatever order it is asked for."""
+    return np.random.default_rng(int.from_bytes(sha256(f"{seed} {name}".encode()).digest()[:16]))
+
+
+def random_strokes(image: SourceImage, rng: np.random.Generator) -> Iterator[Stroke]:
+    """Yield brush strokes that start anywhere in the image and turn at random, without end."""
+    side = min(image.width, image.height)
+    radius = max(MIN_RADIUS_PX, RADIUS_SHARE * side)
+    while True:
+        start = rng.uniform((0, 0), (image.width, image.height))
+        turns = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, TURN, POINTS))
+        path = start + np.cumsum(STEP_SHARE * side * np.stack([np.cos(turns), np.sin(turns)], axis=1), axis=0)
+        yield Stroke("brush", radius, np.hstack([path, np.zeros((POINTS, 1))]))
+
+
+def _painted(strokes: Iterator[Stroke], image: SourceImage, *, area: int) -> Mask:
+    mask: Mask = np.zeros((image.height, image.width), dtype=np.uint8)
+    for _ in range(MOST_STROKES):
+        mask |= rasterize([next(strokes)], width=image.width, height=image.height)
+        if np.count_nonzero(mask) >= area:
+            break
+    return mask
+
+
+def _dealt_out(values: SaliencyMap, mask: Mask) -> SaliencyMap:
+    """Arrange values anew, the highest deepest inside the mask, the lowest farthest away from it."""
+    inside, outside = (cv2.distanceTransform(m, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for m in (mask, 1 - mask))
+    order = np.argsort((outside - inside).ravel(), kind="stable")
+    dealt = np.empty(values.size, dtype=np.float32)
+    dealt[order] = np.sort(values, axis=None)[::-1]
+    return dealt.reshape(values.shape)

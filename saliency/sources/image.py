@@ -1,0 +1,71 @@
+"""What every source takes and gives."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from saliency.merging import ImageMap
+from saliency.metrics import coverage, entropy
+from saliency.scaling import SaliencyMap
+
+
+class SourceError(ValueError):
+    """A source of maps cannot be used; the message names the file or the parameter."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceImage:
+    """An image that wants a map.
+
+    Parameters
+    ----------
+    image_id : name of the map's file without its ending
+    width, height : size of the map in pixels
+    group : maps are shuffled only between images of one group: its class, and its split where it has one
+    """
+
+    image_id: str
+    width: int
+    height: int
+    group: str = ""
+
+
+MapSource = Callable[[SourceImage], ImageMap | None]
+
+
+def map_of(image: SourceImage, values: SaliencyMap) -> ImageMap | None:
+    """Return a map that rests on no annotation; None when nothing in it is salient.
+
+    Parameters
+    ----------
+    values : (height, width) float32 in [0, 1]
+    """
+    if not values.any():
+        return None
+    return ImageMap(
+        image_id=image.image_id,
+        width=image.width,
+        height=image.height,
+        values=values,
+        annotators=0,
+        coverage=coverage(values),
+        entropy=entropy(values),
+        agreement=None,
+    )
+
+
+def read_picture(path: Path) -> NDArray[Any]:
+    """Read a picture as it is stored, (height, width) or (height, width, channels), uint8 or uint16."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+    if picture is None or picture.dtype not in (np.uint8, np.uint16):
+        raise SourceError(f"{path} is not a readable image of 8 or 16 bits")
+    return np.asarray(picture)

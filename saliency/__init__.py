@@ -4,15 +4,17 @@ NumPy, SciPy and OpenCV only; `python -m saliency` works alone on an annotations
 """
 
 from saliency.annotations import Annotation, ImageAnnotations
-from saliency.build import EncodedMap, build_encoded_maps
+from saliency.build import build_encoded_maps
 from saliency.crop import CropBox, apply_crop, face_crop
-from saliency.files import AnnotationFileError, decode_map_png, encode_map_png, read_annotations
+from saliency.files import decode_map_png, encode_map_png
 from saliency.maps import build_image_map, build_maps
 from saliency.masks import rasterize
 from saliency.merging import ImageMap
 from saliency.parameters import MapParameters, ParameterError
+from saliency.reading import AnnotationFileError, read_annotations
 from saliency.scaling import scale_map
 from saliency.strokes import Stroke, StrokeError, parse_strokes
+from saliency.writing import EncodedMap
 
 __all__ = [
     "Annotation",

@@ -1,53 +1,18 @@
 """A folder of maps from a file of annotations."""
 
-import csv
-import json
-import platform
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from hashlib import file_digest
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
 
 from saliency.annotations import ImageAnnotations
-from saliency.files import ImageLines, encode_map_png, new_folder, parse_image_lines, read_image_lines
+from saliency.files import new_folder
 from saliency.maps import build_image_map
-from saliency.merging import ImageMap
 from saliency.parameters import MapParameters
 from saliency.pool import map_ordered
-
-COLUMNS: Final = ("image_id", "width", "height", "annotators", "coverage", "entropy", "agreement")
-MARK: Final = "build.json"
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedMap:
-    """A map as it is stored: a 16-bit PNG and the numbers of its row in `maps.csv`."""
-
-    image_id: str
-    width: int
-    height: int
-    png: bytes
-    annotators: int
-    coverage: float
-    entropy: float
-    agreement: float | None
-
-
-def encode_image_map(one: ImageMap) -> EncodedMap:
-    """Encode the values of a map and keep its numbers."""
-    return EncodedMap(
-        image_id=one.image_id,
-        width=one.width,
-        height=one.height,
-        png=encode_map_png(one.values),
-        annotators=one.annotators,
-        coverage=one.coverage,
-        entropy=one.entropy,
-        agreement=one.agreement,
-    )
+from saliency.reading import ImageLines, parse_image_lines, read_image_lines
+from saliency.writing import MARK, EncodedMap, encode_image_map, write_maps, write_record
 
 
 def build_encoded_maps(
@@ -67,7 +32,7 @@ def _encoded(item: ImageAnnotations, parameters: MapParameters) -> tuple[str, En
 
 
 def _encoded_lines(group: ImageLines, parameters: MapParameters) -> tuple[str, EncodedMap | None]:
-    return _encoded(parse_image_lines(group), parameters)
+    return _encoded(parse_image_lines(group, parameters), parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +66,11 @@ def build_folder(
         Bad input or an unsuitable folder; nothing is written.
     """
     with new_folder(target, mark=MARK) as folder:
-        (folder / "maps").mkdir()
         counted = _Counted(read_image_lines(annotations))
         built = map_ordered(partial(_encoded_lines, parameters=parameters), counted, jobs=jobs)
-        rows = list(_written(built, folder / "maps", counted, progress))
-        _write_table(folder / "maps.csv", rows)
-        summary = BuildSummary(images=len(counted.sizes), maps=len(rows))
-        _write_record(folder / MARK, annotations, parameters, summary)
+        maps = write_maps(folder, _told(built, counted, progress))
+        summary = BuildSummary(images=len(counted.sizes), maps=maps)
+        write_record(folder, _record(annotations, parameters, summary))
     return summary
 
 
@@ -124,52 +87,24 @@ class _Counted:
             yield group
 
 
-def _written(
+def _told(
     built: Iterable[tuple[str, EncodedMap | None]],
-    folder: Path,
     counted: _Counted,
     progress: Callable[[int], object] | None,
-) -> Iterator[tuple[str, ...]]:
+) -> Iterator[EncodedMap]:
     for image_id, one in built:
         if one is not None:
-            (folder / f"{image_id}.png").write_bytes(one.png)
-            yield _row(one)
+            yield one
         if progress:
             progress(counted.sizes[image_id])
 
 
-def _row(one: EncodedMap) -> tuple[str, ...]:
-    agreement = "" if one.agreement is None else f"{one.agreement:.6f}"
-    sizes = (str(one.width), str(one.height), str(one.annotators))
-    return one.image_id, *sizes, f"{one.coverage:.6f}", f"{one.entropy:.6f}", agreement
-
-
-def _write_table(path: Path, rows: Iterable[tuple[str, ...]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(rows)
-
-
-def _write_record(path: Path, annotations: Path, parameters: MapParameters, summary: BuildSummary) -> None:
+def _record(annotations: Path, parameters: MapParameters, summary: BuildSummary) -> dict[str, object]:
     with annotations.open("rb") as file:
         digest = file_digest(file, "sha256").hexdigest()
-    record: dict[str, Any] = {
+    return {
         "parameters": parameters.to_dict(),
         "input_sha256": digest,
         "images": summary.images,
         "maps": summary.maps,
-        "versions": versions(),
     }
-    path.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of everything that can change a byte of a map."""
-    found = {"python": platform.python_version()}
-    for name in ("cyborg-platform", "numpy", "opencv-python-headless", "scipy"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # run from a source tree that was not installed
-            found[name] = "unknown"
-    return found

@@ -1,28 +1,22 @@
-"""Files at both ends: annotations in, 16-bit maps out.
+"""Files that come out: 16-bit maps, and folders of them.
 
 What is written appears whole or not at all: a folder is built beside its place and moved there when it is
 complete.
 """
 
-import json
-import re
+import csv
+import io
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
 
-from saliency.annotations import Annotation, ImageAnnotations
 from saliency.scaling import SaliencyMap
-from saliency.strokes import StrokeError, parse_strokes
 
-FILE_STEM: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
-MAX_SIDE_PX: Final = 16_384
 WHITE: Final = 65_535  # the 16-bit value of 1.0
 PNG_OPTIONS: Final = (  # on smooth maps half the time of OpenCV's defaults at the same size
     *(cv2.IMWRITE_PNG_COMPRESSION, 1),
@@ -71,125 +65,6 @@ def decode_map_png(data: bytes) -> SaliencyMap:
     return values
 
 
-class AnnotationFileError(ValueError):
-    """An annotations file cannot be used; the message names the file and the line."""
-
-
-@dataclass(frozen=True, slots=True)
-class ImageLines:
-    """The lines of an annotations file that are about one image, not yet checked beyond that."""
-
-    path: str
-    image_id: str
-    numbers: tuple[int, ...]
-    lines: tuple[bytes, ...]
-
-
-def read_annotations(path: Path) -> Iterator[ImageAnnotations]:
-    """Read an annotations file, one image at a time, in the order of the image ids.
-
-    Lines may come in any order. Only where they start is held in memory, and the annotations of one image.
-
-    Parameters
-    ----------
-    path : JSON lines, one annotation each, with at least `image_id`, `width`, `height`, `correct` and
-        `strokes`; blank lines are skipped; without an `annotation_id` the line's own hash serves
-
-    Raises
-    ------
-    AnnotationFileError
-        A line cannot be used; the message names file and line.
-    """
-    return map(parse_image_lines, read_image_lines(path))
-
-
-def read_image_lines(path: Path) -> Iterator[ImageLines]:
-    """Group the lines of an annotations file by image, in the order of the image ids."""
-    try:
-        with path.open("rb") as file:
-            places = _places(file, path)
-            for image_id in sorted(places):
-                numbers, lines = [], []
-                for number, offset in places[image_id]:
-                    file.seek(offset)
-                    numbers.append(number)
-                    lines.append(file.readline())
-                yield ImageLines(str(path), image_id, tuple(numbers), tuple(lines))
-    except OSError as error:
-        raise AnnotationFileError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _places(file: Any, path: Path) -> dict[str, list[tuple[int, int]]]:
-    """Return for each image its (line number, offset in bytes)."""
-    places: dict[str, list[tuple[int, int]]] = {}
-    offset = 0
-    for number, line in enumerate(file, start=1):
-        if line.strip():
-            image_id = _image_id(_decoded(line, f"{path}, line {number}"), f"{path}, line {number}")
-            places.setdefault(image_id, []).append((number, offset))
-        offset += len(line)
-    return places
-
-
-def _decoded(line: bytes, where: str) -> Mapping[str, Any]:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise AnnotationFileError(f"{where}: not valid JSON") from error
-    if not isinstance(value, dict):
-        raise AnnotationFileError(f"{where}: an annotation must be a JSON object")
-    return value
-
-
-def _image_id(value: Mapping[str, Any], where: str) -> str:
-    image_id = value.get("image_id")
-    if not isinstance(image_id, str) or not FILE_STEM.fullmatch(image_id):
-        raise AnnotationFileError(f"{where}: image_id must be a text of letters, digits, '.', '_' and '-'")
-    return image_id
-
-
-def parse_image_lines(group: ImageLines) -> ImageAnnotations:
-    """Check and decode the annotations of one image; an error names the file and the line."""
-    size: tuple[int, int] | None = None
-    annotations: dict[str, Annotation] = {}
-    for number, line in zip(group.numbers, group.lines, strict=True):
-        where = f"{group.path}, line {number}"
-        value = _decoded(line, where)
-        size = _size(value, where, earlier=size)
-        one = _annotation(value, where, line=line, size=size)
-        if one.annotation_id in annotations:
-            raise AnnotationFileError(f"{where}: annotation {one.annotation_id} appears twice")
-        annotations[one.annotation_id] = one
-    width, height = size or (0, 0)
-    return ImageAnnotations(group.image_id, width, height, tuple(annotations.values()))
-
-
-def _size(value: Mapping[str, Any], where: str, *, earlier: tuple[int, int] | None) -> tuple[int, int]:
-    for name in ("width", "height"):
-        if type(value.get(name)) is not int or not 1 <= value[name] <= MAX_SIDE_PX:
-            raise AnnotationFileError(f"{where}: {name} must be a whole number from 1 to {MAX_SIDE_PX}")
-    size = (value["width"], value["height"])
-    if earlier not in (None, size):
-        raise AnnotationFileError(
-            f"{where}: width and height {size} differ from {earlier} in an earlier line about this image"
-        )
-    return size
-
-
-def _annotation(value: Mapping[str, Any], where: str, *, line: bytes, size: tuple[int, int]) -> Annotation:
-    if type(value.get("correct")) is not bool:
-        raise AnnotationFileError(f"{where}: correct must be true or false")
-    if "strokes" not in value:
-        raise AnnotationFileError(f"{where}: strokes is missing")
-    try:
-        strokes = parse_strokes(value["strokes"], width=size[0], height=size[1])
-    except StrokeError as error:
-        raise AnnotationFileError(f"{where}: {error}") from error
-    identity = value.get("annotation_id")
-    own = sha256(line.strip()).hexdigest()[:16] if identity is None else str(identity)
-    return Annotation(annotation_id=own, correct=value["correct"], strokes=strokes)
-
-
 class OutputError(ValueError):
     """A folder cannot be written; the message says which and why."""
 
@@ -200,6 +75,15 @@ def write_file(target: Path, data: bytes) -> None:
         fresh = Path(scratch) / "new"
         fresh.write_bytes(data)
         fresh.replace(target)
+
+
+def write_table(target: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write a CSV file, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_file(target, text.getvalue().encode())
 
 
 @contextmanager

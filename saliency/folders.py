@@ -1,7 +1,6 @@
 """Folders of maps: reading them back, comparing two of them, averaging one."""
 
 import csv
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 
 from saliency.comparison import MEASURES, compare_maps
 from saliency.crop import SIZE_PX, FaceBox, apply_crop, face_crop
-from saliency.files import decode_map_png, write_file
+from saliency.files import decode_map_png, write_table
 from saliency.resizing import resize
 from saliency.scaling import SaliencyMap, scale_map
 
@@ -84,12 +83,8 @@ def _compared(first: Path, second: Path) -> tuple[float, ...]:
 
 def write_measures(path: Path, compared: FolderComparison) -> None:
     """Write one row per shared image: its id and the measures."""
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(("image_id", *MEASURES))
-    for image_id, values in compared.measures.items():
-        writer.writerow((image_id, *(f"{value:.6f}" for value in values)))
-    write_file(path, table.getvalue().encode())
+    rows = ((one, *(f"{value:.6f}" for value in values)) for one, values in compared.measures.items())
+    write_table(path, ("image_id", *MEASURES), rows)
 
 
 def read_boxes(path: Path) -> dict[str, FaceBox | None]:

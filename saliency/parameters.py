@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from math import isfinite
 from typing import Any, Final, Literal, get_args
 
 Include = Literal["correct", "all"]
@@ -151,10 +150,8 @@ def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
 def _check_number(name: str, value: object, *, highest: float) -> None:
     if value is None and name in _OPTIONAL:
         return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        raise ParameterError(f"{name} must be a number, not {value!r}")
-    if not 0 <= value <= highest:
-        raise ParameterError(f"{name} must be from 0 to {highest:g}, not {value:g}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= highest:
+        raise ParameterError(f"{name} must be a number from 0 to {highest:g}, not {value!r:.40}")
 
 
 def _check_count(name: str, value: object) -> None:

@@ -33,8 +33,9 @@ class ImageReliability:
     Parameters
     ----------
     annotators : annotations with ink, n >= 2
-    leave_one_out : mean correlation of one with the mean of the others: the ceiling for a model that
-        predicts a single person
+    leave_one_out : mean correlation of one with the mean of the others: how well people predict one another
+    with_own : mean correlation of one with the mean of all, itself among them: at least as high; between the
+        two lies what the best model of people reaches against single ones
     curve : mean correlation between two disjoint random groups of 1, 2, ... n // 2 annotators
     iou, dice : of the masks, mean over all pairs
     """
@@ -42,6 +43,7 @@ class ImageReliability:
     image_id: str
     annotators: int
     leave_one_out: float
+    with_own: float
     curve: tuple[float, ...]
     iou: float
     dice: float
@@ -50,6 +52,11 @@ class ImageReliability:
     def projected(self) -> float:
         """Reliability of the map of all annotators, projected from the largest halves."""
         return spearman_brown(self.curve[-1], factor=self.annotators / len(self.curve))
+
+    @property
+    def ceiling(self) -> float:
+        """The square root of that: how far a map without any noise is expected to correlate with this one."""
+        return float(np.sqrt(self.projected))
 
 
 def image_reliability(
@@ -68,6 +75,7 @@ def image_reliability(
         image_id=item.image_id,
         annotators=len(inks),
         leave_one_out=float(np.mean(_each_with_others(covariance))),
+        with_own=float(np.mean(_each_with_all(covariance))),
         curve=tuple(split_half(covariance, size=size, splits=splits, rng=rng) for size in sizes),
         iou=float(np.mean([one for one, _ in overlaps])),
         dice=float(np.mean([two for _, two in overlaps])),
@@ -121,6 +129,11 @@ def _each_with_others(covariance: Floats) -> list[float]:
     return [group_correlation(covariance, one, ~one) for one in chosen]
 
 
+def _each_with_all(covariance: Floats) -> list[float]:
+    everybody = np.ones(len(covariance), dtype=bool)
+    return [group_correlation(covariance, one, everybody) for one in np.eye(len(covariance), dtype=bool)]
+
+
 def group_correlation(covariance: Floats, one: NDArray[np.bool_], two: NDArray[np.bool_]) -> float:
     """Return the correlation between the mean maps of two groups; 0 when either is constant."""
     x, y = one / max(1, one.sum()), two / max(1, two.sum())
@@ -161,22 +174,30 @@ def annotators_needed(single: float, *, target: float = 0.9) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """Means over the images that at least two people annotated; None where there are none."""
+    """Means over the images that at least two people annotated; None where there are none.
+
+    `curve_images` tells how many images each point of the curve rests on, `needed` how many annotators reach
+    the reliability `target`.
+    """
 
     images: int
     annotators: float | None
     leave_one_out: float | None
+    with_own: float | None
     curve: tuple[float, ...]
+    curve_images: tuple[int, ...]
     projected: float | None
-    needed_for_90: int | None
+    ceiling: float | None
+    target: float
+    needed: int | None
     iou: float | None
     dice: float | None
 
 
-def summarise(images: Sequence[ImageReliability]) -> Reliability:
+def summarise(images: Sequence[ImageReliability], *, target: float = 0.9) -> Reliability:
     """Average over images; each point of the curve over the images that reach it."""
     if not images:
-        return Reliability(0, None, None, (), None, None, None, None)
+        return Reliability(0, None, None, None, (), (), None, None, target, None, None, None)
     longest = max(len(one.curve) for one in images)
     curve = tuple(
         float(np.mean([one.curve[k] for one in images if len(one.curve) > k])) for k in range(longest)
@@ -185,9 +206,13 @@ def summarise(images: Sequence[ImageReliability]) -> Reliability:
         images=len(images),
         annotators=float(np.mean([one.annotators for one in images])),
         leave_one_out=float(np.mean([one.leave_one_out for one in images])),
+        with_own=float(np.mean([one.with_own for one in images])),
         curve=curve,
+        curve_images=tuple(sum(len(one.curve) > k for one in images) for k in range(longest)),
         projected=float(np.mean([one.projected for one in images])),
-        needed_for_90=annotators_needed(curve[0]),
+        ceiling=float(np.mean([one.ceiling for one in images])),
+        target=target,
+        needed=annotators_needed(curve[0], target=target),
         iou=float(np.mean([one.iou for one in images])),
         dice=float(np.mean([one.dice for one in images])),
     )

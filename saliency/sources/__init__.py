@@ -9,9 +9,9 @@ swaps human maps for face segmentation, for a control, or for what a model drew,
 Sources hold no state besides their parameters: they may be called in any order and in any process.
 """
 
-from saliency.sources.controls import Inverted, RandomStrokes, Shuffled, Uniform
+from saliency.sources.controls import Coarsened, Inverted, RandomStrokes, Shuffled, Uniform
 from saliency.sources.folder import FolderMaps
-from saliency.sources.image import MapSource, SourceImage
+from saliency.sources.image import MapSource, SourceError, SourceImage, map_of
 from saliency.sources.parameters import Kind, SourceParameters, make_source
 from saliency.sources.raster import RasterMasks
 from saliency.sources.segmentation import FACE_CLASSES, FACE_PARTS, Segmentation
@@ -19,6 +19,7 @@ from saliency.sources.segmentation import FACE_CLASSES, FACE_PARTS, Segmentation
 __all__ = [
     "FACE_CLASSES",
     "FACE_PARTS",
+    "Coarsened",
     "FolderMaps",
     "Inverted",
     "Kind",
@@ -27,8 +28,10 @@ __all__ = [
     "RasterMasks",
     "Segmentation",
     "Shuffled",
+    "SourceError",
     "SourceImage",
     "SourceParameters",
     "Uniform",
     "make_source",
+    "map_of",
 ]

@@ -2,17 +2,20 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Final
 
 import cv2
 import numpy as np
 
+from saliency.granularity import coarsen
 from saliency.masks import Mask, rasterize
 from saliency.merging import ImageMap
+from saliency.metrics import entropy
+from saliency.parameters import Granularity
 from saliency.resizing import resize
-from saliency.scaling import SaliencyMap
+from saliency.scaling import SaliencyMap, scale_map
 from saliency.sources.image import MapSource, SourceImage, map_of
 from saliency.strokes import MIN_RADIUS_PX, Stroke
 
@@ -30,6 +33,23 @@ class Uniform:
     def __call__(self, image: SourceImage) -> ImageMap | None:
         """Return a map of ones."""
         return map_of(image, np.ones((image.height, image.width), dtype=np.float32))
+
+
+@dataclass(frozen=True, slots=True)
+class Coarsened:
+    """What is left of another source's maps at a coarser level; see `saliency.granularity`."""
+
+    base: MapSource
+    granularity: Granularity
+    threshold: float
+
+    def __call__(self, image: SourceImage) -> ImageMap | None:
+        """Reduce the map of an image to an area or to boxes."""
+        found = self.base(image)
+        if found is None:
+            return None
+        values = coarsen(found.values, granularity=self.granularity, threshold=self.threshold)
+        return replace(found, values=values, entropy=entropy(values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +99,8 @@ class Shuffled:
         found = None if donor is None else self.base(donor)
         if found is None:
             return None
-        return map_of(image, resize(found.values, width=image.width, height=image.height))
+        values = resize(found.values, width=image.width, height=image.height)
+        return map_of(image, scale_map(values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +127,7 @@ class RandomStrokes:
 
 def random_of(seed: int, name: str) -> np.random.Generator:
     """Return the generator of a seed and a name: the same wherever and in whatever order it is asked for."""
-    return np.random.default_rng(int.from_bytes(sha256(f"{seed} {name}".encode()).digest()[:16]))
+    return np.random.default_rng(int.from_bytes(sha256(f"{seed} {name}".encode()).digest()[:16], "big"))
 
 
 def random_strokes(image: SourceImage, rng: np.random.Generator) -> Iterator[Stroke]:

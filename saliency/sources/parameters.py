@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from saliency.parameters import MapParameters
-from saliency.sources.controls import Inverted, RandomStrokes, Shuffled, Uniform
+from saliency.sources.controls import Coarsened, Inverted, RandomStrokes, Shuffled, Uniform
 from saliency.sources.folder import FolderMaps
 from saliency.sources.image import MapSource, SourceError, SourceImage
 from saliency.sources.raster import RasterMasks
@@ -22,6 +22,8 @@ NEEDS_FOLDER: Final[Mapping[Kind, str]] = {
     "segmentation": "the segmentations",
     "masks": "the masks",
 }
+
+DEFAULT: Final = MapParameters()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def make_source(
     *,
     folder: Path | None = None,
     images: Sequence[SourceImage] = (),
-    merging: MapParameters | None = None,
+    maps: MapParameters = DEFAULT,
 ) -> MapSource:
     """Return the source that the parameters name.
 
@@ -83,13 +85,23 @@ def make_source(
     ----------
     folder : where its files lie; `NEEDS_FOLDER` says what they are
     images : all images between which "shuffled" deals out maps
-    merging : parameters of maps merged from "masks"; the default ones when None
+    maps : granularity and threshold of the maps; for "masks" also how they are merged. Which annotations
+        count and how much has no meaning here
 
     Raises
     ------
     SourceError
         The source needs a folder and there is none.
     """
+    source = _source(parameters, folder, images, maps)
+    if maps.granularity == "map" or parameters.kind == "masks":
+        return source
+    return Coarsened(source, maps.granularity, maps.threshold)
+
+
+def _source(
+    parameters: SourceParameters, folder: Path | None, images: Sequence[SourceImage], maps: MapParameters
+) -> MapSource:
     if parameters.kind == "uniform":
         return Uniform()
     if folder is None or not folder.is_dir():
@@ -100,7 +112,7 @@ def make_source(
     if parameters.kind == "segmentation":
         return Segmentation(folder, parameters.classes)
     if parameters.kind == "masks":
-        return RasterMasks(folder, merging or MapParameters())
+        return RasterMasks(folder, maps)
     return _from_maps(parameters, FolderMaps(folder), images)
 
 

@@ -1,0 +1,83 @@
+"""`agree`: how far annotators agree, and how many a map needs."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from saliency.cli import cli, lines_in, options, progress_bar, user_errors
+from saliency.files import write_table
+from saliency.parameters import MapParameters
+from saliency.reading import read_annotations
+from saliency.reliability import ImageReliability, Reliability, reliabilities, summarise
+
+COLUMNS: Final = ("image_id", "annotators", "leave_one_out", "with_own", "single", "projected", "iou", "dice")
+
+
+@cli.command()
+def agree(  # noqa: PLR0913 - one option for each parameter that decides what counts
+    annotations: options.AnnotationsFile,
+    *,
+    sigma: options.Sigma = 5.0,
+    sigma_share: options.SigmaShare = None,
+    include: options.Included = "correct",
+    arm: options.Arms = None,
+    question: options.Questions = None,
+    without_flag: options.WithoutFlags = None,
+    first_annotators: options.FirstAnnotators = None,
+    decided_from: options.DecidedFrom = None,
+    decided_before: options.DecidedBefore = None,
+    target: Annotated[
+        float, typer.Option(min=0.01, max=0.99, help="Reliability that a map should have.")
+    ] = 0.9,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random splits.")] = 0,
+    table: Annotated[Path | None, typer.Option("--csv", help="Write the numbers of each image here.")] = None,
+    as_json: options.AsJson = False,
+    jobs: options.Jobs = 1,
+) -> None:
+    """Tell how far annotators agree and how many of them a map needs."""
+    with user_errors():
+        parameters = MapParameters.from_dict(
+            {
+                "sigma_px": sigma,
+                "sigma_share": sigma_share,
+                "include": include,
+                "arms": arm or (),
+                "questions": question or (),
+                "without_flags": without_flag or (),
+                "first_annotators": first_annotators,
+                "decided_from": decided_from,
+                "decided_before": decided_before,
+            }
+        )
+        length = lines_in(annotations)
+        measured = reliabilities(read_annotations(annotations, parameters), parameters, seed=seed, jobs=jobs)
+        with progress_bar(length, "agreement") as update:
+            found = [one for count, one in measured if not update(count) and one is not None]
+        if table is not None:
+            write_table(table, COLUMNS, map(_row, found))
+    summary = summarise(found, target=target)
+    typer.echo(json.dumps(asdict(summary), indent=2) if as_json else "\n".join(_lines(summary)))
+
+
+def _row(one: ImageReliability) -> Sequence[str]:
+    numbers = (one.leave_one_out, one.with_own, one.curve[0], one.projected, one.iou, one.dice)
+    return one.image_id, str(one.annotators), *(f"{number:.6f}" for number in numbers)
+
+
+def _lines(summary: Reliability) -> Iterator[str]:
+    yield f"images with two or more annotators   {summary.images}"
+    if not summary.images:
+        return
+    yield f"annotators per image                 {summary.annotators:.2f}"
+    yield f"one against the mean of the others   r = {summary.leave_one_out:.3f}"
+    yield f"one against the mean of all          r = {summary.with_own:.3f}"
+    for size, (value, images) in enumerate(zip(summary.curve, summary.curve_images, strict=True), start=1):
+        yield f"groups of {size:2d} against each other      r = {value:.3f}   ({images} images)"
+    yield f"maps of all annotators, projected    r = {summary.projected:.3f}"
+    yield f"highest r that a model can expect    r = {summary.ceiling:.3f}"
+    yield f"annotators needed for r = {summary.target:<10g} {summary.needed or 'no number'}"
+    yield f"masks, mean over pairs               IoU {summary.iou:.3f}, Dice {summary.dice:.3f}"

@@ -1,0 +1,97 @@
+"""`compare`, `average` and `overlay`: maps that are there already."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import numpy as np
+import typer
+
+from saliency import pictures
+from saliency.cli import cli, user_errors
+from saliency.files import encode_map_png, write_file
+from saliency.folders import (
+    MapFolderError,
+    average_map,
+    compare_folders,
+    read_boxes,
+    read_map,
+    shown,
+    write_measures,
+)
+from saliency.pictures import Colours, colour
+
+
+@cli.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A", help="A build: the reference.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another build.")],
+    *,
+    table: Annotated[
+        Path | None, typer.Option("--csv", help="Write the measures of each image here.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Compare the maps of two builds image by image: nine measures, and what changed."""
+    with user_errors():
+        compared = compare_folders(first, second)
+        if table is not None:
+            write_measures(table, compared)
+    counts = {
+        "images_in_both": len(compared.measures),
+        "unchanged": len(compared.same),
+        "only_in_first": list(compared.only_first),
+        "only_in_second": list(compared.only_second),
+    }
+    if as_json:
+        typer.echo(json.dumps(counts | {"means": compared.means}, indent=2))
+        return
+    typer.echo(f"{len(compared.measures)} images in both, {len(compared.same)} of them unchanged")
+    for place, names in (("first", compared.only_first), ("second", compared.only_second)):
+        if names:
+            typer.echo(f"{len(names)} only in the {place}: {shown(names)}")
+    for name, value in compared.means.items():
+        typer.echo(f"{name:9} {value:.4f}")
+
+
+@cli.command()
+def average(
+    build: Annotated[Path, typer.Argument(metavar="BUILD", help="A folder that `build` made.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT.png", help="16-bit greyscale, or colours if asked.")],
+    *,
+    boxes: Annotated[Path | None, typer.Option(help="CSV image_id[,x,y,w,h] of faces.")] = None,
+    size: Annotated[int, typer.Option(min=1, max=4096, help="Side of the result in pixels.")] = 224,
+    colours: Annotated[Colours | None, typer.Option(help="Write a colour picture instead.")] = None,
+) -> None:
+    """Average the maps of a build after aligning them by their face boxes."""
+    with user_errors():
+        values, images = average_map(build, None if boxes is None else read_boxes(boxes), size=size)
+        write_file(out, encode_map_png(values) if colours is None else _png(colour(values, colours=colours)))
+    typer.echo(f"average of {images} maps in {out}")
+
+
+@cli.command()
+def overlay(
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The picture.")],
+    saliency_map: Annotated[Path, typer.Argument(metavar="MAP.png", help="Its saliency map.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT.png", help="The picture with the map over it.")],
+    *,
+    strength: Annotated[float, typer.Option(min=0, max=1, help="Colour at the most salient pixel.")] = 0.6,
+    colours: Annotated[Colours, typer.Option(help="Colour map.")] = "turbo",
+) -> None:
+    """Lay a saliency map over its image."""
+    with user_errors():
+        picture = cv2.imdecode(np.frombuffer(image.read_bytes() or b"0", np.uint8), cv2.IMREAD_COLOR)
+        if picture is None:
+            raise MapFolderError(f"{image} is not a readable image")
+        values = read_map(saliency_map)
+        laid = pictures.overlay(
+            np.asarray(picture, dtype=np.uint8), values, strength=strength, colours=colours
+        )
+        write_file(out, _png(laid))
+    typer.echo(f"overlay in {out}")
+
+
+def _png(picture: pictures.Picture) -> bytes:
+    return bytes(cv2.imencode(".png", picture)[1])

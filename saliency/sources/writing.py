@@ -1,0 +1,67 @@
+"""A folder of maps from a source, in the form of a build."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from saliency.build import BuildSummary
+from saliency.files import new_folder
+from saliency.parameters import MapParameters
+from saliency.sources.image import MapSource, SourceImage
+from saliency.sources.parameters import SourceParameters, make_source
+from saliency.writing import MARK, EncodedMap, encode_image_map, write_maps, write_record
+
+
+def source_folder(
+    images: Sequence[SourceImage],
+    target: Path,
+    parameters: SourceParameters,
+    *,
+    folder: Path | None = None,
+    maps: MapParameters,
+    progress: Callable[[int], object] | None = None,
+) -> BuildSummary:
+    """Write `maps/<image_id>.png`, `maps.csv` and `build.json`; the same input gives the same bytes.
+
+    Parameters
+    ----------
+    images : those that want a map; their order is that of the table
+    target : folder to make; an earlier build there is replaced, anything else is refused
+    parameters, folder, maps : as `make_source` takes them
+    progress : called with 1 after each image
+    """
+    source = make_source(parameters, folder=folder, images=images, maps=maps)
+    with new_folder(target, mark=MARK) as fresh:
+        number = write_maps(fresh, _encoded(source, images, progress))
+        record = {
+            "source": parameters.to_dict(),
+            "parameters": maps.to_dict(),
+            "input_sha256": _digest(images, folder),
+            "images": len(images),
+            "maps": number,
+        }
+        write_record(fresh, record)
+    return BuildSummary(images=len(images), maps=number)
+
+
+def _encoded(
+    source: MapSource, images: Iterable[SourceImage], progress: Callable[[int], object] | None
+) -> Iterator[EncodedMap]:
+    for image in images:
+        found = source(image)
+        if found is not None:
+            yield encode_image_map(found)
+        if progress:
+            progress(1)
+
+
+def _digest(images: Iterable[SourceImage], folder: Path | None) -> str:
+    """Return the hash of the list of images and of every picture in the folder."""
+    digest = sha256()
+    for image in images:
+        digest.update(f"{image.image_id} {image.width} {image.height} {image.group}\n".encode())
+    for path in sorted(folder.rglob("*.png")) if folder else ():
+        digest.update(
+            f"{path.relative_to(folder or path)} {sha256(path.read_bytes()).hexdigest()}\n".encode()
+        )
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""How accurate people are, with and without painting. The statistics know no database: tables in, numbers out."""

@@ -1,10 +1,25 @@
 """The annotations of a study, as maps and exports read them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Literal, TypeVarTuple
 
-from sqlalchemy import Engine, Row, Select, func, select
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Engine,
+    Float,
+    Row,
+    ScalarSelect,
+    Select,
+    Text,
+    case,
+    cast,
+    func,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import Session
 
 from app.db import SessionFactory
@@ -15,6 +30,7 @@ from app.models import (
     Image,
     Participant,
     ParticipantState,
+    QualityFlag,
     Source,
     Stroke,
     Trial,
@@ -44,15 +60,11 @@ def annotation_rows(study_id: int, *, include: Include) -> AnySelect:
     Practice trials and participants who withdrew are left out.
     """
     strokes = (
-        select(
-            func.jsonb_agg(
-                func.jsonb_build_object("tool", Stroke.tool, "radius", Stroke.radius, "points", Stroke.points)
-            ).aggregate_order_by(Stroke.position)
-        )
+        select(func.jsonb_agg(_stroke()).aggregate_order_by(Stroke.position))
         .where(Stroke.annotation_id == Annotation.id)
         .scalar_subquery()
     )
-    return counted(
+    query = painted(
         select(
             Annotation.id.label("annotation_id"),
             Annotation.image_id,
@@ -63,6 +75,7 @@ def annotation_rows(study_id: int, *, include: Include) -> AnySelect:
             Participant.id.label("participant"),
             (Participant.source == Source.SIMULATED).label("simulated"),
             Arm.name.label("arm"),
+            Trial.kind,
             Trial.question,
             Decision.correct,
             Decision.decision_ms,
@@ -70,22 +83,105 @@ def annotation_rows(study_id: int, *, include: Include) -> AnySelect:
             strokes.label("strokes"),
         ),
         study_id,
-        include=include,
-    ).order_by(Annotation.image_id, Annotation.id)
+    )
+    query = query.where(Decision.correct) if include == "correct" else query
+    return query.order_by(Annotation.image_id, Annotation.id)
 
 
-def identity_rows(study_id: int, *, include: Include) -> AnySelect:
-    """What tells two states of the annotations apart, in a fixed order, without reading a stroke.
+def _stroke() -> ColumnElement[Any]:
+    return func.jsonb_build_object("tool", Stroke.tool, "radius", Stroke.radius, "points", Stroke.points)
 
-    Strokes never change, and a decision carries the hash of the request that brought them.
+
+def inclusion_rows(study_id: int) -> AnySelect:
+    """One row per annotation of a main trial, ordered by image: what decides whether and how much it counts.
+
+    No stroke is read: strokes never change, and a decision carries the hash of the request that brought them.
     """
-    columns = select(Annotation.id, Annotation.image_id, Decision.correct, Decision.body_hash)
-    return counted(columns, study_id, include=include).order_by(Annotation.image_id, Annotation.id)
+    accuracies = _accuracies(study_id).subquery()
+    columns = select(
+        Annotation.id,
+        Annotation.image_id,
+        Image.width,
+        Image.height,
+        Image.label,
+        Image.source,
+        Image.face_x,
+        Image.face_y,
+        Image.face_width,
+        Image.face_height,
+        Decision.correct,
+        Decision.body_hash,
+        Decision.decision_ms,
+        Decision.decided_at,
+        Arm.name.label("arm"),
+        Trial.question,
+        cast(Participant.id, Text).label("participant"),
+        (Participant.source == Source.SIMULATED).label("simulated"),
+        accuracies.c.accuracy,
+        _flags().label("flags"),
+    )
+    query = painted(columns, study_id).where(Trial.kind == TrialKind.MAIN)
+    query = query.join(accuracies, accuracies.c.participant_id == Participant.id)
+    return query.order_by(Annotation.image_id, Annotation.id)
 
 
-def counted(columns: Select[*Columns], study_id: int, *, include: Include) -> Select[*Columns]:
-    """`columns` of the annotations that count: no practice, nobody who withdrew, and as `include` says."""
-    query = (
+def _accuracies(study_id: int) -> AnySelect:
+    """Share of correct main decisions of every participant who made one."""
+    return (
+        select(
+            Trial.participant_id,
+            cast(func.avg(case((Decision.correct, 1.0), else_=0.0)), Float).label("accuracy"),
+        )
+        .join(Decision, Decision.trial_id == Trial.id)
+        .join(Participant, Participant.id == Trial.participant_id)
+        .where(Participant.study_id == study_id, Trial.kind == TrialKind.MAIN)
+        .group_by(Trial.participant_id)
+    )
+
+
+def _flags() -> ScalarSelect[Any]:
+    """Kinds of the quality flags on the participant as such, or on the trial."""
+    raised = select(QualityFlag.kind).where(
+        QualityFlag.participant_id == Participant.id,
+        QualityFlag.trial_id.is_(None) | (QualityFlag.trial_id == Trial.id),
+    )
+    return select(
+        func.array(raised.distinct().correlate(Participant, Trial).scalar_subquery())
+    ).scalar_subquery()
+
+
+def stroke_rows(annotation_ids: Sequence[int]) -> AnySelect:
+    """The strokes of some annotations, each a JSON text; those without a stroke are missing."""
+    strokes = func.jsonb_agg(_stroke()).aggregate_order_by(Stroke.position)
+    return (
+        select(Stroke.annotation_id, cast(strokes, Text))
+        .where(Stroke.annotation_id == func.any(cast(list(annotation_ids), ARRAY(BigInteger))))
+        .group_by(Stroke.annotation_id)
+    )
+
+
+def image_accuracies(study_id: int) -> AnySelect:
+    """For every image the share of main decisions on pairs with it that were correct."""
+    columns = [Trial.left_image_id, Trial.right_image_id]
+    sides = [
+        select(side.label("image_id"), Decision.correct)
+        .join(Decision, Decision.trial_id == Trial.id)
+        .join(Participant, Participant.id == Trial.participant_id)
+        .where(
+            Participant.study_id == study_id,
+            Participant.state != ParticipantState.WITHDRAWN,
+            Trial.kind == TrialKind.MAIN,
+        )
+        for side in columns
+    ]
+    shown = union_all(*sides).subquery()
+    share = cast(func.avg(case((shown.c.correct, 1.0), else_=0.0)), Float)
+    return select(shown.c.image_id, share.label("accuracy")).group_by(shown.c.image_id)
+
+
+def painted(columns: Select[*Columns], study_id: int) -> Select[*Columns]:
+    """`columns` of the annotations of a study, without practice and without who withdrew."""
+    return (
         columns.select_from(Annotation)
         .join(Decision, Decision.id == Annotation.decision_id)
         .join(Trial, Trial.id == Decision.trial_id)
@@ -98,7 +194,6 @@ def counted(columns: Select[*Columns], study_id: int, *, include: Include) -> Se
             Trial.kind != TrialKind.PRACTICE,
         )
     )
-    return query.where(Decision.correct) if include == "correct" else query
 
 
 def annotations(

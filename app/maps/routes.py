@@ -9,10 +9,13 @@ from sqlalchemy import select
 from app.db import Db
 from app.deps import Blobs, logged_in
 from app.errors import NotFound
-from app.maps.overlay import overlay_png
+from app.maps.averages import average
+from app.maps.pictures import Colours, overlay_png, picture_png
 from app.maps.queries import annotations
-from app.models import Image, SaliencyMap
-from app.recruitment.service import find_study
+from app.models import Image, Label, MapSet, SaliencyMap
+from app.storage import BlobStore
+from app.studies.service import find_study
+from saliency.files import encode_map_png
 
 router: Final = APIRouter(prefix="/staff", include_in_schema=False, dependencies=[Depends(logged_in)])
 
@@ -20,24 +23,52 @@ router: Final = APIRouter(prefix="/staff", include_in_schema=False, dependencies
 FOREVER: Final = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
-@router.get("/maps/{map_set_id}/{image_id}.png")
+@router.get("/maps/{map_set_id}/{image_id:int}.png")
 def map_image(
     db: Db,
     blobs: Blobs,
     map_set_id: int,
     image_id: int,
-    format: Literal["overlay", "raw"] = "overlay",  # noqa: A002 - the name in the address
+    format: Literal["overlay", "raw", "thumb"] = "overlay",  # noqa: A002 - the name in the address
+    colours: Colours = "viridis",
 ) -> Response:
-    """The map of an image: coloured and see-through, or raw (16-bit greyscale, 65535 = 1.0)."""
-    blob = db.scalar(
-        select(SaliencyMap.blob_hash).where(
+    """The map of an image: coloured and see-through, the same small, or raw (16-bit, 65535 = 1.0)."""
+    found = db.execute(
+        select(SaliencyMap.blob_hash, SaliencyMap.thumb_hash).where(
             SaliencyMap.map_set_id == map_set_id, SaliencyMap.image_id == image_id
         )
-    )
-    if blob is None:
+    ).first()
+    if found is None:
         raise NotFound("This image has no map in this map set.")
-    raw = blobs.get(blob)
-    content = raw if format == "raw" else overlay_png(raw)
+    whole, thumb = found
+    content = _small(blobs, thumb, whole) if format == "thumb" else blobs.get(whole)
+    content = content if format == "raw" else overlay_png(content, colours)
+    return Response(content, media_type="image/png", headers=FOREVER)
+
+
+def _small(blobs: BlobStore, thumb: str | None, whole: str) -> bytes:
+    try:
+        return blobs.get(thumb or whole)
+    except FileNotFoundError:
+        return blobs.get(whole)
+
+
+@router.get("/maps/{map_set_id}/average.png")
+def average_image(
+    db: Db,
+    blobs: Blobs,
+    map_set_id: int,
+    label: Label | None = None,
+    source: str = "",
+    format: Literal["picture", "raw"] = "picture",  # noqa: A002 - the name in the address
+    colours: Colours = "viridis",
+) -> Response:
+    """The mean of the maps of a study, a label or a source: in colours, or raw (16-bit, 65535 = 1.0)."""
+    map_set = db.get(MapSet, map_set_id)
+    if map_set is None:
+        raise NotFound("There is no such map set.")
+    values = average(db, blobs, map_set, label=label, source=source)
+    content = encode_map_png(values) if format == "raw" else picture_png(values, colours)
     return Response(content, media_type="image/png", headers=FOREVER)
 
 
@@ -48,7 +79,7 @@ def image_annotations(db: Db, slug: str, image_id: int) -> dict[str, Any]:
     image = db.get(Image, image_id)
     if image is None:
         raise NotFound("There is no such image.")
-    shown = ("annotation_id", "participant", "simulated", "arm", "question", "correct", "strokes")
+    shown = ("annotation_id", "participant", "simulated", "arm", "kind", "question", "correct", "strokes")
     painted = annotations(db, study.id, include="all", image_id=image_id)
     return {
         "image_id": image.id,

@@ -1,7 +1,5 @@
 """Map sets: asked for by staff, numbered, and never changed once built."""
 
-import hashlib
-from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import func, select
@@ -9,21 +7,14 @@ from sqlalchemy.orm import Session
 
 from app.errors import BadInput, NotFound
 from app.jobs import BUILD_MAPS, enqueue
-from app.maps.queries import Include, identity_rows, streamed
-from app.models import JobState, MapSet, Study
+from app.maps.inputs import Inputs, read_inputs
+from app.models import Arm, JobState, MapSet, Study
 from saliency.parameters import MapParameters
 
 NUMBERING_LOCK: Final = 4711
 """First key of the advisory lock under which a study's map sets are numbered; the second is the study."""
 
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """The annotations that a map set would be built from."""
-
-    hash: str
-    annotations: int
-    images: int
+NARROWING: Final = ("arms", "questions", "without_flags", "decided_from", "decided_before")
 
 
 def request_map_set(
@@ -31,23 +22,60 @@ def request_map_set(
 ) -> MapSet:
     """The study's next map set, and the job that builds it.
 
-    The same parameters on the same annotations were built before: that map set, and no job. `queued`
-    says whether a worker builds it; otherwise the caller does.
+    The same parameters on the same annotations were built before: that map set, and no job. One with the
+    same parameters waits, or was cut off: that one, and a job, which does nothing if another was quicker.
+    `queued` says whether a worker builds it; otherwise the caller does.
     """
-    inputs = read_inputs(session, study.id, include=parameters.include)
+    _check_arms(session, study, parameters)
+    inputs = read_inputs(session, study.id, parameters)
     if not inputs.annotations:
-        kind = "correct annotation" if parameters.include == "correct" else "annotation"
-        raise BadInput(f"The study {study.slug} has no {kind} yet, so there is nothing to build maps from.")
+        raise BadInput(
+            f"The study {study.slug} has {_nothing(parameters)}, so there is nothing to build maps from."
+        )
     session.execute(select(func.pg_advisory_xact_lock(NUMBERING_LOCK, study.id)))
     if same := _built_before(session, study, parameters, inputs):
         return same
+    map_set = _unfinished(session, study, parameters) or _next(session, study, parameters)
+    if queued:
+        enqueue(session, BUILD_MAPS, lock=f"maps:{study.id}", map_set_id=map_set.id)
+    return map_set
+
+
+def _check_arms(session: Session, study: Study, parameters: MapParameters) -> None:
+    arms = session.scalars(select(Arm.name).where(Arm.study_id == study.id).order_by(Arm.id)).all()
+    for name in parameters.arms:
+        if name not in arms:
+            raise BadInput(f"The study {study.slug} has no arm {name!r}; its arms are {', '.join(arms)}.")
+
+
+def _nothing(parameters: MapParameters) -> str:
+    """What is missing, in the words of the parameters."""
+    kind = "correct annotation" if parameters.include == "correct" else "annotation"
+    plain = MapParameters(include=parameters.include)
+    narrowed = any(getattr(parameters, name) != getattr(plain, name) for name in NARROWING)
+    return f"no {kind} that these parameters count" if narrowed else f"no {kind} yet"
+
+
+def _next(session: Session, study: Study, parameters: MapParameters) -> MapSet:
     last = session.scalar(select(func.max(MapSet.version)).where(MapSet.study_id == study.id))
     map_set = MapSet(study_id=study.id, version=(last or 0) + 1, parameters=parameters.to_dict())
     session.add(map_set)
     session.flush()  # the job refers to it
-    if queued:
-        enqueue(session, BUILD_MAPS, lock=f"maps:{study.id}", map_set_id=map_set.id)
     return map_set
+
+
+def _unfinished(session: Session, study: Study, parameters: MapParameters) -> MapSet | None:
+    """One that waits or is being built, or whose builder died; its inputs are read when it is built."""
+    return session.scalar(
+        select(MapSet)
+        .where(
+            MapSet.study_id == study.id,
+            MapSet.state.in_((JobState.QUEUED, JobState.RUNNING)),
+            MapSet.parameters == parameters.to_dict(),
+        )
+        .order_by(MapSet.version.desc())
+        .limit(1)
+    )
 
 
 def _built_before(session: Session, study: Study, parameters: MapParameters, inputs: Inputs) -> MapSet | None:
@@ -83,16 +111,3 @@ def find_map_set(session: Session, study: Study, version: int | None = None) -> 
         which = "no map set yet; build one" if version is None else f"no map set {version}"
         raise NotFound(f"The study {study.slug} has {which}.")
     return found
-
-
-def read_inputs(session: Session, study_id: int, *, include: Include) -> Inputs:
-    """Hash and count what a map set would be built from."""
-    digest, count, images, last = hashlib.sha256(), 0, 0, None
-    for annotation_id, image_id, correct, body_hash in streamed(
-        session, identity_rows(study_id, include=include)
-    ):
-        digest.update(f"{annotation_id} {image_id} {correct:d} {body_hash}\n".encode())
-        count += 1
-        images += image_id != last
-        last = image_id
-    return Inputs(digest.hexdigest(), count, images)

@@ -8,6 +8,7 @@ from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Id, Json, Now, closed_set
+from app.models.studies import Label
 
 
 class JobState(enum.StrEnum):
@@ -29,8 +30,14 @@ class MapSet(Base):
     parameters: Mapped[Json]
     state: Mapped[JobState] = mapped_column(closed_set(JobState, "state"), default=JobState.QUEUED)
     inputs_hash: Mapped[str | None]
-    """SHA-256 over the annotations it was built from."""
+    """SHA-256 over the annotations it was built from, and over what decided a map besides them."""
     annotations: Mapped[int | None]
+    simulated: Mapped[int | None]
+    """Annotations among those that a program painted."""
+    reused: Mapped[int | None]
+    """Maps taken over from earlier map sets, because nothing that decides them had changed."""
+    reliability: Mapped[Json | None]
+    """How far its annotators agree; see `app.maps.reliability`."""
     error: Mapped[str | None]
     stale: Mapped[bool] = mapped_column(default=False)
     """A participant whose annotations are in it has withdrawn."""
@@ -46,10 +53,36 @@ class SaliencyMap(Base):
     map_set_id: Mapped[int] = mapped_column(ForeignKey("map_set.id", ondelete="CASCADE"), primary_key=True)
     image_id: Mapped[int] = mapped_column(ForeignKey("image.id"), primary_key=True)
     blob_hash: Mapped[str]
+    thumb_hash: Mapped[str | None]
+    """The map as a small 8-bit PNG for lists; None for maps that were built before there were any."""
+    sketch: Mapped[bytes | None] = mapped_column(deferred=True)
+    """The map averaged onto a grid of 32 x 32 cells, a byte each, row by row: enough to tell how far two maps
+    are apart without reading both."""
+    inputs_hash: Mapped[str | None]
+    """SHA-256 over all that decides this map: equal inputs, equal map."""
     annotators: Mapped[int]
     coverage: Mapped[float]
     entropy: Mapped[float]
     agreement: Mapped[float | None]
+    reliability: Mapped[Json | None] = mapped_column(deferred=True)
+    """How far the annotators of this image agree; None for fewer than two."""
+    accuracy: Mapped[float | None]
+    """Share of the main decisions on pairs with this image that were correct when the set was built."""
+
+    __table_args__ = (Index("ix__saliency_map__image_id_inputs_hash", "image_id", "inputs_hash"),)
+
+
+class MapAverage(Base):
+    """The mean of the maps of one source in a map set, after every face was brought into one frame."""
+
+    __tablename__ = "map_average"
+
+    map_set_id: Mapped[int] = mapped_column(ForeignKey("map_set.id", ondelete="CASCADE"), primary_key=True)
+    label: Mapped[Label] = mapped_column(closed_set(Label, "label"), primary_key=True)
+    source: Mapped[str] = mapped_column(primary_key=True)
+    images: Mapped[int]
+    blob_hash: Mapped[str]
+    """16-bit PNG, 65535 = 1.0, not scaled: averages of several sources are means of these."""
 
 
 class Dataset(Base):

@@ -1,0 +1,85 @@
+"""Average maps: one per label and source, made in the job; those of a label or a study from them."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from app.errors import NotFound
+from app.maps.rendering import ALIGNED_PX, Aligned
+from app.models import Label, MapAverage, MapSet
+from app.storage import BlobStore
+from saliency.files import decode_map_png, encode_map_png
+from saliency.scaling import SaliencyMap, scale_map
+
+FRAME: Final = (ALIGNED_PX, ALIGNED_PX)
+
+Group = tuple[Label, str]
+
+
+class Averages:
+    """Adds up aligned maps by label and source; memory grows with the number of sources alone."""
+
+    def __init__(self) -> None:
+        self._sums: dict[Group, NDArray[np.float64]] = {}
+        self._images: dict[Group, int] = {}
+
+    def add(self, group: Group, one: Aligned) -> None:
+        total = self._sums.setdefault(group, np.zeros(FRAME))
+        total += one
+        self._images[group] = self._images.get(group, 0) + 1
+
+    def rows(self, blobs: BlobStore, map_set_id: int) -> list[dict[str, Any]]:
+        """Store the means; returns the rows of `MapAverage`."""
+        return [
+            {
+                "map_set_id": map_set_id,
+                "label": label,
+                "source": source,
+                "images": self._images[label, source],
+                "blob_hash": blobs.put(encode_map_png(self._mean((label, source)))),
+            }
+            for label, source in self._sums
+        ]
+
+    def _mean(self, group: Group) -> SaliencyMap:
+        mean = self._sums[group] / self._images[group]
+        return np.clip(mean, 0.0, 1.0).astype(np.float32)
+
+
+def groups_of(session: Session, map_set: MapSet) -> Sequence[MapAverage]:
+    """The averages of a map set, those of real images first."""
+    return session.scalars(_groups(map_set).order_by(MapAverage.label.desc(), MapAverage.source)).all()
+
+
+def average(
+    session: Session, blobs: BlobStore, map_set: MapSet, *, label: Label | None = None, source: str = ""
+) -> SaliencyMap:
+    """The mean map of a study, of a label or of a source, every image with equal weight.
+
+    Returns
+    -------
+    average : (224, 224) float32, scaled to [0, 1]
+    """
+    query = _groups(map_set)
+    query = query.where(MapAverage.label == label) if label else query
+    query = query.where(MapAverage.source == source) if source else query
+    groups = session.scalars(query).all()
+    if not groups:
+        raise NotFound("There is no average map of these images.")
+    return scale_map(_weighted((decode_map_png(blobs.get(one.blob_hash)), one.images) for one in groups))
+
+
+def _groups(map_set: MapSet) -> Select[MapAverage]:
+    return select(MapAverage).where(MapAverage.map_set_id == map_set.id)
+
+
+def _weighted(parts: Iterable[tuple[SaliencyMap, int]]) -> SaliencyMap:
+    total, images = np.zeros(FRAME), 0
+    for values, number in parts:
+        total += number * values
+        images += number
+    return np.asarray(total / images, dtype=np.float32)

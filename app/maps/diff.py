@@ -1,0 +1,125 @@
+"""What changed between two map sets of a study."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, aliased
+
+from app.maps.queries import AnySelect, streamed
+from app.models import Image, Label, MapSet, SaliencyMap
+from saliency.metrics import correlation
+from saliency.parameters import MapParameters
+
+Kind = Literal["changed", "added", "removed"]
+KINDS: Final[tuple[Kind, ...]] = ("changed", "added", "removed")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An image whose map is not the same in both sets.
+
+    correlation : Pearson's, of both maps averaged onto 32 x 32 cells; None where one of them is missing,
+        or was built before maps had such a sketch
+    annotators : before and after; 0 without a map
+    """
+
+    image_id: int
+    label: Label
+    source: str
+    kind: Kind
+    correlation: float | None
+    annotators: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What changed from one map set to another.
+
+    parameters : each that differs, before and after
+    changes : the most changed first, then added and removed images, by id
+    same : images with the same map in both
+    """
+
+    parameters: Mapping[str, tuple[Any, Any]]
+    changes: tuple[Change, ...]
+    same: int
+
+    def of_kind(self, kind: Kind) -> list[Change]:
+        return [one for one in self.changes if one.kind == kind]
+
+
+def compare_sets(session: Session, old: MapSet, new: MapSet) -> Difference:
+    """Find what changed; no map is read but the sketch in its row."""
+    changes = sorted(_changes(session, old, new), key=_place)
+    return Difference(changed_parameters(old, new), tuple(changes), _same(session, old, new))
+
+
+def changed_parameters(old: MapSet, new: MapSet) -> dict[str, tuple[Any, Any]]:
+    """Parameters that differ; one that a set was built before is what it had meant by default."""
+    before, after = (MapParameters.from_dict(one.parameters).to_dict() for one in (old, new))
+    return {name: (before[name], after[name]) for name in before if before[name] != after[name]}
+
+
+def _place(one: Change) -> tuple[int, float, int]:
+    lowest = -2.0 if one.correlation is None else one.correlation
+    return KINDS.index(one.kind), lowest, one.image_id
+
+
+def _changes(session: Session, old: MapSet, new: MapSet) -> Iterator[Change]:
+    for row in streamed(session, _both(old, new)):
+        kind: Kind = "added" if row.old_hash is None else "removed" if row.new_hash is None else "changed"
+        yield Change(
+            image_id=row.id,
+            label=row.label,
+            source=row.source,
+            kind=kind,
+            correlation=_correlation(row.old_sketch, row.new_sketch),
+            annotators=(row.old_annotators or 0, row.new_annotators or 0),
+        )
+
+
+def _correlation(one: bytes | None, two: bytes | None) -> float | None:
+    if one is None or two is None:
+        return None
+    first, second = (np.frombuffer(sketch, np.uint8).astype(np.float32) for sketch in (one, two))
+    return correlation(first, second)
+
+
+def _both(old: MapSet, new: MapSet) -> AnySelect:
+    """Images whose maps differ, with both maps; what is missing is None."""
+    sides = [
+        select(SaliencyMap.image_id, SaliencyMap.blob_hash, SaliencyMap.sketch, SaliencyMap.annotators)
+        .where(SaliencyMap.map_set_id == one.id)
+        .subquery()
+        for one in (old, new)
+    ]
+    before, after = (side.c for side in sides)
+    return (
+        select(
+            Image.id,
+            Image.label,
+            Image.source,
+            before.blob_hash.label("old_hash"),
+            after.blob_hash.label("new_hash"),
+            before.sketch.label("old_sketch"),
+            after.sketch.label("new_sketch"),
+            before.annotators.label("old_annotators"),
+            after.annotators.label("new_annotators"),
+        )
+        .select_from(sides[0])
+        .join(sides[1], before.image_id == after.image_id, full=True)
+        .join(Image, Image.id == func.coalesce(before.image_id, after.image_id))
+        .where(before.blob_hash.is_distinct_from(after.blob_hash))
+    )
+
+
+def _same(session: Session, old: MapSet, new: MapSet) -> int:
+    first, second = aliased(SaliencyMap), aliased(SaliencyMap)
+    pairs = select(func.count()).join(second, second.image_id == first.image_id)
+    pairs = pairs.where(
+        first.map_set_id == old.id, second.map_set_id == new.id, first.blob_hash == second.blob_hash
+    )
+    return session.scalar(pairs) or 0

@@ -1,0 +1,140 @@
+"""What a map is built from, known without reading a stroke: so that only what changed is built again."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import groupby
+from typing import Any, Final
+
+from sqlalchemy.orm import Session
+
+from app.maps.queries import AnyRow, inclusion_rows, streamed
+from app.models import Label
+from saliency.annotations import Annotation
+from saliency.crop import FaceBox
+from saliency.inclusion import included
+from saliency.parameters import MapParameters
+
+BUILDER: Final = 1
+"""To be raised when the same annotations give another map, thumbnail, sketch or reliability than before."""
+
+LIBRARIES: Final = ("numpy", "opencv-python-headless", "scipy")
+"""What could change a byte of a map."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInputs:
+    """An image, the annotations that count on it (without their strokes), and the hash of all of it."""
+
+    image_id: int
+    width: int
+    height: int
+    label: Label
+    source: str
+    face: FaceBox | None
+    annotations: tuple[Annotation, ...]
+    simulated: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """All that a map set would be built from."""
+
+    hash: str
+    annotations: int
+    simulated: int
+    images: int
+
+
+def image_inputs(session: Session, study_id: int, parameters: MapParameters) -> Iterator[ImageInputs]:
+    """The images on which any annotation counts, in the order of their ids; a few are in memory."""
+    seal = _seal(parameters)
+    rows = streamed(session, inclusion_rows(study_id))
+    for _, group in groupby(rows, key=lambda row: row.image_id):
+        if one := _counted(list(group), parameters, seal):
+            yield one
+
+
+def read_inputs(session: Session, study_id: int, parameters: MapParameters) -> Inputs:
+    """Hash and count what a map set would be built from."""
+    tally = Tally()
+    for one in image_inputs(session, study_id, parameters):
+        tally.add(one, parameters)
+    return tally.inputs
+
+
+class Tally:
+    """Adds up images to what their map set is built from."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self._annotations = self._simulated = self._images = 0
+
+    def add(self, one: ImageInputs, parameters: MapParameters) -> None:
+        self._digest.update(f"{one.image_id} {one.hash}\n".encode())
+        self._annotations += min(len(one.annotations), parameters.first_annotators or len(one.annotations))
+        self._simulated += one.simulated
+        self._images += 1
+
+    @property
+    def inputs(self) -> Inputs:
+        return Inputs(self._digest.hexdigest(), self._annotations, self._simulated, self._images)
+
+
+def _seal(parameters: MapParameters) -> dict[str, Any]:
+    """What every map of a set has in common."""
+    libraries = {name: version(name) for name in LIBRARIES}
+    return {"builder": BUILDER, "libraries": libraries, "parameters": parameters.to_dict()}
+
+
+def _counted(rows: Sequence[AnyRow], parameters: MapParameters, seal: dict[str, Any]) -> ImageInputs | None:
+    first = rows[0]
+    by_id = {str(row.id): row for row in rows}
+    counted = tuple(included((_annotation(row) for row in rows), parameters))
+    if not counted:
+        return None
+    chosen = [by_id[one.annotation_id] for one in counted]
+    sealed = {
+        **seal,
+        "image": [first.image_id, first.width, first.height],
+        "annotations": [_identity(row, parameters) for row in chosen],
+    }
+    return ImageInputs(
+        image_id=first.image_id,
+        width=first.width,
+        height=first.height,
+        label=first.label,
+        source=first.source,
+        face=_face(first),
+        annotations=counted,
+        simulated=sum(row.simulated for row in chosen[: parameters.first_annotators]),
+        hash=hashlib.sha256(json.dumps(sealed, sort_keys=True).encode()).hexdigest(),
+    )
+
+
+def _identity(row: AnyRow, parameters: MapParameters) -> list[Any]:
+    """What tells an annotation from every other; times, arm and question come with its decision."""
+    accuracy = [row.accuracy] if parameters.weight == "accuracy" else []
+    return [row.id, row.correct, row.body_hash, *accuracy]
+
+
+def _annotation(row: AnyRow) -> Annotation:
+    return Annotation(
+        annotation_id=str(row.id),
+        correct=row.correct,
+        strokes=(),
+        arm=row.arm,
+        question=row.question.value,
+        participant=row.participant,
+        accuracy=row.accuracy,
+        decision_ms=row.decision_ms,
+        decided_at=row.decided_at,
+        flags=tuple(row.flags),
+    )
+
+
+def _face(row: AnyRow) -> FaceBox | None:
+    return None if row.face_x is None else (row.face_x, row.face_y, row.face_width, row.face_height)

@@ -10,22 +10,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
 from app.errors import BadInput, NotFound, WrongState
 from app.experiments.splits import Candidate, assign_splits
-from app.maps.queries import counted
 from app.models import (
     Dataset,
-    Decision,
     Image,
     JobState,
     MapSet,
     Pair,
-    Participant,
     SaliencyMap,
-    Source,
     Split,
     Study,
 )
@@ -159,7 +155,7 @@ def _write(
         out_dir,
         study=study.slug,
         map_set=f"v{map_set.version} {map_set.inputs_hash}",
-        parameters=parameters.model_dump() | _provenance(session, map_set),
+        parameters=parameters.model_dump() | _provenance(map_set),
     )
     with writer:
         for done, (image, map_hash, annotators) in enumerate(images, start=1):
@@ -197,15 +193,12 @@ def _candidate(image: Image) -> Candidate:
     )
 
 
-def _provenance(session: Session, map_set: MapSet) -> dict[str, Any]:
+def _provenance(map_set: MapSet) -> dict[str, Any]:
     """How much of the human maps is human."""
-    simulated = counted(select(func.count()), map_set.study_id, include=map_set.parameters["include"]).where(
-        Participant.source == Source.SIMULATED, Decision.decided_at <= map_set.built_at
-    )
     return {
         "maps": map_set.parameters,
         "annotations": map_set.annotations,
-        "simulated_annotations": session.scalar(simulated),
+        "simulated_annotations": map_set.simulated,
     }
 
 

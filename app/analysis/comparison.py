@@ -13,6 +13,7 @@ from app.analysis.clusters import Codes, Spread, spread, totals
 from app.analysis.proportions import CONFIDENCE, Floats, quantile, wilson
 
 RESAMPLES: Final = 4_000
+RESAMPLES_OF_SUMS: Final = 2_000
 RESHUFFLES: Final = 9_999
 RESHUFFLES_OF_MANY: Final = 1_999
 MANY: Final = 2_000  # participants
@@ -267,23 +268,54 @@ def _some_ways(moments: Floats, size: int, reshuffles: int, seed: int) -> Floats
     return np.concatenate(sums)
 
 
-def bootstrap(sums: Floats, statistic_of: Callable[[Floats], Any], *, seed: int = 0) -> Interval:
-    """A statistic of sums over participants, with the percentile interval of participants drawn again.
+def resampled(sums: Floats, statistic: Callable[[Floats], Any], *, seed: int = 0) -> Floats:
+    """A statistic of sums over participants, for participants drawn again: (RESAMPLES_OF_SUMS,).
 
-    sums : (P, K) what each participant adds. Unknown interval below 2 participants.
+    sums : (P, K) what each participant adds, P >= 1
+    statistic : of (..., K)
     """
-    value = float(statistic_of(sums.sum(axis=0)))
-    if len(sums) < 2 or not np.isfinite(value):
-        return Interval(value if np.isfinite(value) else None)
     rng = np.random.default_rng(seed)
-    part = max(1, AT_A_TIME // (len(sums) * sums.shape[1]))
+    people, columns = sums.shape
+    part = max(1, AT_A_TIME // (people * columns))
     drawn = [
-        statistic_of(sums[rng.integers(0, len(sums), (min(part, 2000 - start), len(sums)))].sum(axis=1))
-        for start in range(0, 2000, part)
+        statistic(sums[rng.integers(0, people, (min(part, RESAMPLES_OF_SUMS - start), people))].sum(axis=1))
+        for start in range(0, RESAMPLES_OF_SUMS, part)
     ]
-    found = np.concatenate(drawn)
-    low, high = np.nanquantile(found, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
+    return np.concatenate(drawn)
+
+
+def percentile(value: float, drawn: Floats) -> Interval:
+    """A value with the 95 % percentile interval of what resampling gave; unknown when it is not finite."""
+    if not np.isfinite(value):
+        return UNKNOWN
+    seen = drawn[np.isfinite(drawn)]
+    if len(seen) < len(drawn) / 2:
+        return Interval(value)
+    low, high = np.quantile(seen, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
     return Interval(value, float(low), float(high))
+
+
+def mean(values: Floats, sample: Sample) -> Interval:
+    """Mean of `values`, shape (N,) as the sample; unknown for none."""
+    if not len(values):
+        return UNKNOWN
+    scores = (values - values.mean()) / len(values)
+    alone = np.zeros_like(sample.arm)
+    return around(
+        float(values.mean()), spread(scores, participant=sample.participant, item=sample.item, arm=alone)
+    )
+
+
+def mean_difference(values: Floats, sample: Sample) -> Interval:
+    """Mean of `values` in arm 1 minus that in arm 0; unknown when an arm has none."""
+    ones = sample.arm == 1
+    if not ones.any() or ones.all():
+        return UNKNOWN
+    means = np.where(ones, values[ones].mean(), values[~ones].mean())
+    scores = (values - means) * np.where(ones, 1 / ones.sum(), -1 / (~ones).sum())
+    value = float(values[ones].mean() - values[~ones].mean())
+    found = spread(scores, participant=sample.participant, item=sample.item, arm=sample.arm)
+    return around(value, found)
 
 
 def minimum_detectable(se: float, df: float, *, power: float = 0.8) -> float:

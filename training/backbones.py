@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from training.errors import ModelError
 
 CLASSES: Final = 2
+ATTENTION: Final = "attention"
+"""Name of the attention layer in a network; a child of that name is ours."""
 Colour = tuple[float, float, float]
 
 IMAGENET_MEAN: Final[Colour] = (0.485, 0.456, 0.406)
@@ -25,6 +27,13 @@ PAPER_INPUT: Final[dict[str, tuple[Colour, Colour]]] = {
 }
 
 
+ATTEND_AFTER: Final[dict[str, str]] = {
+    # Where Dang et al. (CVPR 2020) put it in Xception; elsewhere it follows the last stage of stride 16.
+    "legacy_xception": "block7",
+    "cyborg_tiny": "features.3",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
     """What a network expects of its images."""
@@ -32,6 +41,24 @@ class Input:
     side: int  # px
     mean: Colour
     std: Colour
+
+
+class Attention(nn.Module):
+    """Weighs every place of a tensor by a number in [0, 1] that it computes from the tensor.
+
+    As in Dang et al.: a convolution to one channel, a sigmoid, a product. `seen` is the map of the last pass.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.look = nn.Conv2d(channels, 1, 3, padding=1)
+        self.seen: Tensor | None = None
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, C, h, w) -> the same shape; keeps (N, h, w)."""
+        attention: Tensor = self.look(features).sigmoid()
+        self.seen = attention[:, 0]
+        return features * attention
 
 
 class Backbone(nn.Module):
@@ -57,6 +84,17 @@ class Backbone(nn.Module):
     def weight(self) -> Tensor:
         """(2, C); row 0 = real, row 1 = fake."""
         return self.head.weight
+
+    @property
+    def attention(self) -> Tensor | None:
+        """(N, a, b) in [0, 1]: the attention of the last pass; None in a network that has none."""
+        layer = getattr(self.net, ATTENTION, None)
+        return layer.seen if isinstance(layer, Attention) else None
+
+    def guided_size(self) -> tuple[int, int]:
+        """Height and width of the map that people may guide: the attention, or else the CAM."""
+        size = self.map_size()
+        return size if self.attention is None else (self.attention.shape[1], self.attention.shape[2])
 
     @torch.no_grad()
     def map_size(self) -> tuple[int, int]:
@@ -115,12 +153,15 @@ def _block(inputs: int, outputs: int, stride: int) -> nn.Sequential:
 OWN: Final[dict[str, Callable[[], nn.Module]]] = {"cyborg_tiny": CyborgTiny}
 
 
-def build(architecture: str, *, image_size: int | None = None) -> Backbone:
+def build(architecture: str, *, image_size: int | None = None, attention: bool = False) -> Backbone:
     """A network with random weights, drawn from torch's global generator.
 
+    attention : put an attention map inside it
     `ModelError`: an unknown architecture, or one whose logits are not linear in its pooled features.
     """
     net = OWN[architecture]() if architecture in OWN else _from_timm(architecture)
+    if attention:
+        _attend(net, architecture)
     backbone = Backbone(net, expects=_expects(net, architecture, image_size))
     _require_linear_head(backbone, architecture)
     return backbone
@@ -135,6 +176,43 @@ def _from_timm(architecture: str) -> nn.Module:
         raise ModelError(f"There is no architecture {architecture!r} among timm's or our own.{hint}")
     net: nn.Module = timm.create_model(architecture, pretrained=False, num_classes=CLASSES)
     return net
+
+
+def _attend(net: nn.Module, architecture: str) -> None:
+    """Let an attention map weigh what leaves one stage of the network.
+
+    The layer is a child of the network, so that checkpoints hold it, and is called by a hook on the stage, so
+    that the stage's weights keep their names.
+    """
+    name = ATTEND_AFTER.get(architecture) or _stage_of_stride(net, 16)
+    if name is None:
+        raise ModelError(
+            f"{architecture} has no stage of stride 16 after which an attention map could stand."
+        )
+    stage = net.get_submodule(name)
+    layer = Attention(_channels(net, stage))
+    net.add_module(ATTENTION, layer)
+    stage.register_forward_hook(lambda _stage, _inputs, output: layer(output))
+
+
+def _stage_of_stride(net: nn.Module, stride: int) -> str | None:
+    stages = getattr(net, "feature_info", ())
+    names = [stage["module"] for stage in stages if stage["reduction"] == stride]
+    return names[-1] if names else None
+
+
+@torch.no_grad()
+def _channels(net: nn.Module, stage: nn.Module) -> int:
+    """How many channels leave a stage, found by letting an image through."""
+    found: list[int] = []
+    hook = stage.register_forward_hook(lambda _stage, _inputs, output: found.append(output.shape[1]))
+    training, side = net.training, getattr(net, "pretrained_cfg", {}).get("input_size", (3, 64, 64))[-1]
+    try:
+        cast("Any", net.eval()).forward_features(torch.zeros(1, 3, side, side))
+    finally:
+        hook.remove()
+        net.train(training)
+    return found[0]
 
 
 def _expects(net: nn.Module, architecture: str, image_size: int | None) -> Input:

@@ -1,12 +1,12 @@
 """Checkpoints: one safetensors file each, so that weights and optimiser state can never be of two epochs."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import nn
 
 from training.errors import RunError
 from training.folder import write_bytes
@@ -22,15 +22,18 @@ class Progress:
     """The last complete epoch; 0 before the first."""
     best_epoch: int = 0
     best_accuracy: float = -1.0
+    scaler: dict[str, float] = field(default_factory=dict)
+    """State of the gradient scaler; empty unless the run computes in float16."""
 
 
 def save_checkpoint(
     path: Path, net: nn.Module, progress: Progress, *, optimiser: Descent | None = None
 ) -> None:
-    """Write weights, progress and, if given, the optimiser's momentum, in one move."""
-    tensors = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
+    """Write weights, progress and, if given, the optimiser's state, in one move."""
+    tensors = net.state_dict()
     if optimiser is not None:
-        tensors |= _momentum(optimiser)
+        tensors |= {f"{OPTIMISER}{name}": value for name, value in optimiser.state().items()}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     write_bytes(path, save(tensors, metadata={"progress": json.dumps(asdict(progress))}))
 
 
@@ -48,16 +51,6 @@ def load_checkpoint(path: Path, net: nn.Module, *, optimiser: Descent | None = N
     except RuntimeError:
         raise RunError(f"The checkpoint {path} is of another network.") from None
     if optimiser is not None:
-        _restore_momentum(optimiser, tensors)
+        kept = tensors.keys() - weights.keys()
+        optimiser.restore({name.removeprefix(OPTIMISER): tensors[name] for name in kept})
     return progress
-
-
-def _momentum(optimiser: Descent) -> dict[str, Tensor]:
-    buffers = {f"{OPTIMISER}{name}": buffer for name, buffer in optimiser.momentum.items()}
-    return {name: b.detach().cpu().contiguous() for name, b in buffers.items() if b is not None}
-
-
-def _restore_momentum(optimiser: Descent, tensors: dict[str, Tensor]) -> None:
-    for name, parameter in optimiser.parameters.items():
-        buffer = tensors.get(f"{OPTIMISER}{name}")
-        optimiser.momentum[name] = None if buffer is None else buffer.to(parameter)

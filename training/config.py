@@ -6,17 +6,31 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from training.errors import RecipeError
 
 CamClass = Literal["predicted", "true"]
 MapDistance = Literal["mse", "l1", "kl", "cc"]
-MapSource = Literal["human", "shuffled", "inverted", "uniform"]
+MapSource = Literal["human", "shuffled", "inverted", "uniform", "random", "segmentation", "teacher"]
+NEEDS_FOLDER: frozenset[MapSource] = frozenset({"segmentation", "teacher"})
+"""Sources of maps that lie outside the dataset."""
 TrainSplit = Literal["train", "extra"]
+Switch = Literal["auto", "on", "off"]
+"""`auto` is on where it pays: see `training/device.py`."""
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(ge=0, le=1)]
+Architecture = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
+"""A bare name: no path, no address of a hub."""
 
 
 class Frozen(BaseModel):
@@ -103,7 +117,19 @@ class CyborgDroid(Objective):
     """Fraction of the human maps that are used; the same ones in every epoch."""
 
 
-AnyObjective = CrossEntropy | Cyborg | Hseb | Fmmmse | Droid | CyborgDroid
+class Attention(Objective):
+    """Classification, and the distance of an attention map inside the network from the human one."""
+
+    name: Literal["attention"] = "attention"
+    cross_entropy_weight: Weight = 1.0
+    map_weight: Weight = 1.0
+    """0 leaves the attention to classification alone."""
+    distance: MapDistance = "l1"
+    keep_rate: Rate = 1.0
+    """Fraction of the human maps that are used; the same ones in every epoch."""
+
+
+AnyObjective = CrossEntropy | Cyborg | Hseb | Fmmmse | Droid | CyborgDroid | Attention
 OBJECTIVES: dict[str, type[AnyObjective]] = {
     kind.model_fields["name"].default: kind for kind in get_args(AnyObjective)
 }
@@ -128,14 +154,70 @@ ObjectiveField = Annotated[AnyObjective, Field(discriminator="name"), BeforeVali
 
 
 class Optimiser(Frozen):
-    """Stochastic gradient descent whose rate falls in steps (CYBORG, WACV 2023)."""
+    """Gradient descent whose rate falls in steps; the defaults are those of CYBORG, WACV 2023."""
 
+    name: Literal["sgd", "adam"] = "sgd"
     lr: float = Field(0.005, gt=0, allow_inf_nan=False)
     momentum: float = Field(0.9, ge=0, lt=1)
+    """For Adam the decay of its first moment; that of the second is 0.999."""
     weight_decay: float = Field(1e-6, ge=0)
     step_epochs: int = Field(12, ge=0)
     """Epochs between two falls of the rate; 0 keeps it constant."""
     gamma: float = Field(0.1, gt=0, le=1)
+
+
+class Augmentation(Frozen):
+    """What is done to training images anew in each epoch; `wang` is that of Wang et al., CVPR 2020."""
+
+    blur: Rate = 0.0
+    """Probability of a Gaussian blur."""
+    blur_sigma: float = Field(3.0, gt=0, le=20)
+    """Its standard deviation in pixels is drawn evenly from 0 to this."""
+    jpeg: Rate = 0.0
+    """Probability of a JPEG compression."""
+    jpeg_quality: tuple[int, int] = (30, 100)
+    """Its quality is drawn evenly from this range, both ends included."""
+    flip: Rate = 0.0
+    """Probability of being mirrored left to right, together with the human map."""
+
+    @model_validator(mode="after")
+    def _has_a_range(self) -> "Augmentation":
+        low, high = self.jpeg_quality
+        if not 1 <= low <= high <= 100:
+            raise ValueError(f"jpeg_quality must be a range within 1 … 100, not {low} … {high}")
+        return self
+
+    @property
+    def is_none(self) -> bool:
+        """Nothing is ever changed."""
+        return self.blur == self.jpeg == self.flip == 0
+
+
+AUGMENTATIONS: dict[str, Augmentation] = {
+    "none": Augmentation(),
+    "wang": Augmentation(blur=0.5, jpeg=0.5, flip=0.5),
+    "wang_0.1": Augmentation(blur=0.1, jpeg=0.1, flip=0.5),
+}
+
+
+def _augmentation(value: object) -> object:
+    """`"wang"` in a recipe means the preset of that name."""
+    if not isinstance(value, str):
+        return value
+    if value not in AUGMENTATIONS:
+        raise ValueError(f"there is no augmentation {value!r}; the known ones are {', '.join(AUGMENTATIONS)}")
+    return AUGMENTATIONS[value]
+
+
+AugmentationField = Annotated[Augmentation, BeforeValidator(_augmentation)]
+
+
+def _weights(value: str) -> str:
+    if value in ("timm", "none"):
+        return value
+    if not value.strip() or not value.isprintable():
+        raise ValueError('weights are "timm", "none", a file or a run folder')
+    return value
 
 
 class RunSettings(Frozen):
@@ -146,30 +228,54 @@ class RunSettings(Frozen):
     batch_size: int = Field(20, ge=2)
     image_size: int | None = Field(None, ge=32)
     """Side in pixels; nothing = the size that the architecture was made for."""
-    weights: str = "timm"
-    """`timm` = pretrained, `none` = random, anything else = a .safetensors or .pth file."""
+    limit: int | None = Field(None, ge=2)
+    """At most so many images of each split, half of them real: for a trial, not for a result."""
+    weights: Annotated[str, AfterValidator(_weights)] = "timm"
+    """`timm` = pretrained, `none` = random, else a .safetensors or .pth file or the folder of a run."""
     score: Literal["sigmoid", "softmax"] = "sigmoid"
     """Headline score: sigmoid of the fake logit (as in the papers) or softmax over both."""
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """`auto` = bfloat16 on a GPU unless deterministic, float32 elsewhere."""
+    devices: int = Field(1, ge=1, le=64)
+    """Processes that share each batch of one run, each on a GPU of its own."""
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Of the network; losses are float32 always. `auto` = bfloat16 on a GPU unless deterministic."""
+    channels_last: Switch = "auto"
+    compile: Switch = "auto"
+    cuda_graphs: Switch = "auto"
     deterministic: bool = True
     """The same seed on the same machine gives the same weights, at some cost in speed on a GPU."""
-    workers: int = Field(2, ge=1)
+    cache: Literal["auto", "memory", "disk"] = "auto"
+    """Where decoded images are kept while they do not fit on the GPU."""
+    workers: int = Field(2, ge=1, le=256)
     """Threads that decode images when a dataset is opened."""
+    trackers: tuple[Literal["tensorboard", "mlflow"], ...] = ()
+    """Who is told of the events beside events.jsonl."""
+
+
+MapsFolder = Path | None
 
 
 class RunConfig(RunSettings):
     """One run: an architecture, an objective, a seed, and how to train."""
 
-    architecture: str = Field(min_length=1)
+    architecture: Architecture
     objective: ObjectiveField = CrossEntropy()
     seed: int = Field(0, ge=0)
     scenario: str = ""
     """What tables call this objective with these data; nothing = the objective's title."""
     train_splits: tuple[TrainSplit, ...] = ("train",)
     maps: MapSource = "human"
-    """Human maps, or a control: those of other images, their negative, or none of their shape."""
+    """Human maps, or what stands in for them: see docs/losses.md."""
+    maps_folder: MapsFolder = None
+    """Of `segmentation` and `teacher`: a folder with `<image_id>.png` for each image that has a map."""
+    augmentation: AugmentationField = Augmentation()
+
+    @model_validator(mode="after")
+    def _has_its_maps(self) -> "RunConfig":
+        _check_maps(self.maps, self.maps_folder)
+        if self.batch_size < 2 * self.devices:
+            raise ValueError(f"batch_size {self.batch_size} is too small for {self.devices} devices")
+        return self
 
     @property
     def column(self) -> str:
@@ -182,6 +288,13 @@ class RunConfig(RunSettings):
         return f"{self.architecture}-{self.column}-seed{self.seed}"
 
 
+def _check_maps(source: MapSource, folder: Path | None) -> None:
+    if source in NEEDS_FOLDER and folder is None:
+        raise ValueError(f'maps = "{source}" needs maps_folder, the folder in which they lie')
+    if source not in NEEDS_FOLDER and folder is not None:
+        raise ValueError(f'maps = "{source}" are made from the dataset and need no maps_folder')
+
+
 class Scenario(Frozen):
     """One column of a paper's table: an objective on some part of the data."""
 
@@ -189,6 +302,13 @@ class Scenario(Frozen):
     objective: ObjectiveField
     train_splits: tuple[TrainSplit, ...] = ("train",)
     maps: MapSource = "human"
+    maps_folder: MapsFolder = None
+    augmentation: AugmentationField = Augmentation()
+
+    @model_validator(mode="after")
+    def _has_its_maps(self) -> "Scenario":
+        _check_maps(self.maps, self.maps_folder)
+        return self
 
 
 class Recipe(Frozen):
@@ -196,7 +316,7 @@ class Recipe(Frozen):
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
     description: str = ""
-    architectures: tuple[str, ...] = Field(min_length=1)
+    architectures: tuple[Architecture, ...] = Field(min_length=1)
     objectives: tuple[ObjectiveField, ...] = ()
     scenarios: tuple[Scenario, ...] = ()
     seeds: tuple[int, ...] = Field((0,), min_length=1)
@@ -229,6 +349,11 @@ class Recipe(Frozen):
         """The whole grid; seeds vary slowest, so that an early stop has every cell once."""
         return list(self._runs())
 
+    def files(self) -> list[str]:
+        """Every path on this machine that the recipe names: to be refused from whoever may not read here."""
+        folders = [str(column.maps_folder) for column in self.columns if column.maps_folder]
+        return folders + ([] if self.run.weights in ("timm", "none") else [self.run.weights])
+
     def _runs(self) -> Iterator[RunConfig]:
         shared = dict(self.run)
         for seed, architecture, column in product(self.seeds, self.architectures, self.columns):
@@ -240,6 +365,8 @@ class Recipe(Frozen):
                 scenario=column.name,
                 train_splits=column.train_splits,
                 maps=column.maps,
+                maps_folder=column.maps_folder,
+                augmentation=column.augmentation,
             )
 
 
@@ -250,6 +377,11 @@ class Job(Frozen):
     dataset: Path
     out: Path
     """The run folder itself; an unfinished run in it is resumed."""
+
+    @property
+    def cache(self) -> Path:
+        """Where the runs beside this one keep what they decode."""
+        return self.out.parent / ".cache"
 
 
 RECIPES = Path(__file__).parent / "recipes"

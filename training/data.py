@@ -1,12 +1,14 @@
 """Images and human maps as tensors: decoded once, kept as bytes, scaled on the device batch by batch."""
 
 import hashlib
+import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -15,72 +17,108 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.backbones import Input
-from training.cam import fit_human
-from training.config import MapSource
+from training.cache import Where, goes_to_disk, kept, key_of
 from training.dataset import Dataset, Sample
 from training.errors import DatasetError
+from training.guidance import Guidance, load_maps
 
 Bytes = NDArray[np.uint8]
 
-ON_DEVICE_SHARE = 0.4
+EVERY: Final = slice(None)
+ON_DEVICE_SHARE: Final = 0.4
 """The images stay on a GPU if they take no more than this part of its free memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cached:
-    """A split in memory, one byte per channel and pixel; maps at the size of the CAM."""
+    """A split as bytes, one per channel and pixel; maps at the size of the CAM."""
 
     images: Tensor  # (N, 3, side, side) uint8
     labels: Tensor  # (N,) int64
     human: Tensor  # (N, h, w) float32 in [0, 1]; NaN where there is none
     present: Tensor  # (N,) bool
+    on_disk: bool = False
+    """The images are pages of a file."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, index: Tensor, device: torch.device) -> "Cached":
-        """These samples, on the device."""
-        picked = (
-            part[index.to(part.device)] for part in (self.images, self.labels, self.human, self.present)
-        )
-        return Cached(*(part.to(device, non_blocking=True) for part in picked))
+    @property
+    def _parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.images, self.labels, self.human, self.present
 
-    def near(self, device: torch.device) -> Self:
-        """Itself on the GPU when it fits there, else in memory from which a GPU copies fast."""
+    def take(self, index: Tensor, device: torch.device, *, images: slice = EVERY) -> "Cached":
+        """These samples, on the device.
+
+        images : which of them this process needs to see; labels and maps come of all
+        """
+        wanted = (index[images], index, index, index)
+        picked = [part[i.to(part.device)] for part, i in zip(self._parts, wanted, strict=True)]
+        return self._with([part.to(device, non_blocking=True) for part in picked])
+
+    def near(self, device: torch.device) -> "Cached":
+        """Itself on the GPU when it fits there, else in memory from which a GPU copies fast, or on disk."""
         if device.type != "cuda":
             return self
         free, _ = torch.cuda.mem_get_info(device)
-        parts = (self.images, self.labels, self.human, self.present)
-        fits = self.images.nbytes <= ON_DEVICE_SHARE * free
-        return type(self)(*(part.to(device) if fits else part.pin_memory() for part in parts))
+        if self.images.nbytes <= ON_DEVICE_SHARE * free:
+            return self._with([part.to(device) for part in self._parts])
+        return self if self.on_disk else self._with([part.pin_memory() for part in self._parts])
+
+    @staticmethod
+    def _with(parts: Sequence[Tensor]) -> "Cached":
+        images, labels, human, present = parts
+        return Cached(images, labels, human, present)
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Where decoded images are kept while they are not on a GPU.
+
+    folder : of the files, when they go to disk
+    """
+
+    where: Where = "memory"
+    folder: Path | None = None
 
 
 def load(
-    dataset: Dataset, samples: Sequence[Sample], *, side: int, map_size: tuple[int, int], workers: int
+    dataset: Dataset,
+    samples: Sequence[Sample],
+    *,
+    side: int,
+    map_size: tuple[int, int],
+    workers: int,
+    guidance: Guidance | None = None,
+    keep: Keep | None = None,
 ) -> Cached:
-    """Decode these samples.
+    """Decode these samples, or map them from disk where that was done before.
 
     side : px; images are resized to side × side, as the papers do, whatever their shape
-    map_size : of the CAM; human maps are brought to it once, here, from the size at which they are stored
+    map_size : of the CAM; maps are brought to it once, here, from the size at which they are stored
     """
-    images = np.empty((len(samples), 3, side, side), np.uint8)
-    with ThreadPoolExecutor(workers) as pool:
-        decoded = pool.map(lambda sample: decode_image(dataset.root / sample.path, side), samples)
-        for i, image in enumerate(decoded):
-            images[i] = image
-    human = load_human(dataset.root, samples, map_size)
+    shape = (len(samples), 3, side, side)
+    keep = keep or Keep()
+    paths = [dataset.root / sample.path for sample in samples]
+
+    def fill(images: Bytes) -> Iterator[None]:
+        with ThreadPoolExecutor(workers) as pool:
+            for i, image in enumerate(pool.map(lambda path: decode_image(path, side), paths)):
+                images[i] = image
+                yield
+
+    on_disk = keep.folder is not None and goes_to_disk(keep.where, keep.folder, math.prod(shape))
+    if keep.folder is not None and on_disk:
+        key = key_of(dataset.id, side, [sample.image_id for sample in samples])
+        images = kept(keep.folder, key, shape, fill)
+    else:
+        images = np.empty(shape, np.uint8)
+        for _ in fill(images):
+            pass
+    human = load_maps(dataset, samples, map_size, guidance)
     labels = torch.tensor([sample.target for sample in samples], dtype=torch.int64)
-    present = torch.tensor([bool(sample.map) for sample in samples], dtype=torch.bool)
-    return Cached(torch.from_numpy(images), labels, human, present)
-
-
-def load_human(root: Path, samples: Sequence[Sample], size: tuple[int, int]) -> Tensor:
-    """Human maps at the size of the CAM, (N, h, w) in [0, 1]; NaN for an image that has none."""
-    human = torch.full((len(samples), *size), torch.nan)
-    for i, sample in enumerate(samples):
-        if sample.map:
-            human[i] = fit_human(torch.from_numpy(decode_map(root / sample.map))[None], size)[0]
-    return human
+    present = ~human.isnan().any(dim=-1).any(dim=-1)
+    return Cached(torch.from_numpy(images), labels, human, present, on_disk)
 
 
 def decode_image(path: Path, side: int) -> Bytes:
@@ -89,14 +127,6 @@ def decode_image(path: Path, side: int) -> Bytes:
     if pixels is None:
         raise DatasetError(f"{path} is not an image that can be read.")
     return np.ascontiguousarray(_resize(pixels, side).transpose(2, 0, 1))
-
-
-def decode_map(path: Path) -> NDArray[np.float32]:
-    """A 16-bit greyscale PNG -> (height, width) in [0, 1]."""
-    values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if values is None or values.dtype != np.uint16 or values.ndim != 2:
-        raise DatasetError(f"{path} is not a 16-bit greyscale map.")
-    return values.astype(np.float32) / np.float32(65535)
 
 
 def stream(
@@ -136,24 +166,21 @@ def shuffled_batches(n: int, *, batch_size: int, seed: int, epoch: int) -> list[
 def keep_maps(cached: Cached, samples: Sequence[Sample], *, rate: float, seed: int) -> Cached:
     """Forget the maps of all but a fraction of the images; which ones depends on seed and image id alone."""
     kept = torch.tensor([_draw(seed, sample.image_id) < rate for sample in samples], dtype=torch.bool)
-    return Cached(cached.images, cached.labels, cached.human, cached.present & kept)
+    return replace(cached, present=cached.present & kept)
 
 
-def control_maps(cached: Cached, source: MapSource, *, seed: int) -> Cached:
-    """The human maps, or what stands in for them to see whether it is the human part that helps."""
-    human = cached.human.clone()
-    match source:
-        case "shuffled":
-            where = cached.present.nonzero().squeeze(1)
-            turned = where[torch.randperm(len(where), generator=generator(seed, "maps"))]
-            human[turned] = cached.human[turned.roll(1)]
-        case "inverted":
-            human = 1 - human
-        case "uniform":
-            human[cached.present] = 1.0
-        case "human":
-            pass
-    return Cached(cached.images, cached.labels, human, cached.present)
+def limited(samples: Sequence[Sample], limit: int | None) -> Sequence[Sample]:
+    """The first so many samples of each split, as many real as fake ones where there are enough."""
+    if limit is None:
+        return samples
+    taken: Counter[tuple[str, str]] = Counter()
+    kept = []
+    for sample in samples:
+        kind = (sample.split, sample.label)
+        if taken[kind] < (limit + (sample.label == "real")) // 2:
+            taken[kind] += 1
+            kept.append(sample)
+    return tuple(kept)
 
 
 def generator(seed: int, *purpose: object) -> torch.Generator:

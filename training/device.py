@@ -1,19 +1,113 @@
-"""Where a run computes, and how exactly."""
+"""Where a run computes, how exactly, and with which of the things that make a GPU faster."""
 
 import os
 from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal, cast
 
 import torch
+from torch import nn
 
-from training.config import RunSettings
-from training.errors import ModelError
+from training import distributed
+from training.config import RunSettings, Switch
+from training.errors import ModelError, RecipeError
+
+Precision = Literal["float32", "bfloat16", "float16"]
+DTYPES: Final[dict[Precision, torch.dtype]] = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+COMPILE_PAYS_AFTER_STEPS: Final = 2000
+"""Compiling a network takes a minute or so; a shorter run does not win it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Computation:
+    """How a run computes, once every `auto` is decided; goes into run.json."""
+
+    precision: Precision
+    channels_last: bool
+    compile: bool
+    cuda_graphs: bool
+    deterministic: bool
+    processes: int
+
+    def as_record(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def autocast(self, device: torch.device) -> AbstractContextManager[None]:
+        """Mixed precision for the network; what follows it computes its losses in float32."""
+        return torch.autocast(device.type, dtype=DTYPES[self.precision], enabled=self.precision != "float32")
+
+    def scaler(self, device: torch.device) -> torch.amp.GradScaler:
+        """Keeps small gradients from vanishing in float16; does nothing otherwise."""
+        return torch.amp.GradScaler(device.type, enabled=self.precision == "float16")
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+    def prepare(self, net: nn.Module, device: torch.device) -> nn.Module:
+        """The network as it is called in training: shared by processes, compiled, recorded as CUDA graphs."""
+        if self.compile or self.cuda_graphs:
+            return cast("nn.Module", torch.compile(net, dynamic=False, **self._compiler()))
+        return distributed.share(net, device)
+
+    def _compiler(self) -> dict[str, Any]:
+        if not self.compile:
+            return {"backend": "cudagraphs"}
+        return {"options": {"triton.cudagraphs": self.cuda_graphs}}
+
+
+def decide(settings: RunSettings, device: torch.device, *, steps: int) -> Computation:
+    """Decide every `auto`: on a GPU and unless bits must repeat, whatever pays; on a CPU nothing does.
+
+    steps : of the whole run
+    `RecipeError`: what is asked for does not exist on the device, or not for several processes.
+    """
+    fast = device.type == "cuda" and not settings.deterministic
+    alone = distributed.processes() == 1
+    compile_it = _is_on(settings.compile, pays=fast and alone and steps >= COMPILE_PAYS_AFTER_STEPS)
+    graphs = _is_on(settings.cuda_graphs, pays=compile_it and fast)
+    if graphs and device.type != "cuda":
+        raise RecipeError(f'cuda_graphs = "on" needs a GPU; this run computes on {device}.')
+    if (graphs or compile_it) and not alone:
+        raise RecipeError("compile and cuda_graphs are for runs on one device.")
+    return Computation(
+        precision=_precision(settings, device),
+        channels_last=_is_on(settings.channels_last, pays=device.type == "cuda"),
+        compile=compile_it,
+        cuda_graphs=graphs,
+        deterministic=settings.deterministic,
+        processes=distributed.processes(),
+    )
+
+
+def _is_on(switch: Switch, *, pays: bool) -> bool:
+    return pays if switch == "auto" else switch == "on"
+
+
+def _precision(settings: RunSettings, device: torch.device) -> Precision:
+    """bfloat16 where the GPU computes in it; older ones gain little from float16 at batches of 20."""
+    if settings.precision != "auto":
+        return settings.precision
+    if device.type != "cuda" or settings.deterministic:
+        return "float32"
+    return "bfloat16" if torch.cuda.get_device_capability(device) >= (8, 0) else "float32"
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` is the first GPU, or the CPU where there is none; a GPU that is asked for must exist."""
+    """`auto` is the first GPU, or the CPU where there is none; a GPU that is asked for must exist.
+
+    Of several processes each takes the GPU of its own number.
+    """
     if name == "auto":
-        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+        return torch.device(f"cuda:{distributed.local_rank()}" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
+    if device.type == "cuda" and distributed.processes() > 1:
+        device = torch.device("cuda", distributed.local_rank())
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
         raise ModelError(
@@ -30,17 +124,10 @@ def make_repeatable(settings: RunSettings, device: torch.device) -> None:
     if device.type != "cuda":
         return
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.cuda.set_device(device)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.use_deterministic_algorithms(settings.deterministic)
     torch.backends.cudnn.benchmark = not settings.deterministic
-
-
-def autocast(settings: RunSettings, device: torch.device) -> AbstractContextManager[None]:
-    """Mixed precision where it pays: on a GPU, unless every bit is to be repeatable elsewhere too."""
-    wanted = settings.precision == "bfloat16"
-    if settings.precision == "auto":
-        wanted = device.type == "cuda" and not settings.deterministic
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted)
 
 
 def memory_format(device: torch.device) -> torch.memory_format:

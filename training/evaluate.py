@@ -21,6 +21,7 @@ from training.dataset import Dataset, Sample
 from training.device import memory_format
 from training.events import Heartbeat, Metrics
 from training.folder import write_text
+from training.guidance import load_maps
 
 Floats = NDArray[np.float64]
 
@@ -97,7 +98,7 @@ def assess(
             maps = min_max(class_activation_map(features, backbone.weight, target).float())
         logits.append(out.double().cpu().numpy())
         cams.append(maps.cpu().numpy())
-        humans.append(data.load_human(dataset.root, chunk, (maps.shape[1], maps.shape[2])).numpy())
+        humans.append(load_maps(dataset, chunk, (maps.shape[1], maps.shape[2])).numpy())
         entropies.append(entropy(maps).double().cpu().numpy())
         done += len(chunk)
         if time.monotonic() - told >= TELL_EVERY_S:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from training.config import RunConfig
 from training.errors import RunError
-from training.events import Epoch, Evaluated, Event, Finished, parse_event
+from training.events import Epoch, Evaluated, Event, Failed, Finished, parse_event
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,7 @@ class RunFolder:
 
     def append(self, event: Event) -> None:
         """Add one line to events.jsonl."""
+        self.root.mkdir(parents=True, exist_ok=True)
         with self.events.open("a", encoding="utf-8") as stream:
             stream.write(event.line() + "\n")
 
@@ -99,10 +100,12 @@ class RunFolder:
 
     def forget_after(self, epoch: int) -> None:
         """Drop what was told of epochs that were not kept, so that a resumed run has one history."""
+        if not self.events.is_file():
+            return
         kept = [
             event
             for event in self.history()
-            if getattr(event, "epoch", 0) <= epoch and not isinstance(event, Evaluated | Finished)
+            if getattr(event, "epoch", 0) <= epoch and not isinstance(event, Evaluated | Finished | Failed)
         ]
         write_text(self.events, "".join(event.line() + "\n" for event in kept))
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import torch
 from torch.nn.functional import cross_entropy
 
-from training import data
+from training import augment, data, distributed
 from training.cam import max_entropy
 from training.checkpoint import Progress, load_checkpoint, save_checkpoint
-from training.device import autocast, peak_memory_bytes
+from training.device import peak_memory_bytes
 from training.errors import RunError
 from training.events import Epoch, Event, Started, Step
 from training.folder import RunFolder
@@ -18,7 +18,7 @@ from training.objective import compute_loss
 from training.setup import Setup
 
 TELL_EVERY_S = 1.0
-VALIDATION_BATCH = 64
+VALIDATION_BATCH = {"cpu": 64, "cuda": 256}
 
 
 def train(setup: Setup, folder: RunFolder) -> Iterator[Event]:
@@ -43,10 +43,12 @@ def train(setup: Setup, folder: RunFolder) -> Iterator[Event]:
             epoch,
             best_epoch=epoch if best else progress.best_epoch,
             best_accuracy=accuracy if best else progress.best_accuracy,
+            scaler=setup.scaler.state_dict(),
         )
-        if best:
+        if best and distributed.is_first():
             save_checkpoint(folder.best, backbone.net, progress)
-        save_checkpoint(folder.last, backbone.net, progress, optimiser=setup.optimiser)
+        if distributed.is_first():
+            save_checkpoint(folder.last, backbone.net, progress, optimiser=setup.optimiser)
         now = time.monotonic()
         yield Epoch(
             epoch=epoch,
@@ -57,7 +59,7 @@ def train(setup: Setup, folder: RunFolder) -> Iterator[Event]:
             best=best,
             cam_entropy=terms.pop("cam_entropy"),
             human_entropy=terms.pop("human_entropy"),
-            max_entropy=max_entropy((setup.train.human.shape[1], setup.train.human.shape[2])),
+            max_entropy=max_entropy(setup.map_size),
             terms=terms,
             val_terms={**val_terms},
             images_per_s=len(setup.train) / trained_s,
@@ -68,28 +70,30 @@ def train(setup: Setup, folder: RunFolder) -> Iterator[Event]:
 
 
 def _train_epoch(setup: Setup, epoch: int, *, lr: float, means: Means) -> Iterator[Step]:
-    run, backbone, optimiser = setup.run, setup.backbone.train(), setup.optimiser
+    run, backbone, optimiser, scaler = setup.run, setup.backbone.train(), setup.optimiser, setup.scaler
     batches = data.shuffled_batches(len(setup.train), batch_size=run.batch_size, seed=run.seed, epoch=epoch)
+    chance = data.generator(run.seed, "augment", epoch)
+    draws = None if run.augmentation.is_none else augment.draw(run.augmentation, len(setup.train), chance)
     told, seen = time.monotonic(), 0
     for number, index in enumerate(batches, start=1):
-        images, batch = setup.batch(setup.train, index)
-        with autocast(run, setup.device):
-            features, logits = backbone(images)
+        batch = setup.let_through(setup.train, index, draws)
         step = compute_loss(
             run.objective,
-            logits=logits,
+            logits=batch.logits,
             labels=batch.labels,
-            features=features,
+            features=batch.features,
             weight=backbone.weight,
             human=batch.human,
             present=batch.present,
+            attention=batch.attention,
         )
         optimiser.forget_gradients()
-        torch.autograd.backward(step.loss)
-        optimiser.step(lr)
-        right = (logits.argmax(dim=1) == batch.labels).float().mean()
-        means.add({**step.terms, "accuracy": right}, images=len(batch))
-        seen += len(batch)
+        torch.autograd.backward(scaler.scale(step.loss))
+        scaler.step(optimiser, lr)  # type: ignore[arg-type]  # it wants the parameters and a step, no more
+        scaler.update()
+        right = (batch.logits.argmax(dim=1) == batch.labels).float().mean()
+        means.add({**step.terms, "accuracy": right}, images=len(index))
+        seen += len(index)
         silent_s = time.monotonic() - told
         if silent_s >= TELL_EVERY_S or number == len(batches):
             terms = {name: value.item() for name, value in step.terms.items()}
@@ -103,22 +107,23 @@ def _train_epoch(setup: Setup, epoch: int, *, lr: float, means: Means) -> Iterat
 @torch.no_grad()
 def validate(setup: Setup) -> dict[str, float]:
     """Accuracy and cross-entropy on the validation split."""
-    backbone, means = setup.backbone.eval(), Means()
-    for index in torch.split(torch.arange(len(setup.val)), VALIDATION_BATCH):
-        images, batch = setup.batch(setup.val, index)
-        with autocast(setup.run, setup.device):
-            _, logits = backbone(images)
-        right = (logits.argmax(dim=1) == batch.labels).float().mean()
-        loss = cross_entropy(logits.float(), batch.labels)
-        means.add({"accuracy": right, "cross_entropy": loss}, images=len(batch))
+    setup.backbone.eval()
+    means = Means()
+    for index in torch.split(torch.arange(len(setup.val)), VALIDATION_BATCH[setup.device.type]):
+        batch = setup.let_through(setup.val, index)
+        right = (batch.logits.argmax(dim=1) == batch.labels).float().mean()
+        loss = cross_entropy(batch.logits.float(), batch.labels)
+        means.add({"accuracy": right, "cross_entropy": loss}, images=len(index))
     return {name: value for name, value in means.values().items() if value is not None}
 
 
 def _resume(setup: Setup, folder: RunFolder) -> Progress:
-    if not folder.last.is_file():
-        return Progress()
-    progress = load_checkpoint(folder.last, setup.backbone.net, optimiser=setup.optimiser)
-    folder.forget_after(progress.epoch)
+    progress = Progress()
+    if folder.last.is_file():
+        progress = load_checkpoint(folder.last, setup.backbone.net, optimiser=setup.optimiser)
+        setup.scaler.load_state_dict(progress.scaler)
+    if distributed.is_first():
+        folder.forget_after(progress.epoch)
     return progress
 
 
@@ -133,7 +138,7 @@ def _started(setup: Setup, first: int) -> Started:
     side = setup.backbone.expects.side
     return Started(
         run=run.name,
-        device=str(setup.device),
+        device=setup.where,
         parameters=sum(parameter.numel() for parameter in setup.backbone.parameters()),
         images={"train": len(train), "val": len(setup.val)},
         with_map=int(train.present.sum()),

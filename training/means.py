@@ -5,7 +5,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-OVER_MAPS: Final = frozenset({"map", "entropy_gap", "human_entropy"})
+OVER_MAPS: Final = frozenset({"map", "attention", "entropy_gap", "human_entropy"})
 """Terms that only samples with a human map have: each batch counts by how many of those it has."""
 
 

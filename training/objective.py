@@ -11,6 +11,7 @@ from training import losses
 from training.cam import class_activation_map, entropy, fit_human, min_max
 from training.config import (
     AnyObjective,
+    Attention,
     CamClass,
     CrossEntropy,
     Cyborg,
@@ -37,6 +38,8 @@ class View:
     model: Tensor  # (N, h, w) in [0, 1]
     human: Tensor  # (N, h, w) in [0, 1]; 0 where absent
     present: Tensor  # (N,) float, 1 where there is a human map that says something
+    attention: Tensor | None  # (N, a, b) in [0, 1]
+    wanted: Tensor | None  # (N, a, b) the human map at the size of the attention
     model_entropy: Tensor  # (N,) nats
     human_entropy: Tensor  # (N,) nats
 
@@ -50,6 +53,7 @@ def compute_loss(
     weight: Tensor,
     human: Tensor,
     present: Tensor,
+    attention: Tensor | None = None,
 ) -> StepOutput:
     """The objective on one batch.
 
@@ -65,11 +69,12 @@ def compute_loss(
     weight : (K, C) weight of the classifier
     human : (N, H, W) in [0, 1], any size
     present : (N,) bool
+    attention : (N, a, b) in [0, 1], what the network's own attention passed; only `attention` needs it
     """
     _check_shapes(logits, labels, features, weight, human, present)
     with torch.autocast(logits.device.type, enabled=False):
         logits, features, weight, human = map(_at_least_float32, (logits, features, weight, human))
-        seen = look(objective.cam_class, logits, labels, features, weight, human, present)
+        seen = look(objective.cam_class, logits, labels, features, weight, human, present, attention)
         classification = cross_entropy(logits, labels)
         parts = _parts(objective, seen)
         loss = objective.cross_entropy_weight * classification
@@ -87,41 +92,58 @@ def look(
     weight: Tensor,
     human: Tensor,
     present: Tensor,
+    attention: Tensor | None = None,
 ) -> View:
     """Model map and human map of each sample, scaled and of one size. Shapes as in `compute_loss`."""
     target = logits.argmax(dim=1) if cam_class == "predicted" else labels
     model = min_max(class_activation_map(features, weight, target))
-    human = torch.where(present[:, None, None], human, 0.0)
-    human = fit_human(human.to(model.dtype), (model.shape[1], model.shape[2]))
-    speaks = present & (human.amax(dim=(-2, -1)) > 0)
-    return View(model, human, speaks.to(model.dtype), entropy(model), entropy(human))
+    painted = torch.where(present[:, None, None], human, 0.0).to(model.dtype)
+    human = fit_human(painted, (model.shape[1], model.shape[2]))
+    speaks = (present & (human.amax(dim=(-2, -1)) > 0)).to(model.dtype)
+    wanted = None
+    if attention is not None:
+        attention = attention.to(model.dtype)
+        wanted = fit_human(painted, (attention.shape[1], attention.shape[2]))
+    return View(model, human, speaks, attention, wanted, entropy(model), entropy(human))
 
 
 def _parts(objective: AnyObjective, seen: View) -> dict[str, tuple[float, Tensor]]:
     """Weight and value of each term beside the cross-entropy."""
     match objective:
         case CrossEntropy():
-            return {}
+            parts = {}
         case Cyborg(map_weight=share, distance=distance):
-            return {"map": (share, _map_term(distance, seen))}
+            parts = {"map": (share, _map_term(distance, seen))}
         case Hseb(entropy_weight=share):
-            gap = losses.entropy_gap(seen.model_entropy, seen.human_entropy, seen.present)
-            return {"entropy_gap": (share, gap)}
+            parts = {"entropy_gap": (share, _gap_term(seen))}
         case Fmmmse(entropy_weight=share):
-            return {"entropy": (share, seen.model_entropy.mean())}
+            parts = {"entropy": (share, seen.model_entropy.mean())}
         case Droid(droid_weight=share):
-            return {"droid": (share, _droid_term(objective, seen))}
-        case CyborgDroid(map_weight=share, droid_weight=droid_share, distance=distance):
-            return {
+            parts = {"droid": (share, _droid_term(objective, seen))}
+        case CyborgDroid(map_weight=share, droid_weight=other, distance=distance):
+            parts = {
                 "map": (share, _map_term(distance, seen)),
-                "droid": (droid_share, _droid_term(objective, seen)),
+                "droid": (other, _droid_term(objective, seen)),
             }
+        case Attention(map_weight=share, distance=distance):
+            parts = {"attention": (share, _attention_term(distance, seen))}
         case _:
             assert_never(objective)
+    return parts
+
+
+def _gap_term(seen: View) -> Tensor:
+    return losses.entropy_gap(seen.model_entropy, seen.human_entropy, seen.present)
 
 
 def _map_term(distance: MapDistance, seen: View) -> Tensor:
     return losses.mean_present(losses.map_distance(distance, seen.model, seen.human), seen.present)
+
+
+def _attention_term(distance: MapDistance, seen: View) -> Tensor:
+    if seen.attention is None or seen.wanted is None:
+        raise ValueError("the objective `attention` needs a network that has an attention map")
+    return losses.mean_present(losses.map_distance(distance, seen.attention, seen.wanted), seen.present)
 
 
 def _droid_term(objective: Droid | CyborgDroid, seen: View) -> Tensor:

@@ -1,15 +1,21 @@
-"""Stochastic gradient descent with momentum, over parameters by name.
+"""Gradient descent with momentum, or Adam, over parameters by name.
 
-torch's functional form is used, not its `SGD` class: building that class imports torch's compiler, which
-costs each run five seconds of CPU time before its first step, and here buffers have the names of their
+torch's functional forms are used, not its optimiser classes: building one of those imports torch's compiler,
+which costs each run five seconds of CPU time before its first step, and here buffers have the names of their
 parameters, as checkpoints want them.
 """
 
+from typing import Any, Final
+
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
 from training.config import Optimiser
+
+SECOND_DECAY: Final = 0.999
+"""Of Adam's second moment."""
 
 
 class Descent:
@@ -19,6 +25,13 @@ class Descent:
         self.settings = settings
         self.parameters = dict(net.named_parameters())
         self.momentum: dict[str, Tensor | None] = dict.fromkeys(self.parameters)
+        self.second: dict[str, Tensor] = {}
+        self.steps: dict[str, Tensor] = {}
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """The parameters as torch's gradient scaler wants to find them."""
+        return [{"params": list(self.parameters.values())}]
 
     def learning_rate(self, epoch: int) -> float:
         """The rate of an epoch, counted from 1."""
@@ -33,11 +46,17 @@ class Descent:
     @torch.no_grad()
     def step(self, lr: float) -> None:
         """One step for every parameter that has a gradient."""
-        moving = [name for name, parameter in self.parameters.items() if parameter.grad is not None]
-        buffers = [self.momentum[name] for name in moving]
+        gradients = {name: p.grad for name, p in self.parameters.items() if p.grad is not None}
+        if self.settings.name == "adam":
+            self._adam(gradients, lr)
+        else:
+            self._sgd(gradients, lr)
+
+    def _sgd(self, gradients: dict[str, Tensor], lr: float) -> None:
+        buffers = [self.momentum[name] for name in gradients]
         sgd(
-            [self.parameters[name] for name in moving],
-            [self.parameters[name].grad for name in moving],  # type: ignore[misc]
+            [self.parameters[name] for name in gradients],
+            list(gradients.values()),
             buffers,
             weight_decay=self.settings.weight_decay,
             momentum=self.settings.momentum,
@@ -46,4 +65,40 @@ class Descent:
             nesterov=False,
             maximize=False,
         )
-        self.momentum.update(zip(moving, buffers, strict=True))
+        self.momentum.update(zip(gradients, buffers, strict=True))
+
+    def _adam(self, gradients: dict[str, Tensor], lr: float) -> None:
+        for name, gradient in gradients.items():
+            if self.momentum[name] is None:
+                self.momentum[name] = torch.zeros_like(gradient)
+                self.second[name] = torch.zeros_like(gradient)
+                self.steps[name] = torch.zeros((), dtype=torch.float32)
+        adam(
+            [self.parameters[name] for name in gradients],
+            list(gradients.values()),
+            [self.momentum[name] for name in gradients],  # type: ignore[misc]
+            [self.second[name] for name in gradients],
+            [],
+            [self.steps[name] for name in gradients],
+            amsgrad=False,
+            beta1=self.settings.momentum,
+            beta2=SECOND_DECAY,
+            lr=lr,
+            weight_decay=self.settings.weight_decay,
+            eps=1e-8,
+            maximize=False,
+        )
+
+    def state(self) -> dict[str, Tensor]:
+        """All that has to be kept to go on: momentum by the name of its parameter, the rest in folders."""
+        first = {name: buffer for name, buffer in self.momentum.items() if buffer is not None}
+        second = {f"second/{name}": buffer for name, buffer in self.second.items()}
+        return first | second | {f"steps/{name}": count for name, count in self.steps.items()}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Take over what `state` gave."""
+        for name, parameter in self.parameters.items():
+            first, second = state.get(name), state.get(f"second/{name}")
+            self.momentum[name] = None if first is None else first.to(parameter)
+            if second is not None:
+                self.second[name], self.steps[name] = second.to(parameter), state[f"steps/{name}"]

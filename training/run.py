@@ -2,60 +2,110 @@
 
 import hashlib
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from training import loop
-from training.backbones import Backbone, build
+from training import data, distributed, loop
+from training.backbones import Backbone
 from training.checkpoint import load_checkpoint
 from training.config import Job, RunConfig
-from training.dataset import Dataset, load_dataset
+from training.dataset import Dataset, Sample, load_dataset
 from training.device import is_out_of_memory, pick_device
-from training.errors import DatasetError, RunError
-from training.evaluate import assess, summarise, write_scores
-from training.events import Evaluated, Event, Finished, Heartbeat, Metrics
+from training.errors import DatasetError, RecipeError, RunError, TrainingError
+from training.evaluate import summarise, write_scores
+from training.events import Evaluated, Event, Failed, Finished, Heartbeat, Metrics
 from training.folder import RunFolder, read_json, write_json
 from training.gallery import write_average_human, write_gallery
-from training.setup import Setup, prepare
+from training.parts import Parts, Shard
+from training.setup import Setup, new_backbone, prepare, require_splits, training_samples
+from training.trackers import Trackers
 
 FORMAT = 1
 LIBRARIES = ("torch", "timm", "numpy", "opencv-python-headless", "safetensors")
 
 
 def perform(job: Job) -> Iterator[Event]:
-    """Do a run, or the rest of one. Every event is on disk before it is told.
+    """Do a run, or the rest of one. Every event is on disk before it is told, a failure included.
 
-    A finished run is not done again: it says `finished` and nothing else.
+    A finished run is not done again: it says `finished` and nothing else. Of several processes only the first
+    speaks and writes.
     """
     folder = RunFolder(job.out)
     if folder.is_finished:
         yield Finished(metrics=headline(folder))
         return
     dataset = load_dataset(job.dataset)
-    setup = prepare(job.run, dataset)
-    folder.begin(_record(setup, dataset))
-    for event in _work(setup, dataset, folder):
-        if not isinstance(event, Heartbeat | Finished):
-            folder.append(event)
-        yield event
-
-
-def _work(setup: Setup, dataset: Dataset, folder: RunFolder) -> Iterator[Event]:
+    require_splits(job.run, dataset)
+    require_processes(job.run)
+    told = Diary(job.run, folder)
     try:
-        yield from loop.train(setup, folder)
-        chosen = load_checkpoint(folder.best, setup.backbone.net)
-        yield from _evaluate(setup, dataset, folder, best_epoch=chosen.best_epoch)
+        for event in _work(job, dataset, folder):
+            told.write(event)
+            yield event
+    except Exception as error:
+        told.write(Failed(error=in_words(error)))
+        raise
+    finally:
+        told.close()
+
+
+class Diary:
+    """Puts events where they stay; only that of the first process has pages."""
+
+    def __init__(self, run: RunConfig, folder: RunFolder) -> None:
+        self._folder = folder
+        self._trackers = Trackers(run, folder.root) if distributed.is_first() else None
+
+    def write(self, event: Event) -> None:
+        if self._trackers is not None and not isinstance(event, Heartbeat):
+            if not isinstance(event, Finished):  # written before metrics.json, where all is finished
+                self._folder.append(event)
+            self._trackers.tell(event)
+
+    def close(self) -> None:
+        if self._trackers is not None:
+            self._trackers.close()
+
+
+def in_words(error: Exception) -> str:
+    """What went wrong, in one line: a mistake says so itself, a bug is named."""
+    said = " ".join(str(error).split())
+    return said if isinstance(error, TrainingError) else f"Unexpected {type(error).__name__}: {said}"
+
+
+def _work(job: Job, dataset: Dataset, folder: RunFolder) -> Iterator[Event]:
+    try:
+        with distributed.together(pick_device(job.run.device)):
+            setup = prepare(job.run, dataset, cache=job.cache)
+            if distributed.is_first():
+                folder.begin(_record(setup, dataset))
+            for event in loop.train(setup, folder):
+                if distributed.is_first():
+                    yield event
+        if distributed.is_first():
+            chosen = load_checkpoint(folder.best, setup.backbone.net)
+            yield from _evaluate(setup, dataset, folder, best_epoch=chosen.best_epoch)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        smaller = max(2, setup.run.batch_size // 2)
+        smaller = max(2, job.run.batch_size // 2)
         raise OutOfMemory(
-            f"Out of memory on {setup.device} with batch_size = {setup.run.batch_size}; try {smaller}."
+            f"Out of memory on {pick_device(job.run.device)} with batch_size = {job.run.batch_size}; "
+            f"try {smaller}."
         ) from None
+
+
+def require_processes(run: RunConfig) -> None:
+    """A run on several devices needs as many processes."""
+    if distributed.processes() != run.devices:
+        raise RecipeError(
+            f"The run wants {run.devices} devices, but {distributed.processes()} processes are here; start "
+            f"it by `torchrun --standalone --nproc-per-node {run.devices} -m training fit …`."
+        )
 
 
 class OutOfMemory(RunError):
@@ -68,25 +118,18 @@ def _evaluate(setup: Setup, dataset: Dataset, folder: RunFolder, *, best_epoch: 
     shown = "test" if dataset.of("test") else "val"
     write_average_human(folder.maps, setup.train)
     for split in ("train", "val", "test"):
-        samples = dataset.of(*setup.run.train_splits) if split == "train" else dataset.of(split)
+        samples = training_samples(setup.run, dataset) if split == "train" else dataset.of(split)
+        samples = data.limited(samples, setup.run.limit)
         if not samples:
             continue
-        for outcome in assess(
-            setup.backbone,
-            dataset,
-            samples,
-            cam_class=setup.run.objective.cam_class,
-            workers=setup.run.workers,
-            what=f"evaluate {split}",
-        ):
-            if not isinstance(outcome, tuple):
-                yield outcome
-                continue
-            scores, looks = outcome
-            results[split] = summarise(scores, looks, headline=setup.run.score)
-            write_scores(folder.scores / f"{split}.csv", scores)
-            if split == shown:
-                write_gallery(folder.maps, scores, looks, split=split)
+        parts = _parts(setup.run, setup.backbone, dataset, samples, folder, folder.root)
+        yield from parts.work(Shard(), what=f"evaluate {split}")
+        scores, looks = parts.merged()
+        results[split] = summarise(scores, looks, headline=setup.run.score)
+        write_scores(folder.scores / f"{split}.csv", scores)
+        if split == shown:
+            write_gallery(folder.maps, scores, looks, split=split)
+        parts.forget()
         yield Evaluated(split=split, metrics=results[split])
     finished = Finished(metrics=_flat(results, best_epoch))
     folder.append(finished)
@@ -110,38 +153,49 @@ def open_run(folder: RunFolder, *, device: str = "auto") -> tuple[RunConfig, Bac
     run = folder.config()
     if not folder.best.is_file():
         raise RunError(f"{folder.root} has no checkpoint yet: the run has not finished its first epoch.")
-    backbone = build(run.architecture, image_size=run.image_size)
+    backbone = new_backbone(run)
     load_checkpoint(folder.best, backbone.net)
     return run, backbone.to(pick_device(device)).eval()
 
 
 def evaluate_elsewhere(
-    run_dir: Path, data: Path, *, split: str, name: str, device: str
-) -> Iterator[Heartbeat | Metrics]:
-    """A finished run meets a split of another dataset; the last thing it yields are the metrics."""
+    run_dir: Path, data_dir: Path, *, split: str, name: str, device: str, shard: Shard | None = None
+) -> Iterator[Heartbeat | Metrics | list[int]]:
+    """A finished run meets a split of another dataset.
+
+    Goes on where it was cut off. The last thing it yields are the metrics, or the numbers of the parts that
+    are still missing because they are other jobs'.
+    """
     folder = RunFolder(run_dir)
     run, backbone = open_run(folder, device=device)
-    dataset = load_dataset(data)
+    dataset = load_dataset(data_dir)
     samples = dataset.of(split)
     if not samples:
-        raise DatasetError(f"The dataset {data} has no {split} split.")
-    assessed = assess(
-        backbone,
-        dataset,
-        samples,
-        cam_class=run.objective.cam_class,
-        workers=run.workers,
-        what=f"evaluate {split}",
-    )
-    for outcome in assessed:
-        if isinstance(outcome, Heartbeat):
-            yield outcome
-            continue
-        metrics = summarise(*outcome, headline=run.score)
-        target = folder.root / "evaluations" / name
-        write_scores(target / f"{split}.csv", outcome[0])
-        write_json(target / f"{split}.json", {"dataset": dataset.id, "split": split, "metrics": metrics})
-        yield metrics
+        raise DatasetError(f"The dataset {data_dir} has no {split} split.")
+    target = folder.root / "evaluations" / name
+    parts = _parts(run, backbone, dataset, samples, folder, target)
+    yield from parts.work(shard or Shard(), what=f"evaluate {split}")
+    missing = parts.missing()
+    if missing:
+        yield missing
+        return
+    scores, looks = parts.merged()
+    metrics = summarise(scores, looks, headline=run.score)
+    write_scores(target / f"{split}.csv", scores)
+    write_json(target / f"{split}.json", {"dataset": dataset.id, "split": split, "metrics": metrics})
+    parts.forget()
+    yield metrics
+
+
+def _parts(
+    run: RunConfig,
+    backbone: Backbone,
+    dataset: Dataset,
+    samples: Sequence[Sample],
+    folder: RunFolder,
+    home: Path,
+) -> Parts:
+    return Parts(backbone, dataset, samples, run.objective.cam_class, run.workers, home, folder.best)
 
 
 def _record(setup: Setup, dataset: Dataset) -> dict[str, Any]:
@@ -159,7 +213,9 @@ def _record(setup: Setup, dataset: Dataset) -> dict[str, Any]:
             "counts": dataset.counts,
         },
         "input": {"side": expects.side, "mean": expects.mean, "std": expects.std},
-        "map_size": list(setup.train.human.shape[1:]),
+        "map_size": list(setup.map_size),
+        "maps": setup.maps,
+        "computation": setup.computation.as_record(),
         "code": code_hash(),
         "versions": {
             "python": platform.python_version(),

@@ -1,19 +1,36 @@
 """All that a run needs before its first step."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from training import data
+from training import data, distributed
+from training.augment import Draws, augment, mirror
 from training.backbones import Backbone, build
-from training.config import RunConfig
-from training.data import Cached
-from training.dataset import Dataset
-from training.device import make_repeatable, memory_format, pick_device
+from training.config import Attention, RunConfig
+from training.data import Cached, Keep
+from training.dataset import Dataset, Sample
+from training.device import Computation, decide, make_repeatable, pick_device
 from training.errors import DatasetError
+from training.guidance import Guidance
 from training.optimiser import Descent
 from training.weights import initialise
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A whole batch after its pass through the network, whichever process let which part through."""
+
+    labels: Tensor  # (N,) int64
+    human: Tensor  # (N, H, W) in [0, 1]
+    present: Tensor  # (N,) bool
+    features: Tensor  # (N, C, h, w)
+    logits: Tensor  # (N, K)
+    attention: Tensor | None  # (N, a, b) in [0, 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,38 +39,94 @@ class Setup:
 
     run: RunConfig
     device: torch.device
+    computation: Computation
     backbone: Backbone
+    model: nn.Module
+    """The backbone as it is called: shared by processes, compiled, or itself."""
     optimiser: Descent
+    scaler: torch.amp.GradScaler
     train: Cached
     val: Cached
+    map_size: tuple[int, int]
+    """Of the CAM; `train.human` has the size of the attention where there is one."""
+    maps: str
+    """Fingerprint of maps that come from outside the dataset; empty without any."""
 
-    def batch(self, cached: Cached, index: Tensor) -> tuple[Tensor, Cached]:
-        """Normalised images, and the bytes they came from with labels and maps."""
-        taken = cached.take(index, self.device)
-        images = data.normalise(taken.images, self.backbone.expects)
-        return images.to(memory_format=memory_format(self.device)), taken
+    @property
+    def where(self) -> str:
+        """The device in words."""
+        several = self.computation.processes
+        return str(self.device) if several == 1 else f"{several} × {self.device.type}"
+
+    def let_through(self, cached: Cached, index: Tensor, draws: Draws | None = None) -> Batch:
+        """Let a batch through the network, augmented as it was drawn for each image of the set."""
+        own = distributed.own_part(len(index))
+        taken = cached.take(index, self.device, images=own)
+        pixels, human = taken.images, taken.human
+        if draws is not None:
+            pixels = augment(pixels, draws.of(index[own]))
+            human = mirror(human, draws.of(index).mirrored)
+        images = data.normalise(pixels, self.backbone.expects)
+        images = images.to(memory_format=self.computation.memory_format)
+        with self.computation.autocast(self.device), distributed.shared_statistics():
+            features, logits = self.model(images)
+        n, attention = len(index), self.backbone.attention
+        return Batch(
+            labels=taken.labels,
+            human=human,
+            present=taken.present,
+            features=distributed.gather(features, n),
+            logits=distributed.gather(logits, n),
+            attention=None if attention is None else distributed.gather(attention, n),
+        )
 
 
-def prepare(run: RunConfig, dataset: Dataset) -> Setup:
-    """Network, optimiser and data, in place on the device. The same seed gives the same network."""
+def new_backbone(run: RunConfig) -> Backbone:
+    """The network that a run trains, with random weights."""
+    attends = isinstance(run.objective, Attention)
+    return build(run.architecture, image_size=run.image_size, attention=attends)
+
+
+def prepare(run: RunConfig, dataset: Dataset, *, cache: Path | None = None) -> Setup:
+    """Network, optimiser and data, in place on the device. The same seed gives the same network.
+
+    cache : folder in which decoded images may be kept
+    """
     require_splits(run, dataset)
     device = pick_device(run.device)
     make_repeatable(run, device)
     torch.manual_seed(data.stream_seed(run.seed, "weights"))
-    backbone = build(run.architecture, image_size=run.image_size)
+    backbone = new_backbone(run)
     initialise(backbone, architecture=run.architecture, weights=run.weights)
-    size, side = backbone.map_size(), backbone.expects.side
-    backbone.to(device).to(memory_format=memory_format(device))
-    samples = {"train": dataset.of(*run.train_splits), "val": dataset.of("val")}
-    cached = {
-        name: data.load(dataset, chosen, side=side, map_size=size, workers=run.workers)
-        for name, chosen in samples.items()
-    }
-    train = data.control_maps(cached["train"], run.maps, seed=run.seed)
-    keep_rate = getattr(run.objective, "keep_rate", 1.0)
-    train = data.keep_maps(train, samples["train"], rate=keep_rate, seed=run.seed)
-    optimiser = Descent(backbone.net, run.optimiser)
-    return Setup(run, device, backbone, optimiser, train.near(device), cached["val"].near(device))
+    size, guided = backbone.map_size(), backbone.guided_size()
+    samples = training_samples(run, dataset)
+    guidance = Guidance(run.maps, run.maps_folder, run.seed)
+    side, keep = backbone.expects.side, Keep(run.cache, cache)
+    load = partial(data.load, dataset, side=side, map_size=guided, workers=run.workers, keep=keep)
+    train = load(samples, guidance=guidance)
+    val = load(data.limited(dataset.of("val"), run.limit))
+    train = data.keep_maps(train, samples, rate=getattr(run.objective, "keep_rate", 1.0), seed=run.seed)
+    steps = run.epochs * (len(samples) // run.batch_size)
+    computation = decide(run, device, steps=steps)
+    backbone.to(device).to(memory_format=computation.memory_format)
+    return Setup(
+        run=run,
+        device=device,
+        computation=computation,
+        backbone=backbone,
+        model=computation.prepare(backbone, device),
+        optimiser=Descent(backbone.net, run.optimiser),
+        scaler=computation.scaler(device),
+        train=train.near(device),
+        val=val.near(device),
+        map_size=size,
+        maps=guidance.fingerprint(samples),
+    )
+
+
+def training_samples(run: RunConfig, dataset: Dataset) -> Sequence[Sample]:
+    """The images that a run learns from."""
+    return data.limited(dataset.of(*run.train_splits), run.limit)
 
 
 def require_splits(run: RunConfig, dataset: Dataset) -> None:

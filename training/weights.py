@@ -1,4 +1,4 @@
-"""Initial weights: none, timm's pretrained ones, or a file."""
+"""Initial weights: none, timm's pretrained ones, a file, or the checkpoint of a run."""
 
 import os
 import socket
@@ -12,24 +12,31 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from training.backbones import OWN, Backbone
+from training.backbones import ATTENTION, OWN, Backbone
 from training.errors import ModelError
 
 State = dict[str, Tensor]
+HEADS: Final = ("last_linear", "last_linear.1", "fc", "fc.1", "classifier", "classifier.1", "head.fc", "head")
+"""What the classifier is called in files from elsewhere; `.1` follows a dropout."""
 OPTIMISER: Final = "optimiser/"
 """Prefix of the tensors in a checkpoint that are not weights of the network."""
 
 
 def initialise(backbone: Backbone, *, architecture: str, weights: str) -> None:
-    """Fill the network from `none`, `timm`, or the path of a .safetensors or .pth state dictionary.
+    """Fill the network from `none`, `timm`, a .safetensors or .pth state dictionary, or the folder of a run.
 
-    A classifier for another number of classes keeps its random weights; anything else that does not fit is
-    refused.
+    A classifier for another number of classes keeps its random weights, and so does an attention map that the
+    file does not have; anything else that does not fit is refused.
     """
     if weights == "none":
         return
-    state = _pretrained(architecture) if weights == "timm" else read_state(Path(weights))
+    state = _pretrained(architecture) if weights == "timm" else read_state(_file(Path(weights)))
     _fill(backbone, state, source=f"{architecture}'s pretrained weights" if weights == "timm" else weights)
+
+
+def _file(path: Path) -> Path:
+    """Of a run folder its chosen epoch."""
+    return path / "checkpoints" / "best.safetensors" if path.is_dir() else path
 
 
 def read_state(path: Path) -> State:
@@ -70,17 +77,31 @@ def _fill(backbone: Backbone, state: State, *, source: str) -> None:
         for name, tensor in net.named_parameters()
         if any(tensor is p for p in backbone.head.parameters())
     }
+    state = _with_our_head(state, head)
     fitting = {
         key: value for key, value in state.items() if key in wanted and value.shape == wanted[key].shape
     }
-    counters = {key for key in wanted if key.endswith("num_batches_tracked")}
-    missing = wanted.keys() - fitting.keys() - head - counters
+    optional = {
+        key for key in wanted if key.endswith("num_batches_tracked") or key.startswith(f"{ATTENTION}.")
+    }
+    missing = wanted.keys() - fitting.keys() - head - optional
     if missing:
         raise ModelError(
             f"{source} does not fit the architecture: {len(missing)} of {len(wanted)} tensors are missing "
             f"or have another shape, {min(missing)} among them."
         )
     net.load_state_dict(fitting, strict=False)
+
+
+def _with_our_head(state: State, head: set[str]) -> State:
+    """The classifier under the name that it has here: Xception's is `last_linear` in the authors' files."""
+    ours = {name.rpartition(".")[2]: name for name in head}
+    renamed = dict(state)
+    for name in HEADS:
+        for part, own in ours.items():
+            if own not in state and f"{name}.{part}" in state:
+                renamed.setdefault(own, renamed.pop(f"{name}.{part}"))
+    return renamed
 
 
 def _pretrained(architecture: str) -> State:

@@ -1,12 +1,13 @@
+from collections import Counter
+
 import cv2
 import numpy as np
 import pytest
 import torch
 
-from tests.training.conftest import png
 from training import data
 from training.backbones import Input
-from training.dataset import DatasetWriter, load_dataset
+from training.dataset import load_dataset
 from training.errors import DatasetError
 
 
@@ -51,15 +52,6 @@ class TestLoad:
         (tmp_path / "x.png").write_text("no")
         with pytest.raises(DatasetError, match=r"x\.png is not an image"):
             data.decode_image(tmp_path / "x.png", 8)
-
-    def test_an_8_bit_map_is_refused(self, tmp_path):
-        (tmp_path / "m.png").write_bytes(png(np.zeros((8, 8), np.uint8)))
-        with pytest.raises(DatasetError, match="16-bit"):
-            data.decode_map(tmp_path / "m.png")
-
-    def test_a_full_scale_map_is_one(self, tmp_path):
-        (tmp_path / "m.png").write_bytes(png(np.full((2, 2), 65535, np.uint16)))
-        assert data.decode_map(tmp_path / "m.png").max() == 1
 
 
 def test_normalising_by_hand():
@@ -111,44 +103,12 @@ class TestKeepRate:
         assert 0 < few.sum() < many.sum() < 15
 
 
-@pytest.fixture(scope="module")
-def varied(tmp_path_factory):
-    """Six images whose maps differ, one without."""
-    root = tmp_path_factory.mktemp("varied") / "d"
-    with DatasetWriter(root, study="s", map_set="m") as writer:
-        for i in range(6):
-            values = np.zeros((8, 8), np.uint16)
-            values[i] = 65535
-            writer.add(
-                image_id=str(i),
-                image=png(np.zeros((8, 8, 3), np.uint8)),
-                label=("real", "fake")[i % 2],
-                source="s",
-                split="train",
-                map=png(values) if i else None,
-            )
-    dataset = load_dataset(root)
-    return data.load(dataset, dataset.of("train"), side=8, map_size=(8, 8), workers=1)
+class TestLimited:
+    def test_it_takes_the_first_of_each_class_and_split(self, dataset):
+        kept = data.limited(dataset.samples, 5)
+        counts = Counter((sample.split, sample.label) for sample in kept)
+        assert {counts[split, "real"] for split in ("train", "val", "test")} == {3}
+        assert {counts[split, "fake"] for split in ("train", "val", "test")} == {2}
 
-
-class TestControlMaps:
-    def test_shuffled_maps_are_the_same_maps_and_none_keeps_its_own(self, varied):
-        control = data.control_maps(varied, "shuffled", seed=0)
-        rows = control.human[1:].argmax(dim=1)[:, 0].tolist()
-        assert sorted(rows) == [1, 2, 3, 4, 5]
-        assert all(row != own for own, row in enumerate(rows, start=1))
-
-    def test_inverted_maps_are_negatives(self, varied):
-        torch.testing.assert_close(
-            data.control_maps(varied, "inverted", seed=0).human[1:], 1 - varied.human[1:]
-        )
-
-    def test_uniform_maps_say_everywhere(self, varied):
-        assert (data.control_maps(varied, "uniform", seed=0).human[1:] == 1).all()
-
-    @pytest.mark.parametrize("source", ["human", "shuffled", "inverted", "uniform"])
-    def test_no_control_invents_a_map_or_changes_the_original(self, varied, source):
-        before = varied.human.clone()
-        control = data.control_maps(varied, source, seed=0)
-        assert control.human[0].isnan().all()
-        assert torch.equal(varied.human[1:], before[1:])
+    def test_without_a_limit_all_stay(self, dataset):
+        assert data.limited(dataset.samples, None) == dataset.samples

@@ -6,6 +6,7 @@ from scipy.stats import entropy as scipy_entropy
 
 from training.config import (
     OBJECTIVES,
+    Attention,
     CrossEntropy,
     Cyborg,
     CyborgDroid,
@@ -19,10 +20,11 @@ from training.objective import compute_loss
 EVERY = [
     *(Objective.preset(name) for name in OBJECTIVES),
     *(Cyborg(distance=distance) for distance in ("l1", "kl", "cc")),
+    *(Attention(distance=distance) for distance in ("mse", "kl", "cc")),
     Droid(logarithm="log"),
     CyborgDroid(logarithm="log", cam_class="true"),
 ]
-USES_MAPS = [o for o in EVERY if isinstance(o, Cyborg | CyborgDroid | Hseb)]
+USES_MAPS = [o for o in EVERY if isinstance(o, Cyborg | CyborgDroid | Hseb | Attention)]
 
 
 def batch(n=4, k=2, c=5, size=(3, 4), seed=0, human_size=None):
@@ -42,13 +44,20 @@ def batch(n=4, k=2, c=5, size=(3, 4), seed=0, human_size=None):
         "weight": weight,
         "human": rand(n, *(human_size or size)),
         "present": torch.ones(n, dtype=torch.bool),
+        "attention": attend(features),
     }
+
+
+def attend(features):
+    """Stands in for the attention map of a network: a number in (0, 1) for every place."""
+    return features.mean(1).sub(0.5).mul(4).sigmoid()
 
 
 def linked(b, features=None):
     """The batch with logits that follow from features, as in a network."""
     features = (b["features"] if features is None else features).detach().requires_grad_()
-    return b | {"features": features, "logits": features.mean((-2, -1)) @ b["weight"].T}
+    logits = features.mean((-2, -1)) @ b["weight"].T
+    return b | {"features": features, "logits": logits, "attention": attend(features)}
 
 
 def ids(objective):
@@ -67,9 +76,11 @@ def terms_by_numpy(objective, b):
         human_maps.append((human[i] - human[i].min()) / np.ptp(human[i]))
     cross_entropy = -log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean()
     pairs = [(m, h) for m, h, p in zip(model_maps, human_maps, present, strict=True) if p]
+    attended = zip(b["attention"].numpy(), human_maps, present, strict=True)
     entropies = np.array([scipy_entropy(m.ravel()) for m in model_maps])
     return {
         "cross_entropy": cross_entropy,
+        "attended": np.mean([np.abs(a - h).mean() for a, h, p in attended if p]),
         "mse": np.mean([((m - h) ** 2).mean() for m, h in pairs]),
         "gap": np.mean([scipy_entropy(m.ravel()) - scipy_entropy(h.ravel()) for m, h in pairs]) ** 2,
         "entropy": entropies.mean(),
@@ -87,6 +98,8 @@ ORACLES = [
     (Fmmmse(), lambda t: 0.5 * t["entropy"] + 0.5 * t["cross_entropy"]),
     (Droid(), lambda t: 0.5 * t["log1p"] + 0.5 * t["cross_entropy"]),
     (Droid(logarithm="log"), lambda t: 0.5 * t["log"] + 0.5 * t["cross_entropy"]),
+    (Attention(), lambda t: t["attended"] + t["cross_entropy"]),
+    (Attention(map_weight=0.2), lambda t: 0.2 * t["attended"] + t["cross_entropy"]),
     (CyborgDroid(), lambda t: 0.5 * t["mse"] + 0.3 * t["log1p"] + 0.5 * t["cross_entropy"]),
 ]
 
@@ -111,6 +124,7 @@ class TestEveryObjective:
         def loss(features, weight):
             logits = features.mean((-2, -1)) @ weight.T
             live = {"logits": logits, "features": features, "weight": weight}
+            live["attention"] = attend(features)
             return compute_loss(objective, **b | live).loss
 
         inputs = (b["features"].requires_grad_(), b["weight"].requires_grad_())
@@ -141,13 +155,29 @@ class TestEveryObjective:
         assert torch.isfinite(out.loss)
         assert torch.isfinite(b["features"].grad).all()
 
-    def test_in_bfloat16_it_is_computed_in_float32(self, objective):
-        b = {key: t.bfloat16() if t.is_floating_point() else t for key, t in batch().items()}
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+    def test_in_half_precision_it_is_computed_in_float32(self, objective, dtype):
+        b = {key: t.to(dtype) if t.is_floating_point() else t for key, t in batch().items()}
+        with torch.autocast("cpu", dtype=dtype):
             out = compute_loss(objective, **b)
         rounded = {key: t.double() if t.is_floating_point() else t for key, t in b.items()}
         assert out.loss.dtype == torch.float32
         assert out.loss.item() == pytest.approx(compute_loss(objective, **rounded).loss.item(), rel=1e-3)
+
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+    def test_flat_and_missing_maps_are_finite_in_half_precision_too(self, objective, dtype):
+        b = batch() | {"present": torch.tensor([True, True, False, False])}
+        b["human"][1], b["human"][2] = 0, torch.nan
+        features = b["features"].clone()
+        features[:2] = 1
+        features = features.to(dtype).requires_grad_()
+        weight = b["weight"].to(dtype)
+        logits = features.mean((-2, -1)) @ weight.T
+        live = {"features": features, "weight": weight, "logits": logits, "attention": attend(features)}
+        out = compute_loss(objective, **b | live)
+        out.loss.backward()
+        assert torch.isfinite(out.loss)
+        assert torch.isfinite(features.grad).all()
 
     def test_terms_are_for_the_record_only(self, objective):
         b = batch()
@@ -169,6 +199,7 @@ class TestMissingMaps:
         b = batch() | {"present": torch.tensor([True, False, True, True])}
         b["human"][1] = torch.nan
         b["features"].requires_grad_()
+        b["attention"] = attend(b["features"])
         only_map = objective.model_copy(update={"cross_entropy_weight": 0.0, "droid_weight": 0.0})
         compute_loss(only_map, **b).loss.backward()
         assert (b["features"].grad.abs().sum((1, 2, 3)) > 0).tolist() == [True, False, True, True]
@@ -194,6 +225,23 @@ class TestHumanMapSize:
         target = b["logits"].argmax(1)
         b["human"] = torch.einsum("nchw,nc->nhw", b["features"], b["weight"][target])
         assert compute_loss(Cyborg(), **b).terms["map"] == pytest.approx(0, abs=1e-12)
+
+
+class TestAttention:
+    def test_the_human_map_is_brought_to_the_size_of_the_attention(self):
+        b = batch(human_size=(32, 32))
+        b["attention"] = torch.rand(4, 8, 8, dtype=torch.float64)
+        assert torch.isfinite(compute_loss(Attention(), **b).terms["attention"])
+
+    def test_both_classes_are_guided(self):
+        b = batch()
+        b["attention"].requires_grad_()
+        compute_loss(Attention(cross_entropy_weight=0), **b).loss.backward()
+        assert (b["attention"].grad.abs().sum((1, 2)) > 0).all()
+
+    def test_a_network_without_attention_is_refused(self):
+        with pytest.raises(ValueError, match="needs a network that has an attention map"):
+            compute_loss(Attention(), **batch() | {"attention": None})
 
 
 class TestCamClass:

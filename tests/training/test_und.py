@@ -5,9 +5,9 @@ from typer.testing import CliRunner
 
 from tests.training.conftest import picture
 from training.__main__ import app
-from training.data import decode_map
 from training.dataset import load_dataset
 from training.errors import DatasetError
+from training.guidance import decode_map
 from training.und import import_und
 
 ROWS = [

@@ -1,0 +1,117 @@
+"""What is done to training images anew in each epoch: blur, JPEG compression, mirroring.
+
+The draws for an image depend on seed, epoch and the image's place in the set alone, not on the batch it came
+in, so a resumed run and one that is shared by several processes see the very same pictures.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d
+
+from training.config import Augmentation
+
+TRUNCATE = 4.0
+"""The Gaussian reaches so many standard deviations far, as SciPy's does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """What happens to each image of a set in one epoch; all on the CPU."""
+
+    sigma: Tensor  # (N,) px; 0 = no blur
+    quality: Tensor  # (N,) int64; 0 = no JPEG compression
+    mirrored: Tensor  # (N,) bool
+
+    def of(self, index: Tensor) -> "Draws":
+        """The draws of some of the images."""
+        return Draws(self.sigma[index], self.quality[index], self.mirrored[index])
+
+
+def draw(settings: Augmentation, n: int, generator: torch.Generator) -> Draws:
+    """Draw for n images."""
+    blur, sigma, jpeg, quality, flip = torch.rand(5, n, generator=generator, dtype=torch.float64)
+    low, high = settings.jpeg_quality
+    return Draws(
+        sigma=torch.where(blur < settings.blur, sigma * settings.blur_sigma, 0.0),
+        quality=torch.where(jpeg < settings.jpeg, low + (quality * (high - low + 1)).long(), 0),
+        mirrored=flip < settings.flip,
+    )
+
+
+def augment(images: Tensor, draws: Draws) -> Tensor:
+    """Blur, compress and mirror; (N, 3, H, W) uint8 on any device -> the same.
+
+    Blur and mirroring are done there and for the batch at once; JPEG is made by the CPU.
+    """
+    images = blur(images, draws.sigma)
+    images = compress(images, draws.quality)
+    return mirror(images, draws.mirrored)
+
+
+def mirror(maps: Tensor, mirrored: Tensor) -> Tensor:
+    """Turn some of a batch left to right: images (N, 3, H, W) or maps (N, H, W)."""
+    chosen = mirrored.to(maps.device).view(-1, *[1] * (maps.ndim - 1))
+    return torch.where(chosen, maps.flip(-1), maps) if mirrored.any() else maps
+
+
+def blur(images: Tensor, sigma: Tensor) -> Tensor:
+    """Gaussian blur of each image with its own standard deviation, rounded to bytes again.
+
+    Equal to `scipy.ndimage.gaussian_filter(mode="reflect", truncate=4)` per channel; 0 changes nothing.
+    """
+    chosen = sigma.nonzero().squeeze(1)
+    if not len(chosen):
+        return images
+    kernels = _kernels(sigma[chosen]).to(images.device)
+    where = chosen.to(images.device)
+    blurred = _along(_along(images[where].float(), kernels), kernels)  # transposed twice, so along both axes
+    result = images.clone()
+    result[where] = blurred.round().clamp(0, 255).to(torch.uint8)
+    return result
+
+
+def compress(images: Tensor, quality: Tensor) -> Tensor:
+    """Each image after a JPEG compression of its own quality (OpenCV's); 0 leaves it as it is."""
+    chosen = quality.nonzero().squeeze(1)
+    if not len(chosen):
+        return images
+    pixels = images[chosen.to(images.device)].permute(0, 2, 3, 1).cpu().numpy()
+    coded = np.stack([_jpeg(one, int(q)) for one, q in zip(pixels, quality[chosen], strict=True)])
+    result = images.clone()
+    result[chosen.to(images.device)] = torch.from_numpy(coded).permute(0, 3, 1, 2).to(images.device)
+    return result
+
+
+def _jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
+    """(H, W, 3) RGB -> the same after compression."""
+    bgr = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2BGR)
+    _, code = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR_RGB))
+
+
+def _kernels(sigma: Tensor) -> Tensor:
+    """(n,) -> (n, 2 r + 1) float32 weights; r is that of the widest."""
+    reach = (TRUNCATE * sigma + 0.5).floor()
+    steps = torch.arange(-int(reach.max()), int(reach.max()) + 1)
+    weights = torch.exp(-0.5 * (steps / sigma[:, None]) ** 2) * (steps.abs() <= reach[:, None])
+    return (weights / weights.sum(dim=1, keepdim=True)).float()
+
+
+def _along(images: Tensor, kernels: Tensor) -> Tensor:
+    """Convolve the rows of each image (n, 3, H, W) with its own kernel (n, k), and swap rows and columns."""
+    n, channels, height, width = images.shape
+    reach = kernels.shape[1] // 2
+    rows = images[..., _mirrored_index(width, reach).to(images.device)]
+    rows = rows.reshape(1, n * channels, height, width + 2 * reach)
+    weights = kernels.repeat_interleave(channels, dim=0).view(n * channels, 1, 1, -1)
+    return conv2d(rows, weights, groups=n * channels).view(n, channels, height, width).transpose(2, 3)
+
+
+def _mirrored_index(size: int, reach: int) -> Tensor:
+    """Where the pixels -reach … size+reach-1 of a row are that is mirrored at its edges (c b a|a b c)."""
+    place = torch.arange(-reach, size + reach) % (2 * size)
+    return torch.where(place < size, place, 2 * size - 1 - place)

@@ -5,7 +5,7 @@ import { EMPTY, add, clear, undo } from "../../annotation_ui/static/core/drawing
 import * as judgements from "../../annotation_ui/static/core/judgement.js";
 
 /**
- * @typedef {import("../../annotation_ui/static/core/judgement.js").Trial} Trial
+ * @typedef {import("../../annotation_ui/participant.d.ts").Trial} Trial
  * @typedef {import("../../annotation_ui/static/core/stroke.js").Stroke} Stroke
  */
 
@@ -17,7 +17,9 @@ const stroke = { tool: "brush", radius: 3, points: [[1, 2, 900]] };
 /** @type {Stroke} */
 const eraser = { tool: "eraser", radius: 3, points: [[1, 2, 950]] };
 
-const fresh = judgements.begin(trial, 1);
+const rule = { min_strokes: 1, min_area: 0.01, max_area: 0.5 };
+
+const fresh = judgements.begin(trial, rule);
 const chosen = judgements.choose(fresh, "left", 800);
 const painted = judgements.draw(chosen, add(EMPTY, stroke));
 
@@ -41,21 +43,35 @@ describe("a judgement", () => {
     assert.equal(judgements.choose(chosen, "left", 5000).chosenAt, 800);
   });
   test("asks first for a choice, then for paint", () => {
-    assert.equal(judgements.missing(fresh), "choose");
-    assert.equal(judgements.missing(chosen), "paint");
-    assert.equal(judgements.missing(painted), null);
+    assert.equal(judgements.missing(fresh, 0), "choose");
+    assert.equal(judgements.missing(chosen, 0), "paint");
+    assert.equal(judgements.missing(painted, 0.1), null);
   });
   test("an eraser stroke is no paint", () => {
-    assert.equal(judgements.missing(judgements.draw(chosen, add(EMPTY, eraser))), "paint");
+    assert.equal(judgements.missing(judgements.draw(chosen, add(EMPTY, eraser)), 0), "paint");
   });
   test("asks for as many strokes as the study wants", () => {
-    assert.equal(judgements.missing({ ...painted, minStrokes: 2 }), "paint");
-    assert.equal(judgements.missing({ ...chosen, minStrokes: 0 }), null);
+    assert.equal(judgements.missing({ ...painted, rule: { ...rule, min_strokes: 2 } }, 0.1), "paint");
+    assert.equal(judgements.missing({ ...chosen, rule: { min_strokes: 0, min_area: 0, max_area: 1 } }, 0), null);
+  });
+  test("asks for as much paint as the study wants, and for no more", () => {
+    assert.equal(judgements.missing(painted, 0), "blank");
+    assert.equal(judgements.missing(painted, 0.009), "small");
+    assert.equal(judgements.missing(painted, 0.01), null);
+    assert.equal(judgements.missing(painted, 0.5), null);
+    assert.equal(judgements.missing(painted, 0.501), "large");
   });
   test("without annotation asks for a choice only", () => {
-    const control = judgements.begin({ ...trial, annotate: false }, 1);
-    assert.equal(judgements.missing(judgements.choose(control, "left", 5)), null);
+    const control = judgements.begin({ ...trial, annotate: false }, rule);
+    assert.equal(judgements.missing(judgements.choose(control, "left", 5), 0), null);
     assert.ok(!judgements.mayPaint(judgements.choose(control, "left", 5)));
+  });
+  test("of a region has nothing to choose, only to paint, whatever the arm", () => {
+    const region = judgements.begin({ ...trial, kind: "check", right: null, annotate: false }, rule);
+    assert.ok(judgements.mayPaint(region));
+    assert.equal(judgements.choose(region, "right", 5), region);
+    const { choice, decision_ms, annotation_ms } = judgements.decision(judgements.draw(region, add(EMPTY, stroke)), 900, []);
+    assert.deepEqual([choice, decision_ms, annotation_ms], ["left", 0, 900]);
   });
   test("is full when the server would take no more", () => {
     const many = Array.from({ length: judgements.MOST_STROKES }, () => stroke);
@@ -71,7 +87,7 @@ describe("a decision", () => {
     });
   });
   test("without annotation has neither strokes nor annotation time", () => {
-    const control = judgements.choose(judgements.begin({ ...trial, annotate: false }, 1), "right", 700);
+    const control = judgements.choose(judgements.begin({ ...trial, annotate: false }, rule), "right", 700);
     assert.deepEqual(judgements.decision(control, 900, []), { choice: "right", decision_ms: 700, events: [] });
   });
   test("of somebody who slept over it still fits what the server takes", () => {

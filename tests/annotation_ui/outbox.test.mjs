@@ -65,7 +65,7 @@ describe("the outbox", () => {
   });
   test("hands back what the server refuses, with its reason", async () => {
     const { post, kept } = postOffice(422);
-    assert.deepEqual(await new Outbox(post).deliver(entry), { verdict: "refused", detail: "said so" });
+    assert.deepEqual(await new Outbox(post).deliver(entry), { verdict: "refused", detail: "said so", body: undefined });
     assert.equal(kept.size, 0);
   });
   test("keeps a second decision while the first still waits, and sends them in order", async () => {

@@ -3,14 +3,14 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 
-const css = readFileSync(new URL("../../annotation_ui/static/tokens.css", import.meta.url), "utf8");
-const [lightText = "", darkText = ""] = css.split("@media (prefers-color-scheme: dark)");
+/** @param {string} name */
+const text = (name) => readFileSync(new URL(`../../annotation_ui/static/${name}`, import.meta.url), "utf8");
 
-/** @param {string} text */
-const colours = (text) => Object.fromEntries([...text.matchAll(/--([\w-]+): (#[0-9a-f]{6})/g)].map((found) => [found[1], found[2]]));
+/** @param {string} css */
+const colours = (css) => Object.fromEntries([...css.matchAll(/--([\w-]+): (#[0-9a-f]{6})/g)].map((found) => [found[1], found[2]]));
 
-const light = colours(lightText);
-const schemes = { light, dark: { ...light, ...colours(darkText) } };
+const light = colours(text("tokens.css"));
+const schemes = { light, dark: { ...light, ...colours(text("dark.css")) } };
 
 /** Relative luminance as WCAG 2 defines it. @param {string} colour */
 function luminance(colour) {

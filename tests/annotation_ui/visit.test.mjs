@@ -1,39 +1,75 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { move, start } from "../../annotation_ui/static/core/visit.js";
+import { isBeginning, isBreakDue, move, start, stepText } from "../../annotation_ui/static/core/visit.js";
 
 /**
- * @typedef {import("../../annotation_ui/static/core/visit.js").State} State
- * @typedef {import("../../annotation_ui/static/core/visit.js").VisitEvent} VisitEvent
+ * @typedef {import("../../annotation_ui/participant.d.ts").State} State
+ * @typedef {import("../../annotation_ui/participant.d.ts").VisitEvent} VisitEvent
  */
 
-const trial = /** @type {any} */ ({ id: "t1" });
-const completion = { code: "ABCDE-12345", message: "Thank you." };
+const trial = /** @type {any} */ ({ id: "t1", kind: "main", position: 1, total: 30 });
+const completion = { ending: "finished", code: "ABCDE-12345", message: "Thank you." };
+const quiz = /** @type {any} */ ({ kind: "quiz", questions: [], attempts_left: 3 });
 const visitor = { preview: false, known: false };
 
 /** @param {State} state @param {VisitEvent[]} events */
 const after = (state, ...events) => events.reduce(move, state);
 
-const inTrial = after(
-  start(visitor), { type: "agreed" }, { type: "joined", resumed: false }, { type: "understood" }, { type: "given", trial },
-);
+const joined = after(start(visitor), { type: "agreed" }, { type: "joined" });
+const waiting = after(joined, { type: "fits" }, { type: "briefed" }, { type: "understood" });
+const inTrial = move(waiting, { type: "given", trial });
+const decided = after(inTrial, { type: "submitted" }, { type: "kept" });
 
 describe("a visit", () => {
-  test("goes from consent to the completion code", () => {
+  test("goes from consent over the device check and the instructions to the completion code", () => {
+    assert.equal(joined.page, "device");
+    assert.equal(move(joined, { type: "fits" }).page, "loading");
     assert.equal(inTrial.page, "trial");
-    const end = after(inTrial, { type: "submitted" }, { type: "kept" }, { type: "completed", completion });
+    const end = move(decided, { type: "completed", completion });
     assert.deepEqual([end.page, end.completion], ["finished", completion]);
   });
-  test("somebody known skips consent and instructions", () => {
-    assert.equal(after(start({ ...visitor, known: true }), { type: "given", trial }).page, "trial");
+  test("somebody known skips consent, but not the look at the device", () => {
+    const known = start({ ...visitor, known: true });
+    assert.equal(known.page, "device");
+    assert.equal(after(known, { type: "fits" }, { type: "given", trial }).page, "trial");
   });
-  test("somebody who returns by consenting again skips the instructions", () => {
-    assert.equal(after(start(visitor), { type: "agreed" }, { type: "joined", resumed: true }).page, "loading");
+  test("stays with the quiz until it is answered", () => {
+    const asked = move(waiting, { type: "asked", step: quiz });
+    assert.equal(asked.page, "quiz");
+    assert.equal(move(asked, { type: "given", trial }), asked);
+    assert.equal(move(asked, { type: "answered" }).page, "loading");
+  });
+  test("tells how practice went before it goes on", () => {
+    const told = after(inTrial, { type: "submitted" }, { type: "judged" });
+    assert.equal(told.page, "feedback");
+    assert.equal(move(told, { type: "submitted" }), told);
+    assert.equal(move(told, { type: "noticed" }).page, "loading");
+  });
+  test("rests between two pairs and comes back to the second", () => {
+    const resting = move(decided, { type: "paused" });
+    assert.equal(resting.page, "break");
+    assert.equal(after(resting, { type: "rested" }, { type: "given", trial }).page, "trial");
+  });
+  test("asks its last questions before the end", () => {
+    const asked = move(decided, { type: "asked", step: { ...quiz, kind: "questions" } });
+    assert.equal(asked.page, "questions");
+    assert.equal(after(asked, { type: "answered" }, { type: "completed", completion }).page, "finished");
+  });
+  test("tells what the study was about before it gives the code", () => {
+    const told = move(decided, { type: "completed", completion: { ...completion, debrief_html: "<p>So it was.</p>" } });
+    assert.equal(told.page, "debrief");
+    assert.equal(move(told, { type: "debriefed" }).page, "finished");
+  });
+  test("of somebody screened out ends with a code and a way back of its own", () => {
+    const out = { ...completion, ending: "screened_out", message: "Sorry.", redirect_url: "https://lab.example/out" };
+    const end = move(decided, { type: "completed", completion: out });
+    assert.deepEqual([end.page, end.ending, end.detail, end.redirect_url], ["ended", "screened_out", "Sorry.", out.redirect_url]);
+    assert.equal(end.completion?.code, completion.code);
   });
   test("a preview goes nowhere", () => {
     const preview = start({ ...visitor, preview: true });
-    for (const type of /** @type {const} */ (["agreed", "declined", "understood", "submitted"])) {
+    for (const type of /** @type {const} */ (["agreed", "declined", "understood", "submitted", "fits"])) {
       assert.equal(move(preview, { type }).page, "preview");
     }
   });
@@ -45,7 +81,7 @@ describe("a visit", () => {
     assert.equal(move(once, { type: "submitted" }), once);
   });
   test("a late acknowledgement changes nothing", () => {
-    const finished = after(inTrial, { type: "submitted" }, { type: "kept" }, { type: "completed", completion });
+    const finished = move(decided, { type: "completed", completion });
     assert.equal(move(finished, { type: "kept" }), finished);
   });
   test("a decision that the server gives back can be sent again", () => {
@@ -56,7 +92,7 @@ describe("a visit", () => {
     assert.equal(move(inTrial, { type: "forgotten" }).page, "consent");
   });
   test("every ending has its own name and is final", () => {
-    for (const code of ["study_not_open", "quota_full", "already_took_part"]) {
+    for (const code of ["study_not_open", "quota_full", "already_took_part", "screened_out"]) {
       assert.equal(move(start(visitor), { type: "refused", code, detail: "" }).ending, code);
     }
     assert.equal(move(inTrial, { type: "refused", code: "internal", detail: "x" }).ending, "error");
@@ -66,5 +102,35 @@ describe("a visit", () => {
   });
   test("an unknown event is a mistake", () => {
     assert.throws(() => move(start(visitor), /** @type {any} */ ({ type: "sneezed" })), /sneezed/);
+  });
+});
+
+describe("the instructions", () => {
+  test("are due before anything is judged", () => {
+    assert.ok(isBeginning({ step: quiz }));
+    assert.ok(isBeginning({ trial }));
+    assert.ok(isBeginning({ trial: { ...trial, kind: "practice" } }));
+  });
+  test("are not due in the middle", () => {
+    assert.ok(!isBeginning({ trial: { ...trial, position: 2 } }));
+    assert.ok(!isBeginning({ step: { ...quiz, kind: "questions" } }));
+  });
+});
+
+describe("a break", () => {
+  test("comes after every so many main trials, and never first", () => {
+    const due = Array.from({ length: 30 }, (_, index) => index + 1).filter((position) => isBreakDue({ ...trial, position }, 10));
+    assert.deepEqual(due, [11, 21]);
+  });
+  test("comes in no practice, and in no study without breaks", () => {
+    assert.ok(!isBreakDue({ ...trial, kind: "practice", position: 11 }, 10));
+    assert.ok(!isBreakDue({ ...trial, position: 11 }, null));
+  });
+});
+
+describe("the steps", () => {
+  test("are those that the study has", () => {
+    assert.equal(stepText("What to do", {}), "Step 2 of 3 · What to do");
+    assert.equal(stepText("A few questions", { has_quiz: true, has_practice: true }), "Step 3 of 5 · A few questions");
   });
 });

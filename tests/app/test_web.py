@@ -1,5 +1,6 @@
 import asyncio
 import json
+import re
 
 import httpx2
 import pytest
@@ -7,9 +8,10 @@ from fastapi import APIRouter
 from sqlalchemy import literal, select
 from sqlalchemy.exc import DBAPIError
 
+from annotation_ui import STATIC
 from app.db import CONNECTIONS
 from app.errors import WrongState
-from app.main import create_app
+from app.main import create_app, without_comments
 from app.security import same_origin
 
 
@@ -135,6 +137,25 @@ class TestCompression:
     def test_what_a_participant_asks_for_alone_is_not(self, client):
         for path in ("/i/nonsense", "/api/participant/next", "/api/openapi.json"):
             assert "content-encoding" not in client.get(path).headers
+
+
+class TestScripts:
+    def test_travel_without_comments_and_with_their_line_numbers(self, client):
+        script = STATIC / "pages" / "visit.js"
+        sent = client.get("/static/pages/visit.js")
+        assert sent.headers["content-type"].startswith("text/javascript")
+        assert not re.search(r"^ \*", sent.text, re.MULTILINE)
+        assert sent.text.count("\n") == script.read_text().count("\n")
+
+    def test_are_asked_about_and_not_sent_again(self, client):
+        tag = client.get("/static/pages/visit.js").headers["etag"]
+        assert client.get("/static/pages/visit.js", headers={"If-None-Match": tag}).status_code == 304
+
+    def test_lose_no_string_that_looks_like_a_comment(self, tmp_path):
+        script = tmp_path / "x.js"
+        kept = 'const a = "/** no */"; /** @type {const} */ const b = `https://x`;'
+        script.write_text(f"{kept}\n/**\n * gone\n */\n// gone\n")
+        assert without_comments(script).rstrip() == kept
 
 
 class TestAnotherSite:

@@ -1,4 +1,3 @@
-// @ts-check
 /**
  * One face one can paint on: picture, paint and cursor on top of each other inside a frame, and the part of
  * it that the frame shows.
@@ -9,13 +8,13 @@ import { Cursor } from "./cursor.js";
 import { Surface } from "./surface.js";
 
 /**
- * @typedef {import("../core/viewport.js").Viewport} Viewport
- * @typedef {import("../core/stroke.js").Size} Size
+ * @import { Viewport } from "../core/viewport.js"
+ * @import { Size } from "../core/stroke.js"
  */
 
 export class Board {
-  /** @param {HTMLElement} frame with a view inside @param {HTMLElement} view @param {HTMLImageElement} picture @param {Size} size */
-  constructor(frame, view, picture, size) {
+  /** @param {HTMLElement} frame with a view inside @param {HTMLElement} view @param {readonly HTMLImageElement[]} layers the face, and what lies over it @param {Size} size */
+  constructor(frame, view, layers, size) {
     this.frame = frame;
     this.view = view;
     this.size = size;
@@ -25,7 +24,7 @@ export class Board {
     /** @type {Viewport} */
     this.viewport = WHOLE;
     frame.style.aspectRatio = `${size.width} / ${size.height}`;
-    view.replaceChildren(picture, this.cursor.element);
+    view.replaceChildren(...layers, this.cursor.element);
     this.look(WHOLE);
   }
 

@@ -1,9 +1,7 @@
-// @ts-check
 /** What goes with the pointer over a face: a ring as large as the brush, and the outline being drawn. */
 
 /**
- * @typedef {import("../core/stroke.js").Point} Point
- * @typedef {import("../core/stroke.js").Size} Size
+ * @import { Point, Size } from "../core/stroke.js"
  */
 
 const SVG = "http://www.w3.org/2000/svg";

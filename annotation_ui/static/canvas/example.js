@@ -1,9 +1,6 @@
-// @ts-check
 /** A short animation, drawn by code: somebody reads the question, chooses a face and paints on it. */
 
-import { paintAll } from "../core/raster.js";
-
-/** @typedef {import("../core/stroke.js").Point} Point */
+/** @import { Point } from "../core/stroke.js" */
 
 const SECOND = 1000; // ms
 const LENGTH = 9 * SECOND;
@@ -157,32 +154,14 @@ function line(context, trace) {
   context.stroke();
 }
 
-const mask = { width: SIZE, height: SIZE, data: new Uint8Array(SIZE * SIZE) };
-
 /** @param {CanvasRenderingContext2D} context @param {number} amount 0 to 1 of the path */
 function drawPaint(context, amount) {
-  const points = PATH.slice(0, Math.round(amount * PATH.length));
-  if (points.length === 0) return;
-  paintAll(mask, [{ tool: "brush", radius: 22, points }], 1);
-  context.fillStyle = INK;
-  for (let row = 0; row < SIZE; row += 1) {
-    const first = mask.data.indexOf(1, row * SIZE);
-    if (first < 0 || first >= (row + 1) * SIZE) continue;
-    drawRow(context, row);
-  }
-}
-
-/** @param {CanvasRenderingContext2D} context @param {number} row */
-function drawRow(context, row) {
-  let start = -1;
-  for (let column = 0; column <= SIZE; column += 1) {
-    const isInk = column < SIZE && mask.data[row * SIZE + column] === 1;
-    if (isInk && start < 0) start = column;
-    if (!isInk && start >= 0) {
-      context.fillRect(Number(LEFTS[1]) + start, TOP + row, column - start, 1);
-      start = -1;
-    }
-  }
+  context.save();
+  Object.assign(context, { strokeStyle: INK, lineWidth: 44, lineCap: "round", lineJoin: "round" });
+  line(context, () => {
+    for (const point of PATH.slice(0, Math.round(amount * PATH.length))) context.lineTo(...toCanvas(point));
+  });
+  context.restore();
 }
 
 /** @param {CanvasRenderingContext2D} context @param {[number, number]} at */

@@ -1,12 +1,11 @@
-// @ts-check
 /**
  * Painting without a pointer: with the focus on the face, the arrow keys move the brush and Space puts it down
  * and lifts it. The strokes are like any others.
  */
 
 /**
- * @typedef {import("./board.js").Board} Board
- * @typedef {import("./painter.js").Painter} Painter
+ * @import { Board } from "./board.js"
+ * @import { Painter } from "./painter.js"
  */
 
 /** @type {{[key: string]: [number, number]}} */

@@ -1,11 +1,10 @@
-// @ts-check
 /**
  * Zoom and pan on a face: Ctrl with the wheel (a pinch on a touchpad), two fingers, the middle button, or a
  * drag while Space is held. The plain wheel moves a zoomed face and scrolls the page otherwise.
  */
 
 /**
- * @typedef {import("./board.js").Board} Board
+ * @import { Board } from "./board.js"
  * @typedef {object} Reports
  * @property {(now: number) => void} onTakeOver a gesture has begun; whatever else follows the pointer must stop
  * @property {(presses: number) => void} onResize Shift with the wheel: a larger or smaller brush

@@ -1,4 +1,3 @@
-// @ts-check
 /**
  * A pointer that paints. Pointer events carry mouse, pen and finger alike; pressure is ignored on purpose,
  * because the mask has to be exact. Points are image pixels from the moment they are recorded.
@@ -7,10 +6,8 @@
 import { point, thin } from "../core/stroke.js";
 
 /**
- * @typedef {import("../core/stroke.js").Point} Point
- * @typedef {import("../core/stroke.js").Stroke} Stroke
- * @typedef {import("../core/stroke.js").Tool} Tool
- * @typedef {import("./board.js").Board} Board
+ * @import { Point, Stroke, Tool } from "../core/stroke.js"
+ * @import { Board } from "./board.js"
  *
  * @typedef {object} Orders
  * @property {() => {tool: Tool, radius: number}} brush

@@ -1,4 +1,3 @@
-// @ts-check
 /**
  * The paint on one face. The canvas has the image's own pixels and each of them is either ink or nothing, so
  * the canvas *is* the mask that the server will compute; transparency and size are the style sheet's.
@@ -7,10 +6,8 @@
 import { NOTHING, capsule, isNothing, paint, paintAll, union } from "../core/raster.js";
 
 /**
- * @typedef {import("../core/stroke.js").Point} Point
- * @typedef {import("../core/stroke.js").Size} Size
- * @typedef {import("../core/stroke.js").Stroke} Stroke
- * @typedef {import("../core/raster.js").Rectangle} Rectangle
+ * @import { Point, Size, Stroke } from "../core/stroke.js"
+ * @import { Rectangle } from "../core/raster.js"
  */
 
 const INK = [10, 132, 255, 255]; // --stroke
@@ -68,9 +65,12 @@ export class Surface {
     this.touched = NOTHING;
   }
 
-  /** Is there no paint at all? */
-  isBlank() {
-    return this.pixels.data.every((pixel) => pixel === 0);
+  /** The fraction that is painted, in [0, 1]. */
+  covered() {
+    const { data } = this.pixels;
+    let painted = 0;
+    for (let index = 0; index < data.length; index += 1) if (data[index] !== 0) painted += 1;
+    return painted / data.length;
   }
 
   /** Bring a changed area to the canvas with the next frame. @param {Rectangle} area */

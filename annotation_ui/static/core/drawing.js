@@ -1,9 +1,8 @@
-// @ts-check
 /**
  * The drawing and its history as plain data. Every change gives a new drawing; a clear is a change like any
  * other and can be undone.
  *
- * @typedef {import("./stroke.js").Stroke} Stroke
+ * @import { Stroke } from "./stroke.js"
  * @typedef {readonly Stroke[]} Strokes
  * @typedef {{readonly past: readonly Strokes[], readonly strokes: Strokes, readonly future: readonly Strokes[]}} Drawing
  */

@@ -1,16 +1,15 @@
-// @ts-check
 /**
  * What happened around a judgement, so that its times can be read with care: hidden tabs, lost focus, resizes,
  * reloads, changed minds.
  *
- * @typedef {import("./judgement.js").TrialEvent} TrialEvent
+ * @import { TrialEvent } from "../../participant.d.ts"
  * @typedef {readonly TrialEvent[]} Events
  * @typedef {typeof KINDS[number]} Kind
  */
 
 /** Everything that is noted; docs/participant-page.md says what each means. */
 export const KINDS = /** @type {const} */ ([
-  "loaded", "choose", "undo", "redo", "clear", "reload", "hidden", "visible", "blur", "focus", "resize", "offline", "online",
+  "loaded", "break", "advice_shown", "choose", "undo", "redo", "clear", "reload", "hidden", "visible", "blur", "focus", "resize", "offline", "online",
 ]);
 
 /** A page that is resized for an hour does not grow a decision without end. */

@@ -1,34 +1,9 @@
-// @ts-check
 /**
  * One participant's judgement of one pair: which face, when, and the drawing that says why. Plain data; every
  * change gives a new judgement.
  *
- * @typedef {"left" | "right"} Side
- * @typedef {import("./drawing.js").Drawing} Drawing
- * @typedef {import("./stroke.js").Stroke} Stroke
- * @typedef {{url: string, width: number, height: number}} Picture
- *
- * @typedef {object} Trial what the server says about a pair
- * @property {string} id
- * @property {"practice" | "main" | "check"} kind
- * @property {number} position from 1
- * @property {number} total
- * @property {"real" | "fake"} question
- * @property {Picture} left
- * @property {Picture} right
- * @property {boolean} annotate
- *
- * @typedef {object} Judgement
- * @property {string} trial
- * @property {boolean} annotate
- * @property {number} minStrokes
- * @property {Side | null} choice
- * @property {number} chosenAt ms since the pair was shown
- * @property {Drawing} drawing
- *
- * @typedef {{kind: string, t_ms: number, [detail: string]: string | number}} TrialEvent
- * @typedef {{choice: Side, decision_ms: number, annotation_ms?: number, strokes?: readonly Stroke[], events: readonly TrialEvent[]}} Decision
- * @typedef {{trial: string, choice: Side | null, chosenAt: number, strokes: readonly Stroke[], elapsed: number, at: number, events: readonly TrialEvent[]}} Draft
+ * @import { Decision, Draft, Judgement, Rule, Side, Trial, TrialEvent } from "../../participant.d.ts"
+ * @import { Drawing } from "./drawing.js"
  */
 
 import { EMPTY, isEmpty, painted, restored } from "./drawing.js";
@@ -38,13 +13,15 @@ export const MOST_STROKES = 1000;
 export const MOST_POINTS = 50_000;
 const DAY = 86_400_000; // ms
 
-/** @param {Trial} trial @param {number} minStrokes @returns {Judgement} */
-export function begin(trial, minStrokes) {
-  return { trial: trial.id, annotate: trial.annotate, minStrokes, choice: null, chosenAt: 0, drawing: EMPTY };
+/** @param {Trial} trial @param {Rule} rule @returns {Judgement} of a region check, with its one face chosen */
+export function begin(trial, rule) {
+  const isRegion = trial.kind === "check";
+  const choice = isRegion ? "left" : null;
+  return { trial: trial.id, annotate: trial.annotate || isRegion, isRegion, rule, choice, chosenAt: 0, drawing: EMPTY };
 }
 
 /** May the mind still change? Not once there is paint. @param {Judgement} judgement */
-export const mayChoose = (judgement) => isEmpty(judgement.drawing);
+export const mayChoose = (judgement) => !judgement.isRegion && isEmpty(judgement.drawing);
 
 /**
  * @param {Judgement} judgement @param {Side} side @param {number} t_ms since the pair was shown
@@ -70,12 +47,17 @@ export function isFull({ drawing: { strokes } }) {
 /**
  * What keeps the judgement from being sent, as a hint to the participant; null when nothing does.
  *
- * @param {Judgement} judgement @returns {"choose" | "paint" | null}
+ * @param {Judgement} judgement @param {number} covered fraction of the chosen face that is painted, in [0, 1]
+ * @returns {"choose" | "paint" | "blank" | "small" | "large" | null}
  */
-export function missing(judgement) {
+export function missing(judgement, covered) {
   if (judgement.choice === null) return "choose";
-  const strokes = judgement.annotate ? painted(judgement.drawing.strokes) : Infinity;
-  return strokes < judgement.minStrokes ? "paint" : null;
+  if (!judgement.annotate) return null;
+  const { min_strokes, min_area, max_area } = judgement.rule;
+  if (painted(judgement.drawing.strokes) < min_strokes) return "paint";
+  if (min_strokes > 0 && covered === 0) return "blank";
+  if (covered < min_area) return "small";
+  return covered > max_area ? "large" : null;
 }
 
 /**
@@ -108,5 +90,5 @@ export function draft({ trial, choice, chosenAt, drawing }, elapsed, at, events)
 export function resume(judgement, kept) {
   if (!kept || kept.trial !== judgement.trial) return judgement;
   const drawing = judgement.annotate && kept.choice ? restored(kept.strokes) : EMPTY;
-  return { ...judgement, choice: kept.choice, chosenAt: kept.chosenAt, drawing };
+  return { ...judgement, choice: kept.choice ?? judgement.choice, chosenAt: kept.chosenAt, drawing };
 }

@@ -1,4 +1,3 @@
-// @ts-check
 /**
  * Pictures fetched ahead: few at a time, each asked for once, tried again with growing pauses. What is loaded
  * is kept until it is taken.

@@ -1,13 +1,13 @@
-// @ts-check
 /**
  * The outbox: a decision is kept before it is sent and forgotten when it is acknowledged. Sending the same
  * decision twice is harmless (the server knows it again), so everything that is not an answer is tried again.
  *
- * @typedef {import("./judgement.js").Decision} Decision
+ * @import { Decision } from "../../participant.d.ts"
  * @typedef {{trial: string, study: string, token: string, body: Decision}} Entry
  * @typedef {{put: (entry: Entry) => Promise<void>, all: () => Promise<Entry[]>, remove: (trial: string) => Promise<void>}} Shelf
  * @typedef {"saved" | "settled" | "refused" | "forgotten"} Verdict
- * @typedef {{status: number, detail: string}} Answer status 0 = nobody answered
+ * @typedef {{status: number, detail: string, body?: any}} Answer status 0 = nobody answered
+ * @typedef {{verdict: Verdict, detail: string, body?: any}} Delivered
  *
  * @typedef {object} Post
  * @property {Shelf} shelf
@@ -59,7 +59,7 @@ export class Outbox {
   /**
    * Keep a decision, send it when its turn has come until it is answered, forget it.
    *
-   * @param {Entry} entry @returns {Promise<{verdict: Verdict, detail: string}>}
+   * @param {Entry} entry @returns {Promise<Delivered>}
    */
   async deliver(entry) {
     await this.post.shelf.put(entry);
@@ -75,16 +75,16 @@ export class Outbox {
     return left.length;
   }
 
-  /** @param {Entry} entry @returns {Promise<{verdict: Verdict, detail: string}>} */
+  /** @param {Entry} entry @returns {Promise<Delivered>} */
   async send(entry) {
     const { post } = this;
     for (let failures = 1; ; failures += 1) {
-      const { status, detail } = await post.send(entry);
+      const { status, detail, body } = await post.send(entry);
       const found = verdict(status);
       if (found !== "again") {
         post.onWaiting(false);
         await post.shelf.remove(entry.trial);
-        return { verdict: found, detail };
+        return { verdict: found, detail, body };
       }
       post.onWaiting(true);
       await post.sleep(backOff(failures, post.random()));

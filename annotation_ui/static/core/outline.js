@@ -1,10 +1,9 @@
-// @ts-check
 /**
  * What a closed freehand outline encloses. A hand crosses its own path, sometimes in both directions, so
  * neither the even-odd nor the winding rule gives every enclosed point. The border towards the outside does:
  * cut the outline where it crosses itself and walk round it with the outside always on the same hand.
  *
- * @typedef {import("./stroke.js").Point} Point
+ * @import { Point } from "./stroke.js"
  * @typedef {[x: number, y: number]} Place
  * @typedef {{place: Place, neighbours: Map<string, number>}} Node neighbours by key, with the angle towards them
  */

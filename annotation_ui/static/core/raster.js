@@ -1,4 +1,3 @@
-// @ts-check
 /**
  * Strokes to pixels, by the definition that the server uses: a pixel belongs to a brush stroke if its centre
  * is within `radius` of the polyline. The pixels may be those of a canvas, so that what is seen is the mask
@@ -7,8 +6,7 @@
  * A centre exactly on the border belongs to the stroke; so that rounding never decides, the border lies a
  * billionth of a pixel further out.
  *
- * @typedef {import("./stroke.js").Point} Point
- * @typedef {import("./stroke.js").Stroke} Stroke
+ * @import { Point, Stroke } from "./stroke.js"
  * @typedef {{left: number, top: number, right: number, bottom: number}} Rectangle right and bottom exclusive
  *
  * @typedef {object} Pixels

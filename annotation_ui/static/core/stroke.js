@@ -1,4 +1,3 @@
-// @ts-check
 /**
  * Strokes: how a pointer's path becomes the numbers that are drawn, sent and stored.
  *

@@ -1,11 +1,10 @@
-// @ts-check
 /**
  * What part of an image its frame shows. At scale 1 the image fills the frame; (x, y) is the image point in
  * the frame's top-left corner, in image pixels.
  *
  * @typedef {{readonly scale: number, readonly x: number, readonly y: number}} Viewport
  * @typedef {{readonly left: number, readonly top: number, readonly width: number, readonly height: number}} Box
- * @typedef {import("./stroke.js").Size} Size
+ * @import { Size } from "./stroke.js"
  */
 
 export const LARGEST_SCALE = 8;

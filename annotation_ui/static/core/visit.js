@@ -1,64 +1,47 @@
-// @ts-check
 /**
  * The visit as a state machine: which page a participant sees, and what may happen next. An event that does
  * not fit the present page changes nothing, so a late answer or a double click can do no harm.
  *
- * @typedef {import("./judgement.js").Trial} Trial
- * @typedef {{code: string, message: string, redirect_url?: string | null}} Completion
- * @typedef {"declined" | "withdrew" | "study_not_open" | "quota_full" | "already_took_part" | "error"} Ending
- *
- * @typedef {object} State
- * @property {"preview" | "consent" | "instructions" | "loading" | "trial" | "finished" | "ended"} page
- * @property {boolean} busy a request is under way and decides what comes next
- * @property {Trial | null} trial
- * @property {Completion | null} completion
- * @property {Ending | null} ending
- * @property {string} detail
- *
- * @typedef {object} PageEvents
- * @property {{type: "agreed"}} agreed
- * @property {{type: "declined"}} declined
- * @property {{type: "joined", resumed: boolean}} joined
- * @property {{type: "understood"}} understood
- * @property {{type: "given", trial: Trial}} given
- * @property {{type: "submitted"}} submitted
- * @property {{type: "kept"}} kept the decision is with the server, or safe in the outbox
- * @property {{type: "returned"}} returned the server wants a better answer
- * @property {{type: "completed", completion: Completion}} completed
- * @property {{type: "withdrew"}} withdrew
- * @property {{type: "forgotten"}} forgotten the token is not known any more
- * @property {{type: "unanswered"}} unanswered consent could not be sent; it may be tried again
- * @property {{type: "refused", code: string, detail: string}} refused
- * @typedef {PageEvents[keyof PageEvents]} VisitEvent
+ * @import { Completion, Ending, PageName, State, Step, Trial, VisitEvent } from "../../participant.d.ts"
  */
+
+/** @type {PageName[]} a participation has begun and has not ended */
+export const UNDER_WAY = ["device", "instructions", "loading", "quiz", "trial", "feedback", "break", "questions"];
 
 /** @param {{preview: boolean, known: boolean}} visitor @returns {State} */
 export function start({ preview, known }) {
-  return { page: firstPage(preview, known), busy: known, trial: null, completion: null, ending: null, detail: "" };
+  return { page: firstPage(preview, known), busy: false, trial: null, completion: null, ending: null, detail: "", redirect_url: null };
 }
 
-/** @param {boolean} preview @param {boolean} known @returns {State["page"]} */
+/** @param {boolean} preview @param {boolean} known @returns {PageName} */
 function firstPage(preview, known) {
   if (preview) return "preview";
-  return known ? "loading" : "consent";
+  return known ? "device" : "consent";
 }
 
 /** @type {{[type: string]: (state: State, event: any) => State}} */
 const MOVES = {
   agreed: (state) => when(state, ["consent"], { busy: true }),
   declined: (state) => when(state, ["consent"], { page: "ended", ending: "declined" }),
-  joined: (state, { resumed }) => when(state, ["consent"], { page: resumed ? "loading" : "instructions", busy: resumed }),
+  joined: (state) => when(state, ["consent"], { page: "device", busy: false }),
+  fits: (state) => when(state, ["device"], { page: "loading", busy: true }),
+  briefed: (state) => when(state, ["loading"], { page: "instructions", busy: false }),
   understood: (state) => when(state, ["instructions"], { page: "loading", busy: true }),
+  asked: (state, { step }) => when(state, ["loading"], { page: step.kind, busy: false }),
+  answered: (state) => when(state, ["quiz", "questions"], { page: "loading", busy: true }),
   given: (state, { trial }) => when(state, ["loading", "trial"], { page: "trial", busy: false, trial }),
+  paused: (state) => when(state, ["loading"], { page: "break", busy: false }),
+  rested: (state) => when(state, ["break"], { page: "loading", busy: true }),
   submitted: (state) => (state.busy ? state : when(state, ["trial"], { busy: true })),
   kept: (state) => when(state, ["trial"], { page: "loading", busy: true, trial: null }),
+  judged: (state) => when(state, ["trial"], { page: "feedback", busy: false }),
+  noticed: (state) => when(state, ["feedback"], { page: "loading", busy: true, trial: null }),
   returned: (state) => when(state, ["trial"], { busy: false }),
-  completed: (state, { completion }) =>
-    when(state, ["loading", "trial"], { page: "finished", busy: false, trial: null, completion }),
-  withdrew: (state) => when(state, ["instructions", "loading", "trial", "finished"], { page: "ended", ending: "withdrew" }),
-  forgotten: (state) => when(state, ["instructions", "loading", "trial"], { page: "consent", busy: false, trial: null }),
-  unanswered: (state) => when(state, ["consent"], { busy: false }),
-  refused: (state, { code, detail }) => ({ ...state, page: "ended", busy: false, ending: ending(code), detail }),
+  completed: (state, { completion }) => when(state, ["loading"], { ...end(completion), completion }),
+  debriefed: (state) => when(state, ["debrief"], last(state)),
+  withdrew: (state) => when(state, UNDER_WAY, { page: "ended", ending: "withdrew" }),
+  forgotten: (state) => when(state, UNDER_WAY, { page: "consent", busy: false, trial: null }),
+  refused: (state, { code, detail, redirect_url = null }) => ({ ...state, page: "ended", busy: false, ending: ending(code), detail, redirect_url }),
 };
 
 /** @param {State} state @param {VisitEvent} event @returns {State} */
@@ -68,11 +51,48 @@ export function move(state, event) {
   return state.page === "ended" ? state : next(state, event);
 }
 
-/** @param {State} state @param {State["page"][]} pages @param {Partial<State>} change @returns {State} */
+/** @param {State} state @param {PageName[]} pages @param {Partial<State>} change @returns {State} */
 const when = (state, pages, change) => (pages.includes(state.page) ? { ...state, ...change } : state);
+
+/** @param {Completion} completion @returns {Partial<State>} what was promised to be told comes before the code */
+function end(completion) {
+  return completion.debrief_html ? { page: "debrief", busy: false } : { busy: false, ...lastOf(completion) };
+}
+
+/** @param {State} state @returns {Partial<State>} */
+const last = ({ completion }) => (completion ? lastOf(completion) : {});
+
+/** @param {Completion} completion @returns {Partial<State>} */
+function lastOf(completion) {
+  if ((completion.ending ?? "finished") === "finished") return { page: "finished" };
+  const { message, redirect_url = null } = completion;
+  return { page: "ended", ending: ending(completion.ending), detail: message, redirect_url };
+}
+
+const ENDINGS = /** @type {const} */ (["study_not_open", "quota_full", "already_took_part", "screened_out"]);
 
 /** @param {string} code what the API calls it @returns {Ending} */
 function ending(code) {
-  if (code === "study_not_open" || code === "quota_full" || code === "already_took_part") return code;
-  return "error";
+  const known = ENDINGS.find((name) => name === code);
+  return known ?? (code === "closed" ? "study_not_open" : "error");
+}
+
+/** Is nothing judged yet? Then the instructions are due. @param {{step?: Step, trial?: Trial}} answer */
+export function isBeginning({ step, trial }) {
+  return trial ? trial.kind !== "check" && trial.position === 1 : step?.kind === "quiz";
+}
+
+/** Is a pause offered before this trial? @param {Trial} trial @param {number | null} every main trials */
+export function isBreakDue({ kind, position }, every) {
+  return Boolean(every) && kind === "main" && position > 1 && (position - 1) % Number(every) === 0;
+}
+
+/**
+ * Which step of how many a page is, for those who want to know what is still to come.
+ *
+ * @param {string} name @param {{has_quiz?: boolean, has_practice?: boolean}} study
+ */
+export function stepText(name, { has_quiz, has_practice }) {
+  const steps = ["Consent", "What to do", has_quiz && "A few questions", has_practice && "Practice", "The faces"].filter(Boolean);
+  return `Step ${steps.indexOf(name) + 1} of ${steps.length} · ${name}`;
 }

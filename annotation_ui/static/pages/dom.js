@@ -1,4 +1,3 @@
-// @ts-check
 
 /**
  * The element that a page cannot do without.

@@ -1,4 +1,3 @@
-// @ts-check
 /** One of the two faces of a trial: its frame, its radio button, and the board one paints on. */
 
 import { Board } from "../canvas/board.js";
@@ -8,10 +7,9 @@ import { Painter } from "../canvas/painter.js";
 import { find } from "./dom.js";
 
 /**
- * @typedef {import("../core/judgement.js").Side} Side
- * @typedef {import("../core/judgement.js").Picture} Picture
- * @typedef {import("../canvas/painter.js").Orders} Orders
- * @typedef {import("../canvas/navigator.js").Reports} Reports
+ * @import { Picture, Side } from "../../participant.d.ts"
+ * @import { Orders } from "../canvas/painter.js"
+ * @import { Reports } from "../canvas/navigator.js"
  */
 
 export class Face {
@@ -21,21 +19,30 @@ export class Face {
     this.frame = find(this.root, ".face__frame", HTMLElement);
     this.view = find(this.root, ".face__view", HTMLElement);
     this.radio = find(this.root, "input", HTMLInputElement);
+    this.tag = find(this.root, ".face__tag", HTMLElement);
     this.side = side;
     /** @type {{board: Board, painter: Painter, navigator: Navigator, keys: KeyPainter} | null} */
     this.desk = null;
   }
 
-  /** @param {HTMLImageElement} element decoded @param {Picture} picture @param {Orders} orders @param {Pick<Reports, "onResize">} reports */
-  show(element, picture, orders, reports) {
+  /** @param {readonly HTMLImageElement[]} layers decoded: the face and, over it, a model's map @param {Picture} picture @param {Orders} orders @param {Pick<Reports, "onResize">} reports */
+  show(layers, picture, orders, reports) {
     this.stop();
-    element.alt = "";
-    element.draggable = false;
+    for (const layer of layers) Object.assign(layer, { alt: "", draggable: false });
+    layers[1]?.classList.add("face__map");
+    this.root.hidden = false;
     this.root.style.setProperty("--ratio", String(picture.width / picture.height));
-    const board = new Board(this.frame, this.view, element, picture);
+    const board = new Board(this.frame, this.view, layers, picture);
     const navigator = new Navigator(board, { ...reports, onTakeOver: (now) => painter.interrupt(now) });
     const painter = new Painter(board, { ...orders, mayPaint: () => orders.mayPaint() && !navigator.isBusy });
     this.desk = { board, painter, navigator, keys: new KeyPainter(board, painter) };
+  }
+
+  /** A word in the corner of the face; empty takes it away. @param {string} text @param {string} [kind] */
+  label(text, kind = "") {
+    this.tag.textContent = text;
+    this.tag.hidden = !text;
+    this.tag.className = `face__tag ${kind && `face__tag--${kind}`}`;
   }
 
   /** @param {boolean} isChosen @param {boolean} mayPaint */
@@ -65,6 +72,7 @@ export class Face {
   clear() {
     this.stop();
     this.view.replaceChildren();
+    this.label("");
     this.desk = null;
   }
 }

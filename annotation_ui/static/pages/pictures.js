@@ -1,4 +1,3 @@
-// @ts-check
 /** Pictures that can be drawn at once when they are asked for. */
 
 const PATIENCE = 30_000; // ms

@@ -1,52 +1,39 @@
-// @ts-check
 /** Which page of the visit is in front, and what the endings say. */
 
 import { byId } from "./dom.js";
 
 /**
- * @typedef {import("../core/visit.js").State} State
- * @typedef {import("../core/visit.js").Ending} Ending
- * @typedef {import("../core/visit.js").Completion} Completion
+ * @import { Completion, Ending, State } from "../../participant.d.ts"
  * @typedef {{source: string, assignment_id: string | null, turk_submit_to: string | null}} Visitor
  */
 
-/** @type {{[ending in Ending]: {title: string, text: string, next: string, retry?: boolean}}} */
+const LATER = "If you think this is a mistake, please write to the people who run the study.";
+
+/** @type {{[ending in Ending]: {title: string, text: string, next?: string, canRetry?: boolean}}} */
 const ENDINGS = {
-  declined: {
-    title: "You have not taken part",
-    text: "Nothing about you has been stored.",
-    next: "You can close this window. If you came from a marketplace, please return the task there.",
-  },
-  withdrew: {
-    title: "You have left the study",
-    text: "The answers that you had given are deleted.",
-    next: "You can close this window. If you came from a marketplace, please return the task there.",
-  },
-  study_not_open: {
-    title: "This study is not taking participants now",
-    text: "Nothing more is recorded.",
-    next: "If you came from a marketplace, please return the task there so that it does not count against you.",
-  },
-  quota_full: {
-    title: "All places are taken",
-    text: "Enough people have taken part already. Thank you for your interest.",
-    next: "If you came from a marketplace, please return the task there so that it does not count against you.",
-  },
-  already_took_part: {
-    title: "You have already taken part",
-    text: "Each person can take part in this study once.",
-    next: "If you think this is a mistake, please write to the people who run the study.",
-  },
+  declined: { title: "You have not taken part", text: "Nothing about you has been stored." },
+  withdrew: { title: "You have left the study", text: "The answers that you had given are deleted." },
+  study_not_open: { title: "This study is not taking participants now", text: "Nothing more is recorded." },
+  quota_full: { title: "All places are taken", text: "Enough people have taken part already. Thank you for your interest." },
+  already_took_part: { title: "You have already taken part", text: "Each person can take part once.", next: LATER },
+  screened_out: { title: "The study ends here for you", text: "Thank you for your time.", next: LATER },
   error: {
     title: "Something went wrong",
     text: "The answers that you have already given are safe.",
     next: "Loading the page again continues where you were.",
-    retry: true,
+    canRetry: true,
   },
 };
 
-/** @param {State["page"]} page */
+/** Where somebody goes from an ending that is not the end of the study, by where they came from. @type {{[source: string]: string}} */
+const WAYS_BACK = {
+  mturk: "Please return the task on MTurk, so that it does not count against you.",
+  prolific: "Please return your submission on Prolific, so that it does not count against you.",
+};
+
+/** @param {State["page"]} page the feedback is told on the page of the trial */
 export function bringToFront(page) {
+  if (page === "feedback") return;
   for (const section of document.querySelectorAll("[data-page]")) {
     if (section instanceof HTMLElement) section.hidden = section.dataset["page"] !== page;
   }
@@ -62,15 +49,18 @@ export function showArm(annotate) {
   }
 }
 
-/** @param {Ending} ending @param {string} detail the server's own sentence, if it said one @param {string} reference */
-export function showEnding(ending, detail, reference) {
-  const { title, text, next, retry } = ENDINGS[ending];
+/** @param {State} state @param {string} source where the participant came from @param {string} reference */
+export function showEnding({ ending, detail, completion, redirect_url }, source, reference) {
+  const { title, text, next, canRetry } = ENDINGS[ending ?? "error"];
   byId("ending-title").textContent = title;
   byId("ending-text").textContent = detail || text;
-  byId("ending-next").textContent = next;
-  byId("ending-retry").hidden = !retry;
-  byId("ending-reference").hidden = !reference;
-  byId("ending-reference-code").textContent = reference;
+  const wayBack = canRetry ? "" : (WAYS_BACK[source] ?? "You can close this window.");
+  byId("ending-next").textContent = [next, redirect_url ? "" : wayBack].filter(Boolean).join(" ");
+  byId("ending-retry").hidden = !canRetry;
+  byId("ending-code-block").hidden = !completion?.code;
+  byId("ending-code").textContent = completion?.code ?? "";
+  offerLink("ending-link", redirect_url);
+  showReference("ending", ending === "declined" ? "" : reference);
 }
 
 /** @param {Completion} completion @param {Visitor} visitor */
@@ -78,17 +68,24 @@ export function showCompletion(completion, visitor) {
   byId("completion-message").textContent = completion.message || "All your answers are saved.";
   byId("completion-code-block").hidden = !completion.code;
   byId("completion-code").textContent = completion.code;
-  offerWayBack(completion.redirect_url ?? "");
+  byId("completion-close").hidden = offerLink("completion-link", completion.redirect_url);
+  showReference("completion", completion.reference ?? "");
   if (visitor.turk_submit_to && visitor.assignment_id) offerTurk(completion.code, visitor);
 }
 
-/** @param {string} url of the marketplace; only http and https lead anywhere */
-function offerWayBack(url) {
-  const link = byId("completion-link");
-  if (!(link instanceof HTMLAnchorElement) || !/^https?:\/\//.test(url)) return;
-  link.href = url;
-  link.hidden = false;
-  byId("completion-close").hidden = true;
+/** @param {"completion" | "ending"} page @param {string} reference */
+function showReference(page, reference) {
+  byId(`${page}-reference`).hidden = !reference;
+  byId(`${page}-reference-code`).textContent = reference;
+}
+
+/** @param {string} id @param {string | null | undefined} url of the marketplace; only http and https lead anywhere */
+function offerLink(id, url) {
+  const link = byId(id);
+  const leads = link instanceof HTMLAnchorElement && /^https?:\/\//.test(url ?? "");
+  if (leads) link.href = String(url);
+  link.hidden = !leads;
+  return leads;
 }
 
 /** MTurk pays for a form that its own page receives. @param {string} code @param {Visitor} visitor */
@@ -108,14 +105,14 @@ function hiddenField(name, value) {
   return field;
 }
 
-/** @param {number} position from 1 @param {number} total */
-export function showProgress(position, total) {
+/** @param {import("../../participant.d.ts").Trial} trial */
+export function showProgress({ kind, position, total }) {
   const bar = byId("progress-bar");
   if (bar instanceof HTMLProgressElement) {
     bar.max = total;
     bar.value = position - 1;
   }
-  byId("progress-text").textContent = `${position} of ${total}`;
+  byId("progress-text").textContent = `${kind === "practice" ? "Practice " : ""}${position} of ${total}`;
 }
 
 /** A quiet line above the page; empty takes it away. @param {string} text */

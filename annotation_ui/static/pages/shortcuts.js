@@ -1,8 +1,7 @@
-// @ts-check
 /** The keyboard on the trial page. */
 
 /**
- * @typedef {import("../core/stroke.js").Tool} Tool
+ * @import { Tool } from "../core/stroke.js"
  * @typedef {object} Actions
  * @property {(side: "left" | "right") => void} choose
  * @property {() => void} submit

@@ -1,11 +1,8 @@
-// @ts-check
 /**
  * What stays in the browser. Inside a marketplace's frame a browser may refuse all of it; then memory and the
  * address (`#p=…`) have to do, and everything else works as before.
  *
- * @typedef {import("../core/outbox.js").Entry} Entry
- * @typedef {import("../core/outbox.js").Shelf} Shelf
- * @typedef {import("../core/judgement.js").Draft} Draft
+ * @import { Entry, Shelf } from "../core/outbox.js"
  * @typedef {{token: string, annotate: boolean, trials: number}} Session
  */
 
@@ -43,6 +40,10 @@ export class Notes {
     }
   }
 
+  clear() {
+    for (const name of ["session", "briefed", "quiz", "questions", "break", "draft"]) this.remove(name);
+  }
+
   /** @param {string} name */
   remove(name) {
     this.memory.delete(name);
@@ -59,9 +60,42 @@ export function tokenInAddress() {
   return new URLSearchParams(location.hash.slice(1)).get("p") ?? "";
 }
 
-/** @param {string} token empty to take it out */
+const LINK = "link"; // parameter of the address, and name of the note
+
+/** @param {string} study */
+const pointer = (study) => new Notes(`cyborg.${study}.`);
+
+/**
+ * Who a browser without an id is: whom the address names, else whom it was the last time.
+ *
+ * @param {string} study @param {string} served the address's own link if the server knows it, else a fresh one
+ * @returns {string}
+ */
+export function ownLink(study, served) {
+  const isPersonal = new URLSearchParams(location.search).get(LINK) === served;
+  return isPersonal ? served : (pointer(study).read(LINK) ?? served);
+}
+
+/** @param {string} token empty for none */
 export function putTokenInAddress(token) {
   history.replaceState(null, "", location.pathname + location.search + (token ? `#p=${token}` : ""));
+}
+
+/**
+ * Make address and browser lead back to one participation, or to none.
+ *
+ * @param {string} study @param {string | null} link
+ */
+export function putLinkInAddress(study, link) {
+  const query = new URLSearchParams(location.search);
+  if (link) {
+    query.set(LINK, link);
+    pointer(study).write(LINK, link);
+  } else {
+    query.delete(LINK);
+    pointer(study).remove(LINK);
+  }
+  history.replaceState(null, "", location.pathname + (query.size ? `?${query}` : "") + location.hash);
 }
 
 const PATIENCE = 2000; // ms; some browsers neither open a database nor refuse it

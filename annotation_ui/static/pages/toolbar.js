@@ -1,11 +1,10 @@
-// @ts-check
 /** The painting tools: which tool, how large, undo, redo, clear, zoom. */
 
 import { LARGEST_RADIUS, SMALLEST_RADIUS, clampRadius, stepRadius } from "../core/stroke.js";
 import { button, byId, enable, find } from "./dom.js";
 
 /**
- * @typedef {import("../core/stroke.js").Tool} Tool
+ * @import { Tool } from "../core/stroke.js"
  * @typedef {"undo" | "redo" | "clear" | "zoom-in" | "zoom-out"} Command
  */
 

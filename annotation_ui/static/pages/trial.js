@@ -1,28 +1,24 @@
-// @ts-check
 /** The trial page: two faces, one question, a choice and, in the annotating arm, the paint that says why. */
 
 import * as drawings from "../core/drawing.js";
 import * as judgements from "../core/judgement.js";
 import { note } from "../core/events.js";
 import { firstRadius } from "../core/stroke.js";
-import { byId, button, find } from "./dom.js";
+import { byId, button } from "./dom.js";
 import { Face } from "./face.js";
-import { URGENT, advice } from "./hints.js";
+import { URGENT, feedbackText, hint, showFeedback, showQuestion, urgent } from "./hints.js";
 import { listen } from "./shortcuts.js";
 import { Toolbar } from "./toolbar.js";
 
 /**
- * @typedef {import("../core/judgement.js").Decision} Decision
- * @typedef {import("../core/judgement.js").Draft} Draft
- * @typedef {import("../core/judgement.js").Judgement} Judgement
- * @typedef {import("../core/judgement.js").Side} Side
- * @typedef {import("../core/judgement.js").Trial} Trial
- * @typedef {import("../core/judgement.js").TrialEvent} TrialEvent
- * @typedef {import("../core/stroke.js").Stroke} Stroke
+ * @import { Decision, Draft, Feedback, Judgement, Side, Trial, TrialEvent } from "../../participant.d.ts"
+ * @import { Stroke } from "../core/stroke.js"
+ * @typedef {{left: HTMLImageElement[], right: HTMLImageElement[]}} Layers decoded: each face and, over it, a model's map
  *
  * @typedef {object} Orders
  * @property {(trial: string, decision: Decision) => void} onSubmit
  * @property {(draft: Draft) => void} onDraft
+ * @property {() => void} onNoticed the feedback has been read
  * @property {() => boolean} isInFront no dialog is open
  */
 
@@ -42,7 +38,7 @@ export class TrialPage {
     this.begunAt = 0;
     this.shownAt = 0;
     this.isBusy = false;
-    this.next.addEventListener("click", () => this.submit());
+    this.next.addEventListener("click", () => (this.root.classList.contains("trial--feedback") ? orders.onNoticed() : this.submit()));
     for (const face of Object.values(this.faces)) this.listenTo(face);
     listen(this.actions(), () => this.isOn);
   }
@@ -66,12 +62,12 @@ export class TrialPage {
   /**
    * Put a pair on the page. The clock starts with `begin`, when the page becomes visible.
    *
-   * @param {Trial} trial @param {number} minStrokes
-   * @param {{left: HTMLImageElement, right: HTMLImageElement}} pictures decoded @param {number} loadMs
+   * @param {Trial} trial @param {import("../../participant.d.ts").Rule} rule @param {Layers} layers
+   * @param {readonly TrialEvent[]} events what came before
    */
-  prepare(trial, minStrokes, pictures, loadMs) {
-    this.judgement = judgements.begin(trial, minStrokes);
-    this.events = note([], "loaded", 0, { load_ms: Math.round(loadMs) });
+  prepare(trial, rule, layers, events) {
+    this.judgement = judgements.begin(trial, rule);
+    this.events = trial.advice ? note(events, "advice_shown", 0) : events;
     this.isBusy = true;
     if (!this.toolbar.radius) this.toolbar.resize(firstRadius(trial.left));
     const orders = {
@@ -81,11 +77,12 @@ export class TrialPage {
       onStroke: (/** @type {Stroke} */ stroke) => this.addStroke(stroke),
     };
     const reports = { onResize: (/** @type {number} */ presses) => this.toolbar.step(presses) };
-    for (const side of /** @type {const} */ (["left", "right"])) {
-      this.faces[side].show(pictures[side], trial[side], orders, reports);
+    for (const face of Object.values(this.faces)) {
+      const picture = trial[face.side];
+      face.root.hidden = !picture;
+      if (picture) face.show(layers[face.side], picture, orders, reports);
     }
-    this.ask(trial.question);
-    this.root.classList.toggle("trial--annotate", trial.annotate);
+    showQuestion(this.root, this.faces, trial);
     this.reflect();
   }
 
@@ -96,8 +93,8 @@ export class TrialPage {
     this.shownAt = this.begunAt;
     this.isBusy = false;
     if (kept?.trial === this.judgement.trial) this.restore(kept);
-    this.reflect();
     if (this.judgement.drawing.strokes.length) this.paper?.surface.show(this.judgement.drawing.strokes);
+    this.reflect();
     this.keep();
   }
 
@@ -115,16 +112,9 @@ export class TrialPage {
     this.events = note(kept.events, "reload", kept.elapsed, { away_ms: Math.max(0, Date.now() - kept.at) });
   }
 
-  /** @param {"real" | "fake"} question */
-  ask(question) {
-    const word = find(this.root, "#question-word", HTMLElement);
-    word.textContent = question.toUpperCase();
-    word.className = `question__word question__word--${question}`;
-  }
-
   /** @param {Side} side */
   choose(side) {
-    if (!this.judgement || this.judgement.choice === side) return;
+    if (!this.judgement || this.judgement.isRegion || this.judgement.choice === side) return;
     const judgement = judgements.choose(this.judgement, side, this.elapsed);
     if (judgement === this.judgement) {
       this.reflect();
@@ -160,8 +150,8 @@ export class TrialPage {
   redraw(drawing) {
     if (!this.judgement) return;
     this.judgement = judgements.draw(this.judgement, drawing);
-    this.reflect();
     this.paper?.surface.show(drawing.strokes);
+    this.reflect();
     this.keep();
   }
 
@@ -187,18 +177,32 @@ export class TrialPage {
   submit() {
     if (!this.isOn || !this.judgement) return;
     this.desk?.painter.finish();
-    const isBlank = this.judgement.minStrokes > 0 && this.paper?.surface.isBlank();
-    const missing = judgements.missing(this.judgement) ?? (isBlank ? "blank" : null);
-    if (missing) return this.say(URGENT[missing], true);
+    const lack = this.lack;
+    if (lack) return this.say(urgent(this.judgement, lack), true);
     this.busy(true);
     const decision = judgements.decision(this.judgement, this.elapsed, this.events);
     this.orders.onSubmit(this.judgement.trial, decision);
+  }
+
+  /** What keeps the judgement from being sent. */
+  get lack() {
+    return this.judgement && judgements.missing(this.judgement, this.paper?.painted?.covered() ?? 0);
   }
 
   /** The server wants something better. @param {string} detail */
   giveBack(detail) {
     this.busy(false);
     this.say(detail, true);
+  }
+
+  /** Practice: say which face is the fake one, until the participant goes on. @param {Feedback} feedback @param {boolean} isLast */
+  explain(feedback, isLast) {
+    this.busy(false);
+    this.isBusy = true; // nothing more is painted
+    this.next.textContent = "Continue";
+    showFeedback(this.root, this.faces, feedback);
+    this.say(feedbackText(feedback, isLast), false);
+    this.next.focus();
   }
 
   /** @param {boolean} isBusy */
@@ -212,6 +216,7 @@ export class TrialPage {
   /** Take the pair away. */
   clear() {
     this.judgement = null;
+    this.root.classList.remove("trial--feedback");
     for (const face of Object.values(this.faces)) face.clear();
     this.busy(false);
   }
@@ -230,7 +235,7 @@ export class TrialPage {
       canRedo: drawings.canRedo(drawing),
       canClear: !drawings.isEmpty(drawing),
     });
-    this.say(advice(judgement), false);
+    this.say(hint(judgement, this.lack), false);
   }
 
   /** @param {string} text @param {boolean} isUrgent */

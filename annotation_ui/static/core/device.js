@@ -1,0 +1,15 @@
+/** Whether a browser can show a study. @import { Facts, Needs } from "../../participant.d.ts" */
+
+/**
+ * What is in the way, in the order in which it is told; nothing when all is well.
+ *
+ * @param {Facts} facts @param {Needs} needs @returns {("window" | "pointer" | "images")[]}
+ */
+export function obstacles({ width, height, pointer, images_load }, { min_width, min_height, touch }) {
+  /** @type {("window" | "pointer" | "images")[]} */
+  const found = [];
+  if (width < min_width || height < min_height) found.push("window");
+  if (!touch && pointer !== "fine") found.push("pointer");
+  if (!images_load) found.push("images");
+  return found;
+}

@@ -1,0 +1,42 @@
+/** Consent: read to the end, then ticked. A text that fits the window counts as read. */
+
+import { button, byId, find } from "./dom.js";
+
+const SCROLL = "Please read the text to its end first.";
+const TICK = "Please tick the box if you agree, or choose “I do not want to take part”.";
+
+/** @param {() => void} onAgree @param {() => void} onDecline */
+export function listenToConsent(onAgree, onDecline) {
+  const tick = find(document, "#agree", HTMLInputElement);
+  const page = find(document, "[data-page=consent]", HTMLElement);
+  let isRead = false;
+  // The end lies above the box: whoever comes to the box by keyboard or screen reader has it in view.
+  const end = new IntersectionObserver(([entry]) => {
+    if (!entry?.isIntersecting) return;
+    isRead = true;
+    page.classList.add("consent--read");
+    end.disconnect();
+  });
+  end.observe(byId("consent-end"));
+  tick.addEventListener("click", (event) => {
+    if (!isRead) event.preventDefault();
+    complain(tick, isRead ? "" : SCROLL);
+  });
+  byId("consent-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (tick.checked) return onAgree();
+    complain(tick, isRead ? TICK : SCROLL);
+    tick.focus();
+  });
+  button("decline").addEventListener("click", onDecline);
+}
+
+/** @param {HTMLInputElement} tick @param {string} text */
+function complain(tick, text) {
+  byId("agree-error").textContent = text;
+  byId("agree-error").hidden = !text;
+  tick.setAttribute("aria-invalid", String(text !== ""));
+}
+
+/** A field that no person sees: what fills it in is a program. */
+export const honeypot = () => find(document, "#website", HTMLInputElement).value;

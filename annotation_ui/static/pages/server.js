@@ -1,0 +1,127 @@
+/** Talking with the server over a network that comes and goes. */
+
+import { Outbox, backOff } from "../core/outbox.js";
+import { sleep } from "./pictures.js";
+import { say } from "./screens.js";
+
+/**
+ * @import { Decision } from "../../participant.d.ts"
+ * @import { Delivered, Entry } from "../core/outbox.js"
+ * @typedef {{status: number, body: any, code: string, detail: string, reference: string}} Reply no answer is an answer with status 0
+ */
+
+const WAITING = "Saved on this device. Waiting for the network…";
+const OFFLINE = "No connection. The page goes on by itself when the network is back.";
+const BUSY = "The server is busy. The page goes on by itself in a moment.";
+
+export class Server {
+  /** @param {{api: string, study: string}} page @param {import("../core/outbox.js").Shelf} shelf */
+  constructor({ api, study }, shelf) {
+    this.study = study;
+    this.api = new Api(api);
+    /** What support is told when something goes wrong. */
+    this.reference = "";
+    this.isWaiting = false;
+    this.outbox = new Outbox({
+      shelf,
+      send: (/** @type {Entry} */ entry) => this.api.decide(entry.trial, entry.body, entry.token),
+      sleep,
+      onWaiting: (/** @type {boolean} */ isWaiting) => {
+        this.isWaiting = isWaiting;
+        say(isWaiting ? WAITING : "");
+      },
+      random: Math.random,
+    });
+  }
+
+  /** Ask until somebody answers. @param {() => Promise<Reply>} call @returns {Promise<Reply>} */
+  async ask(call) {
+    for (let failures = 1; ; failures += 1) {
+      const reply = await call();
+      const isAnswer = reply.status > 0 && reply.status < 500 && reply.status !== 429;
+      if (reply.reference) this.reference = reply.reference;
+      if (isAnswer) {
+        say("");
+        return reply;
+      }
+      say(reply.status ? BUSY : OFFLINE);
+      await sleep(backOff(failures, Math.random()));
+    }
+  }
+
+  /** @param {string} trial @param {Decision} decision @returns {Promise<Delivered>} */
+  deliver(trial, decision) {
+    return this.outbox.deliver({ trial, study: this.study, token: this.api.token, body: decision });
+  }
+
+  /** Send what an earlier page left behind. */
+  deliverLeftovers() {
+    return this.outbox.deliverLeftovers(this.study);
+  }
+}
+
+const PATIENCE = 15_000; // ms
+
+/** Calls to the server. A call never hangs and never throws. */
+class Api {
+  /** @param {string} root such as "/api" */
+  constructor(root) {
+    this.root = root;
+    this.token = "";
+  }
+
+  /** @param {string} study @param {object} consent @returns {Promise<Reply>} */
+  join(study, consent) {
+    return this.call("POST", `/studies/${encodeURIComponent(study)}/participants`, { body: consent });
+  }
+
+  /** @returns {Promise<Reply>} */
+  next() {
+    return this.call("GET", "/participant/next", { token: this.token });
+  }
+
+  /** @param {string} trial @param {object} body @param {string} token @returns {Promise<Reply>} */
+  decide(trial, body, token) {
+    return this.call("PUT", `/trials/${encodeURIComponent(trial)}/decision`, { body, token });
+  }
+
+  /** What the participant does beside deciding. @param {"device" | "quiz" | "answers" | "withdraw"} what @param {object} body @returns {Promise<Reply>} */
+  send(what, body) {
+    return this.call("POST", `/participant/${what}`, { token: this.token, body });
+  }
+
+  /**
+   * @param {string} method @param {string} path @param {{body?: object, token?: string}} request
+   * @returns {Promise<Reply>}
+   */
+  async call(method, path, { body, token }) {
+    const headers = new Headers({ Accept: "application/json" });
+    if (token) headers.set("Authorization", `Bearer ${token}`);
+    if (body) headers.set("Content-Type", "application/json");
+    try {
+      const response = await fetch(this.root + path, {
+        method,
+        headers,
+        body: body ? JSON.stringify(body) : null,
+        cache: "no-store",
+        credentials: "omit",
+        signal: AbortSignal.timeout(PATIENCE),
+      });
+      return await read(response);
+    } catch {
+      return { status: 0, body: null, code: "", detail: "", reference: "" };
+    }
+  }
+}
+
+/** @param {Response} response @returns {Promise<Reply>} */
+async function read(response) {
+  const body = await response.json().catch(() => null);
+  return {
+    status: response.status,
+    body,
+    code: String(body?.error ?? ""),
+    detail: String(body?.detail ?? ""),
+    reference: String(body?.reference ?? response.headers.get("X-Request-ID") ?? ""),
+  };
+}

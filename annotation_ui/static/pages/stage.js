@@ -1,0 +1,138 @@
+/** One pair after the other: fetched ahead, shown when both faces are decoded, with a break in between. */
+
+import { note } from "../core/events.js";
+import { LookAhead } from "../core/lookahead.js";
+import { isBreakDue } from "../core/visit.js";
+import { byId, button } from "./dom.js";
+import { loadPicture, reveal, sleep } from "./pictures.js";
+import { showArm, showProgress } from "./screens.js";
+import { TrialPage } from "./trial.js";
+
+/**
+ * @import { Rule, Trial, VisitEvent } from "../../participant.d.ts"
+ * @typedef {Pick<import("./trial.js").Orders, "onSubmit" | "onNoticed" | "isInFront">} Orders
+ * @typedef {{trial: string, since: number, length: number | null}} Kept a break; wall clock, ms
+ */
+
+export class Stage {
+  /**
+   * @param {import("./storage.js").Notes} notes @param {number | null} breaksEvery main trials
+   * @param {(event: VisitEvent) => boolean} tell @param {Orders} orders
+   */
+  constructor(notes, breaksEvery, tell, orders) {
+    this.notes = notes;
+    this.breaksEvery = breaksEvery;
+    this.tell = tell;
+    this.pictures = new LookAhead(loadPicture, sleep);
+    this.pause = new Pause(notes);
+    this.trialPage = new TrialPage({ ...orders, onDraft: (draft) => notes.write("draft", draft) });
+    /** Pairs that the server has handed out already: with them the work goes on offline. @type {Trial[]} */
+    this.upcoming = [];
+    /** @type {Rule} */
+    this.rule = { min_strokes: 1, min_area: 0, max_area: 1 };
+  }
+
+  /** @param {Trial} trial */
+  async present(trial) {
+    showProgress(trial);
+    showArm(trial.annotate);
+    const pauseMs = this.pause.lengthBefore(trial);
+    const isDue = isBreakDue(trial, this.breaksEvery) && pauseMs === null;
+    const asked = performance.now();
+    const loading = isDue ? null : this.load(trial);
+    this.pictures.want([trial, ...this.upcoming].flatMap(addresses));
+    if (!loading) return this.rest(trial);
+    const layers = await loading;
+    if (!layers) return this.offerRetry(() => this.present(trial));
+    const load_ms = Math.round(performance.now() - asked);
+    const events = pauseMs === null ? [] : note([], "break", 0, { pause_ms: pauseMs });
+    this.trialPage.prepare(trial, this.rule, layers, note(events, "loaded", 0, { load_ms }));
+    const shownAt = await reveal(() => {
+      this.tell({ type: "given", trial });
+      this.trialPage.begin(this.notes.read("draft"));
+    });
+    this.trialPage.setClock(shownAt);
+  }
+
+  /** Both faces, decoded, each with the map that lies over it; null when they cannot be had. @param {Trial} trial */
+  load({ left, right, advice }) {
+    const side = (/** @type {(string | null | undefined)[]} */ ...urls) =>
+      Promise.all(urls.filter((url) => typeof url === "string").map((url) => this.pictures.take(url)));
+    return Promise.all([side(left.url, advice?.left_map), side(right?.url, advice?.right_map)]).then(
+      ([ofLeft, ofRight]) => ({ left: ofLeft, right: ofRight }),
+      () => null,
+    );
+  }
+
+  /** @param {Trial} trial the next one */
+  rest(trial) {
+    this.pause.begin(trial);
+    this.tell({ type: "paused" });
+    button("go-on").onclick = () => {
+      this.pause.end();
+      if (this.tell({ type: "rested" })) this.present(trial);
+    };
+  }
+
+  /** Go on when the network is back or when the participant says so. @param {() => void} again */
+  offerRetry(again) {
+    const retry = button("retry");
+    const text = byId("waiting-text");
+    const usual = text.textContent;
+    const over = new AbortController();
+    const go = () => {
+      over.abort();
+      retry.hidden = true;
+      text.textContent = usual;
+      again();
+    };
+    text.textContent = "The faces could not be loaded. Please check your connection.";
+    retry.hidden = false;
+    retry.addEventListener("click", go, { signal: over.signal });
+    window.addEventListener("online", go, { signal: over.signal });
+  }
+}
+
+/** Every picture of a trial. @param {Trial} trial */
+const addresses = ({ left, right, advice }) =>
+  [left.url, right?.url, advice?.left_map, advice?.right_map].filter((url) => typeof url === "string");
+
+/** A break between two pairs: as long as one likes, or not at all; how long it was is noted. */
+class Pause {
+  /** @param {import("./storage.js").Notes} notes a break outlives a reload */
+  constructor(notes) {
+    this.notes = notes;
+    this.timer = 0;
+  }
+
+  /** How long the break before this trial was; null when there was none yet. @param {Trial} trial @returns {number | null} */
+  lengthBefore(trial) {
+    /** @type {Kept | null} */
+    const kept = this.notes.read("break");
+    return kept?.trial === trial.id ? kept.length : null;
+  }
+
+  /** @param {Trial} trial the next one */
+  begin(trial) {
+    /** @type {Kept | null} */
+    const kept = this.notes.read("break");
+    const since = kept?.trial === trial.id ? kept.since : Date.now();
+    this.notes.write("break", { trial: trial.id, since, length: null });
+    byId("break-text").textContent = `${trial.position - 1} of ${trial.total} pairs are done, and saved.`;
+    this.tick(since);
+    this.timer = window.setInterval(() => this.tick(since), 1000);
+  }
+
+  /** @param {number} since */
+  tick(since) {
+    const seconds = Math.max(0, Math.floor((Date.now() - since) / 1000));
+    byId("break-time").textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+  }
+
+  end() {
+    window.clearInterval(this.timer);
+    /** @type {Kept} */
+    const kept = this.notes.read("break");
+    this.notes.write("break", { ...kept, length: Math.max(0, Date.now() - kept.since) });
+  }
+}

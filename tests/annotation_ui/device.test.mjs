@@ -1,0 +1,28 @@
+// @ts-check
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { obstacles } from "../../annotation_ui/static/core/device.js";
+
+/** @type {import("../../annotation_ui/participant.d.ts").Facts} */
+const desk = { width: 1280, height: 800, pixel_ratio: 1, pointer: "fine", touch: false, images_load: true };
+const needs = { min_width: 320, min_height: 480, touch: true };
+
+describe("the device check", () => {
+  test("has nothing against a window that is just large enough", () => {
+    assert.deepEqual(obstacles({ ...desk, width: 320, height: 480 }, needs), []);
+  });
+  test("wants a larger window", () => {
+    assert.deepEqual(obstacles({ ...desk, height: 479 }, needs), ["window"]);
+    assert.deepEqual(obstacles({ ...desk, width: 319 }, needs), ["window"]);
+  });
+  test("takes a touch screen where the study does", () => {
+    assert.deepEqual(obstacles({ ...desk, pointer: "coarse" }, needs), []);
+    assert.deepEqual(obstacles({ ...desk, pointer: "coarse" }, { ...needs, touch: false }), ["pointer"]);
+  });
+  test("turns nobody away who has no pointer at all but a keyboard", () => {
+    assert.deepEqual(obstacles({ ...desk, pointer: "none" }, needs), []);
+  });
+  test("says everything that is in the way", () => {
+    assert.deepEqual(obstacles({ ...desk, width: 10, pointer: "none", images_load: false }, { ...needs, touch: false }), ["window", "pointer", "images"]);
+  });
+});

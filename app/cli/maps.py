@@ -2,49 +2,91 @@
 
 import json
 import os
-from enum import StrEnum
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.progress import Progress
+from rich.table import Table
 from sqlalchemy import func, select
 
 from app.cli import app, complaints
+from app.cli import map_options as option
 from app.cli.context import Context, opened
 from app.models import MapSet, SaliencyMap
+
+if TYPE_CHECKING:
+    from app.maps.diff import Difference
 
 maps = typer.Typer(help="Saliency maps.", no_args_is_help=True)
 app.add_typer(maps, name="maps")
 
+StudyName = Annotated[str, typer.Argument(help="Name of the study.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
-class Include(StrEnum):
-    CORRECT = "correct"
-    ALL = "all"
-
-
-class Scale(StrEnum):
-    MINMAX = "minmax"
-    PEAK = "peak"
+SHOWN = 20
 
 
 @maps.command("build")
-def build(
-    study: Annotated[str, typer.Argument(help="Name of the study.")],
-    sigma: Annotated[float, typer.Option(help="Blur in pixels of the annotated image.")] = 5.0,
-    include: Annotated[Include, typer.Option(help="Which annotations count.")] = Include.CORRECT,
-    min_annotators: Annotated[int, typer.Option(help="Fewer than that on an image: no map.")] = 1,
-    scale: Annotated[Scale, typer.Option(help="How a map is brought into 0 … 1.")] = Scale.MINMAX,
+def build(  # noqa: PLR0913 - one for each parameter of a map
+    study: StudyName,
+    *,
+    include: option.Include = "correct",
+    arms: option.Arms = None,
+    questions: option.Questions = None,
+    without_flags: option.WithoutFlags = None,
+    first_annotators: option.FirstAnnotators = None,
+    decided_from: option.DecidedFrom = None,
+    decided_before: option.DecidedBefore = None,
+    min_annotators: option.MinAnnotators = 1,
+    sigma: option.Sigma = 5.0,
+    sigma_share: option.SigmaShare = None,
+    weight: option.Weight = "equal",
+    scale: option.Scale = "minmax",
+    granularity: option.Granularity = "map",
+    threshold: option.Threshold = 0.5,
     jobs: Annotated[int | None, typer.Option(help="Processes; one per core.", min=1)] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Build the saliency maps of a study from its annotations."""
+    """Build the saliency maps of a study from its annotations.
+
+    Maps whose annotations have not changed since an earlier map set of the same parameters are taken over.
+    """
+    asked = {
+        "include": include,
+        "arms": arms or (),
+        "questions": questions or (),
+        "without_flags": without_flags or (),
+        "first_annotators": first_annotators,
+        "decided_from": decided_from,
+        "decided_before": decided_before,
+        "min_annotators": min_annotators,
+        "sigma_px": sigma,
+        "sigma_share": sigma_share,
+        "weight": weight,
+        "scale": scale,
+        "granularity": granularity,
+        "threshold": threshold,
+    }
+    with opened() as context:
+        summary = _built(context, study, asked, jobs=jobs or os.cpu_count() or 1)
+    print(
+        json.dumps(summary)
+        if as_json
+        else "Map set {version}: {maps} maps from {annotations} annotations; {reused} maps are those of an "
+        "earlier set.".format(**summary)
+    )
+
+
+def _built(context: Context, study: str, asked: dict[str, Any], *, jobs: int) -> dict[str, Any]:
     from app.maps.building import build_map_set
     from app.maps.service import request_map_set
-    from app.recruitment.service import find_study
+    from app.studies.service import find_study
     from saliency.parameters import MapParameters
 
-    parameters = MapParameters(sigma, include.value, min_annotators, scale.value)
-    with opened() as context, Progress(console=complaints, transient=True) as progress:
+    parameters = MapParameters.from_dict(asked)
+    with Progress(console=complaints, transient=True) as progress:
         task = progress.add_task("Building maps", total=None)
         with context.sessions.begin() as session:
             found = find_study(session, study)
@@ -53,15 +95,10 @@ def build(
             context.sessions,
             context.blobs,
             map_set_id,
-            jobs=jobs or os.cpu_count() or 1,
+            jobs=jobs,
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
-        summary = summarise(context, map_set_id)
-    print(
-        json.dumps(summary)
-        if as_json
-        else "Map set {version}: {maps} maps from {annotations} annotations.".format(**summary)
-    )
+    return summarise(context, map_set_id)
 
 
 def summarise(context: Context, map_set_id: int) -> dict[str, int | str | None]:
@@ -72,6 +109,69 @@ def summarise(context: Context, map_set_id: int) -> dict[str, int | str | None]:
             "map_set": map_set.id,
             "version": map_set.version,
             "maps": session.scalar(count),
+            "reused": map_set.reused,
             "annotations": map_set.annotations,
             "inputs_hash": map_set.inputs_hash,
         }
+
+
+@maps.command("diff")
+def diff(
+    study: StudyName,
+    old: Annotated[int, typer.Argument(help="Version of the earlier map set.")],
+    new: Annotated[
+        int | None, typer.Argument(help="Version of the later one; the newest if left out.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what changed from one map set to another: parameters, and images, the most changed first."""
+    from app.maps.diff import compare_sets
+    from app.maps.service import built_map_set
+    from app.studies.service import find_study
+
+    with opened() as context, context.sessions() as session:
+        found = find_study(session, study)
+        before, after = (built_map_set(session, found, version) for version in (old, new))
+        difference = compare_sets(session, before, after)
+    described = {"old": before.version, "new": after.version} | _as_json(difference)
+    print(json.dumps(described)) if as_json else _print(described)
+
+
+def _as_json(difference: "Difference") -> dict[str, Any]:
+    from app.maps.diff import KINDS
+
+    return {
+        "parameters": {name: list(pair) for name, pair in difference.parameters.items()},
+        "same": difference.same,
+        **{kind: [_change(one) for one in difference.of_kind(kind)] for kind in KINDS},
+    }
+
+
+def _change(one: Any) -> dict[str, Any]:
+    return {
+        "image_id": one.image_id,
+        "label": one.label,
+        "source": one.source,
+        "correlation": one.correlation,
+        "annotators": list(one.annotators),
+    }
+
+
+def _print(described: dict[str, Any]) -> None:
+    for line in _lines(described):
+        print(line)
+    if changed := described["changed"]:
+        table = Table("image", "label", "source", "r", "annotators", title="The most changed")
+        for one in changed[:SHOWN]:
+            r = "–" if one["correlation"] is None else f"{one['correlation']:.3f}"
+            before, after = one["annotators"]
+            table.add_row(str(one["image_id"]), one["label"], one["source"], r, f"{before} → {after}")
+        Console(soft_wrap=True).print(table)
+
+
+def _lines(described: dict[str, Any]) -> Iterator[str]:
+    yield f"From map set {described['old']} to {described['new']}:"
+    for name, (before, after) in described["parameters"].items():
+        yield f"  {name}: {before} → {after}"
+    counts = ", ".join(f"{len(described[kind])} {kind}" for kind in ("changed", "added", "removed"))
+    yield f"  images: {counts}, {described['same']} the same"

@@ -5,11 +5,12 @@ from typing import Final
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.errors import BadInput, NotFound
+from app.errors import BadInput, NotFound, WrongState
 from app.jobs import BUILD_MAPS, enqueue
 from app.maps.inputs import Inputs, read_inputs
-from app.models import Arm, JobState, MapSet, Study
-from saliency.parameters import MapParameters
+from app.models import Arm, JobState, MapSet, Question, Study
+from app.quality.service import SENTENCES
+from saliency.parameters import ANY_FLAG, MapParameters
 
 NUMBERING_LOCK: Final = 4711
 """First key of the advisory lock under which a study's map sets are numbered; the second is the study."""
@@ -26,7 +27,7 @@ def request_map_set(
     same parameters waits, or was cut off: that one, and a job, which does nothing if another was quicker.
     `queued` says whether a worker builds it; otherwise the caller does.
     """
-    _check_arms(session, study, parameters)
+    _check_names(session, study, parameters)
     inputs = read_inputs(session, study.id, parameters)
     if not inputs.annotations:
         raise BadInput(
@@ -41,11 +42,17 @@ def request_map_set(
     return map_set
 
 
-def _check_arms(session: Session, study: Study, parameters: MapParameters) -> None:
+def _check_names(session: Session, study: Study, parameters: MapParameters) -> None:
+    """A name that is misspelt would silently count nothing, or leave nothing out."""
     arms = session.scalars(select(Arm.name).where(Arm.study_id == study.id).order_by(Arm.id)).all()
-    for name in parameters.arms:
-        if name not in arms:
-            raise BadInput(f"The study {study.slug} has no arm {name!r}; its arms are {', '.join(arms)}.")
+    for asked, known, what in (
+        (parameters.arms, arms, "arm"),
+        (parameters.questions, list(Question), "question"),
+        (parameters.without_flags, [ANY_FLAG, *SENTENCES], "quality flag"),
+    ):
+        for name in asked:
+            if name not in known:
+                raise BadInput(f"There is no {what} {name!r} in {study.slug}; there are {', '.join(known)}.")
 
 
 def _nothing(parameters: MapParameters) -> str:
@@ -110,4 +117,14 @@ def find_map_set(session: Session, study: Study, version: int | None = None) -> 
     if found is None:
         which = "no map set yet; build one" if version is None else f"no map set {version}"
         raise NotFound(f"The study {study.slug} has {which}.")
+    return found
+
+
+def built_map_set(session: Session, study: Study, version: int | None = None) -> MapSet:
+    """As `find_map_set`, and one that has maps; stale ones can still be looked at."""
+    found = find_map_set(session, study, version)
+    if found.state is not JobState.SUCCEEDED:
+        raise WrongState(
+            f"Map set {found.version} of the study {study.slug} is {found.state}, so it has no maps."
+        )
     return found

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Request
 from sqlalchemy import select
+from sqlalchemy.orm import defer
 
 from app.db import Db
 from app.errors import NotAllowed, NotAParticipant, NotLoggedIn
@@ -83,7 +84,7 @@ class Visit:
     arm: Arm
 
 
-def visiting(request: Request, db: Db) -> Visit:
+def visited(request: Request, db: Db) -> Visit:
     """Whose bearer token this is; a token reaches its own trials and nothing else."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     found = db.execute(
@@ -91,14 +92,22 @@ def visiting(request: Request, db: Db) -> Visit:
         .join(ParticipantToken, ParticipantToken.participant_id == Participant.id)
         .join(Study, Study.id == Participant.study_id)
         .join(Arm, Arm.id == Participant.arm_id)
-        .where(
-            ParticipantToken.token_hash == token_hash(token),
-            Participant.state != ParticipantState.WITHDRAWN,
-        )
+        .where(ParticipantToken.token_hash == token_hash(token))
+        .options(defer(Study.spec), defer(Study.consent), defer(Study.instructions), defer(Study.debrief))
     ).first()
     if scheme.lower() != "bearer" or found is None:
         raise NotAParticipant
     return Visit(*found)
+
+
+AnyVisit = Annotated[Visit, Depends(visited)]
+
+
+def visiting(visit: AnyVisit) -> Visit:
+    """A visit that was not withdrawn from."""
+    if visit.participant.state is ParticipantState.WITHDRAWN:
+        raise NotAParticipant
+    return visit
 
 
 CurrentVisit = Annotated[Visit, Depends(visiting)]

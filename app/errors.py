@@ -6,6 +6,8 @@ AppError
 │   ├── BadStrokes           strokes that are not strokes
 │   ├── AnnotationMissing    the arm asks for an annotation and none came
 │   ├── AnnotationNotAsked   strokes in an arm that does not ask for them
+│   ├── AnnotationTooSmall   less is painted than the study's rule wants
+│   ├── AnnotationTooLarge   more is painted than the study's rule allows
 │   └── ConsentMissing       no consent, or consent to an older text
 ├── NotAuthenticated     401
 │   ├── NotAParticipant      no such participant token
@@ -14,6 +16,7 @@ AppError
 ├── NotFound             404
 ├── Conflict             409
 │   ├── AlreadyDecided       the trial has another decision
+│   ├── AlreadyAnswered      the closing questions have other answers
 │   ├── PlaceGivenAway       the place lapsed and somebody else took it
 │   ├── StudyNotOpen         no more participants are being taken
 │   ├── QuotaFull            every judgement that is wanted is taken
@@ -39,8 +42,10 @@ class AppError(Exception):
 
     status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
 
-    def __init__(self, detail: str | None = None) -> None:
+    def __init__(self, detail: str | None = None, *, redirect_url: str | None = None) -> None:
         super().__init__(detail or (self.__doc__ or "").strip())
+        self.redirect_url = redirect_url
+        """Where a participant whose visit ends here is sent, if the study says so."""
 
     @classmethod
     def code(cls) -> str:
@@ -67,6 +72,14 @@ class AnnotationMissing(BadInput):
 
 class AnnotationNotAsked(BadInput):
     """This study arm does not ask for an annotation."""
+
+
+class AnnotationTooSmall(BadInput):
+    """Please paint a little more: the painted part is too small to be seen."""
+
+
+class AnnotationTooLarge(BadInput):
+    """Please paint less: only the parts that made you choose this face."""
 
 
 class ConsentMissing(BadInput):
@@ -107,6 +120,10 @@ class Conflict(AppError):
 
 class AlreadyDecided(Conflict):
     """This trial already has another decision."""
+
+
+class AlreadyAnswered(Conflict):
+    """These questions already have other answers."""
 
 
 class PlaceGivenAway(Conflict):

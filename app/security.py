@@ -1,6 +1,8 @@
 """Tokens, passwords, and who may send what from where."""
 
+import base64
 import hashlib
+import hmac
 import secrets
 from typing import Final
 
@@ -30,6 +32,25 @@ def new_token() -> str:
 def token_hash(token: str) -> str:
     """What is stored of a token."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def new_link_token(secret: bytes) -> str:
+    """A name for a person who has none here, signed so that nobody else can make one up."""
+    identity = secrets.token_urlsafe(16)
+    return f"{identity}.{_signature(secret, identity)}"
+
+
+def link_identity(secret: bytes, token: str) -> str | None:
+    """What is stored of the person whom a link token stands for; None when its signature is false."""
+    identity, _, signature = token.partition(".")
+    if not hmac.compare_digest(signature.encode(), _signature(secret, identity).encode()):
+        return None
+    return token_hash(identity)
+
+
+def _signature(secret: bytes, identity: str) -> str:
+    digest = hmac.digest(secret, identity.encode(), "sha256")
+    return base64.urlsafe_b64encode(digest[:24]).decode()
 
 
 class RateLimit:

@@ -57,11 +57,16 @@ def wants_json(request: Request) -> bool:
     return request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", "")
 
 
-def refusal(request: Request, *, status: int, code: str, detail: str) -> Response:
+def refusal(
+    request: Request, *, status: int, code: str, detail: str, redirect_url: str | None = None
+) -> Response:
     """One error, as JSON to a program and as a page to a person."""
-    if wants_json(request):
-        return JSONResponse({"error": code, "detail": detail}, status_code=status)
     reference = logs.request_id.get()
+    if wants_json(request):
+        body = {"error": code, "detail": detail, "reference": reference}
+        if redirect_url is not None:
+            body["redirect_url"] = redirect_url
+        return JSONResponse(body, status_code=status)
     template = "participant/error.html" if request.url.path.startswith("/s/") else "error.html"
     return page(request, template, status=status, message=detail, reference=reference, code=code)
 
@@ -78,7 +83,13 @@ def on_app_error(request: Request, error: Exception) -> Response:
     if isinstance(error, NotLoggedIn) and not wants_json(request) and request.method == "GET":
         address = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
         return RedirectResponse(f"/login?next={quote(address)}", HTTPStatus.SEE_OTHER)
-    return refusal(request, status=error.status, code=error.code(), detail=str(error))
+    return refusal(
+        request,
+        status=error.status,
+        code=error.code(),
+        detail=str(error),
+        redirect_url=error.redirect_url,
+    )
 
 
 def on_invalid(request: Request, error: Exception) -> Response:

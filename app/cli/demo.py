@@ -166,7 +166,7 @@ def simulate(
     from app.demo.answers import answer_key, known_flaws
     from app.demo.crowd import admit_simulated
     from app.demo.crowd import simulate as run_crowd
-    from app.recruitment.service import find_study
+    from app.studies.service import find_study
 
     with opened() as context:
         with context.sessions.begin() as session:

@@ -40,7 +40,7 @@ def freeze(  # noqa: PLR0913, PLR0917 - one parameter for each option
     """Freeze the images, labels, maps and splits of a study into a folder that training reads."""
     from app.experiments.datasets import checked_parameters, freeze_dataset
     from app.maps.service import find_map_set
-    from app.recruitment.service import find_study
+    from app.studies.service import find_study
 
     parameters = checked_parameters(crop=crop, size=size, val=val, test=test, seed=seed)
     with opened() as context, context.sessions.begin() as session, _bar() as progress:

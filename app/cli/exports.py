@@ -17,7 +17,7 @@ def export(
     """Write everything a study collected into a folder: decisions, annotations, maps, data dictionary."""
     from app.exports.service import export_study
     from app.maps.queries import snapshot
-    from app.recruitment.service import find_study
+    from app.studies.service import find_study
 
     with opened() as context, snapshot(context.sessions) as session, complaints.status("") as status:
         found = find_study(session, study)

@@ -30,7 +30,7 @@ def create(
     """Create a study from its description, as a draft."""
     spec = load_study(path)
     with opened() as context, context.sessions.begin() as session:
-        made = service.create_study(session, spec)
+        made = service.create_study(session, spec, blobs=context.blobs)
         pairs = service.count_pairs(session, made)
     print(
         f"Study {spec.slug}: {pairs} pairs, arms {', '.join(arm.name for arm in spec.arms)}, still a draft."

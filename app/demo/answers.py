@@ -16,7 +16,7 @@ from app.db import SessionFactory
 from app.demo.faces import REGIONS, read_regions
 from app.demo.regions import Region
 from app.errors import NotFound
-from app.models import Image, Label, Question, Side, Trial
+from app.models import Image, Label, Question, RegionCheck, Side, Trial
 
 PAIR_SPREAD: Final = 0.6
 """Between pairs, standard deviation of how hard they are, in logits."""
@@ -36,6 +36,8 @@ class Truth:
 
     faces: dict[Side, Face]
     difficulty: float
+    region: list[list[float]] | None = None
+    """What a region check asks for; both sides are then the one face."""
 
     def right_choice(self, question: Question) -> Side:
         """The side that answers "which one is real?" or "which one is fake?"."""
@@ -56,7 +58,8 @@ def answer_key(sessions: SessionFactory, flaws: Mapping[str, Region]) -> Key:
                     "The server uses another database than this command, so there is no answer key."
                 )
             faces = {side: _face(session.get_one(Image, trial.image_on(side)), flaws) for side in Side}
-            return Truth(faces, difficulty(trial.pair_id))
+            region = trial.region_check_id and session.get_one(RegionCheck, trial.region_check_id).region
+            return Truth(faces, difficulty(trial.pair_id or 0), region or None)
 
     return truth
 

@@ -18,7 +18,8 @@ from app.models import Image, Label, Split, Study
 from app.stimuli.manifest import Item, read_listing
 from app.stimuli.service import ImportReport, import_images
 from app.storage import BlobStore
-from app.studies.schemas import PairsSpec, StudySpec
+from app.studies.parts import PairsSpec
+from app.studies.schemas import StudySpec
 
 TITLE: Final = "Demonstration with simulated participants"
 SLUG: Final = "demo"

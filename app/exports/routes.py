@@ -12,7 +12,7 @@ from app.deps import Blobs, logged_in
 from app.exports import dictionary, queries, service
 from app.maps.queries import snapshot
 from app.models import Study
-from app.recruitment.service import find_study
+from app.studies.service import find_study
 
 router: Final = APIRouter(
     prefix="/staff/studies/{slug}", include_in_schema=False, dependencies=[Depends(logged_in)]

@@ -6,14 +6,15 @@ the last word. Deciding a trial takes no place (it was taken when the trial was 
 decisions, which are the bulk of the traffic, never wait for that lock.
 """
 
-import secrets
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import cycle
+from secrets import SystemRandom
+from typing import Any, Final
+from uuid import uuid4
 
-from sqlalchemy import CTE, and_, exists, func, or_, select, update
+from sqlalchemy import CTE, and_, case, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from app.errors import QuotaFull
 from app.models import (
     Arm,
     Pair,
@@ -21,15 +22,20 @@ from app.models import (
     ParticipantState,
     Question,
     Quota,
+    RegionCheck,
     Study,
     Trial,
+    TrialKind,
     TrialState,
 )
 from app.security import new_token
+from app.studies.advice import Said, advise, said_of_images
 
-Place = tuple[Pair, Question]
+Place = tuple[Pair | RegionCheck, Question]
 
 QUESTIONS: Final = (Question.REAL, Question.FAKE)
+
+random: Final = SystemRandom()
 
 
 def lock_study(session: Session, study_id: int) -> Study:
@@ -57,8 +63,9 @@ def release_lapsed(session: Session, study_id: int) -> None:
     )
 
 
-def release_trials(session: Session, participant: Participant) -> None:
-    """Give back every place that a participant holds, decided or not."""
+def give_back_places(session: Session, participant: Participant) -> None:
+    """Give back every place that a participant holds; what is decided stays decided."""
+    undecided = Trial.state == TrialState.ASSIGNED
     _give_back(
         session,
         update(Trial)
@@ -67,9 +74,9 @@ def release_trials(session: Session, participant: Participant) -> None:
             Participant.id == participant.id,
             Trial.state != TrialState.RELEASED,
         )
-        .values(state=TrialState.RELEASED)
+        .values(state=case((undecided, TrialState.RELEASED.value), else_=Trial.state))
         .returning(Participant.arm_id, Trial.pair_id, Trial.question)
-        .cte("released"),
+        .cte("given_back"),
     )
 
 
@@ -86,7 +93,7 @@ def _give_back(session: Session, released: CTE) -> None:
     )
 
 
-def choose_arm(session: Session, study: Study) -> Arm:
+def choose_arm(session: Session, study: Study) -> Arm | None:
     """The arm with the fewest participants who finished or are at work, among those with places left."""
     counts = and_(
         Participant.arm_id == Arm.id,
@@ -96,7 +103,7 @@ def choose_arm(session: Session, study: Study) -> Arm:
         ),
     )
     has_place = exists().where(Quota.arm_id == Arm.id, Quota.taken < Quota.wanted)
-    arm = session.scalar(
+    return session.scalar(
         select(Arm)
         .outerjoin(Participant, counts)
         .where(Arm.study_id == study.id, has_place)
@@ -104,62 +111,99 @@ def choose_arm(session: Session, study: Study) -> Arm:
         .order_by(func.count(Participant.id), func.random())
         .limit(1)
     )
-    if arm is None:
-        raise QuotaFull
-    return arm
 
 
-def assign_trials(session: Session, participant: Participant, *, wanted: int) -> int:
-    """Give a participant up to `wanted` more pairs, none of which they have met; returns how many.
+def assign_visit(session: Session, participant: Participant, arm: Arm, *, wanted: int) -> None:
+    """Give a newcomer everything they will meet: practice, then up to `wanted` main trials among checks."""
+    own = select(Pair).where(Pair.study_id == arm.study_id, Pair.kind != TrialKind.MAIN)
+    others = session.scalars(own).all()
+    practice = [pair for pair in others if pair.kind is TrialKind.PRACTICE]
+    checks: list[Pair | RegionCheck] = [pair for pair in others if pair.kind is TrialKind.CHECK]
+    if arm.annotate:
+        regions = select(RegionCheck).where(RegionCheck.study_id == arm.study_id)
+        checks += session.scalars(regions).all()
+    random.shuffle(practice)
+    random.shuffle(checks)
+    questions = alternating(random.choice(QUESTIONS))
+    places: list[Place] = list(zip(practice, questions, strict=False))
+    places += _take_places(session, participant, wanted=wanted, checks=checks)
+    _add_trials(session, participant, arm, places)
 
-    Questions alternate and the least judged pairs come first. Fewer than `wanted` are given when the
+
+def assign_trials(session: Session, participant: Participant, arm: Arm, *, wanted: int) -> None:
+    """Give somebody who lost places up to `wanted` others, as long as the study has any."""
+    _add_trials(session, participant, arm, _take_places(session, participant, wanted=wanted))
+
+
+def _take_places(
+    session: Session, participant: Participant, *, wanted: int, checks: Sequence[Pair | RegionCheck] = ()
+) -> list[Place]:
+    """Up to `wanted` main pairs, none of which they have met, with the checks spread among them.
+
+    Questions alternate and the least judged pairs come first. Fewer than `wanted` are taken when the
     study has no more; the questions stop alternating when one of them has run out.
     """
-    places = choose_places(
-        {
-            question: _open_pairs(session, participant, question=question, limit=3 * wanted)
-            for question in QUESTIONS
-        },
-        wanted=wanted,
-        first=secrets.choice(QUESTIONS),
-        met=_images_met(session, participant),
-    )
+    open_pairs = {
+        question: _open_pairs(session, participant, question=question, limit=3 * wanted)
+        for question in QUESTIONS
+    }
+    left = {pair.id for pairs in open_pairs.values() for pair in pairs}
+    planned = plan_places(min(wanted, len(left)), checks, first=random.choice(QUESTIONS))
+    asked = [question for check, question in planned if check is None]
+    chosen = choose_places(open_pairs, asked=asked, met=_images_met(session, participant))
     for question in QUESTIONS:
-        _take(session, participant.arm_id, question, [pair.id for pair, asked in places if asked is question])
-    start = session.scalar(
-        select(func.coalesce(func.max(Trial.position), 0)).where(Trial.participant_id == participant.id)
-    )
-    session.add_all(_trials(participant, places, start=int(start or 0) + 1))
-    return len(places)
+        _take(session, participant.arm_id, question, [pair.id for pair, asked in chosen if asked is question])
+    main = iter(chosen)
+    return [next(main) if check is None else (check, question) for check, question in planned]
+
+
+def plan_places(
+    main: int, checks: Sequence[Pair | RegionCheck], *, first: Question
+) -> list[tuple[Pair | RegionCheck | None, Question]]:
+    """The order of `main` trials and of checks, and what each one asks; None stands for a main trial.
+
+    Checks are neither first nor in one heap: each has its own stretch of the visit, in which its place is
+    random. Questions alternate over both, so that they tell no check from the trials around it.
+    """
+    order: list[Pair | RegionCheck | None] = [None] * main
+    for number in reversed(range(len(checks))):
+        start, end = (max(1, at * main // len(checks)) for at in (number, number + 1))
+        order.insert(random.randrange(start, max(end, start + 1)), checks[number])
+    return list(zip(order, alternating(first), strict=False))
+
+
+def alternating(first: Question) -> Iterator[Question]:
+    return cycle([first, other_question(first)])
+
+
+def other_question(question: Question) -> Question:
+    return Question.FAKE if question is Question.REAL else Question.REAL
 
 
 def choose_places(
-    open_pairs: dict[Question, Sequence[Pair]], *, wanted: int, first: Question, met: Iterable[int] = ()
-) -> list[Place]:
-    """Alternate between the questions, taking each one's next pair that has not been chosen yet.
+    open_pairs: dict[Question, Sequence[Pair]], *, asked: Sequence[Question], met: Iterable[int] = ()
+) -> list[tuple[Pair, Question]]:
+    """For each question asked its next pair that has not been chosen yet; of the other one if it has none.
 
     Pairs of images that the participant has not met go first: an image that comes again is more often
     the one that was paired more often, and that is no secret of the pixels.
     """
-    order = [first, Question.FAKE if first is Question.REAL else Question.REAL]
-    chosen: dict[int, Place] = {}
+    chosen: dict[int, tuple[Pair, Question]] = {}
     images = set(met)
-    while len(chosen) < wanted and order:
-        question = order[len(chosen) % len(order)]
-        left = [pair for pair in open_pairs[question] if pair.id not in chosen]
-        fresh = (pair for pair in left if not images & {pair.real_image_id, pair.fake_image_id})
-        pair = next(fresh, left[0] if left else None)
-        if pair is None:
-            order.remove(question)
-        else:
-            chosen[pair.id] = pair, question
-            images |= {pair.real_image_id, pair.fake_image_id}
+    for wanted in asked:
+        for question in (wanted, other_question(wanted)):
+            left = [pair for pair in open_pairs[question] if pair.id not in chosen]
+            fresh = (pair for pair in left if not images & {pair.real_image_id, pair.fake_image_id})
+            if pair := next(fresh, left[0] if left else None):
+                chosen[pair.id] = pair, question
+                images |= {pair.real_image_id, pair.fake_image_id}
+                break
     return list(chosen.values())
 
 
 def _images_met(session: Session, participant: Participant) -> set[int]:
     met = select(Trial.left_image_id, Trial.right_image_id).where(Trial.participant_id == participant.id)
-    return {image for both in session.execute(met) for image in both}
+    return {image for both in session.execute(met) for image in both if image is not None}
 
 
 def _open_pairs(
@@ -189,40 +233,77 @@ def _take(session: Session, arm_id: int, question: Question, pairs: Sequence[int
     )
 
 
-def _trials(participant: Participant, places: Sequence[Place], *, start: int) -> Iterable[Trial]:
-    for position, (pair, question) in enumerate(places, start):
-        sides = [pair.real_image_id, pair.fake_image_id]
-        secrets.SystemRandom().shuffle(sides)
-        yield Trial(
-            participant_id=participant.id,
-            pair_id=pair.id,
-            question=question,
-            position=position,
-            left_image_id=sides[0],
-            right_image_id=sides[1],
-            left_token=new_token(),
-            right_token=new_token(),
-        )
+def _add_trials(session: Session, participant: Participant, arm: Arm, places: Sequence[Place]) -> None:
+    """Write the trials of these places after those that the participant has already."""
+    last = select(func.max(Trial.position)).where(Trial.participant_id == participant.id)
+    start = (session.scalar(last) or 0) + 1
+    said = said_of_images(session, arm)
+    rows = [
+        {
+            "id": uuid4(),
+            "participant_id": participant.id,
+            "position": position,
+            "state": TrialState.ASSIGNED,
+            **_shown(material, question, arm, said),
+        }
+        for position, (material, question) in enumerate(places, start)
+    ]
+    if rows:
+        session.execute(insert(Trial), rows)
+
+
+def _shown(
+    material: Pair | RegionCheck, question: Question, arm: Arm, said: Mapping[int, Said]
+) -> dict[str, Any]:
+    """What a trial shows and where; every address is new and random."""
+    shown: dict[str, Any] = dict.fromkeys(("pair_id", "region_check_id", "question", "advice"))
+    if isinstance(material, RegionCheck):
+        return shown | {
+            "kind": TrialKind.CHECK,
+            "region_check_id": material.id,
+            "left_image_id": material.image_id,
+            "right_image_id": None,
+            "left_token": new_token(),
+            "right_token": None,
+        }
+    sides = [material.real_image_id, material.fake_image_id]
+    random.shuffle(sides)
+    left, right = sides
+    return shown | {
+        "kind": material.kind,
+        "pair_id": material.id,
+        "question": question,
+        "left_image_id": left,
+        "right_image_id": right,
+        "left_token": new_token(),
+        "right_token": new_token(),
+        "advice": advise(arm.advice, said[left], said[right]) if said else None,
+    }
 
 
 def retake_trials(session: Session, participant: Participant, *, trials: Iterable[Trial]) -> list[Trial]:
-    """Take the places of released trials again, where nobody else did; returns those that were free."""
+    """Take the places of released trials again, where nobody else did; returns those that were free.
+
+    Practice and checks take no place, so they always are.
+    """
     return [trial for trial in trials if _retake(session, participant, trial)]
 
 
 def _retake(session: Session, participant: Participant, trial: Trial) -> bool:
-    taken = session.execute(
-        update(Quota)
-        .where(
-            Quota.arm_id == participant.arm_id,
-            Quota.pair_id == trial.pair_id,
-            Quota.question == trial.question,
-            Quota.taken < Quota.wanted,
-        )
-        .values(taken=Quota.taken + 1)
-        .returning(Quota.pair_id)
-        .execution_options(synchronize_session=False)
-    ).first()
-    if taken is not None:
-        trial.state = TrialState.ASSIGNED
-    return taken is not None
+    if trial.kind is TrialKind.MAIN:
+        taken = session.execute(
+            update(Quota)
+            .where(
+                Quota.arm_id == participant.arm_id,
+                Quota.pair_id == trial.pair_id,
+                Quota.question == trial.question,
+                Quota.taken < Quota.wanted,
+            )
+            .values(taken=Quota.taken + 1)
+            .returning(Quota.pair_id)
+            .execution_options(synchronize_session=False)
+        ).first()
+        if taken is None:
+            return False
+    trial.state = TrialState.ASSIGNED
+    return True

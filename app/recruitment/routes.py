@@ -8,14 +8,20 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.db import Db
-from app.deps import CurrentVisit
+from app.deps import AnyVisit
 from app.models import Source, Study, StudyState
 from app.recruitment import service
-from app.recruitment.schemas import ArmView, Enrolled, Enrolment, PageData
+from app.recruitment.identity import page_token
+from app.recruitment.schemas import ArmView, Enrolled, Enrolment, PageData, Withdrawn
 from app.security import RateLimit
-from app.web import markdown, page
+from app.studies.plan import plan_of
+from app.studies.service import find_study
+from app.web import markdown, page, static
 
 router = APIRouter()
+
+CHECK_IMAGE: Final = "icon.svg"
+"""Says nothing; whether it loads tells whether pictures do."""
 
 # Letters, digits, hyphens and dots: what a browser and Python could read as two different hosts is none.
 MTURK_SITE: Final = re.compile(r"https://([a-z0-9.-]+\.mturk\.com)(?=[:/?#]|$)", re.IGNORECASE)
@@ -29,6 +35,8 @@ class CrowdParameters(BaseModel):
     assignment_id: str | None = Field(None, alias="assignmentId", max_length=200)
     worker_id: str | None = Field(None, alias="workerId", max_length=200)
     turk_submit_to: str | None = Field(None, alias="turkSubmitTo", max_length=200)
+    link: str | None = Field(None, max_length=200)
+    """A personal link's token."""
     prolific_pid: str | None = Field(None, alias="PROLIFIC_PID", max_length=200)
     session_id: str | None = Field(None, alias="SESSION_ID", max_length=200)
 
@@ -53,7 +61,7 @@ class CrowdParameters(BaseModel):
 @router.get("/s/{slug}", response_class=HTMLResponse, include_in_schema=False)
 def study_page(slug: str, request: Request, crowd: Annotated[CrowdParameters, Query()], db: Db) -> Response:
     """The whole visit in one page. A GET starts nothing: only consent does."""
-    study = service.find_study(db, slug)
+    study = find_study(db, slug)
     if study.state is StudyState.DRAFT or study.state is StudyState.CLOSED:
         reason = "not open yet" if study.state is StudyState.DRAFT else "closed"
         return page(request, "participant/closed.html", study=study, reason=reason)
@@ -64,11 +72,12 @@ def study_page(slug: str, request: Request, crowd: Annotated[CrowdParameters, Qu
         consent_html=markdown(study.consent),
         consent_version=study.consent_version,
         instructions_html=markdown(study.instructions),
-        page=page_data(study, crowd),
+        page=page_data(study, crowd, link_token=page_token(db, crowd.link)),
     )
 
 
-def page_data(study: Study, crowd: CrowdParameters) -> PageData:
+def page_data(study: Study, crowd: CrowdParameters, *, link_token: str) -> PageData:
+    plan = plan_of(study)
     return {
         "study": study.slug,
         "title": study.title,
@@ -77,7 +86,13 @@ def page_data(study: Study, crowd: CrowdParameters) -> PageData:
         "external_id": crowd.worker_id or crowd.prolific_pid,
         "assignment_id": crowd.assignment_id or crowd.session_id,
         "turk_submit_to": crowd.submit_url,
+        "link_token": link_token if crowd.source is Source.LINK else None,
         "preview": crowd.is_preview,
+        "device": plan.device.model_dump(),
+        "breaks_every": plan.breaks and plan.breaks.every,
+        "has_quiz": plan.quiz is not None,
+        "has_practice": plan.has_practice,
+        "check_image": static(CHECK_IMAGE),
         "api": "/api",
     }
 
@@ -102,7 +117,9 @@ def enrol(slug: str, enrolment: Enrolment, request: Request, response: Response,
 
 
 @router.post("/api/participant/withdraw", tags=["participant"])
-def withdraw(visit: CurrentVisit, db: Db) -> dict[str, bool]:
-    """Leave the study; what was recorded is removed."""
+def withdraw(visit: AnyVisit, db: Db) -> Withdrawn:
+    """Leave the study; what was recorded is removed. Safe to send again."""
     service.withdraw(db, visit.participant)
-    return {"withdrawn": True}
+    return Withdrawn(
+        reference=visit.participant.reference, redirect_url=plan_of(visit.study).endings.withdrawn_url
+    )

@@ -28,10 +28,14 @@ class Enrolment(BaseModel):
     source: Source
     external_id: Identifier | None = None
     """MTurk's or Prolific's worker id; the same one again resumes."""
+    link_token: Identifier | None = None
+    """From the page, for whoever came by a plain link; the same one again resumes."""
     assignment_id: Identifier | None = None
     consent: Literal[True]
     consent_version: Identifier
     client: Annotated[dict[str, JsonValue], Field(max_length=40), AfterValidator(_short)] = {}
+    website: JsonValue = None
+    """A field that people do not see. Whatever fills it in is no person."""
 
 
 class ArmView(BaseModel):
@@ -43,6 +47,12 @@ class Enrolled(BaseModel):
     participant: UUID
     arm: ArmView
     trials: int
+
+
+class Withdrawn(BaseModel):
+    withdrawn: Literal[True] = True
+    reference: str
+    redirect_url: str | None = None
 
 
 PageData = dict[str, Any]

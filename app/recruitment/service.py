@@ -1,11 +1,13 @@
-"""Consent makes a participant; nothing else does."""
+"""Consent makes a participant; nothing else does. And how visits end before their last answer."""
 
+import secrets
 from datetime import UTC, datetime
+from typing import Final
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from app.errors import AlreadyTookPart, BadInput, ConsentMissing, NotFound, StudyNotOpen
+from app.errors import AlreadyTookPart, BadInput, ConsentMissing, QuotaFull, StudyNotOpen
 from app.models import (
     Annotation,
     Arm,
@@ -16,73 +18,73 @@ from app.models import (
     ParticipantState,
     ParticipantToken,
     QualityFlag,
+    QuizAttempt,
+    Screening,
     Source,
     Study,
     StudyState,
     Trial,
+    TrialKind,
     TrialState,
     WorkerIdentity,
 )
-from app.recruitment.assignment import (
-    assign_trials,
-    choose_arm,
-    lock_study,
-    release_lapsed,
-    release_trials,
-)
+from app.recruitment.assignment import assign_visit, choose_arm, give_back_places, lock_study, release_lapsed
+from app.recruitment.identity import identify, lock_person, participation, took_part_in
 from app.recruitment.schemas import Enrolment
 from app.security import new_token, token_hash
+from app.studies.plan import VisitPlan, plan_of
+from app.studies.service import find_study
 
-
-def find_study(session: Session, slug: str) -> Study:
-    study = session.scalar(select(Study).where(Study.slug == slug))
-    if study is None:
-        raise NotFound(f"There is no study called {slug!r}.")
-    return study
+CODE_LETTERS: Final = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # none that can be mistaken for another
 
 
 def enrol(session: Session, slug: str, enrolment: Enrolment) -> tuple[Participant, bool]:
     """The participant who gave this consent, and whether they are new.
 
-    The same person again gets the same participant: an external id has one participation in a study,
-    however many requests arrive at once.
+    The same person again gets the same participant: a worker id or a link token has one participation
+    in a study, however many requests arrive at once.
     """
-    study = lock_study(session, find_study(session, slug).id)
-    if returning := _returning(session, study, enrolment):
+    found = find_study(session, slug)
+    plan = plan_of(found)
+    if found.state in (StudyState.DRAFT, StudyState.CLOSED):
+        raise StudyNotOpen(redirect_url=plan.endings.closed_url)
+    identity = identify(session, enrolment)
+    lock_person(session, enrolment.source, identity)
+    study = lock_study(session, found.id)
+    if returning := participation(session, study, enrolment.source, identity):
+        if returning.state is ParticipantState.WITHDRAWN:
+            raise AlreadyTookPart(
+                "You have withdrawn from this study.", redirect_url=plan.endings.already_took_part_url
+            )
         return returning, False
+    _check_newcomer(session, study, plan, enrolment, identity=identity)
+    return _admit(session, study, enrolment, identity=identity), True
+
+
+def _check_newcomer(
+    session: Session, study: Study, plan: VisitPlan, enrolment: Enrolment, *, identity: str
+) -> None:
     if study.state is not StudyState.OPEN:
-        raise StudyNotOpen
+        raise StudyNotOpen(redirect_url=plan.endings.closed_url)
     if enrolment.consent_version != study.consent_version:
         raise ConsentMissing
     if enrolment.source is Source.SIMULATED and not study.accepts_simulated:
         raise BadInput("This study does not accept simulated participants.")
-    return _admit(session, study, enrolment), True
-
-
-def _returning(session: Session, study: Study, enrolment: Enrolment) -> Participant | None:
-    participant = session.scalar(
-        select(Participant)
-        .join(WorkerIdentity, WorkerIdentity.participant_id == Participant.id)
-        .where(
-            WorkerIdentity.study_id == study.id,
-            WorkerIdentity.source == enrolment.source,
-            WorkerIdentity.external_id == enrolment.external_id,
+    if took_part_in(session, plan.exclude_studies, enrolment.source, identity):
+        raise AlreadyTookPart(
+            "You have taken part in a study before that rules this one out.",
+            redirect_url=plan.endings.already_took_part_url,
         )
-    )
-    if participant is None:
-        return None
-    if participant.state is ParticipantState.WITHDRAWN:
-        raise AlreadyTookPart("You have withdrawn from this study.")
-    if study.state in (StudyState.DRAFT, StudyState.CLOSED):
-        raise StudyNotOpen
-    return participant
 
 
-def _admit(session: Session, study: Study, enrolment: Enrolment) -> Participant:
+def _admit(session: Session, study: Study, enrolment: Enrolment, *, identity: str) -> Participant:
     release_lapsed(session, study.id)
+    arm = choose_arm(session, study)
+    if arm is None:
+        raise QuotaFull(redirect_url=plan_of(study).endings.quota_full_url)
     participant = Participant(
         study_id=study.id,
-        arm_id=choose_arm(session, study).id,
+        arm_id=arm.id,
         source=enrolment.source,
         consent_version=enrolment.consent_version,
         lease_expires_at=datetime.now(UTC) + study.lease,
@@ -90,17 +92,19 @@ def _admit(session: Session, study: Study, enrolment: Enrolment) -> Participant:
     )
     session.add(participant)
     session.flush()  # its trials refer to it
-    if enrolment.external_id is not None:
-        session.add(
-            WorkerIdentity(
-                participant_id=participant.id,
-                study_id=study.id,
-                source=enrolment.source,
-                external_id=enrolment.external_id,
-                assignment_id=enrolment.assignment_id,
-            )
+    session.add(
+        WorkerIdentity(
+            participant_id=participant.id,
+            study_id=study.id,
+            source=enrolment.source,
+            external_id=identity,
+            assignment_id=enrolment.assignment_id,
         )
-    assign_trials(session, participant, wanted=study.trials_per_participant)
+    )
+    if enrolment.website:
+        detail = {"characters": len(str(enrolment.website))}
+        session.add(QualityFlag(participant_id=participant.id, kind="honeypot", detail=detail))
+    assign_visit(session, participant, arm, wanted=study.trials_per_participant)
     return participant
 
 
@@ -112,41 +116,66 @@ def issue_token(session: Session, participant: Participant) -> str:
 
 
 def count_trials(session: Session, participant: Participant) -> int:
-    """How many trials a participant has or had, not counting those given back."""
-    return (
-        session.scalar(
-            select(func.count())
-            .select_from(Trial)
-            .where(Trial.participant_id == participant.id, Trial.state != TrialState.RELEASED)
-        )
-        or 0
-    )
+    """How many trials a participant has or had, not counting practice and those given back."""
+    return session.scalar(_trials_of(participant, Trial.kind != TrialKind.PRACTICE)) or 0
+
+
+def count_main(session: Session, participant: Participant) -> int:
+    """How many main trials a participant has or had, not counting those given back."""
+    return session.scalar(_trials_of(participant, Trial.kind == TrialKind.MAIN)) or 0
+
+
+def _trials_of(participant: Participant, kind: ColumnElement[bool]) -> Select[int]:
+    held = (Trial.participant_id == participant.id, Trial.state != TrialState.RELEASED)
+    return select(func.count()).select_from(Trial).where(*held, kind)
 
 
 def arm_of(session: Session, participant: Participant) -> Arm:
     return session.get_one(Arm, participant.arm_id)
 
 
+def new_completion_code() -> str:
+    """Forty-nine random bits that survive being read aloud."""
+    letters = "".join(secrets.choice(CODE_LETTERS) for _ in range(10))
+    return f"{letters[:5]}-{letters[5:]}"
+
+
+def screen_out(session: Session, participant: Participant, by: Screening) -> None:
+    """End a visit whose quiz or checks were failed; their places go to others. Under the study's lock.
+
+    What they did is kept, and counts as nobody's judgement.
+    """
+    give_back_places(session, participant)
+    _mark_stale(session, participant)
+    participant.state = ParticipantState.SCREENED_OUT
+    participant.screened_out_at = datetime.now(UTC)
+    participant.screened_out_by = by
+    participant.completion_code = new_completion_code()
+
+
 def withdraw(session: Session, participant: Participant) -> None:
     """Remove what a participant did, give their places back, and mark what was derived from it stale."""
     lock_study(session, participant.study_id)
-    release_trials(session, participant)
+    session.refresh(participant)
+    if participant.state is not ParticipantState.SCREENED_OUT:  # their places went to others then
+        give_back_places(session, participant)
     _mark_stale(session, participant)
     theirs = select(Trial.id).where(Trial.participant_id == participant.id)
     session.execute(delete(Decision).where(Decision.trial_id.in_(theirs)))
-    session.execute(delete(QualityFlag).where(QualityFlag.participant_id == participant.id))
-    session.execute(delete(Trial).where(Trial.participant_id == participant.id))
+    for raw in (QualityFlag, QuizAttempt, Trial):
+        session.execute(delete(raw).where(raw.participant_id == participant.id))
     participant.state = ParticipantState.WITHDRAWN
     participant.client = {}
+    participant.device = participant.answers = None
 
 
 def _mark_stale(session: Session, participant: Participant) -> None:
-    """Whoever leaves before they painted anything is in no map: a passer-by makes nothing stale."""
+    """Whoever leaves before they painted on a main trial is in no map: a passer-by makes nothing stale."""
     painted = (
         select(Annotation.id)
         .join(Decision, Decision.id == Annotation.decision_id)
         .join(Trial, Trial.id == Decision.trial_id)
-        .where(Trial.participant_id == participant.id)
+        .where(Trial.participant_id == participant.id, Trial.kind == TrialKind.MAIN)
     )
     if session.scalar(select(painted.exists())):
         for derived in (MapSet, Dataset):

@@ -2,105 +2,42 @@
 
 import csv
 import io
-import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
-from urllib.parse import urlsplit
+from typing import Any, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from app.errors import BadStudy
 from app.models import Advice
 from app.studies import texts
+from app.studies.parts import (
+    AdviceSpec,
+    AnnotationSpec,
+    ArmSpec,
+    BreaksSpec,
+    ChecksSpec,
+    ClosingQuestion,
+    DeviceSpec,
+    EndingsSpec,
+    Name,
+    PairsSpec,
+    Part,
+    PracticeSpec,
+    QuizSpec,
+    Slug,
+    Text,
+    Url,
+    all_different,
+)
 
-SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 PAIR_HEADER: Final = ["real", "fake"]
-
-
-def _slug(text: str) -> str:
-    if not SLUG.fullmatch(text):
-        raise ValueError(
-            "must be lower-case letters, digits and single hyphens, because it is in the address."
-        )
-    return text
-
-
-def _written(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be empty.")
-    if "\0" in text:
-        raise ValueError("must not hold a NUL character.")
-    return text
-
-
-def _https(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname:
-        raise ValueError("must be an address that begins with https://")
-    return url
-
-
-def _advice_now(advice: Advice) -> Advice:
-    if advice is not Advice.NONE:
-        raise ValueError('only "none" can be shown: models do not advise participants yet.')
-    return advice
-
-
-Text = Annotated[str, AfterValidator(_written)]
-Name = Annotated[Text, Field(max_length=200)]
-
-
-class Part(BaseModel):
-    """A misspelt key is an error, never a default."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ArmSpec(Part):
-    """A between-subject condition."""
-
-    name: Annotated[str, Field(max_length=60), AfterValidator(_slug)]
-    annotate: bool
-    """Whether participants paint on the face they chose."""
-    advice: Annotated[Advice, AfterValidator(_advice_now)] = Advice.NONE
-
-
-class ListedPair(Part):
-    """Two images by content hash or file name; `where` is the line that lists them."""
-
-    real: Text
-    fake: Text
-    where: str = "pairs"
-
-
-class PairsSpec(Part):
-    """Either `per_source` random pairs of each fake source, or the pairs that a file lists."""
-
-    per_source: int | None = Field(None, ge=1, le=1_000_000)
-    sources: tuple[Name, ...] | None = Field(None, min_length=1)
-    """Fake sources; None for all of them."""
-    real_sources: tuple[Name, ...] | None = Field(None, min_length=1)
-    seed: int = Field(0, ge=0, lt=2**63)
-    listed: tuple[ListedPair, ...] | None = None
-
-    @model_validator(mode="after")
-    def one_way(self) -> Self:
-        if (self.per_source is None) == (self.listed is None):
-            raise ValueError('say either per_source = N or file = "pairs.csv".')
-        if self.listed is not None and (self.sources or self.real_sources):
-            raise ValueError("a file of pairs names its images; sources belong to per_source.")
-        return self
-
-
-class AnnotationSpec(Part):
-    min_strokes: int = Field(1, ge=0, le=100)
-    """How many strokes an annotation must have."""
+ADVICE_HEADERS: Final = (["image", "score"], ["image", "score", "map"])
 
 
 class StudySpec(Part):
-    slug: Annotated[str, Field(max_length=60), AfterValidator(_slug)]
+    slug: Slug
     title: Name
     trials_per_participant: int = Field(30, ge=1, le=1000)
     judgements: int = Field(5, ge=1, le=10_000)
@@ -109,7 +46,10 @@ class StudySpec(Part):
     """How long places are kept for a participant from whom nothing is heard."""
     consent: Text = texts.CONSENT
     instructions: Text = texts.INSTRUCTIONS
-    completion_url: Annotated[str, Field(max_length=2000), AfterValidator(_https)] | None = None
+    debrief: Text | None = None
+    completion_url: Url | None = None
+    exclude_studies: tuple[Slug, ...] = Field((), max_length=100)
+    """Whoever took part in one of these is refused."""
     accepts_simulated: bool = False
     """Whether programs may take part, labelled as such."""
     arms: tuple[ArmSpec, ...] = Field(
@@ -119,11 +59,50 @@ class StudySpec(Part):
     )
     pairs: PairsSpec
     annotation: AnnotationSpec = AnnotationSpec()
+    device: DeviceSpec = DeviceSpec()
+    quiz: QuizSpec | None = None
+    practice: PracticeSpec | None = None
+    checks: ChecksSpec | None = None
+    breaks: BreaksSpec | None = None
+    questions: tuple[ClosingQuestion, ...] = Field((), max_length=50)
+    advice: AdviceSpec | None = None
+    endings: EndingsSpec = EndingsSpec()
 
     @model_validator(mode="after")
     def arms_differ_in_name(self) -> Self:
-        if len({arm.name for arm in self.arms}) < len(self.arms):
+        if not all_different([arm.name for arm in self.arms]):
             raise ValueError("two arms have the same name.")
+        return self
+
+    @model_validator(mode="after")
+    def questions_differ_in_id(self) -> Self:
+        if not all_different([question.id for question in self.questions]):
+            raise ValueError("two closing questions have the same id.")
+        return self
+
+    @model_validator(mode="after")
+    def advice_is_shown(self) -> Self:
+        advised = any(arm.advice is not Advice.NONE for arm in self.arms)
+        if advised and self.advice is None:
+            raise ValueError('an arm shows advice, but there is no [advice] with file = "advice.csv".')
+        if self.advice is not None and not advised:
+            raise ValueError("there is advice, but no arm shows it.")
+        return self
+
+    @model_validator(mode="after")
+    def checks_fit(self) -> Self:
+        if self.checks is None:
+            return self
+        if self.checks.regions and not any(arm.annotate for arm in self.arms):
+            raise ValueError("checks.regions are painted, but no arm annotates.")
+        if len(self.checks.pairs) + len(self.checks.regions) > self.trials_per_participant:
+            raise ValueError("there are more checks than trials to hide them among.")
+        return self
+
+    @model_validator(mode="after")
+    def excludes_others(self) -> Self:
+        if self.slug in self.exclude_studies:
+            raise ValueError("exclude_studies names the study itself.")
         return self
 
 
@@ -142,52 +121,83 @@ def load_study(path: Path) -> StudySpec:
 
 
 def _with_listed(given: dict[str, Any], *, folder: Path) -> dict[str, Any]:
-    pairs = given.get("pairs")
-    if not isinstance(pairs, dict) or "file" not in pairs:
-        return given
-    if not isinstance(pairs["file"], str):
-        raise BadStudy("pairs.file: must be the name of a CSV file.")
-    others = {key: value for key, value in pairs.items() if key != "file"}
-    return given | {"pairs": others | {"listed": read_pairs(folder / pairs["file"])}}
+    """The description with what its `file` keys name, read from beside it."""
+    readers = {"pairs": read_pairs, "practice": read_pairs, "advice": read_advice}
+    listed = dict(given)
+    for name, read in readers.items():
+        part = given.get(name)
+        if not isinstance(part, dict) or "file" not in part:
+            continue
+        if not isinstance(part["file"], str):
+            raise BadStudy(f"{name}.file: must be the name of a CSV file.")
+        others = {key: value for key, value in part.items() if key != "file"}
+        listed[name] = others | {"listed": read(folder / part["file"])}
+    return listed
 
 
 def read_pairs(path: Path) -> list[dict[str, str]]:
     """The pairs of a CSV file with the header `real,fake`."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise BadStudy(f"{path}: the pairs cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise BadStudy(f"{path}: the file of pairs is not UTF-8 text.") from None
-    return parse_pairs(text, name=path.name)
+    return parse_pairs(_text(path, what="pairs"), name=path.name)
 
 
 def parse_pairs(text: str, *, name: str) -> list[dict[str, str]]:
     """`name` is what errors call the text."""
+    listed = []
+    for row, where in _rows(text, name=name, headers=[PAIR_HEADER]):
+        if len(row) != len(PAIR_HEADER) or not all(row):
+            raise BadStudy(f"{where}: a line names one real and one fake image.")
+        listed.append({"real": row[0], "fake": row[1], "where": where})
+    return listed
+
+
+def read_advice(path: Path) -> list[dict[str, Any]]:
+    """The scores and maps of a CSV file with the header `image,score` or `image,score,map`."""
+    listed = []
+    for row, where in _rows(_text(path, what="advice"), name=path.name, headers=ADVICE_HEADERS):
+        if len(row) not in (2, 3) or not row[0]:
+            raise BadStudy(f"{where}: a line names an image, its score, and perhaps its map.")
+        heat = path.parent / row[2] if row[2:] and row[2] else None
+        listed.append({"image": row[0], "score": _score(row[1], where=where), "map": heat, "where": where})
+    return listed
+
+
+def _score(text: str, *, where: str) -> float:
+    try:
+        score = float(text)
+    except ValueError:
+        score = -1.0
+    if not 0 <= score <= 1:
+        raise BadStudy(f"{where}: the score is a probability from 0 to 1, not {text!r}.")
+    return score
+
+
+def _text(path: Path, *, what: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise BadStudy(f"{path}: the {what} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise BadStudy(f"{path}: the file of {what} is not UTF-8 text.") from None
+
+
+def _rows(text: str, *, name: str, headers: Sequence[Sequence[str]]) -> Iterator[tuple[list[str], str]]:
+    """The lines below the header that are not empty, each with what errors call it."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    listed: list[dict[str, str]] = []
     try:
         for cells in reader:
             row = [cell.strip() for cell in cells]
             where = f"{name}, line {reader.line_num}"
             if reader.line_num == 1:
-                _check_header(row, where=where)
+                _check_header(row, headers, where=where)
             elif any(row):
-                listed.append(_listed(row, where=where))
+                yield row, where
     except csv.Error as error:
         raise BadStudy(f"{name}, line {reader.line_num}: {error}.") from None
-    return listed
 
 
-def _check_header(row: Sequence[str], *, where: str) -> None:
-    if list(row) != PAIR_HEADER:
-        raise BadStudy(f"{where}: the header must be real,fake.")
-
-
-def _listed(row: Sequence[str], *, where: str) -> dict[str, str]:
-    if len(row) != len(PAIR_HEADER) or not all(row):
-        raise BadStudy(f"{where}: a line names one real and one fake image.")
-    return {"real": row[0], "fake": row[1], "where": where}
+def _check_header(row: Sequence[str], headers: Sequence[Sequence[str]], *, where: str) -> None:
+    if list(row) not in headers:
+        raise BadStudy(f"{where}: the header must be {' or '.join(','.join(one) for one in headers)}.")
 
 
 def sentence(error: ValidationError) -> str:

@@ -20,14 +20,19 @@ from app.models import (
     ParticipantState,
     Question,
     Quota,
+    RegionCheck,
     Source,
     Study,
     StudyState,
     Trial,
     TrialKind,
+    is_judgement,
 )
-from app.studies.choice import choose_pairs
-from app.studies.pairing import Matched
+from app.storage import BlobStore
+from app.studies.advice import add_advice
+from app.studies.choice import Material, choose_material
+from app.studies.listing import Listing
+from app.studies.plan import visit_column
 from app.studies.schemas import StudySpec
 
 PADDING: Final = 4096  # bytes; both images of a pair are served in the same whole number of these
@@ -35,7 +40,7 @@ PADDING: Final = 4096  # bytes; both images of a pair are served in the same who
 
 @dataclass(frozen=True, slots=True)
 class ArmProgress:
-    """How far one arm is. Practice and check trials count nowhere in it."""
+    """How far one arm is. Only judgements count: no practice, no checks, nobody who was screened out."""
 
     id: int
     name: str
@@ -88,18 +93,32 @@ def find_study(session: Session, slug: str) -> Study:
     return study
 
 
-def create_study(session: Session, spec: StudySpec, *, staff_id: int | None = None) -> Study:
-    """A draft with its arms, pairs and quota. BadStudy when too few pairs can be made."""
-    pairs = choose_pairs(session, spec.pairs)
-    _check_enough(len(pairs), trials_per_participant=spec.trials_per_participant)
+def create_study(
+    session: Session, spec: StudySpec, *, staff_id: int | None = None, blobs: BlobStore | None = None
+) -> Study:
+    """A draft with everything it shows. BadStudy when it cannot be carried out.
+
+    `blobs` is needed by a description whose model brings maps.
+    """
+    _check_known(session, spec.exclude_studies)
+    listing = Listing(session)
+    material = choose_material(session, spec, listing)
+    _check_enough(len(material.pairs[TrialKind.MAIN]), trials_per_participant=spec.trials_per_participant)
     study = _add_study(session, spec, staff_id=staff_id)
     session.add_all(
         Arm(study_id=study.id, name=arm.name, annotate=arm.annotate, advice=arm.advice) for arm in spec.arms
     )
     session.flush()  # the quota is inserted by a statement that reads arms and pairs
-    _add_pairs(session, study, pairs)
+    _add_pairs(session, study, material)
     _add_quota(session, study)
+    add_advice(session, study, spec, listing=listing, shown=material.images(), blobs=blobs)
     return study
+
+
+def _check_known(session: Session, slugs: Sequence[str]) -> None:
+    known = set(session.scalars(select(Study.slug).where(Study.slug.in_(slugs))))
+    if missing := [slug for slug in slugs if slug not in known]:
+        raise BadStudy(f"exclude_studies: there is no study {missing[0]}.")
 
 
 def _check_enough(pairs: int, *, trials_per_participant: int) -> None:
@@ -117,12 +136,16 @@ def _add_study(session: Session, spec: StudySpec, *, staff_id: int | None) -> St
         trials_per_participant=spec.trials_per_participant,
         judgements=spec.judgements,
         min_strokes=spec.annotation.min_strokes,
+        min_area=spec.annotation.min_area,
+        max_area=spec.annotation.max_area,
         lease=timedelta(minutes=spec.lease_minutes),
         consent=spec.consent,
         consent_version=consent_version(spec.consent),
         instructions=spec.instructions,
         completion_url=spec.completion_url,
         accepts_simulated=spec.accepts_simulated,
+        debrief=spec.debrief,
+        visit=visit_column(spec),
         spec=spec.model_dump(mode="json"),
         created_by=staff_id,
     )
@@ -141,7 +164,7 @@ def consent_version(consent: str) -> str:
     return hashlib.sha256(consent.encode()).hexdigest()[:12]
 
 
-def _add_pairs(session: Session, study: Study, pairs: Sequence[Matched]) -> None:
+def _add_pairs(session: Session, study: Study, material: Material) -> None:
     weights = dict(session.execute(select(Image.id, Image.display_bytes)).all())
     rows = [
         {
@@ -149,10 +172,23 @@ def _add_pairs(session: Session, study: Study, pairs: Sequence[Matched]) -> None
             "real_image_id": real,
             "fake_image_id": fake,
             "served_bytes": served_bytes(weights[real], weights[fake]),
+            "kind": kind,
         }
+        for kind, pairs in material.pairs.items()
         for real, fake in pairs
     ]
     session.execute(insert(Pair), rows)
+    session.add_all(
+        RegionCheck(
+            study_id=study.id,
+            image_id=region.image.id,
+            prompt=region.spec.prompt,
+            region=[list(corner) for corner in region.spec.region],
+            min_iou=region.spec.min_iou,
+            served_bytes=served_bytes(region.image.display_bytes),
+        )
+        for region in material.regions
+    )
 
 
 def served_bytes(*display_bytes: int) -> int:
@@ -167,7 +203,7 @@ def _add_quota(session: Session, study: Study) -> None:
         select(
             Arm.id, Pair.id, cast(each.c.asked, Quota.question.type), literal(study.judgements), literal(0)
         )
-        .join(Pair, Pair.study_id == Arm.study_id)
+        .join(Pair, (Pair.study_id == Arm.study_id) & (Pair.kind == TrialKind.MAIN))
         .join(each, true())
         .where(Arm.study_id == study.id)
     )
@@ -176,7 +212,9 @@ def _add_quota(session: Session, study: Study) -> None:
 
 
 def count_pairs(session: Session, study: Study) -> int:
-    return session.scalar(select(func.count()).where(Pair.study_id == study.id)) or 0
+    """Pairs that count; those of practice and checks come on top."""
+    main = (Pair.study_id == study.id, Pair.kind == TrialKind.MAIN)
+    return session.scalar(select(func.count()).where(*main)) or 0
 
 
 def open_study(session: Session, study: Study) -> Study:
@@ -253,7 +291,7 @@ def _decisions_by_arm(session: Session, study: Study) -> dict[int, tuple[int, in
         counts.select_from(Decision)
         .join(Trial, Trial.id == Decision.trial_id)
         .join(Participant, Participant.id == Trial.participant_id)
-        .where(Participant.study_id == study.id, Trial.kind == TrialKind.MAIN)
+        .where(Participant.study_id == study.id, is_judgement())
         .group_by(Participant.arm_id)
     )
     return {arm: (decided, correct) for arm, decided, correct in rows}
@@ -268,7 +306,8 @@ def _participants(session: Session, study: Study) -> dict[tuple[int, Participant
 def list_studies(session: Session) -> list[StudySummary]:
     """Every study with its counts, the newest first."""
     studies = session.scalars(select(Study).order_by(Study.id.desc())).all()
-    pairs = dict(session.execute(select(Pair.study_id, func.count()).group_by(Pair.study_id)).all())
+    main = select(Pair.study_id, func.count()).where(Pair.kind == TrialKind.MAIN)
+    pairs = dict(session.execute(main.group_by(Pair.study_id)).all())
     return [_summary(study, progress(session, study), pairs=pairs.get(study.id, 0)) for study in studies]
 
 

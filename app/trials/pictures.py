@@ -1,41 +1,80 @@
 """What a participant's browser gets of an image: bytes that do not tell a real face from a fake one."""
 
+import zlib
 from typing import Final
 
-from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from app.errors import NotFound
-from app.models import Image, Pair, Participant, ParticipantState, Trial
+from app.models import Image, ImageAdvice, Pair, Participant, RegionCheck, Trial
+from app.studies.service import served_bytes
 
 START_OF_IMAGE: Final = b"\xff\xd8"
 COMMENT: Final = b"\xff\xfe"
 LONGEST_COMMENT: Final = 2 + 65_535  # marker, then a length that counts itself
 SHORTEST_COMMENT: Final = 4
 
+END_OF_PNG_HEADER: Final = 8 + 25  # the signature and the header's chunk, which always comes first
+PADDING_CHUNK: Final = b"paDd"  # lower case: no decoder needs it, it is private, it may be copied
+CHUNK_FRAME: Final = 12  # length, name and checksum
+
 
 def find_picture(session: Session, token: str) -> tuple[str, int]:
     """Blob name and served size of the image that a token stands for."""
+    size = func.coalesce(Pair.served_bytes, RegionCheck.served_bytes)
     found = session.execute(
-        select(Image.display_hash, Pair.served_bytes)
+        select(Image.display_hash, size)
         .select_from(Trial)
-        .join(Pair, Pair.id == Trial.pair_id)
-        .join(Participant, Participant.id == Trial.participant_id)
-        .join(
-            Image,
-            or_(
-                (Trial.left_token == token) & (Image.id == Trial.left_image_id),
-                (Trial.right_token == token) & (Image.id == Trial.right_image_id),
-            ),
-        )
-        .where(
-            or_(Trial.left_token == token, Trial.right_token == token),
-            Participant.state != ParticipantState.WITHDRAWN,
-        )
+        .join(Image, _shown_as(token))
+        .outerjoin(Pair, Pair.id == Trial.pair_id)
+        .outerjoin(RegionCheck, RegionCheck.id == Trial.region_check_id)
+        .where(_is_valid(token))
     ).first()
     if found is None:
         raise NotFound("There is no such picture.")
-    return found.display_hash, found.served_bytes
+    return found[0], found[1]
+
+
+def find_heat_map(session: Session, token: str) -> tuple[str, int]:
+    """Blob name and served size of the heat map laid over the image that a token stands for."""
+    both = aliased(ImageAdvice)
+    longest = (
+        select(func.max(both.map_bytes))
+        .where(
+            both.study_id == ImageAdvice.study_id,
+            both.image_id.in_([Trial.left_image_id, Trial.right_image_id]),
+        )
+        .correlate(ImageAdvice, Trial)
+        .scalar_subquery()
+    )
+    found = session.execute(
+        select(ImageAdvice.map_hash, longest)
+        .select_from(Trial)
+        .join(Participant, Participant.id == Trial.participant_id)
+        .join(Image, _shown_as(token))
+        .join(
+            ImageAdvice,
+            (ImageAdvice.study_id == Participant.study_id) & (ImageAdvice.image_id == Image.id),
+        )
+        .where(_is_valid(token), Trial.advice["left_map"].astext.is_not(None))
+    ).first()
+    if found is None or found[0] is None:
+        raise NotFound("There is no such picture.")
+    return found[0], served_bytes(found[1])
+
+
+def _shown_as(token: str) -> ColumnElement[bool]:
+    """Joins a trial with the image on the side that the token stands for."""
+    return or_(
+        (Trial.left_token == token) & (Image.id == Trial.left_image_id),
+        (Trial.right_token == token) & (Image.id == Trial.right_image_id),
+    )
+
+
+def _is_valid(token: str) -> ColumnElement[bool]:
+    """Withdrawing deletes the trials, and with them every address."""
+    return or_(Trial.left_token == token, Trial.right_token == token)
 
 
 def pad_jpeg(data: bytes, size: int) -> bytes:
@@ -63,3 +102,17 @@ def _comments(length: int) -> list[bytes]:
         comments.append(COMMENT + (take - 2).to_bytes(2) + bytes(take - SHORTEST_COMMENT))
         length -= take
     return comments
+
+
+def pad_png(data: bytes, size: int) -> bytes:
+    """`data` with a private chunk of zeros after its header, `size` bytes in all.
+
+    Browsers ignore the chunk. `size` must exceed `len(data)` by at least twelve bytes, the length of an
+    empty chunk.
+    """
+    missing = size - len(data) - CHUNK_FRAME
+    if missing < 0:
+        raise ValueError(f"cannot pad {len(data)} bytes to {size}")
+    content = PADDING_CHUNK + bytes(missing)
+    chunk = missing.to_bytes(4) + content + zlib.crc32(content).to_bytes(4)
+    return data[:END_OF_PNG_HEADER] + chunk + data[END_OF_PNG_HEADER:]

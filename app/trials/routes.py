@@ -1,86 +1,155 @@
 """The participant API. Who asks is known by a bearer token alone; there are no cookies."""
 
 from collections.abc import Sequence
+from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Response
-from sqlalchemy import select
+from fastapi import APIRouter, Depends, Response
 
 from app.db import Db
-from app.deps import Blobs, CurrentVisit, Visit
-from app.models import Image, Trial
-from app.trials import service
-from app.trials.pictures import find_picture, pad_jpeg
+from app.deps import Blobs, CurrentVisit
+from app.models import TrialKind
+from app.studies.plan import VisitPlan, plan_of
+from app.trials import forms
+from app.trials.decisions import PAINT_SOMETHING, record_decision, rule_of
+from app.trials.endings import completion
+from app.trials.pictures import find_heat_map, find_picture, pad_jpeg, pad_png
 from app.trials.schemas import (
-    AnnotationRule,
-    Completion,
+    AdviceView,
+    AnswersBody,
+    ClosingQuestionView,
+    Decided,
     DecisionBody,
+    DeviceBody,
     Done,
+    NextStep,
     NextTrial,
     Picture,
+    QuestionsStep,
+    QuizBody,
+    QuizQuestionView,
+    QuizResult,
+    QuizStep,
     Saved,
     TrialView,
 )
+from app.trials.service import AnyRow, proceed
+from app.trials.steps import Step
 
 router = APIRouter(tags=["participant"])
 
-THANKS = "Thank you. Your answers are saved."
+CACHED: Final = {"Cache-Control": "private, max-age=3600, immutable"}
+
+
+def planned(visit: CurrentVisit) -> VisitPlan:
+    return plan_of(visit.study)
+
+
+Plan = Annotated[VisitPlan, Depends(planned)]
 
 
 @router.get("/api/participant/next")
-def next_trial(visit: CurrentVisit, db: Db) -> NextTrial | Done:
-    """The trial to decide now; the same one until it is decided, then the completion."""
-    trials = service.next_trials(db, visit)
-    if not trials:
-        return done(visit)
-    first, *upcoming = views(db, visit, trials)
-    return NextTrial(
-        trial=first,
-        upcoming=upcoming,
-        preload=[
-            picture_url(token) for trial in trials[1:] for token in (trial.left_token, trial.right_token)
-        ],
-        rule=AnnotationRule(min_strokes=visit.study.min_strokes),
+def what_comes_next(visit: CurrentVisit, plan: Plan, db: Db) -> NextTrial | NextStep | Done:
+    """The step that comes now: the quiz, a trial (the same one until it is decided), questions, the end."""
+    place = proceed(db, visit, plan)
+    match place.step:
+        case Step.QUIZ:
+            return NextStep(step=quiz_step(plan, forms.attempts_left(db, visit, plan)))
+        case Step.TRIALS:
+            return next_trial(visit, place.trials)
+        case Step.QUESTIONS:
+            return NextStep(step=questions_step(plan))
+        case Step.END:
+            return Done(completion=completion(db, visit, plan))
+
+
+def quiz_step(plan: VisitPlan, attempts_left: int) -> QuizStep:
+    """The quiz without its answers."""
+    asked = plan.quiz_questions.items()
+    questions = [QuizQuestionView(id=key, text=one.text, options=list(one.options)) for key, one in asked]
+    return QuizStep(questions=questions, attempts_left=attempts_left)
+
+
+def questions_step(plan: VisitPlan) -> QuestionsStep:
+    return QuestionsStep(
+        questions=[ClosingQuestionView.model_validate(one.model_dump()) for one in plan.questions]
     )
 
 
-def done(visit: Visit) -> Done:
-    code = visit.participant.completion_code or ""
-    return Done(completion=Completion(code=code, message=THANKS, redirect_url=visit.study.completion_url))
+def next_trial(visit: CurrentVisit, trials: Sequence[AnyRow]) -> NextTrial:
+    """The trial to decide now and those after it that may be decided without an answer in between."""
+    first, *rest = trials
+    is_practice = first.kind is TrialKind.PRACTICE
+    return NextTrial(
+        trial=view(visit, first),
+        upcoming=[] if is_practice else [view(visit, trial, ahead) for ahead, trial in enumerate(rest, 1)],
+        preload=[
+            picture_url(token)
+            for trial in rest
+            for token in (trial.left_token, trial.right_token)
+            if token is not None
+        ],
+        rule=PAINT_SOMETHING if first.prompt is not None else rule_of(visit.study),
+    )
 
 
-def views(db: Db, visit: Visit, trials: Sequence[Trial]) -> list[TrialView]:
-    """Trials as the browser sees them, the first of them where the participant stands now."""
-    position, total = service.position_and_total(db, trials[0])
-    wanted = {image for trial in trials for image in (trial.left_image_id, trial.right_image_id)}
-    images = {image.id: image for image in db.scalars(select(Image).where(Image.id.in_(wanted)))}
-    return [
-        TrialView(
-            id=trial.id,
-            kind=trial.kind,
-            position=position + ahead,
-            total=total,
-            question=trial.question,
-            left=picture_view(trial.left_token, images[trial.left_image_id]),
-            right=picture_view(trial.right_token, images[trial.right_image_id]),
-            annotate=visit.arm.annotate,
-        )
-        for ahead, trial in enumerate(trials)
-    ]
+def view(visit: CurrentVisit, trial: AnyRow, ahead: int = 0) -> TrialView:
+    """A trial as the browser sees it. Whether a pair is a check stays here."""
+    is_practice, is_region = trial.kind is TrialKind.PRACTICE, trial.prompt is not None
+    decided = trial.practice_decided if is_practice else trial.decided
+    size = {"width": trial.width, "height": trial.height}
+    right = trial.right_token
+    return TrialView(
+        id=trial.id,
+        kind="practice" if is_practice else "check" if is_region else "main",
+        position=decided + 1 + ahead,
+        total=trial.practice_total if is_practice else trial.total,
+        question=trial.question,
+        prompt=trial.prompt,
+        left=Picture(url=picture_url(trial.left_token), **size),
+        right=Picture(url=picture_url(right), **size) if right is not None else None,
+        annotate=visit.arm.annotate,
+        advice=advice_view(trial) if trial.advice is not None else None,
+    )
 
 
-def picture_view(token: str, image: Image) -> Picture:
-    return Picture(url=picture_url(token), width=image.width, height=image.height)
+def advice_view(trial: AnyRow) -> AdviceView:
+    said = trial.advice
+    return AdviceView(
+        decision=said["decision"],
+        confidence=said["confidence"],
+        left_map=f"{picture_url(trial.left_token)}/map" if said["left_map"] else None,
+        right_map=f"{picture_url(trial.right_token)}/map" if said["right_map"] else None,
+    )
 
 
 def picture_url(token: str) -> str:
     return f"/i/{token}"
 
 
-@router.put("/api/trials/{trial_id}/decision")
-def decide(trial_id: UUID, body: DecisionBody, visit: CurrentVisit, db: Db) -> Saved:
+@router.put("/api/trials/{trial_id}/decision", response_model_exclude_none=True)
+def decide(trial_id: UUID, body: DecisionBody, visit: CurrentVisit, plan: Plan, db: Db) -> Decided:
     """Record the decision and the strokes of one trial. Safe to send again."""
-    service.record_decision(db, visit, trial_id, body)
+    return Decided(feedback=record_decision(db, visit, plan, trial_id, body))
+
+
+@router.post("/api/participant/quiz")
+def quiz(body: QuizBody, visit: CurrentVisit, plan: Plan, db: Db) -> QuizResult:
+    """One attempt at the comprehension quiz. Safe to send again."""
+    return forms.take_quiz(db, visit, plan, body.answers)
+
+
+@router.post("/api/participant/answers")
+def answers(body: AnswersBody, visit: CurrentVisit, plan: Plan, db: Db) -> Saved:
+    """The answers to the closing questions. Safe to send again."""
+    forms.save_answers(db, visit, plan, body.answers)
+    return Saved()
+
+
+@router.post("/api/participant/device")
+def device(body: DeviceBody, visit: CurrentVisit, db: Db) -> Saved:  # noqa: ARG001 - db commits
+    """What the page's device check found; the last report is kept."""
+    forms.save_device(visit, body)
     return Saved()
 
 
@@ -88,8 +157,11 @@ def decide(trial_id: UUID, body: DecisionBody, visit: CurrentVisit, db: Db) -> S
 def picture(token: str, db: Db, blobs: Blobs) -> Response:
     """One face, at a length and an address that say nothing of it."""
     name, size = find_picture(db, token)
-    return Response(
-        pad_jpeg(blobs.get(name), size),
-        media_type="image/jpeg",
-        headers={"Cache-Control": "private, max-age=3600, immutable"},
-    )
+    return Response(pad_jpeg(blobs.get(name), size), media_type="image/jpeg", headers=CACHED)
+
+
+@router.get("/i/{token}/map", include_in_schema=False)
+def heat_map(token: str, db: Db, blobs: Blobs) -> Response:
+    """What a model looked at in a face, to be laid over it; both of a pair have one length."""
+    name, size = find_heat_map(db, token)
+    return Response(pad_png(blobs.get(name), size), media_type="image/png", headers=CACHED)

@@ -5,14 +5,17 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from app.models import Question, Side, TrialKind
+from app.models import Question, Side
 
 Milliseconds = Annotated[float, Field(ge=0, le=86_400_000, allow_inf_nan=False)]
+ShortText = Annotated[str, Field(max_length=4000)]
 
 
-class DecisionBody(BaseModel):
+class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+
+class DecisionBody(Body):
     choice: Side
     decision_ms: Milliseconds
     """From the frame in which both faces appeared to the last change of the choice."""
@@ -23,41 +26,115 @@ class DecisionBody(BaseModel):
     """What happened meanwhile: the tab hidden, the focus lost, a resize, a reload."""
 
 
+class QuizBody(Body):
+    answers: Annotated[dict[str, int], Field(max_length=100)]
+    """Question id to the option chosen, counted from 1."""
+
+
+class AnswersBody(Body):
+    answers: Annotated[dict[str, ShortText], Field(max_length=100)]
+    """Question id to what was answered; an option as it is written."""
+
+
+class DeviceBody(Body):
+    """What the page's device check found; CSS pixels."""
+
+    width: Annotated[float, Field(ge=0, le=100_000)]
+    height: Annotated[float, Field(ge=0, le=100_000)]
+    pixel_ratio: Annotated[float, Field(ge=0, le=100)]
+    pointer: Annotated[str, Field(max_length=40)]
+    touch: bool
+    images_load: bool
+    passed: bool
+
+
 class Picture(BaseModel):
     url: str
     width: int
     height: int
 
 
+class AdviceView(BaseModel):
+    """What a model says of the pair; the arm decides which of it is there."""
+
+    decision: Side | None
+    """The face that it takes for the fake one."""
+    confidence: float | None
+    left_map: str | None
+    """Address of a PNG with transparency, of the face's size, to lay over the face."""
+    right_map: str | None
+
+
 class TrialView(BaseModel):
-    """Nothing in here says which face is fake."""
+    """Nothing in here says which face is fake, or which pair is a check."""
 
     id: UUID
-    kind: TrialKind
+    kind: Literal["practice", "main", "check"]
+    """`check` is a region check: there is nothing to choose, and `prompt` says what to paint."""
     position: int
     total: int
-    question: Question
+    question: Question | None
+    prompt: str | None = None
     left: Picture
-    right: Picture
+    right: Picture | None
     annotate: bool
+    advice: AdviceView | None = None
 
 
 class AnnotationRule(BaseModel):
+    """Of the trial that comes with it; the areas are fractions of the image that the mask covers."""
+
     min_strokes: int
+    min_area: float
+    max_area: float
 
 
 class NextTrial(BaseModel):
     trial: TrialView
     upcoming: list[TrialView]
-    """The trials after it, so that a page without network can go on."""
+    """The trials after it, so that a page without network can go on. None after a practice trial."""
     preload: list[str]
     rule: AnnotationRule
 
 
+class QuizQuestionView(BaseModel):
+    id: str
+    text: str
+    options: list[str]
+
+
+class QuizStep(BaseModel):
+    kind: Literal["quiz"] = "quiz"
+    questions: list[QuizQuestionView]
+    attempts_left: int
+
+
+class ClosingQuestionView(BaseModel):
+    id: str
+    text: str
+    kind: Literal["choice", "text"]
+    options: list[str] | None
+    required: bool
+
+
+class QuestionsStep(BaseModel):
+    kind: Literal["questions"] = "questions"
+    questions: list[ClosingQuestionView]
+
+
+class NextStep(BaseModel):
+    step: QuizStep | QuestionsStep
+
+
 class Completion(BaseModel):
-    code: str
+    ending: Literal["finished", "screened_out", "quota_full", "closed"]
+    code: str | None
+    """None for whoever gave nothing that counts."""
     message: str
     redirect_url: str | None = None
+    reference: str
+    """What to quote in a letter to the staff."""
+    debrief_html: str | None = None
 
 
 class Done(BaseModel):
@@ -65,5 +142,23 @@ class Done(BaseModel):
     completion: Completion
 
 
+class Feedback(BaseModel):
+    """After a practice trial."""
+
+    correct: bool
+    fake: Side
+
+
 class Saved(BaseModel):
     saved: Literal[True] = True
+
+
+class Decided(Saved):
+    feedback: Feedback | None = None
+
+
+class QuizResult(BaseModel):
+    passed: bool
+    wrong: list[str]
+    """Ids of the questions answered wrongly."""
+    attempts_left: int

@@ -16,7 +16,8 @@ from app.errors import NotAParticipant
 from app.main import create_app
 from app.models import Arm, Decision, Pair, Participant, Quota, Trial, TrialState
 from app.recruitment.assignment import lock_study, release_lapsed
-from app.trials.service import next_trials
+from app.studies.plan import plan_of
+from app.trials.service import proceed
 from tests.app.factories import SESSION_HOLDER
 from tests.app.worlds import Visitor, make_study
 
@@ -146,7 +147,7 @@ class TestTwoPagesOfOneParticipant:
         stale = Visit(person, study, session.get_one(Arm, person.arm_id))
         visitor.client.post("/api/participant/withdraw", headers=visitor.headers)
         with pytest.raises(NotAParticipant):
-            next_trials(session, stale)
+            proceed(session, stale, plan_of(study))
         session.rollback()
         assert session.get_one(Participant, person.id, populate_existing=True).state == "withdrawn"
 

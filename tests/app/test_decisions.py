@@ -75,7 +75,8 @@ class TestNextTrial:
     def test_a_closed_study_says_so(self, visitor, db, study):
         study.state = StudyState.CLOSED
         db.commit()
-        assert visitor.next().json()["error"] == "study_not_open"
+        completion = visitor.next().json()["completion"]
+        assert (completion["ending"], completion["code"]) == ("closed", None)
 
 
 class TestDecision:
@@ -216,7 +217,8 @@ class TestLease:
         lapse(db)
         quick.consent()
         quick.finish()
-        assert late.next().json()["error"] == "quota_full"
+        completion = late.next().json()["completion"]
+        assert (completion["ending"], completion["code"]) == ("quota_full", None)
 
     def test_who_decided_something_before_ends_with_a_code(self, client, db):
         study = make_study(db, pairs=2, judgements=1, trials=2, arms=(True,))

@@ -1,4 +1,4 @@
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import pytest
 from fastapi.testclient import TestClient
@@ -6,7 +6,7 @@ from sqlalchemy import func, select, text
 
 from app.main import create_app
 from app.models import Pair, Participant, Question, Quota, StudyState, Trial, WorkerIdentity
-from app.recruitment.assignment import choose_places
+from app.recruitment.assignment import alternating, choose_places
 from app.recruitment.routes import CrowdParameters
 from tests.app.worlds import Visitor, make_study
 
@@ -178,9 +178,10 @@ def pair(number, *, real=None, fake=None):
 
 
 class TestChoosePlaces:
-    def chosen(self, real, fake, **options):
+    def chosen(self, real, fake, *, wanted, **options):
         open_pairs = {Question.REAL: real, Question.FAKE: fake}
-        places = choose_places(open_pairs, first=Question.REAL, **options)
+        asked = list(islice(alternating(Question.REAL), wanted))
+        places = choose_places(open_pairs, asked=asked, **options)
         return [(place.id, question) for place, question in places]
 
     def test_it_goes_on_with_one_question_when_the_other_runs_out(self):

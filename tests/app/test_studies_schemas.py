@@ -4,14 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from app.errors import BadStudy
-from app.studies.schemas import (
-    AnnotationSpec,
-    ArmSpec,
-    PairsSpec,
-    StudySpec,
-    load_study,
-    parse_pairs,
-)
+from app.studies.parts import AnnotationSpec, ArmSpec, PairsSpec
+from app.studies.schemas import StudySpec, load_study, parse_pairs
 
 MINIMAL = 'slug = "faces"\ntitle = "Which face is real?"\n[pairs]\nper_source = 10\n'
 WITHOUT_PAIRS = MINIMAL.partition("[pairs]")[0]
@@ -89,7 +83,7 @@ class TestStudySpec:
             ("arms = []", "arms: "),
             (
                 '[[arms]]\nname = "a"\nannotate = true\nadvice = "decision"',
-                'arms.0.advice: only "none" can be shown',
+                "an arm shows advice, but there is no [advice]",
             ),
             ('[[arms]]\nname = "a"\nannotate = true\nadvice = "loud"', "arms.0.advice: must be one of"),
             ('[[arms]]\nname = "a"', "arms.0.annotate: this key is missing"),

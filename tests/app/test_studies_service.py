@@ -277,7 +277,7 @@ class TestProgress:
         ParticipantFactory(arm=arm, state=ParticipantState.FINISHED)
         ParticipantFactory(arm=arm, state=ParticipantState.FINISHED, source=Source.SIMULATED)
         found = service.progress(db, db.get(Study, arm.study_id))
-        assert found.participants == {"active": 1, "finished": 2, "withdrawn": 0}
+        assert found.participants == {"active": 1, "finished": 2, "screened_out": 0, "withdrawn": 0}
         assert (found.simulated, found.arms[0].participants) == (1, 3)
 
 

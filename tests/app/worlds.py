@@ -1,6 +1,9 @@
 """Whole studies, made quickly: what a test of taking part needs around it."""
 
+import json
+import re
 from dataclasses import dataclass
+from html import unescape
 
 from fastapi.testclient import TestClient
 from sqlalchemy import insert
@@ -48,8 +51,16 @@ class Visitor:
     arm: dict | None = None
     participant: str = ""
 
+    def page(self, query: str = "") -> dict:
+        """What the study's page tells its script; empty when the page takes nobody."""
+        page = self.client.get(f"/s/{self.study}{query}", headers={"Accept": "text/html"})
+        data = re.search(r'id="page">(.*?)</script>', page.text, re.DOTALL)
+        return json.loads(unescape(data.group(1))) if data else {}
+
     def consent(self, **changes):
         body = {"source": "link", "consent": True, "consent_version": "v1", "client": {}} | changes
+        if body["source"] == "link" and "link_token" not in body:
+            body["link_token"] = self.page().get("link_token")
         response = self.client.post(f"/api/studies/{self.study}/participants", json=body)
         if response.is_success:
             answer = response.json()

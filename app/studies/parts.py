@@ -1,0 +1,238 @@
+"""The parts of a study description. Every key is documented in `docs/studies.md`."""
+
+import re
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from app.models import Advice
+
+SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def _slug(text: str) -> str:
+    if not SLUG.fullmatch(text):
+        raise ValueError(
+            "must be lower-case letters, digits and single hyphens, because it is in the address."
+        )
+    return text
+
+
+def _key(text: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", text):
+        raise ValueError("must be a lower-case letter, then letters, digits and underscores.")
+    return text
+
+
+def _written(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty.")
+    if "\0" in text:
+        raise ValueError("must not hold a NUL character.")
+    return text
+
+
+def _https(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname:
+        raise ValueError("must be an address that begins with https://")
+    return url
+
+
+def _different(texts: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(texts)) < len(texts):
+        raise ValueError("two options are the same.")
+    return texts
+
+
+Slug = Annotated[str, Field(max_length=60), AfterValidator(_slug)]
+Text = Annotated[str, AfterValidator(_written)]
+Name = Annotated[Text, Field(max_length=200)]
+Sentence = Annotated[Text, Field(max_length=1000)]
+Url = Annotated[str, Field(max_length=2000), AfterValidator(_https)]
+Options = Annotated[tuple[Name, ...], Field(min_length=2, max_length=20), AfterValidator(_different)]
+
+
+class Part(BaseModel):
+    """A misspelt key is an error, never a default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ArmSpec(Part):
+    """A between-subject condition."""
+
+    name: Slug
+    annotate: bool
+    """Whether participants paint on the face they chose."""
+    advice: Advice = Advice.NONE
+
+
+class ListedPair(Part):
+    """Two images by content hash or file name; `where` is the line that lists them."""
+
+    real: Text
+    fake: Text
+    where: str = "pairs"
+
+
+class PairsSpec(Part):
+    """Either `per_source` random pairs of each fake source, or the pairs that a file lists."""
+
+    per_source: int | None = Field(None, ge=1, le=1_000_000)
+    sources: tuple[Name, ...] | None = Field(None, min_length=1)
+    """Fake sources; None for all of them."""
+    real_sources: tuple[Name, ...] | None = Field(None, min_length=1)
+    seed: int = Field(0, ge=0, lt=2**63)
+    listed: tuple[ListedPair, ...] | None = None
+
+    @model_validator(mode="after")
+    def one_way(self) -> Self:
+        if (self.per_source is None) == (self.listed is None):
+            raise ValueError('say either per_source = N or file = "pairs.csv".')
+        if self.listed is not None and (self.sources or self.real_sources):
+            raise ValueError("a file of pairs names its images; sources belong to per_source.")
+        return self
+
+
+class AnnotationSpec(Part):
+    """What an annotation must be like to be sent."""
+
+    min_strokes: int = Field(1, ge=0, le=100)
+    min_area: float = Field(0.001, ge=0, lt=1)
+    """Fraction of the image that its mask must cover."""
+    max_area: float = Field(0.8, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def in_order(self) -> Self:
+        if self.min_area >= self.max_area:
+            raise ValueError("min_area must be smaller than max_area.")
+        return self
+
+
+class DeviceSpec(Part):
+    """What a browser must have; CSS pixels."""
+
+    min_width: int = Field(320, ge=1, le=10_000)
+    min_height: int = Field(480, ge=1, le=10_000)
+    touch: bool = True
+    """False asks for a mouse, a pen or a trackpad."""
+
+
+class QuizQuestion(Part):
+    text: Sentence
+    options: Options
+    answer: int = Field(ge=1)
+    """The right option, counted from 1. It never leaves the server."""
+
+    @model_validator(mode="after")
+    def has_an_answer(self) -> Self:
+        if self.answer > len(self.options):
+            raise ValueError(f"answer = {self.answer}, but there are {len(self.options)} options.")
+        return self
+
+
+class QuizSpec(Part):
+    """Whether the instructions were understood."""
+
+    attempts: int = Field(3, ge=1, le=20)
+    """After that many wrong ones a participant is screened out."""
+    questions: tuple[QuizQuestion, ...] = Field(min_length=1, max_length=50)
+
+
+class PracticeSpec(Part):
+    """Trials with feedback before the first that counts: random pairs, or those that a file lists."""
+
+    count: int | None = Field(None, ge=1, le=100)
+    listed: tuple[ListedPair, ...] | None = Field(None, min_length=1, max_length=100)
+
+    @model_validator(mode="after")
+    def one_way(self) -> Self:
+        if (self.count is None) == (self.listed is None):
+            raise ValueError('say either count = N or file = "practice.csv".')
+        return self
+
+
+class CheckPair(Part):
+    """A pair in which everybody who looks sees the fake face."""
+
+    real: Text
+    fake: Text
+
+
+class RegionSpec(Part):
+    """A place of an image that participants are asked to paint."""
+
+    image: Text
+    prompt: Sentence
+    region: tuple[tuple[float, float], ...] = Field(min_length=3, max_length=1000)
+    """Corners of a polygon in image pixels."""
+    min_iou: float = Field(0.3, gt=0, le=1)
+
+
+class ChecksSpec(Part):
+    """Trials among the main ones that tell who pays attention."""
+
+    max_failed: int | None = Field(None, ge=0)
+    """Whoever fails more is screened out; None screens nobody out."""
+    pairs: tuple[CheckPair, ...] = Field((), max_length=100)
+    regions: tuple[RegionSpec, ...] = Field((), max_length=100)
+    """Met in annotating arms only."""
+
+    @model_validator(mode="after")
+    def not_empty(self) -> Self:
+        if not self.pairs and not self.regions:
+            raise ValueError("say what is checked: [[checks.pairs]] or [[checks.regions]].")
+        return self
+
+
+class BreaksSpec(Part):
+    every: int = Field(ge=1, le=1000)
+    """Main trials between two offers of a pause."""
+
+
+class ClosingQuestion(Part):
+    """A question after the last trial."""
+
+    id: Annotated[str, Field(max_length=40), AfterValidator(_key)]
+    text: Sentence
+    kind: Literal["choice", "text"]
+    options: Options | None = None
+    required: bool = False
+
+    @model_validator(mode="after")
+    def options_belong_to_a_choice(self) -> Self:
+        if (self.kind == "choice") != (self.options is not None):
+            raise ValueError('kind = "choice" needs options; kind = "text" has none.')
+        return self
+
+
+class AdviceLine(Part):
+    """What a model says of one image; `where` is the line of the file."""
+
+    image: Text
+    score: float = Field(ge=0, le=1)
+    """Probability that the image is fake."""
+    map: Path | None = None
+    where: str = "advice"
+
+
+class AdviceSpec(Part):
+    listed: tuple[AdviceLine, ...] = Field(min_length=1)
+
+
+class EndingsSpec(Part):
+    """Where people are sent whose visit ends otherwise than with the last answer."""
+
+    screened_out_url: Url | None = None
+    quota_full_url: Url | None = None
+    closed_url: Url | None = None
+    already_took_part_url: Url | None = None
+    withdrawn_url: Url | None = None
+
+
+def all_different(values: Sequence[Hashable]) -> bool:
+    return len(set(values)) == len(values)

@@ -1,0 +1,50 @@
+"""What a visit holds beside its main trials: small, because every request reads it."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from app.models import Study
+from app.studies.parts import BreaksSpec, ClosingQuestion, DeviceSpec, EndingsSpec, QuizQuestion, QuizSpec
+from app.studies.schemas import StudySpec
+
+
+class VisitPlan(BaseModel):
+    """The steps of a visit and where it may end. Without anything said it is main trials alone."""
+
+    model_config = ConfigDict(frozen=True)
+
+    device: DeviceSpec = DeviceSpec()
+    quiz: QuizSpec | None = None
+    has_practice: bool = False
+    max_failed: int | None = None
+    """Checks that a participant may fail; None for any number."""
+    breaks: BreaksSpec | None = None
+    questions: tuple[ClosingQuestion, ...] = ()
+    exclude_studies: tuple[str, ...] = ()
+    endings: EndingsSpec = EndingsSpec()
+
+    @property
+    def quiz_questions(self) -> dict[str, QuizQuestion]:
+        """By the id under which a browser knows them."""
+        asked = self.quiz.questions if self.quiz else ()
+        return {f"q{number}": question for number, question in enumerate(asked, 1)}
+
+
+def visit_column(spec: StudySpec) -> dict[str, Any]:
+    """What `Study.visit` keeps of a description."""
+    plan = VisitPlan(
+        device=spec.device,
+        quiz=spec.quiz,
+        has_practice=spec.practice is not None,
+        max_failed=spec.checks.max_failed if spec.checks else None,
+        breaks=spec.breaks,
+        questions=spec.questions,
+        exclude_studies=spec.exclude_studies,
+        endings=spec.endings,
+    )
+    return plan.model_dump(mode="json", exclude_defaults=True)
+
+
+def plan_of(study: Study) -> VisitPlan:
+    return VisitPlan.model_validate(study.visit)

@@ -1,0 +1,244 @@
+"""Recording decisions, once each."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import NoReturn
+from uuid import UUID
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.orm import Session, aliased
+
+from app.deps import Visit
+from app.errors import (
+    AlreadyDecided,
+    AnnotationNotAsked,
+    BadInput,
+    NotFound,
+    PlaceGivenAway,
+    Unavailable,
+)
+from app.models import (
+    Annotation,
+    Decision,
+    Image,
+    Label,
+    ParticipantState,
+    RegionCheck,
+    Screening,
+    Side,
+    Stroke,
+    Study,
+    Trial,
+    TrialKind,
+    TrialState,
+)
+from app.recruitment.assignment import lock_study, retake_trials
+from app.recruitment.service import screen_out
+from app.studies.plan import VisitPlan
+from app.trials.schemas import AnnotationRule, DecisionBody, Feedback
+from app.trials.scoring import check_rule, read_strokes, region_iou
+from app.trials.service import AnyRow, finish, renew_lease
+from app.trials.steps import Step, next_step
+
+Left, Right = aliased(Image), aliased(Image)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a decision comes to."""
+
+    chosen_image_id: int
+    correct: bool
+    region_iou: float | None = None
+
+
+def record_decision(
+    session: Session, visit: Visit, plan: VisitPlan, trial_id: UUID, body: DecisionBody
+) -> Feedback | None:
+    """Write a decision and its strokes, once; returns what a practice trial teaches.
+
+    The same body again changes nothing; another body is refused. A decision that comes after the
+    place was given away takes the place again if it is free, and is refused otherwise, so that no
+    study collects more than it wants.
+    """
+    trial = _find(session, visit, trial_id)
+    fingerprint = body_hash(body)
+    if trial.state is TrialState.DECIDED:
+        _must_be_the_same(session, trial_id, fingerprint)
+        return _feedback(trial, body)
+    verdict = _judge(trial, visit, body)
+    may_end = trial.kind is TrialKind.CHECK and not verdict.correct and plan.max_failed is not None
+    if may_end or trial.state is TrialState.RELEASED:
+        lock_study(session, visit.study.id)
+    if trial.state is TrialState.RELEASED:
+        _take_again(session, visit, trial_id)
+    if not _claim(session, trial_id):
+        _decided_meanwhile(session, visit, trial_id, fingerprint)
+        return _feedback(trial, body)
+    _write(session, trial_id, body, verdict, fingerprint)
+    if may_end:
+        _screen_out_if_failed(session, visit, plan)
+    if trial.undecided == 1 and next_step(visit, plan, undecided=False) is Step.END:
+        finish(session, visit.participant)
+    renew_lease(visit)
+    return _feedback(trial, body)
+
+
+def _find(session: Session, visit: Visit, trial_id: UUID) -> AnyRow:
+    """The participant's own trial with what it is judged by, and how many of theirs are undecided."""
+    undecided = (
+        select(func.count())
+        .where(Trial.participant_id == visit.participant.id, Trial.state != TrialState.DECIDED)
+        .scalar_subquery()
+    )
+    found = session.execute(
+        select(
+            Trial.kind,
+            Trial.state,
+            Trial.question,
+            Trial.left_image_id,
+            Trial.right_image_id,
+            Left.label.label("left_label"),
+            Right.label.label("right_label"),
+            Left.width,
+            Left.height,
+            RegionCheck.region,
+            RegionCheck.min_iou,
+            undecided.label("undecided"),
+        )
+        .join(Left, Left.id == Trial.left_image_id)
+        .outerjoin(Right, Right.id == Trial.right_image_id)
+        .outerjoin(RegionCheck, RegionCheck.id == Trial.region_check_id)
+        .where(Trial.id == trial_id, Trial.participant_id == visit.participant.id)
+    ).first()
+    return found or _missing()
+
+
+def _missing() -> NoReturn:
+    raise NotFound("You have no such trial.")
+
+
+def _must_be_the_same(session: Session, trial_id: UUID, fingerprint: str) -> None:
+    recorded = session.scalar(select(Decision.body_hash).where(Decision.trial_id == trial_id))
+    if recorded != fingerprint:
+        raise AlreadyDecided
+
+
+def body_hash(body: DecisionBody) -> str:
+    """SHA-256 of a decision's content, whatever the order of its keys."""
+    content = json.dumps(body.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _judge(trial: AnyRow, visit: Visit, body: DecisionBody) -> Verdict:
+    """Whether the decision is right; BadInput when it cannot be used at all."""
+    if body.strokes and not visit.arm.annotate:
+        raise AnnotationNotAsked
+    size = (trial.width, trial.height)
+    strokes = read_strokes(body.strokes or [], size)
+    if trial.region is not None:
+        if body.choice is not Side.LEFT:
+            raise BadInput("This trial has one picture only; its side is left.")
+        check_rule(PAINT_SOMETHING, strokes, size)
+        iou = region_iou(strokes, trial.region, size)
+        return Verdict(trial.left_image_id, iou >= trial.min_iou, iou)
+    if visit.arm.annotate:
+        check_rule(rule_of(visit.study), strokes, size)
+    chosen = "left" if body.choice is Side.LEFT else "right"
+    label: Label = getattr(trial, f"{chosen}_label")
+    return Verdict(getattr(trial, f"{chosen}_image_id"), label.value == trial.question.value)
+
+
+PAINT_SOMETHING = AnnotationRule(min_strokes=1, min_area=0, max_area=1)
+"""The rule of region checks: how much is right is for the check to say."""
+
+
+def rule_of(study: Study) -> AnnotationRule:
+    return AnnotationRule(min_strokes=study.min_strokes, min_area=study.min_area, max_area=study.max_area)
+
+
+def _take_again(session: Session, visit: Visit, trial_id: UUID) -> None:
+    """Take the place of a released trial again; PlaceGivenAway when it is gone. Under the study's lock."""
+    session.refresh(visit.participant)
+    trial = session.get(Trial, trial_id, populate_existing=True) or _missing()
+    if visit.participant.state is ParticipantState.SCREENED_OUT:
+        raise PlaceGivenAway
+    if trial.state is TrialState.RELEASED:
+        if not retake_trials(session, visit.participant, trials=[trial]):
+            raise PlaceGivenAway
+        session.flush()
+
+
+def _claim(session: Session, trial_id: UUID) -> bool:
+    """Make an assigned trial a decided one; the first of several requests succeeds."""
+    claimed = session.execute(
+        update(Trial)
+        .where(Trial.id == trial_id, Trial.state == TrialState.ASSIGNED)
+        .values(state=TrialState.DECIDED)
+        .returning(Trial.id)
+        .execution_options(synchronize_session=False)
+    )
+    return claimed.first() is not None
+
+
+def _decided_meanwhile(session: Session, visit: Visit, trial_id: UUID, fingerprint: str) -> None:
+    """Another request changed the trial a moment ago; fine when it brought the same decision."""
+    if _find(session, visit, trial_id).state is TrialState.RELEASED:
+        raise Unavailable  # it lapsed this very moment; asked again, its place can be taken again
+    _must_be_the_same(session, trial_id, fingerprint)
+
+
+def _write(session: Session, trial_id: UUID, body: DecisionBody, verdict: Verdict, fingerprint: str) -> None:
+    decision_id = session.scalar(
+        insert(Decision).returning(Decision.id),
+        {
+            "trial_id": trial_id,
+            "choice": body.choice,
+            "chosen_image_id": verdict.chosen_image_id,
+            "correct": verdict.correct,
+            "region_iou": verdict.region_iou,
+            "decision_ms": body.decision_ms,
+            "annotation_ms": body.annotation_ms,
+            "events": body.events,
+            "body_hash": fingerprint,
+        },
+    )
+    if not body.strokes:
+        return
+    painted = {"decision_id": decision_id, "image_id": verdict.chosen_image_id}
+    annotation_id = session.scalar(insert(Annotation).returning(Annotation.id), painted)
+    session.execute(
+        insert(Stroke),
+        [
+            {"annotation_id": annotation_id, "position": position, **stroke}
+            for position, stroke in enumerate(body.strokes)
+        ],
+    )
+
+
+def _screen_out_if_failed(session: Session, visit: Visit, plan: VisitPlan) -> None:
+    """End the visit if this was one failed check too many. Under the study's lock."""
+    participant = visit.participant
+    session.refresh(participant)
+    failed = session.scalar(
+        select(func.count())
+        .select_from(Decision)
+        .join(Trial, Trial.id == Decision.trial_id)
+        .where(
+            Trial.participant_id == participant.id,
+            Trial.kind == TrialKind.CHECK,
+            ~Decision.correct,
+        )
+    )
+    is_active = participant.state is ParticipantState.ACTIVE
+    if is_active and plan.max_failed is not None and (failed or 0) > plan.max_failed:
+        screen_out(session, participant, Screening.CHECKS)
+
+
+def _feedback(trial: AnyRow, body: DecisionBody) -> Feedback | None:
+    if trial.kind is not TrialKind.PRACTICE:
+        return None
+    fake = Side.LEFT if trial.left_label is Label.FAKE else Side.RIGHT
+    asked_for_fake = trial.question.value == Label.FAKE.value
+    return Feedback(correct=(body.choice is fake) == asked_for_fake, fake=fake)

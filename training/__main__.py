@@ -1,19 +1,25 @@
 """`python -m training`: train a grid, evaluate, report and score, with folders and no database."""
 
+import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from training.config import Job, Recipe, RunConfig, load_recipe
-from training.errors import TrainingError
+from training.errors import DatasetError, TrainingError
 from training.events import Epoch, Event, Failed, Finished, Heartbeat, Started, Step
+
+if TYPE_CHECKING:
+    from training.results import Rival
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -99,31 +105,91 @@ def score(
         Path | None, typer.Option("--cams", help="Folder that gets a picture of each map.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="A JSON object per image, with the image as seen and its map.")
+    ] = False,
 ) -> None:
     """Print how fake each image looks to a trained run, as CSV: path, both logits, both scores."""
     with user_errors():
-        from training.score import score_images
+        from training.score import HEADER, score_images
 
-        out.print("path,logit_real,logit_fake,score_sigmoid,score_softmax", highlight=False, soft_wrap=True)
-        for row in score_images(run, images, cams=cams, device=device):
-            out.print(row, highlight=False, markup=False, soft_wrap=True)
+        if not as_json:
+            print(HEADER)
+        for found in score_images(run, images, cams=cams, device=device):
+            print(json.dumps(found.as_json()) if as_json else found.as_csv())
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
+    out_dir: Annotated[Path, typer.Argument(help="The folder to write; it must not exist.")],
+) -> None:
+    """Write a detector as ONNX (with its map) and safetensors, with a model card."""
+    with user_errors():
+        from training.export import export_run
+
+        for name in export_run(run, out_dir):
+            print(out_dir / name)
+
+
+Scores = Annotated[
+    list[Path] | None,
+    typer.Option("--scores", help="CSV of somebody else's detector on the same images; may be given again."),
+]
 
 
 @app.command()
 def report(
     runs: Annotated[Path, typer.Argument(help="A folder with finished runs in it, at any depth.")],
     out_dir: Annotated[Path, typer.Argument(help="Folder that gets the tables, the figures and index.html.")],
+    scores: Scores = None,
 ) -> None:
-    """Gather finished runs into tables, tests and figures."""
+    """Gather finished runs, and other detectors by their scores, into tables, tests and figures."""
     with user_errors():
-        from training.report import write_report
+        from training.report import report_steps
 
+        rivals = _rivals(runs, scores or [])
+        with _bar() as bar:
+            task = bar.add_task("report", total=None)
+            for step in report_steps(runs, out_dir, rivals):
+                bar.update(task, completed=step.done, total=step.total)
         table = Table("architecture", "scenario", "seeds", "AUC", "sd")
-        for row in write_report(runs, out_dir):
+        for row in step.summary:
             numbers = (str(row["seeds"]), _number(row["mean"]), _number(row["sd"]))
-            table.add_row(row["architecture"], row["scenario"], *numbers)
+            table.add_row(escape(row["architecture"]), escape(row["scenario"]), *numbers)
         out.print(table)
         out.print(f"{out_dir / 'index.html'}", highlight=False, soft_wrap=True)
+
+
+@app.command("compare-papers")
+def compare_papers(
+    runs: Annotated[
+        Path | None, typer.Argument(help="A folder with finished runs; without it the papers alone.")
+    ] = None,
+) -> None:
+    """Print the numbers of both papers beside ours, as the Markdown table of docs/reproduce.md."""
+    with user_errors():
+        from training.papers import as_markdown, comparison
+        from training.results import gather
+
+        print(as_markdown(comparison(gather(runs) if runs else [])), end="")
+
+
+def _rivals(runs: Path, files: list[Path]) -> "list[Rival]":
+    """The detectors in files of scores, on the images that the runs were tested on."""
+    from training.imports import read_scores_file
+    from training.numbers import numbers_of
+    from training.results import Rival, gather
+    from training.scored import read_scored
+
+    if not files:
+        return []
+    truth = read_scored(gather(runs)[0].scores_file).truth
+    found = [imported for file in files for imported in read_scores_file(file, truth)]
+    for name, count in Counter(imported.name for imported in found).items():
+        if count > 1:
+            raise DatasetError(f"{count} files hold scores of a detector {name}.")
+    return [Rival(imported.name, numbers_of(imported.scored)) for imported in found]
 
 
 @app.command("import-und")

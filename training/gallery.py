@@ -17,12 +17,17 @@ SIDE = 224
 """Side of a picture in pixels."""
 EXAMPLES = 8
 """Pictures of single images, half of them real where there are as many."""
+SAMPLED = 128
+"""Images whose maps are kept as numbers, to be compared between runs."""
 
 INDEX_COLUMNS = ("file", "image_id", "path", "label", "source", "split", "score_sigmoid", "cam_entropy")
 
 
 def write_gallery(folder: Path, scores: Scores, looks: Looks, *, split: str) -> None:
-    """Average maps of the real, the fake and all images, and the maps of a few; index.csv says which."""
+    """Average maps of the real, the fake and all images; maps of a few as pictures, of more as numbers.
+
+    index.csv says which images the pictures are of.
+    """
     for name, keep in {"all": None, "real": ~scores.fake, "fake": scores.fake}.items():
         chosen = looks.cams if keep is None else looks.cams[keep]
         if len(chosen):
@@ -38,6 +43,17 @@ def write_gallery(folder: Path, scores: Scores, looks: Looks, *, split: str) -> 
         row = [file, sample.image_id, sample.path, sample.label, sample.source, split]
         writer.writerow([*row, f"{score:.6f}", f"{looks.entropies[i]:.4f}"])
     write_text(folder / "index.csv", text.getvalue())
+    _write_sample(folder / "sample.npz", scores, looks)
+
+
+def _write_sample(path: Path, scores: Scores, looks: Looks) -> None:
+    """image_ids (n,) and cams (n, h, w) of images spread over the split: the same ones for every run."""
+    count = len(scores.samples)
+    chosen = np.unique(np.linspace(0, count - 1, min(count, SAMPLED)).astype(int))
+    ids = np.array([scores.samples[i].image_id for i in chosen], np.str_)
+    content = io.BytesIO()
+    np.savez(content, image_ids=ids, cams=looks.cams[chosen].astype(np.float16))
+    write_bytes(path, content.getvalue())
 
 
 def write_average_human(folder: Path, train: Cached) -> None:

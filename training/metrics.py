@@ -94,7 +94,8 @@ def calibration_error(probabilities: ArrayLike, fake: ArrayLike, *, bins: int = 
 def sigmoid(values: ArrayLike) -> Values:
     """1 / (1 + e^-x), without overflow."""
     x = np.asarray(values, np.float64)
-    return np.asarray(np.exp(-np.logaddexp(0, -x)), np.float64)
+    with np.errstate(invalid="ignore"):  # what is no number stays none
+        return np.asarray(np.exp(-np.logaddexp(0, -x)), np.float64)
 
 
 def _checked(scores: ArrayLike, fake: ArrayLike) -> tuple[Values, Flags]:

@@ -1,96 +1,209 @@
-"""Tables and figures of an experiment: CSV for the next analysis, pages for people."""
+"""Tables and figures of an experiment: CSV for the next analysis, PDF for the paper, pages for people."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import cv2
 from plotly.offline import get_plotlyjs
 
-from training import figures, results
-from training.folder import write_bytes, write_text
-from training.results import POOLED, Result, Row
+from training import results
+from training.averages import write_average_maps
+from training.drawing import drawn
+from training.figures import Figure, Tables, figures, styles_of
+from training.folder import read_json, write_text
+from training.paper import write_figure
+from training.results import OTHER, Result, Rival, Row
+from training.stability import stability_table
+from training.worth import guidance_table, worth_table
 
-STYLE: Final = """body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}
-table{border-collapse:collapse;margin:1rem 0}
-td,th{padding:.3rem .8rem;border-bottom:1px solid #ccc;text-align:right}
-td:first-child,th:first-child,td:nth-child(2),th:nth-child(2){text-align:left}img{max-width:100%}"""
+STYLE: Final = """body{font:16px/1.5 system-ui,sans-serif;color:#1c2124}
+body{max-width:76rem;margin:2rem auto;padding:0 1rem}
+table{border-collapse:collapse;margin:1rem 0;display:block;overflow-x:auto}
+td,th{padding:.3rem .8rem;border-bottom:1px solid #d6d6d0;text-align:right;font-variant-numeric:tabular-nums}
+td:first-child,th:first-child,td:nth-child(2),th:nth-child(2){text-align:left}
+.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(30rem,100%),1fr));gap:1rem}
+figure{margin:0;border:1px solid #d6d6d0;border-radius:8px;padding:.5rem}figcaption{font-size:.9rem}
+img{max-width:100%}.plot{height:26rem}
+.simulated{background:#efe8f7;color:#5a398b;padding:.6rem 1rem;border-radius:8px}"""
+META: Final = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+SCRIPT: Final = """for (const plot of document.querySelectorAll(".plot")) {
+  const { data, layout } = JSON.parse(document.getElementById(plot.dataset.figure).textContent);
+  const margin = { l: 60, r: 20, t: 20, b: 50 };
+  const shape = { margin, template: "none", legend: { orientation: "h", y: -0.15 } };
+  for (const axis of [layout.xaxis, layout.yaxis]) axis.gridcolor = "#e4e4e0";
+  Plotly.newPlot(plot, data, { ...shape, ...layout }, { responsive: true, displaylogo: false });
+}"""
+WORTH: Final = ("architecture", "scenario", "seeds", "annotated", "auc", "bound", "matching_images", "factor")
+SIMULATED: Final = "Simulated annotators: this says nothing about people."
 
 
-def write_report(runs_dir: Path, out_dir: Path) -> list[Row]:
-    """Write tables, figures and index.html for all finished runs; returns the rows of the summary of AUC.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How far a report is; `summary` is there with the last step: the rows of the summary of AUC."""
 
-    The folder holds runs.csv, summary.csv, paired.csv, epochs.csv, roc.csv, a maps-<architecture>.png per
-    architecture, index.html, and the script that draws its figures: it needs no network.
+    done: int
+    total: int
+    summary: tuple[Row, ...] = ()
+
+
+def report_steps(runs_dir: Path, out_dir: Path, rivals: Sequence[Rival] = ()) -> Iterator[Written]:
+    """Write tables, figures and index.html for all finished runs, telling of each figure.
+
+    The folder holds a CSV per table, `figures/` with a PDF, a PNG and a CSV per figure, index.html, and the
+    script that draws its figures: it needs no network.
     """
     found = results.gather(runs_dir)
-    tables = {
-        "runs": results.run_table(found),
-        "summary": results.summary_table(found),
-        "paired": results.paired_table(found),
-        "epochs": results.epoch_table(found),
-        "roc": results.roc_table(found),
-    }
+    caption = SIMULATED if is_simulated(found) else ""
+    tables = tables_of(found, rivals)
     for name, rows in tables.items():
         write_text(out_dir / f"{name}.csv", results.to_csv(rows))
-    sections = [_section(name, found, tables, out_dir) for name in _architectures(found)]
-    summary = [row for row in tables["summary"] if row["metric"] == "auc"]
+    per_architecture = {name: figures_of(name, found, tables, rivals) for name in architectures(found)}
+    total = sum(len(some) + 1 for some in per_architecture.values())
+    done, sections = 0, []
+    for name, some in per_architecture.items():
+        for figure in some:
+            write_figure(out_dir / "figures", figure, caption=caption)
+            yield Written(done := done + 1, total)
+        own = [result for result in found if result.config.architecture == name]
+        files = write_average_maps(out_dir / "figures", f"maps-{name}", own, caption=caption)
+        sections.append(_section(name, some, files))
+        yield Written(done := done + 1, total)
+    summary = tuple(row for row in tables["summary"] if row["metric"] == "auc")
     write_text(out_dir / "plotly.min.js", get_plotlyjs())
-    write_text(out_dir / "index.html", _page(summary, tables["paired"], sections))
-    return summary
+    write_text(out_dir / "index.html", _page(summary, tables, sections, caption))
+    yield Written(total, total, summary)
 
 
-def _architectures(found: Sequence[Result]) -> list[str]:
+def write_report(runs_dir: Path, out_dir: Path, rivals: Sequence[Rival] = ()) -> list[Row]:
+    """All of `report_steps`; returns the rows of the summary of AUC."""
+    *_, last = report_steps(runs_dir, out_dir, rivals)
+    return list(last.summary)
+
+
+def tables_of(found: Sequence[Result], rivals: Sequence[Rival] = ()) -> dict[str, list[Row]]:
+    """Every table by the name of its file."""
+    guidance = guidance_table(found)
+    return {
+        "runs": results.run_table(found),
+        "summary": results.summary_table(found, rivals),
+        "scores": results.score_table(found, rivals),
+        "sources": results.source_table(found, rivals),
+        "paired": results.paired_table(found),
+        "epochs": results.epoch_table(found),
+        "roc": results.roc_table(found, rivals),
+        "reliability": results.reliability_table(found, rivals),
+        "stability": stability_table(found),
+        "guidance": guidance,
+        "worth": worth_table(guidance),
+    }
+
+
+def figures_of(
+    architecture: str, found: Sequence[Result], tables: dict[str, list[Row]], rivals: Sequence[Rival] = ()
+) -> list[Figure]:
+    """Every figure of an architecture, other detectors beside its runs."""
+    names = {rival.name for rival in rivals}
+
+    def own(table: str) -> list[Row]:
+        return [row for row in tables[table] if row["architecture"] in (architecture, OTHER)]
+
+    return figures(
+        Tables(
+            architecture,
+            tuple(result for result in found if result.config.architecture == architecture),
+            epochs=own("epochs"),
+            roc=own("roc"),
+            reliability=own("reliability"),
+            stability=own("stability"),
+            guidance=own("guidance"),
+            styles=styles_of(found, sorted(names)),
+        )
+    )
+
+
+def architectures(found: Sequence[Result]) -> list[str]:
+    """In the order of the runs."""
     return list(dict.fromkeys(result.config.architecture for result in found))
 
 
-def _section(name: str, found: Sequence[Result], tables: dict[str, list[Row]], out_dir: Path) -> str:
-    runs = [result for result in found if result.config.architecture == name]
-    rocs, epochs = (
-        [row for row in tables[table] if row["architecture"] == name] for table in ("roc", "epochs")
+def is_simulated(found: Sequence[Result]) -> bool:
+    """Whether a dataset behind the runs says that programs painted; unknown where its folder is gone."""
+    folders = {result.folder.record().get("dataset", {}).get("path") for result in found}
+    return any(_has_simulated(Path(folder)) for folder in folders if folder)
+
+
+def _has_simulated(folder: Path) -> bool:
+    path = folder / "dataset.json"
+    return path.is_file() and bool(read_json(path).get("parameters", {}).get("simulated_annotations"))
+
+
+def _section(name: str, some: Sequence[Figure], average_maps: Sequence[str]) -> str:
+    shown = "".join(_plot(figure) for figure in some)
+    picture = next((file for file in average_maps if file.endswith(".png")), "")
+    alt = f"Average maps of each run of {name}, beside the average human map"
+    maps = (
+        f'<h3>Average maps</h3><img src="figures/{escape(picture)}" alt="{escape(alt)}">' if picture else ""
     )
-    picture = f"maps-{name}.png"
-    write_bytes(out_dir / picture, bytes(cv2.imencode(".png", figures.average_maps(runs))[1]))
-    sources = sorted({row["source"] for row in rocs} - {POOLED})
-    shown = {
-        "ROC, all generators": figures.roc_figure(rocs),
-        **{f"ROC, {source}": figures.roc_figure(rocs, source=source) for source in sources},
-        "Accuracy": figures.accuracy_figure(epochs),
-        "Entropy of the maps": figures.entropy_figure(epochs),
-        "Entropy against AUC": figures.entropy_auc_figure(runs),
-        "AUC over seeds": figures.box_figure(runs),
-    }
-    plots = "".join(f"<h3>{escape(title)}</h3>{_html(figure)}" for title, figure in shown.items())
-    average = f'<h3>Average maps</h3><img src="{escape(picture)}" alt="Average map of each run">'
-    return f"<h2>{escape(name)}</h2>{plots}{average}"
+    return f'<h2>{escape(name)}</h2><div class="plots">{shown}</div>{maps}'
 
 
-def _html(figure: Any) -> str:
-    return str(figure.to_html(full_html=False, include_plotlyjs=False, default_height="420px"))
+def _plot(figure: Figure) -> str:
+    if not figure.marks:
+        return f"<figure><figcaption>{escape(figure.title)}: {escape(figure.note)}</figcaption></figure>"
+    links = " · ".join(
+        f'<a href="figures/{escape(figure.key)}.{ending}">{ending.upper()}</a>'
+        for ending in ("pdf", "png", "csv")
+    )
+    # Inside a script element nothing else could end the data before its end.
+    data = json.dumps(drawn(figure), allow_nan=False).replace("<", "\\u003c")
+    return (
+        f"<figure><figcaption>{escape(figure.title)} · {links}</figcaption>"
+        f'<div class="plot" data-figure="{escape(figure.key)}"></div>'
+        f'<script type="application/json" id="{escape(figure.key)}">{data}</script></figure>'
+    )
 
 
-def _page(summary: Sequence[Row], paired: Sequence[Row], sections: Sequence[str]) -> str:
+def _page(summary: Sequence[Row], tables: dict[str, list[Row]], sections: Sequence[str], caption: str) -> str:
+    warning = f'<p class="simulated">{escape(caption)}</p>' if caption else ""
     body = (
-        "<h1>Results</h1><h2>AUC</h2>"
+        f"<h1>Results</h1>{warning}<h2>AUC</h2>"
         + _table(summary, ("architecture", "scenario", "seeds", "mean", "sd"))
         + "<h2>Differences of AUC over seeds</h2><p>Paired t-tests; p after Holm's correction.</p>"
-        + _table(paired, ("architecture", "one", "two", "seeds", "two_minus_one", "sd", "p", "p_holm"))
+        + _table(
+            tables["paired"], ("architecture", "one", "two", "seeds", "two_minus_one", "sd", "p", "p_holm")
+        )
+        + "<h2>AUC by source</h2>"
+        + _table(
+            _aucs(tables["sources"]), ("architecture", "scenario", "source", "score", "seeds", "mean", "sd")
+        )
+        + "<h2>What an annotation is worth</h2><p>Plain training images that reach the same AUC.</p>"
+        + _table(tables["worth"], WORTH)
         + "".join(sections)
     )
-    head = f'<meta charset="utf-8"><title>Results</title><style>{STYLE}</style>'
-    return (
-        f'<!doctype html><html lang="en"><head>{head}<script src="plotly.min.js"></script></head><body>{body}'
-    )
+    head = f"{META}<title>Results</title><style>{STYLE}</style>"
+    scripts = f'<script src="plotly.min.js"></script><script>{SCRIPT}</script>'
+    return f'<!doctype html><html lang="en"><head>{head}</head><body>{body}{scripts}</body></html>'
+
+
+def _aucs(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if row["metric"] == "auc"]
 
 
 def _table(rows: Sequence[Row], names: Sequence[str]) -> str:
+    if not rows:
+        return "<p>None.</p>"
     head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in names)
-    lines = ["".join(f"<td>{escape(_cell(row[name]))}</td>" for name in names) for row in rows]
+    lines = ["".join(f"<td>{escape(cell(row[name]))}</td>" for name in names) for row in rows]
     return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """A number as a table shows it."""
     if value is None:
         return "–"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.3f}" if abs(value) < 100 else f"{value:.0f}"
+    return str(value)

@@ -1,4 +1,4 @@
-"""Finished runs, read back, and the tables made of them. No torch, no figures."""
+"""Finished runs and other people's detectors, read back, and the tables made of them. No torch."""
 
 import csv
 import io
@@ -6,23 +6,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from training.config import RunConfig
 from training.errors import RunError
-from training.events import Epoch, Metrics
+from training.events import Epoch, Metrics, Started
 from training.folder import RunFolder, read_json
-from training.metrics import roc
-from training.statistics import auc_interval, holm, mean_sd, paired_p
+from training.numbers import GRID, Numbers, numbers_of_file
+from training.scored import POOLED
+from training.statistics import holm, mean_sd, paired_p
 
-Floats = NDArray[np.float64]
 Row = dict[str, Any]
 
-FPR_GRID = np.linspace(0, 1, 201)
-POOLED = "all"
+OTHER: Final = "other"
+"""In place of an architecture: a detector of somebody else, of which only scores are known."""
+SCORE: Final = "score"
+"""The one kind of score that such a detector has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Result:
     best_epoch: int
     splits: dict[str, Metrics]
     epochs: tuple[Epoch, ...]
+    started: Started | None
 
     @property
     def column(self) -> tuple[str, str]:
@@ -50,6 +52,23 @@ class Result:
         """The metrics of the split that counts."""
         return self.splits[self.split]
 
+    @property
+    def scores_file(self) -> Path:
+        return self.folder.scores / f"{self.split}.csv"
+
+    @property
+    def numbers(self) -> Numbers:
+        """What its scores on the split that counts come to."""
+        return numbers_of_file(self.scores_file)
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """Somebody else's detector on the same images."""
+
+    name: str
+    numbers: Numbers
+
 
 def gather(runs_dir: Path) -> list[Result]:
     """All finished runs below a folder, by name; unfinished ones are left out."""
@@ -57,12 +76,20 @@ def gather(runs_dir: Path) -> list[Result]:
     finished = [RunFolder(folder) for folder in folders if RunFolder(folder).is_finished]
     if not finished:
         raise RunError(f"{runs_dir} holds no finished run.")
-    return [_read(folder) for folder in finished]
+    return [read_run(folder) for folder in finished]
 
 
-def _read(folder: RunFolder) -> Result:
+def read_run(folder: RunFolder) -> Result:
+    """A finished run."""
     stored = read_json(folder.metrics)
-    return Result(folder, folder.config(), stored["best_epoch"], stored["splits"], tuple(folder.epochs()))
+    try:
+        best_epoch, splits = stored["best_epoch"], stored["splits"]
+    except KeyError as error:
+        raise RunError(f"{folder.metrics} has no {error}.") from None
+    history = list(folder.history())
+    started = next((event for event in history if isinstance(event, Started)), None)
+    epochs = tuple(event for event in history if isinstance(event, Epoch))
+    return Result(folder, folder.config(), best_epoch, splits, epochs, started)
 
 
 def columns(results: Iterable[Result]) -> dict[tuple[str, str], list[Result]]:
@@ -73,28 +100,63 @@ def columns(results: Iterable[Result]) -> dict[tuple[str, str], list[Result]]:
     return groups
 
 
-def run_table(results: Iterable[Result]) -> list[Row]:
-    """One row per run, with DeLong's interval for its AUC and every metric it has."""
-    return [_run_row(result) for result in results]
-
-
-def _run_row(result: Result) -> Row:
-    scores, fake, _ = read_scores(result)
-    interval = auc_interval(scores, fake) or (None, None)
-    head = {
+def _head(result: Result) -> Row:
+    return {
         "run": result.folder.root.name,
         "architecture": result.config.architecture,
         "scenario": result.config.column,
         "seed": result.config.seed,
-        "split": result.split,
-        "best_epoch": result.best_epoch,
-        "auc_low": interval[0],
-        "auc_high": interval[1],
     }
-    return head | result.metrics
 
 
-def summary_table(results: Iterable[Result]) -> list[Row]:
+def run_table(results: Iterable[Result]) -> list[Row]:
+    """One row per run, with DeLong's interval for its AUC and every metric it has."""
+    rows = []
+    for result in results:
+        pooled = result.numbers.metrics[POOLED, result.config.score]
+        where = {"split": result.split, "best_epoch": result.best_epoch}
+        interval = {name: pooled[name] for name in ("auc_low", "auc_high")}
+        rows.append({**_head(result), **where, **interval, **result.metrics})
+    return rows
+
+
+def score_table(results: Iterable[Result], rivals: Iterable[Rival] = ()) -> list[Row]:
+    """Every number of docs/evaluation.md: one row per run, source and kind of score."""
+    rows = [
+        {**_head(result), "split": result.split, "source": source, "score": kind, **values}
+        for result in results
+        for (source, kind), values in result.numbers.metrics.items()
+    ]
+    return rows + [
+        {**_rival_head(rival), "source": source, "score": kind, **values}
+        for rival in rivals
+        for (source, kind), values in rival.numbers.metrics.items()
+    ]
+
+
+def _rival_head(rival: Rival) -> Row:
+    return {"run": rival.name, "architecture": OTHER, "scenario": rival.name, "seed": None, "split": "test"}
+
+
+def source_table(results: Iterable[Result], rivals: Iterable[Rival] = ()) -> list[Row]:
+    """Mean and deviation over seeds of each number: a row per column, source, kind of score and metric."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in score_table(results, rivals):
+        key = tuple(row[name] for name in ("architecture", "scenario", "source", "score"))
+        groups.setdefault(key, []).append(row)
+    rows = []
+    for (architecture, scenario, source, kind), own in groups.items():
+        head = {"architecture": architecture, "scenario": scenario, "source": source, "score": kind}
+        named = [
+            name for name in own[0] if name not in {*head, "run", "seed", "split", "auc_low", "auc_high"}
+        ]
+        for name in named:
+            mean, sd, seeds = mean_sd([row[name] for row in own])
+            rows.append({**head, "metric": name, "seeds": seeds, "mean": mean, "sd": sd})
+    return rows
+
+
+def summary_table(results: Iterable[Result], rivals: Iterable[Rival] = ()) -> list[Row]:
     """One row per architecture, scenario and metric: mean and standard deviation over seeds."""
     rows = []
     for (architecture, scenario), runs in columns(results).items():
@@ -102,6 +164,10 @@ def summary_table(results: Iterable[Result]) -> list[Row]:
             mean, sd, seeds = mean_sd([run.metrics.get(name) for run in runs])
             head = {"architecture": architecture, "scenario": scenario, "metric": name}
             rows.append({**head, "seeds": seeds, "mean": mean, "sd": sd})
+    for rival in rivals:
+        for name, value in rival.numbers.metrics[POOLED, SCORE].items():
+            head = {"architecture": OTHER, "scenario": rival.name, "metric": name}
+            rows.append({**head, "seeds": int(value is not None), "mean": value, "sd": None})
     return rows
 
 
@@ -138,10 +204,7 @@ def epoch_table(results: Iterable[Result]) -> list[Row]:
     names = ("lr", "train_accuracy", "val_accuracy", "cam_entropy", "human_entropy", "max_entropy")
     return [
         {
-            "run": result.folder.root.name,
-            "architecture": result.config.architecture,
-            "scenario": result.config.column,
-            "seed": result.config.seed,
+            **_head(result),
             "epoch": epoch.epoch,
             "loss": epoch.terms.get("loss"),
             **{name: getattr(epoch, name) for name in names},
@@ -151,61 +214,80 @@ def epoch_table(results: Iterable[Result]) -> list[Row]:
     ]
 
 
-def roc_table(results: Iterable[Result]) -> list[Row]:
-    """Mean true positive rate over seeds and its deviation, per column and generator, on an even grid."""
+def roc_table(results: Iterable[Result], rivals: Iterable[Rival] = ()) -> list[Row]:
+    """Mean ROC over seeds, per column and generator, on an even grid, averaged in both directions.
+
+    `given` says which rate the grid is on; the other one is a mean, and `sd` and `se` are its deviation and
+    its standard error over seeds, empty for one seed.
+    """
     rows = []
     for (architecture, scenario), runs in columns(results).items():
-        for source in (POOLED, *_generators(runs[0])):
-            curves = [curve for run in runs if (curve := _curve(run, source)) is not None]
-            if curves:
-                rows += _roc_rows(architecture, scenario, source, np.stack(curves))
+        own = [(run.numbers, run.config.score) for run in runs]
+        rows += _mean_rocs({"architecture": architecture, "scenario": scenario}, own)
+    for rival in rivals:
+        rows += _mean_rocs({"architecture": OTHER, "scenario": rival.name}, [(rival.numbers, SCORE)])
     return rows
 
 
-def _roc_rows(architecture: str, scenario: str, source: str, curves: Floats) -> list[Row]:
-    sd = curves.std(axis=0, ddof=1) if len(curves) > 1 else np.zeros(len(FPR_GRID))
-    head = {"architecture": architecture, "scenario": scenario, "source": source, "seeds": len(curves)}
-    points = zip(FPR_GRID, curves.mean(axis=0), sd, strict=True)
-    return [{**head, "fpr": float(x), "tpr": float(y), "sd": float(s)} for x, y, s in points]
+def _mean_rocs(head: Row, found: Sequence[tuple[Numbers, str]]) -> list[Row]:
+    rows: list[Row] = []
+    sources = dict.fromkeys(source for numbers, _ in found for source in (POOLED, *numbers.generators))
+    for source in sources:
+        keys = [(numbers, (source, kind)) for numbers, kind in found]
+        curves = [numbers.curves[key] for numbers, key in keys if key in numbers.curves]
+        for given, other in (("fpr", "tpr"), ("tpr", "fpr")):
+            stack = [getattr(curve, other) for curve in curves]
+            about = {**head, "source": source, "given": given, "seeds": len(curves)}
+            rows += [{**about, given: x, other: y, **spread} for x, y, spread in _points(stack)]
+    return rows
 
 
-def _generators(result: Result) -> list[str]:
-    _, fake, sources = read_scores(result)
-    return sorted(set(sources[fake].tolist()))
+def _points(curves: Sequence[Any]) -> list[tuple[float, float, Row]]:
+    if not curves:
+        return []
+    stack = np.stack(curves)
+    means = stack.mean(axis=0).tolist()
+    if len(curves) == 1:
+        return [(x, y, {"sd": None, "se": None}) for x, y in zip(GRID.tolist(), means, strict=True)]
+    deviations = stack.std(axis=0, ddof=1).tolist()
+    return [
+        (x, y, {"sd": sd, "se": sd / len(curves) ** 0.5})
+        for x, y, sd in zip(GRID.tolist(), means, deviations, strict=True)
+    ]
 
 
-def _curve(result: Result, source: str) -> Floats | None:
-    scores, fake, sources = read_scores(result)
-    keep = np.ones(len(fake), bool) if source == POOLED else ~fake | (sources == source)
-    curve = roc(scores[keep], fake[keep])
-    if curve is None:
-        return None
-    grid = np.interp(FPR_GRID, *curve)
-    grid[0] = 0.0
-    return np.asarray(grid, np.float64)
-
-
-def read_scores(result: Result) -> tuple[Floats, NDArray[np.bool_], NDArray[np.str_]]:
-    """Ranking score of the headline kind, truth, and source of each image of the split that counts."""
-    path = result.folder.scores / f"{result.split}.csv"
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
-        fake_logits = np.array([float(row["logit_fake"]) for row in rows])
-        real_logits = np.array([float(row["logit_real"]) for row in rows])
-        fake = np.array([row["label"] == "fake" for row in rows], bool)
-        sources = np.array([row["source"] for row in rows], np.str_)
-    except (OSError, KeyError, ValueError) as error:
-        raise RunError(f"{path} cannot be read: {error}.") from None
-    chosen = fake_logits if result.config.score == "sigmoid" else fake_logits - real_logits
-    return chosen, fake, sources
+def reliability_table(results: Iterable[Result], rivals: Iterable[Rival] = ()) -> list[Row]:
+    """Reliability curves, by both scores: one row per run, kind of score and bin that holds an image."""
+    found = [(_head(result), result.numbers) for result in results]
+    found += [(_rival_head(rival), rival.numbers) for rival in rivals]
+    return [
+        {
+            **{name: head[name] for name in ("run", "architecture", "scenario", "seed")},
+            "score": kind,
+            "predicted": float(predicted),
+            "observed": float(observed),
+            "images": int(images),
+        }
+        for head, numbers in found
+        for kind, curve in numbers.reliability.items()
+        for predicted, observed, images in zip(curve.predicted, curve.observed, curve.counts, strict=True)
+    ]
 
 
 def to_csv(rows: Sequence[Row]) -> str:
-    """CSV with a column for every key that any row has; an undefined number is an empty field."""
+    """CSV with a column for every key that any row has; an undefined number is an empty field.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe in front.
+    """
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows({k: "" if v is None else v for k, v in row.items()} for row in rows)
+    writer.writerows({name: _field(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def _field(value: object) -> object:
+    if value is None:
+        return ""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value

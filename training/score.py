@@ -1,27 +1,75 @@
 """Single images, from anywhere, before a trained run."""
 
+import base64
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
+import cv2
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from training import data
-from training.cam import class_activation_map, min_max
+from training.cam import class_activation_map, entropy, min_max
 from training.errors import DatasetError
 from training.folder import RunFolder, write_bytes
 from training.gallery import picture
 from training.metrics import sigmoid
 from training.run import open_run
 
+HEADER: Final = "path,logit_real,logit_fake,score_sigmoid,score_softmax"
 
-def score_images(run: Path, images: Sequence[Path], *, cams: Path | None, device: str) -> Iterator[str]:
-    """One CSV row per image: path, logit_real, logit_fake, score_sigmoid, score_softmax.
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """What a run says about one image."""
+
+    path: Path
+    logit_real: float
+    logit_fake: float
+    cam: NDArray[np.float32]
+    """(h, w) in [0, 1], of the predicted class."""
+    entropy: float
+    """Of the map, in nats."""
+    seen: NDArray[np.uint8]
+    """(side, side, 3) RGB: the image as the network got it."""
+
+    @property
+    def score_sigmoid(self) -> float:
+        return float(sigmoid(self.logit_fake))
+
+    @property
+    def score_softmax(self) -> float:
+        return float(sigmoid(self.logit_fake - self.logit_real))
+
+    def as_csv(self) -> str:
+        numbers = f"{self.logit_real:.9g},{self.logit_fake:.9g}"
+        return f"{_quoted(str(self.path))},{numbers},{self.score_sigmoid:.6f},{self.score_softmax:.6f}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Numbers, and both pictures as base64 of PNG."""
+        seen = bytes(cv2.imencode(".png", cv2.cvtColor(self.seen, cv2.COLOR_RGB2BGR))[1])
+        return {
+            "logit_real": self.logit_real,
+            "logit_fake": self.logit_fake,
+            "score_sigmoid": self.score_sigmoid,
+            "score_softmax": self.score_softmax,
+            "entropy": self.entropy,
+            "side": self.seen.shape[0],
+            "seen": base64.b64encode(seen).decode(),
+            "cam": base64.b64encode(picture(self.cam)).decode(),
+        }
+
+
+def score_images(run: Path, images: Sequence[Path], *, cams: Path | None, device: str) -> Iterator[Scoring]:
+    """What a run says about each image.
 
     cams : folder that gets the map of the predicted class of each image, as `<stem>.png`
     """
-    for path in images:
-        if not path.is_file():
-            raise DatasetError(f"The image {path} does not exist.")
+    _require_images(images, distinct=cams is not None)
     _, backbone = open_run(RunFolder(run), device=device)
     for path in images:
         pixels = torch.from_numpy(data.decode_image(path, backbone.expects.side))[None]
@@ -30,6 +78,21 @@ def score_images(run: Path, images: Sequence[Path], *, cams: Path | None, device
             features, logits = backbone(batch)
             cam = min_max(class_activation_map(features, backbone.weight, logits.argmax(dim=1)))
         real, fake = logits[0].double().tolist()
+        seen = np.ascontiguousarray(pixels[0].numpy().transpose(1, 2, 0))
+        found = Scoring(path, real, fake, cam[0].cpu().numpy(), float(entropy(cam)[0]), seen)
         if cams is not None:
-            write_bytes(cams / f"{path.stem}.png", picture(cam[0].cpu().numpy()))
-        yield f"{path},{real:.9g},{fake:.9g},{sigmoid(fake):.6f},{sigmoid(fake - real):.6f}"
+            write_bytes(cams / f"{path.stem}.png", picture(found.cam))
+        yield found
+
+
+def _require_images(images: Sequence[Path], *, distinct: bool) -> None:
+    for path in images:
+        if not path.is_file():
+            raise DatasetError(f"The image {path} does not exist.")
+    stem, count = Counter(path.stem for path in images).most_common(1)[0]
+    if distinct and count > 1:
+        raise DatasetError(f"{count} images are called {stem}; their maps would be one file.")
+
+
+def _quoted(text: str) -> str:
+    return f'"{text.replace(chr(34), chr(34) * 2)}"' if any(mark in text for mark in ',"\n') else text

@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+import torch
+from torchmetrics.functional.classification import binary_auroc
+
+from training.calibration import brier, reliability
+from training.errors import RunError
+from training.numbers import numbers_of, numbers_of_file
+from training.scored import Scored, measure, read_scored
+
+RANDOM = np.random.default_rng(0)
+HEADER = "image_id,path,label,source,logit_real,logit_fake,score_sigmoid,score_softmax\n"
+
+
+def scored(values, fake, sources=None):
+    fake = np.array(fake, bool)
+    names = sources or ["gan" if flag else "camera" for flag in fake]
+    values = np.array(values, float)
+    probability = {"score": values} if ((values >= 0) & (values <= 1)).all() else {}
+    ids = tuple(str(i) for i in range(len(fake)))
+    return Scored(ids, fake, np.array(names, np.str_), {"score": values}, probability)
+
+
+class TestBrier:
+    def test_by_hand(self):
+        assert brier([0.8, 0.3], [True, False]) == pytest.approx((0.04 + 0.09) / 2)
+
+    def test_a_coin(self):
+        assert brier([0.5, 0.5], [True, False]) == 0.25
+
+    def test_an_empty_set_has_none(self):
+        assert brier([], []) is None
+
+    def test_what_is_no_probability_is_refused(self):
+        with pytest.raises(ValueError, match="0, 1"):
+            brier([1.2], [True])
+        with pytest.raises(ValueError, match="0, 1"):
+            brier([np.nan], [True])
+
+
+class TestReliability:
+    def test_bins_by_hand(self):
+        curve = reliability([0.05, 0.15, 0.95, 1.0], [False, True, True, False], bins=10)
+        assert curve.predicted.tolist() == pytest.approx([0.05, 0.15, 0.975])
+        assert curve.observed.tolist() == [0, 1, 0.5]
+        assert curve.counts.tolist() == [1, 1, 2]
+
+    def test_a_calibrated_score_lies_on_the_diagonal(self):
+        p = RANDOM.random(20_000)
+        curve = reliability(p, RANDOM.random(20_000) < p)
+        np.testing.assert_allclose(curve.observed, curve.predicted, atol=0.04)
+
+    def test_an_empty_set_has_no_bin(self):
+        assert len(reliability([], []).counts) == 0
+
+
+class TestMeasure:
+    def test_its_auc_is_that_of_torchmetrics(self):
+        fake = RANDOM.random(200) > 0.5
+        values = RANDOM.random(200) * 0.7 + fake * 0.3
+        oracle = binary_auroc(torch.tensor(values), torch.tensor(fake).int()).item()
+        found = measure(scored(values, fake), "score")
+        assert found["auc"] == pytest.approx(oracle, abs=1e-6)
+        assert found["auc_low"] < found["auc"] < found["auc_high"]
+        assert found["brier"] == pytest.approx(((values - fake) ** 2).mean())
+
+    @pytest.mark.parametrize("values", [[np.nan, 1, 2, 3], [np.inf, 1, 2, 3]])
+    def test_a_network_that_diverged_has_no_numbers(self, values):
+        found = measure(scored(values, [True, True, False, False]), "score")
+        assert found.pop("images") == 4
+        assert set(found.values()) == {None}
+
+    def test_constant_scores_are_a_coin(self):
+        found = measure(scored([0.5] * 4, [True, True, False, False]), "score")
+        assert (found["auc"], found["eer"], found["tpr_at_fpr_0.001"]) == (0.5, 0.5, 0)
+
+    def test_one_class_has_no_ranking_but_may_be_calibrated(self):
+        found = measure(scored([0.9, 0.8], [True, True]), "score")
+        assert (found["auc"], found["eer"], found["acer"]) == (None, None, None)
+        assert found["brier"] == pytest.approx(0.025)
+
+    def test_an_empty_split_has_no_numbers(self):
+        assert measure(scored([], []), "score")["auc"] is None
+
+    def test_scores_that_are_no_probabilities_only_rank(self):
+        found = measure(scored([7, -3], [True, False]), "score")
+        assert (found["auc"], found["brier"], found["acer"]) == (1, None, None)
+
+
+class TestAgainst:
+    def test_a_generator_stands_against_all_reals_and_a_camera_against_all_fakes(self):
+        whole = scored([1, 2, 3, 4], [True, True, False, False], ["a", "b", "x", "y"])
+        assert whole.against("a").sources.tolist() == ["a", "x", "y"]
+        assert whole.against("x").sources.tolist() == ["a", "b", "x"]
+        assert whole.against("all") is whole
+
+
+class TestNumbers:
+    def test_curves_are_there_per_generator_and_in_both_directions(self):
+        found = numbers_of(scored([3, 1, 2, 0], [True, True, False, False], ["a", "b", "x", "x"]))
+        assert found.generators == ("a", "b")
+        curve = found.curves["all", "score"]
+        assert (curve.tpr[0], curve.tpr[-1], curve.fpr[0], curve.fpr[-1]) == (0, 1, 0, 0.5)
+
+    def test_scores_that_are_no_numbers_have_no_curve(self):
+        assert numbers_of(scored([np.nan, 1], [True, False])).curves == {}
+
+    def test_a_file_is_read_again_when_it_has_changed(self, tmp_path):
+        path = tmp_path / "test.csv"
+        path.write_text(HEADER + "a,p,real,c,0,0.1,0,0\nb,p,fake,g,0,0.9,0,0\n")
+        assert numbers_of_file(path).metrics["all", "sigmoid"]["auc"] == 1
+        path.write_text(HEADER + "a,p,real,c,0,0.123,0,0\nb,p,fake,g,0,0.01,0,0\n")
+        assert numbers_of_file(path).metrics["all", "sigmoid"]["auc"] == 0
+
+    @pytest.mark.parametrize("text", [None, "nonsense", HEADER + "a,p,real,c,zero,0.1,0,0\n"])
+    def test_what_cannot_be_read_is_named(self, tmp_path, text):
+        path = tmp_path / "test.csv"
+        if text is not None:
+            path.write_text(text)
+        with pytest.raises(RunError, match=r"test\.csv cannot be read"):
+            read_scored(path)
+
+    def test_nan_in_a_file_is_no_crash(self, tmp_path):
+        path = tmp_path / "test.csv"
+        path.write_text(HEADER + "a,p,real,c,nan,nan,nan,nan\nb,p,fake,g,inf,inf,1,nan\n")
+        assert numbers_of_file(path).metrics["all", "softmax"]["auc"] is None

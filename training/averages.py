@@ -1,0 +1,81 @@
+"""Average maps of runs, beside the average human map (CYBORG Fig. 7), as one picture for papers."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Canvas
+from numpy.typing import NDArray
+
+from training.folder import write_bytes
+from training.paper import DPI, STYLE
+from training.results import Result, columns
+
+TILE_IN: Final = 0.85
+MOST: Final = 10
+"""Runs of a scenario that are shown, as many as in the paper."""
+
+
+def write_average_maps(folder: Path, key: str, runs: Sequence[Result], *, caption: str = "") -> list[str]:
+    """Write `<key>.pdf` and `<key>.png`: a row per scenario, a column per seed, the human average first.
+
+    A run without a picture leaves its place empty; nothing is written for no runs.
+    """
+    if not runs:
+        return []
+    with mpl.rc_context(STYLE):
+        canvas = _drawn(runs, caption)
+        for ending in ("pdf", "png"):
+            content = io.BytesIO()
+            metadata = {"CreationDate": None} if ending == "pdf" else {"Software": None}
+            canvas.savefig(content, format=ending, dpi=DPI, metadata=metadata)
+            write_bytes(folder / f"{key}.{ending}", content.getvalue())
+            canvas.set_layout_engine("none")
+    return [f"{key}.pdf", f"{key}.png"]
+
+
+def _drawn(runs: Sequence[Result], caption: str) -> Canvas:
+    groups = {scenario: own[:MOST] for (_, scenario), own in columns(runs).items()}
+    tiles = max(len(own) for own in groups.values())
+    size = ((tiles + 1) * TILE_IN + 1.6, len(groups) * TILE_IN + 0.6)
+    canvas = Canvas(figsize=size, layout="constrained")
+    FigureCanvasAgg(canvas)
+    grid = canvas.subplots(len(groups), tiles + 1, squeeze=False)
+    for axes in grid.flat:
+        axes.set(xticks=[], yticks=[])
+        axes.grid(visible=False)
+        axes.spines[:].set_visible(False)
+    for row, (scenario, own) in zip(grid, groups.items(), strict=True):
+        row[0].set_ylabel(scenario, rotation=0, ha="right", va="center")
+        _show(row[0], own[0].folder.maps / "average_human.png", "human")
+        for axes, run in zip(row[1:], own, strict=False):
+            _show(axes, run.folder.maps / "average_all.png", f"seed {run.config.seed}")
+    if caption:
+        canvas.supxlabel(caption, fontsize=8, color="#5a398b")
+    return canvas
+
+
+def _show(axes: Any, path: Path, title: str) -> None:
+    picture = _read(path)
+    axes.set_title(title, fontsize=8, pad=2)
+    if picture is None:
+        axes.text(0.5, 0.5, "none", ha="center", va="center", fontsize=8, transform=axes.transAxes)
+        return
+    axes.imshow(picture, cmap="viridis", vmin=0, vmax=255)
+
+
+def _read(path: Path) -> NDArray[np.uint8] | None:
+    return cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)  # type: ignore[return-value]
+
+
+def coloured(path: Path) -> bytes | None:
+    """A map's grey picture in the colours of the figures, as PNG; None where there is no such picture."""
+    grey = _read(path)
+    if grey is None:
+        return None
+    return bytes(cv2.imencode(".png", cv2.applyColorMap(grey, cv2.COLORMAP_VIRIDIS))[1])

@@ -1,0 +1,97 @@
+"""A trained detector for other people's programs: ONNX with the map as an output, safetensors, a card."""
+
+import json
+import logging
+import shutil
+import warnings
+from pathlib import Path
+from typing import Final
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from training.backbones import Backbone
+from training.cam import class_activation_map, min_max
+from training.errors import ModelError, RunError
+from training.folder import RunFolder, write_bytes, write_text
+from training.model_card import as_markdown, card_of
+from training.run import open_run
+
+OUTPUTS: Final = ("logits", "score_sigmoid", "score_softmax", "cam")
+FILES: Final = ("model.onnx", "model.safetensors", "card.json", "README.md")
+
+
+class Detector(nn.Module):
+    """The network with its scaling in front and its scores and map behind.
+
+    images : (N, 3, side, side) float32, RGB from 0 to 255
+    -> logits (N, 2), score_sigmoid (N,), score_softmax (N,), cam (N, h, w) in [0, 1] of the predicted class
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = backbone
+        for name in ("mean", "std"):
+            values = torch.tensor(getattr(backbone.expects, name)).view(1, 3, 1, 1) * 255
+            self.register_buffer(name, values)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        features, logits = self.backbone((images - self.mean) / self.std)
+        cam = min_max(class_activation_map(features, self.backbone.weight, logits.argmax(dim=1)))
+        fake = logits[:, 1]
+        return logits, torch.sigmoid(fake), torch.sigmoid(fake - logits[:, 0]), cam
+
+
+def export_run(run: Path, out_dir: Path) -> list[str]:
+    """Write `FILES` for a finished run into a folder that must not exist yet, or be empty; all or nothing."""
+    folder = RunFolder(run)
+    if not folder.is_finished:
+        folder.record()  # says when this is no run folder at all
+        raise RunError(f"{run} has not finished; a detector is exported when its numbers are known.")
+    if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
+        raise RunError(f"{out_dir} exists already; an export is never written over another.")
+    _, backbone = open_run(folder, device="cpu")
+    card = card_of(folder)
+    draft = out_dir.with_name(f".{out_dir.name}.partial")
+    try:
+        draft.mkdir(parents=True, exist_ok=True)
+        write_onnx(Detector(backbone).eval(), draft / "model.onnx", side=backbone.expects.side)
+        tensors = {name: value.contiguous() for name, value in backbone.net.state_dict().items()}
+        about = {"architecture": card["architecture"], "dataset": str(card["chain"]["dataset"])}
+        write_bytes(draft / "model.safetensors", save(tensors, metadata=about))
+        write_text(draft / "card.json", json.dumps(card, indent=1, ensure_ascii=False) + "\n")
+        write_text(draft / "README.md", as_markdown(card))
+        if out_dir.is_dir():
+            out_dir.rmdir()
+        draft.rename(out_dir)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return list(FILES)
+
+
+def write_onnx(detector: Detector, path: Path, *, side: int) -> None:
+    """One file, any batch size."""
+    example = torch.zeros(2, 3, side, side)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the exporter, about itself
+            program = torch.onnx.export(
+                detector,
+                (example,),
+                input_names=["images"],
+                output_names=list(OUTPUTS),
+                dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+                dynamo=True,
+                verbose=False,
+            )
+    except ImportError as error:
+        raise ModelError(
+            f"Exporting needs the package {error.name}: pip install 'cyborg-platform[train]'."
+        ) from None
+    assert program is not None  # noqa: S101 - only without dynamo it is
+    program.save(path, external_data=False)

@@ -1,0 +1,19 @@
+"""What all figures have in common: colours that every kind of colour vision tells apart, then dashes."""
+
+from typing import Final
+
+COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Okabe and Ito's, in the order of the run page's curves; legible on white and on black."""
+MUTED: Final = "#7f7f7f"
+DASHES: Final = ("solid", "dash", "dot", "dashdot")
+"""The second half-dozen of scenarios repeats the colours with dashes, and so on."""
+
+
+def colour(style: int) -> str:
+    """Of a scenario; a negative number is what is drawn for orientation."""
+    return COLOURS[style % len(COLOURS)] if style >= 0 else MUTED
+
+
+def dash(style: int, wanted: str) -> str:
+    """A line's own dash, or the one that tells it from the other scenarios of its colour."""
+    return DASHES[max(style, 0) // len(COLOURS) % len(DASHES)] if wanted == "solid" else wanted

@@ -72,7 +72,7 @@ class TestARun:
         maps = finished[0] / "maps"
         averages = {f"average_{name}.png" for name in ("all", "real", "fake", "human")}
         listed = {line.split(",")[0] for line in (maps / "index.csv").read_text().splitlines()[1:]}
-        assert {path.name for path in maps.iterdir()} == averages | listed | {"index.csv"}
+        assert {path.name for path in maps.iterdir()} == averages | listed | {"index.csv", "sample.npz"}
 
     def test_its_record_repeats_it(self, finished, data, tmp_path):
         record = json.loads((finished[0] / "run.json").read_text())

@@ -66,7 +66,7 @@ def trials_of(session: Session, participant: Participant) -> Sequence[Any]:
     return session.execute(
         select(Trial, Decision, Image.source, strokes)
         .outerjoin(Decision, Decision.trial_id == Trial.id)
-        .join(Image, fake)
+        .outerjoin(Image, fake)
         .where(Trial.participant_id == participant.id)
         .order_by(Trial.position)
     ).all()

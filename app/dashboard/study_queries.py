@@ -27,7 +27,7 @@ from app.models import (
     Study,
     StudyState,
     Trial,
-    TrialKind,
+    is_judgement,
 )
 
 Who = Literal["people", "simulated"]
@@ -45,9 +45,9 @@ def _main_decisions(study_id: int, *columns: Any) -> Select[Any]:
     return (
         select(*columns)
         .select_from(Participant)
-        .join(Trial, and_(Trial.participant_id == Participant.id, Trial.kind == TrialKind.MAIN))
+        .join(Trial, Trial.participant_id == Participant.id)
         .join(Decision, Decision.trial_id == Trial.id)
-        .where(Participant.study_id == study_id)
+        .where(Participant.study_id == study_id, is_judgement())
     )
 
 
@@ -164,6 +164,7 @@ class Headcount:
     working: int
     away: int
     finished: int
+    screened_out: int
     withdrawn: int
     simulated: int
     people: int
@@ -180,6 +181,7 @@ def headcount(session: Session, study_id: int) -> Headcount:
             counted(active, at_work),
             counted(active, ~at_work),
             counted(Participant.state == ParticipantState.FINISHED),
+            counted(Participant.state == ParticipantState.SCREENED_OUT),
             counted(Participant.state == ParticipantState.WITHDRAWN),
             counted(_is("simulated")),
             counted(_is("people")),

@@ -24,6 +24,7 @@ from app.models import (
     SaliencyMap,
     Split,
     Study,
+    TrialKind,
 )
 from app.storage import BlobStore
 from saliency.crop import apply_crop, face_crop
@@ -87,7 +88,7 @@ def freeze_dataset(
     Nothing for `out_dir`: a folder in `datasets_dir` named after the content. The same content is the
     same dataset: freezing it again gives the row that is there.
     """
-    _check_usable(map_set)
+    check_usable(map_set)
     study = session.get_one(Study, map_set.study_id)
     draft = datasets_dir / f".{uuid4().hex}"
     try:
@@ -100,7 +101,8 @@ def freeze_dataset(
     return _row(session, map_set, folder, home)
 
 
-def _check_usable(map_set: MapSet) -> None:
+def check_usable(map_set: MapSet) -> None:
+    """Refuse a map set that is not built, or that holds the work of somebody who withdrew."""
     if map_set.state is not JobState.SUCCEEDED:
         raise WrongState(f"Map set {map_set.version} is {map_set.state}, not built.")
     if map_set.stale:
@@ -175,8 +177,8 @@ def _write(
 
 
 def _images(map_set: MapSet) -> Select[Image, str | None, int | None]:
-    """Images of the study's pairs, and those that were imported to be held out."""
-    paired = Pair.study_id == map_set.study_id
+    """Images of the study's main pairs, and those that were imported to be held out."""
+    paired = (Pair.study_id == map_set.study_id) & (Pair.kind == TrialKind.MAIN)
     shown = select(Pair.real_image_id).where(paired).union(select(Pair.fake_image_id).where(paired))
     mine = (SaliencyMap.image_id == Image.id) & (SaliencyMap.map_set_id == map_set.id)
     return (

@@ -29,12 +29,11 @@ from app.models import (
     Decision,
     Image,
     Participant,
-    ParticipantState,
     QualityFlag,
     Source,
     Stroke,
     Trial,
-    TrialKind,
+    is_judgement,
 )
 
 Include = Literal["correct", "all"]
@@ -54,10 +53,10 @@ def snapshot(sessions: SessionFactory) -> Iterator[Session]:
         yield session
 
 
-def annotation_rows(study_id: int, *, include: Include) -> AnySelect:
+def annotation_rows(study_id: int, *, include: Include, counting: bool = True) -> AnySelect:
     """One row per annotation, strokes and all, ordered by image.
 
-    Practice trials and participants who withdrew are left out.
+    `counting` False: those of practice, of checks, and of people who were screened out, instead.
     """
     strokes = (
         select(func.jsonb_agg(_stroke()).aggregate_order_by(Stroke.position))
@@ -83,6 +82,7 @@ def annotation_rows(study_id: int, *, include: Include) -> AnySelect:
             strokes.label("strokes"),
         ),
         study_id,
+        counting=counting,
     )
     query = query.where(Decision.correct) if include == "correct" else query
     return query.order_by(Annotation.image_id, Annotation.id)
@@ -120,7 +120,7 @@ def inclusion_rows(study_id: int) -> AnySelect:
         accuracies.c.accuracy,
         _flags().label("flags"),
     )
-    query = painted(columns, study_id).where(Trial.kind == TrialKind.MAIN)
+    query = painted(columns, study_id)
     query = query.join(accuracies, accuracies.c.participant_id == Participant.id)
     return query.order_by(Annotation.image_id, Annotation.id)
 
@@ -134,7 +134,7 @@ def _accuracies(study_id: int) -> AnySelect:
         )
         .join(Decision, Decision.trial_id == Trial.id)
         .join(Participant, Participant.id == Trial.participant_id)
-        .where(Participant.study_id == study_id, Trial.kind == TrialKind.MAIN)
+        .where(Participant.study_id == study_id, is_judgement())
         .group_by(Trial.participant_id)
     )
 
@@ -167,11 +167,7 @@ def image_accuracies(study_id: int) -> AnySelect:
         select(side.label("image_id"), Decision.correct)
         .join(Decision, Decision.trial_id == Trial.id)
         .join(Participant, Participant.id == Trial.participant_id)
-        .where(
-            Participant.study_id == study_id,
-            Participant.state != ParticipantState.WITHDRAWN,
-            Trial.kind == TrialKind.MAIN,
-        )
+        .where(Participant.study_id == study_id, is_judgement())
         for side in columns
     ]
     shown = union_all(*sides).subquery()
@@ -179,8 +175,8 @@ def image_accuracies(study_id: int) -> AnySelect:
     return select(shown.c.image_id, share.label("accuracy")).group_by(shown.c.image_id)
 
 
-def painted(columns: Select[*Columns], study_id: int) -> Select[*Columns]:
-    """`columns` of the annotations of a study, without practice and without who withdrew."""
+def painted(columns: Select[*Columns], study_id: int, *, counting: bool = True) -> Select[*Columns]:
+    """`columns` of the annotations of a study: those that count, or those that count nowhere."""
     return (
         columns.select_from(Annotation)
         .join(Decision, Decision.id == Annotation.decision_id)
@@ -188,19 +184,20 @@ def painted(columns: Select[*Columns], study_id: int) -> Select[*Columns]:
         .join(Participant, Participant.id == Trial.participant_id)
         .join(Arm, Arm.id == Participant.arm_id)
         .join(Image, Image.id == Annotation.image_id)
-        .where(
-            Participant.study_id == study_id,
-            Participant.state != ParticipantState.WITHDRAWN,
-            Trial.kind != TrialKind.PRACTICE,
-        )
+        .where(Participant.study_id == study_id, is_judgement() if counting else ~is_judgement())
     )
 
 
 def annotations(
-    session: Session, study_id: int, *, include: Include, image_id: int | None = None
+    session: Session,
+    study_id: int,
+    *,
+    include: Include,
+    image_id: int | None = None,
+    counting: bool = True,
 ) -> Iterator[Mapping[str, Any]]:
     """Every annotation (of one image) as JSON data; the database hands over a few rows at a time."""
-    query = annotation_rows(study_id, include=include)
+    query = annotation_rows(study_id, include=include, counting=counting)
     if image_id is not None:
         query = query.where(Annotation.image_id == image_id)
     for row in streamed(session, query):

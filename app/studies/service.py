@@ -89,7 +89,7 @@ class StudySummary:
 def find_study(session: Session, slug: str) -> Study:
     study = session.scalar(select(Study).where(Study.slug == slug))
     if study is None:
-        raise NotFound(f"There is no study {slug}.")
+        raise NotFound(f"There is no study called {slug!r}.")
     return study
 
 

@@ -43,7 +43,7 @@ class TestStudyCommands:
             (("create", toml), AlreadyExists, "There is a study faces already."),
             (("create", str(tmp_path / "bad.toml")), BadStudy, "bad.toml: slug: "),
             (("pause", "faces"), WrongState, "Study faces is draft; only one that is open can be paused."),
-            (("open", "nowhere"), NotFound, "There is no study nowhere."),
+            (("open", "nowhere"), NotFound, "There is no study called 'nowhere'."),
         ]
         for words, kind, sentence in refusals:
             error = cyborg(*words).exception

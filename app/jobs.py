@@ -15,6 +15,8 @@ from app.db import libpq_url
 BUILD_MAPS: Final = "maps.build"
 TRAIN: Final = "experiments.train"
 CHECK_QUALITY: Final = "quality.check"
+ANALYSE: Final = "analysis.run"
+RUN_ERRAND: Final = "experiments.errand"
 RELEASE_LAPSED: Final = "trials.release_lapsed"
 RETRY_STALLED: Final = "queue.retry_stalled"
 

@@ -14,12 +14,13 @@ from procrastinate.jobs import Job, Status
 from sqlalchemy import func, select, update
 
 from app import jobs
+from app.analysis.service import Stopped, run_analysis
 from app.db import SessionFactory
 from app.errors import WrongState
 from app.experiments.supervisor import Watch, supervise
-from app.jobs import BUILD_MAPS, CHECK_QUALITY, RELEASE_LAPSED, RETRY_STALLED, TRAIN, queue
+from app.jobs import ANALYSE, BUILD_MAPS, CHECK_QUALITY, RELEASE_LAPSED, RETRY_STALLED, TRAIN, queue
 from app.maps.building import Interrupted, build_map_set
-from app.models import JobState, MapSet, Participant, ParticipantState, Run
+from app.models import JobState, MapSet, Participant, ParticipantState, Run, StudyAnalysis
 from app.quality.service import check_participant
 from app.recruitment.assignment import lock_study, release_lapsed
 from app.storage import BlobStore
@@ -98,6 +99,16 @@ def check_quality(context: JobContext, *, participant_id: str) -> None:
         check_participant(session, UUID(participant_id))
 
 
+@queue.task(name=ANALYSE, pass_context=True, retry=Resume())
+def analyse(context: JobContext, *, analysis_id: int) -> None:
+    """Compute an analysis; a worker that stops meanwhile leaves it to the next."""
+    own = services(context)
+    try:
+        run_analysis(own.sessions, own.blobs, analysis_id, should_stop=context.should_abort)
+    except Stopped as stopped:
+        raise JobAborted from stopped
+
+
 def device_environment(lock: str | None) -> dict[str, str]:
     """Show the child the one graphics card that its lock stands for, of those this machine has."""
     number = int((lock or "device:0").rpartition(":")[2])
@@ -156,3 +167,6 @@ def give_up(sessions: SessionFactory, job: Job, *, state: JobState, error: str |
             case jobs.BUILD_MAPS:
                 built = MapSet.id == arguments["map_set_id"]
                 session.execute(update(MapSet).where(built).values(state=state, error=error))
+            case jobs.ANALYSE:
+                asked = StudyAnalysis.id == arguments["analysis_id"]
+                session.execute(update(StudyAnalysis).where(asked).values(state=state, error=error))

@@ -1,6 +1,7 @@
 """Imports every module that registers commands."""
 
 from app.cli import (
+    analysis,
     database,
     demo,
     experiments,
@@ -15,6 +16,7 @@ from app.cli import (
 )
 
 __all__ = [
+    "analysis",
     "database",
     "demo",
     "experiments",

@@ -1,5 +1,6 @@
 """Every table, in one place, so that features never import each other for a model."""
 
+from app.models.analyses import StudyAnalysis
 from app.models.base import Base, Json
 from app.models.derived import Dataset, Experiment, JobState, MapAverage, MapSet, Run, RunEvent, SaliencyMap
 from app.models.people import (
@@ -81,6 +82,7 @@ __all__ = [
     "StaffSession",
     "Stroke",
     "Study",
+    "StudyAnalysis",
     "StudyState",
     "Tool",
     "Trial",

@@ -1,0 +1,250 @@
+"""The report: a page that needs no other file, and the same as a PDF."""
+
+import base64
+import io
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from annotation_ui import STATIC
+from app.analysis.estimates import SECTIONS, Analysis, Estimate, amount, bounds, probability
+from app.analysis.figures import WIDTH_IN, Figure, style
+
+A4_IN: Final = (8.27, 11.69)
+MARGIN_IN: Final = 0.63
+LINE_IN: Final = 0.165
+SHEETS: Final = ("tokens.css", "style.css", "staff.css")
+IN_TABLES: Final = tuple(section for section in SECTIONS if section != "pairs")
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A figure as files."""
+
+    name: str
+    title: str
+    caption: str
+    svg: bytes
+
+    @property
+    def address(self) -> str:
+        """The figure inside a page."""
+        return f"data:image/svg+xml;base64,{base64.b64encode(self.svg).decode()}"
+
+
+def draw(figures: Sequence[Figure]) -> list[Drawn]:
+    """Every figure as SVG; the same figure gives the same bytes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as Canvas
+
+    drawn = []
+    with style():
+        for figure in figures:
+            canvas = Canvas(figsize=(WIDTH_IN, figure.height))
+            FigureCanvasAgg(canvas)
+            figure.draw(canvas)
+            out = io.BytesIO()
+            canvas.savefig(out, format="svg", metadata={"Date": None, "Creator": "Cyborg"})
+            drawn.append(Drawn(figure.name, figure.title, figure.caption, out.getvalue()))
+    return drawn
+
+
+def html(analysis: Analysis, drawn: Sequence[Drawn], *, made_at: datetime, inputs_hash: str) -> str:
+    """One page with everything in it: styles, figures, tables."""
+    from app.web import templates
+
+    sheets = "\n".join((STATIC / name).read_text("utf-8") for name in SHEETS)
+    template = templates.env.get_template("staff/analysis_report.html")
+    return template.render(
+        analysis=analysis, figures=drawn, made_at=made_at, inputs_hash=inputs_hash, sheets=sheets, **WORDS
+    )
+
+
+def tables(analysis: Analysis) -> list[tuple[str, list[Estimate]]]:
+    """(title, estimates) of every section that has some, without the one of single pairs."""
+    found = [(SECTIONS[section], analysis.of(section)) for section in IN_TABLES]
+    return [(title, estimates) for title, estimates in found if estimates]
+
+
+NAMES: Final = {
+    "accuracy": "Accuracy",
+    "d_prime": "d′",
+    "hits": "Hits",
+    "false_alarms": "False alarms",
+    "criterion": "Criterion",
+    "left_choices": "“Left” chosen",
+    "fake_choices": "“Fake” chosen",
+    "difference": "Difference",
+    "permutation_test": "Test by reshuffling",
+    "odds_ratio": "Odds ratio",
+    "d_prime_difference": "Difference in d′",
+    "minimum_detectable": "Smallest difference to be found",
+    "participants_needed": "Participants for five points",
+    "decision_ms": "Time to decide",
+    "annotation_ms": "Time painting",
+    "decision_time_ratio": "Ratio of decision times",
+    "difference_at_equal_time": "Difference at equal time",
+    "odds_ratio_per_doubling_of_decision_ms": "Odds per doubling of decision time",
+    "odds_ratio_per_doubling_of_annotation_ms": "Odds per doubling of painting time",
+    "odds_ratio_per_doubling_of_area": "Odds per doubling of painted area",
+    "odds_ratio_per_ten_trials": "Odds per ten trials",
+    "ratio_of_learning": "Ratio of learning",
+    "sd_of_participants": "Spread of participants",
+    "median_participant": "Median participant",
+}
+
+
+def part(one: Estimate) -> str:
+    """The part of the decisions in words; empty for all of them."""
+    return ", ".join(piece.replace("=", ": ", 1) for piece in one.within.split(";") if piece)
+
+
+def headlines(analysis: Analysis) -> list[Estimate]:
+    """THE difference of every comparison: the one that holds for other people and other pictures."""
+    found = [one for one in analysis.of("difference", "difference") if one.method.startswith("clustered")]
+    return [one for one in found if not one.within]
+
+
+WORDS: Final[dict[str, Any]] = {
+    "amount": amount,
+    "bounds": bounds,
+    "probability": probability,
+    "names": NAMES,
+    "part": part,
+    "tables": tables,
+    "headlines": headlines,
+}
+
+
+def pdf(analysis: Analysis, figures: Sequence[Figure], *, made_at: datetime, inputs_hash: str) -> bytes:
+    """The report on A4 pages."""
+    from matplotlib.backends.backend_pdf import PdfPages
+    from matplotlib.figure import Figure as Canvas
+
+    out = io.BytesIO()
+    information = {"Title": analysis.name, "Creator": "Cyborg", "CreationDate": made_at}
+    with style(), PdfPages(out, metadata=information) as pages:
+        for page in _text_pages(list(_lines(analysis, made_at, inputs_hash))):
+            pages.savefig(page)
+        for sheet in _sheets(figures):
+            canvas = Canvas(figsize=A4_IN)
+            _place(canvas, sheet)
+            pages.savefig(canvas)
+    return out.getvalue()
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    text: str
+    kind: str = "text"
+    right: str = ""
+
+
+def _lines(analysis: Analysis, made_at: datetime, inputs_hash: str) -> Iterator[_Line]:
+    yield _Line(analysis.name, "title")
+    yield _Line(
+        f"{analysis.decisions} decisions of {analysis.participants} "
+        f"{'simulated participants: programs, not people' if analysis.simulated else 'participants'}; "
+        f"as of {made_at:%d %B %Y, %H:%M} UTC; inputs {inputs_hash[:16]}"
+    )
+    for caution in analysis.cautions:
+        yield from _wrapped(f"Caution: {caution.sentence}", "caution")
+    for note in analysis.notes:
+        yield from _wrapped(note, "text")
+    for title, estimates in tables(analysis):
+        yield _Line(title, "head")
+        for one in estimates:
+            yield from _estimate_lines(one)
+
+
+def _estimate_lines(one: Estimate) -> Iterator[_Line]:
+    where = f"{one.of}, {part(one)}" if one.within else one.of
+    p = one.p if one.p_holm is None else one.p_holm
+    value = "" if one.value is None else amount(one, one.value)
+    told = [value, f"[{bounds(one)}]" if bounds(one) else "", f"p = {probability(p)}" if p is not None else ""]
+    right = "   ".join(piece for piece in told if piece).replace("p = <", "p <") or "–"
+    name = f"{NAMES.get(one.measure, one.measure)} · {where}"
+    yield _Line(name if len(name) < 64 else f"{name[:63]}…", "row", right)
+    if one.section != "cells":
+        yield from _wrapped(f"{one.meaning} ({one.method})", "meaning")
+
+
+def _wrapped(text: str, kind: str) -> Iterator[_Line]:
+    for line in textwrap.wrap(text, 118 if kind == "meaning" else 104):
+        yield _Line(line, kind)
+
+
+LOOKS: Final[dict[str, dict[str, Any]]] = {
+    "title": {"fontsize": 17, "fontweight": "bold"},
+    "head": {"fontsize": 11.5, "fontweight": "bold"},
+    "text": {"fontsize": 8.5, "color": "#535b61"},
+    "caution": {"fontsize": 8.5, "color": "#754700"},
+    "row": {"fontsize": 8.5},
+    "meaning": {"fontsize": 7, "color": "#535b61"},
+}
+HEIGHTS: Final = {"title": 2.4, "head": 2.0, "row": 1.15, "meaning": 0.9}
+
+
+def _text_pages(lines: Sequence[_Line]) -> Iterator[Any]:
+    from matplotlib.figure import Figure as Canvas
+
+    bottom, page = 0.0, None
+    for at, line in enumerate(lines):
+        height = HEIGHTS.get(line.kind, 1.05) * LINE_IN
+        # A title stays with its first row, a row with its first line of meaning.
+        together = 5 if line.kind == "head" else 2 if line.kind == "row" else 0
+        if page is None or bottom - height - together * LINE_IN < MARGIN_IN:
+            if page is not None:
+                yield page
+            page, bottom = Canvas(figsize=A4_IN), A4_IN[1] - MARGIN_IN - (0.2 if at == 0 else 0.0)
+        bottom -= height
+        y = bottom / A4_IN[1]
+        page.text(MARGIN_IN / A4_IN[0], y, line.text, parse_math=False, **LOOKS[line.kind])
+        if line.right:
+            right = 1 - MARGIN_IN / A4_IN[0]
+            page.text(right, y, line.right, ha="right", parse_math=False, **LOOKS[line.kind])
+    if page is not None:
+        yield page
+
+
+CAPTION_IN: Final = 0.95
+
+
+def _sheets(figures: Sequence[Figure]) -> Iterator[list[Figure]]:
+    """Figures in order, as many on a page as fit."""
+    sheet: list[Figure] = []
+    left = A4_IN[1] - 2 * MARGIN_IN
+    room = left
+    for figure in figures:
+        if sheet and room < figure.height + CAPTION_IN:
+            yield sheet
+            sheet, room = [], left
+        sheet.append(figure)
+        room -= figure.height + CAPTION_IN
+    if sheet:
+        yield sheet
+
+
+def _place(canvas: Any, sheet: Sequence[Figure]) -> None:
+    """Titles, figures and captions from the top down; one too high for a page is made to fit."""
+    room = A4_IN[1] - 2 * MARGIN_IN
+    spare = max(room - sum(one.height + CAPTION_IN for one in sheet), 0.01)
+    heights = [part for one in sheet for part in (min(one.height, room - CAPTION_IN) + 0.4, CAPTION_IN - 0.4)]
+    edge = MARGIN_IN / A4_IN[0]
+    top = MARGIN_IN / A4_IN[1]
+    grid = canvas.add_gridspec(
+        len(heights) + 1, 1, height_ratios=[*heights, spare], left=0, right=1, bottom=0, top=1 - top, hspace=0
+    )
+    at = A4_IN[1] - MARGIN_IN
+    for place, one in enumerate(sheet):
+        canvas.text(edge, (at - 0.2) / A4_IN[1], one.title, fontsize=11.5, fontweight="bold")
+        holder = canvas.add_subfigure(grid[2 * place])
+        holder.set_facecolor("none")
+        one.draw(holder)
+        at -= heights[2 * place]
+        for line in textwrap.wrap(one.caption, 112):
+            at -= LINE_IN
+            canvas.text(edge, at / A4_IN[1], line, fontsize=7.5, color="#535b61")
+        at = A4_IN[1] - MARGIN_IN - sum(heights[: 2 * place + 2])

@@ -1,0 +1,263 @@
+"""Analyses of a study: asked for by staff, numbered, computed once, kept with the hash of what they read."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from app.analysis import queries
+from app.analysis.estimates import Analysis
+from app.analysis.figures import Figure, figures
+from app.analysis.findings import analyse, both, compared, the_difference
+from app.analysis.outside import Outside, beside
+from app.analysis.painting import Averages, painted
+from app.analysis.queries import Choice
+from app.analysis.report import draw, html, pdf
+from app.analysis.table import Decisions
+from app.analysis.tidy import estimates_csv
+from app.db import SessionFactory
+from app.errors import AppError, NotFound, WrongState
+from app.jobs import ANALYSE, enqueue
+from app.models import JobState, Study, StudyAnalysis
+from app.storage import BlobStore
+
+logger = logging.getLogger(__name__)
+
+NUMBERING_LOCK: Final = 4713
+"""First key of the advisory lock under which a study's analyses are numbered; the second is the study."""
+COMPUTING_LOCK: Final = 4714
+"""First key of the advisory lock that whoever computes an analysis holds; the second is the analysis."""
+
+PAINTING_PERCENT: Final = 60  # of the work when there are annotations to rasterise
+
+Told = Callable[[int], None]
+
+
+class Stopped(Exception):
+    """The analysis was asked to stop before it was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """An analysis with what its report is drawn from."""
+
+    analysis: Analysis
+    decisions: Decisions
+    figures: list[Figure]
+    inputs_hash: str
+
+
+def compute(
+    session: Session,
+    study: Study,
+    choice: Choice,
+    *,
+    others: Sequence[Outside] = (),
+    on_percent: Told = lambda _percent: None,
+) -> Computed:
+    """Analyse the decisions of a study, beside those of files of the same design.
+
+    on_percent : told how much is done
+    """
+    decisions = queries.read_decisions(session, study.id, choice)
+    digest = queries.inputs_hash(decisions)
+    areas, averages = _painted(session, study.id, choice, on_percent)
+    frame = decisions.frame.assign(area=decisions.frame["decision_id"].map(areas))
+    decisions = replace(decisions, frame=frame)
+    if same := [one for one in others if one.decisions.design == decisions.design]:
+        decisions = beside(decisions, same)
+    found = analyse(
+        decisions,
+        name=study.title,
+        simulated=choice.who == "simulated",
+        notes=[*_notes(session, study.id, choice), *_notes_of(others)],
+        on_progress=lambda done, parts: on_percent(
+            PAINTING_PERCENT + round((95 - PAINTING_PERCENT) * done / parts)
+        ),
+    )
+    if choice.without:
+        found = _with_flagged(session, study, choice, found)
+    return Computed(found, decisions, figures(decisions, found, averages), digest)
+
+
+def _painted(
+    session: Session, study_id: int, choice: Choice, on_percent: Told
+) -> tuple[dict[int, float], Averages]:
+    total = max(queries.annotation_count(session, study_id, choice), 1)
+    rows = queries.annotation_rows(session, study_id, choice)
+    return painted(rows, on_each=lambda done: on_percent(round(PAINTING_PERCENT * done / total)))
+
+
+def _notes(session: Session, study_id: int, choice: Choice) -> Iterator[str]:
+    if not choice.without:
+        return
+    kept = queries.participant_count(session, study_id, choice)
+    out = queries.participant_count(session, study_id, replace(choice, without=())) - kept
+    yield (
+        f"{out} of {out + kept} participants are left out, because of the quality flags "
+        f"{', '.join(sorted(choice.without))}; the difference is given with and without them."
+    )
+
+
+def _notes_of(others: Sequence[Outside]) -> Iterator[str]:
+    for one in others:
+        yield from (f"{one.name}: {note}" for note in one.notes)
+
+
+def _with_flagged(session: Session, study: Study, choice: Choice, found: Analysis) -> Analysis:
+    """The same differences with everybody, beside those without the flagged participants."""
+    everybody = queries.read_decisions(session, study.id, replace(choice, without=()))
+    more = [
+        the_difference(both(everybody, arm, against), arm, against, section="difference", within=EVERYBODY)
+        for arm, against in compared(everybody.arms)
+    ]
+    return replace(found, estimates=(*found.estimates, *more))
+
+
+EVERYBODY: Final = "participants=flagged ones included"
+
+
+def compute_outside(other: Outside, *, on_percent: Told = lambda _percent: None) -> Computed:
+    """Analyse a file by itself."""
+    found = analyse(
+        other.decisions,
+        name=other.name,
+        notes=other.notes,
+        on_progress=lambda done, parts: on_percent(round(95 * done / parts)),
+    )
+    return Computed(found, other.decisions, figures(other.decisions, found, None), other.inputs_hash)
+
+
+# ---- analyses that are kept ----
+
+
+def request_analysis(session: Session, study: Study, choice: Choice, *, staff_id: int | None) -> StudyAnalysis:
+    """The study's next analysis, and the job that computes it.
+
+    The same choice on the same decisions was asked for before and did not fail: that one, and no job.
+    """
+    session.execute(select(func.pg_advisory_xact_lock(NUMBERING_LOCK, study.id)))
+    now = queries.seen(session, study.id)
+    same = session.scalar(
+        select(StudyAnalysis)
+        .where(
+            StudyAnalysis.study_id == study.id,
+            StudyAnalysis.state.in_((JobState.QUEUED, JobState.RUNNING, JobState.SUCCEEDED)),
+            StudyAnalysis.parameters == choice.to_dict(),
+            StudyAnalysis.seen == now,
+        )
+        .order_by(StudyAnalysis.version.desc())
+        .limit(1)
+    )
+    if same:
+        return same
+    last = session.scalar(select(func.max(StudyAnalysis.version)).where(StudyAnalysis.study_id == study.id))
+    asked = StudyAnalysis(
+        study_id=study.id,
+        version=(last or 0) + 1,
+        parameters=choice.to_dict(),
+        seen=now,
+        created_by=staff_id,
+    )
+    session.add(asked)
+    session.flush()  # the job refers to it
+    enqueue(session, ANALYSE, lock=f"analysis:{study.id}", analysis_id=asked.id)
+    return asked
+
+
+def find_analysis(session: Session, study: Study, version: int) -> StudyAnalysis:
+    """An analysis of a study by its version."""
+    query = select(StudyAnalysis).where(
+        StudyAnalysis.study_id == study.id, StudyAnalysis.version == version
+    )
+    if found := session.scalar(query):
+        return found
+    raise NotFound(f"The study {study.slug} has no analysis {version}.")
+
+
+def run_analysis(
+    sessions: SessionFactory,
+    blobs: BlobStore,
+    analysis_id: int,
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> None:
+    """Compute the analysis that was asked for; one that is computed already stays as it is.
+
+    should_stop : asked at every step; True sends the analysis back to waiting and raises `Stopped`
+    """
+    with queries.snapshot(sessions) as session:
+        if not session.scalar(select(func.pg_try_advisory_xact_lock(COMPUTING_LOCK, analysis_id))):
+            raise WrongState("This analysis is being computed already.")
+        asked = session.get_one(StudyAnalysis, analysis_id)
+        if asked.state is JobState.SUCCEEDED:
+            return
+        _record(sessions, analysis_id, state=JobState.RUNNING, error=None, done=0)
+        try:
+            kept = _kept(session, blobs, asked, _watch(sessions, analysis_id, should_stop))
+        except Stopped:
+            _record(sessions, analysis_id, state=JobState.QUEUED, done=0)
+            raise
+        except Exception as error:
+            _record(sessions, analysis_id, state=JobState.FAILED, error=sentence(error))
+            raise
+    _record(sessions, analysis_id, state=JobState.SUCCEEDED, done=100, **kept)
+
+
+def _kept(session: Session, blobs: BlobStore, asked: StudyAnalysis, on_percent: Told) -> dict[str, Any]:
+    """What is stored of an analysis; tables of single decisions are not, so that who withdraws is gone."""
+    study = session.get_one(Study, asked.study_id)
+    seen = queries.seen(session, study.id)
+    made_at = datetime.now(UTC)
+    computed = compute(session, study, Choice.from_dict(asked.parameters), on_percent=on_percent)
+    drawn = draw(computed.figures)
+    facts = {"made_at": made_at, "inputs_hash": computed.inputs_hash}
+    files = {
+        "report.html": html(computed.analysis, drawn, **facts).encode(),
+        "report.pdf": pdf(computed.analysis, computed.figures, **facts),
+        "estimates.csv": estimates_csv(computed.analysis).encode(),
+    }
+    return {
+        "seen": seen,
+        "built_at": made_at,
+        "inputs_hash": computed.inputs_hash,
+        "result": computed.analysis.to_dict(),
+        "figures": [
+            {"name": one.name, "title": one.title, "caption": one.caption, "blob": blobs.put(one.svg)}
+            for one in drawn
+        ],
+        "files": {name: blobs.put(data) for name, data in files.items()},
+    }
+
+
+def _watch(sessions: SessionFactory, analysis_id: int, should_stop: Callable[[], bool]) -> Told:
+    """Write progress when it has moved by five percent, so that pages follow and the database rests."""
+    told = 0
+
+    def on_percent(percent: int) -> None:
+        nonlocal told
+        if should_stop():
+            raise Stopped
+        if percent >= told + 5:
+            told = percent
+            _record(sessions, analysis_id, done=percent)
+
+    return on_percent
+
+
+def _record(sessions: SessionFactory, analysis_id: int, **values: Any) -> None:
+    """State is written apart from what is read, so that staff see it while the work goes on."""
+    with sessions.begin() as session:
+        session.execute(update(StudyAnalysis).where(StudyAnalysis.id == analysis_id).values(**values))
+
+
+def sentence(error: BaseException) -> str:
+    """What to tell staff about an analysis that failed."""
+    if isinstance(error, AppError | OSError):
+        return str(error)
+    return f"The analysis stopped unexpectedly: {type(error).__name__}: {error}"
+

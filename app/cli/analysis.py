@@ -1,0 +1,156 @@
+"""`cyborg analyse`"""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
+from rich.table import Table
+
+from app.cli import app, complaints
+from app.cli.context import opened
+from app.errors import BadInput
+
+if TYPE_CHECKING:
+    from app.analysis.outside import Outside
+    from app.analysis.queries import Who
+    from app.analysis.service import Computed
+
+FILES = "report.html, report.pdf, decisions.csv, estimates.csv"
+
+
+@app.command("analyse")
+def analyse(
+    study: Annotated[
+        str | None, typer.Argument(help="Name of the study; without one, --compare is analysed alone.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help=f"Folder for {FILES}; made if absent.")] = None,
+    compare: Annotated[
+        Path | None, typer.Option(help="CSV of decisions collected elsewhere, for example published ones.")
+    ] = None,
+    columns: Annotated[Path | None, typer.Option(help="TOML that says what its columns are.")] = None,
+    exclude_flag: Annotated[
+        list[str] | None, typer.Option(help="Leave out participants with this quality flag; may be repeated.")
+    ] = None,
+    simulated: Annotated[
+        bool, typer.Option("--simulated", help="Analyse the simulated participants instead of people.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print every estimate as JSON.")] = False,
+) -> None:
+    """Compare the accuracy of people with and without painting, and with decisions collected elsewhere."""
+    from app.analysis.outside import read_mapping, read_outside
+
+    if (compare is None) != (columns is None):
+        raise BadInput("--compare and --columns go together: the TOML says what the columns of the CSV are.")
+    if study is None and compare is None:
+        raise BadInput("Give the name of a study, or a file to --compare.")
+    other = read_outside(compare, read_mapping(columns)) if compare and columns else None
+    with Progress(console=complaints, transient=True) as progress:
+        task = progress.add_task("Analysing", total=100)
+
+        def on_percent(percent: int) -> None:
+            progress.update(task, completed=percent)
+
+        who: Who | None = "simulated" if simulated else None
+        found = _computed(study, other, who, tuple(exclude_flag or ()), on_percent)
+        if out is not None:
+            for one in found:
+                _write(one, out if len(found) == 1 else out / _folder(one, found))
+    if as_json:
+        print(json.dumps([one.analysis.to_dict() for one in found]))
+    else:
+        _show(found, out)
+
+
+def _computed(
+    study: str | None,
+    other: "Outside | None",
+    who: "Who | None",
+    without: tuple[str, ...],
+    on_percent: Callable[[int], None],
+) -> "list[Computed]":
+    """The study, with a file of the same design beside it, and the file by itself."""
+    from app.analysis.service import compute_outside
+
+    found = [_of_study(study, other, who, without, on_percent)] if study is not None else []
+    return [*found, compute_outside(other, on_percent=on_percent)] if other is not None else found
+
+
+def _of_study(
+    study: str,
+    other: "Outside | None",
+    who: "Who | None",
+    without: tuple[str, ...],
+    on_percent: Callable[[int], None],
+) -> "Computed":
+    from app.analysis import queries
+    from app.analysis.service import compute
+    from app.studies.service import find_study
+
+    with opened() as context, queries.snapshot(context.sessions) as session:
+        found = find_study(session, study)
+        choice = queries.Choice(who or queries.whose(session, found.id), without)
+        others = [other] if other is not None else []
+        return compute(session, found, choice, others=others, on_percent=on_percent)
+
+
+def _folder(one: "Computed", found: "Sequence[Computed]") -> str:
+    return "study" if one is found[0] else "compared"
+
+
+def _write(one: "Computed", folder: Path) -> None:
+    from app.analysis.report import draw, html, pdf
+    from app.analysis.tidy import decisions_csv, estimates_csv
+
+    made_at = datetime.now(UTC)
+    drawn = draw(one.figures)
+    facts = {"made_at": made_at, "inputs_hash": one.inputs_hash}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.html").write_text(html(one.analysis, drawn, **facts), "utf-8")
+    (folder / "report.pdf").write_bytes(pdf(one.analysis, one.figures, **facts))
+    (folder / "decisions.csv").write_text(decisions_csv(one.decisions), "utf-8")
+    (folder / "estimates.csv").write_text(estimates_csv(one.analysis), "utf-8")
+    for figure in drawn:
+        (folder / f"{figure.name}.svg").write_bytes(figure.svg)
+
+
+IN_SHORT = (("arms", ("accuracy", "d_prime")), ("difference", ()), ("sources", ()))
+
+
+def _show(found: "Sequence[Computed]", out: Path | None) -> None:
+    screen = Console(highlight=False)
+    for one in found:
+        _show_one(one, screen)
+    if out is not None:
+        print(f"Wrote {out}: {FILES} and the figures.")
+
+
+def _show_one(one: "Computed", screen: Console) -> None:
+    from app.analysis.estimates import amount, bounds, probability
+    from app.analysis.report import NAMES, part
+
+    analysis = one.analysis
+    who = "simulated participants (programs, not people)" if analysis.simulated else "participants"
+    print(f"{analysis.name}: {analysis.decisions} decisions of {analysis.participants} {who}.")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for title in ("", "of", "value", "95 % interval", "p", "how"):
+        table.add_column(title, justify="right" if title in ("value", "95 % interval", "p") else "left")
+    for section, measures in IN_SHORT:
+        for estimate in analysis.of(section, *measures):  # type: ignore[arg-type]
+            p = estimate.p if estimate.p_holm is None else estimate.p_holm
+            of = f"{estimate.of} {part(estimate)}".rstrip()
+            name = NAMES[estimate.measure]
+            table.add_row(
+                name, of, amount(estimate, estimate.value), bounds(estimate), probability(p), estimate.method
+            )
+    if table.row_count:
+        screen.print(table)
+    for caution in analysis.cautions:
+        complaints.print(f"[yellow]caution:[/yellow] {escape(caution.sentence)}")
+    for note in analysis.notes:
+        print(note)

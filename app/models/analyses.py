@@ -1,0 +1,42 @@
+"""What was computed of how accurate people are. Derived: may be deleted and computed again."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base, Id, Json, Now, closed_set
+from app.models.derived import JobState
+
+
+class StudyAnalysis(Base):
+    """One analysis of a study's decisions under one set of parameters."""
+
+    __tablename__ = "study_analysis"
+
+    id: Mapped[Id]
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id", ondelete="CASCADE"))
+    version: Mapped[int]
+    parameters: Mapped[Json]
+    """Whose decisions, and which quality flags leave a participant out."""
+    seen: Mapped[Json]
+    """Counts that change whenever a decision or a flag comes or goes, at the time of asking, then of reading."""
+    state: Mapped[JobState] = mapped_column(closed_set(JobState, "state"), default=JobState.QUEUED)
+    done: Mapped[int] = mapped_column(default=0)
+    """Percent, for a page that waits."""
+    inputs_hash: Mapped[str | None]
+    """SHA-256 over the decisions it was computed from."""
+    result: Mapped[Json | None] = mapped_column(deferred=True)
+    """`app.analysis.estimates.Analysis` as data."""
+    figures: Mapped[list[Any] | None] = mapped_column(JSONB, deferred=True)
+    """{name, title, caption, blob} in the order of the report."""
+    files: Mapped[Json | None]
+    """Blobs by file name: the report and the tables."""
+    error: Mapped[str | None]
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    created_at: Mapped[Now]
+    built_at: Mapped[datetime | None]
+
+    __table_args__ = (UniqueConstraint("study_id", "version"),)

@@ -1,26 +1,28 @@
 """Gaussian blur that works only where there is ink.
 
 The result equals `scipy.ndimage.gaussian_filter(image, sigma_px, mode="reflect", truncate=4)` up to float32
-rounding. The image is worked off in tiles that fit the cache; what lies further than the kernel's reach from
-any ink stays zero untouched.
+rounding. First along rows, by OpenCV, in strips cut down to the columns that hold ink. Then along columns,
+where OpenCV is three times slower: every few rows of the result are a product of a small matrix of weights
+with the rows around them. What lies further than the kernel's reach from any ink stays zero untouched.
 """
 
-from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency.boxes import Box
-
 TRUNCATE: Final = 4.0  # the kernel ends at this many standard deviations, as in scipy
-TILE_PX: Final = 256  # at least; smaller tiles repeat too much work at their borders
+STRIP_PX: Final = 64  # rows whose columns of ink are looked for together
+BLOCK_PX: Final = 16  # rows of one product; its cost per pixel is this plus the length of the kernel
+PRODUCT_AT_ONCE: Final = 2**18  # multiplications; OpenBLAS begins to share larger products among threads
+NARROWEST_PX: Final = 64  # columns of a product; less is not worth a call
 
 Image = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
+Blurred = NDArray[np.float32]
 
 
-def blur(image: Image, *, sigma_px: float) -> NDArray[np.float32]:
+def blur(image: Image, *, sigma_px: float) -> Blurred:
     """Blur a non-negative image.
 
     Parameters
@@ -35,39 +37,17 @@ def blur(image: Image, *, sigma_px: float) -> NDArray[np.float32]:
     if sigma_px == 0:
         return image.astype(np.float32)
     kernel = gaussian_kernel(sigma_px)
-    reach = len(kernel) // 2
-    blurred: NDArray[np.float32] = np.zeros(image.shape, dtype=np.float32)
-    frame = Box(0, 0, image.shape[1], image.shape[0])
-    for tile in _tiles(frame, side=max(TILE_PX, 4 * reach)):
-        inked = ink_box(image, tile.grow(reach).meet(frame))
-        part = inked.grow(reach).meet(tile)
-        if not (inked.empty or part.empty):
-            blurred[part.slices] = _blurred_part(image, part, kernel)
+    along: Blurred = np.zeros(image.shape, dtype=np.float32)
+    blurred: Blurred = np.zeros(image.shape, dtype=np.float32)
+    strips = [_blur_rows(image, top, kernel, out=along) for top in range(0, len(image), STRIP_PX)]
+    weights = _Weights(kernel, height=len(image))
+    for top in range(0, len(image), BLOCK_PX):
+        block = weights.block(top)
+        near = [one for one in strips[block.first // STRIP_PX : -(-block.last // STRIP_PX)] if one.right]
+        if near:
+            left, right = min(one.left for one in near), max(one.right for one in near)
+            _blur_columns(along[:, left:right], block, out=blurred[:, left:right])
     return blurred
-
-
-def _tiles(frame: Box, *, side: int) -> Iterator[Box]:
-    for top in range(0, frame.height, side):
-        for left in range(0, frame.width, side):
-            yield Box(left, top, left + side, top + side).meet(frame)
-
-
-def _blurred_part(image: Image, part: Box, kernel: NDArray[np.float64]) -> cv2.typing.MatLike:
-    """Blur along rows, turn, blur along what were the columns, turn back.
-
-    OpenCV is four times slower along columns. The border it makes up is right at the image's edges; at any
-    other edge of the source it spoils only pixels that are cut off afterwards.
-    """
-    frame = Box(0, 0, image.shape[1], image.shape[0])
-    source = part.grow(len(kernel) // 2).meet(frame)
-    rows, columns = part.within(source).slices
-    along = _along_rows(image[source.slices].astype(np.float32), kernel)[:, columns]
-    across = _along_rows(cv2.transpose(along), kernel)[:, rows]
-    return cv2.transpose(across)
-
-
-def _along_rows(image: cv2.typing.MatLike, kernel: NDArray[np.float64]) -> cv2.typing.MatLike:
-    return cv2.filter2D(image, cv2.CV_32F, kernel[None], borderType=cv2.BORDER_REFLECT)
 
 
 def gaussian_kernel(sigma_px: float) -> NDArray[np.float64]:
@@ -78,11 +58,73 @@ def gaussian_kernel(sigma_px: float) -> NDArray[np.float64]:
     return weights
 
 
-def ink_box(image: Image, within: Box) -> Box:
-    """Return the smallest box around the ink inside another box; an empty one where there is none."""
-    part = image[within.slices]
-    rows, columns = np.flatnonzero(part.max(axis=1)), np.flatnonzero(part.max(axis=0))
-    if not len(rows):
-        return Box(0, 0, 0, 0)
-    first, last = within.left + int(columns[0]), within.left + int(columns[-1])
-    return Box(first, within.top + int(rows[0]), last + 1, within.top + int(rows[-1]) + 1)
+class _Range(NamedTuple):
+    """Columns that hold anything; none when left = right."""
+
+    left: int
+    right: int
+
+
+def _blur_rows(image: Image, top: int, kernel: NDArray[np.float64], *, out: Blurred) -> _Range:
+    """Blur a strip along its rows; return the columns where the result is not zero.
+
+    The border that OpenCV makes up is right at the image's edges; anywhere else it mirrors zeros.
+    """
+    strip = image[top : top + STRIP_PX]
+    inked = np.flatnonzero(strip.max(axis=0))
+    if not len(inked):
+        return _Range(0, 0)
+    reach = len(kernel) // 2
+    left, right = max(0, int(inked[0]) - reach), min(image.shape[1], int(inked[-1]) + 1 + reach)
+    source = strip[:, left:right].astype(np.float32)
+    cv2.filter2D(
+        source,
+        cv2.CV_32F,
+        kernel[None],
+        dst=out[top : top + STRIP_PX, left:right],
+        borderType=cv2.BORDER_REFLECT,
+    )
+    return _Range(left, right)
+
+
+class _Block(NamedTuple):
+    """Rows `top` up to `end` of the result as a product of weights with the rows `first` up to `last`."""
+
+    top: int
+    end: int
+    first: int
+    last: int
+    weights: Blurred
+
+
+class _Weights:
+    """Makes the blocks; almost all have the same weights, only near the edges rows are mirrored."""
+
+    def __init__(self, kernel: NDArray[np.float64], *, height: int) -> None:
+        self.kernel, self.height = kernel, height
+        self.known: dict[tuple[int, int, int], Blurred] = {}
+
+    def block(self, top: int) -> _Block:
+        reach = len(self.kernel) // 2
+        end = min(top + BLOCK_PX, self.height)
+        first, last = max(0, top - reach), min(self.height, end + reach)
+        place = (end - top, top - first, last - end)
+        if place not in self.known:
+            self.known[place] = self._weights(top, end, first, last)
+        return _Block(top, end, first, last, self.known[place])
+
+    def _weights(self, top: int, end: int, first: int, last: int) -> Blurred:
+        reach = len(self.kernel) // 2
+        rows = np.arange(top, end)[:, None]
+        sources = (rows + np.arange(-reach, reach + 1)) % (2 * self.height)
+        sources = np.where(sources < self.height, sources, 2 * self.height - 1 - sources)
+        weights = np.zeros((end - top, last - first))
+        np.add.at(weights, (rows - top, sources - first), self.kernel)
+        return weights.astype(np.float32)
+
+
+def _blur_columns(along: Blurred, block: _Block, *, out: Blurred) -> None:
+    step = max(NARROWEST_PX, PRODUCT_AT_ONCE // block.weights.size)
+    for left in range(0, along.shape[1], step):
+        some = slice(left, left + step)
+        np.matmul(block.weights, along[block.first : block.last, some], out=out[block.top : block.end, some])

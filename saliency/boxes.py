@@ -22,9 +22,14 @@ class Box(NamedTuple):
         return max(0, self.bottom - self.top)
 
     @property
+    def area(self) -> int:
+        """Pixels."""
+        return self.width * self.height
+
+    @property
     def empty(self) -> bool:
         """Whether no pixel is inside."""
-        return not (self.width and self.height)
+        return not self.area
 
     @property
     def slices(self) -> tuple[slice, slice]:

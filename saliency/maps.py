@@ -12,7 +12,7 @@ from itertools import islice
 
 from saliency.annotations import Annotation, ImageAnnotations
 from saliency.inclusion import included, weights
-from saliency.masks import Ink, rasterize_ink
+from saliency.masks import Ink, rasterize_inks
 from saliency.merging import Contribution, ImageMap, merge
 from saliency.parameters import MapParameters
 from saliency.pool import map_ordered
@@ -57,12 +57,7 @@ def _named_map(item: ImageAnnotations, parameters: MapParameters) -> tuple[str, 
 
 def counted_inks(item: ImageAnnotations, parameters: MapParameters) -> list[tuple[Annotation, Ink]]:
     """Rasterise the annotations that count, in the order of their ids; those without ink are left out."""
-    painted = _painted(item, included(item.annotations, parameters))
+    counted = included(item.annotations, parameters)
+    inks = rasterize_inks([one.strokes for one in counted], width=item.width, height=item.height)
+    painted = ((one, ink) for one, ink in zip(counted, inks, strict=True) if ink.pixels)
     return sorted(islice(painted, parameters.first_annotators), key=lambda pair: pair[0].annotation_id)
-
-
-def _painted(item: ImageAnnotations, counted: Iterable[Annotation]) -> Iterator[tuple[Annotation, Ink]]:
-    for one in counted:
-        ink = rasterize_ink(one.strokes, width=item.width, height=item.height)
-        if ink.pixels:
-            yield one, ink

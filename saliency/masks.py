@@ -18,15 +18,12 @@ from numpy.typing import NDArray
 
 from saliency.boxes import Box
 from saliency.outline import outer_outline
-from saliency.spans import Floats, Sheet, add_capsules, add_inside
+from saliency.spans import Floats, Paths, Sheet, add_inside, add_paths
 from saliency.strokes import Stroke
 
 Mask = NDArray[np.uint8]
 
-NO_OUTLINE: Final[Floats] = np.empty((0, 2))
-PIXELS_PER_ROW: Final = 30  # a row of a capsule takes as much memory, for a moment, as this many pixels
-COST_AT_ONCE: Final = 400_000  # what fits the cache; ten times as much takes twice as long
-SEGMENTS_AT_ONCE: Final = 128  # of one stroke; its parts have smaller boxes than the whole
+PIXELS_AT_ONCE: Final = 1_600_000  # some 6 MB for a moment; smaller batches cost more in calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +38,15 @@ class Ink:
 
     box: Box
     mask: Mask
+
+    @classmethod
+    def of(cls, mask: Mask) -> "Ink":
+        """Cut a mask down to what is painted."""
+        rows, columns = np.flatnonzero(mask.max(axis=1)), np.flatnonzero(mask.max(axis=0))
+        if not len(rows):
+            return cls(Box(0, 0, 0, 0), mask[:0, :0])
+        box = Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+        return cls(box, mask[box.slices])
 
     @property
     def pixels(self) -> int:
@@ -68,80 +74,96 @@ def rasterize(strokes: Sequence[Stroke], *, width: int, height: int) -> Mask:
 
 def rasterize_ink(strokes: Sequence[Stroke], *, width: int, height: int) -> Ink:
     """Paint like `rasterize`, inside the bounding box of the strokes alone."""
-    image = Box(0, 0, width, height)
-    pieces = [piece for stroke in strokes for piece in _pieces(stroke, image)]
-    box = reduce(Box.join, (piece.box for piece in pieces if not piece.erases), Box(0, 0, 0, 0))
-    mask: Mask = np.zeros((box.height, box.width), dtype=np.uint8)
-    for batch in _batches(pieces):
+    return rasterize_inks([strokes], width=width, height=height)[0]
+
+
+def rasterize_inks(drawings: Sequence[Sequence[Stroke]], *, width: int, height: int) -> list[Ink]:
+    """Paint the strokes of several annotations of one image, which is quicker than one after another."""
+    pieces = [_pieces(strokes, Box(0, 0, width, height)) for strokes in drawings]
+    inks = [_blank(of_one) for of_one in pieces]
+    canvases = [ink for ink, of_one in zip(inks, pieces, strict=True) for _ in of_one]
+    done = 0
+    for batch in _batches(piece for of_one in pieces for piece in of_one):
         for piece, covered in zip(batch, _cover(batch), strict=True):
-            shared = piece.box.meet(box)
-            if shared.empty:  # an eraser beside the paint
-                continue
-            part = covered[shared.within(piece.box).slices]
-            target = mask[shared.within(box).slices]
-            if piece.erases:
-                target &= 1 - part
-            else:
-                target |= part
-    return Ink(box, mask)
+            _apply(piece, covered, canvases[done])
+            done += 1
+    return inks
+
+
+def _blank(pieces: Iterable["_Piece"]) -> Ink:
+    box = reduce(Box.join, (piece.box for piece in pieces if not piece.erases), Box(0, 0, 0, 0))
+    return Ink(box, np.zeros((box.height, box.width), dtype=np.uint8))
+
+
+def _apply(piece: "_Piece", covered: Mask, canvas: Ink) -> None:
+    shared = piece.box.meet(canvas.box)
+    if shared.empty:  # an eraser beside the paint
+        return
+    part = covered[shared.within(piece.box).slices]
+    target = canvas.mask[shared.within(canvas.box).slices]
+    if piece.erases:
+        target &= 1 - part
+    else:
+        target |= part
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A part of a stroke that is covered in one go: some capsules, or the inside of an outline."""
+    """What is covered in one go: thick polylines, and the inside of an outline or none."""
 
     box: Box
     erases: bool
-    segments: Floats
-    outline: Floats
+    lines: tuple[tuple[Floats, float], ...]
+    outline: Floats | None = None
 
     @property
-    def cost(self) -> int:
-        rows = 0 if len(self.outline) else len(self.segments) * self.box.height
-        return self.box.width * self.box.height + PIXELS_PER_ROW * rows
+    def joins(self) -> bool:
+        """Whether other brush strokes may join it."""
+        return not self.erases and self.outline is None
 
 
-def _pieces(stroke: Stroke, image: Box) -> Iterator[_Piece]:
-    """Cut a stroke into pieces; those outside the image are left out."""
-    segments = _segments(stroke)
-    for first in range(0, len(segments), SEGMENTS_AT_ONCE):
-        some = segments[first : first + SEGMENTS_AT_ONCE]
-        box = _around(some).meet(image)
-        if not box.empty:
-            yield _Piece(box, stroke.tool == "eraser", some, NO_OUTLINE)
-    if stroke.tool == "lasso" and not (box := _around(segments).meet(image)).empty:
-        yield _Piece(box, erases=False, segments=segments[:0], outline=outer_outline(stroke.points[:, :2]))
+def _pieces(strokes: Sequence[Stroke], image: Box) -> list[_Piece]:
+    """Turn strokes into pieces; those outside the image are left out.
+
+    Brush strokes in a row become one piece when its box is no larger than theirs together.
+    """
+    pieces: list[_Piece] = []
+    for piece in (_piece(stroke, image) for stroke in strokes):
+        if piece.box.empty:
+            continue
+        joined = pieces[-1].box.join(piece.box) if pieces and pieces[-1].joins and piece.joins else None
+        if joined and joined.area <= pieces[-1].box.area + piece.box.area:
+            piece = _Piece(joined, erases=False, lines=pieces.pop().lines + piece.lines)  # noqa: PLW2901
+        pieces.append(piece)
+    return pieces
 
 
-def _segments(stroke: Stroke) -> Floats:
-    """Return (S, 5) rows x0, y0, x1, y1, radius; a lasso gives its outline, which counts as enclosed."""
+def _piece(stroke: Stroke, image: Box) -> _Piece:
     points = stroke.points[:, :2]
-    if stroke.tool == "lasso" or len(points) == 1:
-        points = np.concatenate([points, points[:1]])
-    segments = np.empty((len(points) - 1, 5))
-    segments[:, :2], segments[:, 2:4] = points[:-1], points[1:]
-    segments[:, 4] = 0.0 if stroke.tool == "lasso" else stroke.radius
-    return segments
+    if stroke.tool != "lasso":
+        box = _around(points, stroke.radius).meet(image)
+        return _Piece(box, stroke.tool == "eraser", ((points, stroke.radius),))
+    closed = np.concatenate([points, points[:1]])
+    box = _around(points, 0.0).meet(image)
+    outline = None if box.empty else outer_outline(points)
+    return _Piece(box, erases=False, lines=((closed, 0.0),), outline=outline)
 
 
-def _around(segments: Floats) -> Box:
-    """Return the pixels whose centres the segments may cover, and a few more."""
-    reach = float(segments[0, 4]) + 1.0
-    x0, y0, x1, y1, _ = segments.min(axis=0).tolist()
-    left, top = min(x0, x1), min(y0, y1)
-    x0, y0, x1, y1, _ = segments.max(axis=0).tolist()
-    right, bottom = max(x0, x1), max(y0, y1)
+def _around(points: Floats, radius: float) -> Box:
+    """Return the pixels whose centres a thick polyline may cover, and a few more."""
+    (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    reach = radius + 1.0
     return Box(floor(left - reach), floor(top - reach), ceil(right + reach), ceil(bottom + reach))
 
 
 def _batches(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
     batch: list[_Piece] = []
-    cost = 0
+    pixels = 0
     for piece in pieces:
-        cost += piece.cost
-        if batch and cost > COST_AT_ONCE:
+        pixels += piece.box.area
+        if batch and pixels > PIXELS_AT_ONCE:
             yield batch
-            batch, cost = [], piece.cost
+            batch, pixels = [], piece.box.area
         batch.append(piece)
     if batch:
         yield batch
@@ -149,9 +171,10 @@ def _batches(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
 
 def _cover(batch: Sequence[_Piece]) -> Iterator[Mask]:
     sheet = Sheet([piece.box for piece in batch])
-    owners = np.repeat(np.arange(len(batch)), [len(piece.segments) for piece in batch])
-    add_capsules(sheet, np.concatenate([piece.segments for piece in batch]), owners)
+    paths = Paths.of([line for piece in batch for line in piece.lines])
+    line_box = np.repeat(np.arange(len(batch)), [len(piece.lines) for piece in batch])
+    add_paths(sheet, paths, line_box[np.cumsum(paths.first) - 1])
     for number, piece in enumerate(batch):
-        if len(piece.outline):
+        if piece.outline is not None:
             add_inside(sheet, piece.outline, number)
     return sheet.covered()

@@ -32,6 +32,6 @@ def scale_map(values: SaliencyMap, *, scale: Scale = "minmax", out: SaliencyMap 
         scaled[...] = 1.0 if high > 0 else 0.0
         return scaled
     floor = np.float32(low if scale == "minmax" else 0.0)
-    np.subtract(values, floor, out=scaled)
-    scaled *= np.float32(1.0 / (high - floor))
-    return np.minimum(scaled, np.float32(1.0), out=scaled)
+    if floor:
+        values = np.subtract(values, floor, out=scaled)
+    return np.divide(values, np.float32(high) - floor, out=scaled)

@@ -8,8 +8,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency.blur import ink_box
-from saliency.boxes import Box
 from saliency.masks import Ink, Mask
 from saliency.merging import Contribution, ImageMap, merge
 from saliency.parameters import MapParameters
@@ -33,7 +31,7 @@ class RasterMasks:
     def __call__(self, image: SourceImage) -> ImageMap | None:
         """Merge the masks of an image."""
         masks = (read_mask(path) for path in sorted((self.folder / image.image_id).glob("*.png")))
-        inks = (to_ink(_sized(mask, image)) for mask in masks)
+        inks = (Ink.of(_sized(mask, image)) for mask in masks)
         given = [Contribution(ink) for ink in inks if ink.pixels]
         return merge(image.image_id, given, self.parameters, width=image.width, height=image.height)
 
@@ -62,9 +60,3 @@ def _strength(picture: NDArray[Any]) -> NDArray[Any]:
 def _sized(mask: Mask, image: SourceImage) -> Mask:
     size = (image.width, image.height)
     return np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT), dtype=np.uint8)
-
-
-def to_ink(mask: Mask) -> Ink:
-    """Cut a mask down to where it is painted."""
-    box = ink_box(mask, Box(0, 0, mask.shape[1], mask.shape[0]))
-    return Ink(box, mask[box.slices])

@@ -175,7 +175,7 @@ class TestLasso:
             (5 + r * np.cos(a), 5 + r * np.sin(a)) for a, r in zip(range(300), [3, 4.5] * 150, strict=True)
         ]
         whole = mask_of(*points)
-        monkeypatch.setattr("saliency.masks.COST_AT_ONCE", 1)
+        monkeypatch.setattr("saliency.masks.PIXELS_AT_ONCE", 1)
         np.testing.assert_array_equal(mask_of(*points), whole)
 
     def test_a_large_outline_round_the_image_fills_it(self):

@@ -20,8 +20,7 @@ from saliency import (
     rasterize,
     scale_map,
 )
-from saliency.blur import blur, ink_box
-from saliency.boxes import Box
+from saliency.blur import blur
 from saliency.masks import rasterize_ink
 from saliency.merging import sum_masks
 
@@ -157,13 +156,6 @@ class TestBlur:
         ink[250:262, 20:600] = ink[3, 690] = ink[500:, 250:260] = 2
         expected = gaussian_filter(ink.astype(np.float64), sigma, mode="reflect", truncate=4)
         np.testing.assert_allclose(blur(ink, sigma_px=sigma), expected, atol=1e-5)
-
-    def test_ink_is_found_where_it_is(self):
-        ink = np.zeros((50, 60), np.uint8)
-        ink[7:9, 20:31] = 1
-        assert ink_box(ink, Box(0, 0, 60, 50)) == Box(20, 7, 31, 9)
-        assert ink_box(ink, Box(25, 8, 60, 50)) == Box(25, 8, 31, 9)
-        assert ink_box(ink, Box(40, 0, 60, 50)).empty
 
     def test_a_blank_image_stays_blank(self):
         assert not blur(np.zeros((5, 6), np.uint8), sigma_px=3).any()

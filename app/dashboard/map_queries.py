@@ -1,42 +1,81 @@
 """Map sets and their maps, as the gallery lists them."""
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from sqlalchemy import ColumnElement, Float, Select, cast, func, literal, select, tuple_
 from sqlalchemy.orm import Session
 
 from app.errors import BadInput, NotFound
-from app.models import Image, JobState, Label, MapSet, SaliencyMap
+from app.maps.pictures import Colours
+from app.models import Arm, Image, JobState, Label, MapSet, Participant, QualityFlag, SaliencyMap
 
-Sort = Literal["image", "annotators", "coverage", "focus", "agreement"]
+Sort = Literal[
+    "image", "annotators", "coverage", "focus", "agreement", "disagreement", "accuracy", "inaccuracy"
+]
+Columns = Select[Any, Any, Any]
 
-PAGE_SIZE: Final = 24
+PAGE_SIZE: Final = 48
 
-# Each is read in ascending order. An image with one annotator has no agreement and comes last.
+# Each is read in ascending order. What has no such number comes last.
 _KEYS: Final[dict[Sort, Any]] = {
     "image": cast(literal(0), Float),
     "annotators": cast(-SaliencyMap.annotators, Float),
     "coverage": -SaliencyMap.coverage,
     "focus": SaliencyMap.entropy,
     "agreement": -func.coalesce(SaliencyMap.agreement, -2.0),
+    "disagreement": func.coalesce(SaliencyMap.agreement, 2.0),
+    "accuracy": -func.coalesce(SaliencyMap.accuracy, -1.0),
+    "inaccuracy": func.coalesce(SaliencyMap.accuracy, 2.0),
 }
 
 
+def _blank(value: object) -> object:
+    """An empty field of a form asks for nothing."""
+    return None if value == "" else value
+
+
+Percent = Annotated[float | None, BeforeValidator(_blank), Field(ge=0, le=100, allow_inf_nan=False)]
+Correlation = Annotated[float | None, BeforeValidator(_blank), Field(ge=-1, le=1, allow_inf_nan=False)]
+Count = Annotated[int | None, BeforeValidator(_blank), Field(ge=1, lt=2**31)]
+
+
 class Filter(BaseModel):
-    """What the address of a gallery says: which maps, in which order."""
+    """What the address of a gallery says: which maps, in which order, in which colours."""
 
     model_config = ConfigDict(frozen=True)
 
-    version: int | None = Field(None, alias="set", ge=1, lt=2**31)
+    version: Count = Field(None, alias="set")
     """None: the newest map set that is built."""
     label: Label | Literal[""] = ""
     source: str = ""
-    annotators: int = Field(1, ge=1, lt=2**31)
+    annotators: Count = None
+    annotators_to: Count = None
+    accuracy: Percent = None
+    accuracy_to: Percent = None
+    agreement: Correlation = None
+    agreement_to: Correlation = None
     sort: Sort = "image"
+    colours: Colours = "viridis"
     after: str = ""
     """The place of the last map seen."""
+
+    @property
+    def narrows(self) -> bool:
+        """Whether it leaves anything out."""
+        return any(value not in (None, "") for value in self.model_dump(include=_NARROWING).values())
+
+    @property
+    def ranged(self) -> bool:
+        """Whether it asks for more than label and source."""
+        return any(getattr(self, name) is not None for name in _NARROWING - {"label", "source"})
+
+
+_NARROWING: Final = {
+    *("label", "source", "annotators", "annotators_to"),
+    *("accuracy", "accuracy_to", "agreement", "agreement_to"),
+}
 
 
 def map_sets(session: Session, study_id: int) -> Sequence[MapSet]:
@@ -57,29 +96,48 @@ def chosen(sets: Sequence[MapSet], version: int | None) -> MapSet | None:
 
 def maps_of(session: Session, map_set: MapSet, wanted: Filter) -> Sequence[Any]:
     """One row (map, image, place) more than a page, so that one knows whether there is a next one."""
+    return session.execute(listed(map_set, wanted).limit(PAGE_SIZE + 1)).all()
+
+
+def listed(map_set: MapSet, wanted: Filter) -> Columns:
+    """Map, image and place of every map that the filter lets through, in its order."""
     key = _KEYS[wanted.sort]
     query = (
         select(SaliencyMap, Image, key.label("place"))
         .join(Image, Image.id == SaliencyMap.image_id)
-        .where(SaliencyMap.map_set_id == map_set.id)
+        .where(SaliencyMap.map_set_id == map_set.id, *_conditions(wanted))
         .order_by(key, SaliencyMap.image_id)
-        .limit(PAGE_SIZE + 1)
     )
-    return session.execute(_narrowed(query, wanted, key)).all()
-
-
-def _narrowed(
-    query: Select[Any, Any, Any], wanted: Filter, key: ColumnElement[float]
-) -> Select[Any, Any, Any]:
-    if wanted.label:
-        query = query.where(Image.label == wanted.label)
-    if wanted.source:
-        query = query.where(Image.source == wanted.source)
-    if wanted.annotators > 1:
-        query = query.where(SaliencyMap.annotators >= wanted.annotators)
     if wanted.after:
         query = query.where(tuple_(key, SaliencyMap.image_id) > tuple_(*_parsed(wanted.after)))
     return query
+
+
+def count_of(session: Session, map_set: MapSet, wanted: Filter) -> int:
+    """How many maps the filter lets through."""
+    query = select(func.count()).select_from(SaliencyMap).join(Image, Image.id == SaliencyMap.image_id)
+    return session.scalar(query.where(SaliencyMap.map_set_id == map_set.id, *_conditions(wanted))) or 0
+
+
+def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+    def share(percent: float | None) -> float | None:
+        return None if percent is None else percent / 100
+
+    conditions = [
+        *_between(SaliencyMap.annotators, wanted.annotators, wanted.annotators_to),
+        *_between(SaliencyMap.accuracy, share(wanted.accuracy), share(wanted.accuracy_to)),
+        *_between(SaliencyMap.agreement, wanted.agreement, wanted.agreement_to),
+    ]
+    if wanted.label:
+        conditions.append(Image.label == wanted.label)
+    if wanted.source:
+        conditions.append(Image.source == wanted.source)
+    return conditions
+
+
+def _between(column: Any, low: float | None, high: float | None) -> list[ColumnElement[bool]]:
+    bounds = [column >= low if low is not None else None, column <= high if high is not None else None]
+    return [bound for bound in bounds if bound is not None]
 
 
 def _parsed(after: str) -> tuple[float, int]:
@@ -112,3 +170,17 @@ def neighbours(session: Session, map_set: MapSet, image_id: int) -> tuple[int | 
     before = select(func.max(SaliencyMap.image_id)).where(mine, SaliencyMap.image_id < image_id)
     after = select(func.min(SaliencyMap.image_id)).where(mine, SaliencyMap.image_id > image_id)
     return session.scalar(before), session.scalar(after)
+
+
+def arms_of(session: Session, study_id: int) -> Sequence[str]:
+    """Names of the arms that paint."""
+    query = select(Arm.name).where(Arm.study_id == study_id, Arm.annotate).order_by(Arm.id)
+    return session.scalars(query).all()
+
+
+def flags_of(session: Session, study_id: int) -> Sequence[str]:
+    """Kinds of the quality flags that were raised in a study."""
+    query = select(QualityFlag.kind).join(Participant, Participant.id == QualityFlag.participant_id)
+    return session.scalars(
+        query.where(Participant.study_id == study_id).distinct().order_by(QualityFlag.kind)
+    ).all()

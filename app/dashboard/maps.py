@@ -2,31 +2,31 @@
 
 from http import HTTPStatus
 from math import log
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy.orm import Session
 
 from app.dashboard import map_queries as queries
-from app.dashboard.map_queries import Filter, chosen
+from app.dashboard.map_build import BuildForm
+from app.dashboard.map_queries import Count, Filter, chosen
+from app.dashboard.map_words import in_words
 from app.dashboard.paging import cut
 from app.db import Db
 from app.deps import CurrentStaff, Editor
-from app.errors import AppError, BadInput, NotFound
-from app.maps.queries import Include
+from app.errors import AppError, NotFound
+from app.maps.pictures import Colours
 from app.maps.service import request_map_set
 from app.models import Image, JobState, MapSet, SaliencyMap, Study
 from app.studies.service import find_study
 from app.web import page
-from saliency.parameters import MapParameters, ParameterError, Scale
 
 router: Final = APIRouter(prefix="/staff/studies/{slug}/maps", include_in_schema=False)
 
 UNDER_WAY: Final = (JobState.QUEUED, JobState.RUNNING)
-DEFAULTS: Final = MapParameters().to_dict()
 
-Version = Annotated[int | None, Query(alias="set", ge=1, le=2**31 - 1)]
+Version = Annotated[Count, Query(alias="set")]
 
 
 @router.get("")
@@ -36,7 +36,15 @@ def gallery(
     return gallery_page(request, db, find_study(db, slug), wanted)
 
 
-def gallery_page(request: Request, db: Session, study: Study, wanted: Filter, **form: Any) -> HTMLResponse:
+def gallery_page(
+    request: Request,
+    db: Session,
+    study: Study,
+    wanted: Filter,
+    *,
+    asked: BuildForm | None = None,
+    error: str | None = None,
+) -> HTMLResponse:
     sets = queries.map_sets(db, study.id)
     map_set = chosen(sets, wanted.version)
     built = map_set if map_set and map_set.state is JobState.SUCCEEDED else None
@@ -44,45 +52,42 @@ def gallery_page(request: Request, db: Session, study: Study, wanted: Filter, **
     return page(
         request,
         "staff/maps.html",
-        status=HTTPStatus.UNPROCESSABLE_ENTITY if form.get("error") else HTTPStatus.OK,
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK,
         study=study,
         sets=sets,
         map_set=map_set,
         page=cut(request, rows, size=queries.PAGE_SIZE, key=queries.place),
         sources=queries.sources_of(db, built) if built else [],
+        count=queries.count_of(db, built, wanted) if built and wanted.narrows else None,
+        query=asked_query(request),
         under_way=[one for one in sets if one.state in UNDER_WAY],
         states={one.version: one.state for one in sets},
         wanted=wanted,
-        parameters=form.get("parameters", DEFAULTS),
-        error=form.get("error"),
+        arms=queries.arms_of(db, study.id),
+        flags=queries.flags_of(db, study.id),
+        form=asked or BuildForm(),
+        opened=asked is not None,
+        error=error,
+        in_words=in_words,
     )
+
+
+def asked_query(request: Request) -> str:
+    """The filter of the address without its place in the list, for links that keep it."""
+    kept = request.url.remove_query_params("after").query
+    return f"?{kept}" if kept else ""
 
 
 @router.post("")
 def build(
-    request: Request,
-    db: Db,
-    _editor: Editor,
-    slug: str,
-    sigma_px: Annotated[float, Form(allow_inf_nan=False)],
-    include: Annotated[Include, Form()],
-    min_annotators: Annotated[int, Form(le=2**31 - 1)],
-    scale: Annotated[Scale, Form()],
+    request: Request, db: Db, _editor: Editor, slug: str, asked: Annotated[BuildForm, Form()]
 ) -> Response:
     study = find_study(db, slug)
-    asked = {"sigma_px": sigma_px, "include": include, "min_annotators": min_annotators, "scale": scale}
     try:
-        map_set = request_map_set(db, study, parameters_of(asked))
+        map_set = request_map_set(db, study, asked.parameters())
     except AppError as error:
-        return gallery_page(request, db, study, Filter(), parameters=asked, error=str(error))
+        return gallery_page(request, db, study, Filter(), asked=asked, error=str(error))
     return RedirectResponse(f"/staff/studies/{slug}/maps?set={map_set.version}", HTTPStatus.SEE_OTHER)
-
-
-def parameters_of(asked: dict[str, Any]) -> MapParameters:
-    try:
-        return MapParameters.from_dict(asked)
-    except ParameterError as error:
-        raise BadInput(f"{error}.") from None
 
 
 @router.get("/state.json")
@@ -91,9 +96,15 @@ def state(db: Db, _staff: CurrentStaff, slug: str) -> dict[int, JobState]:
     return {one.version: one.state for one in queries.map_sets(db, find_study(db, slug).id)}
 
 
-@router.get("/{image_id}")
+@router.get("/{image_id:int}")
 def one_map(
-    request: Request, db: Db, _staff: CurrentStaff, slug: str, image_id: int, version: Version = None
+    request: Request,
+    db: Db,
+    _staff: CurrentStaff,
+    slug: str,
+    image_id: int,
+    version: Version = None,
+    colours: Colours = "viridis",
 ) -> HTMLResponse:
     study = find_study(db, slug)
     map_set = chosen(queries.map_sets(db, study.id), version)
@@ -109,6 +120,8 @@ def one_map(
         map=map_of(db, map_set, image),
         highest_entropy=log(image.width * image.height),
         neighbours=queries.neighbours(db, map_set, image_id),
+        colours=colours,
+        in_words=in_words,
     )
 
 

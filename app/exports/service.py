@@ -67,12 +67,17 @@ def _write(path: Path, chunks: Chunks) -> None:
 
 def zipped(session: Session, blobs: BlobStore, study: Study) -> Chunks:
     """The whole export as a ZIP archive, piece by piece; the same data give the same bytes."""
+    return archive(members(session, blobs, study), folder=study.slug)
+
+
+def archive(files: Iterable[Member], *, folder: str) -> Chunks:
+    """A ZIP archive of files in one folder, piece by piece."""
     sink = _Sink()
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
-        for member in members(session, blobs, study):
-            entry = zipfile.ZipInfo(f"{study.slug}/{member.name}")
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as into:
+        for member in files:
+            entry = zipfile.ZipInfo(f"{folder}/{member.name}")
             entry.compress_type = zipfile.ZIP_STORED if _is_png(member.name) else zipfile.ZIP_DEFLATED
-            with archive.open(entry, "w", force_zip64=True) as stream:
+            with into.open(entry, "w", force_zip64=True) as stream:
                 for chunk in member.chunks:
                     stream.write(chunk)
                     yield from sink.drained()

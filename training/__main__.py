@@ -14,11 +14,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from training.config import Job, Recipe, RunConfig, load_recipe
+from training.config import Job, RunConfig, load_recipe
 from training.errors import DatasetError, TrainingError
-from training.events import Epoch, Event, Failed, Finished, Heartbeat, Started, Step
+from training.events import Epoch, Event, Finished, Heartbeat, Started, Step
 
 if TYPE_CHECKING:
+    from training.grid import Outcome
     from training.results import Rival
 
 app = typer.Typer(
@@ -45,7 +46,7 @@ def user_errors() -> Iterator[None]:
 
 
 @app.command()
-def fit(
+def fit(  # noqa: PLR0913, PLR0917 - one parameter for each option
     recipe: Annotated[
         str, typer.Argument(help="A TOML file, or the name of a recipe that ships: smoke, wacv2023, …")
     ],
@@ -55,19 +56,44 @@ def fit(
     epochs: Annotated[int | None, typer.Option(help="Another number of epochs than the recipe's.")] = None,
     weights: Annotated[str | None, typer.Option(help="Other initial weights: timm, none, or a file.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    limit: Annotated[
+        int | None, typer.Option(help="At most so many images of each split: a trial, not a result.")
+    ] = None,
+    image_size: Annotated[int | None, typer.Option(help="Another side of the images in pixels.")] = None,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="On a GPU: give up that the same seed gives the same weights.")
+    ] = False,
+    stop: Annotated[
+        bool, typer.Option("--stop-at-failure", help="Do not go on with the other runs after one fails.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and how long it may take, and stop.")
+    ] = False,
+    measure: Annotated[
+        bool, typer.Option("--calibrate", help="With --dry-run: time each architecture on this device.")
+    ] = False,
 ) -> None:
     """Train every run of a recipe: finished runs are skipped, interrupted ones resumed."""
     with user_errors():
+        from training import distributed
+        from training import grid as grids
+
         loaded = load_recipe(recipe)
-        changes = {"epochs": epochs, "weights": weights, "device": device}
-        grid = _changed(loaded, {key: value for key, value in changes.items() if value is not None}, seeds)
+        changes = {"epochs": epochs, "weights": weights, "device": device, "limit": limit}
+        changes |= {"image_size": image_size, "deterministic": False if fast else None}
+        grid = grids.changed(
+            loaded, {key: value for key, value in changes.items() if value is not None}, seeds
+        )
         if dry_run:
-            _print_plan(loaded, grid)
+            for line in grids.plan(loaded, grid, data, measure=measure):
+                out.print(line, highlight=False, soft_wrap=True)
             return
-        _require_data(grid, data)
-        results = {run.name: _fit_one(run, data, runs / run.name) for run in grid}
-        _print_results(grid, results)
+        grids.require_possible(grid, data)
+        out.quiet = err.quiet = not distributed.is_first()
+        outcome = grids.fit_all(grid, lambda run: _fit_one(run, data, runs / run.name), stop_at_failure=stop)
+        _print_results(grid, outcome)
+        if outcome.failed:
+            raise typer.Exit(1)
 
 
 @app.command()
@@ -79,21 +105,29 @@ def evaluate(
         str | None, typer.Option(help="Name of this evaluation; the dataset's folder name if not given.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    shard: Annotated[
+        str, typer.Option(help="i/n: do the i-th of n equal shares; whoever ends last writes the result.")
+    ] = "1/1",
 ) -> None:
     """Score a split of any dataset with a trained run; writes RUN_DIR/evaluations/NAME."""
     with user_errors():
+        from training.parts import Shard
         from training.run import evaluate_elsewhere
 
+        share, end = Shard.parse(shard), None
         with _bar() as bar:
             task = bar.add_task(f"evaluate {split}", total=None)
             for outcome in evaluate_elsewhere(
-                run, data, split=split, name=name or data.resolve().name, device=device
+                run, data, split=split, name=name or data.resolve().name, device=device, shard=share
             ):
                 if isinstance(outcome, Heartbeat):
                     bar.update(task, completed=outcome.done or 0, total=outcome.total)
                 else:
-                    metrics = outcome
-        for key, value in metrics.items():
+                    end = outcome
+        if isinstance(end, list):
+            out.print(f"This share is done; {len(end)} parts of other shares are missing.", highlight=False)
+            return
+        for key, value in (end or {}).items():
             out.print(f"{key:32} {_number(value)}", highlight=False)
 
 
@@ -215,24 +249,8 @@ def import_und(
         out.print(f"{step.done} images in {out_dir}", highlight=False)
 
 
-def _changed(recipe: Recipe, changes: dict[str, object], seeds: int | None) -> list[RunConfig]:
-    kept = recipe.seeds[:seeds]
-    grid = [run for run in recipe.runs() if run.seed in kept]
-    return [RunConfig.model_validate({**dict(run), **changes}) for run in grid]
-
-
-def _require_data(grid: list[RunConfig], data: Path) -> None:
-    """Find out that the last run of a grid lacks its images before the first one has trained for hours."""
-    from training.dataset import load_dataset
-    from training.setup import require_splits
-
-    dataset = load_dataset(data)
-    for run in grid:
-        require_splits(run, dataset)
-
-
 def _fit_one(run: RunConfig, dataset: Path, folder: Path) -> Finished | None:
-    """Train one run under a progress bar; None if it failed, after saying why."""
+    """Train one run under a progress bar; None in a process that is not the first of several."""
     from training.run import perform
 
     with _bar() as bar:
@@ -253,8 +271,6 @@ def _show(bar: Progress, task: object, event: Event) -> None:
             bar.update(task, completed=(event.epoch - 1) * event.steps + event.step)  # type: ignore[arg-type]
         case Epoch():
             bar.console.print(_epoch_line(event), highlight=False, soft_wrap=True)
-        case Failed():
-            bar.console.print(f"[red]failed:[/] {event.error}")
         case _:
             pass
 
@@ -269,22 +285,18 @@ def _epoch_line(event: Epoch) -> str:
     )
 
 
-def _print_plan(recipe: Recipe, grid: list[RunConfig]) -> None:
-    for run in grid:
-        out.print(
-            f"{run.name}  {run.epochs} epochs, batch {run.batch_size}, weights {run.weights}", highlight=False
-        )
-    out.print(f"{recipe.name}: {len(grid)} runs")
-
-
-def _print_results(grid: list[RunConfig], results: dict[str, Finished | None]) -> None:
+def _print_results(grid: list[RunConfig], outcome: "Outcome") -> None:
     table = Table("run", "best epoch", "val accuracy", "val AUC", "test accuracy", "test AUC")
     for run in grid:
-        event = results[run.name]
+        event = outcome.finished.get(run.name)
         found = event.metrics if event else {}
         keys = ("best_epoch", "val/accuracy", "val/auc", "test/accuracy", "test/auc")
         table.add_row(run.name, *(_number(found.get(key)) for key in keys))
     out.print(table)
+    for name, reason in outcome.failed.items():
+        err.print(f"[red]failed:[/] {name}: {escape(reason)}", soft_wrap=True, highlight=False)
+    if outcome.failed:
+        err.print(f"{len(outcome.failed)} of {len(grid)} runs failed.", highlight=False)
 
 
 def _number(value: float | None) -> str:

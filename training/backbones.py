@@ -167,13 +167,22 @@ def build(architecture: str, *, image_size: int | None = None, attention: bool =
     return backbone
 
 
-def _from_timm(architecture: str) -> nn.Module:
+def require_known(architecture: str) -> None:
+    """`ModelError` for a name that neither we nor timm know."""
+    if architecture in OWN:
+        return
     import timm  # takes seconds to import, and the tiny network does not need it
 
     if not timm.is_model(architecture):
         near = timm.list_models(f"*{architecture.partition('.')[0].rstrip('0123456789')}*")[:3]
         hint = f" Did you mean {', '.join(near)}?" if near else ""
         raise ModelError(f"There is no architecture {architecture!r} among timm's or our own.{hint}")
+
+
+def _from_timm(architecture: str) -> nn.Module:
+    import timm
+
+    require_known(architecture)
     net: nn.Module = timm.create_model(architecture, pretrained=False, num_classes=CLASSES)
     return net
 

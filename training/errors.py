@@ -26,3 +26,9 @@ class ModelError(TrainingError):
 
 class RunError(TrainingError):
     """The run folder cannot be read or continued."""
+
+
+def in_words(error: Exception) -> str:
+    """What went wrong, in one line: a mistake says so itself, a bug is named."""
+    said = " ".join(str(error).split())
+    return said if isinstance(error, TrainingError) else f"Unexpected {type(error).__name__}: {said}"

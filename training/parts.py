@@ -17,6 +17,7 @@ import numpy as np
 from training.backbones import Backbone
 from training.config import CamClass
 from training.dataset import Dataset, Sample
+from training.errors import RecipeError
 from training.evaluate import Looks, Scores, assess
 from training.events import Heartbeat
 from training.folder import write_bytes
@@ -31,6 +32,14 @@ class Shard:
 
     number: int = 1
     of: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """`i/n` as a command has it."""
+        number, _, of = text.partition("/")
+        if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+            raise RecipeError(f"A shard is i/n with i from 1 to n, such as 2/8, not {text!r}.")
+        return cls(int(number), int(of))
 
     def has(self, part: int) -> bool:
         """Whether the part, counted from 0, is this job's."""

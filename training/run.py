@@ -15,7 +15,7 @@ from training.checkpoint import load_checkpoint
 from training.config import Job, RunConfig
 from training.dataset import Dataset, Sample, load_dataset
 from training.device import is_out_of_memory, pick_device
-from training.errors import DatasetError, RecipeError, RunError, TrainingError
+from training.errors import DatasetError, RecipeError, RunError, in_words
 from training.evaluate import summarise, write_scores
 from training.events import Evaluated, Event, Failed, Finished, Heartbeat, Metrics
 from training.folder import RunFolder, read_json, write_json
@@ -47,7 +47,7 @@ def perform(job: Job) -> Iterator[Event]:
             told.write(event)
             yield event
     except Exception as error:
-        told.write(Failed(error=in_words(error)))
+        folder.append(Failed(error=in_words(error)))
         raise
     finally:
         told.close()
@@ -69,12 +69,6 @@ class Diary:
     def close(self) -> None:
         if self._trackers is not None:
             self._trackers.close()
-
-
-def in_words(error: Exception) -> str:
-    """What went wrong, in one line: a mistake says so itself, a bug is named."""
-    said = " ".join(str(error).split())
-    return said if isinstance(error, TrainingError) else f"Unexpected {type(error).__name__}: {said}"
 
 
 def _work(job: Job, dataset: Dataset, folder: RunFolder) -> Iterator[Event]:

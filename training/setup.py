@@ -93,8 +93,6 @@ def prepare(run: RunConfig, dataset: Dataset, *, cache: Path | None = None) -> S
     cache : folder in which decoded images may be kept
     """
     require_splits(run, dataset)
-    device = pick_device(run.device)
-    make_repeatable(run, device)
     torch.manual_seed(data.stream_seed(run.seed, "weights"))
     backbone = new_backbone(run)
     initialise(backbone, architecture=run.architecture, weights=run.weights)
@@ -106,15 +104,13 @@ def prepare(run: RunConfig, dataset: Dataset, *, cache: Path | None = None) -> S
     train = load(samples, guidance=guidance)
     val = load(data.limited(dataset.of("val"), run.limit))
     train = data.keep_maps(train, samples, rate=getattr(run.objective, "keep_rate", 1.0), seed=run.seed)
-    steps = run.epochs * (len(samples) // run.batch_size)
-    computation = decide(run, device, steps=steps)
-    backbone.to(device).to(memory_format=computation.memory_format)
+    device, computation, model = place(run, backbone, steps=run.epochs * (len(samples) // run.batch_size))
     return Setup(
         run=run,
         device=device,
         computation=computation,
         backbone=backbone,
-        model=computation.prepare(backbone, device),
+        model=model,
         optimiser=Descent(backbone.net, run.optimiser),
         scaler=computation.scaler(device),
         train=train.near(device),
@@ -122,6 +118,15 @@ def prepare(run: RunConfig, dataset: Dataset, *, cache: Path | None = None) -> S
         map_size=size,
         maps=guidance.fingerprint(samples),
     )
+
+
+def place(run: RunConfig, backbone: Backbone, *, steps: int) -> tuple[torch.device, Computation, nn.Module]:
+    """Bring the network to its device; how it computes there, and the network as it is called."""
+    device = pick_device(run.device)
+    make_repeatable(run, device)
+    computation = decide(run, device, steps=steps)
+    backbone.to(device).to(memory_format=computation.memory_format)
+    return device, computation, computation.prepare(backbone, device)
 
 
 def training_samples(run: RunConfig, dataset: Dataset) -> Sequence[Sample]:

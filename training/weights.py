@@ -34,6 +34,14 @@ def initialise(backbone: Backbone, *, architecture: str, weights: str) -> None:
     _fill(backbone, state, source=f"{architecture}'s pretrained weights" if weights == "timm" else weights)
 
 
+def require_weights(architecture: str, weights: str) -> None:
+    """`ModelError` if these weights cannot be had: cheap, and without opening them."""
+    if weights == "timm":
+        _require_pretrained(architecture)
+    elif weights != "none" and not _file(Path(weights)).is_file():
+        raise ModelError(f"The weights file {_file(Path(weights))} does not exist.")
+
+
 def _file(path: Path) -> Path:
     """Of a run folder its chosen epoch."""
     return path / "checkpoints" / "best.safetensors" if path.is_dir() else path
@@ -105,9 +113,7 @@ def _with_our_head(state: State, head: set[str]) -> State:
 
 
 def _pretrained(architecture: str) -> State:
-    if architecture in OWN:
-        raise ModelError(f'{architecture} has no pretrained weights; set weights = "none".')
-    _require_hub(architecture)
+    _require_pretrained(architecture)
     import timm
 
     try:
@@ -117,8 +123,10 @@ def _pretrained(architecture: str) -> State:
     return net.state_dict()
 
 
-def _require_hub(architecture: str) -> None:
+def _require_pretrained(architecture: str) -> None:
     """Without a name server the download library would retry for most of a minute before it says so."""
+    if architecture in OWN:
+        raise ModelError(f'{architecture} has no pretrained weights; set weights = "none".')
     import timm
 
     config = timm.get_pretrained_cfg(architecture)

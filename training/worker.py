@@ -7,25 +7,33 @@ SIGTERM.
 
 SIGTERM ends the process at once, whatever it computes: checkpoints are written in one move, so the last
 complete epoch is there to go on from.
+
+A job for several devices turns this process into torchrun, which starts one such worker for each. Only the
+first of them speaks, but each may say why it failed; none outlives the process that started it.
 """
 
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
+from pathlib import Path
 from typing import Final, TextIO
 
 from pydantic import ValidationError
 
 from training.config import Job, explain
-from training.errors import TrainingError
+from training.errors import TrainingError, in_words
 from training.events import HEARTBEAT_S, Event, Failed, Heartbeat
 
 FINISHED, MENDABLE, BAD_JOB, OUT_OF_MEMORY, BUG, STOPPED = 0, 1, 2, 3, 4, 143
 
 SILENCE_S: Final = HEARTBEAT_S / 2
+
+RANK: Final = "RANK"
+"""Set by torchrun: the number of a process among several."""
 
 
 class Mouth:
@@ -46,18 +54,21 @@ class Mouth:
             self._doing = {"started": "train", "evaluated": "write"}.get(event.kind, self._doing)
 
     def beat(self) -> None:
-        """Speak up for work that takes longer than a healthy run may be silent."""
+        """Speak up for work that takes longer than a healthy run may be silent; end with the parent."""
+        parent = os.getppid()
         while True:
             time.sleep(SILENCE_S / 4)
-            if time.monotonic() - self._spoke >= SILENCE_S:
+            if RANK in os.environ and os.getppid() != parent:
+                os._exit(STOPPED)
+            if _speaks() and time.monotonic() - self._spoke >= SILENCE_S:
                 self.say(Heartbeat(doing=self._doing))
 
 
-def main() -> int:
-    """Read the job, do it, tell it."""
+def main(text: bytes) -> int:
+    """Do the job, tell it."""
     mouth = Mouth(_only_events_on_stdout())
     try:
-        job = Job.model_validate_json(sys.stdin.buffer.read())
+        job = Job.model_validate_json(text)
     except ValidationError as error:
         mouth.say(Failed(error=f"The job cannot be read: {explain(error)}"))
         return BAD_JOB
@@ -66,15 +77,40 @@ def main() -> int:
         from training.run import perform
 
         for event in perform(job):
-            mouth.say(event)
+            if _speaks():
+                mouth.say(event)
     except TrainingError as error:
         mouth.say(Failed(error=str(error)))
         return OUT_OF_MEMORY if type(error).__name__ == "OutOfMemory" else MENDABLE
     except Exception as error:  # noqa: BLE001 - the parent must hear of it before the process ends
         traceback.print_exc()
-        mouth.say(Failed(error=f"Unexpected {type(error).__name__}: {' '.join(str(error).split())}"))
+        mouth.say(Failed(error=in_words(error)))
         return BUG
     return FINISHED
+
+
+def _speaks() -> bool:
+    """One process, or the first of several."""
+    return os.environ.get(RANK, "0") == "0"
+
+
+def _read_job() -> bytes:
+    """The job of standard input, or of the file that the process before torchrun has left."""
+    return Path(sys.argv[1]).read_bytes() if len(sys.argv) > 1 else sys.stdin.buffer.read()
+
+
+def _become_torchrun(text: bytes) -> None:
+    """Start one worker per device, if the job asks for several; this process is torchrun from then on."""
+    try:
+        devices = Job.model_validate_json(text).run.devices
+    except ValidationError:
+        return  # said later, in an event
+    if devices == 1 or RANK in os.environ:
+        return
+    with tempfile.NamedTemporaryFile(prefix="cyborg-job-", suffix=".json", delete=False) as file:
+        file.write(text)
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(devices))
+    os.execv(sys.executable, (sys.executable, *torchrun, "-m", "training.worker", file.name))  # noqa: S606
 
 
 def _only_events_on_stdout() -> TextIO:
@@ -96,8 +132,10 @@ def _exit_on_sigterm() -> None:
 
 
 if __name__ == "__main__":
+    asked = _read_job()
+    _become_torchrun(asked)
     _exit_on_sigterm()
-    code = main()
+    code = main(asked)
     sys.stderr.flush()
     # Threads of libraries may still run; what is written is written.
     os._exit(code)

@@ -28,6 +28,25 @@ def recipe(tmp_path):
     return str(tmp_path / "r.toml")
 
 
+@pytest.fixture
+def broken(tmp_path):
+    """A recipe whose first run lacks its maps and whose second does not."""
+    scenarios = """
+[[scenarios]]
+name = "a_teacher"
+objective = "cyborg"
+maps = "teacher"
+maps_folder = "NOWHERE"
+[[scenarios]]
+name = "cyborg"
+objective = "cyborg"
+"""
+    text = RECIPE.replace('objectives = ["cross_entropy", "cyborg"]\nseeds = 2\n', "seeds = 1\n")
+    path = tmp_path / "broken.toml"
+    path.write_text(text + scenarios.replace("NOWHERE", str(tmp_path / "nowhere")))
+    return path
+
+
 @pytest.fixture(scope="module")
 def runs(data, tmp_path_factory):
     """Two finished runs that no test changes."""
@@ -84,6 +103,39 @@ class TestFit:
         assert "Traceback" not in result.output
         assert not (tmp_path / "runs").exists()
 
+    def test_a_plan_says_how_long_it_may_take_and_how_it_knows(self, data, tmp_path):
+        plain = invoke("fit", "wacv2023", "--data", tmp_path, "--out", tmp_path, "--dry-run").output
+        assert "together: 36.8 h on one device, for the images of CYBORG (WACV 2023)" in plain
+        assert "Estimated, not measured" in plain
+        own = invoke("fit", "droid2023", "--data", data, "--out", tmp_path, "--dry-run").output
+        assert f"for the images of {data}" in own
+
+    def test_a_speed_may_be_measured_here(self, recipe, data, tmp_path):
+        told = invoke("fit", recipe, "--data", data, "--out", tmp_path, "--dry-run", "--calibrate").output
+        assert "cyborg_tiny: 0.0 h at" in told
+        assert "Measured on cpu" in told
+
+    def test_one_run_that_fails_does_not_keep_the_others_from_being_done(self, broken, data, tmp_path):
+        result = invoke("fit", broken, "--data", data, "--out", tmp_path / "runs")
+        assert result.exit_code == 1
+        assert "failed: cyborg_tiny-a_teacher-seed0: " in result.output
+        assert "1 of 2 runs failed." in result.output
+        assert RunFolder(tmp_path / "runs/cyborg_tiny-cyborg-seed0").is_finished
+        *_, last = RunFolder(tmp_path / "runs/cyborg_tiny-a_teacher-seed0").history()
+        assert (last.kind, "does not exist" in last.error) == ("failed", True)
+
+    def test_it_may_stop_at_the_first_failure(self, broken, data, tmp_path):
+        result = invoke("fit", broken, "--data", data, "--out", tmp_path / "runs", "--stop-at-failure")
+        assert result.exit_code == 1
+        assert names(tmp_path / "runs") == ["cyborg_tiny-a_teacher-seed0"]
+
+    def test_what_has_failed_can_be_done_again(self, broken, data, tmp_path):
+        invoke("fit", broken, "--data", data, "--out", tmp_path / "runs")
+        (tmp_path / "nowhere").mkdir()
+        assert invoke("fit", broken, "--data", data, "--out", tmp_path / "runs").exit_code == 0
+        events = RunFolder(tmp_path / "runs/cyborg_tiny-a_teacher-seed0").history()
+        assert "failed" not in {event.kind for event in events}
+
     def test_a_scenario_without_its_images_is_found_before_anything_trains(self, data, tmp_path):
         result = invoke("fit", "wacv2023", "--data", data, "--out", tmp_path / "runs", "--weights", "none")
         assert (result.exit_code, "no extra split" in result.output) == (1, True)
@@ -101,6 +153,22 @@ class TestEvaluate:
         again = json.loads((run / "evaluations/again/test.json").read_text())["metrics"]
         first = json.loads((run / "metrics.json").read_text())["splits"]["test"]
         assert again == pytest.approx(first, nan_ok=False)
+
+    def test_shares_of_several_jobs_make_one_result(self, runs, data, monkeypatch):
+        monkeypatch.setattr("training.parts.PART", 3)
+        run = runs / "cyborg_tiny-cyborg-seed0"
+        share = ("evaluate", run, "--data", data, "--device", "cpu", "--name", "shared", "--shard")
+        assert "1 parts of other shares are missing" in invoke(*share, "1/2").output
+        assert not (run / "evaluations/shared/test.json").exists()
+        assert "auc" in invoke(*share, "2/2").output
+        whole = (run / "scores/test.csv").read_text()
+        assert (run / "evaluations/shared/test.csv").read_text() == whole
+        assert names(run / "evaluations/shared") == ["test.csv", "test.json"]
+
+    @pytest.mark.parametrize("shard", ["0/2", "3/2", "2", "a/b"])
+    def test_a_share_that_makes_no_sense(self, runs, data, shard):
+        result = invoke("evaluate", runs / "cyborg_tiny-cyborg-seed0", "--data", data, "--shard", shard)
+        assert (result.exit_code, "A shard is i/n" in result.output) == (1, True)
 
     def test_a_folder_that_is_no_run(self, data, tmp_path):
         result = invoke("evaluate", tmp_path, "--data", data)

@@ -1,0 +1,96 @@
+"""A grid of runs: what would be done, whether it can be begun, and doing all of it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from training.config import Recipe, RunConfig
+from training.errors import in_words
+from training.estimate import Estimate, calibrate, counts_of, estimate, rates_of_table
+from training.events import Finished
+
+FitOne = Callable[[RunConfig], Finished | None]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How the runs of a grid ended; a run that was never begun is in neither."""
+
+    finished: dict[str, Finished] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def changed(recipe: Recipe, changes: dict[str, object], seeds: int | None) -> list[RunConfig]:
+    """The runs of a recipe with other settings, and only its first so many seeds."""
+    kept = recipe.seeds[:seeds]
+    grid = [run for run in recipe.runs() if run.seed in kept]
+    return [RunConfig.model_validate({**dict(run), **changes}) for run in grid]
+
+
+def require_possible(grid: list[RunConfig], data: Path) -> None:
+    """Find out before the first run has trained for hours that the last one cannot begin.
+
+    Looks at splits, names of architectures, devices and whether weights can be had.
+    """
+    from training.backbones import require_known
+    from training.dataset import load_dataset
+    from training.device import pick_device
+    from training.run import require_processes
+    from training.setup import require_splits
+    from training.weights import require_weights
+
+    dataset = load_dataset(data)
+    for run in grid:
+        require_splits(run, dataset)
+        require_processes(run)
+    for architecture, weights, device in dict.fromkeys((r.architecture, r.weights, r.device) for r in grid):
+        require_known(architecture)
+        pick_device(device)
+        require_weights(architecture, weights)
+
+
+def fit_all(grid: list[RunConfig], fit_one: FitOne, *, stop_at_failure: bool) -> Outcome:
+    """Do every run, one after the other; one that fails does not keep the others from being done.
+
+    Of several processes that share the runs, one that fails leaves the others waiting: then all stop.
+    """
+    from training import distributed
+
+    outcome = Outcome()
+    for run in grid:
+        try:
+            event = fit_one(run)
+        except Exception as error:
+            if distributed.processes() > 1:
+                raise
+            outcome.failed[run.name] = in_words(error)
+        else:
+            if event is not None:
+                outcome.finished[run.name] = event
+        if outcome.failed and stop_at_failure:
+            break
+    return outcome
+
+
+def plan(recipe: Recipe, grid: list[RunConfig], data: Path, *, measure: bool) -> Iterator[str]:
+    """The runs of a grid and how long they may take, line by line.
+
+    measure : time each architecture here instead of looking its speed up
+    """
+    for run in grid:
+        several = f", {run.devices} devices" if run.devices > 1 else ""
+        yield f"{run.name}  {run.epochs} epochs, batch {run.batch_size}, weights {run.weights}{several}"
+    yield f"{recipe.name}: {len(grid)} runs"
+    counts, whose = counts_of(data)
+    rates, basis = calibrate(grid) if measure else rates_of_table()
+    yield from _told(estimate(grid, counts, rates), basis, whose)
+
+
+def _told(found: Estimate, basis: str, whose: str) -> Iterator[str]:
+    for architecture, hours in found.hours.items():
+        yield f"  {architecture}: {hours:.1f} h at {found.rates[architecture]:.0f} images/s"
+    for architecture in found.unknown:
+        yield f"  {architecture}: not in the table; --calibrate measures it here"
+    if found.hours:
+        yield f"  together: {found.total:.1f} h on one device, for {whose}"
+    yield f"  {basis}"

@@ -25,12 +25,13 @@ export interface Trial {
   /** from 1 */
   position: number;
   total: number;
-  question: "real" | "fake";
+  /** null in a region check */
+  question: "real" | "fake" | null;
   left: Picture;
   /** null in a region check: there is nothing to choose, only to paint */
   right: Picture | null;
   annotate: boolean;
-  /** what a region check asks for */
+  /** what a region check asks for; null in every other trial */
   prompt?: string | null;
   advice?: Advice | null;
 }
@@ -66,7 +67,7 @@ export interface Feedback {
 export interface Question {
   id: string;
   text: string;
-  options?: string[];
+  options?: string[] | null;
   kind?: "choice" | "text";
   required?: boolean;
 }
@@ -80,7 +81,8 @@ export interface Step {
 
 export interface Completion {
   ending: string;
-  code: string;
+  /** null for whoever gave nothing that counts */
+  code: string | null;
   message: string;
   redirect_url?: string | null;
   reference?: string;
@@ -112,8 +114,8 @@ export interface PageData {
   external_id: string | null;
   assignment_id: string | null;
   turk_submit_to: string | null;
-  /** who a browser without an id is */
-  link_token: string;
+  /** who a browser without an id is; null for one with an id */
+  link_token: string | null;
   preview: boolean;
   api: string;
   device: Needs;
@@ -169,7 +171,7 @@ export type VisitEvent =
   | { type: "returned" }
   | { type: "completed"; completion: Completion }
   | { type: "debriefed" }
-  | { type: "withdrew" }
+  | { type: "withdrew"; redirect_url?: string | null }
   /** the token is not known any more */
   | { type: "forgotten" }
   | { type: "refused"; code: string; detail: string; redirect_url?: string | null };

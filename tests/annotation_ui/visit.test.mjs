@@ -118,7 +118,10 @@ describe("the instructions", () => {
 });
 
 describe("a break", () => {
-  test("comes after every so many main trials, and never first", () => {
+  test("comes before a region check too, which has a place in the row of pairs", () => {
+    assert.ok(isBreakDue({ ...trial, kind: "check", position: 11 }, 10));
+  });
+  test("comes after every so many trials, and never first", () => {
     const due = Array.from({ length: 30 }, (_, index) => index + 1).filter((position) => isBreakDue({ ...trial, position }, 10));
     assert.deepEqual(due, [11, 21]);
   });

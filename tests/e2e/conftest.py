@@ -3,22 +3,41 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.lab import Lab
 from tests.e2e.processes import Installation, chromium
 
 
 @pytest.fixture(scope="module")
 def installation() -> Iterator[Installation]:
     """An empty installation, shared by the tests of one file."""
+    with _folder() as folder:
+        made = Installation(folder / "data")
+        yield made
+        made.stop()
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """An installation that serves, with pictures; tests add the studies that they need."""
+    with _folder() as folder:
+        made = Lab(folder / "data")
+        made.import_pictures()
+        made.serve()
+        yield made
+        made.stop()
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
     # Not pytest's own folder: the embedded database runs as another user, who may not enter that.
     folder = Path(tempfile.mkdtemp(prefix="cyborg-e2e-"))
     folder.chmod(0o755)
-    made = Installation(folder / "data")
-    yield made
-    made.stop()
+    yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -13,9 +13,13 @@ export const MOST_STROKES = 1000;
 export const MOST_POINTS = 50_000;
 const DAY = 86_400_000; // ms
 
-/** @param {Trial} trial @param {Rule} rule @returns {Judgement} of a region check, with its one face chosen */
-export function begin(trial, rule) {
+/** A region check wants paint in its place, however little. @type {Rule} */
+const SOMETHING = { min_strokes: 1, min_area: 0, max_area: 1 };
+
+/** @param {Trial} trial @param {Rule} usual what every other trial wants @returns {Judgement} of a region check, with its one face chosen */
+export function begin(trial, usual) {
   const isRegion = trial.kind === "check";
+  const rule = isRegion ? SOMETHING : usual;
   const choice = isRegion ? "left" : null;
   return { trial: trial.id, annotate: trial.annotate || isRegion, isRegion, rule, choice, chosenAt: 0, drawing: EMPTY };
 }

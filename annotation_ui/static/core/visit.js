@@ -39,7 +39,7 @@ const MOVES = {
   returned: (state) => when(state, ["trial"], { busy: false }),
   completed: (state, { completion }) => when(state, ["loading"], { ...end(completion), completion }),
   debriefed: (state) => when(state, ["debrief"], last(state)),
-  withdrew: (state) => when(state, UNDER_WAY, { page: "ended", ending: "withdrew" }),
+  withdrew: (state, { redirect_url = null }) => when(state, UNDER_WAY, { page: "ended", ending: "withdrew", redirect_url }),
   forgotten: (state) => when(state, UNDER_WAY, { page: "consent", busy: false, trial: null }),
   refused: (state, { code, detail, redirect_url = null }) => ({ ...state, page: "ended", busy: false, ending: ending(code), detail, redirect_url }),
 };
@@ -79,12 +79,12 @@ function ending(code) {
 
 /** Is nothing judged yet? Then the instructions are due. @param {{step?: Step, trial?: Trial}} answer */
 export function isBeginning({ step, trial }) {
-  return trial ? trial.kind !== "check" && trial.position === 1 : step?.kind === "quiz";
+  return trial ? trial.position === 1 : step?.kind === "quiz";
 }
 
 /** Is a pause offered before this trial? @param {Trial} trial @param {number | null} every main trials */
 export function isBreakDue({ kind, position }, every) {
-  return Boolean(every) && kind === "main" && position > 1 && (position - 1) % Number(every) === 0;
+  return Boolean(every) && kind !== "practice" && position > 1 && (position - 1) % Number(every) === 0;
 }
 
 /**

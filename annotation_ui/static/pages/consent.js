@@ -9,23 +9,23 @@ const TICK = "Please tick the box if you agree, or choose “I do not want to ta
 export function listenToConsent(onAgree, onDecline) {
   const tick = find(document, "#agree", HTMLInputElement);
   const page = find(document, "[data-page=consent]", HTMLElement);
+  const end = byId("consent-end");
   let isRead = false;
   // The end lies above the box: whoever comes to the box by keyboard or screen reader has it in view.
-  const end = new IntersectionObserver(([entry]) => {
-    if (!entry?.isIntersecting) return;
-    isRead = true;
-    page.classList.add("consent--read");
-    end.disconnect();
-  });
-  end.observe(byId("consent-end"));
+  const look = () => {
+    isRead ||= end.getBoundingClientRect().bottom <= innerHeight;
+    page.classList.toggle("consent--read", isRead);
+    return isRead;
+  };
+  new IntersectionObserver(look).observe(end);
   tick.addEventListener("click", (event) => {
-    if (!isRead) event.preventDefault();
+    if (!look()) event.preventDefault();
     complain(tick, isRead ? "" : SCROLL);
   });
   byId("consent-form").addEventListener("submit", (event) => {
     event.preventDefault();
     if (tick.checked) return onAgree();
-    complain(tick, isRead ? TICK : SCROLL);
+    complain(tick, look() ? TICK : SCROLL);
     tick.focus();
   });
   button("decline").addEventListener("click", onDecline);

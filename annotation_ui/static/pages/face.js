@@ -29,7 +29,6 @@ export class Face {
   show(layers, picture, orders, reports) {
     this.stop();
     for (const layer of layers) Object.assign(layer, { alt: "", draggable: false });
-    layers[1]?.classList.add("face__map");
     this.root.hidden = false;
     this.root.style.setProperty("--ratio", String(picture.width / picture.height));
     const board = new Board(this.frame, this.view, layers, picture);

@@ -60,7 +60,7 @@ export function feedbackText({ correct, fake }, isLast) {
 export function showQuestion(root, faces, { question, annotate, kind, prompt, advice }) {
   const isRegion = kind === "check";
   const word = find(root, "#question-word", HTMLElement);
-  word.textContent = question.toUpperCase();
+  word.textContent = question?.toUpperCase() ?? "";
   word.className = `question__word question__word--${question}`;
   byId("question-choose").hidden = isRegion;
   byId("question-paint").textContent = isRegion ? (prompt ?? "") : "";

@@ -67,10 +67,10 @@ export function showEnding({ ending, detail, completion, redirect_url }, source,
 export function showCompletion(completion, visitor) {
   byId("completion-message").textContent = completion.message || "All your answers are saved.";
   byId("completion-code-block").hidden = !completion.code;
-  byId("completion-code").textContent = completion.code;
+  byId("completion-code").textContent = completion.code ?? "";
   byId("completion-close").hidden = offerLink("completion-link", completion.redirect_url);
   showReference("completion", completion.reference ?? "");
-  if (visitor.turk_submit_to && visitor.assignment_id) offerTurk(completion.code, visitor);
+  if (visitor.turk_submit_to && visitor.assignment_id) offerTurk(completion.code ?? "", visitor);
 }
 
 /** @param {"completion" | "ending"} page @param {string} reference */

@@ -25,7 +25,7 @@ export class Visit {
   constructor(page, shelf) {
     this.page = page;
     this.server = new Server(page, shelf);
-    this.link = page.source === "link" ? ownLink(page.study, page.link_token) : "";
+    this.link = page.link_token ? ownLink(page.study, page.link_token) : "";
     this.notes = new Notes(`cyborg.${page.study}.${page.external_id ?? this.link}.`);
     this.server.api.token = tokenInAddress() || this.session?.token || "";
     this.state = start({ preview: page.preview, known: this.server.api.token !== "" });
@@ -122,7 +122,7 @@ export class Visit {
     this.hasWorked = true;
     if (step) return this.put(step);
     this.stage.upcoming = upcoming;
-    this.stage.rule = rule;
+    if (trial.kind !== "check") this.stage.rule = rule;
     await this.stage.present(trial);
   }
 
@@ -231,7 +231,7 @@ export class Visit {
     this.server.reference = reply.reference;
     this.notes.clear();
     this.leaveAddress();
-    this.tell({ type: "withdrew" });
+    this.tell({ type: "withdrew", redirect_url: reply.body.redirect_url });
   }
 
   leaveAddress() {

@@ -18,7 +18,9 @@ def cautions(decisions: Decisions) -> Iterator[Caution]:
         yield Caution("empty", "There is no decision to analyse yet.")
         return
     if len(decisions.arms) == 1:
-        yield Caution("one_arm", f"All decisions are from the arm {decisions.arms[0]}: nothing to compare with.")
+        yield Caution(
+            "one_arm", f"All decisions are from the arm {decisions.arms[0]}: nothing to compare with."
+        )
     yield from _of_arms(decisions)
     yield from _moved(decisions)
     yield from _unequal_pairs(decisions)
@@ -67,8 +69,8 @@ def _unequal_pairs(decisions: Decisions) -> Iterator[Caution]:
     if partly > len(seen) / 10:
         yield Caution(
             "different_pairs",
-            f"{partly} of {len(seen)} {'pairs' if decisions.design == '2afc' else 'images'} were not judged in "
-            "every arm: part of a difference may be one of pictures.",
+            f"{partly} of {len(seen)} {'pairs' if decisions.design == '2afc' else 'images'} were not judged "
+            "in every arm: part of a difference may be one of pictures.",
         )
 
 
@@ -77,7 +79,9 @@ def _empty_cells(decisions: Decisions) -> Iterator[Caution]:
         if not decisions.has(column):
             continue
         cells = decisions.frame.groupby([column, "arm"]).size().unstack(fill_value=0)
-        empty = [f"{arm} with {column} {level}" for level, row in cells.iterrows() for arm in row.index[row == 0]]
+        empty = [
+            f"{arm} with {column} {level}" for level, row in cells.iterrows() for arm in row.index[row == 0]
+        ]
         if empty:
             more = f" and {len(empty) - SHOWN} more" if len(empty) > SHOWN else ""
             yield Caution("empty_cells", f"No decision at all: {', '.join(empty[:SHOWN])}{more}.")

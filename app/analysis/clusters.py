@@ -33,7 +33,7 @@ class Spread:
 
 def totals(codes: Codes, scores: Floats) -> Floats:
     """The sum of the scores of each cluster."""
-    return np.bincount(codes, weights=scores, minlength=int(codes.max(initial=-1)) + 1)
+    return np.asarray(np.bincount(codes, weights=scores), dtype=np.float64)
 
 
 def spread(scores: Floats, *, participant: Codes, item: Codes, arm: Codes) -> Spread:
@@ -51,7 +51,7 @@ def spread(scores: Floats, *, participant: Codes, item: Codes, arm: Codes) -> Sp
 
 
 def _of_participants(scores: Floats, participant: Codes, arm: Codes) -> tuple[float, float]:
-    """Welch's variance of independent arms. Somebody in two arms makes them dependent: then of all at once."""
+    """Welch's variance of independent arms. Somebody in two arms ties them together: then of all."""
     first = np.full(int(participant.max(initial=-1)) + 1, -1, dtype=np.intp)
     first[participant] = arm
     nested = bool((first[participant] == arm).all())

@@ -27,8 +27,8 @@ SECTIONS: Final[dict[Section, str]] = {
 class Estimate:
     """`of` names an arm, or two as "one − other"; `within` the part of the decisions, for example "source=x".
 
-    `value` in `unit`: share and points are fractions of 1, a ratio is 1 without an effect. Bounds are those of
-    a 95 % interval. Everything that cannot be told is None.
+    `value` in `unit`: share and points are fractions of 1, a ratio is 1 without an effect. Bounds are those
+    of a 95 % interval. Everything that cannot be told is None.
     """
 
     section: Section
@@ -43,6 +43,8 @@ class Estimate:
     p: float | None
     p_holm: float | None
     decisions: int
+    correct: int | None
+    """Of those decisions."""
     participants: int
     items: int
     meaning: str
@@ -59,6 +61,7 @@ class Scope:
     of: str
     within: str = ""
     decisions: int = 0
+    correct: int | None = None
     participants: int = 0
     items: int = 0
 

@@ -1,8 +1,8 @@
-"""The figures of an analysis. Each draws on a canvas it is given, so that pages, files and a PDF share them."""
+"""The figures of an analysis. Each draws on a canvas it is given: pages, files and a PDF share them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import matplotlib as mpl
 import numpy as np
@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
-from app.analysis import comparison
+from app.analysis.comparison import Interval, accuracy
 from app.analysis.estimates import Analysis, Estimate
 from app.analysis.painting import Averages
-from app.analysis.table import Decisions
+from app.analysis.table import Decisions, sample_of
 
 # Of annotation_ui/static/tokens.css, in its light scheme: figures are printed.
 INK: Final = "#1c2124"
@@ -125,8 +125,8 @@ def _per_pair(decisions: Decisions, arms: Sequence[str]) -> Figure | None:
         canvas.supylabel(f"share of {what}s", fontsize=9, x=0.012)
 
     caption = (
-        f"Each {what} counts once, by the share of its decisions that are correct; rows are sources, columns are "
-        "arms, all on the same axes. The solid line is the mean, the dotted line is guessing."
+        f"Each {what} counts once, by the share of its decisions that are correct; rows are sources, columns "
+        "are arms, all on the same axes. The solid line is the mean, the dotted line is guessing."
     ) + (f" The {left_out} sources with the fewest decisions are left out." if left_out else "")
     title = f"Accuracy on each {what}" + (", by source" if by_source else "")
     return Figure("accuracy-per-pair", title, caption, GRID_FRAME_IN + ROW_IN * len(levels), draw)
@@ -145,16 +145,14 @@ def _histogram(axes: Axes, shares: Any, colour: str) -> None:
         axes.axvline(float(np.mean(shares)), color=INK, linewidth=1.4)
     axes.axvline(0.5, color=MUTED, linewidth=0.9, linestyle=":")
     axes.set_xlim(0, 1)
-    axes.text(
-        0.02, 0.95, f"n = {len(shares)}", transform=axes.transAxes, va="top", fontsize=8, color=MUTED
-    )
+    axes.text(0.02, 0.95, f"n = {len(shares)}", transform=axes.transAxes, va="top", fontsize=8, color=MUTED)
     _percent(axes)
     _percent(axes, "y")
 
 
 def _by_source(analysis: Analysis, arms: Sequence[str]) -> Figure | None:
     cells = [one for one in analysis.of("cells", "accuracy") if not one.within.startswith("position=")]
-    overall = [one for one in analysis.of("arms", "accuracy")]
+    overall = analysis.of("arms", "accuracy")
     rows = ["", *dict.fromkeys(one.within for one in cells)][: 3 * MOST_ROWS]
     look = _look(arms)
 
@@ -198,7 +196,7 @@ def _dots(
     for at, one in known:
         if one.low is not None and one.high is not None:
             axes.plot([one.low, one.high], [at, at], color=look[0], linewidth=1.6, solid_capstyle="butt")
-    values = [one.value for _, one in known]
+    values = [float(one.value or 0) for _, one in known]
     axes.plot(values, [at for at, _ in known], look[1], color=look[0], markersize=5.5, label=label)
 
 
@@ -220,9 +218,13 @@ def _differences(analysis: Analysis) -> Figure | None:
         axes.axvline(0, color=MUTED, linewidth=0.9, linestyle=":")
         axes.set_yticks(range(len(rows)), [_short(name(one), 44) for one in rows], color=INK)
         axes.set_ylim(len(rows) - 0.5, -0.5)
-        furthest = max((abs(x) for one in rows for x in (one.low, one.high, one.value) if x is not None), default=0.1)
+        furthest = max(
+            (abs(x) for one in rows for x in (one.low, one.high, one.value) if x is not None), default=0.1
+        )
         axes.set_xlim(-1.08 * furthest, 1.08 * furthest)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:+.0f}".replace("-", "−") if x else "0"))
+        axes.xaxis.set_major_formatter(
+            FuncFormatter(lambda x, _: f"{100 * x:+.0f}".replace("-", "−") if x else "0")
+        )
         axes.set_xlabel("percentage points" if several else f"percentage points, {main[0].of}")
 
     height = 0.75 + 0.3 * len(rows)
@@ -258,7 +260,12 @@ def _learning(analysis: Analysis, arms: Sequence[str]) -> Figure | None:
         for place, arm in enumerate(arms):
             own = {one.within: one for one in cells if one.of == arm}
             shift = (place - (len(arms) - 1) / 2) * 0.08
-            _steps(axes, [(at + shift, own[step]) for at, step in enumerate(steps) if step in own], look[arm], arm)
+            _ranges(
+                axes,
+                [(at + shift, own[step]) for at, step in enumerate(steps) if step in own],
+                look[arm],
+                arm,
+            )
         axes.axhline(0.5, color=MUTED, linewidth=0.9, linestyle=":")
         axes.set_xticks(range(len(steps)), [step.removeprefix("position=") for step in steps])
         axes.set_xlabel("trials, in the order they were shown")
@@ -268,15 +275,6 @@ def _learning(analysis: Analysis, arms: Sequence[str]) -> Figure | None:
 
     caption = "Accuracy over a visit with 95 % intervals; the dotted line is guessing."
     return Figure("learning", "Learning over trials", caption, 2.8, draw)
-
-
-def _steps(axes: Axes, points: Sequence[tuple[float, Estimate]], look: tuple[str, str], label: str) -> None:
-    known = [(at, one) for at, one in points if one.value is not None]
-    for at, one in known:
-        if one.low is not None and one.high is not None:
-            axes.plot([at, at], [one.low, one.high], color=look[0], linewidth=1.4)
-    style = {"color": look[0], "markersize": 5.5, "linewidth": 1.1, "label": label}
-    axes.plot([at for at, _ in known], [one.value for _, one in known], f"{look[1]}-", **style)
 
 
 def _times(decisions: Decisions, arms: Sequence[str]) -> Figure | None:
@@ -344,7 +342,7 @@ def _by_fifth(decisions: Decisions, arms: Sequence[str]) -> Figure | None:
                     (step + (at - (len(arms) - 1) / 2) * 0.1, _fifth_of(decisions, arm, fifth, step))
                     for step in range(FIFTHS)
                 ]
-                _ranges(axes, [(x, one) for x, one in points if one.value is not None], look[arm], arm)
+                _ranges(axes, points, look[arm], arm)
             axes.axhline(0.5, color=MUTED, linewidth=0.9, linestyle=":")
             axes.set_xticks(range(FIFTHS), ["least", "", "", "", "most"])
             labels = axes.get_xticklabels()
@@ -356,28 +354,28 @@ def _by_fifth(decisions: Decisions, arms: Sequence[str]) -> Figure | None:
         grid[0, 0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2)
 
     caption = (
-        "Accuracy of the decisions that took or painted least to most, with 95 % intervals. Fifths are of all "
-        "arms together, so arms are compared at about the same time."
+        "Accuracy of the decisions that took or painted least to most, with 95 % intervals. Fifths are of "
+        "all arms together, so arms are compared at about the same time."
     )
     return Figure("time-and-area", "Time and painted area against accuracy", caption, 2.7, draw)
 
 
-def _fifth_of(decisions: Decisions, arm: str, fifth: "pd.Series[int]", step: int) -> comparison.Interval:
+def _fifth_of(decisions: Decisions, arm: str, fifth: "pd.Series[int]", step: int) -> Interval:
     frame = decisions.frame.loc[fifth.index]
-    return comparison.accuracy(decisions.of(decisions.frame.index.isin(
-        frame.index[(fifth == step) & (frame["arm"] == arm)]
-    )).sample())  # fmt: skip
+    chosen = frame[(fifth == step) & (frame["arm"] == arm)]
+    return accuracy(sample_of(chosen, ones=()))
 
 
 def _ranges(
-    axes: Axes, points: Sequence[tuple[float, comparison.Interval]], look: tuple[str, str], label: str
+    axes: Axes, points: Sequence[tuple[float, Estimate | Interval]], look: tuple[str, str], label: str
 ) -> None:
-    for at, one in points:
+    """Values over steps, joined, each with its interval."""
+    known = [(at, one) for at, one in points if one.value is not None]
+    for at, one in known:
         if one.low is not None and one.high is not None:
             axes.plot([at, at], [one.low, one.high], color=look[0], linewidth=1.4)
-    if points:
-        style = {"color": look[0], "markersize": 5, "linewidth": 1.1, "label": label}
-        axes.plot([at for at, _ in points], [one.value for _, one in points], f"{look[1]}-", **style)
+    places, values = [at for at, _ in known], [float(one.value or 0) for _, one in known]
+    axes.plot(places, values, f"{look[1]}-", color=look[0], markersize=5.5, linewidth=1.1, label=label)
 
 
 def _averages(averages: Averages | None) -> Figure | None:
@@ -389,14 +387,18 @@ def _averages(averages: Averages | None) -> Figure | None:
 
     def draw(canvas: FigureBase) -> None:
         grid = canvas.subplots(len(labels), 3, squeeze=False)
-        canvas.subplots_adjust(left=0.06, right=0.88, bottom=0.02, top=1 - 0.3 / height, wspace=0.06, hspace=0.06)
+        canvas.subplots_adjust(
+            left=0.06, right=0.88, bottom=0.02, top=1 - 0.3 / height, wspace=0.06, hspace=0.06
+        )
         for row, label in enumerate(labels):
             for column, right in enumerate((True, False)):
                 shown = grid[row, column].imshow(
                     averages.of(label, correct=right), cmap="magma", vmin=0, vmax=highest
                 )
                 _framed(grid[row, column], f"n = {averages.counts.get((label, right), 0)}")
-            apart = grid[row, 2].imshow(averages.contrast(label), cmap="PuOr_r", vmin=-furthest, vmax=furthest)
+            apart = grid[row, 2].imshow(
+                averages.contrast(label), cmap="PuOr_r", vmin=-furthest, vmax=furthest
+            )
             _framed(grid[row, 2], "")
             grid[row, 0].set_ylabel(f"chosen image is {label}", fontsize=8.5)
         for column, title in enumerate(("decision correct", "decision wrong", "correct − wrong")):
@@ -406,9 +408,9 @@ def _averages(averages: Averages | None) -> Figure | None:
 
     height = 0.4 + 2.05 * len(labels)
     caption = (
-        "Share of annotations that cover each place, all faces brought into one frame by their face boxes. Maps "
-        "of correct and of wrong decisions are on one scale; in the difference, orange is painted more often "
-        "when the decision is correct."
+        "Share of annotations that cover each place, all faces brought into one frame by their face boxes. "
+        "Maps of correct and of wrong decisions are on one scale; in the difference, orange is painted more "
+        "often when the decision is correct."
     )
     return Figure("average-maps", "What was painted, right and wrong", caption, height, draw)
 
@@ -429,4 +431,4 @@ def _bar(canvas: FigureBase, shown: Any, place: tuple[float, float, float, float
 
 def style() -> Any:
     """The look of every figure, as a context."""
-    return mpl.rc_context(STYLE)
+    return mpl.rc_context(cast("Any", STYLE))

@@ -11,7 +11,7 @@ from app.analysis import comparison, regression
 from app.analysis.cautions import cautions
 from app.analysis.comparison import Interval, Sample
 from app.analysis.estimates import Analysis, Caution, Estimate, Scope, Section, corrected
-from app.analysis.proportions import Floats, detection, dprime_of_choice, kept_inside
+from app.analysis.proportions import Floats, detection, dprime_of_choice, kept_inside, wilson
 from app.analysis.table import Decisions
 
 MOST_PAIRWISE: Final = 6  # arms; more are compared with the first alone
@@ -66,7 +66,8 @@ def _unfitted(estimates: Iterable[Estimate]) -> Iterator[Caution]:
 
 
 def scope(decisions: Decisions, section: Section, of: str, within: str = "") -> Scope:
-    size = len(decisions.frame), decisions.participants, decisions.items
+    correct = int(decisions.frame["correct"].sum())
+    size = len(decisions.frame), correct, decisions.participants, decisions.items
     return Scope(section, of, within, *size)
 
 
@@ -92,8 +93,8 @@ def _arms(decisions: Decisions) -> Iterator[Estimate]:
             comparison.accuracy(own.sample()),
             unit="share",
             method=CLUSTERED_WILSON,
-            meaning="Share of decisions that are correct; the interval is for other people and other pictures "
-            "of the same kinds.",
+            meaning="Share of decisions that are correct; the interval is for other people and other "
+            "pictures of the same kinds.",
         )
         yield from _detection(own, here)
 
@@ -103,7 +104,7 @@ PERCENTILE: Final = "bootstrap over participants, percentile"
 
 
 def detection_sums(decisions: Decisions) -> Floats | None:
-    """(P, 4) yes to signal, signals, yes to noise, noises of every participant; see `proportions.detection`."""
+    """(P, 4) what every participant adds to the counts of `proportions.detection`."""
     if not decisions.has("choice", "answer"):
         return None
     yes = "left" if decisions.design == "2afc" else "fake"
@@ -116,8 +117,8 @@ def detection_sums(decisions: Decisions) -> Floats | None:
 
 
 def dprime_sums(decisions: Decisions) -> tuple[Floats, Callable[[Floats], Floats]] | None:
-    """What participants add to d', and d' of the sums: from the share correct in a forced choice, from hits and
-    false alarms with single images. None when that is not known."""
+    """What participants add to d', and d' of the sums: from the share correct in a forced choice, from hits
+    and false alarms with single images. None when that is not known."""
     if decisions.design == "2afc":
         people = comparison.people(decisions.sample(), 0)
         sums = np.column_stack([people.correct, people.total])
@@ -126,6 +127,16 @@ def dprime_sums(decisions: Decisions) -> tuple[Floats, Callable[[Floats], Floats
     if counts is None:
         return None
     return counts, lambda of: np.asarray(detection(of, two_alternatives=False)[0])
+
+
+def _share(of: int, all_of: int) -> Callable[[Floats], Floats]:
+    """One column of sums divided by another; NaN for nothing."""
+
+    def share(sums: Floats) -> Floats:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(sums[..., of] / sums[..., all_of])
+
+    return share
 
 
 def _detection(own: Decisions, here: Scope) -> Iterator[Estimate]:
@@ -138,30 +149,30 @@ def _detection(own: Decisions, here: Scope) -> Iterator[Estimate]:
             unit="d'",
             method=PERCENTILE,
             meaning=(
-                "How far apart real and fake look, in standard deviations: √2·Φ⁻¹(share correct); 0 is guessing."
-                if forced
-                else "How far apart real and fake look, in standard deviations: z(hits) − z(false alarms); 0 is "
+                "How far apart real and fake look, in standard deviations: √2·Φ⁻¹(share correct); 0 is "
                 "guessing."
+                if forced
+                else "How far apart real and fake look, in standard deviations: z(hits) − z(false alarms); 0 "
+                "is guessing."
             ),
         )
     counts = detection_sums(own)
     if counts is None:
         return
     total = counts.sum(axis=0)
-    rates = [("hits", 0, 1), ("false_alarms", 2, 3)]
     yes, signal = ("left", "the answer was on the left") if forced else ("fake", "the image was fake")
-    for measure, said, of in rates:
-        share = (lambda s, of_: lambda sums: sums[..., s] / np.maximum(sums[..., of_], 1))(said, of)
-        if total[of] == 0:
-            continue
+    shares = {
+        "hits": (0, 1, f"How often people chose “{yes}” when {signal}."),
+        "false_alarms": (2, 3, f"How often people chose “{yes}” when that was wrong."),
+    }
+    for measure, (said, of, meaning) in shares.items():
+        share = _share(said, of)
         yield here.estimate(
             measure,
             comparison.percentile(float(share(total)), comparison.resampled(counts, share)),
             unit="share",
             method=PERCENTILE,
-            meaning=f"How often people chose “{yes}” when {signal}{' not' if measure != 'hits' else ''}."
-            if measure == "hits"
-            else f"How often people chose “{yes}” when that was wrong.",
+            meaning=meaning,
         )
 
     def criterion(sums: Floats) -> Floats:
@@ -192,7 +203,8 @@ def _detection(own: Decisions, here: Scope) -> Iterator[Estimate]:
 
 
 def _differences(decisions: Decisions) -> list[Estimate]:
-    main, others = [], []
+    main: list[Estimate] = []
+    others: list[Estimate] = []
     for arm, against in compared(decisions.arms):
         pair = both(decisions, arm, against)
         main.append(the_difference(pair, arm, against, section="difference"))
@@ -209,8 +221,8 @@ def the_difference(
         comparison.difference(pair.sample(arm, against)),
         unit="points",
         method="clustered by participants and pairs, t",
-        meaning=f"Percentage points that {arm} is more often correct than {against}; the interval is for other "
-        "people and other pictures.",
+        meaning=f"Percentage points that {arm} is more often correct than {against}; the interval is for "
+        "other people and other pictures.",
     )
 
 
@@ -229,7 +241,8 @@ def _other_views(pair: Decisions, arm: str, against: str, *, sample: Sample) -> 
         Interval(None, p=test.p if test else None),
         unit="points",
         method=_permutation_method(test),
-        meaning="How often dealing the same people to the two arms anew gives a difference as large as this one.",
+        meaning="How often dealing the same people to the two arms anew gives a difference as large as "
+        "this one.",
     )
     yield here.estimate(
         "odds_ratio",
@@ -353,9 +366,9 @@ def _pairs(decisions: Decisions) -> Iterator[Estimate]:
     keys = ["arm", "item", *(["source"] if decisions.has("source") else [])]
     counts = decisions.frame.groupby(keys)["correct"].agg(["sum", "size"]).reset_index()
     for row in counts.to_dict("records"):
-        low, high = comparison.wilson(row["sum"] / row["size"], row["size"])
+        low, high = wilson(row["sum"] / row["size"], row["size"])
         within = f"item={row['item']}" + (f";source={row['source']}" if "source" in row else "")
-        yield Scope("pairs", row["arm"], within, row["size"], row["size"], 1).estimate(
+        yield Scope("pairs", row["arm"], within, row["size"], int(row["sum"]), row["size"], 1).estimate(
             "accuracy",
             Interval(row["sum"] / row["size"], low, high),
             unit="share",
@@ -379,8 +392,8 @@ def _time(decisions: Decisions) -> Iterator[Estimate]:
                 _without_p(regression.exponential(comparison.mean(logs, own.sample()))),
                 unit="ms",
                 method="geometric mean, clustered by participants and pairs, t",
-                meaning=f"How long it typically takes to {what} in {arm}: the geometric mean, which single long "
-                "pauses move little.",
+                meaning=f"How long it typically takes to {what} in {arm}: the geometric mean, which single "
+                "long pauses move little.",
             )
     timed = decisions.of(decisions.frame["decision_ms"].notna()) if decisions.has("decision_ms") else None
     for arm, against in compared(decisions.arms) if timed else ():
@@ -406,7 +419,8 @@ def _at_equal_time(pair: Decisions, arm: str, against: str) -> Iterator[Estimate
         method="logistic, arm and log time with its square, averaged; clustered by participants and pairs, t",
         meaning="The difference had both arms taken the same time to decide; without that it is "
         f"{100 * (plain.value or 0):+.1f} points. ".replace("-", "−")
-        + "What time explains is gone, so what is left is not time; who takes longer was not dealt out at random.",
+        + "What time explains is gone, so what is left is not time; but who takes longer was not dealt "
+        "out at random.",
     )
 
 
@@ -447,7 +461,8 @@ def _learning(decisions: Decisions) -> Iterator[Estimate]:
             regression.odds_per(own.frame, own.frame["position"].to_numpy(dtype=float) / 10),
             unit="ratio",
             method="logistic within participants, clustered by participants and pairs, t",
-            meaning="How many times the odds of being correct change over ten trials; above 1 people get better.",
+            meaning="How many times the odds of being correct change over ten trials; above 1 people get "
+            "better.",
         )
     for arm, against in compared(placed.arms):
         pair = both(placed, arm, against)

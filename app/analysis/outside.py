@@ -50,7 +50,7 @@ class ColumnMap(BaseModel):
     name: str
     design: Design
     encoding: str | None = None
-    """Of the file; None: UTF-8 or UTF-16 by their marks, UTF-8 without, Windows-1252 for lines that are not."""
+    """None: UTF-16 by its mark, otherwise UTF-8, and Windows-1252 for the lines that are not."""
     delimiter: str = Field(",", min_length=1, max_length=1)
     missing: frozenset[str] = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "None", "."})
     same_items: bool = False
@@ -122,7 +122,7 @@ def read_outside(path: Path, mapping: ColumnMap) -> Outside:
     if not rows:
         raise BadInput(f"{path} has no decision that can be used. {' '.join(lines.notes())}".rstrip())
     frame = pd.DataFrame.from_records(rows)
-    _name_twice(frame, path, lines)
+    _name_twice(frame, lines)
     digest = hashlib.sha256(data + mapping.model_dump_json().encode()).hexdigest()
     decisions = Decisions(frame.drop(columns="line"), mapping.design, mapping.paints)
     return Outside(mapping.name, decisions, mapping.same_items, tuple(lines.notes()), digest)
@@ -131,7 +131,9 @@ def read_outside(path: Path, mapping: ColumnMap) -> Outside:
 def _text(data: bytes, mapping: ColumnMap, path: Path, lines: _Lines) -> list[str]:
     """The lines of a file; those in another encoding than the rest are read as Windows-1252 and named."""
     if b"\0" in data and data[:2] not in (b"\xff\xfe", b"\xfe\xff"):
-        raise BadInput(f"{path}, line {data[: data.index(0)].count(10) + 1}: a NUL byte; this is not a CSV file.")
+        raise BadInput(
+            f"{path}, line {data[: data.index(0)].count(10) + 1}: a NUL byte; this is not a CSV file."
+        )
     encoding = mapping.encoding or ("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else None)
     if encoding:
         try:
@@ -148,9 +150,7 @@ def _text(data: bytes, mapping: ColumnMap, path: Path, lines: _Lines) -> list[st
     return found
 
 
-def _rows(
-    text: list[str], mapping: ColumnMap, path: Path, lines: _Lines
-) -> Iterator[dict[str, Any] | None]:
+def _rows(text: list[str], mapping: ColumnMap, path: Path, lines: _Lines) -> Iterator[dict[str, Any] | None]:
     reader = csv.reader(text, delimiter=mapping.delimiter, strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
@@ -220,7 +220,9 @@ def _value(name: str, given: Value, mapping: ColumnMap, where: str) -> Any:
         return _number(name, text, where)
     if name in WORDS and text not in WORDS[name][mapping.design]:
         allowed = " or ".join(WORDS[name][mapping.design])
-        raise BadInput(f"{where}: {given!r} in the column for {name} is not {allowed}; [values.{name}] may say.")
+        raise BadInput(
+            f"{where}: {given!r} in the column for {name} is not {allowed}; [values.{name}] may say."
+        )
     return text
 
 
@@ -234,7 +236,7 @@ def _number(name: str, text: str, where: str) -> float:
     return number
 
 
-def _name_twice(frame: pd.DataFrame, path: Path, lines: _Lines) -> None:
+def _name_twice(frame: pd.DataFrame, lines: _Lines) -> None:
     """The same participant and item twice is named and kept: some designs repeat."""
     if "item" not in frame:
         return
@@ -243,8 +245,8 @@ def _name_twice(frame: pd.DataFrame, path: Path, lines: _Lines) -> None:
 
 
 def beside(study: Decisions | None, others: Iterable[Outside]) -> Decisions:
-    """A study and files as arms of one table. Participants of different origins are different people; pictures
-    too, unless the file says that its names mean the study's."""
+    """A study and files as arms of one table. Participants of different origins are different people;
+    pictures too, unless the file says that its names mean the study's."""
     frames = [study.frame] if study is not None else []
     designs: set[Literal["2afc", "single"]] = {study.design} if study is not None else set()
     paints = study.paints if study is not None else frozenset()

@@ -61,5 +61,7 @@ def painted(
         if mask.any():
             box = (one.face_x, one.face_y, one.face_width, one.face_height)
             crop = face_crop(None if one.face_x is None else box, width=one.width, height=one.height)
-            averages.add((str(one.label), one.correct), apply_crop(mask.astype(np.float32), crop, size=SIDE_PX))
+            averages.add(
+                (str(one.label), one.correct), apply_crop(mask.astype(np.float32), crop, size=SIDE_PX)
+            )
     return areas, averages

@@ -1,4 +1,4 @@
-"""Proportions, intervals and detection measures of single cells. Every function takes arrays or numbers alike."""
+"""Proportions, their intervals, and detection measures; most take numbers and arrays alike."""
 
 from collections.abc import Sequence
 from typing import Any, Final

@@ -113,9 +113,10 @@ def read_decisions(session: Session, study_id: int, choice: Choice) -> Decisions
 
     Besides the table's own columns: decision_id and simulated.
     """
-    answer = case(
-        (Trial.question == Question.REAL, Pair.real_image_id), else_=Pair.fake_image_id
-    ) == Trial.left_image_id
+    answer = (
+        case((Trial.question == Question.REAL, Pair.real_image_id), else_=Pair.fake_image_id)
+        == Trial.left_image_id
+    )
     query = (
         judgements(
             select(

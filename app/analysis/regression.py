@@ -70,7 +70,9 @@ def odds_per(frame: pd.DataFrame, column: Floats) -> Interval:
     Compared within participants: their mean is a column of its own, so that people who do more of it and are
     better at it do not count.
     """
-    per_person = pd.Series(column, index=frame.index).groupby(frame["participant"]).transform("mean").to_numpy()
+    per_person = (
+        pd.Series(column, index=frame.index).groupby(frame["participant"]).transform("mean").to_numpy()
+    )
     within, between = column - per_person, per_person - per_person.mean()
     parts = [np.ones(len(column)), within] + ([between] if np.ptp(between) > 1e-9 else [])
     fitted = fit(frame["correct"].to_numpy(dtype=float), np.column_stack(parts), sample_of(frame, ones=()))

@@ -15,8 +15,16 @@ from app.analysis.figures import WIDTH_IN, Figure, style
 A4_IN: Final = (8.27, 11.69)
 MARGIN_IN: Final = 0.63
 LINE_IN: Final = 0.165
-SHEETS: Final = ("tokens.css", "style.css", "staff.css")
+SHEETS: Final = ("tokens.css", "style.css", "panels.css", "staff.css", "analysis.css")
 IN_TABLES: Final = tuple(section for section in SECTIONS if section != "pairs")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """When a report was made, and of which decisions."""
+
+    made_at: datetime
+    inputs_hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +59,13 @@ def draw(figures: Sequence[Figure]) -> list[Drawn]:
     return drawn
 
 
-def html(analysis: Analysis, drawn: Sequence[Drawn], *, made_at: datetime, inputs_hash: str) -> str:
+def html(analysis: Analysis, drawn: Sequence[Drawn], facts: Facts) -> str:
     """One page with everything in it: styles, figures, tables."""
     from app.web import templates
 
     sheets = "\n".join((STATIC / name).read_text("utf-8") for name in SHEETS)
     template = templates.env.get_template("staff/analysis_report.html")
-    return template.render(
-        analysis=analysis, figures=drawn, made_at=made_at, inputs_hash=inputs_hash, sheets=sheets, **WORDS
-    )
+    return template.render(analysis=analysis, figures=drawn, facts=facts, sheets=sheets, **WORDS)
 
 
 def tables(analysis: Analysis) -> list[tuple[str, list[Estimate]]]:
@@ -118,15 +124,15 @@ WORDS: Final[dict[str, Any]] = {
 }
 
 
-def pdf(analysis: Analysis, figures: Sequence[Figure], *, made_at: datetime, inputs_hash: str) -> bytes:
+def pdf(analysis: Analysis, figures: Sequence[Figure], facts: Facts) -> bytes:
     """The report on A4 pages."""
     from matplotlib.backends.backend_pdf import PdfPages
     from matplotlib.figure import Figure as Canvas
 
     out = io.BytesIO()
-    information = {"Title": analysis.name, "Creator": "Cyborg", "CreationDate": made_at}
+    information = {"Title": analysis.name, "Creator": "Cyborg", "CreationDate": facts.made_at}
     with style(), PdfPages(out, metadata=information) as pages:
-        for page in _text_pages(list(_lines(analysis, made_at, inputs_hash))):
+        for page in _text_pages(list(_lines(analysis, facts))):
             pages.savefig(page)
         for sheet in _sheets(figures):
             canvas = Canvas(figsize=A4_IN)
@@ -142,12 +148,12 @@ class _Line:
     right: str = ""
 
 
-def _lines(analysis: Analysis, made_at: datetime, inputs_hash: str) -> Iterator[_Line]:
+def _lines(analysis: Analysis, facts: Facts) -> Iterator[_Line]:
     yield _Line(analysis.name, "title")
     yield _Line(
         f"{analysis.decisions} decisions of {analysis.participants} "
         f"{'simulated participants: programs, not people' if analysis.simulated else 'participants'}; "
-        f"as of {made_at:%d %B %Y, %H:%M} UTC; inputs {inputs_hash[:16]}"
+        f"as of {facts.made_at:%d %B %Y, %H:%M} UTC; inputs {facts.inputs_hash[:16]}"
     )
     for caution in analysis.cautions:
         yield from _wrapped(f"Caution: {caution.sentence}", "caution")
@@ -163,7 +169,11 @@ def _estimate_lines(one: Estimate) -> Iterator[_Line]:
     where = f"{one.of}, {part(one)}" if one.within else one.of
     p = one.p if one.p_holm is None else one.p_holm
     value = "" if one.value is None else amount(one, one.value)
-    told = [value, f"[{bounds(one)}]" if bounds(one) else "", f"p = {probability(p)}" if p is not None else ""]
+    told = [
+        value,
+        f"[{bounds(one)}]" if bounds(one) else "",
+        f"p = {probability(p)}" if p is not None else "",
+    ]
     right = "   ".join(piece for piece in told if piece).replace("p = <", "p <") or "–"
     name = f"{NAMES.get(one.measure, one.measure)} · {where}"
     yield _Line(name if len(name) < 64 else f"{name[:63]}…", "row", right)

@@ -16,7 +16,7 @@ from app.analysis.findings import analyse, both, compared, the_difference
 from app.analysis.outside import Outside, beside
 from app.analysis.painting import Averages, painted
 from app.analysis.queries import Choice
-from app.analysis.report import draw, html, pdf
+from app.analysis.report import Facts, draw, html, pdf
 from app.analysis.table import Decisions
 from app.analysis.tidy import estimates_csv
 from app.db import SessionFactory
@@ -135,7 +135,9 @@ def compute_outside(other: Outside, *, on_percent: Told = lambda _percent: None)
 # ---- analyses that are kept ----
 
 
-def request_analysis(session: Session, study: Study, choice: Choice, *, staff_id: int | None) -> StudyAnalysis:
+def request_analysis(
+    session: Session, study: Study, choice: Choice, *, staff_id: int | None
+) -> StudyAnalysis:
     """The study's next analysis, and the job that computes it.
 
     The same choice on the same decisions was asked for before and did not fail: that one, and no job.
@@ -171,9 +173,7 @@ def request_analysis(session: Session, study: Study, choice: Choice, *, staff_id
 
 def find_analysis(session: Session, study: Study, version: int) -> StudyAnalysis:
     """An analysis of a study by its version."""
-    query = select(StudyAnalysis).where(
-        StudyAnalysis.study_id == study.id, StudyAnalysis.version == version
-    )
+    query = select(StudyAnalysis).where(StudyAnalysis.study_id == study.id, StudyAnalysis.version == version)
     if found := session.scalar(query):
         return found
     raise NotFound(f"The study {study.slug} has no analysis {version}.")
@@ -215,10 +215,10 @@ def _kept(session: Session, blobs: BlobStore, asked: StudyAnalysis, on_percent: 
     made_at = datetime.now(UTC)
     computed = compute(session, study, Choice.from_dict(asked.parameters), on_percent=on_percent)
     drawn = draw(computed.figures)
-    facts = {"made_at": made_at, "inputs_hash": computed.inputs_hash}
+    facts = Facts(made_at, computed.inputs_hash)
     files = {
-        "report.html": html(computed.analysis, drawn, **facts).encode(),
-        "report.pdf": pdf(computed.analysis, computed.figures, **facts),
+        "report.html": html(computed.analysis, drawn, facts).encode(),
+        "report.pdf": pdf(computed.analysis, computed.figures, facts),
         "estimates.csv": estimates_csv(computed.analysis).encode(),
     }
     return {
@@ -260,4 +260,3 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, AppError | OSError):
         return str(error)
     return f"The analysis stopped unexpectedly: {type(error).__name__}: {error}"
-

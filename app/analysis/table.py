@@ -46,7 +46,7 @@ class Decisions:
 
     @property
     def arms(self) -> list[str]:
-        """Arms with a decision: those that do not paint first, then by name; others are compared with them."""
+        """Arms with a decision: those that do not paint first, then by name; the first are the reference."""
         return sorted(set(self.frame["arm"]), key=lambda arm: (arm in self.paints, arm))
 
     def of(self, chosen: "pd.Series[bool]") -> "Decisions":

@@ -17,6 +17,7 @@ from app.cli.context import opened
 from app.errors import BadInput
 
 if TYPE_CHECKING:
+    from app.analysis.estimates import Estimate
     from app.analysis.outside import Outside
     from app.analysis.queries import Who
     from app.analysis.service import Computed
@@ -104,22 +105,26 @@ def _folder(one: "Computed", found: "Sequence[Computed]") -> str:
 
 
 def _write(one: "Computed", folder: Path) -> None:
-    from app.analysis.report import draw, html, pdf
+    from app.analysis.report import Facts, draw, html, pdf
     from app.analysis.tidy import decisions_csv, estimates_csv
 
     made_at = datetime.now(UTC)
     drawn = draw(one.figures)
-    facts = {"made_at": made_at, "inputs_hash": one.inputs_hash}
+    facts = Facts(made_at, one.inputs_hash)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "report.html").write_text(html(one.analysis, drawn, **facts), "utf-8")
-    (folder / "report.pdf").write_bytes(pdf(one.analysis, one.figures, **facts))
+    (folder / "report.html").write_text(html(one.analysis, drawn, facts), "utf-8")
+    (folder / "report.pdf").write_bytes(pdf(one.analysis, one.figures, facts))
     (folder / "decisions.csv").write_text(decisions_csv(one.decisions), "utf-8")
     (folder / "estimates.csv").write_text(estimates_csv(one.analysis), "utf-8")
     for figure in drawn:
         (folder / f"{figure.name}.svg").write_bytes(figure.svg)
 
 
-IN_SHORT = (("arms", ("accuracy", "d_prime")), ("difference", ()), ("sources", ()))
+IN_SHORT = (
+    ("arms", ("accuracy", "d_prime")),
+    ("difference", ("difference", "permutation_test")),
+    ("sources", ()),
+)
 
 
 def _show(found: "Sequence[Computed]", out: Path | None) -> None:
@@ -130,6 +135,13 @@ def _show(found: "Sequence[Computed]", out: Path | None) -> None:
         print(f"Wrote {out}: {FILES} and the figures.")
 
 
+def holds_for(one: "Estimate") -> str:
+    """What an interval or a test speaks of, in two words."""
+    if one.measure == "accuracy" and one.correct is not None:
+        return f"{one.correct} of {one.decisions}"
+    return "these pairs" if "over participants" in one.method or "of participants" in one.method else ""
+
+
 def _show_one(one: "Computed", screen: Console) -> None:
     from app.analysis.estimates import amount, bounds, probability
     from app.analysis.report import NAMES, part
@@ -138,7 +150,7 @@ def _show_one(one: "Computed", screen: Console) -> None:
     who = "simulated participants (programs, not people)" if analysis.simulated else "participants"
     print(f"{analysis.name}: {analysis.decisions} decisions of {analysis.participants} {who}.")
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for title in ("", "of", "value", "95 % interval", "p", "how"):
+    for title in ("", "of", "value", "95 % interval", "p", "for"):
         table.add_column(title, justify="right" if title in ("value", "95 % interval", "p") else "left")
     for section, measures in IN_SHORT:
         for estimate in analysis.of(section, *measures):  # type: ignore[arg-type]
@@ -146,7 +158,12 @@ def _show_one(one: "Computed", screen: Console) -> None:
             of = f"{estimate.of} {part(estimate)}".rstrip()
             name = NAMES[estimate.measure]
             table.add_row(
-                name, of, amount(estimate, estimate.value), bounds(estimate), probability(p), estimate.method
+                name,
+                of,
+                amount(estimate, estimate.value),
+                bounds(estimate),
+                probability(p),
+                holds_for(estimate),
             )
     if table.row_count:
         screen.print(table)

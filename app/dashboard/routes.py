@@ -5,6 +5,7 @@ from typing import Final
 from fastapi import APIRouter
 
 from app.dashboard import (
+    analysis,
     experiments,
     home,
     images,
@@ -27,6 +28,7 @@ for part in (
     studies,
     participants,
     participant,
+    analysis,
     maps,
     map_downloads,
     map_pages,

@@ -22,7 +22,7 @@ class StudyAnalysis(Base):
     parameters: Mapped[Json]
     """Whose decisions, and which quality flags leave a participant out."""
     seen: Mapped[Json]
-    """Counts that change whenever a decision or a flag comes or goes, at the time of asking, then of reading."""
+    """Counts that change whenever a decision or a flag comes or goes; when asked for, then when read."""
     state: Mapped[JobState] = mapped_column(closed_set(JobState, "state"), default=JobState.QUEUED)
     done: Mapped[int] = mapped_column(default=0)
     """Percent, for a page that waits."""

@@ -10,7 +10,7 @@ from app.analysis.comparison import Sample
 
 @dataclass(frozen=True)
 class Recipe:
-    """Two arms that see the same pairs; log odds = base (+ effect in arm 1) + participant + pair (+ pair by arm)."""
+    """Two arms see the same pairs; log odds = base + effect in arm 1 + participant + pair + pair by arm."""
 
     participants: tuple[int, int] = (25, 25)
     pairs: int = 60
@@ -26,7 +26,8 @@ class Recipe:
         nodes, weights = np.polynomial.hermite_e.hermegauss(101)
         sd = np.sqrt(self.participant_sd**2 + self.pair_sd**2 + self.pair_by_arm_sd**2)
         means = [
-            float(weights @ expit(self.base + shift + sd * nodes) / weights.sum()) for shift in (0, self.effect)
+            float(weights @ expit(self.base + shift + sd * nodes) / weights.sum())
+            for shift in (0, self.effect)
         ]
         return means[0], means[1]
 

@@ -1,0 +1,133 @@
+"""The page of a study's accuracy with and without painting."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.analysis import queries
+from app.analysis.estimates import Analysis
+from app.analysis.queries import Choice, Who
+from app.analysis.report import WORDS
+from app.analysis.service import find_analysis, request_analysis
+from app.analysis.tidy import decisions_csv
+from app.db import Db
+from app.deps import Blobs, CurrentStaff, Editor
+from app.errors import BadInput, NotFound
+from app.models import JobState, Study, StudyAnalysis
+from app.studies.service import find_study
+from app.web import page
+
+router: Final = APIRouter(prefix="/staff/studies/{slug}/analysis", include_in_schema=False)
+
+UNDER_WAY: Final = (JobState.QUEUED, JobState.RUNNING)
+MEDIA: Final = {
+    "report.html": "text/html; charset=utf-8",
+    "report.pdf": "application/pdf",
+    "estimates.csv": "text/csv; charset=utf-8",
+}
+REPORT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+Version = Annotated[int | None, Query(ge=1, le=2**31 - 1)]
+
+
+def versions_of(session: Session, study: Study) -> Sequence[StudyAnalysis]:
+    """Every analysis of a study, the newest first."""
+    query = select(StudyAnalysis).where(StudyAnalysis.study_id == study.id)
+    return session.scalars(query.order_by(StudyAnalysis.version.desc())).all()
+
+
+@router.get("")
+def analysis(
+    request: Request, db: Db, _staff: CurrentStaff, slug: str, version: Version = None
+) -> HTMLResponse:
+    study = find_study(db, slug)
+    versions = versions_of(db, study)
+    shown = find_analysis(db, study, version) if version else _newest(versions)
+    who = queries.whose(db, study.id)
+    choice = Choice.from_dict(shown.parameters) if shown else Choice(who)
+    return page(
+        request,
+        "staff/analysis.html",
+        study=study,
+        versions=versions,
+        shown=shown,
+        analysis=Analysis.from_dict(shown.result) if shown and shown.result else None,
+        stale=bool(shown and shown.seen != queries.seen(db, study.id)),
+        under_way=next((one for one in versions if one.state in UNDER_WAY), None),
+        states=_states(versions),
+        choice=choice,
+        both=who == "people" and queries.participant_count(db, study.id, Choice("simulated")) > 0,
+        flags=queries.flag_kinds(db, study.id, choice.who),
+        **WORDS,
+    )
+
+
+def _newest(versions: Sequence[StudyAnalysis]) -> StudyAnalysis | None:
+    """The newest one that has ended."""
+    return next((one for one in versions if one.state not in UNDER_WAY), None)
+
+
+def _states(versions: Sequence[StudyAnalysis]) -> dict[int, str]:
+    return {one.version: f"{one.state} {one.done}" for one in versions}
+
+
+@router.post("")
+def ask(
+    db: Db,
+    staff: Editor,
+    slug: str,
+    who: Annotated[Who, Form()],
+    without: Annotated[list[str] | None, Form()] = None,
+) -> RedirectResponse:
+    study = find_study(db, slug)
+    known = {kind for kind, _ in queries.flag_kinds(db, study.id, who)}
+    if unknown := sorted(set(without or ()) - known):
+        raise BadInput(f"Nobody in this study has the quality flag {unknown[0]}.")
+    asked = request_analysis(db, study, Choice(who, tuple(sorted(set(without or ())))), staff_id=staff.id)
+    query = f"?version={asked.version}" if asked.state is JobState.SUCCEEDED else ""
+    return RedirectResponse(f"/staff/studies/{slug}/analysis{query}", HTTPStatus.SEE_OTHER)
+
+
+@router.get("/state.json")
+def state(db: Db, _staff: CurrentStaff, slug: str) -> dict[int, str]:
+    """State and progress of each analysis by version, for a page that waits."""
+    return _states(versions_of(db, find_study(db, slug)))
+
+
+@router.get("/{version}/decisions.csv")
+def decisions(db: Db, _staff: CurrentStaff, slug: str, version: int) -> Response:
+    """The decisions that the analysis chose, as they are now: who withdrew since is not in it."""
+    study = find_study(db, slug)
+    choice = Choice.from_dict(find_analysis(db, study, version).parameters)
+    table = decisions_csv(queries.read_decisions(db, study.id, choice))
+    return Response(table, media_type="text/csv; charset=utf-8", headers=_saved(f"{slug}-decisions.csv"))
+
+
+@router.get("/{version}/figures/{name}.svg")
+def figure(db: Db, blobs: Blobs, _staff: CurrentStaff, slug: str, version: int, name: str) -> Response:
+    found = find_analysis(db, find_study(db, slug), version)
+    for one in found.figures or ():
+        if one["name"] == name:
+            return Response(blobs.get(one["blob"]), media_type="image/svg+xml")
+    raise NotFound("There is no such figure.")
+
+
+@router.get("/{version}/{name}")
+def file(db: Db, blobs: Blobs, _staff: CurrentStaff, slug: str, version: int, name: str) -> Response:
+    found = find_analysis(db, find_study(db, slug), version)
+    blob = (found.files or {}).get(name)
+    if blob is None or name not in MEDIA:
+        raise NotFound("There is no such file.")
+    headers = (
+        {"Content-Security-Policy": REPORT_POLICY} if name == "report.html" else _saved(f"{slug}-{name}")
+    )
+    return Response(blobs.get(blob), media_type=MEDIA[name], headers=headers)
+
+
+def _saved(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}"'}

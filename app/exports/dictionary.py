@@ -46,9 +46,17 @@ STUDY: Final = File(
         ("trials_per_participant", "number", "Pairs that one participant judges."),
         ("judgements", "number", "Decisions wanted for each (pair, question) in each arm."),
         ("min_strokes", "number", "Fewest strokes that an annotation must have."),
+        ("min_area", "0…1", "Smallest fraction of the image that an annotation must cover."),
+        ("max_area", "0…1", "Largest fraction of the image that an annotation may cover."),
+        (
+            "visit",
+            "object",
+            "The steps around the main trials, as in the description; what is missing has its default.",
+        ),
         ("consent_version", "text", "Version of the consent text."),
         ("consent", "Markdown", "The consent text."),
         ("instructions", "Markdown", "The instructions."),
+        ("debrief", "Markdown or null", "What participants read at the end."),
         ("arms", "list", "One {name, annotate, advice} per arm."),
         ("created_at", "time", "When the study was made."),
         ("opened_at", "time or null", "When it was first opened."),
@@ -70,13 +78,25 @@ PARTICIPANTS: Final = File(
         SIMULATED,
         ("recruited_through", "link/mturk/prolific/simulated", "How the participant came."),
         ARM,
-        ("state", "active/finished/withdrawn", "The raw data of a withdrawn participant are gone."),
+        (
+            "state",
+            "active/finished/screened_out/withdrawn",
+            (
+                "What a screened-out participant did is kept and counts nowhere; the raw data of a withdrawn "
+                "one are gone."
+            ),
+        ),
         ("consent_version", "text", "Version of the text that was consented to."),
         ("consented_at", "time", "When."),
-        ("finished_at", "time or empty", "When the last trial was decided."),
-        ("decisions", "number", "Trials decided, practice not counted."),
+        ("finished_at", "time or empty", "When the last trial was decided and the last question answered."),
+        ("screened_out_at", "time or empty", "When the quiz or the checks ended the visit."),
+        ("screened_out_by", "quiz/checks or empty", "Which of them."),
+        ("quiz_attempts", "number", "Rows of quiz.csv."),
+        ("decisions", "number", "Main trials decided."),
         ("correct", "number", "How many of those decisions are correct."),
-        ("annotations", "number", "Annotations painted, practice not counted."),
+        ("annotations", "number", "Annotations painted in main trials."),
+        ("checks", "number", "Check trials decided."),
+        ("checks_failed", "number", "How many of those were failed."),
         ("client", "JSON", "Numbers and yes/no facts that the browser told, for example the screen's size."),
     ),
 )
@@ -86,18 +106,19 @@ PAIRS: Final = File(
     "One row per pair of the study.",
     _fields(
         ("pair_id", "number", "The pair."),
+        ("kind", "practice/main/check", "What it is shown for; judgements are of main pairs."),
         ("real_image_id", "number", "Its real image, a row of images.csv."),
         ("fake_image_id", "number", "Its fake image, a row of images.csv."),
         ("real_source", "text", "Camera set of the real image."),
         ("fake_source", "text", "Generator of the fake image."),
-        ("decisions", "number", "Decisions on it, practice not counted."),
+        ("decisions", "number", "Decisions on it, without those of participants who were screened out."),
         ("correct", "number", "How many of them are correct."),
     ),
 )
 
 IMAGES: Final = File(
     "images.csv",
-    "One row per image that appears in a pair of the study.",
+    "One row per image that the study shows.",
     _fields(
         ("image_id", "number", "The image."),
         LABEL,
@@ -128,15 +149,32 @@ DECISIONS: Final = File(
         ("annotate", "true/false", "Whether the arm asks for an annotation."),
         ("advice", "none/decision/saliency/both", "What the arm shows beside the images."),
         ("position", "number", "Place of the trial in the participant's sequence."),
-        ("kind", "practice/main/check", "Kind of trial; practice trials give feedback."),
-        ("question", "real/fake", "`real` = which one is real?, `fake` = which one is fake?"),
-        ("pair_id", "number", "The pair shown, a row of pairs.csv."),
+        ("kind", "practice/main/check", "Kind of trial; practice gives feedback, checks test attention."),
+        (
+            "counts",
+            "true/false",
+            "Whether it is a judgement: of a main trial, by somebody who was not screened out.",
+        ),
+        (
+            "question",
+            "real/fake or empty",
+            "`real` = which one is real?, `fake` = which one is fake?; empty for a region check.",
+        ),
+        ("pair_id", "number or empty", "The pair shown, a row of pairs.csv."),
+        ("region_check_id", "number or empty", "The region asked for, a row of region_checks.csv."),
         ("left_image_id", "number", "Image on the left, a row of images.csv."),
-        ("right_image_id", "number", "Image on the right, a row of images.csv."),
-        ("fake_source", "text", "Generator of the pair's fake image."),
+        ("right_image_id", "number or empty", "Image on the right, a row of images.csv."),
+        ("fake_source", "text or empty", "Generator of the pair's fake image."),
+        ("advised_side", "left/right or empty", "The face that the model was shown to take for the fake."),
+        ("advised_confidence", "0.5…1 or empty", "The probability that was shown with it."),
         ("choice", "left/right", "The side chosen."),
         ("chosen_image_id", "number", "The image on that side."),
-        ("correct", "true/false", "Whether the choice answers the question."),
+        (
+            "correct",
+            "true/false",
+            "Whether the choice answers the question; of a region check, whether the region was painted.",
+        ),
+        ("region_iou", "0…1 or empty", "Intersection over union of the painted mask and the region."),
         ("decision_ms", "ms", "From the pair's appearance to the choice, by the browser's clock."),
         ("annotation_ms", "ms or empty", "Spent painting, by the browser's clock."),
         ("strokes", "number or empty", "Strokes of the annotation; empty where none was asked for."),
@@ -147,8 +185,8 @@ DECISIONS: Final = File(
 
 ANNOTATIONS: Final = File(
     "annotations.jsonl",
-    "One JSON object per annotation and line, ordered by image; practice trials are left out. "
-    "`python -m saliency build` reads it and makes the same maps.",
+    "One JSON object per annotation that counts and line, ordered by image. `python -m saliency build` reads "
+    "it and makes the same maps.",
     _fields(
         ("annotation_id", "number", "The annotation."),
         ("image_id", "text", "The image painted on, a row of images.csv."),
@@ -174,6 +212,80 @@ ANNOTATIONS: Final = File(
     ),
 )
 
+OTHER_ANNOTATIONS: Final = File(
+    "other_annotations.jsonl",
+    "The annotations that count nowhere, in the same form: of practice, of checks, and of participants who "
+    "were screened out.",
+    _fields(
+        ("kind", "practice/main/check", "Kind of trial."),
+        *((field.name, field.kind, field.meaning) for field in ANNOTATIONS.fields),
+    ),
+)
+
+QUIZ: Final = File(
+    "quiz.csv",
+    "One row per attempt at the comprehension quiz, ordered by participant (time of consent).",
+    _fields(
+        PARTICIPANT,
+        SIMULATED,
+        ("number", "number", "Which attempt of this participant."),
+        ("passed", "true/false", "Whether everything was right."),
+        ("wrong", "text or empty", "Ids of the questions answered wrongly, between spaces."),
+        ("answers", "JSON", "Question id (q1 is the first in study.json) to the option, counted from 1."),
+        ("attempted_at", "time", "When."),
+    ),
+)
+
+ANSWERS: Final = File(
+    "answers.csv",
+    "One row per closing question that somebody answered, ordered by participant (time of consent).",
+    _fields(
+        PARTICIPANT,
+        SIMULATED,
+        ("question_id", "text", "The question, as in study.json."),
+        ("answer", "text", "What was chosen or written; read free texts before you publish them."),
+        ("answered_at", "time", "When."),
+    ),
+)
+
+DEVICES: Final = File(
+    "devices.csv",
+    "One row per participant whose browser reported the device check, the last report of each.",
+    _fields(
+        PARTICIPANT,
+        SIMULATED,
+        ("width", "CSS px", "Width of the window."),
+        ("height", "CSS px", "Height of the window."),
+        ("pixel_ratio", "number", "Device pixels per CSS pixel."),
+        ("pointer", "none/coarse/fine", "The most exact pointer there is; a mouse and a pen are fine."),
+        ("touch", "true/false", "Whether there is a touch screen."),
+        ("images_load", "true/false", "Whether pictures load."),
+        ("passed", "true/false", "Whether the device has what the study asks for."),
+    ),
+)
+
+REGION_CHECKS: Final = File(
+    "region_checks.csv",
+    "One row per place that participants are asked to paint.",
+    _fields(
+        ("region_check_id", "number", "The region check."),
+        ("image_id", "number", "The image, a row of images.csv."),
+        ("prompt", "text", "What participants read."),
+        ("region", "JSON", "Corners [x, y] of the polygon, image pixels."),
+        ("min_iou", "0…1", "Intersection over union from which on it is passed."),
+    ),
+)
+
+ADVICE: Final = File(
+    "advice.csv",
+    "One row per image that the study's model says something of.",
+    _fields(
+        ("image_id", "number", "The image, a row of images.csv."),
+        ("score", "0…1", "Probability that the image is fake, as the model has it."),
+        ("has_map", "true/false", "Whether there is a heat map of it."),
+    ),
+)
+
 MAPS: Final = File(
     "maps.csv",
     "One row per saliency map of the newest map set; the map itself is `maps/<image_id>.png`, 16-bit "
@@ -189,7 +301,21 @@ MAPS: Final = File(
     ),
 )
 
-FILES: Final = (STUDY, PARTICIPANTS, PAIRS, IMAGES, DECISIONS, ANNOTATIONS, MAPS)
+FILES: Final = (
+    STUDY,
+    PARTICIPANTS,
+    PAIRS,
+    IMAGES,
+    REGION_CHECKS,
+    ADVICE,
+    DECISIONS,
+    QUIZ,
+    ANSWERS,
+    DEVICES,
+    ANNOTATIONS,
+    OTHER_ANNOTATIONS,
+    MAPS,
+)
 
 DATASET: Final = File(
     "dataset.json",

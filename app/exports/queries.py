@@ -1,6 +1,8 @@
 """The rows of each table of an export. Column names are those of the data dictionary."""
 
-from sqlalchemy import Numeric, case, cast, func, select
+from typing import Any
+
+from sqlalchemy import Boolean, ColumnElement, Numeric, Text, case, cast, func, select, true
 from sqlalchemy.orm import aliased
 
 from app.maps.queries import AnySelect
@@ -9,14 +11,18 @@ from app.models import (
     Arm,
     Decision,
     Image,
+    ImageAdvice,
     Pair,
     Participant,
     ParticipantState,
+    QuizAttempt,
+    RegionCheck,
     SaliencyMap,
     Source,
     Stroke,
     Trial,
     TrialKind,
+    is_judgement,
 )
 
 Real, Fake = aliased(Image), aliased(Image)
@@ -27,33 +33,45 @@ MEASURES = (SaliencyMap.coverage, SaliencyMap.entropy, SaliencyMap.agreement)
 CORRECT = func.count(case((Decision.correct, 1)))
 
 
+def _simulated() -> ColumnElement[Any]:
+    return (Participant.source == Source.SIMULATED).label("simulated")
+
+
 def participants(study_id: int) -> AnySelect:
-    counted = (Trial.id == Decision.trial_id) & (Trial.kind != TrialKind.PRACTICE)
+    main, check = Trial.kind == TrialKind.MAIN, Trial.kind == TrialKind.CHECK
     work = (
         select(
             Trial.participant_id,
-            func.count(Decision.id).label("decisions"),
-            CORRECT.label("correct"),
-            func.count(Annotation.id).label("annotations"),
+            func.count(Decision.id).filter(main).label("decisions"),
+            func.count(Decision.id).filter(main, Decision.correct).label("correct"),
+            func.count(Annotation.id).filter(main).label("annotations"),
+            func.count(Decision.id).filter(check).label("checks"),
+            func.count(Decision.id).filter(check, ~Decision.correct).label("checks_failed"),
         )
-        .join(Decision, counted)
+        .join(Decision, Trial.id == Decision.trial_id)
         .outerjoin(Annotation, Annotation.decision_id == Decision.id)
         .group_by(Trial.participant_id)
         .subquery()
     )
+    attempts = select(func.count()).where(QuizAttempt.participant_id == Participant.id).scalar_subquery()
     return (
         select(
             Participant.id.label("participant"),
-            (Participant.source == Source.SIMULATED).label("simulated"),
+            _simulated(),
             Participant.source.label("recruited_through"),
             Arm.name.label("arm"),
             Participant.state,
             Participant.consent_version,
             Participant.consented_at,
             Participant.finished_at,
+            Participant.screened_out_at,
+            Participant.screened_out_by,
+            attempts.label("quiz_attempts"),
             func.coalesce(work.c.decisions, 0).label("decisions"),
             func.coalesce(work.c.correct, 0).label("correct"),
             func.coalesce(work.c.annotations, 0).label("annotations"),
+            func.coalesce(work.c.checks, 0).label("checks"),
+            func.coalesce(work.c.checks_failed, 0).label("checks_failed"),
             Participant.client,
         )
         .join(Arm, Arm.id == Participant.arm_id)
@@ -64,15 +82,19 @@ def participants(study_id: int) -> AnySelect:
 
 
 def pairs(study_id: int) -> AnySelect:
+    left_out = (ParticipantState.WITHDRAWN, ParticipantState.SCREENED_OUT)
     work = (
         select(Trial.pair_id, func.count(Decision.id).label("decisions"), CORRECT.label("correct"))
-        .join(Decision, (Trial.id == Decision.trial_id) & (Trial.kind != TrialKind.PRACTICE))
+        .join(Decision, Trial.id == Decision.trial_id)
+        .join(Participant, Participant.id == Trial.participant_id)
+        .where(Participant.study_id == study_id, Participant.state.not_in(left_out))
         .group_by(Trial.pair_id)
         .subquery()
     )
     return (
         select(
             Pair.id.label("pair_id"),
+            Pair.kind,
             Pair.real_image_id,
             Pair.fake_image_id,
             Real.source.label("real_source"),
@@ -88,11 +110,81 @@ def pairs(study_id: int) -> AnySelect:
     )
 
 
+def region_checks(study_id: int) -> AnySelect:
+    return (
+        select(
+            RegionCheck.id.label("region_check_id"),
+            RegionCheck.image_id,
+            RegionCheck.prompt,
+            cast(RegionCheck.region, Text).label("region"),
+            RegionCheck.min_iou,
+        )
+        .where(RegionCheck.study_id == study_id)
+        .order_by(RegionCheck.id)
+    )
+
+
+def advice(study_id: int) -> AnySelect:
+    has_map = ImageAdvice.map_hash.is_not(None).label("has_map")
+    return (
+        select(ImageAdvice.image_id, ImageAdvice.score, has_map)
+        .where(ImageAdvice.study_id == study_id)
+        .order_by(ImageAdvice.image_id)
+    )
+
+
+def quiz(study_id: int) -> AnySelect:
+    return (
+        select(
+            Participant.id.label("participant"),
+            _simulated(),
+            QuizAttempt.number,
+            (func.jsonb_array_length(QuizAttempt.wrong) == 0).label("passed"),
+            QuizAttempt.wrong,
+            QuizAttempt.answers,
+            QuizAttempt.attempted_at,
+        )
+        .join(Participant, Participant.id == QuizAttempt.participant_id)
+        .where(Participant.study_id == study_id)
+        .order_by(Participant.consented_at, Participant.id, QuizAttempt.number)
+    )
+
+
+def answers(study_id: int) -> AnySelect:
+    given = func.jsonb_each_text(Participant.answers).table_valued("key", "value")
+    return (
+        select(
+            Participant.id.label("participant"),
+            _simulated(),
+            given.c.key.label("question_id"),
+            given.c.value.label("answer"),
+            Participant.answered_at,
+        )
+        .join(given, true())
+        .where(Participant.study_id == study_id)
+        .order_by(Participant.consented_at, Participant.id, given.c.key)
+    )
+
+
+def devices(study_id: int) -> AnySelect:
+    told = Participant.device
+    numbers = (told[name].astext.label(name) for name in ("width", "height", "pixel_ratio", "pointer"))
+    facts = (cast(told[name], Boolean).label(name) for name in ("touch", "images_load", "passed"))
+    return (
+        select(Participant.id.label("participant"), _simulated(), *numbers, *facts)
+        .where(Participant.study_id == study_id, told.is_not(None))
+        .order_by(Participant.consented_at, Participant.id)
+    )
+
+
 def images(study_id: int) -> AnySelect:
     shown = (
         select(Pair.real_image_id)
         .where(Pair.study_id == study_id)
-        .union(select(Pair.fake_image_id).where(Pair.study_id == study_id))
+        .union(
+            select(Pair.fake_image_id).where(Pair.study_id == study_id),
+            select(RegionCheck.image_id).where(RegionCheck.study_id == study_id),
+        )
     )
     return (
         select(
@@ -125,20 +217,25 @@ def decisions(study_id: int) -> AnySelect:
             Decision.id.label("decision_id"),
             Trial.id.label("trial_id"),
             Participant.id.label("participant"),
-            (Participant.source == Source.SIMULATED).label("simulated"),
+            _simulated(),
             Arm.name.label("arm"),
             Arm.annotate,
             Arm.advice,
             Trial.position,
             Trial.kind,
+            is_judgement().label("counts"),
             Trial.question,
             Trial.pair_id,
+            Trial.region_check_id,
             Trial.left_image_id,
             Trial.right_image_id,
             Fake.source.label("fake_source"),
+            Trial.advice["decision"].astext.label("advised_side"),
+            Trial.advice["confidence"].astext.label("advised_confidence"),
             Decision.choice,
             Decision.chosen_image_id,
             Decision.correct,
+            Decision.region_iou,
             Decision.decision_ms,
             Decision.annotation_ms,
             case((Annotation.id.is_not(None), strokes)).label("strokes"),
@@ -148,8 +245,8 @@ def decisions(study_id: int) -> AnySelect:
         .join(Trial, Trial.id == Decision.trial_id)
         .join(Participant, Participant.id == Trial.participant_id)
         .join(Arm, Arm.id == Participant.arm_id)
-        .join(Pair, Pair.id == Trial.pair_id)
-        .join(Fake, Fake.id == Pair.fake_image_id)
+        .outerjoin(Pair, Pair.id == Trial.pair_id)
+        .outerjoin(Fake, Fake.id == Pair.fake_image_id)
         .outerjoin(Annotation, Annotation.decision_id == Decision.id)
         .where(Participant.study_id == study_id, Participant.state != ParticipantState.WITHDRAWN)
         .order_by(Participant.consented_at, Participant.id, Trial.position)

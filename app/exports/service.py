@@ -115,6 +115,8 @@ def members(session: Session, blobs: BlobStore, study: Study) -> Iterator[Member
     for file, query in TABLES:
         yield Member(file.name, table(session, file, query(study.id)))
     yield Member(dictionary.ANNOTATIONS.name, annotation_lines(session, study))
+    others = annotation_lines(session, study, file=dictionary.OTHER_ANNOTATIONS, counting=False)
+    yield Member(dictionary.OTHER_ANNOTATIONS.name, others)
     if map_set is not None:
         yield Member(dictionary.MAPS.name, table(session, dictionary.MAPS, queries.maps(map_set.id)))
         yield from map_files(session, blobs, map_set)
@@ -124,7 +126,12 @@ TABLES: Final[Sequence[tuple[File, Callable[[int], AnySelect]]]] = (
     (dictionary.PARTICIPANTS, queries.participants),
     (dictionary.PAIRS, queries.pairs),
     (dictionary.IMAGES, queries.images),
+    (dictionary.REGION_CHECKS, queries.region_checks),
+    (dictionary.ADVICE, queries.advice),
     (dictionary.DECISIONS, queries.decisions),
+    (dictionary.QUIZ, queries.quiz),
+    (dictionary.ANSWERS, queries.answers),
+    (dictionary.DEVICES, queries.devices),
 )
 
 
@@ -184,6 +191,8 @@ def _plain(value: Any) -> Any:
             return value.astimezone(UTC).isoformat(timespec="milliseconds")
         case enum.StrEnum():
             return value.value
+        case list():
+            return " ".join(map(str, value))
         case dict():
             return json.dumps(_facts(value), sort_keys=True)
         case _:
@@ -195,10 +204,12 @@ def _facts(client: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in client.items() if isinstance(value, int | float)}
 
 
-def annotation_lines(session: Session, study: Study) -> Chunks:
-    """The annotations as JSON lines."""
-    for annotation in annotations(session, study.id, include="all"):
-        fields = {name: annotation[name] for name in dictionary.ANNOTATIONS.names}
+def annotation_lines(
+    session: Session, study: Study, *, file: File = dictionary.ANNOTATIONS, counting: bool = True
+) -> Chunks:
+    """The annotations that count, or those that do not, as JSON lines."""
+    for annotation in annotations(session, study.id, include="all", counting=counting):
+        fields = {name: annotation[name] for name in file.names}
         fields["image_id"] = str(fields["image_id"])  # the name of a map's file, for whom it is a text
         yield (json.dumps(fields, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
 

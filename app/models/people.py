@@ -94,10 +94,10 @@ class Participant(Base):
     screened_out_by: Mapped[Screening | None] = mapped_column(closed_set(Screening, "screened_out_by"))
     completion_code: Mapped[str | None] = mapped_column(unique=True)
     client: Mapped[Json]
-    device: Mapped[Json | None]
+    device: Mapped[Json | None] = mapped_column(JSONB(none_as_null=True))
     """The last report of the page's device check."""
     quiz_passed_at: Mapped[datetime | None]
-    answers: Mapped[Json | None]
+    answers: Mapped[Json | None] = mapped_column(JSONB(none_as_null=True))
     """To the closing questions, by their id."""
     answered_at: Mapped[datetime | None]
 

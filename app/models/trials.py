@@ -45,7 +45,7 @@ class Trial(Base):
     right_image_id: Mapped[int | None] = mapped_column(ForeignKey("image.id"))
     left_token: Mapped[str] = mapped_column(unique=True)
     right_token: Mapped[str | None] = mapped_column(unique=True)
-    advice: Mapped[Json | None]
+    advice: Mapped[Json | None] = mapped_column(JSONB(none_as_null=True))
     """What a model said of the pair, as this participant is shown it; None in arms without advice."""
     shown_at: Mapped[datetime | None]
 

@@ -42,7 +42,8 @@ class DeviceBody(Body):
     width: Annotated[float, Field(ge=0, le=100_000)]
     height: Annotated[float, Field(ge=0, le=100_000)]
     pixel_ratio: Annotated[float, Field(ge=0, le=100)]
-    pointer: Annotated[str, Field(max_length=40)]
+    pointer: Literal["none", "coarse", "fine"]
+    """The most exact one that there is."""
     touch: bool
     images_load: bool
     passed: bool

@@ -1,17 +1,15 @@
-"""Folders of maps: reading them back, comparing two of them, averaging one."""
+"""Folders of maps: reading them back, and comparing two of them."""
 
-import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from saliency.comparison import MEASURES, compare_maps
-from saliency.crop import SIZE_PX, FaceBox, apply_crop, face_crop
 from saliency.files import decode_map_png, write_table
 from saliency.resizing import resize
-from saliency.scaling import SaliencyMap, scale_map
+from saliency.scaling import SaliencyMap
 
 
 class MapFolderError(ValueError):
@@ -59,15 +57,23 @@ class FolderComparison:
         return dict(zip(MEASURES, np.mean(list(self.measures.values()), axis=0).tolist(), strict=True))
 
 
-def compare_folders(first: Path, second: Path) -> FolderComparison:
+def compare_folders(
+    first: Path, second: Path, *, progress: Callable[[int, int], object] | None = None
+) -> FolderComparison:
     """Compare the maps of the images that two folders share; the first is the reference.
 
-    A map of another size is brought to the size of the reference first.
+    A map of another size is brought to the size of the reference first. `progress` is called with how many
+    images are done, of how many.
     """
     ones, twos = map_paths(first), map_paths(second)
     shared = [image_id for image_id in ones if image_id in twos]
+    measures = {}
+    for done, image_id in enumerate(shared, start=1):
+        measures[image_id] = _compared(ones[image_id], twos[image_id])
+        if progress:
+            progress(done, len(shared))
     return FolderComparison(
-        measures={image_id: _compared(ones[image_id], twos[image_id]) for image_id in shared},
+        measures=measures,
         same=tuple(one for one in shared if ones[one].read_bytes() == twos[one].read_bytes()),
         only_first=tuple(one for one in ones if one not in twos),
         only_second=tuple(one for one in twos if one not in ones),
@@ -85,68 +91,6 @@ def write_measures(path: Path, compared: FolderComparison) -> None:
     """Write one row per shared image: its id and the measures."""
     rows = ((one, *(f"{value:.6f}" for value in values)) for one, values in compared.measures.items())
     write_table(path, ("image_id", *MEASURES), rows)
-
-
-def read_boxes(path: Path) -> dict[str, FaceBox | None]:
-    """Read which images to average, and where their faces are.
-
-    Parameters
-    ----------
-    path : CSV with a header: `image_id`, and `x`, `y`, `w`, `h` of the face in pixels, or none of the four
-    """
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        if "image_id" not in (reader.fieldnames or ()):
-            raise MapFolderError(f"{path}: the header has no image_id")
-        return {row["image_id"]: _box(row, f"{path}, line {reader.line_num}") for row in reader}
-
-
-def _box(row: Mapping[str, str | None], where: str) -> FaceBox | None:
-    texts = [(row.get(name) or "").strip() for name in "xywh"]
-    if not any(texts):
-        return None
-    try:
-        x, y, w, h = map(float, texts)
-    except ValueError as error:
-        raise MapFolderError(f"{where}: x, y, w, h must be four numbers or none") from error
-    return x, y, w, h
-
-
-def average_map(
-    folder: Path, boxes: Mapping[str, FaceBox | None] | None = None, *, size: int = SIZE_PX
-) -> tuple[SaliencyMap, int]:
-    """Average the maps of a folder after bringing each face to the same frame.
-
-    Parameters
-    ----------
-    folder : a build
-    boxes : images to average and their face boxes; None averages all of them uncropped
-    size : side of the square result in pixels
-
-    Returns
-    -------
-    average : (size, size) float32, scaled to [0, 1]
-    images : how many maps went in, at least 1
-    """
-    paths = map_paths(folder)
-    chosen: Mapping[str, FaceBox | None] = boxes if boxes is not None else dict.fromkeys(paths)
-    total, images = np.zeros((size, size), dtype=np.float64), 0
-    for cropped in _cropped(((one, paths[one], box) for one, box in chosen.items() if one in paths), size):
-        total += cropped
-        images += 1
-    if not images:
-        raise MapFolderError(f"{folder} has a map for none of the listed images")
-    return scale_map((total / images).astype(np.float32)), images
-
-
-def _cropped(maps: Iterable[tuple[str, Path, FaceBox | None]], size: int) -> Iterator[SaliencyMap]:
-    for image_id, path, box in maps:
-        values = read_map(path)
-        try:
-            crop = face_crop(box, width=values.shape[1], height=values.shape[0])
-        except ValueError as error:
-            raise MapFolderError(f"image {image_id}: {error}") from error
-        yield np.asarray(apply_crop(values, crop, size=size), dtype=np.float32)
 
 
 def shown(names: Sequence[str], *, most: int = 5) -> str:

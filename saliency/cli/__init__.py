@@ -47,8 +47,26 @@ def user_errors() -> Iterator[None]:
 @contextmanager
 def progress_bar(length: int, label: str) -> Iterator[Callable[[int], object]]:
     """Show on stderr how much is done; silent when stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _steps: None
+        return
     with typer.progressbar(length=length, label=label, file=sys.stderr) as bar:
         yield bar.update
+
+
+@contextmanager
+def stage_bar(label: str) -> Iterator[Callable[[int, int], object]]:
+    """Show on stderr how much is done of a number that is known only later; silent as `progress_bar` is."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    with typer.progressbar(length=0, label=label, file=sys.stderr) as bar:
+
+        def update(done: int, total: int) -> None:
+            bar.length = total
+            bar.update(done - bar.pos)
+
+        yield update
 
 
 def lines_in(path: Path) -> int:

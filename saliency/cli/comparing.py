@@ -9,13 +9,13 @@ import numpy as np
 import typer
 
 from saliency import pictures
-from saliency.cli import cli, user_errors
+from saliency.averaging import Face, average_map, read_faces
+from saliency.cli import cli, options, stage_bar, user_errors
 from saliency.files import encode_map_png, write_file
 from saliency.folders import (
+    FolderComparison,
     MapFolderError,
-    average_map,
     compare_folders,
-    read_boxes,
     read_map,
     shown,
     write_measures,
@@ -31,21 +31,16 @@ def compare(
     table: Annotated[
         Path | None, typer.Option("--csv", help="Write the measures of each image here.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Compare the maps of two builds image by image: nine measures, and what changed."""
     with user_errors():
-        compared = compare_folders(first, second)
+        with stage_bar("images") as progress:
+            compared = compare_folders(first, second, progress=progress)
         if table is not None:
             write_measures(table, compared)
-    counts = {
-        "images_in_both": len(compared.measures),
-        "unchanged": len(compared.same),
-        "only_in_first": list(compared.only_first),
-        "only_in_second": list(compared.only_second),
-    }
     if as_json:
-        typer.echo(json.dumps(counts | {"means": compared.means}, indent=2))
+        typer.echo(json.dumps(_counts(compared) | {"means": compared.means}, indent=2))
         return
     typer.echo(f"{len(compared.measures)} images in both, {len(compared.same)} of them unchanged")
     for place, names in (("first", compared.only_first), ("second", compared.only_second)):
@@ -55,20 +50,48 @@ def compare(
         typer.echo(f"{name:9} {value:.4f}")
 
 
+def _counts(compared: FolderComparison) -> dict[str, object]:
+    return {
+        "images_in_both": len(compared.measures),
+        "unchanged": len(compared.same),
+        "only_in_first": list(compared.only_first),
+        "only_in_second": list(compared.only_second),
+    }
+
+
 @cli.command()
 def average(
     build: Annotated[Path, typer.Argument(metavar="BUILD", help="A folder that `build` made.")],
     out: Annotated[Path, typer.Argument(metavar="OUT.png", help="16-bit greyscale, or colours if asked.")],
     *,
-    boxes: Annotated[Path | None, typer.Option(help="CSV image_id[,x,y,w,h] of faces.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="CSV image_id[,x,y,w,h][,label][,source]; all maps if left out.")
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="Only images of this label in the list.")] = None,
+    source: Annotated[str | None, typer.Option(help="Only images of this source in the list.")] = None,
     size: Annotated[int, typer.Option(min=1, max=4096, help="Side of the result in pixels.")] = 224,
     colours: Annotated[Colours | None, typer.Option(help="Write a colour picture instead.")] = None,
 ) -> None:
     """Average the maps of a build after aligning them by their face boxes."""
     with user_errors():
-        values, images = average_map(build, None if boxes is None else read_boxes(boxes), size=size)
+        faces = _chosen(images, label, source)
+        with stage_bar("maps") as progress:
+            values, number = average_map(build, faces, size=size, progress=progress)
         write_file(out, encode_map_png(values) if colours is None else _png(colour(values, colours=colours)))
-    typer.echo(f"average of {images} maps in {out}")
+    typer.echo(f"average of {number} maps in {out}")
+
+
+def _chosen(images: Path | None, label: str | None, source: str | None) -> dict[str, Face] | None:
+    if images is None:
+        if label is not None or source is not None:
+            raise MapFolderError("--label and --source choose from a list: give one with --images")
+        return None
+    faces = read_faces(images)
+    return {
+        image_id: face
+        for image_id, face in faces.items()
+        if label in (None, face.label) and source in (None, face.source)
+    }
 
 
 @cli.command()

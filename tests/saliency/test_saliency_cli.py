@@ -167,7 +167,7 @@ class TestAverage:
         faces = {"left": "left,20,35,20,20\n", "both": "left,20,35,20,20\nright,60,45,20,20\n"}
         for name, rows in faces.items():
             (tmp_path / "faces.csv").write_text("image_id,x,y,w,h\n" + rows)
-            boxes = ("--boxes", tmp_path / "faces.csv")
+            boxes = ("--images", tmp_path / "faces.csv")
             run("average", tmp_path / "build", tmp_path / f"{name}.png", *boxes, "--size", 64)
         left, both = (decode_map_png((tmp_path / f"{name}.png").read_bytes()) for name in faces)
         assert left.shape == (64, 64)
@@ -183,7 +183,7 @@ class TestAverage:
     )
     def test_a_bad_list_is_one_sentence(self, build, tmp_path, rows, message):
         (tmp_path / "faces.csv").write_text(rows + "\n")
-        result = run("average", build, tmp_path / "out.png", "--boxes", tmp_path / "faces.csv")
+        result = run("average", build, tmp_path / "out.png", "--images", tmp_path / "faces.csv")
         assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
         assert message in result.stderr
         assert not (tmp_path / "out.png").exists()

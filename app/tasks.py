@@ -17,10 +17,21 @@ from app import jobs
 from app.analysis.service import Stopped, run_analysis
 from app.db import SessionFactory
 from app.errors import WrongState
+from app.experiments.errands import Interrupted as ErrandInterrupted
+from app.experiments.errands import Work, do_errand
 from app.experiments.supervisor import Watch, supervise
-from app.jobs import ANALYSE, BUILD_MAPS, CHECK_QUALITY, RELEASE_LAPSED, RETRY_STALLED, TRAIN, queue
+from app.jobs import (
+    ANALYSE,
+    BUILD_MAPS,
+    CHECK_QUALITY,
+    RELEASE_LAPSED,
+    RETRY_STALLED,
+    RUN_ERRAND,
+    TRAIN,
+    queue,
+)
 from app.maps.building import Interrupted, build_map_set
-from app.models import JobState, MapSet, Participant, ParticipantState, Run, StudyAnalysis
+from app.models import Errand, JobState, MapSet, Participant, ParticipantState, Run, StudyAnalysis
 from app.quality.service import check_participant
 from app.recruitment.assignment import lock_study, release_lapsed
 from app.storage import BlobStore
@@ -109,6 +120,16 @@ def analyse(context: JobContext, *, analysis_id: int) -> None:
         raise JobAborted from stopped
 
 
+@queue.task(name=RUN_ERRAND, pass_context=True, retry=Resume())
+def run_errand(context: JobContext, *, errand_id: int) -> None:
+    """Freeze a dataset or export a detector; a worker that stops meanwhile leaves it to the next."""
+    own = services(context)
+    try:
+        do_errand(Work(own.sessions, own.blobs, context.should_abort), errand_id)
+    except ErrandInterrupted as stopped:
+        raise JobAborted from stopped
+
+
 def device_environment(lock: str | None) -> dict[str, str]:
     """Show the child the one graphics card that its lock stands for, of those this machine has."""
     number = int((lock or "device:0").rpartition(":")[2])
@@ -164,6 +185,10 @@ def give_up(sessions: SessionFactory, job: Job, *, state: JobState, error: str |
             case jobs.TRAIN:
                 mine = Run.id == UUID(arguments["run_id"])
                 session.execute(update(Run).where(mine).values(state=state, error=error, ended_at=func.now()))
+            case jobs.RUN_ERRAND:
+                mine = Errand.id == arguments["errand_id"]
+                ended = {"state": state, "error": error, "ended_at": func.now()}
+                session.execute(update(Errand).where(mine).values(**ended))
             case jobs.BUILD_MAPS:
                 built = MapSet.id == arguments["map_set_id"]
                 session.execute(update(MapSet).where(built).values(state=state, error=error))

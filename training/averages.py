@@ -71,11 +71,3 @@ def _show(axes: Any, path: Path, title: str) -> None:
 
 def _read(path: Path) -> NDArray[np.uint8] | None:
     return cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)  # type: ignore[return-value]
-
-
-def coloured(path: Path) -> bytes | None:
-    """A map's grey picture in the colours of the figures, as PNG; None where there is no such picture."""
-    grey = _read(path)
-    if grey is None:
-        return None
-    return bytes(cv2.imencode(".png", cv2.applyColorMap(grey, cv2.COLORMAP_VIRIDIS))[1])

@@ -6,7 +6,7 @@ same colour in every figure of an experiment.
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -105,6 +105,8 @@ class Figure:
     logarithmic: bool = False
     """The x axis."""
     square: bool = False
+    source: str = ""
+    """The generator that it is about; empty when it is about all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,8 @@ def roc_figure(tables: Tables, *, source: str = POOLED) -> Figure:
     """
     of = "all generators" if source == POOLED else source
     lines = _rocs(tables, source, given="tpr", spread="sd")
-    return _roc(tables, f"roc-{_slug(source)}", f"ROC, {of}: mean ± 1 sd over seeds", lines)
+    figure = _roc(tables, f"roc-{_slug(source)}", f"ROC, {of}: mean ± 1 sd over seeds", lines)
+    return figure if source == POOLED else replace(figure, source=source)
 
 
 def roc_se_figure(tables: Tables) -> Figure:

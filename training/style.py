@@ -1,6 +1,9 @@
 """What all figures have in common: colours that every kind of colour vision tells apart, then dashes."""
 
+from pathlib import Path
 from typing import Final
+
+import cv2
 
 COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Okabe and Ito's, in the order of the run page's curves; legible on white and on black."""
@@ -17,3 +20,11 @@ def colour(style: int) -> str:
 def dash(style: int, wanted: str) -> str:
     """A line's own dash, or the one that tells it from the other scenarios of its colour."""
     return DASHES[max(style, 0) // len(COLOURS) % len(DASHES)] if wanted == "solid" else wanted
+
+
+def coloured(path: Path) -> bytes | None:
+    """A map's grey picture in the colours of the figures, as PNG; None where there is no such picture."""
+    grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if grey is None:
+        return None
+    return bytes(cv2.imencode(".png", cv2.applyColorMap(grey, cv2.COLORMAP_VIRIDIS))[1])

@@ -1,13 +1,19 @@
 """`cyborg dataset freeze`, `cyborg train`, `cyborg results`"""
 
 import json
+import subprocess
+import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
+from uuid import UUID
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, TaskID
 from rich.table import Table
+from typer.core import TyperGroup
 
 from app.cli import app, complaints
 from app.cli.context import Context, opened
@@ -21,6 +27,8 @@ if TYPE_CHECKING:
 
 datasets = typer.Typer(help="Frozen datasets.", no_args_is_help=True)
 app.add_typer(datasets, name="dataset")
+
+CHANCE: Final = 0.5
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -101,14 +109,88 @@ def train(
     print(json.dumps(summary) if as_json else f"Experiment {experiment.id}: {count} runs wait for a worker.")
 
 
-@app.command("results")
+class ShowUnlessTold(TyperGroup):
+    """`cyborg results grid` means `cyborg results show grid`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        words = [one for one in args if not one.startswith("-")]
+        if words and words[0] not in self.commands:
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+outcomes = typer.Typer(help="What came out of an experiment.", no_args_is_help=True, cls=ShowUnlessTold)
+app.add_typer(outcomes, name="results")
+
+
+@outcomes.command("show")
 def show_results(
     experiment: Annotated[str, typer.Argument(help="Number or name of the experiment.")],
     as_json: AsJson = False,
 ) -> None:
-    """Print the AUC of each architecture and objective: mean ± standard deviation over seeds."""
+    """Print the AUC of each architecture and objective: mean ± standard deviation over seeds.
+
+    The word `show` may be left out.
+    """
     with opened() as context:
         _show_results(context, experiment, as_json=as_json)
+
+
+@outcomes.command("import-scores")
+def import_scores_file(
+    file: Annotated[Path, typer.Argument(help="CSV with the columns image and score; higher is more fake.")],
+    dataset: Annotated[
+        str, typer.Option(help="The dataset whose test images were scored: its number, hash or folder.")
+    ],
+    name: Annotated[str | None, typer.Option(help="Name of the detector; the file's if none.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let somebody else's detector compete by its scores on the test images of a dataset."""
+    from app.experiments.datasets import find_dataset
+    from app.experiments.detectors import import_scores
+
+    content = file.read_bytes()
+    with opened() as context, context.sessions.begin() as session:
+        found = find_dataset(session, dataset)
+        entrants = import_scores(session, context.blobs, found, content, called=file.name, name=name)
+    if as_json:
+        print(json.dumps([asdict(one) for one in entrants]))
+        return
+    for one in entrants:
+        auc = "–" if one.auc is None else f"{one.auc:.4f}"
+        left_out = f"; {one.ignored} rows about other splits were left out" if one.ignored else ""
+        print(f"{one.name}: {one.images} images, AUC {auc}{left_out}.")
+        if one.auc is not None and one.auc < CHANCE:
+            complaints.print(f"{escape(one.name)} is below chance: perhaps its higher scores mean real.")
+
+
+@app.command("score")
+def score_image_files(
+    run: Annotated[str, typer.Argument(help="A finished run: its id or its folder.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files: face crops like those of the dataset.")],
+    cams: Annotated[Path | None, typer.Option(help="Folder that gets a picture of each map.")] = None,
+) -> None:
+    """Print how fake each image looks to a trained detector, as CSV."""
+    command = [sys.executable, "-m", "training", "score", str(_run_folder(run)), *map(str, images)]
+    done = subprocess.run([*command, *(("--cams", str(cams)) if cams else ())], check=False)  # noqa: S603
+    raise typer.Exit(done.returncode)
+
+
+def _run_folder(run: str) -> Path:
+    """The folder itself, or that of the run with this id."""
+    from app.errors import NotFound
+
+    if Path(run).is_dir():
+        return Path(run)
+    try:
+        run_id = UUID(run)
+    except ValueError:
+        raise BadInput(f"{run} is neither a folder nor the id of a run.") from None
+    with opened() as context, context.sessions() as session:
+        found = session.get(Run, run_id)
+        if found is None:
+            raise NotFound(f"There is no run {run}.")
+        return Path(found.folder)
 
 
 def _recipe(source: str) -> "Recipe":

@@ -2,15 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from app.errors import NotFound
+from app.experiments.errands import UNDER_WAY
 from app.experiments.service import Cell, Results
-from app.models import Dataset, Experiment, JobState, MapSet, Run, RunEvent, Staff, Study
+from app.models import (
+    Dataset,
+    Errand,
+    ErrandKind,
+    Experiment,
+    JobState,
+    MapSet,
+    Run,
+    RunEvent,
+    Staff,
+    Study,
+)
 
 PAGE_SIZE: Final = 50
 MOST_EVENTS: Final = 2000  # in one answer; the page asks again for the rest
@@ -146,6 +160,69 @@ def aucs_by_source(metrics: Mapping[str, Any] | None, score: str) -> list[Source
         if kind == f"auc_{score}" and source:
             found.setdefault(source, {})[split] = value
     return [SourceAuc(source, by_split) for source, by_split in sorted(found.items())]
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """A freeze that is under way, or that has just ended."""
+
+    errand: Errand
+    map_set: MapSet | None
+    study: Study | None
+
+    @property
+    def dataset(self) -> int | None:
+        return (self.errand.result or {}).get("dataset")
+
+
+def freezes(session: Session) -> list[Freeze]:
+    """What is under way, and what ended within the last hour; the newest first, at most ten."""
+    recent = or_(Errand.state.in_(UNDER_WAY), Errand.ended_at > func.now() - timedelta(hours=1))
+    query = select(Errand).where(Errand.kind == ErrandKind.FREEZE, recent)
+    found = session.scalars(query.order_by(Errand.id.desc()).limit(10)).all()
+    sets = {one: session.get(MapSet, one.arguments["map_set"]) for one in found}
+    studies = {one.id: session.get(Study, one.study_id) for one in sets.values() if one}
+    return [Freeze(errand, one, studies.get(one.id) if one else None) for errand, one in sets.items()]
+
+
+MAPS: Final = ("average_human", "average_all", "average_real", "average_fake")
+"""Pictures of a run's maps folder that pages show."""
+MOST_SHOWN: Final = 10
+
+
+def galleries(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
+    """Finished runs by architecture and objective, at most ten of each: the paper's grid of average maps."""
+    found: dict[tuple[str, str], list[Run]] = {}
+    for run in sorted(runs, key=lambda run: (run.architecture, run.objective, run.seed)):
+        if run.state is JobState.SUCCEEDED and (Path(run.folder) / "maps" / "average_all.png").is_file():
+            own = found.setdefault((run.architecture, run.objective), [])
+            if len(own) < MOST_SHOWN:
+                own.append(run)
+    return found
+
+
+SOURCE_METRICS: Final = {
+    "auc": "AUC",
+    "eer": "EER",
+    "tpr_at_fpr_0.01": "TPR at FPR 1 %",
+    "apcer_at_bpcer_0.05": "APCER at BPCER 5 %",
+    "acer": "ACER",
+    "brier": "Brier",
+    "calibration_error": "ECE",
+}
+"""Of all the numbers in scores.csv, those that a page shows."""
+
+
+def by_source(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row per detector, source and score, with (mean, deviation) of each number that the page shows."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows:
+        if row["metric"] in SOURCE_METRICS:
+            key = tuple(row[name] for name in ("architecture", "scenario", "source", "score"))
+            head = dict(zip(("architecture", "scenario", "source", "score"), key, strict=True))
+            one = found.setdefault(key, {**head, "seeds": row["seeds"], "values": {}})
+            one["values"][row["metric"]] = (row["mean"], row["sd"])
+    return list(found.values())
 
 
 def is_simulated(dataset: Dataset) -> bool:

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
@@ -13,10 +13,14 @@ from app.dashboard.paging import cut
 from app.db import Db
 from app.deps import Blobs, Config, CurrentStaff, Editor
 from app.errors import AppError, NotFound
-from app.experiments.datasets import FreezeParameters, checked_parameters, freeze_dataset
+from app.experiments.datasets import FreezeParameters, checked_parameters
+from app.experiments.detectors import detectors_on, forget_detector, import_scores
+from app.experiments.errands import request_freeze
+from app.experiments.outcomes import outcome_of
 from app.experiments.service import abort_experiment, results, runs_of
-from app.models import Dataset, JobState, MapSet, Study
+from app.models import Dataset, Experiment, JobState, MapSet, Study
 from app.web import page
+from training.results import to_csv
 
 router: Final = APIRouter(prefix="/staff/experiments", include_in_schema=False)
 
@@ -37,6 +41,7 @@ def list_page(request: Request, db: Session, *, after: int = 0, **context: Any) 
         page=cut(request, lines, size=queries.PAGE_SIZE, key=lambda line: line.experiment.id),
         datasets=queries.datasets(db),
         freezable=queries.freezable(db),
+        freezes=queries.freezes(db),
         is_simulated=queries.is_simulated,
         values=FREEZE_DEFAULTS | context.get("values", {}),
         error=context.get("error"),
@@ -59,44 +64,148 @@ class FreezeForm(BaseModel):
 
 @router.post("/datasets")
 def freeze(
-    request: Request,
-    db: Db,
-    blobs: Blobs,
-    config: Config,
-    _editor: Editor,
-    asked: Annotated[FreezeForm, Form()],
+    request: Request, db: Db, config: Config, editor: Editor, asked: Annotated[FreezeForm, Form()]
 ) -> Response:
+    """Ask a worker for it; the list shows how far it is."""
     map_set = db.get(MapSet, asked.map_set)
     try:
         if map_set is None:
             raise NotFound("Choose a map set.")
         parameters = checked_parameters(**asked.model_dump(exclude={"map_set"}))
-        config.datasets_dir.mkdir(parents=True, exist_ok=True)
-        dataset = freeze_dataset(
-            db, blobs, map_set, None, datasets_dir=config.datasets_dir, parameters=parameters
-        )
+        request_freeze(db, map_set, parameters, datasets_dir=config.datasets_dir, staff_id=editor.id)
     except AppError as error:
         return list_page(request, db, values=asked.model_dump(), error=str(error))
-    return RedirectResponse(f"/staff/experiments/new?dataset={dataset.id}", HTTPStatus.SEE_OTHER)
+    return RedirectResponse(f"{router.prefix}#freezes", HTTPStatus.SEE_OTHER)
+
+
+@router.get("/datasets/state.json")
+def freezes_state(db: Db, _staff: CurrentStaff) -> dict[int, JobState]:
+    """The state of each freeze under way or just ended, for a page that waits."""
+    return {one.errand.id: one.errand.state for one in queries.freezes(db)}
+
+
+@router.get("/datasets/progress.json")
+def freezes_progress(db: Db, _staff: CurrentStaff) -> dict[int, list[int]]:
+    """How far each freeze is: images done, of how many."""
+    return {one.errand.id: [one.errand.done, one.errand.total] for one in queries.freezes(db)}
 
 
 @router.get("/{experiment_id}")
 def experiment(request: Request, db: Db, _staff: CurrentStaff, experiment_id: int) -> HTMLResponse:
-    found = queries.get_experiment(db, experiment_id)
+    return experiment_page(request, db, queries.get_experiment(db, experiment_id))
+
+
+def experiment_page(request: Request, db: Session, found: Experiment, **context: Any) -> HTMLResponse:
+    """What the database knows; what takes reading every score is asked for by the page itself."""
     dataset = db.get_one(Dataset, found.dataset_id)
-    outcome = results(db, found)
+    summary = results(db, found)
+    runs = runs_of(db, found)
     return page(
         request,
         "staff/experiment.html",
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if context.get("error") else HTTPStatus.OK,
         experiment=found,
         author=queries.author_of(db, found),
         dataset=dataset,
         study=db.get_one(Study, dataset.study_id),
         simulated=queries.is_simulated(dataset),
-        results=outcome,
-        grid=queries.Grid.of(outcome),
-        runs=runs_of(db, found),
+        results=summary,
+        grid=queries.Grid.of(summary),
+        runs=runs,
+        detectors=detectors_on(db, dataset),
+        gallery=queries.galleries(runs),
+        error=context.get("error"),
+        entrants=context.get("entrants"),
     )
+
+
+@router.get("/{experiment_id}/details")
+def details(request: Request, db: Db, blobs: Blobs, _staff: CurrentStaff, experiment_id: int) -> HTMLResponse:
+    """The tables that take reading every score: differences, every generator, what an annotation is worth."""
+    found = queries.get_experiment(db, experiment_id)
+    outcome = outcome_of(db, blobs, found)
+    tables = outcome.tables()
+    return page(
+        request,
+        "staff/experiment_details.html",
+        experiment=found,
+        outcome=outcome,
+        paired=tables["paired"],
+        by_source=queries.by_source(tables["sources"]),
+        worth=tables["worth"],
+        metrics=queries.SOURCE_METRICS,
+        files=sorted(tables),
+    )
+
+
+@router.get("/{experiment_id}/figures.json")
+def figures(
+    db: Db,
+    blobs: Blobs,
+    _staff: CurrentStaff,
+    experiment_id: int,
+    architecture: str = "",
+    source: str = "",
+) -> dict[str, Any]:
+    """The figures of an architecture, as plotly draws them, and one ROC for a source."""
+    outcome = outcome_of(db, blobs, queries.get_experiment(db, experiment_id))
+    known = outcome.architectures
+    if not known:
+        return {"architectures": [], "sources": [], "figures": []}
+    chosen = architecture if architecture in known else known[0]
+    sources = outcome.sources()
+    shown = outcome.figures(chosen, source if source in sources else "")
+    return {"architectures": known, "architecture": chosen, "sources": sources, "figures": shown}
+
+
+@router.get("/{experiment_id}/tables/{name}.csv")
+def table(db: Db, blobs: Blobs, _staff: CurrentStaff, experiment_id: int, name: str) -> Response:
+    """A table of the report, as a file."""
+    outcome = outcome_of(db, blobs, queries.get_experiment(db, experiment_id))
+    rows = outcome.tables().get(name)
+    if rows is None:
+        raise NotFound(f"There is no table {name} of this experiment.")
+    disposition = f'attachment; filename="experiment-{experiment_id}-{name}.csv"'
+    return Response(to_csv(rows), media_type="text/csv", headers={"Content-Disposition": disposition})
+
+
+@router.post("/{experiment_id}/scores")
+def import_detectors(
+    request: Request,
+    db: Db,
+    blobs: Blobs,
+    editor: Editor,
+    experiment_id: int,
+    file: UploadFile,
+    name: Annotated[str, Form(max_length=60)] = "",
+) -> HTMLResponse:
+    """Somebody else's detector enters the comparison by its scores."""
+    found = queries.get_experiment(db, experiment_id)
+    dataset = db.get_one(Dataset, found.dataset_id)
+    called = (file.filename or "scores.csv").rpartition("/")[2][:60]
+    try:
+        entrants = import_scores(
+            db,
+            blobs,
+            dataset,
+            file.file.read(),
+            called=called,
+            name=name.strip() or None,
+            staff_id=editor.id,
+        )
+    except AppError as error:
+        return experiment_page(request, db, found, error=str(error))
+    db.flush()  # the page reads them
+    return experiment_page(request, db, found, entrants=entrants)
+
+
+@router.post("/{experiment_id}/detectors/forget")
+def forget(
+    db: Db, _editor: Editor, experiment_id: int, name: Annotated[str, Form(max_length=60)]
+) -> Response:
+    found = queries.get_experiment(db, experiment_id)
+    forget_detector(db, db.get_one(Dataset, found.dataset_id), name)
+    return RedirectResponse(f"{router.prefix}/{experiment_id}#detectors", HTTPStatus.SEE_OTHER)
 
 
 @router.get("/{experiment_id}/state.json")

@@ -12,6 +12,7 @@ from app.dashboard import (
     map_downloads,
     map_pages,
     maps,
+    model,
     new_experiment,
     new_study,
     participant,
@@ -35,5 +36,6 @@ for part in (
     new_experiment,
     experiments,
     runs,
+    model,
 ):
     router.include_router(part.router)

@@ -2,7 +2,19 @@
 
 from app.models.analyses import StudyAnalysis
 from app.models.base import Base, Json
-from app.models.derived import Dataset, Experiment, JobState, MapAverage, MapSet, Run, RunEvent, SaliencyMap
+from app.models.derived import (
+    Dataset,
+    Detector,
+    Errand,
+    ErrandKind,
+    Experiment,
+    JobState,
+    MapAverage,
+    MapSet,
+    Run,
+    RunEvent,
+    SaliencyMap,
+)
 from app.models.people import (
     LoginLink,
     Participant,
@@ -51,6 +63,9 @@ __all__ = [
     "Base",
     "Dataset",
     "Decision",
+    "Detector",
+    "Errand",
+    "ErrandKind",
     "Experiment",
     "Image",
     "ImageAdvice",

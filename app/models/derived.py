@@ -146,3 +146,42 @@ class RunEvent(Base):
     at: Mapped[Now]
 
     __table_args__ = (Index("ix__run_event__run_id_id", "run_id", "id"),)
+
+
+class Detector(Base):
+    """Somebody else's detector, by its scores on the test images of a dataset."""
+
+    __tablename__ = "detector"
+
+    id: Mapped[Id]
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("dataset.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    scores_hash: Mapped[str]
+    """The blob with one score per test image."""
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    created_at: Mapped[Now]
+
+    __table_args__ = (UniqueConstraint("dataset_id", "name"),)
+
+
+class ErrandKind(enum.StrEnum):
+    FREEZE = "freeze"
+    EXPORT = "export"
+
+
+class Errand(Base):
+    """Something that staff asked for on a page and that takes longer than a page may."""
+
+    __tablename__ = "errand"
+
+    id: Mapped[Id]
+    kind: Mapped[ErrandKind] = mapped_column(closed_set(ErrandKind, "kind"))
+    arguments: Mapped[Json]
+    state: Mapped[JobState] = mapped_column(closed_set(JobState, "state"), default=JobState.QUEUED)
+    done: Mapped[int] = mapped_column(default=0)
+    total: Mapped[int] = mapped_column(default=0)
+    result: Mapped[Json | None]
+    error: Mapped[str | None]
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    created_at: Mapped[Now] = mapped_column(index=True)
+    ended_at: Mapped[datetime | None]

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import bootstrap, ttest_rel
 
 from training import results
-from training.averages import coloured, write_average_maps
+from training.averages import write_average_maps
 from training.config import RunConfig
 from training.errors import RunError
 from training.events import Epoch, Started
@@ -18,12 +18,13 @@ from training.imports import read_scores
 from training.numbers import numbers_of
 from training.paper import rows_of, write_figure
 from training.papers import PUBLISHED, as_markdown, comparison
-from training.report import SIMULATED, figures_of, tables_of, write_report
+from training.report import SIMULATED, write_report
 from training.results import Rival
 from training.scored import read_scored
 from training.stability import agreement, stability_table
 from training.statistics import auc_interval, holm, mean_sd, paired_p
-from training.style import colour, dash
+from training.style import colour, coloured, dash
+from training.tables import figures_of, tables_of
 from training.worth import guidance_table, worth_table
 
 RANDOM = np.random.default_rng(0)

@@ -6,12 +6,12 @@
 
 // Okabe and Ito's colours, told apart by every kind of colour vision, in an order that fits both schemes.
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
-const OPTIONS = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+export const OPTIONS = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
 
 const COUNT = "with_map"; // stands among the terms, but counts images
 
 /** @param {string} name of a design token */
-const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+export const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /** @param {string} title @param {object} [axis] */
 function layout(title, axis = {}) {

@@ -1,0 +1,95 @@
+// @ts-check
+/** The figures of an experiment, one architecture at a time, in the colours of the page's scheme. */
+import { OPTIONS, token } from "./curves.js";
+
+/** @typedef {{key: string, title: string, note: string, data: object[], layout: Record<string, any>}} Figure */
+/** @typedef {{architectures: string[], architecture?: string, sources: string[], figures: Figure[]}} Answer */
+/** @typedef {{newPlot: (element: HTMLElement, traces: object[], layout: object, options: object) => Promise<void>}} Plotly */
+
+const page = /** @type {HTMLElement | null} */ (document.getElementById("experiment"));
+const form = /** @type {HTMLFormElement} */ (document.getElementById("figure-form"));
+const list = /** @type {HTMLElement} */ (document.getElementById("figure-list"));
+const state = /** @type {HTMLElement} */ (document.getElementById("figure-state"));
+
+/** @param {string} id @returns {HTMLSelectElement} */
+const select = (id) => /** @type {HTMLSelectElement} */ (document.getElementById(id));
+
+/** @param {HTMLSelectElement} element @param {string[]} values @param {string} chosen @param {string} [none] words for no choice */
+function offer(element, values, chosen, none) {
+  const options = values.map((value) => new Option(value, value, false, value === chosen));
+  element.replaceChildren(...(none ? [new Option(none, "")] : []), ...options);
+}
+
+/** @param {Record<string, any>} own of the figure @returns {object} with the fonts and lines of the page */
+function layout(own) {
+  const line = { gridcolor: token("--line"), zerolinecolor: token("--line"), linecolor: token("--line-strong") };
+  const quiet = own.annotations.map((/** @type {object} */ one) => ({ ...one, font: { size: 11, color: token("--muted") } }));
+  return {
+    ...own,
+    annotations: quiet,
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: token("--font-text"), color: token("--ink"), size: 13 },
+    margin: { l: 56, r: 12, t: 12, b: 48 },
+    height: 380,
+    legend: { orientation: "h", y: -0.2 },
+    xaxis: { ...line, automargin: true, ...own.xaxis },
+    yaxis: { ...line, automargin: true, ...own.yaxis },
+  };
+}
+
+/** @param {Figure} figure @returns {HTMLElement} */
+function framed(figure) {
+  const frame = document.createElement("figure");
+  const caption = document.createElement("figcaption");
+  const plot = document.createElement("div");
+  frame.className = "plot";
+  caption.textContent = figure.data.length ? figure.title : `${figure.title}: ${figure.note}`;
+  frame.append(caption, plot);
+  return frame;
+}
+
+/** @param {Figure[]} figures those with nothing to show come last */
+function draw(figures) {
+  const plotly = /** @type {{Plotly?: Plotly}} */ (/** @type {unknown} */ (window)).Plotly;
+  list.replaceChildren();
+  for (const figure of [...figures].sort((a, b) => Number(b.data.length > 0) - Number(a.data.length > 0))) {
+    const frame = framed(figure);
+    list.append(frame);
+    const plot = /** @type {HTMLElement} */ (frame.lastElementChild);
+    if (plotly && figure.data.length) void plotly.newPlot(plot, figure.data, layout(figure.layout), OPTIONS);
+  }
+}
+
+/** @param {HTMLElement} home */
+async function show(home) {
+  const asked = new URLSearchParams({
+    architecture: select("figure-architecture").value,
+    source: select("figure-source").value,
+  });
+  try {
+    const answer = await fetch(`${home.dataset.figures}?${asked}`, { headers: { accept: "application/json" } });
+    if (!answer.ok) throw new Error(answer.statusText);
+    const found = /** @type {Answer} */ (await answer.json());
+    offer(select("figure-architecture"), found.architectures, found.architecture ?? "");
+    offer(select("figure-source"), found.sources, asked.get("source") ?? "", "choose one");
+    form.hidden = found.architectures.length === 0;
+    state.textContent = found.figures.length ? "" : "No run has finished.";
+    draw(found.figures);
+  } catch {
+    state.textContent = "The figures cannot be shown now; load the page again.";
+  }
+}
+
+/** @param {HTMLElement} home */
+async function tell(home) {
+  const place = document.getElementById("details");
+  const answer = await fetch(home.dataset.details ?? "", { headers: { accept: "text/html" } });
+  if (place && answer.ok) place.innerHTML = await answer.text();
+}
+
+if (page) {
+  form.addEventListener("change", () => void show(page));
+  await show(page);
+  await tell(page);
+}

@@ -1,0 +1,106 @@
+"""Other people's detectors: they compete by their scores on the test images of a dataset."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.errors import AlreadyExists, BadInput, NotFound
+from app.models import Dataset, Detector
+from app.storage import BlobStore
+from training.dataset import Dataset as Folder
+from training.dataset import load_dataset
+from training.errors import DatasetError
+from training.imports import Imported, from_normal_csv, read_scores, to_normal_csv
+from training.numbers import Numbers, numbers_of
+from training.results import SCORE, Rival
+from training.scored import POOLED, Truth
+
+
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """A detector that has just been imported."""
+
+    name: str
+    images: int
+    ignored: int
+    """Rows about images of other splits."""
+    auc: float | None
+
+
+def import_scores(
+    session: Session,
+    blobs: BlobStore,
+    dataset: Dataset,
+    content: bytes,
+    *,
+    called: str,
+    name: str | None = None,
+    staff_id: int | None = None,
+) -> list[Entrant]:
+    """Take in the detectors of a CSV file, all of them or none.
+
+    name : another name than the file's, for a file of one detector
+    The same scores under the same name again change nothing; other scores under it are refused.
+    """
+    try:
+        folder = load_dataset(Path(dataset.folder))
+        found = read_scores(content, _test_images(folder), called=called, known=_ids(folder))
+    except DatasetError as error:
+        raise BadInput(str(error)) from error
+    if name and len(found) > 1:
+        raise BadInput(f"{called} holds {len(found)} detectors; they cannot all be called {name}.")
+    return [_admit(session, blobs, dataset, one, name or one.name, staff_id) for one in found]
+
+
+def _test_images(folder: Folder) -> list[Truth]:
+    found = [Truth(one.image_id, one.label, one.source) for one in folder.of("test")]
+    if not found:
+        raise DatasetError(f"The dataset {folder.id[:16]} has no test split.")
+    return found
+
+
+def _ids(folder: Folder) -> list[str]:
+    return [sample.image_id for sample in folder.samples]
+
+
+def _admit(
+    session: Session, blobs: BlobStore, dataset: Dataset, found: Imported, name: str, staff_id: int | None
+) -> Entrant:
+    scores_hash = blobs.put(to_normal_csv(found.scored).encode())
+    same_name = (Detector.dataset_id == dataset.id) & (Detector.name == name)
+    known = session.scalar(select(Detector).where(same_name))
+    if known is not None and known.scores_hash != scores_hash:
+        raise AlreadyExists(f"Another detector {name} is known on this dataset; choose another name.")
+    if known is None:
+        session.add(Detector(dataset_id=dataset.id, name=name, scores_hash=scores_hash, created_by=staff_id))
+    auc = numbers_of(found.scored).metrics[POOLED, SCORE]["auc"]
+    return Entrant(name, len(found.scored), found.ignored, auc)
+
+
+def forget_detector(session: Session, dataset: Dataset, name: str) -> None:
+    """Take a detector out of every table; NotFound when there is none of that name."""
+    same_name = (Detector.dataset_id == dataset.id) & (Detector.name == name)
+    known = session.scalar(select(Detector).where(same_name))
+    if known is None:
+        raise NotFound(f"There is no detector {name} on this dataset.")
+    session.delete(known)
+
+
+def detectors_on(session: Session, dataset: Dataset) -> Sequence[Detector]:
+    """By name."""
+    query = select(Detector).where(Detector.dataset_id == dataset.id).order_by(Detector.name)
+    return session.scalars(query).all()
+
+
+def rivals_on(session: Session, blobs: BlobStore, dataset: Dataset) -> list[Rival]:
+    """What their scores come to."""
+    return [Rival(one.name, _numbers(blobs, one.scores_hash)) for one in detectors_on(session, dataset)]
+
+
+@lru_cache(maxsize=128)
+def _numbers(blobs: BlobStore, scores_hash: str) -> Numbers:
+    return numbers_of(from_normal_csv(blobs.get(scores_hash)))

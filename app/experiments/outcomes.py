@@ -1,0 +1,78 @@
+"""What came out of an experiment: finished runs, other people's detectors, their tables and figures."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.experiments.detectors import rivals_on
+from app.experiments.service import runs_of
+from app.models import Dataset, Experiment, JobState, Run
+from app.storage import BlobStore
+from training.drawing import drawn
+from training.errors import TrainingError
+from training.figures import Figure
+from training.folder import RunFolder
+from training.results import Result, Rival, Row, read_run
+from training.tables import architectures, figures_of, tables_of
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Everything of an experiment that has finished and can be read."""
+
+    results: tuple[Result, ...]
+    rivals: tuple[Rival, ...]
+    unreadable: tuple[str, ...]
+    """One sentence for each run whose folder is gone or damaged."""
+
+    @property
+    def architectures(self) -> list[str]:
+        return architectures(self.results)
+
+    def tables(self) -> dict[str, list[Row]]:
+        return tables_of(self.results, self.rivals)
+
+    def figures(self, architecture: str, source: str) -> list[dict[str, Any]]:
+        """As plotly draws them: those over all generators, and one ROC of the source asked for."""
+        every = figures_of(architecture, self.results, self.tables(), self.rivals)
+        return [drawn(figure) for figure in every if _is_wanted(figure, source)]
+
+    def sources(self) -> list[str]:
+        """Every generator that some detector was tested on."""
+        numbers = [result.numbers for result in self.results] + [rival.numbers for rival in self.rivals]
+        return sorted({name for one in numbers for name in one.generators})
+
+
+def _is_wanted(figure: Figure, source: str) -> bool:
+    return figure.source in ("", source)
+
+
+def outcome_of(session: Session, blobs: BlobStore, experiment: Experiment) -> Outcome:
+    """A run whose folder cannot be read is named, not hidden, and keeps no other from being seen."""
+    results: list[Result] = []
+    unreadable: list[str] = []
+    for run in runs_of(session, experiment):
+        if run.state is JobState.SUCCEEDED:
+            found = read(run)
+            if isinstance(found, Result):
+                results.append(found)
+            else:
+                unreadable.append(found)
+    dataset = session.get_one(Dataset, experiment.dataset_id)
+    return Outcome(tuple(results), tuple(rivals_on(session, blobs, dataset)), tuple(unreadable))
+
+
+def read(run: Run) -> Result | str:
+    """A finished run, or one sentence about what is wrong with its folder."""
+    try:
+        result = read_run(RunFolder(Path(run.folder)))
+        result.numbers  # noqa: B018 - its scores can be read, too
+    except TrainingError as error:
+        logger.warning("run not readable", extra={"action": "run_not_readable", "run": run.id})
+        return str(error)
+    return result

@@ -179,24 +179,3 @@ class TestScaleMap:
     def test_zeros_stay_zero_and_any_other_constant_becomes_one(self):
         assert (scale_map(np.zeros((2, 2), np.float32)) == 0).all()
         assert (scale_map(np.full((2, 2), 0.3, np.float32)) == 1).all()
-
-
-class TestMapParameters:
-    def test_they_survive_a_round_trip(self):
-        parameters = MapParameters(sigma_px=2.5, include="all", min_annotators=3, scale="peak")
-        assert MapParameters.from_dict(parameters.to_dict()) == parameters
-
-    @pytest.mark.parametrize(
-        "wrong",
-        [
-            {"sigma_px": -1},
-            {"sigma_px": float("nan")},
-            {"min_annotators": 0},
-            {"include": "some"},
-            {"scale": "log"},
-            {"sigma": 5},
-        ],
-    )
-    def test_a_wrong_value_or_name_is_refused_by_name(self, wrong):
-        with pytest.raises(ValueError, match=next(iter(wrong))):
-            MapParameters.from_dict(wrong)

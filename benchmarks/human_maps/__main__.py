@@ -1,0 +1,122 @@
+"""`python -m benchmarks.human_maps`: do human maps help, where do they not, and what is one worth?"""
+
+import json
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from benchmarks.human_maps.crew import Crew, carry_out
+from benchmarks.human_maps.design import DEFAULT, REGIMES
+from benchmarks.human_maps.figures import draw_auc, draw_looks, draw_worth, save
+from benchmarks.human_maps.plan import Result, controls, objectives
+from benchmarks.human_maps.table import document, show
+from benchmarks.human_maps.worth import fewer_maps, matching_size, more_data
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Generated faces with a shortcut, a small artefact and simulated annotators: do their maps help?",
+)
+out_console = Console(width=160)
+
+Out = Annotated[Path, typer.Option("--out", help="Folder that keeps faces, worlds, runs and figures.")]
+Seeds = Annotated[int, typer.Option(min=1, help="How many seeds.")]
+FirstSeed = Annotated[int, typer.Option(min=0, help="The first of them; it also draws the faces.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Processes of one thread each.")]
+JsonOut = Annotated[Path | None, typer.Option("--json", help="File that gets every number.")]
+
+OUT = Path("runs/bench-cyborg")
+FIRST_SEED = 100
+"""Seeds below were used to choose the default design."""
+
+
+@app.command()
+def compare(
+    out: Out = OUT,
+    seeds: Seeds = 5,
+    first_seed: FirstSeed = FIRST_SEED,
+    jobs: Jobs = 2,
+    json_out: JsonOut = None,
+) -> None:
+    """Every objective, and CYBORG with control maps, in the default world."""
+    crew, began = _crew(out, seeds, first_seed, jobs), time.monotonic()
+    columns = [*objectives(DEFAULT), *controls(DEFAULT)]
+    results = carry_out(crew, columns)
+    title = f"AUC over {seeds} seeds; simulated annotators, drawn faces"
+    out_console.print(show(results, title=title))
+    save(draw_auc(results, title=title), out / "auc")
+    save(draw_looks(out, columns, seed=first_seed), out / "looks")
+    _finish(crew, results, began, json_out, {"compare": document(results)})
+
+
+@app.command()
+def regimes(
+    names: Annotated[list[str] | None, typer.Argument(help="Names of worlds; all of them if none.")] = None,
+    out: Out = OUT,
+    seeds: Seeds = 3,
+    first_seed: FirstSeed = FIRST_SEED,
+    jobs: Jobs = 2,
+    json_out: JsonOut = None,
+) -> None:
+    """Cross-entropy and CYBORG in worlds that differ from the default in one thing."""
+    unknown = sorted(set(names or ()) - REGIMES.keys())
+    if unknown:
+        raise typer.BadParameter(
+            f"There is no regime {unknown[0]!r}; the known ones are {', '.join(REGIMES)}."
+        )
+    crew, began = _crew(out, seeds, first_seed, jobs), time.monotonic()
+    chosen = names or list(REGIMES)
+    columns = {name: objectives(REGIMES[name])[:2] for name in chosen}
+    results: dict[str, list[Result]] = {}
+    for name, pair in columns.items():
+        results[name] = carry_out(crew, pair)
+        out_console.print(show(results[name], title=f"{name}: {REGIMES[name]}"))
+    everything = [one for some in results.values() for one in some]
+    _finish(crew, everything, began, json_out, {name: document(some) for name, some in results.items()})
+
+
+@app.command()
+def worth(
+    out: Out = OUT,
+    seeds: Seeds = 3,
+    first_seed: FirstSeed = FIRST_SEED,
+    jobs: Jobs = 2,
+    json_out: JsonOut = None,
+) -> None:
+    """CYBORG with a part of the maps, and cross-entropy with more images and none."""
+    crew, began = _crew(out, seeds, first_seed, jobs), time.monotonic()
+    maps, data = fewer_maps(DEFAULT), more_data(DEFAULT)
+    results = carry_out(crew, [*data, *maps])
+    title = f"What maps are worth; {seeds} seeds"
+    out_console.print(show(results, title=title, baseline=data[0].name))
+    out_console.print(matching_size(results, maps, data))
+    save(draw_worth(results, maps, data), out / "worth")
+    _finish(crew, results, began, json_out, {"worth": document(results, baseline=data[0].name)})
+
+
+def _crew(out: Path, seeds: int, first: int, jobs: int) -> Crew:
+    return Crew(out, tuple(range(first, first + seeds)), jobs)
+
+
+def _finish(
+    crew: Crew, results: Sequence[Result], began: float, json_out: Path | None, tables: dict[str, Any]
+) -> None:
+    cpu, wall = sum(one.cpu_s for one in results), time.monotonic() - began
+    out_console.print(
+        f"{len(results)} runs, {cpu:.0f} s of CPU in them, {wall:.0f} s in all. Kept in {crew.out}"
+    )
+    if json_out is None:
+        return
+    head = {"design": asdict(DEFAULT), "seeds": crew.seeds, "cpu_s": cpu, "python": platform.python_version()}
+    json_out.write_text(json.dumps({**head, "tables": tables}, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    app()

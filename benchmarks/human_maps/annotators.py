@@ -1,0 +1,49 @@
+"""Simulated people paint: strokes as the demonstration's hands make them, then masks and a map as ever."""
+
+from typing import Final
+
+import numpy as np
+
+from app.demo.regions import Region, inside, look_at
+from app.demo.strokes import any_hand, paint
+from benchmarks.human_maps.design import Design
+from saliency import Annotation, ImageAnnotations, MapParameters, parse_strokes
+
+SIGMA: Final = 5 / 224
+"""Of the map's Gaussian in frame widths: 5 px of the papers' 224."""
+
+
+def parameters(design: Design) -> MapParameters:
+    """How the maps of a world are built."""
+    return MapParameters(sigma_px=SIGMA * design.size)
+
+
+def annotate(
+    image_id: str,
+    rng: np.random.Generator,
+    design: Design,
+    *,
+    head: Region,
+    artefact: Region | None,
+) -> ImageAnnotations:
+    """What all annotators of one image painted, those who were wrong included. No artefact = a real face."""
+    people = tuple(
+        _annotation(f"{image_id}-{number}", rng, design, head=head, artefact=artefact)
+        for number in range(design.annotators)
+    )
+    return ImageAnnotations(image_id, design.size, design.size, people)
+
+
+def _annotation(
+    name: str, rng: np.random.Generator, design: Design, *, head: Region, artefact: Region | None
+) -> Annotation:
+    size = (design.size, design.size)
+    correct = bool(rng.random() < design.accuracy)
+    said = "fake" if (artefact is not None) == correct else "real"
+    finds = artefact is not None and correct and rng.random() < design.hits
+    wanted = (0 if finds else 1) + int(rng.random() < design.extra)
+    regions = look_at(rng, said=said, face=head, size=size, count=wanted) if wanted else []
+    if finds and artefact is not None:
+        regions.insert(0, inside(artefact, size=size))
+    strokes = paint(rng, any_hand(rng), regions, width=design.size, start_ms=4000)
+    return Annotation(name, correct, parse_strokes(strokes, width=design.size, height=design.size))

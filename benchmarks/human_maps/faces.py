@@ -1,0 +1,69 @@
+"""The faces of a world before anything is done to them: drawn once, used by every seed."""
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from app.demo.anatomy import EYE_Y, MOUTH_Y, head_outline
+from app.demo.canvas import Canvas, Points
+from app.demo.identity import Identity, invent, take
+from app.demo.portrait import draw
+
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """People who do not exist, each drawn once."""
+
+    pictures: NDArray[np.uint8]  # (N, size, size, 3) blue, green, red
+    parts: NDArray[np.float64]  # (N, P, 2) px: where an artefact may be
+    heads: NDArray[np.int64]  # (N, 4) px: x, y, width, height
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+
+def places(person: Identity) -> Points:
+    """(P, 2) in unit coordinates: eyes, corners of the mouth, cheeks, sides of the forehead, ears, chin."""
+    gap, mouth, ear = person.eye_gap, person.mouth_width * 0.75, person.half_width + 0.006
+    sides = [(gap, EYE_Y), (mouth, MOUTH_Y), (0.12, 0.6), (0.08, 0.35), (ear, 0.51)]
+    return np.array([*[(0.5 + s * x, y) for x, y in sides for s in (-1, 1)], (0.5, 0.76)])
+
+
+def draw_face(number: int, *, seed: int, size: int) -> tuple[Picture, Points, tuple[int, int, int, int]]:
+    """One face; a function of seed and number alone."""
+    cv2.setNumThreads(1)
+    rng = np.random.default_rng([seed, number])
+    person, shot = invent(rng), take(rng)
+    canvas = Canvas(size, turn_deg=shot.turn_deg, zoom=shot.zoom, shift=shot.shift)
+    draw(canvas, person, shot, rng)
+    parts = canvas.place(places(person)) * size / canvas.scale
+    return canvas.finished(), parts, canvas.box(head_outline(person))
+
+
+def write_faces(
+    path: Path, count: int, *, seed: int, size: int, pool: Executor, on_drawn: Callable[[], None]
+) -> None:
+    """Draw `count` faces in the processes of the pool, and keep them in one file."""
+    drawn = []
+    for one in pool.map(partial(draw_face, seed=seed, size=size), range(count), chunksize=20):
+        drawn.append(one)
+        on_drawn()
+    pictures, parts, heads = (np.stack([np.asarray(one[i]) for one in drawn]) for i in range(3))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".partial.npz")
+    np.savez(draft, pictures=pictures, parts=parts, heads=heads)
+    draft.replace(path)
+
+
+def read_faces(path: Path) -> Faces:
+    """The faces that `write_faces` kept."""
+    with np.load(path) as stored:
+        return Faces(stored["pictures"], stored["parts"], stored["heads"])

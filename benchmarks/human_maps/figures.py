@@ -1,0 +1,169 @@
+"""Pictures of the outcome: AUC by objective, and where each looks beside where people looked."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, cast
+
+import cv2
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from benchmarks.human_maps.plan import Column, Result, run_folder, world_folder
+from benchmarks.human_maps.table import HEADLINE, columns, mean_sd, values
+from training import data
+from training.cam import class_activation_map, min_max
+from training.config import Cyborg
+from training.dataset import Dataset, Sample, load_dataset
+from training.folder import RunFolder
+from training.guidance import load_maps
+from training.run import open_run
+
+Maps = NDArray[np.float32]
+
+CONDITIONS: Final = {
+    "unseen/absent": ("no mark", "#3b6fb6", "o"),
+    "unseen/random": ("mark at random", "#7a9a3c", "s"),
+    "unseen/follows": ("mark on the fakes, as in training", "#b0b0b0", "^"),
+    "unseen/reversed": ("mark on the real ones", "#c5543b", "v"),
+}
+EXAMPLES: Final = 4
+FORMATS: Final = ("png", "pdf")
+
+
+def save(figure: Figure, path: Path) -> list[Path]:
+    """As PNG and as PDF beside one another."""
+    paths = [path.with_suffix(f".{kind}") for kind in FORMATS]
+    for one in paths:
+        figure.savefig(one, dpi=160, bbox_inches="tight")
+    return paths
+
+
+def draw_auc(results: Sequence[Result], *, title: str) -> Figure:
+    """AUC on unseen generators: every run, and mean ± sd over seeds, by what the mark does in the test."""
+    names = columns(results)
+    figure = Figure(figsize=(1.8 + 1.15 * len(names), 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.axhline(0.5, color="#888888", lw=0.8, ls="--", zorder=0)
+    for i, (key, (label, colour, marker)) in enumerate(CONDITIONS.items()):
+        shift = (i - (len(CONDITIONS) - 1) / 2) * 0.19
+        for place, name in enumerate(names):
+            found = values(results, name, key)
+            mean, sd = mean_sd(found)
+            axes.plot([place + shift] * len(found), found, ".", color=colour, ms=4, alpha=0.45)
+            axes.errorbar(
+                place + shift,
+                mean,
+                yerr=0 if np.isnan(sd) else sd,
+                fmt=marker,
+                color=colour,
+                capsize=3,
+                ms=6,
+                lw=1.4,
+                label=label if place == 0 else None,
+            )
+    axes.set_xticks(range(len(names)), [name.replace(", ", "\n") for name in names])
+    axes.set_ylim(0, 1.02)
+    axes.set_ylabel("AUC on unseen generators")
+    axes.set_title(title, loc="left", fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside lower center", ncols=len(CONDITIONS), frameon=False, fontsize=9)
+    return figure
+
+
+def draw_worth(results: Sequence[Result], maps: Sequence[Column], data: Sequence[Column]) -> Figure:
+    """AUC over the number of annotated images (CYBORG), and over the number of images (cross-entropy)."""
+    figure = Figure(figsize=(5.6, 3.8), layout="constrained")
+    axes = figure.subplots()
+    images = maps[0].design.train
+    annotated = [images * cast("Cyborg", column.objective).keep_rate for column in maps]
+    sizes = [column.design.train for column in data]
+    for label, x, chosen, colour in (
+        (f"CYBORG, {images} images: how many have a map", annotated, maps, "#c5543b"),
+        ("cross-entropy, no maps: how many images", sizes, data, "#3b6fb6"),
+    ):
+        found = [mean_sd(values(results, column.name, HEADLINE)) for column in chosen]
+        axes.errorbar(
+            x,
+            [mean for mean, _ in found],
+            yerr=[0 if np.isnan(sd) else sd for _, sd in found],
+            color=colour,
+            marker="o",
+            capsize=3,
+            label=label,
+        )
+    axes.axhline(0.5, color="#888888", lw=0.8, ls="--", zorder=0)
+    axes.set_xscale("log")
+    ticks = sorted({round(x) for x in [*annotated, *sizes]})
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlabel("images")
+    axes.set_ylabel("AUC on unseen generators, no mark")
+    axes.legend(frameon=False, fontsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def draw_looks(out: Path, chosen: Sequence[Column], *, seed: int) -> Figure:
+    """Some unseen fakes that carry the mark, then the average of all: people first, then models."""
+    dataset = load_dataset(world_folder(out, chosen[0].design, seed=seed))
+    samples = marked_fakes(dataset)
+    human = load_maps(dataset, samples, (64, 64)).numpy()
+    cams = {column.name: look(run_folder(out, column, seed=seed), dataset, samples) for column in chosen}
+    shown = _spread(len(samples), EXAMPLES)
+    figure = Figure(figsize=(1.45 * (len(cams) + 2), 1.5 * (EXAMPLES + 1)), layout="constrained")
+    grid = figure.subplots(EXAMPLES + 1, len(cams) + 2)
+    side = chosen[0].design.size
+    pictures = [data.decode_image(dataset.root / s.path, side).transpose(1, 2, 0) for s in samples]
+    for row, number in zip(grid, [*shown, None], strict=False):
+        take = slice(None) if number is None else slice(number, number + 1)
+        face = np.mean(pictures[take], axis=0).astype(np.uint8)
+        _tile(row[0], face)
+        _tile(row[1], face, np.nanmean(human[take], axis=0))
+        for axes, maps in zip(row[2:], cams.values(), strict=True):
+            _tile(axes, face, maps[take].mean(axis=0))
+    for axes, heading in zip(grid[0], ["picture", "people", *cams], strict=True):
+        axes.set_title(heading.replace(", ", "\n"), fontsize=8)
+    grid[-1][0].set_ylabel(f"average of {len(samples)}", fontsize=8)
+    return figure
+
+
+def marked_fakes(dataset: Dataset) -> list[Sample]:
+    """Test fakes of unseen generators with the mark on them and a human map."""
+    wanted = (s for s in dataset.of("test") if s.label == "fake" and s.source.startswith("unseen"))
+    return [sample for sample in wanted if sample.image_id.endswith("-marked") and sample.map]
+
+
+@torch.no_grad()
+def look(run: Path, dataset: Dataset, samples: Sequence[Sample]) -> Maps:
+    """(N, 64, 64): the maps of a finished run, enlarged."""
+    config, backbone = open_run(RunFolder(run), device="cpu")
+    side = backbone.expects.side
+    pixels = torch.from_numpy(np.stack([data.decode_image(dataset.root / s.path, side) for s in samples]))
+    features, logits = backbone(data.normalise(pixels, backbone.expects))
+    labels = torch.tensor([sample.target for sample in samples])
+    target = logits.argmax(dim=1) if config.objective.cam_class == "predicted" else labels
+    maps = min_max(class_activation_map(features, backbone.weight, target))
+    enlarged = [cv2.resize(one, (64, 64), interpolation=cv2.INTER_CUBIC) for one in maps.numpy()]
+    return np.asarray(np.clip(np.stack(enlarged), 0, 1), np.float32)
+
+
+def _spread(count: int, wanted: int) -> list[int]:
+    return [round(place) for place in np.linspace(0, count - 1, wanted)]
+
+
+def _tile(axes: Axes, picture: Any, saliency: Any = None) -> None:
+    axes.imshow(picture if saliency is None else _grey(picture))
+    if saliency is not None:
+        side = picture.shape[0]
+        axes.imshow(
+            saliency, cmap="inferno", alpha=0.62, vmin=0, vmax=1, extent=(-0.5, side - 0.5, side - 0.5, -0.5)
+        )
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def _grey(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.repeat(picture.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)

@@ -1,0 +1,119 @@
+"""Which runs are made, and one unit of work: a world, or a run on it."""
+
+import hashlib
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import torch
+
+from benchmarks.human_maps import networks
+from benchmarks.human_maps.design import Design
+from benchmarks.human_maps.faces import read_faces
+from benchmarks.human_maps.outcome import read_scores, summary
+from benchmarks.human_maps.world import write_world
+from training.config import AnyObjective, Cyborg, Job, MapSource, Objective, Optimiser, RunConfig
+from training.folder import RunFolder, read_json
+from training.run import perform
+
+EPOCHS: Final = 14
+OPTIMISER: Final = Optimiser(lr=0.02, step_epochs=0)
+OBJECTIVES: Final = ("cross_entropy", "cyborg", "hseb", "fmmmse", "droid", "cyborg_droid")
+CONTROLS: Final[tuple[MapSource, ...]] = ("shuffled", "inverted", "uniform")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One row of the printed table: an objective, its maps, and the world it is trained in."""
+
+    name: str
+    objective: AnyObjective
+    design: Design
+    maps: MapSource = "human"
+    architecture: str = "cyborg_tiny"
+    epochs: int = EPOCHS
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One run: AUC by group and condition, and what it cost."""
+
+    column: str
+    seed: int
+    values: dict[str, float]
+    cpu_s: float
+
+
+def objectives(design: Design) -> list[Column]:
+    """Every objective as its paper has it."""
+    return [Column(name, Objective.preset(name), design) for name in OBJECTIVES]
+
+
+def controls(design: Design) -> list[Column]:
+    """CYBORG with maps that are not those of people who looked at the image."""
+    return [Column(f"cyborg, {maps} maps", Cyborg(), design, maps=maps) for maps in CONTROLS]
+
+
+def world_folder(out: Path, design: Design, *, seed: int) -> Path:
+    """Where a world is kept; another design never finds it."""
+    digest = hashlib.sha256(repr(design).encode()).hexdigest()[:10]
+    return out / "worlds" / f"{digest}-seed{seed}"
+
+
+def run_folder(out: Path, column: Column, *, seed: int) -> Path:
+    """Where a run is kept; another column never finds it."""
+    digest = hashlib.sha256(repr(column).encode()).hexdigest()[:10]
+    return out / "runs" / f"{column.name.replace(', ', '-').replace(' ', '_')}-{digest}-seed{seed}"
+
+
+def begin_process() -> None:
+    """One thread each: two processes on two cores disturb each other least."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    networks.register()
+
+
+def make_world(out: Path, faces: Path, design: Design, *, seed: int) -> float:
+    """Write a world that is not there yet. Returns CPU seconds."""
+    began = time.process_time()
+    folder = world_folder(out, design, seed=seed)
+    if not (folder / "dataset.json").is_file():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        write_world(folder, read_faces(faces), design, seed=seed)
+    return time.process_time() - began
+
+
+def make_run(out: Path, column: Column, *, seed: int) -> Result:
+    """Train and test, or read what an earlier call found."""
+    began = time.process_time()
+    run = RunConfig(
+        architecture=column.architecture,
+        objective=column.objective,
+        seed=seed,
+        maps=column.maps,
+        weights="none",
+        image_size=column.design.size,
+        epochs=column.epochs,
+        optimiser=OPTIMISER,
+        device="cpu",
+        workers=1,
+    )
+    folder = RunFolder(run_folder(out, column, seed=seed))
+    for _ in perform(Job(run=run, dataset=world_folder(out, column.design, seed=seed), out=folder.root)):
+        pass
+    values = summary(read_scores(folder.scores / "test.csv"))
+    stored = read_json(folder.metrics)["splits"]
+    values["validation_accuracy"] = stored["val"]["accuracy"]
+    values["agreement"] = stored["test"].get("agreement_spearman") or float("nan")
+    values["cam_entropy"] = stored["test"]["cam_entropy"]
+    return Result(column.name, seed, values, time.process_time() - began)
+
+
+def designs(columns: Sequence[Column]) -> list[Design]:
+    """Every world that the columns need, once."""
+    return list(dict.fromkeys(column.design for column in columns))

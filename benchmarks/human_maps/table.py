@@ -1,0 +1,101 @@
+"""What is printed: AUC over seeds, and who beats cross-entropy by more than chance explains."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.table import Table
+
+from benchmarks.human_maps.plan import Result
+
+HEADLINE: Final = "unseen/absent"
+BASELINE: Final = "cross_entropy"
+SHOWN: Final = {
+    "unseen/absent": "no mark",
+    "unseen/random": "random",
+    "unseen/follows": "follows",
+    "unseen/reversed": "reversed",
+    "seen/absent": "seen,\nno mark",
+    "shortcut": "mark\nalone",
+    "agreement": "looks where\npeople look",
+}
+Verdict = Literal["wins", "loses", "no difference", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The difference from the baseline, paired over seeds."""
+
+    mean: float
+    standard_error: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether it is larger than two standard errors."""
+        if not np.isfinite(self.standard_error):
+            return ""
+        if abs(self.mean) <= 2 * self.standard_error:
+            return "no difference"
+        return "wins" if self.mean > 0 else "loses"
+
+
+def values(results: Sequence[Result], column: str, key: str) -> NDArray[np.float64]:
+    """(seeds,) in the order of the seeds."""
+    chosen = sorted((one for one in results if one.column == column), key=lambda one: one.seed)
+    return np.array([one.values[key] for one in chosen])
+
+
+def gap(results: Sequence[Result], column: str, *, baseline: str = BASELINE, key: str = HEADLINE) -> Gap:
+    """Column minus baseline; the standard error is not a number for a single seed."""
+    difference = values(results, column, key) - values(results, baseline, key)
+    n = len(difference)
+    spread = float(np.std(difference, ddof=1)) / n**0.5 if n > 1 else float("nan")
+    return Gap(float(difference.mean()), spread)
+
+
+def mean_sd(numbers: NDArray[np.float64]) -> tuple[float, float]:
+    """Mean, and the standard deviation over seeds (not a number for one)."""
+    return float(numbers.mean()), float(np.std(numbers, ddof=1)) if len(numbers) > 1 else float("nan")
+
+
+def columns(results: Sequence[Result]) -> list[str]:
+    """In the order of their first run."""
+    return list(dict.fromkeys(one.column for one in results))
+
+
+def show(results: Sequence[Result], *, title: str, baseline: str = BASELINE) -> Table:
+    """Mean ± sd over seeds of what `SHOWN` names; AUC on unseen generators comes first."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("objective")
+    for heading in SHOWN.values():
+        table.add_column(heading, justify="right")
+    table.add_column(f"gain over\n{baseline} ± se", justify="right")
+    for name in columns(results):
+        cells = [_pair(*mean_sd(values(results, name, key))) for key in SHOWN]
+        one = gap(results, name, baseline=baseline)
+        told = "" if name == baseline else f"{one.mean:+.3f} ± {one.standard_error:.3f} {one.verdict}"
+        table.add_row(name, *cells, told)
+    return table
+
+
+def _pair(mean: float, sd: float) -> str:
+    return f"{mean:.3f}" if np.isnan(sd) else f"{mean:.3f} ± {sd:.3f}"
+
+
+def document(results: Sequence[Result], *, baseline: str = BASELINE) -> list[dict[str, Any]]:
+    """The table for a program: every seed of every column."""
+    return [
+        {
+            "column": name,
+            "seeds": sorted(one.seed for one in results if one.column == name),
+            "values": {key: values(results, name, key).tolist() for key in results[0].values},
+            "gain": None if name == baseline else gap(results, name, baseline=baseline).mean,
+            "standard_error": None
+            if name == baseline
+            else gap(results, name, baseline=baseline).standard_error,
+            "verdict": gap(results, name, baseline=baseline).verdict if name != baseline else "",
+        }
+        for name in columns(results)
+    ]

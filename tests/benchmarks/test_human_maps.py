@@ -1,0 +1,259 @@
+"""The generated benchmark: what its worlds promise, how its numbers are made, and, slowly, its claim."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.human_maps.annotators import annotate, parameters
+from benchmarks.human_maps.artefacts import SEEN, UNSEEN, spoil
+from benchmarks.human_maps.crew import Crew, carry_out
+from benchmarks.human_maps.design import DEFAULT, REGIMES, Design
+from benchmarks.human_maps.faces import Faces, draw_face
+from benchmarks.human_maps.networks import CyborgTinyWide
+from benchmarks.human_maps.outcome import Answers, summary
+from benchmarks.human_maps.plan import Column, Result, controls, designs, objectives, run_folder
+from benchmarks.human_maps.table import gap, show
+from benchmarks.human_maps.world import Made, Plan, add_shortcut, make, plans, shortcut_place, write_world
+from benchmarks.human_maps.worth import fewer_maps, matching_size, more_data
+from saliency import build_image_map
+from training.backbones import CyborgTiny
+from training.config import CrossEntropy, Cyborg
+
+SMALL = replace(DEFAULT, train=16, val=4, test=8)
+HEAD = (16.0, 12.0, 30.0, 40.0)
+
+
+@pytest.fixture(scope="module")
+def faces() -> Faces:
+    drawn = [draw_face(number, seed=0, size=SMALL.size) for number in range(28)]
+    return Faces(*(np.stack([np.asarray(one[i]) for one in drawn]) for i in range(3)))
+
+
+def world(faces: Faces, design: Design, *, seed: int = 0) -> list[Made]:
+    order = plans(design, np.random.default_rng([seed, 0]))
+    return [made for plan in order for made in make(plan, faces, design, seed=seed)]
+
+
+class TestFaces:
+    def test_a_face_is_a_function_of_seed_and_number(self, faces):
+        again, _, _ = draw_face(3, seed=0, size=SMALL.size)
+        other, _, _ = draw_face(3, seed=1, size=SMALL.size)
+        assert np.array_equal(again, faces.pictures[3])
+        assert not np.array_equal(other, faces.pictures[3])
+
+    def test_every_place_for_an_artefact_is_in_the_frame(self, faces):
+        assert ((faces.parts > 0) & (faces.parts < SMALL.size)).all()
+
+
+class TestArtefacts:
+    @pytest.mark.parametrize("name", [*SEEN, *UNSEEN])
+    def test_a_texture_stays_within_the_place_it_is_said_to_be_in(self, name):
+        clean = np.full((64, 64, 3), 128, np.float32)
+        spoiled = clean.copy()
+        rng = np.random.default_rng(0)
+        x, y, w, h = spoil(spoiled, (30, 34), (SEEN | UNSEEN)[name], rng, radius=0.12, strength=20)
+        rows, columns = np.nonzero(np.abs(spoiled - clean).max(axis=2) > 1e-3)
+        assert columns.min() + 1 > x
+        assert columns.max() < x + w
+        assert rows.min() + 1 > y
+        assert rows.max() < y + h
+
+    def test_no_generator_of_the_test_is_met_in_training(self, faces):
+        made = world(faces, SMALL)
+        strange = {one.plan.generator for one in made if one.plan.strange}
+        trained = {one.plan.generator for one in made if one.plan.split != "test"}
+        assert strange - {""} <= set(UNSEEN)
+        assert trained - {""} <= set(SEEN)
+        assert not set(SEEN) & set(UNSEEN)
+
+
+class TestWorld:
+    def test_half_of_every_split_is_fake_and_no_face_is_in_two(self):
+        order = plans(SMALL, np.random.default_rng(0))
+        assert len({plan.number for plan in order}) == len(order) == 28
+        for split in ("train", "val", "test"):
+            labels = [plan.label for plan in order if plan.split == split]
+            assert labels.count("fake") * 2 == len(labels)
+
+    def test_the_mark_follows_the_label_as_often_as_the_design_says(self, faces):
+        marked = {}
+        for follows in (0.0, 1.0):
+            design = replace(SMALL, follows=follows)
+            made = [one for one in world(faces, design) if one.plan.split == "train"]
+            marked[follows] = [(one.plan.label == "fake") == one.image_id.endswith("marked") for one in made]
+        assert all(marked[1.0])
+        assert not any(marked[0.0])
+
+    def test_the_two_pictures_of_a_test_face_differ_in_the_mark_alone(self, faces):
+        plain, marked = make(Plan(0, "test", "", strange=False), faces, SMALL, seed=0)
+        changed = np.abs(plain.picture.astype(int) - marked.picture).max(axis=2) > 0
+        rows, columns = np.nonzero(changed)
+        assert 0 < changed.sum() < 80
+        assert rows.min() > 0.8 * SMALL.size
+        assert columns.max() < 0.2 * SMALL.size
+
+    def test_a_frame_without_a_shortcut_has_none(self, faces):
+        design = replace(SMALL, shortcut="none")
+        plain, marked = make(Plan(0, "test", "rings", strange=True), faces, design, seed=0)
+        assert np.array_equal(plain.picture, marked.picture)
+
+    @pytest.mark.parametrize("where", ["corner", "background", "anywhere", "inside", "frame"])
+    def test_every_shortcut_is_visible_wherever_it_falls(self, where, faces):
+        design, rng = replace(SMALL, shortcut=where), np.random.default_rng(0)
+        for number in range(8):
+            at = shortcut_place(design, rng, head=faces.heads[number], spot=faces.parts[number][0])
+            picture = np.full((64, 64, 3), 128, np.float32)
+            add_shortcut(picture, at, design)
+            assert (picture != 128).any()
+
+    def test_the_same_seed_gives_the_same_dataset_and_another_one_another(self, faces, tmp_path):
+        ids = [
+            write_world(tmp_path / name, faces, SMALL, seed=seed).id
+            for name, seed in (("a", 0), ("b", 0), ("c", 1))
+        ]
+        assert ids[0] == ids[1] != ids[2]
+
+    def test_validation_has_no_maps_and_both_pictures_of_a_test_face_have_the_same(self, faces, tmp_path):
+        dataset = write_world(tmp_path / "w", faces, replace(SMALL, accuracy=1.0), seed=0)
+        assert not any(sample.map for sample in dataset.of("val"))
+        plain, marked = dataset.of("test")[:2]
+        assert plain.map
+        assert (dataset.root / plain.map).read_bytes() == (dataset.root / marked.map).read_bytes()
+
+
+class TestAnnotators:
+    def test_those_who_find_a_fake_out_paint_its_artefact(self):
+        inside, outside = self.brightness(replace(DEFAULT, hits=1.0, accuracy=1.0))
+        assert inside > 5 * outside
+
+    def test_those_who_do_not_find_it_paint_elsewhere(self):
+        inside, _ = self.brightness(replace(DEFAULT, hits=1.0, accuracy=1.0))
+        missed, _ = self.brightness(replace(DEFAULT, hits=0.0, accuracy=1.0))
+        assert missed < inside / 3
+
+    def test_nobody_right_means_no_map(self):
+        design = replace(DEFAULT, accuracy=0.0)
+        item = annotate("1", np.random.default_rng(0), design, head=HEAD, artefact=None)
+        assert build_image_map(item, parameters(design)) is None
+
+    @staticmethod
+    def brightness(design: Design) -> tuple[float, float]:
+        """Of the maps of twenty fakes, within the artefact and outside of it."""
+        inside, outside = [], []
+        for seed in range(20):
+            item = annotate(
+                "1", np.random.default_rng(seed), design, head=HEAD, artefact=(20.0, 30.0, 12.0, 12.0)
+            )
+            built = build_image_map(item, parameters(design))
+            assert built is not None
+            within = np.zeros((64, 64), bool)
+            within[30:42, 20:32] = True
+            inside.append(built.values[within].mean())
+            outside.append(built.values[~within].mean())
+        return float(np.mean(inside)), float(np.mean(outside))
+
+
+class TestNetworks:
+    def test_the_wide_network_sees_the_shortcut_from_everywhere_and_the_usual_one_does_not(self):
+        assert self.reach(CyborgTiny()) < 64
+        assert self.reach(CyborgTinyWide()) == 64
+
+    @staticmethod
+    def reach(net: CyborgTiny) -> int:
+        """Pixels, along a line, that can change the middle cell of the features."""
+        image = torch.rand(1, 3, 64, 64, requires_grad=True)
+        features = net.eval().forward_features(image)
+        (gradient,) = torch.autograd.grad(features[0, :, 4, 4].sum(), image)
+        return int((gradient[0].abs().sum(dim=(0, 1)) > 0).sum())
+
+
+class TestOutcome:
+    def test_a_detector_of_the_mark_is_right_only_while_the_mark_follows(self):
+        found = summary(self.answers(plain=np.zeros(40), marked=np.ones(40)))
+        assert found["unseen/follows"] == 1
+        assert found["unseen/reversed"] == 0
+        assert found["unseen/absent"] == 0.5
+        assert found["shortcut"] == 1
+
+    def test_a_detector_of_the_artefact_does_not_care(self):
+        truth = (np.arange(40) % 2).astype(float)
+        found = summary(self.answers(plain=truth, marked=truth))
+        assert {found[f"unseen/{name}"] for name in ("absent", "random", "follows", "reversed")} == {1.0}
+        assert found["shortcut"] == 0.5
+
+    @staticmethod
+    def answers(*, plain: np.ndarray, marked: np.ndarray) -> Answers:
+        return Answers(plain, marked, np.arange(40) % 2 == 1, np.arange(40) < 20)
+
+
+class TestTable:
+    def test_a_gain_beyond_two_standard_errors_wins(self):
+        assert gap(results(0.5, [0.30, 0.31, 0.29]), "cyborg").verdict == "wins"
+        assert gap(results(0.5, [-0.30, -0.31, -0.29]), "cyborg").verdict == "loses"
+        assert gap(results(0.5, [0.30, -0.31, 0.02]), "cyborg").verdict == "no difference"
+
+    def test_one_seed_says_nothing(self):
+        assert gap(results(0.5, [0.4]), "cyborg").verdict == ""
+
+    def test_it_has_a_row_for_every_column(self):
+        assert show(results(0.5, [0.1, 0.2]), title="t").row_count == 2
+
+
+class TestWorth:
+    def test_it_says_how_many_images_match_the_maps(self):
+        assert f"needs about {DEFAULT.train * 2**0.5:.0f} images" in self.sentence(
+            0.65, [0.5, 0.8, 0.9, 0.95]
+        )
+
+    def test_it_says_when_no_number_of_images_does(self):
+        assert "no more than 0.600" in self.sentence(0.9, [0.5, 0.5, 0.6, 0.6])
+
+    def test_it_says_when_maps_add_nothing(self):
+        assert "no map" in self.sentence(0.5, [0.6, 0.7, 0.8, 0.9])
+
+    @staticmethod
+    def sentence(full: float, classical: list[float]) -> str:
+        maps, data = fewer_maps(DEFAULT), more_data(DEFAULT)
+        found = [*zip(data, classical, strict=True), (maps[-1], full)]
+        runs = [Result(column.name, 0, {"unseen/absent": auc}, 0.0) for column, auc in found]
+        return matching_size(runs, maps, data)
+
+
+class TestPlan:
+    def test_another_design_or_objective_never_finds_an_earlier_run(self, tmp_path):
+        column = Column("a", CrossEntropy(), DEFAULT)
+        others = [
+            replace(column, design=replace(DEFAULT, cue=1.0)),
+            replace(column, objective=Cyborg()),
+            replace(column, epochs=3),
+            column,
+        ]
+        assert len({run_folder(tmp_path, one, seed=0) for one in others}) == 4
+
+    def test_a_world_that_several_columns_need_is_made_once(self):
+        assert designs([*objectives(DEFAULT), *controls(DEFAULT)]) == [DEFAULT]
+
+    def test_every_regime_differs_from_the_default_in_what_its_name_says(self):
+        assert REGIMES["default"] == DEFAULT
+        assert len(set(REGIMES.values())) == len(REGIMES)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_human_maps_beat_none_and_shuffled_maps_where_a_shortcut_tempts(tmp_path):
+    columns = [*objectives(DEFAULT)[:2], controls(DEFAULT)[0]]
+    found = carry_out(Crew(tmp_path, (0, 1, 2)), columns)
+    human, shuffled = gap(found, "cyborg"), gap(found, "cyborg, shuffled maps")
+    assert human.verdict == "wins"
+    assert shuffled.mean < human.mean / 2
+
+
+def results(base: float, gains: list[float]) -> list[Result]:
+    keys = ("unseen/absent", "unseen/random", "unseen/follows", "unseen/reversed", "seen/absent", "shortcut")
+    runs = []
+    for seed, gain in enumerate(gains):
+        for name, value in (("cross_entropy", base), ("cyborg", base + gain)):
+            runs.append(Result(name, seed, dict.fromkeys((*keys, "agreement"), value), 1.0))
+    return runs

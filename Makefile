@@ -7,7 +7,7 @@ ARGS   ?=
 
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo serve worker test test-slow check format docs screenshots bench lock
+.PHONY: help setup demo serve worker test test-slow check format docs screenshots bench bench-cyborg lock
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -64,6 +64,9 @@ screenshots: setup  ## Photograph every page at desk and phone size, with drawn 
 
 bench: setup  ## Print every figure that the README quotes
 	for script in benchmarks/*.py; do $(BIN)/python $$script; done
+
+bench-cyborg: setup  ## Do human maps help? Every objective on faces drawn by code (docs/benchmark.md)
+	$(BIN)/python -m benchmarks.human_maps compare $(ARGS)
 
 test-slow: setup  ## Run the statistical and training proofs that `test` leaves out
 	$(BIN)/python -m pytest -m slow $(ARGS)

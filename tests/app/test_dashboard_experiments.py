@@ -1,15 +1,28 @@
+import json
+import sys
 from datetime import UTC, datetime
 from uuid import uuid4
 
+import cv2
+import numpy as np
 import pytest
 from sqlalchemy import func, select
 
 from app.dashboard import experiment_queries as queries
 from app.dashboard.recipes import built_in, chosen_recipe
 from app.errors import BadInput
-from app.models import Dataset, Experiment, JobState, MapSet, Run, RunEvent
+from app.experiments import scoring
+from app.models import Dataset, Detector, Errand, Experiment, JobState, MapSet, Run, RunEvent
 from saliency.parameters import MapParameters
 from tests.app.factories import StudyFactory
+from tests.training.test_report import fake_run
+from training.dataset import DatasetWriter
+
+PICTURE = cv2.imencode(".png", np.full((40, 48, 3), 90, np.uint8))[1].tobytes()
+SCORES = "image,score\n" + "".join(f"i{i},{0.9 if i % 2 else 0.2}\n" for i in range(40))
+ANSWER = {"logit_real": -1, "logit_fake": 2, "score_sigmoid": 0.875, "score_softmax": 0.95}
+PICTURES = {"entropy": 1.5, "side": 32, "seen": "c2Vlbg==", "cam": ""}
+ECHO = (sys.executable, "-c", f"print({json.dumps(json.dumps(ANSWER | PICTURES))})")
 
 RECIPE = """
 name = "mine"
@@ -92,6 +105,22 @@ class TestFreeze:
         assert editor.post("/staff/experiments/datasets", data=form | wrong).status_code == 422
         assert db.scalar(select(func.count()).select_from(Dataset)) == 0
 
+    def test_it_is_left_to_a_worker_and_the_page_says_so(self, editor, db, map_set):
+        form = {"map_set": map_set.id, "size": "64", "val": "0.2", "test": "0.2", "seed": "0"}
+        answer = editor.post("/staff/experiments/datasets", data=form)
+        assert answer.headers["location"] == "/staff/experiments#freezes"
+        errand = db.scalars(select(Errand)).one()
+        assert errand.state is JobState.QUEUED
+        page = editor.get("/staff/experiments").text
+        assert "waits for a worker" in page
+        assert editor.get("/staff/experiments/datasets/state.json").json() == {str(errand.id): "queued"}
+
+    def test_asking_twice_freezes_once(self, editor, db, map_set):
+        form = {"map_set": map_set.id, "size": "64", "val": "0.2", "test": "0.2", "seed": "0"}
+        for _ in range(2):
+            editor.post("/staff/experiments/datasets", data=form)
+        assert db.scalar(select(func.count()).select_from(Errand)) == 1
+
 
 class TestList:
     def test_states_are_counted_per_experiment(self, db, experiment):
@@ -127,6 +156,152 @@ class TestExperiment:
         editor.post(f"/staff/experiments/{experiment.id}/abort")
         states = db.scalars(select(Run.state).execution_options(populate_existing=True)).all()
         assert sorted(states) == ["aborted", "succeeded", "succeeded"]
+
+
+class TestOutcome:
+    def test_a_run_whose_folder_is_gone_is_named_and_hides_no_page(self, editor, experiment):
+        page = editor.get(f"/staff/experiments/{experiment.id}/details").text
+        assert "2 finished runs cannot be read" in page
+
+    def test_its_numbers_come_by_generator_with_their_differences(self, editor, trained):
+        page = editor.get(f"/staff/experiments/{trained.id}/details").text
+        for words in ("ganA", "ganB", "camera", "sigmoid", "softmax", "APCER", "+0."):
+            assert words in page
+
+    def test_its_figures_are_for_plotly(self, editor, trained):
+        answer = editor.get(f"/staff/experiments/{trained.id}/figures.json?source=ganA").json()
+        keys = {figure["key"] for figure in answer["figures"]}
+        assert (answer["architectures"], answer["sources"]) == (["net"], ["ganA", "ganB"])
+        assert {"roc-all-net", "roc-ganA-net", "roc-se-net", "auc-net", "entropy-auc-net"} <= keys
+        assert "roc-ganB-net" not in keys
+
+    @pytest.mark.parametrize("asked", ["?architecture=<x>&source='", "?source=nope"])
+    def test_an_unknown_choice_shows_the_first(self, editor, trained, asked):
+        answer = editor.get(f"/staff/experiments/{trained.id}/figures.json{asked}").json()
+        assert answer["architecture"] == "net"
+
+    def test_without_a_finished_run_there_is_nothing_to_draw(self, editor, db, experiment):
+        for run in db.scalars(select(Run)):
+            run.state = JobState.ABORTED
+        db.commit()
+        assert editor.get(f"/staff/experiments/{experiment.id}/figures.json").json()["figures"] == []
+        assert editor.get(f"/staff/experiments/{experiment.id}").status_code == 200
+        assert "No run has finished" in editor.get(f"/staff/experiments/{experiment.id}/details").text
+
+    def test_tables_are_files(self, editor, trained):
+        answer = editor.get(f"/staff/experiments/{trained.id}/tables/sources.csv")
+        assert answer.headers["content-type"].startswith("text/csv")
+        assert "apcer_at_bpcer_0.05" in answer.text
+        assert editor.get(f"/staff/experiments/{trained.id}/tables/../secret.csv").status_code == 404
+        assert editor.get(f"/staff/experiments/{trained.id}/tables/nope.csv").status_code == 404
+
+    def test_its_average_maps_are_shown_human_first(self, editor, trained):
+        page = editor.get(f"/staff/experiments/{trained.id}").text
+        assert page.index("average_human.png") < page.index("average_all.png")
+
+    def test_an_average_map_is_a_picture_and_no_other_file_is(self, editor, db, trained):
+        run = db.scalars(select(Run).where(Run.experiment_id == trained.id)).first()
+        answer = editor.get(f"/staff/runs/{run.id}/maps/average_human.png")
+        assert answer.content.startswith(b"\x89PNG")
+        for name in ("index", "..%2f..%2frun", "average_nobody"):
+            assert editor.get(f"/staff/runs/{run.id}/maps/{name}.png").status_code == 404
+
+    def test_a_stranger_sees_nothing(self, client, trained):
+        for path in ("", "/details", "/figures.json", "/tables/runs.csv"):
+            assert client.get(f"/staff/experiments/{trained.id}{path}").status_code == 401
+
+
+class TestDetectors:
+    def test_one_enters_by_its_scores_and_is_in_every_table(self, editor, trained):
+        answer = send(editor, trained, SCORES, name="<b>Theirs</b>")
+        assert "&lt;b&gt;Theirs" in answer.text
+        assert "<b>Theirs" not in answer.text
+        assert "&lt;b&gt;Theirs" in editor.get(f"/staff/experiments/{trained.id}/details").text
+        figures = editor.get(f"/staff/experiments/{trained.id}/figures.json").json()["figures"]
+        assert any(trace.get("name") == "&lt;b&gt;Theirs&lt;/b&gt;" for trace in figures[0]["data"])
+
+    def test_the_same_scores_again_change_nothing_and_others_are_refused(self, editor, db, trained):
+        send(editor, trained, SCORES)
+        assert send(editor, trained, SCORES).status_code == 200
+        answer = send(editor, trained, SCORES.replace("0.9", "0.7"))
+        assert (answer.status_code, "choose another name" in answer.text) == (422, True)
+        assert db.scalar(select(func.count()).select_from(Detector)) == 1
+
+    def test_a_mistake_names_its_line_and_imports_nothing(self, editor, db, trained):
+        answer = send(editor, trained, SCORES.replace("0.9", "many"))
+        assert (answer.status_code, "line 3" in answer.text) == (422, True)
+        assert db.scalar(select(func.count()).select_from(Detector)) == 0
+
+    def test_it_can_be_taken_out_again(self, editor, db, trained):
+        send(editor, trained, SCORES)
+        editor.post(f"/staff/experiments/{trained.id}/detectors/forget", data={"name": "cnn"})
+        assert db.scalar(select(func.count()).select_from(Detector)) == 0
+
+    def test_a_dataset_whose_folder_is_gone_is_said(self, editor, experiment):
+        assert "is not a dataset folder" in send(editor, experiment, SCORES).text
+
+
+class TestModel:
+    def test_it_tells_what_the_detector_is(self, editor, db, trained):
+        page = editor.get(model_of(db, trained)).text
+        for words in ("ganA", "95 % interval", "dataset", "Try it on an image"):
+            assert words in page
+
+    def test_a_run_that_has_not_finished_cannot_be_tried(self, editor, db, experiment):
+        waiting = db.scalar(select(Run).where(Run.state == JobState.QUEUED))
+        assert "cannot be tried" in editor.get(f"/staff/runs/{waiting.id}/model").text
+        answer = drop(editor, f"/staff/runs/{waiting.id}/model", PICTURE)
+        assert (answer.status_code, "when it has finished" in answer.text) == (422, True)
+
+    def test_a_dropped_image_gets_its_score_and_its_map(self, editor, db, trained, monkeypatch):
+        monkeypatch.setattr(scoring.score_image, "__kwdefaults__", {"command": ECHO})
+        page = drop(editor, model_of(db, trained), PICTURE, face="10, 10, 20, 20").text
+        for words in (
+            "0.875",
+            "fake",
+            "32 × 32 pixels of 48 × 40, cut out",
+            "data:image/png;base64,c2Vlbg==",
+        ):
+            assert words in page
+
+    @pytest.mark.parametrize(
+        ("content", "face", "told"),
+        [
+            (b"not an image", "", "is not an image"),
+            (b"", "", "is empty"),
+            (PICTURE, "1, 2, 3", "four numbers"),
+            (PICTURE, "900, 900, 10, 10", "does not meet"),
+            (PICTURE, "nan nan nan nan", "does not meet"),
+        ],
+    )
+    def test_what_cannot_be_scored_is_told_in_one_sentence(self, editor, db, trained, content, face, told):
+        answer = drop(editor, model_of(db, trained), content, face=face)
+        assert (answer.status_code, told in answer.text) == (422, True)
+
+    @pytest.mark.parametrize(
+        ("says", "told"),
+        [
+            ("import sys; sys.exit('Error: The checkpoint is of another network.')", "another network"),
+            ("import sys; sys.exit(3)", "exit code 3"),
+            ("print('hello')", "no answer that can be read"),
+            ("print('{}')", "cannot be used"),
+        ],
+    )
+    def test_a_child_that_fails_is_told(self, editor, db, trained, monkeypatch, says, told):
+        monkeypatch.setattr(scoring.score_image, "__kwdefaults__", {"command": (sys.executable, "-c", says)})
+        assert told in drop(editor, model_of(db, trained), PICTURE).text
+
+    def test_a_second_image_meanwhile_is_asked_to_come_again(self, editor, db, trained):
+        with scoring._one_at_a_time:
+            answer = drop(editor, model_of(db, trained), PICTURE)
+        assert "try again in a few seconds" in answer.text
+
+    def test_an_export_is_left_to_a_worker_once(self, editor, db, trained):
+        for _ in range(2):
+            editor.post(f"{model_of(db, trained)}/export")
+        assert db.scalar(select(func.count()).select_from(Errand)) == 1
+        assert "this page follows" in editor.get(model_of(db, trained)).text
+        assert editor.get(f"{model_of(db, trained)}/detector.zip").status_code == 404
 
 
 class TestRun:
@@ -188,6 +363,20 @@ class TestHome:
     def test_runs_under_way_come_before_those_that_ended(self, editor, experiment):
         page = editor.get("/staff").text
         assert page.index("seed 2") < page.index("seed 0")
+
+
+def send(client, experiment, text, name=""):
+    files = {"file": ("cnn.csv", text.encode(), "text/csv")}
+    return client.post(f"/staff/experiments/{experiment.id}/scores", files=files, data={"name": name})
+
+
+def drop(client, address, content, face=""):
+    return client.post(address, files={"image": ("face.png", content)}, data={"face": face})
+
+
+def model_of(db, experiment):
+    run = db.scalars(select(Run).where(Run.experiment_id == experiment.id).order_by(Run.seed)).first()
+    return f"/staff/runs/{run.id}/model"
 
 
 def ask(editor, dataset, /, **changes):
@@ -267,3 +456,35 @@ def experiment(db, dataset):
 @pytest.fixture
 def run(db, experiment):
     return db.scalar(select(Run).where(Run.seed == 0))
+
+
+@pytest.fixture
+def trained(db, dataset, tmp_path):
+    """Two scenarios with two finished runs each, whose folders are there."""
+    folder = tmp_path / "data"
+    with DatasetWriter(folder, study="s", map_set="m") as writer:
+        for i in range(40):
+            label = ("real", "fake")[i % 2]
+            writer.add(image_id=f"i{i}", image=PICTURE, label=label, source=label, split="test")
+    dataset.folder = str(folder)
+    made = Experiment(name="trained", dataset_id=dataset.id, recipe={})
+    db.add(made)
+    db.flush()
+    for scenario, lift in {"classical": 0.2, "cyborg": 1.5}.items():
+        for seed in range(2):
+            auc = fake_run(tmp_path / "runs", scenario, seed, lift=lift)
+            db.add(
+                Run(
+                    experiment_id=made.id,
+                    architecture="net",
+                    objective=scenario,
+                    seed=seed,
+                    config={"score": "sigmoid"},
+                    folder=str(tmp_path / "runs" / f"net-{scenario}-seed{seed}"),
+                    state=JobState.SUCCEEDED,
+                    metrics={"test/auc": auc},
+                    ended_at=datetime.now(UTC),
+                )
+            )
+    db.commit()
+    return made

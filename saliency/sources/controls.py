@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Final
 
-import cv2
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 
 from saliency.granularity import coarsen
 from saliency.masks import Mask, rasterize
@@ -152,7 +152,7 @@ def _painted(strokes: Iterator[Stroke], image: SourceImage, *, area: int) -> Mas
 
 def _dealt_out(values: SaliencyMap, mask: Mask) -> SaliencyMap:
     """Arrange values anew, the highest deepest inside the mask, the lowest farthest away from it."""
-    inside, outside = (cv2.distanceTransform(m, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for m in (mask, 1 - mask))
+    inside, outside = distance_transform_edt(mask), distance_transform_edt(1 - mask)
     order = np.argsort((outside - inside).ravel(), kind="stable")
     dealt = np.empty(values.size, dtype=np.float32)
     dealt[order] = np.sort(values, axis=None)[::-1]

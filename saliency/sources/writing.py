@@ -56,12 +56,17 @@ def _encoded(
 
 
 def _digest(images: Iterable[SourceImage], folder: Path | None) -> str:
-    """Return the hash of the list of images and of every picture in the folder."""
+    """Return the hash of the list of images and of every picture in the folder that is about one of them."""
     digest = sha256()
     for image in images:
         digest.update(f"{image.image_id} {image.width} {image.height} {image.group}\n".encode())
-    for path in sorted(folder.rglob("*.png")) if folder else ():
-        digest.update(
-            f"{path.relative_to(folder or path)} {sha256(path.read_bytes()).hexdigest()}\n".encode()
-        )
+        for path in _pictures_of(image, folder):
+            digest.update(f"{path.name} {sha256(path.read_bytes()).hexdigest()}\n".encode())
     return digest.hexdigest()
+
+
+def _pictures_of(image: SourceImage, folder: Path | None) -> Iterator[Path]:
+    if folder is not None:
+        places = (folder / "maps" / f"{image.image_id}.png", folder / f"{image.image_id}.png")
+        yield from (path for path in places if path.is_file())
+        yield from sorted((folder / image.image_id).glob("*.png"))

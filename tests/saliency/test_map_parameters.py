@@ -47,7 +47,7 @@ class TestMapParameters:
         assert MapParameters(sigma_px=3).sigma_of(width=800, height=600) == 3
 
     def test_a_share_that_is_too_wide_for_an_image_is_refused(self):
-        with pytest.raises(ParameterError, match="sigma_share 0.5 is 1000 px on an image of 2000x3000"):
+        with pytest.raises(ParameterError, match=r"sigma_share 0\.5 is 1000 px on an image of 2000x3000"):
             MapParameters(sigma_share=0.5).sigma_of(width=2000, height=3000)
 
     @pytest.mark.parametrize(

@@ -256,7 +256,7 @@ class TestCommand:
     def test_it_writes_what_build_writes(self, folder, listed, tmp_path):
         result = run("shuffled", listed, tmp_path / "out", "--from", folder, "--seed", 7)
         assert result.stdout == f"8 maps for 8 images in {tmp_path / 'out'}\n"
-        rows = list(csv.DictReader((tmp_path / "out/maps.csv").open()))
+        rows = list(csv.DictReader((tmp_path / "out/maps.csv").read_text().splitlines()))
         assert [row["image_id"] for row in rows] == [image.image_id for image in IMAGES]
         record = json.loads((tmp_path / "out/build.json").read_text())
         assert SourceParameters.from_dict(record["source"]) == SourceParameters("shuffled", 7)

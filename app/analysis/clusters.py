@@ -3,7 +3,7 @@
 An estimate is, near its truth, a sum of one `score` per decision. Two-way cluster-robust variance (Cameron,
 Gelbach and Miller, 2011): V = V(participants) + V(pairs) - V(decisions), where each V sums the squares of the
 cluster totals. Pairs never make an interval shorter: their share counts only where it is above 0. V of the
-participants carries n/(n - 1) within each arm, and the t quantile has the degrees of freedom of Welch and
+participants carries n/(n - 1) within each arm, that of the pairs over all, and the t quantile has the degrees of freedom of Welch and
 Satterthwaite: without both, intervals of small studies are too short (docs/statistics.md).
 """
 
@@ -75,7 +75,7 @@ def _of_pairs(scores: Floats, item: Codes) -> tuple[float, float]:
     n = int(np.count_nonzero(np.bincount(item)))
     if n < 2:
         return 0.0, 1.0
-    excess = float((sums**2).sum()) * n / (n - 1) - float((scores**2).sum())
+    excess = float((sums**2).sum() - (scores**2).sum()) * n / (n - 1)
     return max(0.0, excess), float(n - 1)
 
 

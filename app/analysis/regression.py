@@ -47,13 +47,14 @@ class Fitted:
 def fit(correct: Floats, columns: Floats, sample: Sample) -> Fitted | None:
     """Logistic regression by estimating equations with independence; None when it does not converge, when the
     columns depend on each other, or when they tell right from wrong without error (separation)."""
-    import statsmodels.api as sm
+    from statsmodels.genmod.families import Binomial
+    from statsmodels.genmod.generalized_linear_model import GLM
 
     if len(correct) <= columns.shape[1] or np.linalg.matrix_rank(columns) < columns.shape[1]:
         return None
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        found = sm.GLM(correct, columns, family=sm.families.Binomial()).fit(maxiter=50)
+        found = GLM(correct, columns, family=Binomial()).fit(maxiter=50)
     coefficients = np.asarray(found.params, dtype=np.float64)
     odds = columns @ coefficients
     if not found.converged or not np.isfinite(odds).all() or np.abs(odds).max() > FURTHEST:

@@ -1,0 +1,299 @@
+"""The statistics against textbooks, against statsmodels, and against studies whose truth is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from app.analysis import comparison, regression
+from app.analysis.clusters import spread
+from app.analysis.comparison import Sample
+from app.analysis.proportions import detection, dprime_of_choice, holm, kept_inside, wilson
+from tests.app.simulated_studies import Recipe
+
+
+def sample_of(*people: tuple[int, list[int]]) -> Sample:
+    """(arm, right or wrong on pair 0, 1, …) of each participant."""
+    rows = [(c, p, i, arm) for p, (arm, answers) in enumerate(people) for i, c in enumerate(answers)]
+    correct, participant, item, arm = map(np.array, zip(*rows, strict=True))
+    return Sample(correct.astype(float), participant, item, arm)
+
+
+class TestWilson:
+    def test_it_is_the_published_interval(self):
+        # Newcombe (1998), Statistics in Medicine 17:857-872, table I, method 3: 81 of 263.
+        assert wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+
+    def test_all_correct_is_not_certain(self):
+        low, high = wilson(1.0, 10)
+        assert low == pytest.approx(0.7225, abs=5e-5)
+        assert high == 1.0
+
+    def test_few_clusters_widen_it(self):
+        assert wilson(0.6, 50, df=4)[0] < wilson(0.6, 50)[0]
+
+
+class TestDetection:
+    def test_d_prime_of_a_forced_choice(self):
+        assert dprime_of_choice(0.76) == pytest.approx(1.0, abs=0.002)  # Macmillan and Creelman, table A5.7
+
+    def test_guessing_has_none(self):
+        assert dprime_of_choice(0.5) == 0
+
+    def test_nothing_but_correct_is_a_bound(self):
+        assert kept_inside(10, 10) == 0.95
+        assert np.isfinite(dprime_of_choice(kept_inside(10, 10)))
+
+    def test_an_unbiased_observer_has_one_d_prime_either_way(self):
+        dprime, criterion = detection([80, 100, 20, 100], two_alternatives=True)
+        assert dprime == pytest.approx(dprime_of_choice(0.8))
+        assert criterion == pytest.approx(0)
+
+    def test_a_preference_for_yes_is_below_zero(self):
+        dprime, criterion = detection([90, 100, 60, 100], two_alternatives=False)
+        assert dprime == pytest.approx(stats.norm.ppf(0.9) - stats.norm.ppf(0.6))
+        assert criterion < 0
+
+
+class TestHolm:
+    def test_it_is_the_step_down_rule(self):
+        assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+    def test_what_could_not_be_tested_does_not_count(self):
+        assert holm([0.02, None, 0.01]) == [0.02, None, 0.02]
+
+    def test_none_is_none(self):
+        assert holm([]) == []
+
+
+class TestClusters:
+    def test_it_is_what_statsmodels_calls_two_way_clustered(self):
+        from statsmodels.regression.linear_model import OLS
+
+        sample = Recipe(pair_by_arm_sd=1.0, pairs=20, participants=(15, 15)).draw(3)
+        columns = np.column_stack([np.ones(len(sample.arm)), sample.arm])
+        groups = np.column_stack([sample.participant, sample.item])
+        fitted = OLS(sample.correct, columns).fit(
+            cov_type="cluster", cov_kwds={"groups": groups, "use_correction": False}
+        )
+        scores = comparison._scores(sample)
+        n = len(np.unique(sample.participant))
+        people, pairs, each = (
+            float((np.bincount(codes, weights=scores) ** 2).sum())
+            for codes in (sample.participant, sample.item, np.arange(len(scores)))
+        )
+        assert people + pairs - each == pytest.approx(fitted.bse[1] ** 2)
+        per_arm, items = n / 2, 20
+        expected = people * per_arm / (per_arm - 1) + max(0, pairs - each) * items / (items - 1)
+        found = spread(scores, participant=sample.participant, item=sample.item, arm=sample.arm)
+        assert found.variance == pytest.approx(expected)
+
+    def test_without_pairs_it_is_welch(self):
+        sample = sample_of((0, [1, 0]), (0, [1, 1]), (0, [0, 0]), (1, [1, 1]), (1, [1, 0]))
+        apart = Sample(sample.correct, sample.participant, np.arange(len(sample.correct)), sample.arm)
+        welch = stats.ttest_ind([1, 0.5], [0.5, 1, 0], equal_var=False)
+        found = comparison.difference(apart)
+        assert found.p == pytest.approx(welch.pvalue)
+        interval = welch.confidence_interval()
+        assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+
+    def test_one_participant_has_no_interval(self):
+        found = comparison.accuracy(sample_of((0, [1, 0, 1])))
+        assert found.value == pytest.approx(2 / 3)
+        assert found.low is None
+
+    def test_somebody_in_two_arms_counts_once(self):
+        correct, participant = np.array([1.0, 0, 1, 0, 1, 1]), np.array([0, 0, 1, 1, 2, 2])
+        sample = Sample(correct, participant, np.arange(6), np.array([0, 1, 0, 1, 0, 1]))
+        sums = np.bincount(participant, weights=comparison._scores(sample))
+        found = spread(comparison._scores(sample), participant=participant, item=np.arange(6), arm=sample.arm)
+        assert found.variance == pytest.approx((sums**2).sum() * 3 / 2)
+        assert found.df == pytest.approx(2)
+
+
+class TestDifference:
+    def test_it_is_the_difference(self):
+        sample = sample_of((1, [1, 1, 0]), (1, [1, 1, 1]), (0, [0, 1, 0]), (0, [1, 0, 1]))
+        assert comparison.difference(sample).value == pytest.approx(5 / 6 - 3 / 6)
+
+    def test_an_arm_without_errors_still_has_an_interval(self):
+        sample = sample_of((1, [1, 1]), (1, [1, 1]), (0, [0, 1]), (0, [1, 0]))
+        found = comparison.difference(sample)
+        assert found.p is None
+        assert found.low < found.value <= found.high
+
+    def test_without_the_other_arm_there_is_none(self):
+        assert comparison.difference(sample_of((1, [1, 0]), (1, [1, 1]))).value is None
+
+    def test_the_bootstrap_is_near_the_formula(self):
+        sample = Recipe(participants=(60, 60), effect=0.5).draw(1)
+        formula, bootstrap = comparison.difference(sample), comparison.bootstrap_difference(sample)
+        assert bootstrap.value == pytest.approx(formula.value)
+        assert bootstrap.low == pytest.approx(formula.low, abs=0.02)
+
+    def test_the_same_seed_gives_the_same_interval(self):
+        sample = Recipe().draw(1)
+        assert comparison.bootstrap_difference(sample) == comparison.bootstrap_difference(sample)
+
+    def test_the_odds_ratio_is_that_of_gee(self):
+        from statsmodels.genmod.cov_struct import Independence
+        from statsmodels.genmod.families import Binomial
+        from statsmodels.genmod.generalized_estimating_equations import GEE
+
+        sample = Recipe(effect=0.5).draw(2)
+        columns = np.column_stack([np.ones(len(sample.arm)), sample.arm])
+        gee = GEE(sample.correct, columns, sample.participant, family=Binomial(), cov_struct=Independence())
+        fitted = gee.fit()
+        apart = Sample(sample.correct, sample.participant, np.arange(len(sample.correct)), sample.arm)
+        found = comparison.log_odds_ratio(apart)
+        assert found.value == pytest.approx(fitted.params[1])
+        assert found.se == pytest.approx(fitted.bse[1] * np.sqrt(25 / 24))
+
+    def test_a_bigger_study_detects_less(self):
+        assert comparison.minimum_detectable(0.01, 100) < comparison.minimum_detectable(0.02, 100)
+        assert comparison.minimum_detectable(1, np.inf) == pytest.approx(1.96 + 0.8416, abs=1e-3)
+
+
+class TestPermutation:
+    def test_few_participants_are_dealt_out_in_every_way(self):
+        sample = sample_of((1, [1, 1, 1]), (1, [1, 1, 0]), (0, [0, 0, 1]), (0, [0, 0, 0]))
+        test = comparison.permutation_test(sample)
+        assert test == comparison.Permutation(p=2 / 6, ways=6, exact=True)
+
+    def test_many_are_dealt_out_at_random(self):
+        test = comparison.permutation_test(Recipe(effect=0.6).draw(5))
+        assert not test.exact
+        assert 0 < test.p < 1
+
+    def test_nothing_to_tell_apart_has_no_test(self):
+        assert comparison.permutation_test(sample_of((1, [1, 1]), (1, [1, 1]), (0, [1]), (0, [1]))) is None
+        assert comparison.permutation_test(sample_of((1, [1, 0]), (0, [1, 0]))) is None
+
+
+class TestRegression:
+    def frame(self, seed: int = 0) -> pd.DataFrame:
+        sample = Recipe(effect=0.6).draw(seed)
+        rng = np.random.default_rng(seed)
+        arm = np.where(sample.arm == 1, "annotate", "control")
+        times = rng.lognormal(8 + 0.5 * sample.arm, 0.5)
+        columns = {"participant": sample.participant, "arm": arm, "correct": sample.correct}
+        position = np.tile(np.arange(1, 21), len(arm) // 20)
+        return pd.DataFrame({**columns, "item": sample.item, "decision_ms": times, "position": position})
+
+    def test_time_that_does_not_matter_leaves_the_difference(self):
+        frame = self.frame()
+        plain = comparison.difference(regression.sample_of(frame, ones=["annotate"]))
+        adjusted = regression.difference_at_equal_time(frame, "annotate")
+        assert adjusted.value == pytest.approx(plain.value, abs=0.03)
+
+    def test_a_difference_that_is_all_time_goes(self):
+        frame = self.frame()
+        rng = np.random.default_rng(1)
+        odds = 1.5 * (np.log(frame["decision_ms"]) - 8.25)
+        frame["correct"] = (rng.random(len(frame)) < 1 / (1 + np.exp(-odds))).astype(float)
+        plain = comparison.difference(regression.sample_of(frame, ones=["annotate"]))
+        adjusted = regression.difference_at_equal_time(frame, "annotate")
+        assert plain.low > 0.05
+        assert adjusted.low < 0 < adjusted.high
+
+    def test_odds_within_people_ignore_who_does_more(self):
+        rng = np.random.default_rng(2)
+        participant = np.repeat(np.arange(40), 25)
+        habit = np.repeat(rng.normal(0, 2, 40), 25)
+        correct = (rng.random(1000) < 1 / (1 + np.exp(-habit))).astype(float)
+        frame = pd.DataFrame({"participant": participant, "correct": correct, "arm": "a"})
+        found = regression.odds_per(frame, habit + rng.normal(0, 1, 1000))
+        assert found.low < 1 < found.high
+
+    def test_separation_has_no_answer(self):
+        frame = pd.DataFrame({"participant": np.arange(40), "arm": "a", "correct": [0.0] * 20 + [1.0] * 20})
+        assert regression.odds_per(frame, np.zeros(40)).value is None
+        frame["participant"] = 0
+        assert regression.odds_per(frame, np.arange(40.0)).value is None
+
+
+STUDIES = 500
+DESIGNS = {
+    "25 against 25": Recipe(),
+    "8 against 8": Recipe(participants=(8, 8)),
+    "12 against 40": Recipe(participants=(12, 40)),
+    "few hard and easy pairs": Recipe(pairs=30, pair_sd=1.5),
+    "nearly everything right": Recipe(base=2.2),
+    "painting helps on some pairs": Recipe(participants=(40, 40), pair_by_arm_sd=0.5),
+}
+FIXED_PAIRS = [name for name, recipe in DESIGNS.items() if not recipe.pair_by_arm_sd and recipe.pair_sd < 1]
+"""Designs whose pairs vary no more than the bootstrap allows for, which speaks of these pairs alone."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+class TestCalibration:
+    """Printed as the table of docs/statistics.md: pytest -s -m slow -k Calibration."""
+
+    @pytest.mark.parametrize("effect", [0.0, 0.5])
+    @pytest.mark.parametrize("name", DESIGNS)
+    def test_intervals_cover_the_truth(self, name, effect):
+        recipe = Recipe(**{**vars(DESIGNS[name]), "effect": effect})
+        zero, one = recipe.truth()
+        odds = np.log(one / (1 - one)) - np.log(zero / (1 - zero))
+        covered = dict.fromkeys(("difference", "bootstrap", "odds ratio", "accuracy"), 0)
+        for seed in range(STUDIES):
+            sample = recipe.draw(seed)
+            covered["difference"] += inside(comparison.difference(sample), one - zero)
+            covered["bootstrap"] += inside(
+                comparison.bootstrap_difference(sample, resamples=1000), one - zero
+            )
+            covered["odds ratio"] += inside(comparison.log_odds_ratio(sample), odds)
+            covered["accuracy"] += inside(comparison.accuracy(sample.of(1)), one)
+        told(f"coverage, {name}, effect {effect}", covered)
+        asked = set(covered) - ({"bootstrap"} if name not in FIXED_PAIRS else set())
+        assert all(0.92 <= covered[method] / STUDIES <= 0.98 for method in asked), covered
+
+    @pytest.mark.parametrize("name", DESIGNS)
+    def test_no_effect_is_found_in_one_study_of_twenty(self, name, monkeypatch):
+        monkeypatch.setattr(comparison, "RESHUFFLES", 999)
+        recipe = DESIGNS[name]
+        found = dict.fromkeys(("difference", "reshuffling", "odds ratio"), 0)
+        for seed in range(STUDIES):
+            sample = recipe.draw(10_000 + seed)
+            found["difference"] += comparison.difference(sample).p < 0.05
+            found["reshuffling"] += comparison.permutation_test(sample).p < 0.05
+            found["odds ratio"] += comparison.log_odds_ratio(sample).p < 0.05
+        told(f"false positives, {name}", found)
+        asked = set(found) - ({"reshuffling"} if recipe.pair_by_arm_sd else set())
+        assert all(0.03 <= found[method] / STUDIES <= 0.07 for method in asked), found
+
+    def test_holm_errs_once_in_twenty_over_all_sources(self):
+        recipe, any_source = Recipe(pairs=80, trials=40), 0
+        for seed in range(STUDIES):
+            sample = recipe.draw(20_000 + seed)
+            ps = []
+            for source in range(4):
+                own = sample.item % 4 == source
+                part = Sample(sample.correct[own], sample.participant[own], sample.item[own], sample.arm[own])
+                ps.append(comparison.difference(part).p)
+            any_source += min(holm(ps)) < 0.05
+        told("false positives, any of four sources", {"Holm": any_source})
+        assert 0.03 <= any_source / STUDIES <= 0.07
+
+    def test_the_difference_at_equal_time_covers_the_truth(self):
+        recipe, covered = Recipe(effect=0.5), 0
+        zero, one = recipe.truth()
+        for seed in range(STUDIES):
+            sample = recipe.draw(30_000 + seed)
+            times = np.random.default_rng(seed).lognormal(8 + 0.3 * sample.arm, 0.5)
+            arm = np.where(sample.arm == 1, "annotate", "control")
+            frame = pd.DataFrame({"participant": sample.participant, "arm": arm, "correct": sample.correct})
+            frame = frame.assign(item=sample.item, decision_ms=times)
+            covered += inside(regression.difference_at_equal_time(frame, "annotate"), one - zero)
+        told("coverage, difference at equal time", {"logistic": covered})
+        assert 0.92 <= covered / STUDIES <= 0.98
+
+
+def inside(found: comparison.Interval, truth: float) -> bool:
+    return found.low <= truth <= found.high
+
+
+def told(what: str, counts: dict[str, int]) -> None:
+    shares = ", ".join(f"{method} {100 * count / STUDIES:.1f} %" for method, count in counts.items())
+    print(f"\n{what}: {shares}")  # noqa: T201 - what the documentation quotes

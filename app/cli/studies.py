@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session
 from app.cli import app
 from app.cli.context import opened
 from app.models import Study, StudyState
+from app.recruitment.identity import link_secret
+from app.security import new_link_token
 from app.studies import service
 from app.studies.schemas import load_study
 from app.studies.service import StudySummary
@@ -64,6 +66,19 @@ def pause(slug: Slug) -> None:
 def close(slug: Slug) -> None:
     """End a study for good."""
     _change(service.close_study, slug)
+
+
+@study.command()
+def links(
+    slug: Slug,
+    count: Annotated[int, typer.Argument(min=1, max=10_000, help="How many people are invited.")],
+) -> None:
+    """Print personal links, one for each person; whoever opens one again goes on where they were."""
+    with opened() as context, context.sessions() as session:
+        service.find_study(session, slug)
+        secret = link_secret(session)
+        for _ in range(count):
+            print(f"{context.settings.public_url}/s/{slug}?link={new_link_token(secret)}")
 
 
 def _change(change: Callable[[Session, Study], Study], slug: str) -> None:

@@ -1,10 +1,12 @@
+import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
 
 from app.errors import BadStudy
-from app.studies.parts import AnnotationSpec, ArmSpec, PairsSpec
+from app.studies.parts import Part
 from app.studies.schemas import StudySpec, load_study, parse_pairs
 
 MINIMAL = 'slug = "faces"\ntitle = "Which face is real?"\n[pairs]\nper_source = 10\n'
@@ -107,13 +109,166 @@ class TestStudySpec:
 
 
 class TestDocumentation:
+    REFERENCE = (Path(__file__).parents[2] / "docs/studies.md").read_text()
+
     def test_every_key_is_in_the_reference(self):
-        reference = (Path(__file__).parents[2] / "docs/studies.md").read_text()
-        parts = {"arms": ArmSpec, "pairs": PairsSpec, "annotation": AnnotationSpec}
-        keys = {key for key in StudySpec.model_fields if key not in parts} | {"pairs.file"}
-        keys |= {f"{name}.{key}" for name, part in parts.items() for key in part.model_fields}
         # `listed` is what `file` becomes when it is read.
-        assert {key for key in keys if f"| `{key}` |" not in reference} == {"pairs.listed"}
+        keys = {key.replace(".listed", ".file") for key in keys_of(StudySpec)}
+        assert {key for key in keys if f"| `{key}` |" not in self.REFERENCE} == set()
+
+    def test_the_complete_description_is_one(self, study, path):
+        (path.parent / "advice.csv").write_text("image,score\na.png,0.5\n")
+        described = study(re.search(r"```toml\n(.*?)```", self.REFERENCE, re.DOTALL)[1])
+        parts = {name: value for name, value in described if name not in ("accepts_simulated", "arms")}
+        assert all(value is not None and value != () for value in parts.values())
+
+
+def keys_of(part, prefix=""):
+    """Every key of a description that is not a table itself, as the reference writes it."""
+    for name, field in part.model_fields.items():
+        inner = part_in(field.annotation)
+        if inner is None or name == "listed":
+            yield f"{prefix}{name}"
+        else:
+            yield from keys_of(inner, f"{prefix}{name}.")
+
+
+def part_in(annotation):
+    """The part that a key holds, alone or in a list."""
+    if isinstance(annotation, type) and issubclass(annotation, Part):
+        return annotation
+    return next(filter(None, map(part_in, get_args(annotation))), None)
+
+
+WITH_TABLES = """
+[quiz]
+[[quiz.questions]]
+text = "What?"
+options = ["A", "B"]
+answer = 2
+[practice]
+count = 2
+[checks]
+max_failed = 1
+[[checks.pairs]]
+real = "a.png"
+fake = "b.png"
+[[checks.regions]]
+image = "a.png"
+prompt = "Paint."
+region = [[1, 1], [5, 1], [5, 5]]
+[breaks]
+every = 3
+[[questions]]
+id = "age"
+text = "Age?"
+kind = "choice"
+options = ["young", "old"]
+[device]
+touch = false
+[endings]
+closed_url = "https://a.example/"
+"""
+
+
+class TestSteps:
+    def test_what_is_described_is_read(self, study):
+        spec = study(MINIMAL + WITH_TABLES)
+        assert (spec.quiz.attempts, spec.quiz.questions[0].answer) == (3, 2)
+        assert (spec.checks.regions[0].min_iou, spec.device.min_width) == (0.3, 320)
+        assert StudySpec.model_validate(spec.model_dump(mode="json")) == spec
+
+    @pytest.mark.parametrize(
+        ("before", "after", "complaint"),
+        [
+            ("answer = 2", "answer = 3", "quiz.questions.0: answer = 3, but there are 2 options"),
+            ('"B"]', '"A"]', "quiz.questions.0.options: two options are the same"),
+            ('["A", "B"]', '["A"]', "quiz.questions.0.options: "),
+            ("count = 2", "", 'practice: say either count = N or file = "practice.csv"'),
+            ("count = 2", "count = 0", "practice.count: "),
+            ("count = 2", "file = 3", "practice.file: must be the name of a CSV file"),
+            ("max_failed = 1", "max_failed = -1", "checks.max_failed: "),
+            ("[[1, 1], [5, 1], [5, 5]]", "[[1, 1], [5, 1]]", "checks.regions.0.region: "),
+            ("every = 3", "every = 0", "breaks.every: "),
+            ('id = "age"', 'id = "My age"', "questions.0.id: must be a lower-case letter"),
+            ('kind = "choice"', 'kind = "text"', 'questions.0: kind = "choice" needs options'),
+            ('kind = "choice"', 'kind = "scale"', "questions.0.kind: "),
+            ('"https://a.example/"', '"http://a.example/"', "endings.closed_url: must be an address"),
+            ("touch = false", "tuch = false", "device.tuch: there is no such key"),
+        ],
+    )
+    def test_a_mistake_is_one_sentence_with_its_place(self, study, before, after, complaint):
+        with pytest.raises(BadStudy) as error:
+            study(MINIMAL + WITH_TABLES.replace(before, after, 1))
+        assert complaint in str(error.value)
+        assert "\n" not in str(error.value)
+
+    @pytest.mark.parametrize(
+        ("lines", "complaint"),
+        [
+            ("[checks]\nmax_failed = 1", "checks: say what is checked"),
+            ("[annotation]\nmin_area = 0.9\nmax_area = 0.5", "annotation: min_area must be smaller"),
+            ('[endings]\nquota_full_url = "ftp://x"', "endings.quota_full_url: "),
+            (
+                '[[questions]]\nid = "a"\ntext = "A"\nkind = "text"\n' * 2,
+                "two closing questions have the same id",
+            ),
+        ],
+    )
+    def test_what_contradicts_itself_is_refused(self, study, lines, complaint):
+        with pytest.raises(BadStudy, match=complaint):
+            study(f"{MINIMAL}{lines}\n")
+
+    @pytest.mark.parametrize(
+        ("line", "complaint"),
+        [
+            ('exclude_studies = ["faces"]', "exclude_studies names the study itself"),
+            ('exclude_studies = ["A b"]', "exclude_studies.0: must be lower-case"),
+            ('debrief = " "', "debrief: must not be empty"),
+        ],
+    )
+    def test_so_is_an_impossible_line(self, study, line, complaint):
+        with pytest.raises(BadStudy, match=complaint):
+            study(f"{WITHOUT_PAIRS}{line}\n[pairs]\nper_source = 10\n")
+
+    def test_regions_need_an_arm_that_paints(self, study):
+        arm = '[[arms]]\nname = "look"\nannotate = false\n'
+        with pytest.raises(BadStudy, match="regions are painted, but no arm annotates"):
+            study(MINIMAL + WITH_TABLES + arm)
+
+    def test_checks_need_trials_to_be_hidden_among(self, study):
+        few = f"{WITHOUT_PAIRS}trials_per_participant = 1\n[pairs]\nper_source = 10\n"
+        with pytest.raises(BadStudy, match="more checks than trials"):
+            study(few + WITH_TABLES)
+
+
+class TestAdvice:
+    ARM = '[[arms]]\nname = "helped"\nannotate = true\nadvice = "both"\n'
+
+    def test_it_is_read_from_beside_the_description(self, study, path):
+        (path.parent / "a.csv").write_text("image,score,map\nx.png,0.25,x-map.png\ny.png,1,\n")
+        listed = study(f'{MINIMAL}[advice]\nfile = "a.csv"\n{self.ARM}').advice.listed
+        assert [(line.score, line.map) for line in listed] == [(0.25, path.parent / "x-map.png"), (1, None)]
+
+    @pytest.mark.parametrize(
+        ("text", "complaint"),
+        [
+            ("image,probability\nx,1", "line 1: the header must be image,score or image,score,map"),
+            ("image,score\nx,2", "line 2: the score is a probability from 0 to 1, not '2'"),
+            ("image,score\nx,nan", "line 2: the score is a probability"),
+            ("image,score\n,1", "line 2: a line names an image, its score"),
+            ("image,score\n", "advice.listed: "),
+        ],
+    )
+    def test_a_malformed_line_is_named(self, study, path, text, complaint):
+        (path.parent / "a.csv").write_text(text)
+        with pytest.raises(BadStudy, match=complaint):
+            study(f'{MINIMAL}[advice]\nfile = "a.csv"\n{self.ARM}')
+
+    def test_advice_that_no_arm_shows_is_refused(self, study, path):
+        (path.parent / "a.csv").write_text("image,score\nx,1\n")
+        with pytest.raises(BadStudy, match="there is advice, but no arm shows it"):
+            study(f'{MINIMAL}[advice]\nfile = "a.csv"\n')
 
 
 class TestFileOfPairs:

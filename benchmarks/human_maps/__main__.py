@@ -14,7 +14,7 @@ from rich.console import Console
 from benchmarks.human_maps.crew import Crew, carry_out
 from benchmarks.human_maps.design import DEFAULT, REGIMES
 from benchmarks.human_maps.figures import draw_auc, draw_looks, draw_worth, save
-from benchmarks.human_maps.plan import Result, controls, objectives
+from benchmarks.human_maps.plan import Result, contest, controls, objectives
 from benchmarks.human_maps.table import document, show
 from benchmarks.human_maps.worth import fewer_maps, matching_size, more_data
 
@@ -47,7 +47,7 @@ def compare(
 ) -> None:
     """Every objective, and CYBORG with control maps, in the default world."""
     crew, began = _crew(out, seeds, first_seed, jobs), time.monotonic()
-    columns = [*objectives(DEFAULT), *controls(DEFAULT)]
+    columns = [*objectives(DEFAULT.design), *controls(DEFAULT.design)]
     results = carry_out(crew, columns)
     title = f"AUC over {seeds} seeds; simulated annotators, drawn faces"
     out_console.print(show(results, title=title))
@@ -73,11 +73,11 @@ def regimes(
         )
     crew, began = _crew(out, seeds, first_seed, jobs), time.monotonic()
     chosen = names or list(REGIMES)
-    columns = {name: objectives(REGIMES[name])[:2] for name in chosen}
+    columns = {name: contest(REGIMES[name]) for name in chosen}
     results: dict[str, list[Result]] = {}
     for name, pair in columns.items():
         results[name] = carry_out(crew, pair)
-        out_console.print(show(results[name], title=f"{name}: {REGIMES[name]}"))
+        out_console.print(show(results[name], title=f"{name}: {REGIMES[name].about}"))
     everything = [one for some in results.values() for one in some]
     _finish(crew, everything, began, json_out, {name: document(some) for name, some in results.items()})
 
@@ -92,7 +92,7 @@ def worth(
 ) -> None:
     """CYBORG with a part of the maps, and cross-entropy with more images and none."""
     crew, began = _crew(out, seeds, first_seed, jobs), time.monotonic()
-    maps, data = fewer_maps(DEFAULT), more_data(DEFAULT)
+    maps, data = fewer_maps(DEFAULT.design), more_data(DEFAULT.design)
     results = carry_out(crew, [*data, *maps])
     title = f"What maps are worth; {seeds} seeds"
     out_console.print(show(results, title=title, baseline=data[0].name))
@@ -114,7 +114,12 @@ def _finish(
     )
     if json_out is None:
         return
-    head = {"design": asdict(DEFAULT), "seeds": crew.seeds, "cpu_s": cpu, "python": platform.python_version()}
+    head = {
+        "design": asdict(DEFAULT.design),
+        "seeds": crew.seeds,
+        "cpu_s": cpu,
+        "python": platform.python_version(),
+    }
     json_out.write_text(json.dumps({**head, "tables": tables}, indent=1) + "\n", "utf-8")
 
 

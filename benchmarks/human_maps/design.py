@@ -1,7 +1,12 @@
 """What a generated world looks like, and the worlds that are compared."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Literal
+
+from training.config import Cyborg
+
+WIDE: Final = "cyborg_tiny_wide"
+"""Name of the network of `networks.py`."""
 
 Shortcut = Literal["corner", "background", "anywhere", "inside", "frame", "none"]
 """Where the cue is that follows the label: one corner of the frame, a random place beside the head, a random
@@ -17,20 +22,20 @@ class Design:
 
     size: int = 64
     """Side of the frame in pixels."""
-    train: int = 800
-    val: int = 200
-    test: int = 600
+    train: int = 600
+    val: int = 100
+    test: int = 400
     """Faces; each test face is shown with and without the shortcut."""
 
-    artefact: float = 12.0
+    artefact: float = 50.0
     """Deviation of the texture that fakes carry."""
-    radius: float = 0.08
+    radius: float = 0.12
     """Of the spoiled place."""
     distractors: float = 0.0
     """Share of images, real and fake alike, with a patch of the same texture beside the head."""
 
     shortcut: Shortcut = "corner"
-    follows: float = 0.95
+    follows: float = 1.0
     """Share of training and validation images in which the shortcut agrees with the label."""
     cue: float = 40.0
     """How far the shortcut shifts the colour."""
@@ -45,9 +50,33 @@ class Design:
     """Chance that they paint one part more."""
 
 
-DEFAULT: Final = Design()
+@dataclass(frozen=True, slots=True)
+class Regime:
+    """A world and how detectors are trained in it."""
 
-REGIMES: Final[dict[str, Design]] = {
+    about: str
+    design: Design = Design()
+    architecture: str = "cyborg_tiny"
+    epochs: int = 12
+    cyborg: Cyborg = Cyborg()
+
+
+DEFAULT: Final = Regime("a mark in one corner that always follows the label")
+
+REGIMES: Final[dict[str, Regime]] = {
     "default": DEFAULT,
-    "no_shortcut": replace(DEFAULT, shortcut="none"),
+    "no_shortcut": Regime("no mark anywhere", Design(shortcut="none")),
+    "leaky": Regime("the mark follows the label in 95 % of the images", Design(follows=0.95)),
+    "loud": Regime("the mark is twice as strong", Design(cue=80.0)),
+    "faint": Regime("the artefact has 0.6 times the strength", Design(artefact=30.0)),
+    "background": Regime("the mark is anywhere beside the head", Design(shortcut="background", cue=80.0)),
+    "inside": Regime("the mark lies over the place that is painted", Design(shortcut="inside")),
+    "frame": Regime("the whole frame is tinted", Design(shortcut="frame", cue=20.0)),
+    "wide": Regime("most cells of the map see the corner", architecture=WIDE),
+    "longer": Regime("three times as many epochs", epochs=36),
+    "light_maps": Regime("the maps weigh a fifth", cyborg=Cyborg(map_weight=0.1)),
+    "heavy_maps": Regime("the maps weigh five times as much", cyborg=Cyborg(map_weight=2.5)),
+    "careless": Regime("annotators hit the artefact in half of the cases", Design(hits=0.5)),
+    "textured": Regime("texture beside the head in half of all images", Design(distractors=0.5)),
 }
+"""Each differs from the default in one thing; a stronger mark where a random place makes it hard to learn."""

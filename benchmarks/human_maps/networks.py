@@ -1,10 +1,9 @@
 """The tiny network with a field of view wider than the frame: most cells of its map see the shortcut."""
 
-from typing import Any, Final, cast
+from typing import Any, cast
 
+from benchmarks.human_maps.design import WIDE
 from training.backbones import OWN, CyborgTiny
-
-WIDE: Final = "cyborg_tiny_wide"
 
 
 class CyborgTinyWide(CyborgTiny):

@@ -12,15 +12,23 @@ import cv2
 import torch
 
 from benchmarks.human_maps import networks
-from benchmarks.human_maps.design import Design
+from benchmarks.human_maps.design import Design, Regime
 from benchmarks.human_maps.faces import read_faces
 from benchmarks.human_maps.outcome import read_scores, summary
 from benchmarks.human_maps.world import write_world
-from training.config import AnyObjective, Cyborg, Job, MapSource, Objective, Optimiser, RunConfig
+from training.config import (
+    AnyObjective,
+    CrossEntropy,
+    Cyborg,
+    Job,
+    MapSource,
+    Objective,
+    Optimiser,
+    RunConfig,
+)
 from training.folder import RunFolder, read_json
 from training.run import perform
 
-EPOCHS: Final = 14
 OPTIMISER: Final = Optimiser(lr=0.02, step_epochs=0)
 OBJECTIVES: Final = ("cross_entropy", "cyborg", "hseb", "fmmmse", "droid", "cyborg_droid")
 CONTROLS: Final[tuple[MapSource, ...]] = ("shuffled", "inverted", "uniform")
@@ -35,7 +43,7 @@ class Column:
     design: Design
     maps: MapSource = "human"
     architecture: str = "cyborg_tiny"
-    epochs: int = EPOCHS
+    epochs: int = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,14 @@ def objectives(design: Design) -> list[Column]:
 def controls(design: Design) -> list[Column]:
     """CYBORG with maps that are not those of people who looked at the image."""
     return [Column(f"cyborg, {maps} maps", Cyborg(), design, maps=maps) for maps in CONTROLS]
+
+
+def contest(regime: Regime) -> list[Column]:
+    """Cross-entropy and CYBORG in one regime."""
+    return [
+        Column(one.name, one, regime.design, architecture=regime.architecture, epochs=regime.epochs)
+        for one in (CrossEntropy(), regime.cyborg)
+    ]
 
 
 def world_folder(out: Path, design: Design, *, seed: int) -> Path:

@@ -62,7 +62,7 @@ max_failed = 0
 image = "{image}"
 prompt = "Please paint the upper half of this face."
 region = [[0, 0], [{side}, 0], [{side}, {half}], [0, {half}]]
-min_iou = 0.05
+min_iou = 0.01
 
 [breaks]
 every = 2

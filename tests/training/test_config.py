@@ -35,6 +35,7 @@ class TestObjective:
             ("fmmmse", {"cross_entropy_weight": 0.5, "entropy_weight": 0.5}),
             ("droid", {"cross_entropy_weight": 0.5, "droid_weight": 0.5}),
             ("cyborg_droid", {"cross_entropy_weight": 0.5, "map_weight": 0.5, "droid_weight": 0.3}),
+            ("attention", {"cross_entropy_weight": 1.0, "map_weight": 1.0}),
         ],
     )
     def test_presets_have_the_papers_weights(self, name, weights):
@@ -58,6 +59,32 @@ class TestObjective:
 
 
 class TestRunConfig:
+    @pytest.mark.parametrize(
+        "name", ["../../etc", "/etc/passwd", "a/b", "hf-hub:timm/resnet18", "", "a b", ".x"]
+    )
+    def test_an_architecture_is_a_bare_name(self, name):
+        with pytest.raises(ValidationError, match="architecture"):
+            RunConfig(architecture=name)
+
+    @pytest.mark.parametrize("weights", ["", " ", "a\nb.pth", "a\0.pth"])
+    def test_weights_are_something_that_can_be_a_file(self, weights):
+        with pytest.raises(ValidationError, match="a file or a run folder"):
+            RunConfig(architecture="a", weights=weights)
+
+    @pytest.mark.parametrize(
+        ("settings", "reason"),
+        [
+            ({"maps": "teacher"}, "needs maps_folder"),
+            ({"maps": "human", "maps_folder": "x"}, "need no maps_folder"),
+            ({"devices": 2, "batch_size": 3}, "too small for 2 devices"),
+            ({"augmentation": "wnag"}, "no augmentation 'wnag'; the known ones are none, wang"),
+            ({"augmentation": {"jpeg_quality": (90, 30)}}, "a range within 1 … 100"),
+        ],
+    )
+    def test_what_does_not_go_together_is_one_sentence(self, settings, reason):
+        with pytest.raises(ValidationError, match=reason):
+            RunConfig(architecture="a", **settings)
+
     def test_a_name_stands_for_the_preset(self):
         assert RunConfig(architecture="resnet18", objective="cyborg").objective == Cyborg()
 
@@ -74,7 +101,17 @@ class TestRunConfig:
 
 
 class TestRecipe:
-    @pytest.mark.parametrize(("name", "runs"), [("wacv2023", 120), ("droid2023", 60), ("smoke", 2)])
+    @pytest.mark.parametrize(
+        ("name", "runs"),
+        [
+            ("wacv2023", 120),
+            ("droid2023", 60),
+            ("smoke", 2),
+            ("wacv2023_controls", 200),
+            ("wang2020", 20),
+            ("dang2020", 20),
+        ],
+    )
     def test_those_that_ship_have_the_size_of_their_grid(self, name, runs):
         grid = load_recipe(name).runs()
         assert len({config.name for config in grid}) == runs == len(grid)
@@ -111,6 +148,14 @@ class TestRecipe:
         with pytest.raises(RecipeError, match=reason) as caught:
             load_recipe(text)
         assert "\n" not in str(caught.value)
+
+    def test_it_tells_which_files_of_this_machine_it_names(self):
+        scenario = (
+            '[[scenarios]]\nname = "s"\nobjective = "cyborg"\nmaps = "teacher"\nmaps_folder = "/maps"\n'
+        )
+        recipe = load_recipe(MINIMAL + scenario + '[run]\nweights = "/w.pth"\n')
+        assert recipe.files() == ["/maps", "/w.pth"]
+        assert load_recipe(MINIMAL).files() == []
 
     def test_a_missing_file_is_named(self, tmp_path):
         with pytest.raises(RecipeError, match=r"absent\.toml"):

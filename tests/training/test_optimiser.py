@@ -29,6 +29,37 @@ class TestDescent:
             oracle.step()
         assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
 
+    def test_adam_steps_as_torchs_own_class_does(self):
+        ours, theirs = network(), network()
+        settings = Optimiser(name="adam", lr=0.1, momentum=0.8, weight_decay=0.01)
+        descent = Descent(ours, settings)
+        oracle = torch.optim.Adam(theirs.parameters(), lr=0.1, betas=(0.8, 0.999), weight_decay=0.01)
+        for _ in range(4):
+            descent.forget_gradients()
+            loss(ours).backward()
+            descent.step(0.1)
+            oracle.zero_grad()
+            loss(theirs).backward()
+            oracle.step()
+        for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-7)
+
+    @pytest.mark.parametrize("name", ["sgd", "adam"])
+    def test_it_goes_on_from_its_state(self, name):
+        whole, halved = network(), network()
+        settings = Optimiser(name=name)
+        one, other = Descent(whole, settings), Descent(halved, settings)
+        for step in range(4):
+            if step == 2:
+                state = {key: value.clone() for key, value in other.state().items()}
+                other = Descent(halved, settings)
+                other.restore(state)
+            for net, descent in ((whole, one), (halved, other)):
+                descent.forget_gradients()
+                loss(net).backward()
+                descent.step(0.01)
+        assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), halved.parameters(), strict=True))
+
     def test_the_rate_falls_after_each_step_of_epochs(self):
         descent = Descent(network(), Optimiser(lr=1.0, step_epochs=12, gamma=0.1))
         rates = [descent.learning_rate(epoch) for epoch in (1, 12, 13, 24, 25)]

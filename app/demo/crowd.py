@@ -40,6 +40,7 @@ class CrowdReport:
             "participants": len(self.outcomes) - self.turned_away,
             "finished": self.count("finished"),
             "dropped_out": self.count("dropped_out"),
+            "screened_out": self.count("screened_out"),
             "turned_away": self.turned_away,
             "decisions": self.decided,
         }
@@ -47,6 +48,7 @@ class CrowdReport:
     def sentence(self) -> str:
         told = "{participants} simulated participants made {decisions} decisions; "
         told += "{finished} finished, {dropped_out} dropped out"
+        told += ", {screened_out} were screened out" if self.count("screened_out") else ""
         told += ", {turned_away} were turned away because the study is full" if self.turned_away else ""
         return f"{told}.".format(**self.as_json())
 

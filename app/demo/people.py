@@ -30,6 +30,8 @@ THINK_MS: Final = 1100.0
 DROPOUT_SHARE: Final = 0.05
 DISTRACTED_SHARE: Final = 0.03
 """Of trials during which the tab is hidden for a moment."""
+ATTENTIVE_SHARE: Final = 0.95
+"""How often somebody paints the region that a check asks for, and not another."""
 SEES_THE_FLAW: Final = 0.85
 """How often somebody who rightly calls a flawed face fake paints the flaw."""
 
@@ -80,6 +82,23 @@ def judge(
         end = strokes[-1]["points"][-1][2] + rng.uniform(300, 1800)
         body |= {"strokes": strokes, "annotation_ms": round(end - decision_ms)}
     return body
+
+
+def paint_region(person: Person, rng: np.random.Generator, truth: Truth) -> Body:
+    """An answer to a region check: the region's outline, or a corner of the picture by the inattentive."""
+    width, height = truth.faces[Side.LEFT].size
+    corner = [[0.0, 0.0], [0.1 * width, 0.0], [0.1 * width, 0.1 * height]]
+    outline = truth.region if truth.region and rng.random() < ATTENTIVE_SHARE else corner
+    start = float(THINK_MS * person.pace)
+    points = [[x, y, round(start + 40.0 * n)] for n, (x, y) in enumerate([*outline, outline[0]])]
+    stroke = {"tool": "lasso", "radius": 0, "points": points}
+    return {
+        "choice": Side.LEFT,
+        "decision_ms": 0,
+        "annotation_ms": points[-1][2],
+        "events": [],
+        "strokes": [stroke],
+    }
 
 
 def chance(person: Person, truth: Truth, *, annotate: bool) -> float:

@@ -10,15 +10,25 @@ from typing import Any, Final
 from uuid import UUID
 
 import httpx2
+import numpy as np
 
 from app.demo.answers import Key
-from app.demo.people import Person, judge
+from app.demo.people import Person, judge, paint_region
 from app.errors import Unavailable, WrongState
 from app.models import Question
 
 AGENT: Final = "cyborg-simulation"
 WAITS_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Between attempts when the server does not answer or says that it cannot."""
+DEVICE: Final = {
+    "width": 1280,
+    "height": 800,
+    "pixel_ratio": 1,
+    "pointer": "fine",
+    "touch": False,
+    "images_load": True,
+    "passed": True,
+}
 PAGE_DATA: Final = re.compile(r'<script type="application/json" id="page">(.*?)</script>', re.DOTALL)
 
 
@@ -35,7 +45,7 @@ class Refused(Exception):
 class Outcome:
     decided: int
     ending: str
-    """`finished`, `dropped_out`, or the code with which the study took nobody any more."""
+    """How the visit ended: `dropped_out`, an ending of the API, or the code of a study that took nobody."""
 
     @property
     def has_finished(self) -> bool:
@@ -65,25 +75,66 @@ def take_part(
     client.headers["Authorization"] = f"Bearer {token}"
     last = trials if person.quits_after is None else max(1, int(person.quits_after * trials))
     try:
-        decided = _decide(client, person, key=key, last=last, on_decision=on_decision)
-        return Outcome(decided, "finished" if _is_done(client, person) else "dropped_out")
+        return _go_through(client, person, key=key, last=last, on_decision=on_decision)
     except Refused as no:
-        raise WrongState(f"{study} refused a decision: {no.detail}") from None
+        raise WrongState(f"{study} refused a simulated participant's answer: {no.detail}") from None
+
+
+def _go_through(
+    client: httpx2.Client, person: Person, *, key: Key, last: int, on_decision: Callable[[], None]
+) -> Outcome:
+    """Do whatever comes next until it is over, or until `last` trials that are no practice are decided."""
+    send(client, "POST", "/api/participant/device", body=DEVICE)
+    rng, decided = person.mind(), 0
+    while True:
+        if person.quits_after is not None and decided >= last:
+            return Outcome(decided, "dropped_out")
+        answer = send(client, "GET", "/api/participant/next").json()
+        if "completion" in answer:
+            return Outcome(decided, answer["completion"]["ending"])
+        if "step" in answer:
+            _answer(client, answer["step"], rng)
+            continue
+        trial = answer["trial"]
+        _decide(client, person, rng, trial, key=key)
+        if trial["kind"] != "practice":
+            decided += 1
+            on_decision()
 
 
 def _decide(
-    client: httpx2.Client, person: Person, *, key: Key, last: int, on_decision: Callable[[], None]
-) -> int:
-    """Judge up to `last` trials; returns how many there were."""
-    rng, decided = person.mind(), 0
-    while decided < last and (trial := _next(client)):
-        question = Question(trial["question"])
-        truth = key(UUID(trial["id"]))
-        body = judge(person, rng, truth, question=question, annotate=trial["annotate"])
-        send(client, "PUT", f"/api/trials/{trial['id']}/decision", body=body)
-        decided += 1
-        on_decision()
-    return decided
+    client: httpx2.Client, person: Person, rng: np.random.Generator, trial: dict[str, Any], *, key: Key
+) -> None:
+    """Fetch the pictures of a trial as a browser does, judge and send."""
+    for side in ("left", "right"):
+        if trial[side] is not None:
+            send(client, "GET", trial[side]["url"])
+    truth = key(UUID(trial["id"]))
+    if trial["kind"] == "check":
+        body = paint_region(person, rng, truth)
+    else:
+        body = judge(person, rng, truth, question=Question(trial["question"]), annotate=trial["annotate"])
+        body["events"] += [{"type": "advice_shown", "t_ms": 0}] if trial["advice"] else []
+    send(client, "PUT", f"/api/trials/{trial['id']}/decision", body=body)
+
+
+def _answer(client: httpx2.Client, step: dict[str, Any], rng: np.random.Generator) -> None:
+    """Guess at the quiz, never the same twice in a row; choose any answers to the closing questions."""
+    questions = step["questions"]
+    if step["kind"] == "quiz":
+        guesses = {one["id"]: int(rng.integers(1, len(one["options"]) + 1)) for one in questions}
+        result = send(client, "POST", "/api/participant/quiz", body={"answers": guesses}).json()
+        while not result["passed"] and result["attempts_left"]:
+            # The server says what was wrong, so that a person reads again and finds it.
+            for one in questions:
+                if one["id"] in result["wrong"]:
+                    guesses[one["id"]] = guesses[one["id"]] % len(one["options"]) + 1
+            result = send(client, "POST", "/api/participant/quiz", body={"answers": guesses}).json()
+        return
+    answers = {
+        one["id"]: str(rng.choice(one["options"])) if one["options"] else "simulated" for one in questions
+    }
+    send(client, "POST", "/api/participant/answers", body={"answers": answers})
 
 
 def _consent(client: httpx2.Client, study: str, *, external_id: str) -> tuple[str, int]:
@@ -101,22 +152,6 @@ def _consent(client: httpx2.Client, study: str, *, external_id: str) -> tuple[st
     }
     answer = send(client, "POST", f"/api/studies/{study}/participants", body=body).json()
     return answer["token"], answer["trials"]
-
-
-def _next(client: httpx2.Client) -> dict[str, Any] | None:
-    """The trial to decide, once both of its pictures are here; None at the end."""
-    answer = send(client, "GET", "/api/participant/next").json()
-    if "trial" not in answer:
-        return None
-    trial: dict[str, Any] = answer["trial"]
-    for side in ("left", "right"):
-        send(client, "GET", trial[side]["url"])
-    return trial
-
-
-def _is_done(client: httpx2.Client, person: Person) -> bool:
-    """Whether the server gives the completion code; who drops out does not ask for it."""
-    return person.quits_after is None and "completion" in send(client, "GET", "/api/participant/next").json()
 
 
 def send(

@@ -18,7 +18,9 @@ from app.errors import NotFound, Unavailable, WrongState
 from app.main import create_app
 from app.models import Annotation, Decision, Image, Participant, Source, Stroke, Study, StudyState, Trial
 from app.storage import BlobStore
-from tests.app.factories import ParticipantFactory
+from app.studies.schemas import StudySpec
+from app.studies.service import create_study, open_study
+from tests.app.factories import ImageFactory, ParticipantFactory
 from tests.app.worlds import make_study
 
 
@@ -72,6 +74,65 @@ class TestTakePart:
         elsewhere = answer_key(own_database[1], {})
         with pytest.raises(NotFound, match="another database"):
             take_part(client, study.slug, person(), key=elsewhere, external_id="s-1")
+
+
+class TestEveryStep:
+    """A study with everything that can be described."""
+
+    @pytest.fixture
+    def whole(self, db, blobs) -> Study:
+        for n in range(12):
+            db.add(ImageFactory.build(label="real", original_name=f"real{n}.png"))
+            db.add(ImageFactory.build(label="fake", original_name=f"fake{n}.png"))
+        db.commit()
+        described = {
+            "slug": "whole",
+            "title": "Everything",
+            "trials_per_participant": 5,
+            "judgements": 9,
+            "accepts_simulated": True,
+            "arms": [{"name": "helped", "annotate": True, "advice": "decision"}],
+            "pairs": {"per_source": 6},
+            "practice": {"count": 2},
+            "quiz": {
+                "attempts": 3,
+                "questions": [{"text": "Which?", "options": ["This", "That", "Both"], "answer": 3}],
+            },
+            "checks": {
+                "max_failed": 0,
+                "pairs": [{"real": "real0.png", "fake": "fake0.png"}],
+                "regions": [
+                    {"image": "real1.png", "prompt": "The eye.", "region": [[9, 9], [40, 9], [40, 40]]}
+                ],
+            },
+            "questions": [
+                {"id": "age", "text": "Age?", "kind": "choice", "options": ["1", "2"], "required": True},
+                {"id": "more", "text": "More?", "kind": "text"},
+            ],
+            "advice": {
+                "listed": [
+                    {"image": f"{kind}{n}.png", "score": 0.5} for kind in ("real", "fake") for n in range(12)
+                ]
+            },
+        }
+        made = create_study(db, StudySpec.model_validate(described))
+        db.commit()
+        open_study(db, made)
+        with_pictures(db, blobs)
+        return made
+
+    def test_simulated_people_pass_through_all_of_them(self, client, db, whole, key):
+        people = [dataclasses.replace(invent_person(0, number), quits_after=None) for number in range(8)]
+        outcomes = [
+            take_part(client, whole.slug, one, key=key, external_id=f"s-{one.number}") for one in people
+        ]
+        endings = {outcome.ending for outcome in outcomes}
+        assert endings == {"finished", "screened_out"}
+        assert {outcome.decided for outcome in outcomes if outcome.has_finished} == {7}
+        finished = db.scalars(select(Participant).where(Participant.finished_at.is_not(None))).all()
+        assert all(one.answers["more"] == "simulated" and one.device["passed"] for one in finished)
+        kinds = db.execute(select(Trial.kind, func.count()).join(Decision).group_by(Trial.kind)).all()
+        assert {kind for kind, _ in kinds} == {"practice", "main", "check"}
 
 
 class TestSend:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
 from app.analysis.comparison import Interval, accuracy
 from app.analysis.estimates import Analysis, Estimate
@@ -47,7 +47,8 @@ ROW_IN: Final = 1.25
 MOST_ROWS: Final = 8
 MOST_ARMS: Final = len(COLOURS)
 FIFTHS: Final = 5
-BINS: Final = np.linspace(0, 1, 11)
+BINS: Final = np.append(np.arange(10) / 10 - 1e-9, 1.0)
+"""Tenths; 3 of 5 is in the one from 60 % on, whatever its last bit."""
 
 Draw = Callable[[FigureBase], None]
 
@@ -87,6 +88,7 @@ def _look(arms: Sequence[str]) -> Mapping[str, tuple[str, str]]:
 
 def _percent(axes: Axes, which: str = "x") -> None:
     axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
 
 
@@ -218,10 +220,7 @@ def _differences(analysis: Analysis) -> Figure | None:
         axes.axvline(0, color=MUTED, linewidth=0.9, linestyle=":")
         axes.set_yticks(range(len(rows)), [_short(name(one), 44) for one in rows], color=INK)
         axes.set_ylim(len(rows) - 0.5, -0.5)
-        furthest = max(
-            (abs(x) for one in rows for x in (one.low, one.high, one.value) if x is not None), default=0.1
-        )
-        axes.set_xlim(-1.08 * furthest, 1.08 * furthest)
+        axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(
             FuncFormatter(lambda x, _: f"{100 * x:+.0f}".replace("-", "−") if x else "0")
         )

@@ -219,20 +219,22 @@ def _text_pages(lines: Sequence[_Line]) -> Iterator[Any]:
         yield page
 
 
-CAPTION_IN: Final = 0.95
+TITLE_IN: Final = 0.35
+CAPTION_IN: Final = 0.75
+AROUND_IN: Final = TITLE_IN + CAPTION_IN
 
 
 def _sheets(figures: Sequence[Figure]) -> Iterator[list[Figure]]:
     """Figures in order, as many on a page as fit."""
     sheet: list[Figure] = []
-    left = A4_IN[1] - 2 * MARGIN_IN
-    room = left
+    whole = A4_IN[1] - 2 * MARGIN_IN
+    room = whole
     for figure in figures:
-        if sheet and room < figure.height + CAPTION_IN:
+        if sheet and room < figure.height + AROUND_IN:
             yield sheet
-            sheet, room = [], left
+            sheet, room = [], whole
         sheet.append(figure)
-        room -= figure.height + CAPTION_IN
+        room -= figure.height + AROUND_IN
     if sheet:
         yield sheet
 
@@ -240,21 +242,16 @@ def _sheets(figures: Sequence[Figure]) -> Iterator[list[Figure]]:
 def _place(canvas: Any, sheet: Sequence[Figure]) -> None:
     """Titles, figures and captions from the top down; one too high for a page is made to fit."""
     room = A4_IN[1] - 2 * MARGIN_IN
-    spare = max(room - sum(one.height + CAPTION_IN for one in sheet), 0.01)
-    heights = [part for one in sheet for part in (min(one.height, room - CAPTION_IN) + 0.4, CAPTION_IN - 0.4)]
-    edge = MARGIN_IN / A4_IN[0]
-    top = MARGIN_IN / A4_IN[1]
-    grid = canvas.add_gridspec(
-        len(heights) + 1, 1, height_ratios=[*heights, spare], left=0, right=1, bottom=0, top=1 - top, hspace=0
-    )
-    at = A4_IN[1] - MARGIN_IN
+    heights = [MARGIN_IN]
+    for one in sheet:
+        heights += [TITLE_IN, min(one.height, room - AROUND_IN), CAPTION_IN]
+    heights.append(A4_IN[1] - sum(heights))
+    # Subfigures fill the canvas by these ratios alone, whatever margins the grid has.
+    holders = canvas.subfigures(len(heights), 1, height_ratios=heights)
     for place, one in enumerate(sheet):
-        canvas.text(edge, (at - 0.2) / A4_IN[1], one.title, fontsize=11.5, fontweight="bold")
-        holder = canvas.add_subfigure(grid[2 * place])
-        holder.set_facecolor("none")
+        title, holder, caption = holders[3 * place + 1 : 3 * place + 4]
+        edge = MARGIN_IN / A4_IN[0]
+        title.text(edge, 0.3, one.title, fontsize=11.5, fontweight="bold")
         one.draw(holder)
-        at -= heights[2 * place]
-        for line in textwrap.wrap(one.caption, 112):
-            at -= LINE_IN
-            canvas.text(edge, at / A4_IN[1], line, fontsize=7.5, color="#535b61")
-        at = A4_IN[1] - MARGIN_IN - sum(heights[: 2 * place + 2])
+        words = textwrap.fill(one.caption, 112)
+        caption.text(edge, 0.95, words, va="top", fontsize=7.5, linespacing=1.4, color="#535b61")

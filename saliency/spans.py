@@ -60,11 +60,12 @@ class Sheet:
 
     def covered(self) -> Iterator[NDArray[np.uint8]]:
         """Sum up and yield, for each box, a mask (height, width) in {0, 1} of what is covered."""
-        np.cumsum(self.counts, dtype=np.int32, out=self.counts)
-        inside = (self.counts > 0).view(np.uint8)
         for box, first in zip(self.boxes, self.first.tolist(), strict=True):
-            rows = inside[first : first + box.height * (box.width + 1)]
-            yield rows.reshape(box.height, box.width + 1)[:, :-1]
+            counts = self.counts[first : first + box.height * (box.width + 1)]
+            np.cumsum(
+                counts, dtype=np.int32, out=counts
+            )  # box by box, so that what follows meets it in the cache
+            yield (counts > 0).view(np.uint8).reshape(box.height, box.width + 1)[:, :-1]
 
 
 class Paths(NamedTuple):

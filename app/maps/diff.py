@@ -118,7 +118,7 @@ def _both(old: MapSet, new: MapSet) -> AnySelect:
 
 def _same(session: Session, old: MapSet, new: MapSet) -> int:
     first, second = aliased(SaliencyMap), aliased(SaliencyMap)
-    pairs = select(func.count()).join(second, second.image_id == first.image_id)
+    pairs = select(func.count()).select_from(first).join(second, second.image_id == first.image_id)
     pairs = pairs.where(
         first.map_set_id == old.id, second.map_set_id == new.id, first.blob_hash == second.blob_hash
     )

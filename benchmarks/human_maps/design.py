@@ -1,6 +1,6 @@
 """What a generated world looks like, and the worlds that are compared."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from training.config import Cyborg
@@ -8,9 +8,9 @@ from training.config import Cyborg
 WIDE: Final = "cyborg_tiny_wide"
 """Name of the network of `networks.py`."""
 
-Shortcut = Literal["corner", "background", "anywhere", "inside", "frame", "none"]
-"""Where the cue is that follows the label: one corner of the frame, a random place beside the head, a random
-place anywhere but the artefact's, the painted region itself, the colour of the whole frame, or nowhere."""
+Shortcut = Literal["face", "corner", "background", "inside", "frame", "none"]
+"""Where the cue is that follows the label: another part of the face than the artefact, one corner of the
+frame, a random place beside the head, the painted region itself, the whole frame, or nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,10 @@ class Regime:
     """A world and how detectors are trained in it."""
 
     about: str
-    design: Design = Design()
+    design: Design = field(default_factory=Design)
     architecture: str = "cyborg_tiny"
     epochs: int = 12
-    cyborg: Cyborg = Cyborg()
+    cyborg: Cyborg = field(default_factory=Cyborg)
 
 
 DEFAULT: Final = Regime("a mark in one corner that always follows the label")

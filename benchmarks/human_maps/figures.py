@@ -24,8 +24,8 @@ from training.run import open_run
 Maps = NDArray[np.float32]
 
 CONDITIONS: Final = {
-    "unseen/absent": ("no mark", "#3b6fb6", "o"),
-    "unseen/random": ("mark at random", "#7a9a3c", "s"),
+    "unseen/random": ("mark independent of the label", "#3b6fb6", "o"),
+    "unseen/absent": ("no mark", "#7a9a3c", "s"),
     "unseen/follows": ("mark on the fakes, as in training", "#b0b0b0", "^"),
     "unseen/reversed": ("mark on the real ones", "#c5543b", "v"),
 }
@@ -100,7 +100,7 @@ def draw_worth(results: Sequence[Result], maps: Sequence[Column], data: Sequence
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.minorticks_off()
     axes.set_xlabel("images")
-    axes.set_ylabel("AUC on unseen generators, no mark")
+    axes.set_ylabel("AUC on unseen generators")
     axes.legend(frameon=False, fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
     return figure

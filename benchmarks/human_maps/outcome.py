@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from training.metrics import auc
 
 Condition = Literal["absent", "random", "follows", "reversed"]
-CONDITIONS: Final[tuple[Condition, ...]] = ("absent", "random", "follows", "reversed")
-"""Where the shortcut is on the test faces: on none, on a random half, on the fakes, on the real ones."""
+CONDITIONS: Final[tuple[Condition, ...]] = ("random", "absent", "follows", "reversed")
+"""Where the shortcut is on the test faces: on none, independent of the label, on the fakes, on the real ones."""
 GROUPS: Final = ("unseen", "seen")
 
 
@@ -28,16 +28,17 @@ class Answers:
     def part(self, keep: NDArray[np.bool_]) -> "Answers":
         return Answers(self.plain[keep], self.marked[keep], self.fake[keep], self.unseen[keep])
 
-    def scores(self, condition: Condition) -> NDArray[np.float64]:
-        """(N,) the scores under a condition; `random` is the same half for every run."""
-        coin = np.random.default_rng(0).random(len(self.fake)) < 0.5
-        marked = {
-            "absent": ~self.fake & self.fake,
-            "random": coin,
-            "follows": self.fake,
-            "reversed": ~self.fake,
-        }
-        return np.where(marked[condition], self.marked, self.plain)
+    def under(self, condition: Condition) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Scores and truth under a condition. In `random`, every face counts once with and once without."""
+        match condition:
+            case "absent":
+                return self.plain, self.fake
+            case "random":
+                return np.concatenate([self.plain, self.marked]), np.tile(self.fake, 2)
+            case "follows":
+                return np.where(self.fake, self.marked, self.plain), self.fake
+            case "reversed":
+                return np.where(self.fake, self.plain, self.marked), self.fake
 
 
 def read_scores(path: Path, *, column: str = "logit_fake") -> Answers:
@@ -64,7 +65,7 @@ def summary(tested: Answers) -> dict[str, float]:
     for group in GROUPS:
         part = tested.part(tested.unseen == (group == "unseen"))
         for condition in CONDITIONS:
-            result[f"{group}/{condition}"] = auc(part.scores(condition), part.fake) or 0.0
+            result[f"{group}/{condition}"] = auc(*part.under(condition)) or 0.0
     real = tested.part(~tested.fake)
     both = np.concatenate([real.plain, real.marked])
     result["shortcut"] = auc(both, np.arange(len(both)) >= len(real.plain)) or 0.0

@@ -108,7 +108,8 @@ def make(plan: Plan, faces: Faces, design: Design, *, seed: int) -> Iterator[Mad
             radius=design.radius,
             strength=design.artefact,
         )
-    at = shortcut_place(design, rng, head=faces.heads[plan.number], spot=spot)
+    head, parts = faces.heads[plan.number], faces.parts[plan.number]
+    at = shortcut_place(design, rng, head=head, parts=parts, spot=spot)
     agrees = rng.random() < design.follows
     shown = (False, True) if plan.split == "test" else ((plan.label == "fake") == agrees,)
     camera = rng.integers(2**32)
@@ -122,7 +123,12 @@ def make(plan: Plan, faces: Faces, design: Design, *, seed: int) -> Iterator[Mad
 
 
 def shortcut_place(
-    design: Design, rng: np.random.Generator, *, head: NDArray[np.int64], spot: NDArray[np.float64]
+    design: Design,
+    rng: np.random.Generator,
+    *,
+    head: NDArray[np.int64],
+    parts: NDArray[np.float64],
+    spot: NDArray[np.float64],
 ) -> tuple[float, float]:
     """Centre of the mark in pixels; for an even frame it does not matter."""
     match design.shortcut:
@@ -132,16 +138,18 @@ def shortcut_place(
             return beside_head(rng, head, design)
         case "inside":
             return float(spot[0] + rng.normal(0, 1)), float(spot[1] + rng.normal(0, 1))
-        case "anywhere":
-            return away_from(rng, spot, design)
+        case "face":
+            return elsewhere_on_face(rng, parts, spot, design)
 
 
-def away_from(rng: np.random.Generator, spot: NDArray[np.float64], design: Design) -> tuple[float, float]:
-    """A random place at least three radii of the artefact from `spot`."""
-    while True:
-        at = rng.uniform(0.06, 0.94, 2) * design.size
-        if np.hypot(*(at - spot)) >= 3 * design.radius * design.size:
-            return float(at[0]), float(at[1])
+def elsewhere_on_face(
+    rng: np.random.Generator, parts: NDArray[np.float64], spot: NDArray[np.float64], design: Design
+) -> tuple[float, float]:
+    """Another part of the face, far enough from `spot` for the mark to lie beside the artefact."""
+    apart = np.hypot(*(parts - spot).T)
+    others = parts[apart >= 1.6 * design.radius * design.size]
+    x, y = others[rng.integers(len(others))]
+    return float(x), float(y)
 
 
 def beside_head(rng: np.random.Generator, head: NDArray[np.int64], design: Design) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from typing import Final
 from training.results import Result, Row, columns
 from training.scored import POOLED
 from training.statistics import mean_sd
+from training.tables import is_simulated
 
 WACV: Final = "CYBORG, WACV 2023"
 DROID: Final = "DROID, 2023"
@@ -87,6 +88,7 @@ def _how(runs: Sequence[Result]) -> str:
         f"{int(runs[0].metrics.get('images') or 0)} {runs[0].split} images",
         f"{config.epochs} epochs",
         "pretrained weights" if config.weights not in {"none", ""} else "no pretrained weights",
+        *(["simulated annotators"] if is_simulated(runs) else []),
     ]
     return ", ".join(parts)
 

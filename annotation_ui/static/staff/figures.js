@@ -30,9 +30,9 @@ function layout(own) {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: token("--font-text"), color: token("--ink"), size: 13 },
-    margin: { l: 56, r: 12, t: 12, b: 48 },
-    height: 380,
-    legend: { orientation: "h", y: -0.2 },
+    margin: { l: 56, r: 12, t: 12, b: 56 },
+    height: 420,
+    legend: { orientation: "h", yanchor: "top", y: -0.24 },
     xaxis: { ...line, automargin: true, ...own.xaxis },
     yaxis: { ...line, automargin: true, ...own.yaxis },
   };

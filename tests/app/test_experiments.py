@@ -18,8 +18,9 @@ from typer.testing import CliRunner
 from app.cli import app as cli
 from app.cli import commands  # noqa: F401 - registers the commands
 from app.errors import BadInput, NotFound, WrongState
-from app.experiments import records
+from app.experiments import errands, records
 from app.experiments.datasets import FreezeParameters, find_dataset, freeze_dataset
+from app.experiments.errands import Interrupted, Work, do_errand, request_export, request_freeze
 from app.experiments.service import abort_run, find_experiment, request_experiment, results, runs_of
 from app.experiments.splits import Candidate, assign_splits
 from app.experiments.supervisor import Watch, supervise
@@ -186,6 +187,75 @@ class TestFreeze:
         assert {find_dataset(db, name).id for name in names} == {dataset.id}
         with pytest.raises(NotFound, match="no dataset 'nowhere'"):
             find_dataset(db, "nowhere")
+
+
+class TestErrands:
+    def test_a_freeze_tells_how_far_it_is_and_ends_in_a_dataset(self, db, session_factory, blobs, freeze):
+        do_errand(Work(session_factory, blobs), freeze.id)
+        db.refresh(freeze)
+        assert (freeze.state, freeze.done, freeze.total) == (JobState.SUCCEEDED, 16, 16)
+        assert Path(db.get_one(Dataset, freeze.result["dataset"]).folder).is_dir()
+
+    def test_one_that_cannot_be_done_says_why(self, db, session_factory, blobs, freeze, built):
+        built.stale = True
+        db.commit()
+        do_errand(Work(session_factory, blobs), freeze.id)
+        db.refresh(freeze)
+        assert freeze.state is JobState.FAILED
+        assert "withdrew" in freeze.error
+
+    def test_a_worker_that_must_stop_leaves_it_to_the_next(
+        self, db, session_factory, blobs, freeze, settings
+    ):
+        with pytest.raises(Interrupted):
+            do_errand(Work(session_factory, blobs, should_stop=lambda: True), freeze.id)
+        db.refresh(freeze)
+        assert freeze.state is JobState.RUNNING
+        assert list(settings.datasets_dir.iterdir()) == []
+        do_errand(Work(session_factory, blobs), freeze.id)
+        db.refresh(freeze)
+        assert freeze.state is JobState.SUCCEEDED
+
+    def test_one_that_has_ended_is_not_done_again(self, db, session_factory, blobs, freeze):
+        freeze.state = JobState.FAILED
+        db.commit()
+        do_errand(Work(session_factory, blobs), freeze.id)
+        assert db.query(Dataset).count() == 0
+
+    def test_a_bug_is_told_in_its_row_and_not_hidden(self, db, session_factory, blobs, freeze, annotated):
+        annotated.content_hash = "gone"
+        db.commit()
+        with pytest.raises(FileNotFoundError):
+            do_errand(Work(session_factory, blobs), freeze.id)
+        db.refresh(freeze)
+        assert "Unexpected FileNotFoundError" in freeze.error
+
+    @pytest.mark.parametrize(
+        ("says", "state", "left"),
+        [
+            ("import os,sys; os.makedirs(sys.argv[2]); open(sys.argv[2] + '/a', 'w')", "succeeded", True),
+            ("import sys; sys.exit('Error: The checkpoint is gone.')", "failed", False),
+        ],
+    )
+    def test_an_export_is_a_zip_or_a_sentence(
+        self, db, session_factory, blobs, tmp_path, monkeypatch, says, state, left
+    ):
+        monkeypatch.setattr(errands, "EXPORT", (sys.executable, "-c", says))
+        (run,) = runs_of(db, make_experiment(db, tmp_path, "net", queued=False))
+        run.state = JobState.SUCCEEDED
+        Path(run.folder).mkdir(parents=True)
+        errand = request_export(db, run, staff_id=None)
+        db.commit()
+        do_errand(Work(session_factory, blobs), errand.id)
+        db.refresh(errand)
+        assert (errand.state, errands.export_of(run).is_file()) == (state, left)
+        assert [path.name for path in Path(run.folder).iterdir()] == ([errands.EXPORTED] if left else [])
+        assert left or errand.error == "The checkpoint is gone."
+
+    def test_a_run_that_has_not_finished_is_not_exported(self, db, tmp_path):
+        (run,) = runs_of(db, make_experiment(db, tmp_path, "net", queued=False))
+        with pytest.raises(WrongState, match="queued"):
+            request_export(db, run, staff_id=None)
 
 
 class TestRequest:
@@ -417,6 +487,16 @@ def frozen(db, blobs, settings, built):
         )
 
     return freeze
+
+
+@pytest.fixture
+def freeze(db, settings, built):
+    """Somebody has asked for a dataset."""
+    errand = request_freeze(
+        db, built, FreezeParameters(size=64), datasets_dir=settings.datasets_dir, staff_id=None
+    )
+    db.commit()
+    return errand
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import json
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,11 +12,12 @@ import typer
 from rich.console import Console
 
 from benchmarks.human_maps.crew import Crew, carry_out
-from benchmarks.human_maps.design import DEFAULT, REGIMES
+from benchmarks.human_maps.design import DEFAULT, REGIMES, Regime, changed
 from benchmarks.human_maps.figures import draw_auc, draw_looks, draw_worth, save
 from benchmarks.human_maps.plan import Result, contest, controls, objectives
 from benchmarks.human_maps.table import document, show
 from benchmarks.human_maps.worth import fewer_maps, matching_size, more_data
+from training.config import Cyborg
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -80,6 +81,33 @@ def regimes(
         out_console.print(show(results[name], title=f"{name}: {REGIMES[name].about}"))
     everything = [one for some in results.values() for one in some]
     _finish(crew, everything, began, json_out, {name: document(some) for name, some in results.items()})
+
+
+@app.command()
+def explore(
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=VALUE of the world: artefact=36, shortcut=face, …")
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=1)] = DEFAULT.epochs,
+    architecture: Annotated[str, typer.Option(help="Or cyborg_tiny_wide.")] = DEFAULT.architecture,
+    map_weight: Annotated[float, typer.Option(min=0)] = DEFAULT.cyborg.map_weight,
+    out: Out = OUT,
+    seeds: Seeds = 2,
+    first_seed: FirstSeed = 0,
+    jobs: Jobs = 2,
+) -> None:
+    """Cross-entropy, CYBORG and shuffled maps in a world of your own."""
+    crew, began = _crew(out, seeds, first_seed, jobs), time.monotonic()
+    try:
+        design = changed(DEFAULT.design, changes or [])
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    regime = Regime("", design, architecture, epochs, Cyborg(map_weight=map_weight))
+    pair = contest(regime)
+    shuffled = replace(pair[1], name="cyborg, shuffled maps", maps="shuffled")
+    results = carry_out(crew, [*pair, shuffled])
+    out_console.print(show(results, title=" ".join([*(changes or []), f"epochs={epochs}"])))
+    _finish(crew, results, began, None, {})
 
 
 @app.command()

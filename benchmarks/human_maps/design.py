@@ -1,7 +1,8 @@
 """What a generated world looks like, and the worlds that are compared."""
 
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final, Literal, get_args
 
 from training.config import Cyborg
 
@@ -48,6 +49,32 @@ class Design:
     """Chance that who has found out a fake paints the artefact, and not another part of the face."""
     extra: float = 0.15
     """Chance that they paint one part more."""
+
+
+def changed(design: Design, changes: Sequence[str]) -> Design:
+    """A design with fields set by `NAME=VALUE`. `ValueError` says which change makes no sense."""
+    known = {one.name: one.type for one in fields(design)}
+    for change in changes:
+        name, _, text = change.partition("=")
+        if name not in known:
+            raise ValueError(f"A world has no {name!r}; it has {', '.join(known)}.")
+        design = replace(design, **{name: _value(known[name], name, text)})
+    return design
+
+
+def _value(kind: Any, name: str, text: str) -> Any:
+    """The text of a field as its type."""
+    if kind is Shortcut:
+        if text not in get_args(Shortcut):
+            raise ValueError(f"{name} is one of {', '.join(get_args(Shortcut))}, not {text!r}.")
+        return text
+    try:
+        value: int | float = kind(text)
+    except ValueError:
+        raise ValueError(f"{name} is a number, not {text!r}.") from None
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"{name} must not be negative or endless, and is {text}.")
+    return value
 
 
 @dataclass(frozen=True, slots=True)

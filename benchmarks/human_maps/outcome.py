@@ -12,7 +12,7 @@ from training.metrics import auc
 
 Condition = Literal["absent", "random", "follows", "reversed"]
 CONDITIONS: Final[tuple[Condition, ...]] = ("random", "absent", "follows", "reversed")
-"""Where the shortcut is on the test faces: on none, independent of the label, on the fakes, on the real ones."""
+"""Where the shortcut is on the test faces: anywhere, on none, on the fakes, on the real ones."""
 GROUPS: Final = ("unseen", "seen")
 
 

@@ -9,7 +9,7 @@ import torch
 from benchmarks.human_maps.annotators import annotate, parameters
 from benchmarks.human_maps.artefacts import SEEN, UNSEEN, spoil
 from benchmarks.human_maps.crew import Crew, carry_out
-from benchmarks.human_maps.design import REGIMES, Design
+from benchmarks.human_maps.design import REGIMES, Design, changed
 from benchmarks.human_maps.faces import Faces, draw_face
 from benchmarks.human_maps.networks import CyborgTinyWide
 from benchmarks.human_maps.outcome import Answers, summary
@@ -123,6 +123,20 @@ class TestWorld:
         plain, marked = dataset.of("test")[:2]
         assert plain.map
         assert (dataset.root / plain.map).read_bytes() == (dataset.root / marked.map).read_bytes()
+
+
+class TestDesign:
+    def test_it_is_changed_by_name_and_value(self):
+        assert changed(DEFAULT, ["cue=12", "shortcut=face", "train=20"]) == replace(
+            DEFAULT, cue=12.0, shortcut="face", train=20
+        )
+
+    @pytest.mark.parametrize(
+        "change", ["colour=3", "cue=red", "shortcut=sky", "train=1.5", "cue=-1", "cue=inf"]
+    )
+    def test_nonsense_is_refused_by_name(self, change):
+        with pytest.raises(ValueError, match=change.split("=")[0]):
+            changed(DEFAULT, [change])
 
 
 class TestAnnotators:

@@ -1,7 +1,7 @@
 """An installation with pictures and studies of every kind, for the tests of the participant's page."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +10,11 @@ from typing import Any, Final
 import cv2
 import numpy as np
 from playwright.sync_api import Browser, BrowserContext
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.db import connect, factory, upgrade
+from app.models import Image, Label
 from app.settings import Settings
 from app.stimuli.service import import_path
 from app.storage import BlobStore
@@ -129,8 +131,10 @@ class Lab(Installation):
         return f"{self.url}/s/{words['slug']}"
 
     def everything(self, slug: str, *, trials: int = 3, annotate: str = "true", advice: str = "none") -> str:
-        """A study that has every step."""
-        advised = "" if advice == "none" else f'[advice]\nfile = "{self._advice().name}"\n'
+        """A study that has every step, of whatever pictures there are."""
+        with self.session() as session:
+            pictures = session.scalars(select(Image).order_by(Image.id)).all()
+        advised = "" if advice == "none" else f'[advice]\nfile = "{self._advice(pictures).name}"\n'
         return self.open(
             EVERYTHING + advised,
             slug=slug,
@@ -138,20 +142,24 @@ class Lab(Installation):
             annotate=annotate,
             advice=advice,
             consent=CONSENT,
-            image="real-0.png",
-            side=SIDE,
-            half=SIDE // 2,
+            image=pictures[0].content_hash,
+            side=pictures[0].width,
+            half=pictures[0].height // 2,
         )
 
     def plain(self, slug: str, *, annotate: str = "true", further: str = "") -> str:
         return self.open(PLAIN, slug=slug, annotate=annotate, further=further)
 
-    def _advice(self) -> Path:
+    def _advice(self, pictures: Sequence[Image]) -> Path:
         """A model that is sure of everything and looks at the upper left of each face."""
-        rows = np.linspace(1, 0, SIDE)
+        side = pictures[0].width
+        rows = np.linspace(1, 0, side)
         cv2.imwrite(str(self.folder / "map.png"), np.rint(255 * np.outer(rows, rows)).astype(np.uint8))
+        lines = [
+            f"{picture.content_hash},{0.9 if picture.label is Label.FAKE else 0.2},map.png"
+            for picture in pictures
+        ]
         path = self.folder / "advice.csv"
-        lines = [f"{name},{0.9 if label == 'fake' else 0.2},map.png" for name, label in self.names().items()]
         path.write_text("\n".join(["image,score,map", *lines]) + "\n", encoding="utf-8")
         return path
 

@@ -3,18 +3,24 @@
 python -m tests.e2e.screenshots OUT_DIR
 """
 
+import json
 import re
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from app.demo.chain import STAFF
-from tests.e2e.processes import Installation, chromium
+from tests.e2e.lab import Lab
+from tests.e2e.processes import chromium
+from tests.e2e.visits import Finger, Hands, Mouse, Walk
 
+TOUR = "tour"
+"""The study that has every step."""
 SIZES = {
     "desk": {"viewport": {"width": 1280, "height": 800}},
     "phone": {
@@ -53,40 +59,75 @@ def staff_pages(page: Page, url: str) -> Iterator[str]:
     yield "run"
 
 
-def participant_pages(page: Page, url: str) -> Iterator[str]:
-    """A visit in the arm that paints."""
-    page.goto(f"{url}/s/demo")
-    expect(page.get_by_label("I have read the text above")).to_be_visible()
-    yield "consent"
-    page.get_by_label("I have read the text above").check()
-    page.get_by_role("button", name="Continue").click()
-    page.get_by_role("button", name="Start").wait_for()
-    yield "instructions"
-    page.get_by_role("button", name="Start").click()
-    page.locator("#trial").wait_for()
-    yield "question"
-    page.locator(".face[data-side=left]").click()
+def participant_pages(page: Page, url: str, hands: Hands) -> Iterator[str]:
+    """A visit to the study that has every step, and each of its ends."""
+    walk = Walk(page, hands)
+    page.goto(f"{url}/s/{TOUR}?assignmentId=ASSIGNMENT_ID_NOT_AVAILABLE")
+    expect(page.get_by_text("This is a preview")).to_be_visible()
+    yield "preview"
+    page.goto(f"{url}/s/{TOUR}")
+    before, count = "", 0
+    while (name := (before := walk.front(after=before)).split()[0]) != "finished":
+        count += 1
+        yield f"{count:02d}-{name}"
+        if name == "trial":
+            yield from judging(page, walk, count)
+        walk.step(name)
+    yield f"{count + 1:02d}-finished"
+
+
+def judging(page: Page, walk: Walk, count: int) -> Iterator[str]:
+    """A trial with paint on it; the step that follows paints again and goes on."""
+    if page.locator(".trial--region").count() == 0:
+        walk.hands.choose(page)
     if page.get_by_role("toolbar").is_visible():
-        scribble(page)
-        yield "trial"
+        walk.hands.paint(page)
+        yield f"{count:02d}-painted"
+        page.keyboard.press("Control+z")
 
 
-def scribble(page: Page) -> None:
-    view = page.locator(".face[data-side=left] .face__view")
-    view.scroll_into_view_if_needed()
-    box = view.bounding_box()
-    assert box is not None
-    for x, y in ((0.36, 0.45), (0.62, 0.45)):
-        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
-        page.mouse.down()
-        for step in range(12):
-            across = x + 0.006 * step
-            down = y + (0.02 if step % 2 else 0)
-            page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
-        page.mouse.up()
+ENDINGS = ("quota_full", "already_took_part", "study_not_open", "internal")
 
 
-def photograph(browser: Browser, installation: Installation, login: str, out_dir: Path) -> None:
+def endings(page: Page, url: str) -> Iterator[str]:
+    """The ends that are not the last answer."""
+    for code in ENDINGS:
+        said = {"error": code, "detail": "", "reference": "4f2a9c1e"}
+        page.route(
+            "**/participants",
+            lambda route, said=said: route.fulfill(
+                status=409, content_type="application/json", body=json.dumps(said)
+            ),
+        )
+        page.goto(f"{url}/s/{TOUR}")
+        page.get_by_label("I have read the text above").check()
+        page.get_by_role("button", name="Continue").click()
+        page.locator("#ending-title").wait_for()
+        yield f"ending-{code}"
+        page.unroute("**/participants")
+    yield from refusals(page, url)
+
+
+def refusals(page: Page, url: str) -> Iterator[str]:
+    page.goto(f"{url}/s/{TOUR}")
+    page.get_by_role("button", name="I do not want to take part").click()
+    yield "ending-declined"
+    page.goto(f"{url}/s/nowhere")
+    yield "ending-nowhere"
+    walk = Walk(page, Mouse())
+    page.goto(f"{url}/s/{TOUR}")
+    walk.go(until="quiz")
+    for option in ("None", "Both"):
+        page.get_by_role("radio", name=option).check()
+        page.get_by_role("radio", name="The whole face").check()
+        page.get_by_role("button", name="Check my answers").click()
+        page.wait_for_load_state("networkidle")
+        yield f"quiz-{option.lower()}"
+    page.get_by_role("button", name="Continue").click()
+    yield "ending-screened-out"
+
+
+def photograph(browser: Browser, installation: Lab, login: str, out_dir: Path) -> None:
     desk = browser.new_context()
     log_in(desk.new_page(), f"{installation.url}{login}")
     for size, options in SIZES.items():
@@ -96,28 +137,22 @@ def photograph(browser: Browser, installation: Installation, login: str, out_dir
             for name in staff_pages(page, installation.url):
                 shoot(page, out_dir / f"staff-{name}-{size}-{scheme}.png")
             context.close()
-        visit_until_painting(browser, installation, options, out_dir, size)
+        photograph_visits(browser, installation.url, out_dir, size)
+
+
+def photograph_visits(browser: Browser, url: str, out_dir: Path, size: str) -> None:
+    hands = Finger() if size == "phone" else Mouse()
+    for pages in (partial(participant_pages, hands=hands), endings):
+        context = browser.new_context(**SIZES[size])
+        for name in pages(page := context.new_page(), url):
+            shoot(page, out_dir / f"participant-{name}-{size}.png")
+        context.close()
 
 
 def log_in(page: Page, address: str) -> None:
     page.goto(address)
     page.get_by_role("button").first.click()
     page.wait_for_url(re.compile(r"/staff"))
-
-
-def visit_until_painting(
-    browser: Browser, installation: Installation, options: dict, out_dir: Path, size: str
-) -> None:
-    """Participants come until one is in the arm that paints; arms fill evenly, so the second is at most."""
-    for _ in range(4):
-        context = browser.new_context(**options)
-        names = []
-        for name in participant_pages(page := context.new_page(), installation.url):
-            shoot(page, out_dir / f"participant-{name}-{size}.png")
-            names.append(name)
-        context.close()
-        if "trial" in names:
-            return
 
 
 def shoot(page: Page, path: Path) -> None:
@@ -130,9 +165,10 @@ def main() -> None:
     out_dir.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="cyborg-pictures-"))
     folder.chmod(0o755)
-    installation = Installation(folder / "data")
+    installation = Lab(folder / "data")
     installation.run("demo", "--no-serve", "--participants", "12", "--faces", "120")
     installation.serve()
+    installation.everything(TOUR, advice="both")
     login = urlsplit(installation.run("staff", "link", STAFF).stdout.strip()).path
     try:
         with sync_playwright() as playwright:

@@ -1,74 +1,41 @@
-"""The participant's page in a real Chromium: hands, bad networks, small screens, and exact paint."""
+"""The participant's page in a real Chromium: bad networks, small screens, and exact paint."""
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
-from sqlalchemy import create_engine, func, select
+from playwright.sync_api import BrowserContext, Page, expect
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.db import database_url
 from app.models import Decision, Participant, Trial
-from app.settings import Settings
 from saliency.masks import rasterize
 from saliency.strokes import parse_strokes
-from tests.app.pictures import draw
-from tests.e2e.processes import Installation
+from tests.e2e.lab import DESK, PHONE, Lab, browsing
+from tests.e2e.visits import painted, touch
 
 TRIALS = 4
-DESK = {"viewport": {"width": 1280, "height": 800}}
-PHONE = {
-    "viewport": {"width": 390, "height": 844},
-    "device_scale_factor": 3,
-    "has_touch": True,
-    "is_mobile": True,
-}
-STUDY = """
-slug = "{slug}"
-title = "Which face is real?"
-trials_per_participant = 4
-judgements = 50
-arms = [{{name = "only", annotate = {annotate}}}]
-pairs.per_source = 8
-"""
 NO_STORAGE = """for (const name of ["localStorage", "sessionStorage", "indexedDB"])
   Object.defineProperty(window, name, {get() { throw new DOMException("refused", "SecurityError"); }})"""
-PAINT = """() => {
-  const canvas = document.querySelector(".face--chosen canvas");
-  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-  return Array.from({ length: data.length / 4 }, (_, i) => (data[4 * i + 3] ? "1" : "0")).join("");
-}"""
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def platform(installation: Installation) -> Installation:
-    """Pictures of colour, a study that asks for paint, one that does not, and a server."""
-    folder = installation.data_dir.parent
-    installation.serve()  # first: the commands then find the database running
-    for seed, kind in enumerate(["real", "fake/paint"] * 8):
-        draw(folder / "pictures" / kind / f"{seed}.png", seed, width=160, height=160)
-    installation.run("images", "import", str(folder / "pictures"))
-    for slug, annotate in (("paint", "true"), ("choose", "false")):
-        described = folder / f"{slug}.toml"
-        described.write_text(STUDY.format(slug=slug, annotate=annotate))
-        installation.run("study", "create", str(described))
-        installation.run("study", "open", slug)
-    return installation
+def platform(lab: Lab) -> Lab:
+    """A study that asks for paint, and one that does not."""
+    lab.plain("paint")
+    lab.plain("choose", annotate="false")
+    return lab
 
 
 @pytest.fixture
-def database(platform: Installation) -> Iterator[Session]:
-    engine = create_engine(database_url(Settings(data_dir=platform.data_dir, _env_file=None)))
-    with Session(engine) as session:
+def database(platform: Lab) -> Iterator[Session]:
+    with platform.session() as session:
         yield session
-    engine.dispose()
 
 
 @dataclass
@@ -96,24 +63,8 @@ class Visit:
         if lift:
             self.page.mouse.up()
 
-    def paint(self) -> str:
-        """The canvas, one character a pixel, after the frame that shows it."""
-        self.page.evaluate(
-            "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
-        )
-        return self.page.evaluate(PAINT)
-
     def submit(self) -> None:
         self.page.keyboard.press("Enter")
-
-
-@contextmanager
-def browsing(browser: Browser, options: dict[str, Any], *, script: str = "") -> Iterator[BrowserContext]:
-    context = browser.new_context(**options)
-    if script:
-        context.add_init_script(script)
-    yield context
-    context.close()
 
 
 def begin(context: BrowserContext, url: str) -> Visit:
@@ -155,7 +106,7 @@ class TestPaint:
             for turn, tool in enumerate("bleb"):
                 visit.page.keyboard.press(tool)
                 visit.scribble(turn=turn)
-            seen = visit.paint()
+            seen = painted(visit.page)
             visit.submit()
             visit.expect_trial(2)
             expected = mask(visit.sent[0]["strokes"], side=160)
@@ -170,7 +121,7 @@ class TestPaint:
             visit.scribble(lift=False)
             visit.page.reload()
             visit.expect_trial(1)
-            assert "1" in visit.paint()
+            assert "1" in painted(visit.page)
             visit.submit()
             visit.expect_trial(2)
             kinds = [event["kind"] for event in visit.sent[-1]["events"]]
@@ -190,11 +141,11 @@ class TestPaint:
             visit = begin(context, f"{platform.url}/s/paint")
             visit.choose()
             visit.scribble()
-            before = visit.paint()
+            before = painted(visit.page)
             visit.page.keyboard.press("Delete")
-            assert "1" not in visit.paint()
+            assert "1" not in painted(visit.page)
             visit.page.keyboard.press("Control+z")
-            assert visit.paint() == before
+            assert painted(visit.page) == before
 
 
 class TestNetwork:
@@ -263,22 +214,6 @@ class TestNetwork:
 
 
 class TestHands:
-    def test_a_keyboard_alone_goes_from_consent_to_the_code(self, browser, platform):
-        with browsing(browser, DESK) as context:
-            page = context.new_page()
-            page.goto(f"{platform.url}/s/paint")
-            press_on(page, "#agree", "Space")
-            press_on(page, "#agree-button", "Enter")
-            expect(page.locator("#start")).to_be_visible()
-            press_on(page, "#start", "Enter")
-            visit = Visit(page, [])
-            for number in range(1, TRIALS + 1):
-                visit.expect_trial(number)
-                visit.choose("ArrowRight")
-                press_on(page, ".face__frame", "Space", *["ArrowDown"] * 6, "Space")
-                visit.submit()
-            expect(page.locator("#completion-code")).not_to_be_empty()
-
     def test_a_finger_paints_and_two_fingers_zoom(self, browser, platform):
         with browsing(browser, PHONE) as context:
             visit = begin(context, f"{platform.url}/s/paint")
@@ -286,17 +221,17 @@ class TestHands:
             box = visit.page.locator(".face--chosen .face__frame").bounding_box()
             x, y = box["x"] + 80, box["y"] + 80
             touch(context, visit.page, [[(x + 4 * step, y + step)] for step in range(20)])
-            painted = visit.paint()
+            before = painted(visit.page)
             touch(
                 context,
                 visit.page,
                 [[(x - step, y - step), (x + 90 + 3 * step, y + 90)] for step in range(20)],
             )
-            assert visit.paint() == painted
+            assert painted(visit.page) == before
             assert "scale" in visit.page.locator(".face--chosen .face__view").evaluate(
                 "(view) => view.style.transform"
             )
-            assert "1" in painted
+            assert "1" in before
 
     @pytest.mark.parametrize("slug", ["paint", "choose"])
     def test_nothing_is_wider_than_a_small_phone(self, browser, platform, slug):
@@ -306,57 +241,9 @@ class TestHands:
             assert visit.page.evaluate("document.documentElement.scrollWidth") == 360
 
 
-class TestMarketplace:
-    def test_a_preview_records_nothing(self, browser, platform, database):
-        before = database.scalar(select(func.count()).select_from(Participant))
-        with browsing(browser, DESK) as context:
-            page = context.new_page()
-            page.goto(f"{platform.url}/s/paint?assignmentId=ASSIGNMENT_ID_NOT_AVAILABLE&hitId=h")
-            expect(page.get_by_text("This is a preview")).to_be_visible()
-            expect(page.locator("#agree")).to_be_hidden()
-        database.rollback()
-        assert database.scalar(select(func.count()).select_from(Participant)) == before
-
-    def test_the_same_worker_returns_to_the_same_trial(self, browser, platform):
-        address = f"{platform.url}/s/choose?assignmentId=a1&hitId=h1&workerId=w1"
-        with browsing(browser, DESK) as context:
-            visit = begin(context, address)
-            visit.choose()
-            visit.submit()
-            visit.expect_trial(2)
-        with browsing(browser, DESK) as context:
-            page = context.new_page()
-            page.goto(address)
-            page.get_by_label("I have read the text above").check()
-            page.get_by_role("button", name="Continue").click()
-            Visit(page, []).expect_trial(2)
-
-
 def decisions(database: Session) -> int:
     """How many decisions the participant who was last to consent has on record."""
     database.rollback()
     newest = select(Participant.id).order_by(Participant.consented_at.desc()).limit(1).scalar_subquery()
     counted = select(func.count()).select_from(Decision).join(Trial, Trial.id == Decision.trial_id)
     return database.scalar(counted.where(Trial.participant_id == newest)) or 0
-
-
-def press_on(page: Page, selector: str, *keys: str) -> None:
-    """Go there with Tab, as somebody without a mouse does, and press."""
-    for _ in range(40):
-        page.keyboard.press("Tab")
-        if page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
-            break
-    else:
-        raise AssertionError(f"{selector} cannot be reached with Tab")
-    for key in keys:
-        page.keyboard.press(key)
-
-
-def touch(context: BrowserContext, page: Page, path: list[list[tuple[float, float]]]) -> None:
-    """Fingers down at the first places, along the path, and up."""
-    session = context.new_cdp_session(page)
-    for index, fingers in enumerate(path):
-        points = [{"x": x, "y": y, "id": finger} for finger, (x, y) in enumerate(fingers)]
-        kind = "touchMove" if index else "touchStart"
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})

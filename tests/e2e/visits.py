@@ -158,9 +158,10 @@ class Walk:
             if name in (until, "finished", "ended"):
                 assert name == until, f"{name} instead of {until}: {self.page.locator('main').inner_text()}"
                 return
-            self._do(name)
+            self.step(name)
 
-    def _do(self, name: str) -> None:
+    def step(self, name: str) -> None:
+        """What a page asks for."""
         if name == "trial":
             self.judge()
         for role, text in STEPS.get(name, ()):

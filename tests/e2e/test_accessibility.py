@@ -1,0 +1,135 @@
+"""Every page under axe-core: no violation that it calls serious or critical."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from app.accounts.service import add_staff
+from app.models import Role
+from tests.e2e.lab import DESK, PHONE, Lab, browsing
+from tests.e2e.people import PASSWORD, StaffMember
+from tests.e2e.visits import Finger, Mouse, Walk
+
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+STAFF_PAGES = (
+    "",
+    "/images",
+    "/studies",
+    "/studies/new",
+    "/studies/watched",
+    "/studies/watched/participants",
+    "/studies/watched/maps",
+    "/studies/watched/export",
+    "/experiments",
+    "/people",
+    "/account",
+)
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: `npm ci`"),
+]
+
+
+def violations(page: Page) -> list[str]:
+    """What axe calls serious or critical, in one line each.
+
+    The script comes through the debugger and not through the page, so the page's own
+    Content-Security-Policy stays as it is.
+    """
+    page.evaluate("() => Promise.all(document.getAnimations().map((one) => one.finished.catch(() => null)))")
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+    found: dict[str, Any] = page.evaluate("() => axe.run({ resultTypes: ['violations'] })")
+    return [
+        f"{one['id']}: {node['html'][:120]} {node['any'][0]['message'] if node['any'] else ''}"
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
+
+
+class TestParticipantPages:
+    @pytest.mark.parametrize(("hands", "screen"), [(Mouse(), DESK), (Finger(), PHONE)], ids=["desk", "phone"])
+    def test_from_consent_to_the_code(self, browser: Browser, lab: Lab, hands, screen):
+        found: dict[str, list[str]] = {}
+        address = lab.everything(f"axe-{'phone' if screen is PHONE else 'desk'}", trials=2, advice="both")
+        with browsing(browser, screen | {"reduced_motion": "reduce"}) as context:
+            walk = Walk(context.new_page(), hands, lambda page, name: found.update({name: violations(page)}))
+            walk.page.goto(address)
+            walk.go()
+        assert {name: lines for name, lines in found.items() if lines} == {}
+        assert {"consent", "instructions", "quiz", "trial", "feedback", "questions", "debrief"} < set(found)
+
+    def test_whatever_else_can_be_in_front(self, browser, lab):
+        address = lab.plain(
+            "axe", further="breaks = {every = 1}\ndevice = {min_width = 1200, min_height = 400}"
+        )
+        with browsing(
+            browser, {"viewport": {"width": 900, "height": 800}, "reduced_motion": "reduce"}
+        ) as context:
+            walk = Walk(context.new_page(), Mouse())
+            page = walk.page
+            page.goto(f"{address}?assignmentId=ASSIGNMENT_ID_NOT_AVAILABLE")
+            assert violations(page) == []
+            page.goto(address)
+            page.get_by_label("I have read").check()
+            page.get_by_role("button", name="Continue").click()
+            expect(page.get_by_text("The window is too small")).to_be_visible()
+            assert violations(page) == []
+            page.set_viewport_size({"width": 1280, "height": 800})
+            walk.go(until="trial")
+            Mouse().choose(page)
+            Mouse().paint(page)
+            assert violations(page) == []
+            page.get_by_role("button", name="Help").click()
+            assert violations(page) == []
+            page.keyboard.press("Escape")
+            page.locator("#next").click()
+            expect(page.get_by_role("button", name="Go on")).to_be_visible()
+            assert violations(page) == []
+            page.get_by_role("button", name="Leave").click()
+            assert violations(page) == []
+            page.get_by_role("button", name="Withdraw").click()
+            expect(page.get_by_role("heading", name="You have left the study")).to_be_visible()
+            assert violations(page) == []
+            page.goto(f"{lab.url}/s/nowhere")
+            assert violations(page) == []
+
+
+def test_axe_sees_what_is_wrong(page: Page):
+    page.set_content("<img src='x.png'><button></button>")
+    assert [line.split(":")[0] for line in violations(page)] == ["button-name", "image-alt"]
+
+
+@pytest.fixture(scope="module")
+def email(browser: Browser, lab: Lab) -> str:
+    """Of somebody who may see everything, when somebody has taken part."""
+    with lab.sessions.begin() as session:
+        add_staff(session, email="ada@lab.example", name="Ada", role=Role.ADMIN, password=PASSWORD)
+    with browsing(browser, DESK) as context:
+        walk = Walk(context.new_page(), Mouse())
+        walk.page.goto(lab.plain("watched"))
+        walk.go()
+    return "ada@lab.example"
+
+
+class TestStaffPages:
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_each(self, browser, lab, email, scheme):
+        found: dict[str, list[str]] = {}
+        with browsing(browser, DESK | {"color_scheme": scheme, "reduced_motion": "reduce"}) as context:
+            page = context.new_page()
+            page.goto(f"{lab.url}/login")
+            found["/login"] = violations(page)
+            StaffMember(page, lab.url, email).log_in()
+            for path in STAFF_PAGES:
+                assert page.goto(f"{lab.url}/staff{path}").ok, path
+                found[path] = violations(page)
+            page.goto(f"{lab.url}/staff/studies/watched/participants")
+            page.locator("main table a").first.click()
+            found["a participant"] = violations(page)
+        assert {path: lines for path, lines in found.items() if lines} == {}

@@ -3,8 +3,9 @@
 An estimate is, near its truth, a sum of one `score` per decision. Two-way cluster-robust variance (Cameron,
 Gelbach and Miller, 2011): V = V(participants) + V(pairs) - V(decisions), where each V sums the squares of the
 cluster totals. Pairs never make an interval shorter: their share counts only where it is above 0. V of the
-participants carries n/(n - 1) within each arm, that of the pairs over all, and the t quantile has the degrees of freedom of Welch and
-Satterthwaite: without both, intervals of small studies are too short (docs/statistics.md).
+participants carries n/(n - 1) within each arm, what pairs add carries it over all, and the t quantile has the
+degrees of freedom of Welch and Satterthwaite: without these, intervals of small studies are too short
+(docs/statistics.md).
 """
 
 from dataclasses import dataclass

@@ -130,11 +130,12 @@ def read_outside(path: Path, mapping: ColumnMap) -> Outside:
 
 def _text(data: bytes, mapping: ColumnMap, path: Path, lines: _Lines) -> list[str]:
     """The lines of a file; those in another encoding than the rest are read as Windows-1252 and named."""
-    if b"\0" in data and data[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+    marked = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+    if b"\0" in data and not marked and mapping.encoding is None:
         raise BadInput(
             f"{path}, line {data[: data.index(0)].count(10) + 1}: a NUL byte; this is not a CSV file."
         )
-    encoding = mapping.encoding or ("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else None)
+    encoding = mapping.encoding or ("utf-16" if marked else None)
     if encoding:
         try:
             return data.decode(encoding).removeprefix("\ufeff").splitlines(keepends=True)

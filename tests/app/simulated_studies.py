@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit
 
 from app.analysis.comparison import Sample
@@ -23,21 +24,30 @@ class Recipe:
 
     def truth(self) -> tuple[float, float]:
         """Accuracy of arm 0 and of arm 1 over all participants and pairs there could be."""
+        spread = np.sqrt(self.participant_sd**2 + self.pair_sd**2 + self.pair_by_arm_sd**2)
+        return self._mean(np.zeros(1), spread), self._mean(np.full(1, self.effect), spread)
+
+    def truth_of_these_pairs(self, seed: int) -> tuple[float, float]:
+        """The same over all participants, for the pairs of the study that `draw` makes of this seed."""
+        _, pair, by_arm = self._effects(np.random.default_rng(seed))
+        zero, one = pair + by_arm[0], pair + by_arm[1] + self.effect
+        return self._mean(zero, self.participant_sd), self._mean(one, self.participant_sd)
+
+    def _mean(self, shifts: NDArray[np.float64], sd: float) -> float:
+        """Mean probability over a normal spread, by Gauss-Hermite quadrature, and over the shifts."""
         nodes, weights = np.polynomial.hermite_e.hermegauss(101)
-        sd = np.sqrt(self.participant_sd**2 + self.pair_sd**2 + self.pair_by_arm_sd**2)
-        means = [
-            float(weights @ expit(self.base + shift + sd * nodes) / weights.sum())
-            for shift in (0, self.effect)
-        ]
-        return means[0], means[1]
+        return float((expit(self.base + shifts[:, None] + sd * nodes) @ weights / weights.sum()).mean())
+
+    def _effects(self, rng: np.random.Generator) -> tuple[NDArray[np.float64], ...]:
+        person = rng.normal(0, self.participant_sd, sum(self.participants))
+        pair = rng.normal(0, self.pair_sd, self.pairs)
+        return person, pair, rng.normal(0, self.pair_by_arm_sd, (2, self.pairs))
 
     def draw(self, seed: int) -> Sample:
         rng = np.random.default_rng(seed)
         number = sum(self.participants)
         arm_of = np.repeat([0, 1], self.participants)
-        person = rng.normal(0, self.participant_sd, number)
-        pair = rng.normal(0, self.pair_sd, self.pairs)
-        pair_by_arm = rng.normal(0, self.pair_by_arm_sd, (2, self.pairs))
+        person, pair, pair_by_arm = self._effects(rng)
         participant = np.repeat(np.arange(number), self.trials)
         item = np.concatenate([rng.choice(self.pairs, self.trials, replace=False) for _ in range(number)])
         arm = arm_of[participant]

@@ -1,0 +1,242 @@
+"""What an analysis says of tables that are as they should be, and of those that are not."""
+
+import io
+import json
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from app.analysis.estimates import FIELDS, SECTIONS, Analysis, amount, bounds
+from app.analysis.figures import figures
+from app.analysis.findings import analyse
+from app.analysis.painting import SIDE_PX, Averages, painted
+from app.analysis.report import NAMES, Facts, draw, html, pdf
+from app.analysis.table import COLUMNS, Decisions
+from app.analysis.tidy import decisions_csv, estimates_csv
+
+FACTS = Facts(datetime(2026, 1, 2, tzinfo=UTC), "ab" * 32)
+
+
+BOTH = ("control", "annotate")
+
+
+def table(
+    *, people: int = 12, trials: int = 12, arms=("control", "annotate"), share: float = 0.65
+) -> Decisions:
+    """Decisions with every column there is."""
+    rng = np.random.default_rng(0)
+    n = people * trials * len(arms)
+    arm = np.repeat(arms, people * trials)
+    correct = (rng.random(n) < share).astype(float)
+    answer = rng.choice(["left", "right"], n)
+    other = np.where(answer == "left", "right", "left")
+    painting = arm == "annotate"
+    frame = pd.DataFrame(
+        {
+            "participant": np.repeat(np.arange(people * len(arms)), trials).astype(str),
+            "arm": arm,
+            "correct": correct,
+            "item": np.tile(np.arange(trials), people * len(arms)),
+            "source": np.where(np.tile(np.arange(trials), people * len(arms)) % 2, "one", "two"),
+            "question": rng.choice(["real", "fake"], n),
+            "answer": answer,
+            "choice": np.where(correct == 1, answer, other),
+            "position": np.tile(np.arange(1, trials + 1), people * len(arms)),
+            "decision_ms": rng.lognormal(8, 0.5, n),
+            "annotation_ms": np.where(painting, rng.lognormal(9, 0.5, n), np.nan),
+            "area": np.where(painting, rng.beta(2, 20, n), np.nan),
+        }
+    )
+    return Decisions(frame, paints=frozenset({"annotate"}))
+
+
+def codes(analysis: Analysis) -> set[str]:
+    return {one.code for one in analysis.cautions}
+
+
+@pytest.fixture(scope="module")
+def whole() -> Analysis:
+    return analyse(table(), name="A study")
+
+
+class TestWholeTable:
+    def test_nothing_to_warn_of(self, whole):
+        assert codes(whole) == set()
+
+    def test_every_section_speaks(self, whole):
+        assert {one.section for one in whole.estimates} == set(SECTIONS)
+
+    def test_every_number_says_what_it_means_and_has_a_name(self, whole):
+        assert all(re.fullmatch(r"[A-Z].*\.", one.meaning) for one in whole.estimates)
+        assert {one.measure for one in whole.estimates} <= set(NAMES)
+
+    def test_painting_is_compared_with_not_painting(self, whole):
+        assert {one.of for one in whole.of("difference")} == {"annotate − control"}
+
+    def test_intervals_hold_their_value(self, whole):
+        known = [one for one in whole.estimates if one.value is not None and one.low is not None]
+        assert all(one.low <= one.value <= one.high for one in known)
+
+    def test_sources_are_corrected_together(self, whole):
+        found = whole.of("sources")
+        assert len(found) == 2
+        assert all(one.p_holm >= one.p for one in found)
+
+    def test_it_is_data(self, whole):
+        assert Analysis.from_dict(json.loads(json.dumps(whole.to_dict()))) == whole
+
+    def test_the_same_table_gives_the_same_numbers(self, whole):
+        assert analyse(table(), name="A study") == whole
+
+    def test_more_arms_are_compared_two_by_two(self):
+        found = analyse(table(arms=("a", "b", "c")), name="x")
+        main = [one for one in found.of("difference") if one.method.startswith("clustered")]
+        assert [one.of for one in main] == ["b − a", "c − a", "c − b"]
+        assert all(one.p_holm is not None for one in main)
+
+
+class TestTablesThatLack:
+    @pytest.mark.parametrize("column", sorted(set(COLUMNS) - {"participant", "arm", "correct"}))
+    def test_a_column_may_be_missing(self, column):
+        decisions = table(people=4)
+        without = Decisions(decisions.frame.drop(columns=column), "2afc", decisions.paints)
+        analysis = analyse(without, name="x")
+        assert analysis.of("difference")
+        assert figures(without, analysis, None)
+
+    def test_no_decision(self):
+        empty = Decisions(table().frame.iloc[:0])
+        analysis = analyse(empty, name="x")
+        assert codes(analysis) == {"empty"}
+        assert analysis.estimates == ()
+        assert figures(empty, analysis, None) == []
+
+    def test_one_arm(self):
+        analysis = analyse(table(arms=("control",)), name="x")
+        assert codes(analysis) == {"one_arm"}
+        assert analysis.of("difference") == []
+        assert analysis.of("arms", "accuracy")[0].low is not None
+
+    def test_one_participant(self):
+        analysis = analyse(table(people=1, arms=("control",)), name="x")
+        assert codes(analysis) == {"one_arm", "few_participants"}
+        assert analysis.of("arms", "accuracy")[0].low is None
+
+    def test_one_decision(self):
+        one = Decisions(table().frame.iloc[:1])
+        assert "few_participants" in codes(analyse(one, name="x"))
+        draw(figures(one, analyse(one, name="x"), None))
+
+    def test_one_participant_in_each_arm_has_no_test(self):
+        found = analyse(table(people=1), name="x").of("difference")
+        assert all(one.p is None for one in found)
+
+    @pytest.mark.parametrize("share", [0.0, 1.0])
+    def test_all_correct_or_all_wrong(self, share):
+        analysis = analyse(table(share=share), name="x")
+        assert {"separation", "no_convergence"} <= codes(analysis)
+        main = analysis.of("difference", "difference")[0]
+        assert main.value == 0
+        assert main.low < 0 < main.high
+        draw(figures(table(share=share), analysis, None))
+
+    def test_an_empty_cell_is_named(self):
+        decisions = table()
+        frame = decisions.frame
+        kept = frame[~((frame["arm"] == "annotate") & (frame["source"] == "one"))]
+        cautions = analyse(Decisions(kept, "2afc", decisions.paints), name="x").cautions
+        assert "No decision at all: annotate with source one." in [one.sentence for one in cautions]
+
+    def test_somebody_in_two_arms_is_told(self):
+        frame = table().frame.assign(participant=lambda all_: all_["participant"].astype(int) % 12)
+        assert "several_arms" in codes(analyse(Decisions(frame), name="x"))
+
+    @pytest.mark.slow
+    def test_ten_thousand_participants(self):
+        decisions = table(people=5_000, trials=4)
+        main = analyse(decisions, name="x").of("difference", "difference")[0]
+        assert main.participants == 10_000
+        assert main.high - main.low < 0.04
+
+
+class TestWords:
+    def test_amounts_are_written_as_people_do(self, whole):
+        accuracy = whole.of("arms", "accuracy")[0]
+        assert re.fullmatch(r"\d+\.\d %", amount(accuracy, accuracy.value))
+        assert amount(accuracy, None) == "–"
+        main = whole.of("difference", "difference")[0]
+        assert re.fullmatch(r"[+−]\d+\.\d points", amount(main, main.value))
+        assert "points" not in bounds(main)
+
+
+class TestReport:
+    @pytest.fixture
+    def drawn(self, whole):
+        averages = Averages()
+        for group in (("real", True), ("real", False), ("fake", True)):
+            averages.add(group, np.eye(SIDE_PX))
+        return figures(table(), whole, averages)
+
+    def test_the_page_needs_no_other_file(self, whole, drawn):
+        page = html(whole, draw(drawn), FACTS)
+        assert page.count("data:image/svg+xml") == len(drawn) == 8
+        assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
+        assert "<script" not in page
+
+    def test_a_hostile_name_is_text(self, whole):
+        page = html(replace(whole, name="<script>alert(1)</script>"), [], FACTS)
+        assert "<script" not in page
+
+    def test_the_pdf_has_the_figures(self, whole, drawn):
+        made = pdf(whole, drawn, FACTS)
+        assert made.startswith(b"%PDF")
+        assert made.count(b"/Type /Page\n") >= 4
+
+    def test_simulated_people_are_labelled(self, whole, drawn):
+        assert "Simulated participants" in html(replace(whole, simulated=True), [], FACTS)
+
+    def test_the_same_figure_gives_the_same_bytes(self, drawn):
+        assert draw(drawn[:2]) == draw(drawn[:2])
+
+
+class TestTidy:
+    def test_decisions_have_a_row_each(self):
+        found = pd.read_csv(io.StringIO(decisions_csv(table())))
+        assert len(found) == len(table().frame)
+        assert list(found.columns) == list(COLUMNS)
+
+    def test_estimates_have_a_row_each(self, whole):
+        found = pd.read_csv(io.StringIO(estimates_csv(whole)))
+        assert len(found) == len(whole.estimates)
+        assert tuple(found.columns) == FIELDS
+
+
+class TestPainted:
+    def test_areas_and_averages(self):
+        stroke = {"tool": "lasso", "radius": 0, "points": [[0, 0, 0], [50, 0, 1], [50, 100, 2], [0, 100, 3]]}
+        areas, averages = painted([annotation(1, [stroke]), annotation(2, [], correct=False)])
+        assert areas[1] == pytest.approx(0.5, abs=0.02)
+        assert areas[2] == 0
+        assert averages.counts == {("real", True): 1}
+        left, right = np.hsplit(averages.of("real", correct=True), 2)
+        assert left.mean() > 0.95
+        assert right.mean() < 0.05
+
+    def test_a_contrast_needs_both_kinds(self):
+        averages = Averages()
+        averages.add(("real", True), np.ones((SIDE_PX, SIDE_PX)))
+        assert not averages.contrast("real").any()
+
+    def test_strokes_that_are_none_are_left_out(self):
+        assert painted([annotation(1, [{"tool": "hammer"}])])[0] == {}
+
+
+def annotation(decision_id: int, strokes: list, *, correct: bool = True):
+    face = dict.fromkeys(("face_x", "face_y", "face_width", "face_height"))
+    row = {"decision_id": decision_id, "strokes": strokes, "correct": correct, "label": "real"}
+    return SimpleNamespace(**row, width=100, height=100, **face)

@@ -1,0 +1,164 @@
+"""Files of decisions that somebody else collected, with what such files do."""
+
+import pytest
+
+from app.analysis.findings import analyse
+from app.analysis.outside import beside, read_mapping, read_outside
+from app.errors import BadInput
+
+SINGLE = """
+name = "Earlier study"
+design = "single"
+[columns]
+participant = "who"
+arm = "group"
+item = "image"
+choice = "choice"
+correct = "correct"
+[values.choice]
+ai = "fake"
+"""
+
+# A blank line after every line, a mark of byte order, and answers in words: as published files have them.
+ROWS = [
+    "who,image,confidence,choice,correct,group",
+    *["1,10,8,real,incorrect,A", "1,11,5,ai,correct,A", "2,10,5,ai,correct,A", "2,12,3,real,correct,A"],
+    *["3,11,9,ai,correct,B", "3,12,2,ai,incorrect,B", "4,10,1,ai,correct,B", "4,12,0,real,correct,B"],
+]
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read_file(data: bytes | str, mapping: str = SINGLE):
+        toml, file = tmp_path / "columns.toml", tmp_path / "decisions.csv"
+        toml.write_text(mapping)
+        file.write_bytes(data if isinstance(data, bytes) else data.encode())
+        return read_outside(file, read_mapping(toml))
+
+    return read_file
+
+
+def accuracies(outside) -> dict[str, tuple[int | None, int]]:
+    found = analyse(outside.decisions, name=outside.name).of("arms", "accuracy")
+    return {one.of: (one.correct, one.decisions) for one in found}
+
+
+class TestGoodFiles:
+    def test_blank_lines_are_skipped_and_accuracies_exact(self, read):
+        outside = read("\n,,,,,\n".join(ROWS) + "\n,,,,,\n")
+        assert accuracies(outside) == {"A": (3, 4), "B": (3, 4)}
+        assert outside.notes == ()
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+    def test_encodings_with_or_without_a_mark_read_the_same(self, read, encoding):
+        text = "\r\n".join(ROWS)
+        mapping = SINGLE if encoding != "utf-16-le" else f'encoding = "utf-16-le"\n{SINGLE}'
+        assert accuracies(read(text.encode(encoding), mapping)) == {"A": (3, 4), "B": (3, 4)}
+
+    def test_a_line_in_another_encoding_is_read_and_named(self, read):
+        data = "\n".join(ROWS).encode() + "\n5,10,1,ai,correct,Gr\u00fcn".encode("cp1252")
+        outside = read(data)
+        assert "Grün" in outside.decisions.arms
+        assert outside.notes == ("Not UTF-8, read as Windows-1252: line 10.",)
+
+    def test_the_truth_follows_from_choice_and_correctness(self, read):
+        frame = read("\n".join(ROWS)).decisions.frame
+        assert list(frame["answer"][:2]) == ["fake", "fake"]
+
+    def test_correctness_follows_from_choice_and_truth(self, read):
+        mapping = SINGLE.replace('correct = "correct"', 'answer = "truth"')
+        outside = read("who,group,image,choice,truth\n1,A,1,ai,fake\n1,A,2,real,fake\n", mapping)
+        assert accuracies(outside) == {"A": (1, 2)}
+
+    def test_single_images_have_hits_and_false_alarms(self, read):
+        found = analyse(read("\n".join(ROWS)).decisions, name="x").of(
+            "arms", "hits", "false_alarms", "d_prime"
+        )
+        assert {one.measure for one in found} == {"hits", "false_alarms", "d_prime"}
+        hits = next(one for one in found if one.of == "A" and one.measure == "hits")
+        assert hits.value == pytest.approx(2 / 3)
+
+    def test_constants_and_other_delimiters(self, read):
+        mapping = SINGLE.replace('arm = "group"\n', "").replace(
+            'design = "single"', 'design = "single"\ndelimiter = ";"'
+        )
+        text = "\n".join(ROWS).replace(",", ";")
+        assert accuracies(read(text, mapping + '[constants]\narm = "all"\n')) == {"all": (6, 8)}
+
+
+class TestIncompleteFiles:
+    def test_a_line_without_a_needed_value_is_left_out_and_named(self, read):
+        outside = read("\n".join([*ROWS, "5,10,1,ai,NA,B", ",10,1,ai,correct,B", "6,10,1,ai,,B"]))
+        assert accuracies(outside)["B"] == (3, 4)
+        assert outside.notes == (
+            "Left out, no value for correct: lines 10, 12.",
+            "Left out, no value for participant: line 11.",
+        )
+
+    def test_many_such_lines_are_counted(self, read):
+        outside = read("\n".join([*ROWS, *["5,10,1,ai,NA,B"] * 20]))
+        assert outside.notes == (
+            "Left out, no value for correct: lines 10, 11, 12, 13, 14, 15, 16, 17 and 12 more.",
+        )
+
+    def test_a_value_that_nobody_needs_may_be_missing(self, read):
+        outside = read("\n".join([*ROWS, "5,10,1,NA,correct,B"]))
+        assert accuracies(outside)["B"] == (4, 5)
+
+    def test_the_same_picture_twice_is_named_and_kept(self, read):
+        outside = read("\n".join([*ROWS, ROWS[1]]))
+        assert outside.notes == ("The same participant and picture once more, kept: line 10.",)
+
+
+class TestBadFiles:
+    @pytest.mark.parametrize(
+        ("data", "complaint"),
+        [
+            ("", "has no column who; its header is: nothing"),
+            ("who,image\n1,2\n", "has no column group; its header is: who, image"),
+            ("who,who,image,choice,correct,group\n", "has more than one column who"),
+            (ROWS[0] + "\n", "has no decision that can be used"),
+            (ROWS[0] + "\n1,2,3\n", "line 2: 3 cells, but the header has 6"),
+            (ROWS[0] + "\n\n1,2,3,ai,maybe,A\n", "line 3: 'maybe' in the column for correct is neither"),
+            (ROWS[0] + "\n1,2,3,robot,correct,A\n", "line 2: 'robot' in the column for choice is not real"),
+            (b"PK\x03\x04\n\x00\x00", "line 2: a NUL byte; this is not a CSV file"),
+            (ROWS[0] + '\n1,2,3,"ai,correct,A\n', "line 2: unexpected end of data"),
+        ],
+    )  # fmt: skip
+    def test_they_are_refused_with_the_line(self, read, data, complaint):
+        with pytest.raises(BadInput, match=r"decisions\.csv") as refused:
+            read(data)
+        assert complaint in str(refused.value)
+
+    def test_numbers_are_checked(self, read):
+        mapping = SINGLE.replace('item = "image"', 'item = "image"\ndecision_ms = "confidence"')
+        with pytest.raises(BadInput, match="line 2: 'fast' in the column for decision_ms is not a number"):
+            read(ROWS[0] + "\n1,2,fast,ai,correct,A\n", mapping)
+
+    @pytest.mark.parametrize(
+        ("mapping", "complaint"),
+        [
+            ("nonsense", "is not TOML"),
+            (SINGLE.replace("single", "triple"), "design: Input should be '2afc' or 'single'"),
+            (SINGLE.replace('arm = "group"\n', ""), "must say which column is arm"),
+            (SINGLE.replace("item =", "colour ="), "there is no column colour"),
+            ("speed = 3\n" + SINGLE, "speed: Extra inputs are not permitted"),
+        ],
+    )
+    def test_so_are_mappings(self, read, mapping, complaint):
+        with pytest.raises(BadInput, match=r"columns\.toml") as refused:
+            read("\n".join(ROWS), mapping)
+        assert complaint in str(refused.value)
+
+
+class TestBeside:
+    def test_people_of_different_files_are_different_people(self, read):
+        one = read("\n".join(ROWS))
+        both = beside(one.decisions, [one])
+        assert both.participants == 8
+        assert both.arms == ["A", "B", "Earlier study: A", "Earlier study: B"]
+        assert both.items == 6
+
+    def test_pictures_are_the_same_where_the_mapping_says_so(self, read):
+        one = read("\n".join(ROWS), "same_items = true\n" + SINGLE)
+        assert beside(one.decisions, [one]).items == 3

@@ -8,6 +8,7 @@ from tests.training.conftest import picture
 from training.__main__ import app
 from training.folder import RunFolder
 
+COMMANDS = ["fit", "evaluate", "report", "compare-papers", "score", "export", "import-und"]
 RECIPE = """
 name = "r"
 architectures = ["cyborg_tiny"]
@@ -66,7 +67,7 @@ def names(folder):
 
 
 class TestEveryCommand:
-    @pytest.mark.parametrize("command", ["fit", "evaluate", "report", "score", "import-und"])
+    @pytest.mark.parametrize("command", COMMANDS)
     def test_it_explains_itself(self, command):
         result = invoke(command, "--help")
         assert result.exit_code == 0
@@ -185,6 +186,25 @@ class TestReport:
         assert result.exit_code == 0
         assert "cyborg_tiny" in result.output
         assert (tmp_path / "out/index.html").is_file()
+
+    def test_another_detector_competes_by_its_scores(self, runs, tmp_path):
+        rows = [f"test{i:03d}.png,{i % 2}" for i in range(8)]
+        (tmp_path / "theirs.csv").write_text("\n".join(["image,score", *rows]))
+        result = invoke("report", runs, tmp_path / "out", "--scores", tmp_path / "theirs.csv")
+        assert (result.exit_code, "theirs" in result.output) == (0, True)
+        assert "other,theirs,auc,1,1.0" in (tmp_path / "out/summary.csv").read_text()
+
+    def test_scores_that_do_not_fit_are_one_line_and_write_nothing(self, runs, tmp_path):
+        (tmp_path / "theirs.csv").write_text("image,score\nnone,1\n")
+        result = invoke("report", runs, tmp_path / "out", "--scores", tmp_path / "theirs.csv")
+        assert (result.exit_code, "theirs.csv, line 2" in result.output) == (1, True)
+        assert not (tmp_path / "out").exists()
+
+    def test_the_papers_stand_beside_what_was_run(self, runs):
+        result = invoke("compare-papers", runs)
+        assert result.exit_code == 0
+        assert "| 0.612 ± 0.050 | – | 0 | not run |" in result.output
+        assert "no pretrained weights" in result.output
 
     def test_a_folder_without_runs(self, tmp_path):
         result = invoke("report", tmp_path, tmp_path / "out")

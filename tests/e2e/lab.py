@@ -133,7 +133,8 @@ class Lab(Installation):
     def everything(self, slug: str, *, trials: int = 3, annotate: str = "true", advice: str = "none") -> str:
         """A study that has every step, of whatever pictures there are."""
         with self.session() as session:
-            pictures = session.scalars(select(Image).order_by(Image.id)).all()
+            shown = Image.split.is_(None)  # the others are set aside for detectors
+            pictures = session.scalars(select(Image).where(shown).order_by(Image.id)).all()
         advised = "" if advice == "none" else f'[advice]\nfile = "{self._advice(pictures).name}"\n'
         return self.open(
             EVERYTHING + advised,

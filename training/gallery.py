@@ -65,9 +65,13 @@ def write_average_human(folder: Path, train: Cached) -> None:
 
 def picture(saliency: NDArray[np.float32]) -> bytes:
     """A map (h, w) in [0, 1] as a greyscale PNG of 224×224 pixels, smoothly enlarged."""
+    return bytes(cv2.imencode(".png", enlarged(saliency))[1])
+
+
+def enlarged(saliency: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The same as bytes, (224, 224)."""
     large = cv2.resize(saliency.astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
-    grey = np.clip(large * 255 + 0.5, 0, 255).astype(np.uint8)
-    return bytes(cv2.imencode(".png", grey)[1])
+    return np.asarray(np.clip(large * 255 + 0.5, 0, 255), np.uint8)
 
 
 def _examples(scores: Scores) -> list[int]:

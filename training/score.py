@@ -16,9 +16,10 @@ from training import data
 from training.cam import class_activation_map, entropy, min_max
 from training.errors import DatasetError
 from training.folder import RunFolder, write_bytes
-from training.gallery import picture
+from training.gallery import enlarged, picture
 from training.metrics import sigmoid
 from training.run import open_run
+from training.style import in_colour
 
 HEADER: Final = "path,logit_real,logit_fake,score_sigmoid,score_softmax"
 
@@ -60,7 +61,7 @@ class Scoring:
             "entropy": self.entropy,
             "side": self.seen.shape[0],
             "seen": base64.b64encode(seen).decode(),
-            "cam": base64.b64encode(picture(self.cam)).decode(),
+            "cam": base64.b64encode(in_colour(enlarged(self.cam))).decode(),
         }
 
 

@@ -1,7 +1,7 @@
 """What all figures have in common: colours that every kind of colour vision tells apart, then dashes."""
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import cv2
 
@@ -25,6 +25,9 @@ def dash(style: int, wanted: str) -> str:
 def coloured(path: Path) -> bytes | None:
     """A map's grey picture in the colours of the figures, as PNG; None where there is no such picture."""
     grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if grey is None:
-        return None
+    return None if grey is None else in_colour(grey)
+
+
+def in_colour(grey: Any) -> bytes:
+    """A grey picture (h, w) uint8, dark to bright, in the colours of the figures, as PNG."""
     return bytes(cv2.imencode(".png", cv2.applyColorMap(grey, cv2.COLORMAP_VIRIDIS))[1])

@@ -54,6 +54,7 @@ def model_page(request: Request, db: Session, run: Run, **context: Any) -> HTMLR
         exported=_size_of(export_of(run)),
         answer=context.get("answer"),
         called=context.get("called", ""),
+        limit=request.app.state.settings.max_body_bytes,
         error=context.get("error"),
     )
 

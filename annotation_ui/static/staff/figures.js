@@ -30,7 +30,7 @@ function layout(own) {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: token("--font-text"), color: token("--ink"), size: 13 },
-    margin: { l: 56, r: 12, t: 12, b: 56 },
+    margin: { l: 56, r: 12, t: 34, b: 56 },
     height: 420,
     legend: { orientation: "h", yanchor: "top", y: -0.24 },
     xaxis: { ...line, automargin: true, ...own.xaxis },

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -19,6 +20,7 @@ from app.db import SessionFactory
 from app.errors import WrongState
 from app.experiments.errands import Interrupted as ErrandInterrupted
 from app.experiments.errands import Work, do_errand
+from app.experiments.records import devices_of
 from app.experiments.supervisor import Watch, supervise
 from app.jobs import (
     ANALYSE,
@@ -97,8 +99,10 @@ def train(context: JobContext, *, run_id: str) -> None:
             case _:
                 return JobState.ABORTED
 
-    watch = Watch(should_stop=should_stop, environment=device_environment(context.job.lock))
-    ended = supervise(services(context).sessions, UUID(run_id), watch)
+    sessions = services(context).sessions
+    devices = devices_of_lock(context.job.lock, wanted=devices_of(sessions, UUID(run_id)))
+    watch = Watch(should_stop=should_stop, environment=device_environment(devices), devices=devices)
+    ended = supervise(sessions, UUID(run_id), watch)
     if ended in (JobState.QUEUED, JobState.ABORTED):
         raise JobAborted
 
@@ -130,11 +134,17 @@ def run_errand(context: JobContext, *, errand_id: int) -> None:
         raise JobAborted from stopped
 
 
-def device_environment(lock: str | None) -> dict[str, str]:
-    """Show the child the one graphics card that its lock stands for, of those this machine has."""
-    number = int((lock or "device:0").rpartition(":")[2])
+def devices_of_lock(lock: str | None, *, wanted: int = 1) -> range:
+    """The numbers of the devices that a lock stands for: its own and those that follow."""
+    first = int((lock or "device:0").rpartition(":")[2])
+    return range(first, first + wanted)
+
+
+def device_environment(devices: Sequence[int]) -> dict[str, str]:
+    """Show the child the graphics cards of its devices, of those this machine has, and no others."""
     cards = visible_cards()
-    return {"CUDA_VISIBLE_DEVICES": cards[number % len(cards)]} if cards else {}
+    shown = dict.fromkeys(cards[number % len(cards)] for number in devices) if cards else {}
+    return {"CUDA_VISIBLE_DEVICES": ",".join(shown)} if shown else {}
 
 
 def visible_cards() -> list[str]:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -39,21 +39,31 @@ class Outcome:
 
 
 @contextmanager
-def held(sessions: SessionFactory, run_id: UUID) -> Iterator[None]:
-    """Nobody else trains this run meanwhile; PostgreSQL lets go when this process dies.
+def held(sessions: SessionFactory, run_id: UUID, devices: Iterable[int] = ()) -> Iterator[None]:
+    """Nobody else trains this run or uses its devices meanwhile; PostgreSQL lets go when this process dies.
 
-    A worker that seems dead (a laptop that slept) may still be training what another one is given.
+    A worker that seems dead (a laptop that slept) may still be training what another one is given. A lock of
+    the queue is of one device; a run that spreads over several needs each of them.
     """
-    key = func.hashtextextended(f"run {run_id}", 0)
+    wanted = {f"run {run_id}": "This run is being trained by another worker."}
+    wanted |= {f"device {number}": f"Device {number} is in use by another run." for number in devices}
     with sessions() as session:
         connection = session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
-        if not connection.scalar(select(func.pg_try_advisory_lock(key))):
-            raise WrongState("This run is being trained by another worker.")
         try:
+            for name, refusal in wanted.items():
+                if not connection.scalar(select(func.pg_try_advisory_lock(func.hashtextextended(name, 0)))):
+                    raise WrongState(refusal)
             yield
         finally:
             with suppress(OperationalError):  # a server that is gone has let go
-                connection.scalar(select(func.pg_advisory_unlock(key)))
+                connection.execute(select(func.pg_advisory_unlock_all()))
+
+
+def devices_of(sessions: SessionFactory, run_id: UUID) -> int:
+    """How many devices a run spreads over."""
+    with sessions() as session:
+        config = session.scalar(select(Run.config).where(Run.id == run_id)) or {}
+        return int(config.get("devices", 1))
 
 
 def begin(sessions: SessionFactory, run_id: UUID) -> Job | None:

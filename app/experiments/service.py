@@ -50,7 +50,9 @@ def request_experiment(
     session.flush()  # the jobs refer to them
     if queued:
         for number, run in enumerate(runs):
-            run.job_id = enqueue(session, TRAIN, lock=f"device:{number % devices}", run_id=str(run.id))
+            # A run that spreads over several devices takes the first ones, whatever their number.
+            device = number % devices if run.config["devices"] == 1 else 0
+            run.job_id = enqueue(session, TRAIN, lock=f"device:{device}", run_id=str(run.id))
     return experiment
 
 

@@ -46,11 +46,13 @@ class Watch:
 
     should_stop : the state that a stopped run gets (`aborted`, or `queued` to be resumed); None to go on
     on_event : told of every event once it is recorded
+    devices : numbers of the devices that nobody else may use meanwhile
     """
 
     should_stop: Stop = lambda: None
     on_event: Callable[[Event], None] = lambda _event: None
     environment: Mapping[str, str] = field(default_factory=dict)
+    devices: Sequence[int] = ()
     command: Sequence[str] = COMMAND
     grace_s: float = GRACE_S
     silence_s: float = SILENCE_S
@@ -61,7 +63,7 @@ def supervise(sessions: SessionFactory, run_id: UUID, watch: Watch) -> JobState 
 
     A run that has ended already is left alone, and gives None.
     """
-    with held(sessions, run_id):
+    with held(sessions, run_id, watch.devices):
         job = begin(sessions, run_id)
         if job is None:
             return None

@@ -19,7 +19,7 @@ from app.experiments.service import abort_run, runs_of
 from app.jobs import cancel, enqueue
 from app.models import JobState, Run, TrialState
 from app.settings import Settings
-from app.tasks import device_environment
+from app.tasks import device_environment, devices_of_lock
 from tests.app import factories
 from tests.app.grids import make_experiment
 from tests.app.toy_training import EPOCHS
@@ -57,10 +57,42 @@ class TestWorker:
     def test_two_runs_on_one_device_never_overlap(self, busy, tmp_path):
         experiment = make_experiment(busy, tmp_path, "naps", grid={"seeds": 3}, devices=1)
         until(lambda: states_of(busy, experiment) == {JobState.SUCCEEDED})
-        lines = (tmp_path / "naps.txt").read_text().splitlines()
-        naps = [tuple(map(float, line.split())) for line in lines]
+        naps = sorted(naps_of(tmp_path).values())
         assert len(naps) == 3
         assert all(before[1] <= after[0] for before, after in pairwise(naps))
+
+    def test_two_workers_never_use_one_device_at_once(self, own_database, start_worker, tmp_path):
+        """Four runs on two devices: those of one device follow each other, both workers take part."""
+        with own_database[1]() as session:
+            factories.SESSION_HOLDER["session"] = session
+            grid = {"seeds": 4}
+            experiment = make_experiment(session, tmp_path, "naps", grid=grid, devices=2)
+            for _ in range(2):
+                start_worker(own_database[0])
+            until(lambda: states_of(session, experiment) == {JobState.SUCCEEDED})
+            query = text("SELECT lock FROM procrastinate_jobs WHERE id = :id")
+            lock = {
+                run.seed: session.scalar(query, {"id": run.job_id}) for run in runs_of(session, experiment)
+            }
+        naps = naps_of(tmp_path)
+        assert sorted(lock.values()) == ["device:0", "device:0", "device:1", "device:1"]
+        for device in ("device:0", "device:1"):
+            before, after = sorted(nap for seed, nap in naps.items() if lock[seed] == device)
+            assert before[1] <= after[0]
+
+    def test_a_run_on_two_devices_waits_for_both(self, own_database, start_worker, tmp_path):
+        with own_database[1]() as session:
+            factories.SESSION_HOLDER["session"] = session
+            single = make_experiment(session, tmp_path / "a", "naps", grid={"seeds": 2}, devices=2)
+            grid = {"run": {"devices": 2}}
+            experiment = make_experiment(session, tmp_path / "b", "naps", grid=grid, devices=2)
+            start_worker(own_database[0])
+            start_worker(own_database[0])
+            done = {JobState.SUCCEEDED}
+            until(lambda: states_of(session, single) | states_of(session, experiment) == done)
+        (wide,) = naps_of(tmp_path / "b").values()
+        for narrow in naps_of(tmp_path / "a").values():
+            assert narrow[1] <= wide[0] or wide[1] <= narrow[0]
 
     def test_an_abort_reaches_a_run_within_two_seconds(self, busy, tmp_path):
         run = only_run(busy, make_experiment(busy, tmp_path, "is_silent"))
@@ -111,14 +143,18 @@ class TestWorker:
 class TestDevices:
     def test_a_lock_shows_its_run_one_card(self, monkeypatch):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
-        shown = [
-            device_environment(lock)["CUDA_VISIBLE_DEVICES"] for lock in ("device:0", "device:1", "device:2")
-        ]
+        locks = ("device:0", "device:1", "device:2")
+        shown = [device_environment(devices_of_lock(lock))["CUDA_VISIBLE_DEVICES"] for lock in locks]
         assert shown == ["2", "5", "2"]
+
+    def test_a_run_on_several_devices_sees_as_many_cards(self, monkeypatch):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5,7")
+        devices = devices_of_lock("device:0", wanted=2)
+        assert device_environment(devices) == {"CUDA_VISIBLE_DEVICES": "2,5"}
 
     def test_a_machine_without_cards_changes_nothing(self, monkeypatch):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-        assert device_environment("device:0") == {}
+        assert device_environment(devices_of_lock("device:0")) == {}
 
 
 class TestWebProcess:
@@ -135,6 +171,12 @@ class TestWebProcess:
         program = "import sys, app.tasks; print('torch' in sys.modules)"
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
         assert done.stdout.strip() == "False"
+
+
+def naps_of(folder: Path) -> dict[int, tuple[float, float]]:
+    """When each run began and ended, by its seed."""
+    lines = (path.read_text().split() for path in folder.glob("nap-*.txt"))
+    return {int(seed): (float(began), float(ended)) for seed, began, ended in lines}
 
 
 def only_run(session, experiment) -> Run:
@@ -164,7 +206,7 @@ def epochs_of(session, run: Run) -> list[int]:
     return [row.payload["epoch"] for row in rows.order_by(models.RunEvent.id)]
 
 
-def until(claim, timeout_s: float = 60) -> None:
+def until(claim, timeout_s: float = 200) -> None:
     deadline = time.monotonic() + timeout_s
     while not claim():
         assert time.monotonic() < deadline, "it never came true"

@@ -82,13 +82,11 @@ def counts(job: Job) -> None:
 
 
 def naps(job: Job) -> None:
-    """Notes when it begins and when it ends."""
-    diary = Path(job.dataset).parent / "naps.txt"
-    with diary.open("a") as stream:
-        stream.write(f"{time.time()} ")
-        stream.flush()
-        time.sleep(0.4)
-        stream.write(f"{time.time()}\n")
+    """Notes when it begins and when it ends, in a file of its own."""
+    began = time.time()
+    time.sleep(0.4)
+    diary = Path(job.dataset).parent / f"nap-{job.run.seed}.txt"
+    diary.write_text(f"{job.run.seed} {began} {time.time()}")
     say(Finished(metrics={}))
 
 

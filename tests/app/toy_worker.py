@@ -11,6 +11,7 @@ from app.jobs import queue
 tasks.Watch = partial(Watch, command=(sys.executable, "-m", "tests.app.toy_training"))  # type: ignore[misc]
 tasks.HEARTBEAT_S = 0.3  # type: ignore[misc]
 tasks.STALLED_AFTER_S = 1.5  # type: ignore[misc]
+tasks.TAKEN_RETRY_S = 1  # type: ignore[misc]
 for periodic in queue.periodic_registry.periodic_tasks.values():
     object.__setattr__(periodic, "cron", "* * * * * *")
 

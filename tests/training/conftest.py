@@ -31,9 +31,9 @@ def saliency(side=SIDE):
     return png(values)
 
 
-def fill(writer, *, train=16, val=8, test=8, side=SIDE, with_map=True):
+def fill(writer, *, train=16, val=8, test=8, extra=0, side=SIDE, with_map=True):
     """Balanced images per split; each training image but the first has a map; two fake sources in test."""
-    for split, total in {"train": train, "val": val, "test": test}.items():
+    for split, total in {"train": train, "val": val, "test": test, "extra": extra}.items():
         for i in range(total):
             label = ("real", "fake")[i % 2]
             source = "camera" if label == "real" else ("ganA", "ganB")[(i // 2) % 2]
@@ -50,7 +50,7 @@ def fill(writer, *, train=16, val=8, test=8, side=SIDE, with_map=True):
 
 
 def hash_of(split, i):
-    return {"train": 0, "val": 1, "test": 2}[split] * 1000 + i
+    return {"train": 0, "val": 1, "test": 2, "extra": 3}[split] * 1000 + i
 
 
 @pytest.fixture

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+import torch
+
+from training import cache, data
+from training.data import Keep
+from training.dataset import load_dataset
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Fills an array with ones and counts how often it is asked to."""
+    calls = []
+
+    def fill(array):
+        calls.append(array.shape)
+        array[:] = 1
+        yield
+
+    return lambda key="k", shape=(2, 3): (cache.kept(tmp_path, key, shape, fill), calls)
+
+
+class TestKept:
+    def test_it_is_made_once(self, make):
+        make()
+        array, calls = make()
+        assert len(calls) == 1
+        assert (array == 1).all()
+
+    def test_a_file_of_another_shape_or_none_at_all_is_made_again(self, make, tmp_path):
+        make()
+        make(shape=(4, 3))
+        (tmp_path / "k.npy").write_bytes(b"torn")
+        array, calls = make(shape=(4, 3))
+        assert (len(calls), array.shape) == (3, (4, 3))
+
+    def test_what_the_caller_changes_stays_with_the_caller(self, make):
+        make()[0][:] = 9
+        assert (make()[0] == 1).all()
+
+    def test_nothing_is_left_of_an_attempt_that_failed(self, tmp_path):
+        def fail(_array):
+            raise OSError("disk full")
+            yield
+
+        with pytest.raises(OSError, match="disk full"):
+            cache.kept(tmp_path, "k", (2,), fail)
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestWhere:
+    def test_small_sets_stay_in_memory_unless_asked(self, tmp_path):
+        assert not cache.goes_to_disk("auto", tmp_path, 1000)
+        assert cache.goes_to_disk("auto", tmp_path, cache.SMALL_BYTES)
+        assert cache.goes_to_disk("disk", tmp_path, 1000)
+
+    def test_a_full_disk_is_left_alone(self, tmp_path):
+        assert not cache.goes_to_disk("disk", tmp_path, 2**60)
+
+    def test_without_a_folder_nothing_is_written(self):
+        assert not cache.goes_to_disk("disk", None, cache.SMALL_BYTES)
+
+
+class TestLoad:
+    @pytest.fixture
+    def load(self, request, tmp_path):
+        dataset = load_dataset(request.getfixturevalue("data"))
+        size = {"side": 24, "map_size": (3, 3), "workers": 1}
+        return lambda where: data.load(dataset, dataset.of("val"), **size, keep=Keep(where, tmp_path))
+
+    def test_disk_and_memory_hold_the_same_bytes(self, load):
+        on_disk, in_memory = load("disk"), load("memory")
+        assert (on_disk.on_disk, in_memory.on_disk) == (True, False)
+        assert torch.equal(on_disk.images, in_memory.images)
+
+    def test_the_second_run_decodes_nothing(self, load, monkeypatch):
+        load("disk")
+        monkeypatch.setattr(data, "decode_image", lambda *_: pytest.fail("decoded again"))
+        assert load("disk").images.dtype == torch.uint8
+
+    def test_a_batch_can_be_taken_from_disk(self, load):
+        taken = load("disk").take(torch.tensor([3, 0]), torch.device("cpu"))
+        assert np.array_equal(taken.images[1], load("memory").images[0])

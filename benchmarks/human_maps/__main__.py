@@ -52,8 +52,8 @@ def compare(
     results = carry_out(crew, columns)
     title = f"AUC over {seeds} seeds; simulated annotators, drawn faces"
     out_console.print(show(results, title=title))
-    save(draw_auc(results, title=title), out / "auc")
-    save(draw_looks(out, columns, seed=first_seed), out / "looks")
+    save(draw_auc(results, title=title), crew.out / "auc")
+    save(draw_looks(crew.out, columns, seed=first_seed), crew.out / "looks")
     _finish(crew, results, began, json_out, {"compare": document(results)})
 
 
@@ -125,12 +125,13 @@ def worth(
     title = f"What maps are worth; {seeds} seeds"
     out_console.print(show(results, title=title, baseline=data[0].name))
     out_console.print(matching_size(results, maps, data))
-    save(draw_worth(results, maps, data), out / "worth")
+    save(draw_worth(results, maps, data), crew.out / "worth")
     _finish(crew, results, began, json_out, {"worth": document(results, baseline=data[0].name)})
 
 
 def _crew(out: Path, seeds: int, first: int, jobs: int) -> Crew:
-    return Crew(out, tuple(range(first, first + seeds)), jobs)
+    """Work is kept by first seed: it draws the faces that all seeds share."""
+    return Crew(out / f"from-seed-{first}", tuple(range(first, first + seeds)), jobs)
 
 
 def _finish(

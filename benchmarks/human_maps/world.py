@@ -48,6 +48,10 @@ class Plan:
         return "fake" if self.generator else "real"
 
     @property
+    def textures(self) -> dict[str, Texture]:
+        return UNSEEN if self.strange else SEEN
+
+    @property
     def source(self) -> str:
         group = "unseen" if self.strange else "seen"
         return f"{group}-{self.generator}" if self.generator else f"camera-{group}"
@@ -85,30 +89,11 @@ def plans(design: Design, rng: np.random.Generator) -> list[Plan]:
 def make(plan: Plan, faces: Faces, design: Design, *, seed: int) -> Iterator[Made]:
     """The picture of a training or validation face; of a test face one without and one with the shortcut."""
     rng = np.random.default_rng([seed, plan.number, 1])
-    picture = faces.pictures[plan.number].astype(np.float32)
-    textures: dict[str, Texture] = UNSEEN if plan.strange else SEEN
-    if rng.random() < design.distractors:
-        other = textures[rng.choice(list(textures))]
-        spoil(
-            picture,
-            beside_head(rng, faces.heads[plan.number], design),
-            other,
-            rng,
-            radius=design.radius,
-            strength=design.artefact,
-        )
-    artefact = None
-    spot = faces.parts[plan.number][rng.integers(faces.parts.shape[1])]
-    if plan.generator:
-        artefact = spoil(
-            picture,
-            tuple(spot),
-            textures[plan.generator],
-            rng,
-            radius=design.radius,
-            strength=design.artefact,
-        )
     head, parts = faces.heads[plan.number], faces.parts[plan.number]
+    picture = faces.pictures[plan.number].astype(np.float32)
+    distract(picture, plan, design, rng, head=head)
+    spot = parts[rng.integers(len(parts))]
+    artefact = falsify(picture, plan, design, rng, spot=spot)
     at = shortcut_place(design, rng, head=head, parts=parts, spot=spot)
     agrees = rng.random() < design.follows
     shown = (False, True) if plan.split == "test" else ((plan.label == "fake") == agrees,)
@@ -120,6 +105,26 @@ def make(plan: Plan, faces: Faces, design: Design, *, seed: int) -> Iterator[Mad
         shot = photograph(copy, np.random.default_rng(camera), strange=plan.strange)
         name = f"{face_name(plan)}-{'marked' if marked else 'plain'}"
         yield Made(name, plan, shot, artefact)
+
+
+def distract(
+    picture: Pixels, plan: Plan, design: Design, rng: np.random.Generator, *, head: NDArray[np.int64]
+) -> None:
+    """Lay a texture beside the head now and then, whatever the label, in place."""
+    if rng.random() < design.distractors:
+        name = rng.choice(list(plan.textures))
+        at = beside_head(rng, head, design)
+        spoil(picture, at, plan.textures[name], rng, radius=design.radius, strength=design.artefact)
+
+
+def falsify(
+    picture: Pixels, plan: Plan, design: Design, rng: np.random.Generator, *, spot: NDArray[np.float64]
+) -> Region | None:
+    """Leave the trace of the generator at `spot`, in place; nothing happens to a real face."""
+    if not plan.generator:
+        return None
+    texture, at = plan.textures[plan.generator], (float(spot[0]), float(spot[1]))
+    return spoil(picture, at, texture, rng, radius=design.radius, strength=design.artefact)
 
 
 def shortcut_place(

@@ -49,6 +49,15 @@ class TestImageReliability:
         assert measured.iou == pytest.approx((one & two).sum() / (one | two).sum())
         assert measured.dice == pytest.approx(2 * (one & two).sum() / (one.sum() + two.sum()))
 
+    def test_the_ceilings_are_numpys_correlations_with_everybody(self):
+        masks = [rasterize([dab(*place)], width=WIDTH, height=HEIGHT) for place in PLACES]
+        blurred = np.array([blur(mask, sigma_px=PARAMETERS.sigma_px).ravel() for mask in masks])
+        with_all = [np.corrcoef(one, blurred.mean(axis=0))[0, 1] for one in blurred]
+        measured = image_reliability(image(*PLACES), PARAMETERS)
+        assert measured.with_own == pytest.approx(np.mean(with_all), abs=1e-5)
+        assert measured.leave_one_out < measured.with_own
+        assert measured.ceiling == pytest.approx(measured.projected**0.5)
+
     def test_one_annotator_is_no_agreement(self):
         assert image_reliability(image((9, 9)), PARAMETERS) is None
         assert summarise([]).leave_one_out is None

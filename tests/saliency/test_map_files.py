@@ -1,6 +1,7 @@
 """Maps as PNG, annotations as JSON lines, folders that appear whole or not at all."""
 
 import json
+from datetime import UTC, datetime
 
 import cv2
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from saliency import AnnotationFileError, decode_map_png, encode_map_png, read_annotations
+from saliency import AnnotationFileError, MapParameters, decode_map_png, encode_map_png, read_annotations
 from saliency.files import OutputError, new_folder
 
 STROKE = {"tool": "brush", "radius": 5, "points": [[20, 20, 0], [40, 30, 10]]}
@@ -102,6 +103,38 @@ class TestReadAnnotations:
         with pytest.raises(AnnotationFileError, match=message) as caught:
             list(read_annotations(path))
         assert str(caught.value).startswith(f"{path}, line 3: ")
+
+    def test_what_a_line_tells_of_its_author_is_read(self, write):
+        told = {"arm": "annotate", "question": "fake", "participant": "p", "accuracy": 0.75}
+        told |= {"decision_ms": 900, "decided_at": "2026-03-01T12:00:00+01:00", "flags": ["too_fast"]}
+        ((one,),) = (item.annotations for item in read_annotations(write(line(**told))))
+        assert (one.arm, one.question, one.participant, one.accuracy) == ("annotate", "fake", "p", 0.75)
+        assert (one.decision_ms, one.flags) == (900, ("too_fast",))
+        assert one.decided_at == datetime(2026, 3, 1, 11, tzinfo=UTC)
+
+    @pytest.mark.parametrize(
+        ("name", "bad"),
+        [
+            ("arm", 3),
+            ("accuracy", 1.5),
+            ("accuracy", True),
+            ("decision_ms", -1),
+            ("decision_ms", 10**400),
+            ("decided_at", "noon"),
+            ("decided_at", "2026-03-01T12:00:00"),
+            ("decided_at", 5),
+            ("flags", "too_fast"),
+            ("flags", [1]),
+        ],
+    )
+    def test_a_bad_word_about_its_author_is_named(self, write, name, bad):
+        with pytest.raises(AnnotationFileError, match=rf"line 1: {name} must be"):
+            list(read_annotations(write(line(**{name: bad}))))
+
+    def test_a_line_that_lacks_what_a_parameter_needs_is_named(self, write):
+        path = write(line(accuracy=0.5), line(accuracy=None, annotation_id="late"))
+        with pytest.raises(AnnotationFileError, match="line 2: annotation late has no accuracy"):
+            list(read_annotations(path, MapParameters(weight="accuracy")))
 
     def test_an_annotation_that_appears_twice_is_refused(self, write):
         with pytest.raises(AnnotationFileError, match="annotation 7 appears twice"):

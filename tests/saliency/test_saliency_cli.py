@@ -104,6 +104,44 @@ class TestBuild:
         assert f"error: {annotations}, line 6: stroke 0: radius" in result.stderr
         assert [path.name for path in tmp_path.iterdir()] == ["annotations.jsonl"]
 
+    def test_every_option_reaches_the_record(self, annotations, tmp_path):
+        told = {
+            "arm": "a",
+            "question": "fake",
+            "accuracy": 0.8,
+            "flags": [],
+            "decided_at": "2026-03-01T12:00Z",
+        }
+        annotations.write_text("".join(json.dumps(one | told) + "\n" for one in RECORDS))
+        options = {
+            "sigma_share": 0.02,
+            "first_annotators": 2,
+            "weight": "accuracy",
+            "granularity": "box",
+            "threshold": 0.25,
+            "min_annotators": 2,
+            "decided_from": "2026-03-01T00:00:00+00:00",
+            "decided_before": "2026-03-02T00:00:00+00:00",
+        }
+        lists = ["--arm", "a", "--question", "fake", "--without-flag", "any"]
+        flat = [
+            str(part) for name, value in options.items() for part in (f"--{name.replace('_', '-')}", value)
+        ]
+        assert run("build", annotations, tmp_path / "out", *flat, *lists).exit_code == 0
+        recorded = json.loads((tmp_path / "out/build.json").read_text())["parameters"]
+        assert {name: recorded[name] for name in options} == options
+        assert (recorded["arms"], recorded["questions"], recorded["without_flags"]) == (
+            ["a"],
+            ["fake"],
+            ["any"],
+        )
+
+    def test_a_line_without_what_an_option_needs_is_one_sentence(self, annotations, tmp_path):
+        result = run("build", annotations, tmp_path / "out", "--arm", "annotate")
+        assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+        assert "line 2: annotation n1 has no arm, which the parameter arms needs" in result.stderr
+        assert not (tmp_path / "out").exists()
+
     @pytest.mark.parametrize("wrong", [("--sigma", -1), ("--sigma", "nan"), ("--min-annotators", 0)])
     def test_a_wrong_parameter_is_one_sentence(self, annotations, tmp_path, wrong):
         result = run("build", annotations, tmp_path / "out", *wrong)
@@ -130,6 +168,12 @@ class TestAgree:
         result = json.loads(run("agree", annotations, "--json").stdout)
         assert (result["images"], result["annotators"], len(result["curve"])) == (1, 2, 1)
         assert 0.5 < result["leave_one_out"] <= 1
+
+    def test_it_writes_a_row_for_each_image(self, annotations, tmp_path):
+        run("agree", annotations, "--csv", tmp_path / "table.csv", "--target", 0.5)
+        header, row = (tmp_path / "table.csv").read_text().splitlines()
+        assert header.startswith("image_id,annotators,leave_one_out,with_own")
+        assert row.startswith("b,2,0.")
 
     def test_it_prints_lines_for_people(self, annotations):
         assert "annotators needed for r = 0.9" in run("agree", annotations, "--jobs", 2).stdout
@@ -172,6 +216,13 @@ class TestAverage:
         left, both = (decode_map_png((tmp_path / f"{name}.png").read_bytes()) for name in faces)
         assert left.shape == (64, 64)
         np.testing.assert_allclose(both, left, atol=1e-4)
+
+    def test_a_class_or_a_source_is_averaged_alone(self, build, tmp_path):
+        (tmp_path / "list.csv").write_text("image_id,label,source\na,real,x\nb,fake,y\nc,fake,z\n")
+        for chosen, number in (((), 2), (("--label", "fake"), 1), (("--source", "x"), 1)):
+            result = run("average", build, tmp_path / "out.png", "--images", tmp_path / "list.csv", *chosen)
+            assert result.stdout.startswith(f"average of {number} maps")
+        assert "give one with --images" in run("average", build, tmp_path / "o.png", "--label", "fake").stderr
 
     @pytest.mark.parametrize(
         ("rows", "message"),

@@ -39,6 +39,8 @@ STAFF_PAGES = {
     "study": "/staff/studies/demo",
     "participants": "/staff/studies/demo/participants",
     "maps": "/staff/studies/demo/maps",
+    "maps-agreement": "/staff/studies/demo/maps/agreement",
+    "maps-sets": "/staff/studies/demo/maps/sets",
     "export": "/staff/studies/demo/export",
     "experiments": "/staff/experiments",
     "experiment": "/staff/experiments/1",
@@ -51,7 +53,7 @@ def staff_pages(page: Page, url: str) -> Iterator[str]:
         yield name
     page.goto(f"{url}{STAFF_PAGES['maps']}")
     page.locator("a:has(img)").first.click()
-    page.get_by_role("button", name="All").click()
+    page.get_by_role("button", name="Annotations").click()
     yield "map"
     page.goto(f"{url}{STAFF_PAGES['experiment']}")
     page.get_by_role("region", name="Runs").get_by_role("link").first.click()

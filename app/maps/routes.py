@@ -79,7 +79,7 @@ def image_annotations(db: Db, slug: str, image_id: int) -> dict[str, Any]:
     image = db.get(Image, image_id)
     if image is None:
         raise NotFound("There is no such image.")
-    shown = ("annotation_id", "participant", "simulated", "arm", "kind", "question", "correct", "strokes")
+    shown = ("annotation_id", "participant", "simulated", "arm", "question", "correct", "strokes")
     painted = annotations(db, study.id, include="all", image_id=image_id)
     return {
         "image_id": image.id,

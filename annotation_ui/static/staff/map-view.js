@@ -3,7 +3,7 @@
 import { paintAll } from "../core/raster.js";
 
 /** @typedef {import("../core/stroke.js").Stroke} Stroke */
-/** @typedef {{annotation_id: number, participant: string, simulated: boolean, arm: string, kind: string, question: string, correct: boolean, strokes: Stroke[]}} Annotation */
+/** @typedef {{annotation_id: number, participant: string, simulated: boolean, arm: string, question: string, correct: boolean, strokes: Stroke[]}} Annotation */
 /** @typedef {{width: number, height: number, annotations: Annotation[]}} Painted */
 /** @typedef {{name: string, width: number, height: number, picture: string, map: string, annotations: string, alt: string}} Subject */
 

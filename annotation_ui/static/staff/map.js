@@ -35,7 +35,6 @@ function card(annotation, all) {
   layers.append(face, canvas);
   const caption = element("span", "caption", `${annotation.arm} · which one is ${annotation.question}? `);
   caption.append(element("span", annotation.correct ? "badge badge--ok" : "badge badge--warn", annotation.correct ? "correct" : "wrong"));
-  if (annotation.kind !== "main") caption.append(" ", element("span", "badge badge--info", `${annotation.kind} trial`));
   if (annotation.simulated) caption.append(" ", element("span", "badge badge--simulated", "simulated"));
   caption.append(document.createElement("br"), `${annotation.strokes.length} stroke${annotation.strokes.length === 1 ? "" : "s"} · `, element("span", "code", annotation.participant.slice(0, 8)));
   button.append(layers, caption);

@@ -5,6 +5,7 @@ A kind of score is `sigmoid` (of the fake logit alone, as in the papers), `softm
 """
 
 import csv
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -130,8 +131,7 @@ def _read(path: Path, _changed_ns: int, _size_bytes: int) -> Scored:
         with path.open(newline="", encoding="utf-8") as stream:
             reader = csv.DictReader(stream)
             rows = list(reader)
-        if not COLUMNS <= set(reader.fieldnames or ()):
-            raise ValueError(f"its header lacks {', '.join(sorted(COLUMNS - set(reader.fieldnames or ())))}")
+        _require_columns(reader.fieldnames or ())
         real, fake = (
             np.array([float(row[name]) for row in rows], np.float64) for name in ("logit_real", "logit_fake")
         )
@@ -143,3 +143,9 @@ def _read(path: Path, _changed_ns: int, _size_bytes: int) -> Scored:
     with np.errstate(invalid="ignore"):  # inf - inf, of a network that diverged
         ranking = {"sigmoid": fake, "softmax": fake - real}
     return Scored(ids, flags, sources, ranking, {k: metrics.sigmoid(v) for k, v in ranking.items()})
+
+
+def _require_columns(found: Iterable[str]) -> None:
+    missing = COLUMNS.difference(found)
+    if missing:
+        raise ValueError(f"its header lacks {', '.join(sorted(missing))}")

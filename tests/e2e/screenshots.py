@@ -74,18 +74,19 @@ def participant_pages(page: Page, url: str, hands: Hands) -> Iterator[str]:
         yield f"{count:02d}-{name}"
         if name == "trial":
             yield from judging(page, walk, count)
-        walk.step(name)
+        else:
+            walk.step(name)
     yield f"{count + 1:02d}-finished"
 
 
 def judging(page: Page, walk: Walk, count: int) -> Iterator[str]:
-    """A trial with paint on it; the step that follows paints again and goes on."""
+    """A trial with paint on it, and on to the next."""
     if page.locator(".trial--region").count() == 0:
         walk.hands.choose(page)
     if page.get_by_role("toolbar").is_visible():
         walk.hands.paint(page)
         yield f"{count:02d}-painted"
-        page.keyboard.press("Control+z")
+    walk.hands.press(page.locator("#next"))
 
 
 ENDINGS = ("quota_full", "already_took_part", "study_not_open", "internal")

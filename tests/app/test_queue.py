@@ -67,13 +67,12 @@ class TestWorker:
             factories.SESSION_HOLDER["session"] = session
             grid = {"seeds": 4}
             experiment = make_experiment(session, tmp_path, "naps", grid=grid, devices=2)
+            query = text("SELECT lock FROM procrastinate_jobs WHERE id = :id")
+            runs = runs_of(session, experiment)
+            lock = {run.seed: session.scalar(query, {"id": run.job_id}) for run in runs}
             for _ in range(2):
                 start_worker(own_database[0])
             until(lambda: states_of(session, experiment) == {JobState.SUCCEEDED})
-            query = text("SELECT lock FROM procrastinate_jobs WHERE id = :id")
-            lock = {
-                run.seed: session.scalar(query, {"id": run.job_id}) for run in runs_of(session, experiment)
-            }
         naps = naps_of(tmp_path)
         assert sorted(lock.values()) == ["device:0", "device:0", "device:1", "device:1"]
         for device in ("device:0", "device:1"):

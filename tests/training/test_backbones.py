@@ -11,7 +11,7 @@ from training.errors import ModelError
 from training.weights import initialise
 
 PAPER = ["resnet18", "resnet50", "densenet121", "inception_v3", "legacy_xception"]
-OTHERS = ["cyborg_tiny", "efficientnet_b0", "regnetx_002", "convnext_atto"]
+OTHERS = ["cyborg_tiny", "efficientnet_b0", "regnetx_002", "convnext_atto", "convnext_tiny"]
 RECTIFIED = {*PAPER, "cyborg_tiny", "regnetx_002"}
 SIDES = {"inception_v3": 299, "legacy_xception": 299}
 
@@ -74,6 +74,46 @@ def test_asking_for_the_map_size_leaves_no_trace():
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
+ATTENDED = {
+    "legacy_xception": 19,
+    "resnet18": 14,
+    "densenet121": 14,
+    "efficientnet_b0": 14,
+    "cyborg_tiny": 56,
+}
+
+
+@pytest.mark.parametrize("name", ATTENDED)
+class TestAttention:
+    def test_it_weighs_what_leaves_a_stage(self, name):
+        network = build(name, attention=True).eval()
+        image = torch.rand(1, 3, network.expects.side, network.expects.side)
+        features, _ = network(image)
+        assert network.attention.shape == (1, ATTENDED[name], ATTENDED[name])
+        assert network.guided_size() == (ATTENDED[name],) * 2
+        with torch.no_grad():
+            network.net.attention.look.bias -= 50  # nothing passes any more
+        assert network.attention.max() <= 1
+        assert not torch.equal(network(image)[0], features)
+        assert network.attention.max() < 1e-6
+
+    def test_the_weights_of_the_network_keep_their_names(self, name):
+        plain, attended = build(name).net.state_dict(), build(name, attention=True).net.state_dict()
+        assert attended.keys() - plain.keys() == {"attention.look.weight", "attention.look.bias"}
+
+
+def test_a_network_without_a_stage_for_it_is_refused(monkeypatch):
+    monkeypatch.setattr("training.backbones.ATTEND_AFTER", {})
+    with pytest.raises(ModelError, match="cyborg_tiny has no stage of stride 16"):
+        build("cyborg_tiny", attention=True)
+
+
+def test_a_network_without_attention_guides_its_cam():
+    network = build("cyborg_tiny", image_size=64)
+    assert network.guided_size() == network.map_size()
+    assert network.attention is None
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         ("name", "reason"),
@@ -133,6 +173,50 @@ class TestWeights:
         initialise(network, architecture="cyborg_tiny", weights=str(tmp_path / "w.pth"))
         assert torch.equal(network.weight, before)
         assert torch.equal(network.net.features[0][0].weight, donor["features.0.0.weight"])
+
+    def test_an_attention_map_that_the_file_lacks_stays_random(self, tmp_path, donor):
+        torch.save(donor, tmp_path / "w.pth")
+        network = build("cyborg_tiny", attention=True)
+        before = network.net.attention.look.weight.clone()
+        initialise(network, architecture="cyborg_tiny", weights=str(tmp_path / "w.pth"))
+        assert torch.equal(network.net.attention.look.weight, before)
+        assert torch.equal(network.net.features[0][0].weight, donor["features.0.0.weight"])
+
+    @pytest.mark.parametrize(
+        ("architecture", "head", "prefix"),
+        [
+            ("legacy_xception", "fc", "model."),
+            ("legacy_xception", "fc", "model.last_linear.1"),
+            ("resnet18", "fc", ""),
+        ],
+    )
+    def test_the_files_of_the_authors_bring_their_classifier_along(
+        self, tmp_path, architecture, head, prefix
+    ):
+        """`final_model.pth` holds epoch, state_dict and optimizer; Xception stands in a wrapper there."""
+        torch.manual_seed(3)
+        state = build(architecture).net.state_dict()
+        renamed = prefix.removeprefix("model.") or ("last_linear" if prefix else head)
+        theirs = {prefix[:6] + key.replace(f"{head}.", f"{renamed}."): value for key, value in state.items()}
+        content = {
+            "epoch": 12,
+            "state_dict": theirs,
+            "optimizer": {"state": {}, "param_groups": [{"lr": 0.1}]},
+        }
+        torch.save(content, tmp_path / "final_model.pth")
+        network = build(architecture)
+        initialise(network, architecture=architecture, weights=str(tmp_path / "final_model.pth"))
+        assert all(torch.equal(value, state[key]) for key, value in network.net.state_dict().items())
+
+    def test_the_folder_of_a_run_gives_its_chosen_epoch(self, tmp_path, network, donor):
+        (tmp_path / "checkpoints").mkdir()
+        save_file(donor | {"optimiser/x": torch.ones(1)}, tmp_path / "checkpoints/best.safetensors")
+        initialise(network, architecture="cyborg_tiny", weights=str(tmp_path))
+        assert torch.equal(network.weight, donor["classifier.weight"])
+
+    def test_a_folder_that_is_no_run_is_named(self, tmp_path, network):
+        with pytest.raises(ModelError, match=r"checkpoints/best\.safetensors does not exist"):
+            initialise(network, architecture="cyborg_tiny", weights=str(tmp_path))
 
     def test_weights_of_another_network_are_refused(self, tmp_path, network):
         torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "w.pth")

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from app.demo.chain import STAFF
 from tests.e2e.lab import Lab
@@ -92,16 +92,15 @@ def judging(page: Page, walk: Walk, count: int) -> Iterator[str]:
 ENDINGS = ("quota_full", "already_took_part", "study_not_open", "internal")
 
 
+def refuse(code: str, route: Route) -> None:
+    said = {"error": code, "detail": "", "reference": "4f2a9c1e"}
+    route.fulfill(status=409, content_type="application/json", body=json.dumps(said))
+
+
 def endings(page: Page, url: str) -> Iterator[str]:
     """The ends that are not the last answer."""
     for code in ENDINGS:
-        said = {"error": code, "detail": "", "reference": "4f2a9c1e"}
-        page.route(
-            "**/participants",
-            lambda route, said=said: route.fulfill(
-                status=409, content_type="application/json", body=json.dumps(said)
-            ),
-        )
+        page.route("**/participants", partial(refuse, code))
         page.goto(f"{url}/s/{TOUR}")
         page.get_by_label("I have read the text above").check()
         page.get_by_role("button", name="Continue").click()

@@ -28,12 +28,12 @@ from app.storage import BlobStore
 SESSION_COOKIE: Final = "cyborg_session"
 
 
-def get_settings(request: Request) -> Settings:
+async def get_settings(request: Request) -> Settings:
     settings: Settings = request.app.state.settings
     return settings
 
 
-def get_blobs(request: Request) -> BlobStore:
+async def get_blobs(request: Request) -> BlobStore:
     blobs: BlobStore = request.app.state.blobs
     return blobs
 
@@ -103,7 +103,8 @@ def visited(request: Request, db: Db) -> Visit:
 AnyVisit = Annotated[Visit, Depends(visited)]
 
 
-def visiting(visit: AnyVisit) -> Visit:
+# Asynchronous, because what does not wait needs no thread, and handing over to one costs more than this does.
+async def visiting(visit: AnyVisit) -> Visit:
     """A visit that was not withdrawn from."""
     if visit.participant.state is ParticipantState.WITHDRAWN:
         raise NotAParticipant

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import NoReturn
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from pydantic import JsonValue
+from sqlalchemy import CTE, Double, cast, column, func, insert, literal, select, true, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session, aliased
 
 from app.deps import Visit
@@ -73,10 +75,9 @@ def record_decision(
         lock_study(session, visit.study.id)
     if trial.state is TrialState.RELEASED:
         _take_again(session, visit, trial_id)
-    if not _claim(session, trial_id):
+    if not _record(session, trial_id, body, verdict, fingerprint):
         _decided_meanwhile(session, visit, trial_id, fingerprint)
         return _feedback(trial, body)
-    _write(session, trial_id, body, verdict, fingerprint)
     if may_end:
         _screen_out_if_failed(session, visit, plan)
     if trial.undecided == 1 and next_step(visit, plan, undecided=False) is Step.END:
@@ -170,18 +171,6 @@ def _take_again(session: Session, visit: Visit, trial_id: UUID) -> None:
         session.flush()
 
 
-def _claim(session: Session, trial_id: UUID) -> bool:
-    """Make an assigned trial a decided one; the first of several requests succeeds."""
-    claimed = session.execute(
-        update(Trial)
-        .where(Trial.id == trial_id, Trial.state == TrialState.ASSIGNED)
-        .values(state=TrialState.DECIDED)
-        .returning(Trial.id)
-        .execution_options(synchronize_session=False)
-    )
-    return claimed.first() is not None
-
-
 def _decided_meanwhile(session: Session, visit: Visit, trial_id: UUID, fingerprint: str) -> None:
     """Another request changed the trial a moment ago; fine when it brought the same decision."""
     if _find(session, visit, trial_id).state is TrialState.RELEASED:
@@ -189,31 +178,62 @@ def _decided_meanwhile(session: Session, visit: Visit, trial_id: UUID, fingerpri
     _must_be_the_same(session, trial_id, fingerprint)
 
 
-def _write(session: Session, trial_id: UUID, body: DecisionBody, verdict: Verdict, fingerprint: str) -> None:
-    decision_id = session.scalar(
-        insert(Decision).returning(Decision.id),
-        {
-            "trial_id": trial_id,
-            "choice": body.choice,
-            "chosen_image_id": verdict.chosen_image_id,
-            "correct": verdict.correct,
-            "region_iou": verdict.region_iou,
-            "decision_ms": body.decision_ms,
-            "annotation_ms": body.annotation_ms,
-            "events": body.events,
-            "body_hash": fingerprint,
-        },
+def _record(session: Session, trial_id: UUID, body: DecisionBody, verdict: Verdict, fingerprint: str) -> bool:
+    """Make an assigned trial a decided one and write what was decided, in one statement.
+
+    Of several requests at once the first one succeeds; for the others it is False and nothing is written.
+    """
+    claimed = (
+        update(Trial)
+        .where(Trial.id == trial_id, Trial.state == TrialState.ASSIGNED)
+        .values(state=TrialState.DECIDED)
+        .returning(Trial.id)
+        .cte("claimed")
     )
-    if not body.strokes:
-        return
-    painted = {"decision_id": decision_id, "image_id": verdict.chosen_image_id}
-    annotation_id = session.scalar(insert(Annotation).returning(Annotation.id), painted)
-    session.execute(
-        insert(Stroke),
-        [
-            {"annotation_id": annotation_id, "position": position, **stroke}
-            for position, stroke in enumerate(body.strokes)
-        ],
+    row = {
+        "choice": body.choice,
+        "chosen_image_id": verdict.chosen_image_id,
+        "correct": verdict.correct,
+        "region_iou": verdict.region_iou,
+        "decision_ms": body.decision_ms,
+        "annotation_ms": body.annotation_ms,
+        "events": body.events,
+        "body_hash": fingerprint,
+    }
+    columns = Decision.__table__.c
+    values = (cast(literal(value, columns[name].type), columns[name].type) for name, value in row.items())
+    decided = (
+        insert(Decision)
+        .from_select(["trial_id", *row], select(claimed.c.id, *values))
+        .returning(Decision.id)
+        .cte("decided")
+    )
+    query = select(decided.c.id)
+    if body.strokes:
+        query = query.add_cte(_painted(decided, verdict.chosen_image_id, body.strokes))
+    return session.execute(query).first() is not None
+
+
+def _painted(decided: CTE, image_id: int, strokes: list[dict[str, JsonValue]]) -> CTE:
+    """The insertion of an annotation and its strokes, as they were sent and in their order."""
+    annotated = (
+        insert(Annotation)
+        .from_select(["decision_id", "image_id"], select(decided.c.id, literal(image_id)))
+        .returning(Annotation.id)
+        .cte("annotated")
+    )
+    elements = func.jsonb_array_elements(literal(strokes, JSONB))
+    sent = elements.table_valued(column("stroke", JSONB), with_ordinality="number", name="sent")
+    sent = sent.render_derived()
+    stroke = sent.c.stroke
+    fields = (stroke["tool"].astext, cast(stroke["radius"].astext, Double), stroke["points"])
+    return (
+        insert(Stroke)
+        .from_select(
+            ["annotation_id", "position", "tool", "radius", "points"],
+            select(annotated.c.id, sent.c.number - 1, *fields).select_from(annotated.join(sent, true())),
+        )
+        .cte("painted")
     )
 
 

@@ -41,7 +41,7 @@ router = APIRouter(tags=["participant"])
 CACHED: Final = {"Cache-Control": "private, max-age=3600, immutable"}
 
 
-def planned(visit: CurrentVisit) -> VisitPlan:
+async def planned(visit: CurrentVisit) -> VisitPlan:
     return plan_of(visit.study)
 
 

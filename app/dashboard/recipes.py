@@ -37,6 +37,8 @@ def chosen_recipe(name: str, pasted: str) -> Recipe:
         recipe = load_recipe(_checked(pasted) if pasted else name)
     except RecipeError as error:
         raise BadInput(str(error)) from None
+    if files := recipe.files():
+        raise BadInput(f"A recipe from a page may not name files of the server, such as {files[0]}.")
     if count_runs(recipe) > MOST_RUNS:
         raise BadInput(f"The recipe asks for {count_runs(recipe)} runs; at most {MOST_RUNS} go at once.")
     return recipe

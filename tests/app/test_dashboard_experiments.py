@@ -44,6 +44,11 @@ class TestRecipes:
         with pytest.raises(BadInput):
             chosen_recipe("", str(tmp_path / "secret.toml"))
 
+    @pytest.mark.parametrize("weights", ["/etc/shadow", "../../runs/theirs"])
+    def test_a_pasted_recipe_names_no_file_of_the_server(self, weights):
+        with pytest.raises(BadInput, match="may not name files of the server"):
+            chosen_recipe("", f'{RECIPE}\n[run]\nweights = "{weights}"\n')
+
     @pytest.mark.parametrize("name", ["", "../smoke", "/etc/passwd", "nope"])
     def test_only_a_built_in_name_is_a_name(self, name):
         with pytest.raises(BadInput):

@@ -35,7 +35,6 @@ def write_average_maps(folder: Path, key: str, runs: Sequence[Result], *, captio
             metadata = {"CreationDate": None} if ending == "pdf" else {"Software": None}
             canvas.savefig(content, format=ending, dpi=DPI, metadata=metadata)
             write_bytes(folder / f"{key}.{ending}", content.getvalue())
-            canvas.set_layout_engine("none")
     return [f"{key}.pdf", f"{key}.png"]
 
 

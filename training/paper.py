@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
 from typing import Any, Final, assert_never
@@ -18,6 +19,9 @@ from training.style import MUTED, colour, dash
 WIDTH: Final = 5.0  # inches: a column of a two-column paper, seen at 70 %
 HEIGHT: Final = 3.6
 SQUARE: Final = 4.4
+ROW: Final = 0.21  # of a legend
+FEW: Final = 4
+SHORT: Final = 22  # letters of which two columns fit
 DPI: Final = 200
 DASHES: Final = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
 
@@ -52,7 +56,6 @@ def write_figure(folder: Path, figure: Figure, *, caption: str = "") -> list[str
             metadata = {"CreationDate": None} if ending == "pdf" else {"Software": None}
             canvas.savefig(content, format=ending, dpi=DPI, metadata=metadata)
             write_bytes(folder / f"{figure.key}.{ending}", content.getvalue())
-            canvas.set_layout_engine("none")  # what was laid out for one ending holds for the other
     write_text(folder / f"{figure.key}.csv", to_csv(rows_of(figure)))
     return [f"{figure.key}.{ending}" for ending in ("pdf", "png", "csv")]
 
@@ -83,8 +86,10 @@ def _rows(mark: Mark) -> list[Row]:
 
 def _drawn(figure: Figure, caption: str) -> Canvas:
     categories = [mark for mark in figure.marks if isinstance(mark, Box | Dot)]
-    width = max(WIDTH, 0.75 * len(categories) + 1)
-    canvas = Canvas(figsize=(SQUARE, SQUARE) if figure.square else (width, HEIGHT), layout="constrained")
+    legend = _legend_of(figure)
+    width = SQUARE if figure.square else max(WIDTH, 0.75 * len(categories) + 1)
+    height = (SQUARE if figure.square else HEIGHT) + legend.height
+    canvas = Canvas(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(canvas)
     axes = canvas.add_subplot()
     below = "\n".join(line for line in (figure.x, caption) if line)
@@ -94,8 +99,10 @@ def _drawn(figure: Figure, caption: str) -> Canvas:
         _draw(axes, mark, position=categories.index(mark) if isinstance(mark, Box | Dot) else 0)
     if categories:
         _name_categories(axes, [mark.name for mark in categories])
-    elif axes.get_legend_handles_labels()[1]:
-        _legend(canvas, axes, figure)
+    elif legend.inside:
+        axes.legend(loc="lower right")
+    elif legend.columns:
+        canvas.legend(loc="outside lower center", ncols=legend.columns)
     return canvas
 
 
@@ -122,13 +129,24 @@ def _apart(values: Iterable[float]) -> list[float]:
     return kept
 
 
-def _legend(canvas: Canvas, axes: Any, figure: Figure) -> None:
-    """Inside a ROC of few curves, whose lower right corner is free; below everything else."""
-    names = axes.get_legend_handles_labels()[1]
-    if figure.square and len(names) <= 4:
-        axes.legend(loc="lower right")
-    else:
-        canvas.legend(loc="outside lower center", ncols=2 if max(map(len, names)) < 30 else 1)
+@dataclass(frozen=True, slots=True)
+class Legend:
+    """Where the names of lines and points go."""
+
+    inside: bool
+    """In the lower right corner of a ROC, which is free, when the names are few and short."""
+    columns: int
+    height: float  # inches that it needs below
+
+
+def _legend_of(figure: Figure) -> Legend:
+    names = [mark.name for mark in figure.marks if isinstance(mark, Line | Points)]
+    longest = max(map(len, names), default=0)
+    if figure.square and len(names) <= FEW and longest <= SHORT:
+        return Legend(inside=bool(names), columns=0, height=0.0)
+    columns = 2 if longest <= SHORT else 1
+    rows = -(-len(names) // columns)
+    return Legend(inside=False, columns=columns if names else 0, height=ROW * rows)
 
 
 def _name_categories(axes: Any, names: list[str]) -> None:

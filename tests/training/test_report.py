@@ -290,6 +290,10 @@ class TestExtremes:
         looks = {(colour(style), dash(style, "solid")) for style in range(24)}
         assert len(looks) == 24
 
+    def test_many_long_names_leave_the_plot_its_place(self, tmp_path):
+        lines = tuple(Line(f"scenario {i} with a name, validation", i, [0, 1], [i, 0]) for i in range(26))
+        assert write_figure(tmp_path, Figure("k", "t", "x", "y", lines))
+
     def test_a_map_that_is_missing_leaves_its_place_empty(self, tmp_path):
         fake_run(tmp_path, "cyborg", 0, lift=1)
         human = tmp_path / "net-cyborg-seed0/maps/average_human.png"

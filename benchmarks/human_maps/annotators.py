@@ -34,6 +34,18 @@ def annotate(
     return ImageAnnotations(image_id, design.size, design.size, people)
 
 
+def elsewhere(
+    rng: np.random.Generator, design: Design, *, said: str, head: Region, count: int
+) -> list[Region]:
+    """What people paint who point at no artefact: parts of the face, or any places of an artefact's size."""
+    size = (design.size, design.size)
+    if design.place == "face":
+        return look_at(rng, said=said, face=head, size=size, count=count)
+    side = 2 * design.radius * design.size
+    corners = rng.uniform(0, design.size - side, (count, 2))
+    return [(float(x), float(y), side, side) for x, y in corners]
+
+
 def _annotation(
     name: str, rng: np.random.Generator, design: Design, *, head: Region, artefact: Region | None
 ) -> Annotation:
@@ -42,7 +54,7 @@ def _annotation(
     said = "fake" if (artefact is not None) == correct else "real"
     finds = artefact is not None and correct and rng.random() < design.hits
     wanted = (0 if finds else 1) + int(rng.random() < design.extra)
-    regions = look_at(rng, said=said, face=head, size=size, count=wanted) if wanted else []
+    regions = elsewhere(rng, design, said=said, head=head, count=wanted) if wanted else []
     if finds and artefact is not None:
         regions.insert(0, inside(artefact, size=size))
     strokes = paint(rng, any_hand(rng), regions, width=design.size, start_ms=4000)

@@ -91,8 +91,7 @@ def make(plan: Plan, faces: Faces, design: Design, *, seed: int) -> Iterator[Mad
     rng = np.random.default_rng([seed, plan.number, 1])
     head, parts = faces.heads[plan.number], faces.parts[plan.number]
     picture = faces.pictures[plan.number].astype(np.float32)
-    distract(picture, plan, design, rng, head=head)
-    spot = parts[rng.integers(len(parts))]
+    spot = artefact_place(design, rng, parts=parts)
     artefact = falsify(picture, plan, design, rng, spot=spot)
     at = shortcut_place(design, rng, head=head, parts=parts, spot=spot)
     agrees = rng.random() < design.follows
@@ -107,16 +106,6 @@ def make(plan: Plan, faces: Faces, design: Design, *, seed: int) -> Iterator[Mad
         yield Made(name, plan, shot, artefact)
 
 
-def distract(
-    picture: Pixels, plan: Plan, design: Design, rng: np.random.Generator, *, head: NDArray[np.int64]
-) -> None:
-    """Lay a texture beside the head now and then, whatever the label, in place."""
-    if rng.random() < design.distractors:
-        name = rng.choice(list(plan.textures))
-        at = beside_head(rng, head, design)
-        spoil(picture, at, plan.textures[name], rng, radius=design.radius, strength=design.artefact)
-
-
 def falsify(
     picture: Pixels, plan: Plan, design: Design, rng: np.random.Generator, *, spot: NDArray[np.float64]
 ) -> Region | None:
@@ -125,6 +114,17 @@ def falsify(
         return None
     texture, at = plan.textures[plan.generator], (float(spot[0]), float(spot[1]))
     return spoil(picture, at, texture, rng, radius=design.radius, strength=design.artefact)
+
+
+def artefact_place(
+    design: Design, rng: np.random.Generator, *, parts: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Centre of the artefact in pixels."""
+    match design.place:
+        case "face":
+            return np.asarray(parts[rng.integers(len(parts))])
+        case "frame":
+            return rng.uniform(design.radius, 1 - design.radius, 2) * design.size
 
 
 def shortcut_place(
@@ -143,8 +143,18 @@ def shortcut_place(
             return beside_head(rng, head, design)
         case "inside":
             return float(spot[0] + rng.normal(0, 1)), float(spot[1] + rng.normal(0, 1))
+        case "apart":
+            return away_from(rng, spot, design)
         case "face":
             return elsewhere_on_face(rng, parts, spot, design)
+
+
+def away_from(rng: np.random.Generator, spot: NDArray[np.float64], design: Design) -> tuple[float, float]:
+    """A random place of the frame, at least two radii of the artefact from `spot`."""
+    while True:
+        at = rng.uniform(design.radius, 1 - design.radius, 2) * design.size
+        if np.hypot(*(at - spot)) >= 2 * design.radius * design.size:
+            return float(at[0]), float(at[1])
 
 
 def elsewhere_on_face(

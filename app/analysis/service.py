@@ -10,13 +10,15 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.analysis import queries
+from app.analysis.differences import the_difference
 from app.analysis.estimates import Analysis
 from app.analysis.figures import Figure, figures
-from app.analysis.findings import analyse, both, compared, the_difference
+from app.analysis.findings import analyse
 from app.analysis.outside import Outside, beside
 from app.analysis.painting import Averages, painted
 from app.analysis.queries import Choice
 from app.analysis.report import Facts, draw, html, pdf
+from app.analysis.scopes import both, compared
 from app.analysis.table import Decisions
 from app.analysis.tidy import estimates_csv
 from app.db import SessionFactory

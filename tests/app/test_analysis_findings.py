@@ -5,6 +5,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,7 +18,7 @@ from app.analysis.findings import analyse
 from app.analysis.painting import SIDE_PX, Averages, painted
 from app.analysis.report import NAMES, Facts, draw, html, pdf
 from app.analysis.table import COLUMNS, Decisions
-from app.analysis.tidy import decisions_csv, estimates_csv
+from app.analysis.tidy import DECISION_FIELDS, decisions_csv, estimates_csv
 
 FACTS = Facts(datetime(2026, 1, 2, tzinfo=UTC), "ab" * 32)
 
@@ -240,3 +241,9 @@ def annotation(decision_id: int, strokes: list, *, correct: bool = True):
     face = dict.fromkeys(("face_x", "face_y", "face_width", "face_height"))
     row = {"decision_id": decision_id, "strokes": strokes, "correct": correct, "label": "real"}
     return SimpleNamespace(**row, width=100, height=100, **face)
+
+
+class TestDocumentation:
+    @pytest.mark.parametrize("column", [*DECISION_FIELDS, *FIELDS])
+    def test_every_column_is_explained(self, column):
+        assert f"`{column}`" in (Path(__file__).parents[2] / "docs" / "statistics.md").read_text()

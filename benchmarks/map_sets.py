@@ -28,17 +28,13 @@ from pathlib import Path
 from uuid import UUID
 
 import numpy as np
-from fastapi.testclient import TestClient
 from sqlalchemy import Engine, event, insert, select, text
 from sqlalchemy.orm import Session
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from app import models
-from app.accounts.service import open_session
 from app.db import connect, factory, upgrade
-from app.deps import SESSION_COOKIE
-from app.main import create_app
 from app.maps.building import build_map_set
 from app.maps.rendering import sketch, thumb_png
 from app.maps.service import request_map_set
@@ -277,6 +273,13 @@ def show(title: str, numbers: dict[str, float]) -> None:
 
 def measure_gallery(settings: Settings, engine: Engine, blobs: BlobStore, maps: int) -> None:
     """Pages of a set with so many maps: median time of 7, CPU of the server alone, and number of queries."""
+    # Here, because the processes of a build import this file too.
+    from fastapi.testclient import TestClient
+
+    from app.accounts.service import open_session
+    from app.deps import SESSION_COOKIE
+    from app.main import create_app
+
     with factory(engine).begin() as session:
         make_gallery(session, blobs, maps)
         token = open_session(session, _staff(session), lifetime=timedelta(hours=1))

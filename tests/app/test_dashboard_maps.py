@@ -36,8 +36,15 @@ WRONG = [
     *({"decided_from": "yesterday"}, {"granularity": "dot"}, {"first_annotators": "9" * 30}),
 ]
 MEASURED = {
-    "images": 2, "annotators": 4.0, "leave_one_out": 0.5, "projected": 0.6, "iou": 0.2, "dice": 0.3,
-    "curve": [0.4, 0.55], "curve_images": [2, 1], "needed_for_90": 14,
+    "images": 2,
+    "annotators": 4.0,
+    "leave_one_out": 0.5,
+    "projected": 0.6,
+    "iou": 0.2,
+    "dice": 0.3,
+    "curve": [0.4, 0.55],
+    "curve_images": [2, 1],
+    "needed_for_90": 14,
 }
 
 

@@ -124,7 +124,8 @@ def refusals(page: Page, url: str) -> Iterator[str]:
         page.get_by_role("radio", name="The whole face").check()
         page.get_by_role("button", name="Check my answers").click()
         page.wait_for_load_state("networkidle")
-        yield f"quiz-{option.lower()}"
+        if option == "None":
+            yield "quiz-wrong"
     page.get_by_role("button", name="Continue").click()
     yield "ending-screened-out"
 

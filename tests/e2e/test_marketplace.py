@@ -210,8 +210,8 @@ class TestMturk:
                 walk.page.goto(address)
                 walk.go(until="trial")
                 expect(walk.page.locator("#progress-text")).to_have_text(f"{number} of 4")
-                walk.judge()
-                expect(walk.page.locator("#progress-text")).to_have_text(f"{number + 1} of 4")
+                with walk.page.expect_response(lambda answer: answer.request.method == "PUT"):
+                    walk.judge()
 
 
 class TestProlific:

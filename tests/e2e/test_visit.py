@@ -225,8 +225,8 @@ class TestSteps:
             walk = Walk(no_error(first.new_page()), Mouse())
             walk.page.goto(address)
             walk.go(until="trial")
-            walk.judge()
-            expect(walk.page.locator("#progress-text")).to_have_text("2 of 4")
+            with walk.page.expect_response(lambda answer: answer.request.method == "PUT"):
+                walk.judge()
             link = walk.page.url
         assert "link=" in link
         with browsing(browser, PHONE) as second:

@@ -4,7 +4,7 @@
  *
  * @import { Decision } from "../../participant.d.ts"
  * @typedef {{trial: string, study: string, token: string, body: Decision}} Entry
- * @typedef {{put: (entry: Entry) => Promise<void>, all: () => Promise<Entry[]>, remove: (trial: string) => Promise<void>}} Shelf
+ * @typedef {{put: (entry: Entry) => Promise<void>, all: () => Promise<Entry[]>, remove: (trial: string) => Promise<void>, outlivesPage?: boolean}} Shelf
  * @typedef {"saved" | "settled" | "refused" | "forgotten"} Verdict
  * @typedef {{status: number, detail: string, body?: any}} Answer status 0 = nobody answered
  * @typedef {{verdict: Verdict, detail: string, body?: any}} Delivered

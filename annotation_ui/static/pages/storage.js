@@ -133,6 +133,7 @@ function databaseShelf(database) {
     });
   const spare = memoryShelf(); // a full disk must not keep a decision from being sent
   return {
+    outlivesPage: true,
     put: (entry) => run("readwrite", (store) => store.put(entry)).catch(() => spare.put(entry)),
     all: () => run("readonly", (store) => store.getAll()).catch(() => spare.all()),
     remove: (trial) => run("readwrite", (store) => store.delete(trial)).catch(() => spare.remove(trial)),

@@ -181,7 +181,9 @@ export class Visit {
     const delivery = this.server.deliver(trial, decision);
     const patience = navigator.onLine ? PATIENCE : PATIENCE / 10;
     const answer = await Promise.race([delivery, sleep(patience).then(() => null)]);
-    const next = answer ? undefined : this.stage.upcoming.shift();
+    // What only memory holds, a reload would lose: then nothing is shown before the server has it.
+    const mayGoOn = !answer && this.server.outbox.post.shelf.outlivesPage;
+    const next = mayGoOn ? this.stage.upcoming.shift() : undefined;
     if (!next) return this.settle(await delivery);
     delivery.then(({ verdict }) => verdict === "forgotten" && this.forget());
     this.tell({ type: "kept" });

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Select, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from app.errors import AlreadyTookPart, BadInput, ConsentMissing, QuotaFull, StudyNotOpen
+from app.jobs import CHECK_QUALITY, enqueue
 from app.models import (
     Annotation,
     Arm,
@@ -151,6 +152,7 @@ def screen_out(session: Session, participant: Participant, by: Screening) -> Non
     participant.screened_out_at = datetime.now(UTC)
     participant.screened_out_by = by
     participant.completion_code = new_completion_code()
+    enqueue(session, CHECK_QUALITY, participant_id=str(participant.id))
 
 
 def withdraw(session: Session, participant: Participant) -> None:

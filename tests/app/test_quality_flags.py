@@ -7,15 +7,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from typer.testing import CliRunner
 
 from app.cli import app as cli
 from app.cli import commands as _registers  # noqa: F401
-from app.models import ParticipantState, QualityFlag, Role, TrialKind, TrialState
+from app.models import ParticipantState, QualityFlag, Role, Screening, TrialKind, TrialState
 from app.quality.rules import KINDS
 from app.quality.service import HONEYPOT, SENTENCES, check_participant, check_study, flags_by_kind
-from app.recruitment.service import withdraw
+from app.recruitment.service import screen_out, withdraw
 from tests.app.factories import (
     AnnotationFactory,
     ArmFactory,
@@ -77,6 +77,13 @@ class TestCheck:
         check_study(session_factory, study, lambda done, total: seen.append((done, total)))
         assert seen == [(1, 3), (2, 3), (3, 3)]
         assert flags_by_kind(db, study.id) == [{"kind": "fast_decision", "participants": 3, "flags": 3}]
+
+
+class TestWhen:
+    def test_whoever_is_screened_out_is_looked_at_too(self, db, participant):
+        screen_out(db, participant, Screening.CHECKS)
+        jobs = db.execute(text("SELECT task_name, args->>'participant_id' FROM procrastinate_jobs"))
+        assert jobs.all() == [("quality.check", str(participant.id))]
 
 
 class TestPages:

@@ -1,7 +1,7 @@
 """The decisions of a study, as a table."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
@@ -158,7 +158,7 @@ def inputs_hash(decisions: Decisions) -> str:
     return hashlib.sha256(decisions.frame.to_csv(index=False).encode()).hexdigest()
 
 
-def annotation_rows(session: Session, study_id: int, choice: Choice) -> Iterator[Any]:
+def annotation_rows(session: Session, study_id: int, choice: Choice) -> Generator[Any, None, None]:
     """What `app.analysis.painting.painted` reads, a few rows at a time."""
     drawn = func.jsonb_build_object("tool", Stroke.tool, "radius", Stroke.radius, "points", Stroke.points)
     strokes = (

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -90,8 +91,8 @@ def _painted(
     session: Session, study_id: int, choice: Choice, on_percent: Told
 ) -> tuple[dict[int, float], Averages]:
     total = max(queries.annotation_count(session, study_id, choice), 1)
-    rows = queries.annotation_rows(session, study_id, choice)
-    return painted(rows, on_each=lambda done: on_percent(round(PAINTING_PERCENT * done / total)))
+    with closing(queries.annotation_rows(session, study_id, choice)) as rows:
+        return painted(rows, on_each=lambda done: on_percent(round(PAINTING_PERCENT * done / total)))
 
 
 def _notes(session: Session, study_id: int, choice: Choice) -> Iterator[str]:
@@ -202,9 +203,11 @@ def run_analysis(
         try:
             kept = _kept(session, blobs, asked, _watch(sessions, analysis_id, should_stop))
         except Stopped:
+            session.rollback()
             _record(sessions, analysis_id, state=JobState.QUEUED, done=0)
             raise
         except Exception as error:
+            session.rollback()
             _record(sessions, analysis_id, state=JobState.FAILED, error=sentence(error))
             raise
     _record(sessions, analysis_id, state=JobState.SUCCEEDED, done=100, **kept)

@@ -15,7 +15,7 @@ from benchmarks.human_maps.crew import Crew, carry_out
 from benchmarks.human_maps.design import DEFAULT, REGIMES, Regime, changed
 from benchmarks.human_maps.figures import draw_auc, draw_looks, draw_worth, save
 from benchmarks.human_maps.plan import Result, contest, controls, objectives
-from benchmarks.human_maps.table import document, show
+from benchmarks.human_maps.table import claim, document, show
 from benchmarks.human_maps.worth import fewer_maps, matching_size, more_data
 from training.config import Cyborg
 
@@ -52,6 +52,7 @@ def compare(
     results = carry_out(crew, columns)
     title = f"AUC over {seeds} seeds; simulated annotators, drawn faces"
     out_console.print(show(results, title=title))
+    out_console.print(claim(results), highlight=False)
     save(draw_auc(results, title=title), crew.out / "auc")
     save(draw_looks(crew.out, columns, seed=first_seed), crew.out / "looks")
     _finish(crew, results, began, json_out, {"compare": document(results)})

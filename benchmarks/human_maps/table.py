@@ -56,6 +56,14 @@ def gap(results: Sequence[Result], column: str, *, baseline: str = BASELINE, key
     return Gap(float(difference.mean()), spread)
 
 
+def claim(results: Sequence[Result]) -> str:
+    """What the benchmark is for: human maps against none, shuffled ones against none, and one another."""
+    human, shuffled = gap(results, "cyborg"), gap(results, "cyborg, shuffled maps")
+    between = gap(results, "cyborg", baseline="cyborg, shuffled maps")
+    pairs = {"human - none": human, "shuffled - none": shuffled, "human - shuffled": between}
+    return "; ".join(f"{name} {one.mean:+.3f} ± {one.standard_error:.3f}" for name, one in pairs.items())
+
+
 def mean_sd(numbers: NDArray[np.float64]) -> tuple[float, float]:
     """Mean, and the standard deviation over seeds (not a number for one)."""
     return float(numbers.mean()), float(np.std(numbers, ddof=1)) if len(numbers) > 1 else float("nan")

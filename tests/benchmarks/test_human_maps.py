@@ -14,7 +14,7 @@ from benchmarks.human_maps.faces import Faces, draw_face
 from benchmarks.human_maps.networks import CyborgTinyWide
 from benchmarks.human_maps.outcome import Answers, summary
 from benchmarks.human_maps.plan import Column, Result, controls, designs, objectives, run_folder
-from benchmarks.human_maps.table import gap, show
+from benchmarks.human_maps.table import claim, gap, show
 from benchmarks.human_maps.world import Made, Plan, add_shortcut, make, plans, shortcut_place, write_world
 from benchmarks.human_maps.worth import fewer_maps, matching_size, more_data
 from saliency import build_image_map
@@ -213,6 +213,15 @@ class TestTable:
 
     def test_one_seed_says_nothing(self):
         assert gap(results(0.5, [0.4]), "cyborg").verdict == ""
+
+    def test_the_claim_sets_human_maps_against_none_and_against_shuffled_ones(self):
+        runs = results(0.5, [0.30, 0.31, 0.29])
+        shuffled = [
+            replace(one, column="cyborg, shuffled maps") for one in runs if one.column == "cross_entropy"
+        ]
+        told = claim([*runs, *shuffled])
+        assert told.startswith("human - none +0.300 ± 0.006; shuffled - none +0.000")
+        assert told.endswith("human - shuffled +0.300 ± 0.006")
 
     def test_it_has_a_row_for_every_column(self):
         assert show(results(0.5, [0.1, 0.2]), title="t").row_count == 2

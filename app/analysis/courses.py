@@ -27,7 +27,7 @@ def time(decisions: Decisions) -> Iterator[Estimate]:
                 "long pauses move little.",
             )
     timed = decisions.of(decisions.frame["decision_ms"].notna()) if decisions.has("decision_ms") else None
-    for arm, against in compared(decisions.arms) if timed else ():
+    for arm, against in compared(timed.arms) if timed else ():
         assert timed is not None  # noqa: S101 - the loop is empty without it
         yield from _at_equal_time(both(timed, arm, against), arm, against)
 

@@ -248,7 +248,7 @@ def _name_twice(frame: pd.DataFrame, lines: _Lines) -> None:
 def beside(study: Decisions | None, others: Iterable[Outside]) -> Decisions:
     """A study and files as arms of one table. Participants of different origins are different people;
     pictures too, unless the file says that its names mean the study's."""
-    frames = [study.frame] if study is not None else []
+    frames = [study.frame.assign(item=study.frame["item"].astype(str))] if study is not None else []
     designs: set[Literal["2afc", "single"]] = {study.design} if study is not None else set()
     paints = study.paints if study is not None else frozenset()
     for other in others:

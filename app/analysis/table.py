@@ -76,8 +76,10 @@ class Decisions:
 
 
 def sample_of(frame: pd.DataFrame, *, ones: Sequence[str | None]) -> Sample:
-    """`frame` as codes; without items every decision has one of its own."""
-    item = codes(frame["item"]) if "item" in frame else np.arange(len(frame))
+    """`frame` as codes; a decision without an item has one of its own."""
+    item = codes(frame["item"]) if "item" in frame else np.full(len(frame), -1)
+    unknown = item < 0
+    item = np.where(unknown, item.max(initial=-1) + np.cumsum(unknown), item)
     arm = frame["arm"].isin(list(ones)).to_numpy().astype(np.intp)
     correct = frame["correct"].to_numpy(dtype=np.float64)
     return Sample(correct, codes(frame["participant"]), item, arm)

@@ -39,7 +39,7 @@ class Design:
     shortcut: Shortcut = "apart"
     follows: float = 1.0
     """Share of training and validation images in which the shortcut agrees with the label."""
-    cue: float = 50.0
+    cue: float = 80.0
     """How far the shortcut shifts the colour."""
 
     annotators: int = 3
@@ -97,7 +97,7 @@ REGIMES: Final[dict[str, Regime]] = {
     "default": DEFAULT,
     "no_shortcut": Regime("no mark anywhere", Design(shortcut="none")),
     "leaky": Regime("the mark follows the label in 95 % of the images", Design(follows=0.95)),
-    "loud": Regime("the mark is much stronger", Design(cue=80.0)),
+    "quiet": Regime("the mark is weaker", Design(cue=50.0)),
     "faint": Regime("the artefact has half the strength", Design(artefact=30.0)),
     "face": Regime("artefact and mark on the face alone", Design(place="face", shortcut="face")),
     "corner": Regime("artefact on the face, mark in one corner", Design(place="face", shortcut="corner")),

@@ -238,7 +238,7 @@ class TestStates:
             service.open_study(db, study)
 
     def test_an_unknown_study_is_named(self, db):
-        with pytest.raises(NotFound, match=r"There is no study called .nowhere\."):
+        with pytest.raises(NotFound, match=r"There is no study called .nowhere.\."):
             service.find_study(db, "nowhere")
 
 

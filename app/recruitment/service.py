@@ -161,6 +161,8 @@ def withdraw(session: Session, participant: Participant) -> None:
     session.refresh(participant)
     if participant.state is not ParticipantState.SCREENED_OUT:  # their places went to others then
         give_back_places(session, participant)
+    # From here on a report of their device or a check of their quality waits, and then finds nobody.
+    session.refresh(participant, with_for_update=True)
     _mark_stale(session, participant)
     theirs = select(Trial.id).where(Trial.participant_id == participant.id)
     session.execute(delete(Decision).where(Decision.trial_id.in_(theirs)))

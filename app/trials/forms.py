@@ -109,6 +109,8 @@ def _refuse_withdrawn(visit: Visit) -> None:
         raise NotAParticipant
 
 
-def save_device(visit: Visit, report: DeviceBody) -> None:
+def save_device(session: Session, visit: Visit, report: DeviceBody) -> None:
     """Keep the last report of the device check."""
+    session.refresh(visit.participant, with_for_update=True)  # they may be withdrawing at the same time
+    _refuse_withdrawn(visit)
     visit.participant.device = report.model_dump()

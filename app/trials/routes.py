@@ -147,9 +147,9 @@ def answers(body: AnswersBody, visit: CurrentVisit, plan: Plan, db: Db) -> Saved
 
 
 @router.post("/api/participant/device")
-def device(body: DeviceBody, visit: CurrentVisit, db: Db) -> Saved:  # noqa: ARG001 - db commits
+def device(body: DeviceBody, visit: CurrentVisit, db: Db) -> Saved:
     """What the page's device check found; the last report is kept."""
-    forms.save_device(visit, body)
+    forms.save_device(db, visit, body)
     return Saved()
 
 

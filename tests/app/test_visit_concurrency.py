@@ -1,16 +1,35 @@
 """Two pages of one participant at once, over a database of their own."""
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from uuid import UUID
 
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 
+from app.deps import Visit
+from app.errors import NotAParticipant
 from app.main import create_app
-from app.models import Decision, Image, Label, Participant, QuizAttempt, Quota, Trial, TrialKind
+from app.models import (
+    Arm,
+    Decision,
+    Image,
+    Label,
+    Participant,
+    QualityFlag,
+    QuizAttempt,
+    Quota,
+    Study,
+    Trial,
+    TrialKind,
+)
+from app.quality.service import check_participant
+from app.recruitment.service import withdraw
 from app.studies.schemas import StudySpec
 from app.studies.service import create_study, open_study
+from app.trials.forms import save_device
+from app.trials.schemas import DeviceBody
 from tests.app.factories import ImageFactory
 from tests.app.worlds import Visitor
 
@@ -173,3 +192,51 @@ class TestScreenedOutWhileDeciding:
         assert visitor.next().json()["completion"]["ending"] == "screened_out"
         with sessions() as session:
             assert session.scalar(select(func.sum(Quota.taken))) == 0
+
+
+DEVICE = {"width": 800, "height": 600, "pixel_ratio": 1, "pointer": "fine"}
+DEVICE |= {"touch": False, "images_load": True, "passed": True}
+
+
+class TestWithdrawingMeanwhile:
+    def test_a_device_report_that_was_on_its_way_is_not_kept(self, world):
+        visitor, _, sessions = world()
+        with sessions() as session:
+            person = session.get_one(Participant, UUID(visitor.participant))
+            study, arm = session.get_one(Study, person.study_id), session.get_one(Arm, person.arm_id)
+            session.commit()
+            assert post(visitor, "withdraw", {}).status_code == 200
+            with pytest.raises(NotAParticipant):
+                save_device(session, Visit(person, study, arm), DeviceBody.model_validate(DEVICE))
+            session.commit()
+        with sessions() as session:
+            assert session.scalar(select(Participant.device)) is None
+
+    def test_a_device_report_between_its_steps_is_removed(self, world):
+        visitor, _, sessions = world()
+        with sessions() as session, ThreadPoolExecutor(1) as pool:
+            withdraw(session, session.get_one(Participant, UUID(visitor.participant)))
+            answer = pool.submit(post, visitor, "device", DEVICE)
+            wait([answer], timeout=1)
+            session.commit()
+            answer.result()
+        with sessions() as session:
+            assert session.scalar(select(Participant.device)) is None
+
+    def test_a_check_of_their_quality_between_its_steps_leaves_no_flag(self, world):
+        visitor, _, sessions = world()
+        while "trial" in (answer := visitor.next().json()):
+            visitor.decide(answer["trial"]["id"], decision_ms=90.0)
+
+        def check():
+            with sessions.begin() as session:
+                check_participant(session, UUID(visitor.participant))
+
+        with sessions() as session, ThreadPoolExecutor(1) as pool:
+            withdraw(session, session.get_one(Participant, UUID(visitor.participant)))
+            checked = pool.submit(check)
+            wait([checked], timeout=1)
+            session.commit()
+            checked.result()
+        with sessions() as session:
+            assert count(session, QualityFlag) == 0

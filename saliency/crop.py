@@ -54,8 +54,8 @@ def face_crop(
 
 
 def _edges(low: float, high: float, size: int) -> tuple[int, int]:
-    first = min(max(round(low), 0), size - 1)
-    return first, max(min(round(high), size), first + 1)
+    first = min(round(max(low, 0)), size - 1)
+    return first, max(round(min(high, size)), first + 1)
 
 
 def apply_crop(array: NDArray[Any], crop: CropBox, *, size: int = SIZE_PX) -> NDArray[Any]:

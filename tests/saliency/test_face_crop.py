@@ -13,6 +13,10 @@ class TestFaceCrop:
     def test_it_is_clipped_to_the_image(self):
         assert face_crop((-10, 5, 100, 90), width=90, height=100) == CropBox(0, 0, 90, 100)
 
+    @pytest.mark.parametrize("box", [(0, 0, np.inf, np.inf), (-1e308, -1e308, 1.7e308, 1.7e308)])
+    def test_a_box_without_end_is_clipped_too(self, box):
+        assert face_crop(box, width=90, height=100) == CropBox(0, 0, 90, 100)
+
     def test_without_a_box_the_whole_image_is_kept(self):
         assert face_crop(None, width=640, height=480) == CropBox(0, 0, 640, 480)
 

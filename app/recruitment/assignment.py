@@ -153,8 +153,12 @@ def _take_places(
     chosen = choose_places(open_pairs, asked=asked, met=_images_met(session, participant))
     for question in QUESTIONS:
         _take(session, participant.arm_id, question, [pair.id for pair, asked in chosen if asked is question])
+    offered = {question for _, question in chosen}  # where one has run out, a check that asks it stands out
     main = iter(chosen)
-    return [next(main) if check is None else (check, question) for check, question in planned]
+    return [
+        (check, question if question in offered else other_question(question)) if check else next(main)
+        for check, question in planned
+    ]
 
 
 def plan_places(

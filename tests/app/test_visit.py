@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from PIL import Image as Picture
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from app.models import (
     Decision,
@@ -40,7 +40,8 @@ QUIZ = {
 RIGHT = {"q1": 1, "q2": 2}
 WRONG = {"q1": 1, "q2": 3}
 EYE = {"image": "eye.png", "prompt": "Please paint the left eye.", "region": [[10, 10], [30, 10], [30, 30]]}
-CHECKS = {"max_failed": 0, "pairs": [{"real": "plain.png", "fake": "monster.png"}]}
+MONSTER = {"real": "plain.png", "fake": "monster.png"}
+CHECKS = {"max_failed": 0, "pairs": [MONSTER]}
 QUESTIONS = [
     {
         "id": "age",
@@ -291,6 +292,15 @@ class TestChecks:
         assert all(one["question"] != other["question"] for one, other in pairwise(seen))
         assert [is_check(db, trial) for trial in seen].count(True) == 1
         assert not is_check(db, seen[0])
+
+    def test_a_check_asks_what_is_asked_where_one_question_has_run_out(self, db, make, arrive):
+        pairs = [MONSTER, *({"real": f"real{n}.png", "fake": f"fake{n}.png"} for n in (9, 10, 11))]
+        study = make(checks={"pairs": pairs})
+        db.execute(update(Quota).where(Quota.question == "real").values(taken=Quota.wanted))
+        db.commit()
+        arrive(study)
+        asked = Counter(db.scalars(select(Trial.question)))
+        assert asked == {"fake": 10}
 
     def test_checks_are_spread_and_in_random_places(self, db, make, arrive):
         checks = {"pairs": [CHECKS["pairs"][0], {"real": "real0.png", "fake": "fake0.png"}]}

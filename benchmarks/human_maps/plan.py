@@ -12,7 +12,7 @@ import cv2
 import torch
 
 from benchmarks.human_maps import networks
-from benchmarks.human_maps.design import Design, Regime
+from benchmarks.human_maps.design import GUIDED, Design, Regime
 from benchmarks.human_maps.faces import read_faces
 from benchmarks.human_maps.outcome import read_scores, summary
 from benchmarks.human_maps.world import write_world
@@ -29,7 +29,9 @@ from training.config import (
 from training.folder import RunFolder, read_json
 from training.run import perform
 
-OPTIMISER: Final = Optimiser(lr=0.02, step_epochs=0)
+OPTIMISER: Final = Optimiser(name="adam", lr=0.002, step_epochs=0)
+HUMAN: Final = "cyborg x5"
+"""Name of the column whose maps are people's and weigh as in `GUIDED`."""
 OBJECTIVES: Final = ("cross_entropy", "cyborg", "hseb", "fmmmse", "droid", "cyborg_droid")
 CONTROLS: Final[tuple[MapSource, ...]] = ("shuffled", "inverted", "uniform")
 
@@ -43,7 +45,7 @@ class Column:
     design: Design
     maps: MapSource = "human"
     architecture: str = "cyborg_tiny"
-    epochs: int = 12
+    epochs: int = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +59,26 @@ class Result:
 
 
 def objectives(design: Design) -> list[Column]:
-    """Every objective as its paper has it."""
-    return [Column(name, Objective.preset(name), design) for name in OBJECTIVES]
+    """Every objective as its paper has it, and CYBORG with heavier maps."""
+    return [*(Column(name, Objective.preset(name), design) for name in OBJECTIVES), guided(design)]
+
+
+def guided(design: Design, maps: MapSource = "human") -> Column:
+    """CYBORG with heavy maps: those of the people who looked at each image, or others."""
+    return Column(HUMAN if maps == "human" else f"{HUMAN}, {maps} maps", GUIDED, design, maps=maps)
 
 
 def controls(design: Design) -> list[Column]:
     """CYBORG with maps that are not those of people who looked at the image."""
-    return [Column(f"cyborg, {maps} maps", Cyborg(), design, maps=maps) for maps in CONTROLS]
+    light = Column("cyborg, shuffled maps", Cyborg(), design, maps="shuffled")
+    return [light, *(guided(design, maps) for maps in CONTROLS)]
 
 
 def contest(regime: Regime) -> list[Column]:
     """Cross-entropy and CYBORG in one regime."""
     return [
-        Column(one.name, one, regime.design, architecture=regime.architecture, epochs=regime.epochs)
-        for one in (CrossEntropy(), regime.cyborg)
+        Column(name, one, regime.design, architecture=regime.architecture, epochs=regime.epochs)
+        for name, one in (("cross_entropy", CrossEntropy()), (HUMAN, regime.cyborg))
     ]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from benchmarks.human_maps.plan import Result
+from benchmarks.human_maps.plan import HUMAN, Result
 
 HEADLINE: Final = "unseen/random"
 """New generators, and the mark says nothing of the label."""
@@ -58,8 +58,9 @@ def gap(results: Sequence[Result], column: str, *, baseline: str = BASELINE, key
 
 def claim(results: Sequence[Result]) -> str:
     """What the benchmark is for: human maps against none, shuffled ones against none, and one another."""
-    human, shuffled = gap(results, "cyborg"), gap(results, "cyborg, shuffled maps")
-    between = gap(results, "cyborg", baseline="cyborg, shuffled maps")
+    other = f"{HUMAN}, shuffled maps"
+    human, shuffled = gap(results, HUMAN), gap(results, other)
+    between = gap(results, HUMAN, baseline=other)
     pairs = {"human - none": human, "shuffled - none": shuffled, "human - shuffled": between}
     return "; ".join(f"{name} {one.mean:+.3f} ± {one.standard_error:.3f}" for name, one in pairs.items())
 

@@ -6,10 +6,10 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.human_maps.design import Design
+from benchmarks.human_maps.design import GUIDED, Design
 from benchmarks.human_maps.plan import Column, Result
 from benchmarks.human_maps.table import HEADLINE, values
-from training.config import CrossEntropy, Cyborg
+from training.config import CrossEntropy
 
 KEEP_RATES: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
 TIMES: Final = (1, 2, 4, 8)
@@ -18,7 +18,11 @@ TIMES: Final = (1, 2, 4, 8)
 def fewer_maps(design: Design) -> list[Column]:
     """CYBORG on the same images, with the maps of a part of them."""
     return [
-        Column(f"cyborg, {annotated(design, rate)} maps", Cyborg(keep_rate=rate), design)
+        Column(
+            f"cyborg x5, {annotated(design, rate)} maps",
+            GUIDED.model_copy(update={"keep_rate": rate}),
+            design,
+        )
         for rate in KEEP_RATES
     ]
 

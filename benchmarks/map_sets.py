@@ -94,7 +94,8 @@ def make_study(session: Session, slug: str, *, images: int, annotations: int, se
     session.flush()
     image_ids = _images(session, images, seed)
     pair_ids = _pairs(session, study.id, image_ids)
-    people = [UUID(int=seed * 10**9 + n) for n in range(annotations // IMAGES_OF_A_PARTICIPANT + 1)]
+    crowd = -(-images // IMAGES_OF_A_PARTICIPANT)
+    people = [UUID(int=seed * 10**9 + n) for n in range(crowd * -(-annotations // images))]
     add(session, models.Participant, (_participant(one, study.id, arm.id) for one in people))
     trials = [_trial(n, people, image_ids, pair_ids, seed) for n in range(annotations)]
     add(session, models.Trial, (trial for trial, _ in trials))
@@ -160,17 +161,21 @@ def _participant(identity: UUID, study_id: int, arm_id: int) -> dict:
 
 
 def _trial(n: int, people: list, image_ids: list, pair_ids: list, seed: int) -> tuple[dict, int]:
-    """Trial `n`, and the image that is chosen in it: one image after the other, round and round."""
-    place = n % len(image_ids)
+    """Trial `n`, and the image that is chosen in it.
+
+    All images come in turn, round after round; each round is shared out to a crowd of its own, so that nobody
+    meets two neighbours, which are of one pair.
+    """
+    turn, place = divmod(n, len(image_ids))
+    crowd = -(-len(image_ids) // IMAGES_OF_A_PARTICIPANT)
     pair = min(place // 2, len(pair_ids) - 1)
     real, fake = image_ids[2 * pair], image_ids[2 * pair + 1]
     return {
         "id": UUID(int=10**20 + seed * 10**9 + n),
-        "participant_id": people[n // IMAGES_OF_A_PARTICIPANT],
-        # One person meets both images of a pair one after the other; the pair itself differs by a round.
-        "pair_id": pair_ids[(pair + (place % 2) * len(pair_ids) // 2) % len(pair_ids)],
+        "participant_id": people[turn * crowd + place % crowd],
+        "pair_id": pair_ids[pair],
         "question": models.Question.REAL,
-        "position": n % IMAGES_OF_A_PARTICIPANT,
+        "position": place // crowd,
         "state": models.TrialState.DECIDED,
         "left_image_id": real,
         "right_image_id": fake,

@@ -238,7 +238,9 @@ QUIZ: Final = File(
 
 ANSWERS: Final = File(
     "answers.csv",
-    "One row per closing question that somebody answered, ordered by participant (time of consent).",
+    "One row per closing question that somebody answered, ordered by participant (time of consent). The "
+    "texts are strangers', unchanged: a spreadsheet program may take one that begins with `=` for a formula, "
+    "so open the file as text.",
     _fields(
         PARTICIPANT,
         SIMULATED,

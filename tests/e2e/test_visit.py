@@ -127,11 +127,13 @@ class TestDevice:
             page = context.new_page()
             page.goto(address)
             page.get_by_label("I have read").check()
-            page.get_by_role("button", name="Continue").click()
+            with page.expect_response("**/api/participant/device"):
+                page.get_by_role("button", name="Continue").click()
             expect(page.get_by_text("The window is too small")).to_be_visible()
             expect(page.get_by_text("It is 800 × 700 now; at least 900 × 500 are needed.")).to_be_visible()
             assert newest(lab).device["passed"] is False
-            page.set_viewport_size({"width": 1000, "height": 700})
+            with page.expect_response("**/api/participant/device"):
+                page.set_viewport_size({"width": 1000, "height": 700})
             expect(page.get_by_role("button", name="Start")).to_be_visible()
         assert newest(lab).device["passed"] is True
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from playwright.sync_api import BrowserContext, Frame, Locator, Page, Request, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
+PATIENCE_MS: Final = 15_000
 FRONT: Final = """() => {
   const page = document.querySelector("[data-page]:not([hidden])")?.dataset.page;
   if (!page || ["loading", "device"].includes(page) || document.querySelector("[aria-busy=true]")) return "";
@@ -143,7 +145,9 @@ class Walk:
     def front(self, after: str = "") -> str:
         """The page in front, once it is another one than `after` and at rest."""
         handle = self.study.wait_for_function(
-            f"(after) => {{ const now = ({FRONT})(); return now && now !== after && now; }}", arg=after
+            f"(after) => {{ const now = ({FRONT})(); return now && now !== after && now; }}",
+            arg=after,
+            timeout=PATIENCE_MS,
         )
         return str(handle.json_value())
 
@@ -159,6 +163,19 @@ class Walk:
                 assert name == until, f"{name} instead of {until}: {self.page.locator('main').inner_text()}"
                 return
             self.step(name)
+            if name == "trial" and self.is_still_on(now):
+                self.step(name)
+
+    def is_still_on(self, now: str) -> bool:
+        """Whether nothing came of a press.
+
+        One in the frame before the pair is ready counts for nothing, and a person presses again.
+        """
+        try:
+            self.front(after=now)
+        except PlaywrightTimeout:
+            return True
+        return False
 
     def step(self, name: str) -> None:
         """What a page asks for."""

@@ -51,7 +51,8 @@ class TestEverySource:
     def test_each_is_known_to_a_run(self):
         folders = {"segmentation": "s", "teacher": "t"}
         for name in MapSource.__args__:
-            RunConfig(architecture="a", maps=name, maps_folder=folders.get(name))
+            run = RunConfig(architecture="a", maps=name, maps_folder=folders.get(name))
+            assert run.maps == name
 
 
 class TestControls:

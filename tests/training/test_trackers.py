@@ -41,9 +41,11 @@ class TestTrackers:
                 trackers.tell(event)
         assert [record.message for record in caplog.records] == ["mlflow is told no more: the server is away"]
 
-    def test_one_that_cannot_be_opened_stops_nothing(self, monkeypatch, tmp_path):
+    def test_one_that_cannot_be_opened_stops_nothing(self, monkeypatch, tmp_path, caplog):
         monkeypatch.setattr("training.trackers.KINDS", {"mlflow": lambda *_: 1 / 0})
         Trackers(config(trackers=["mlflow"]), tmp_path).tell(step())
+        (record,) = caplog.records
+        assert "mlflow" in record.message
 
 
 @pytest.mark.filterwarnings("ignore")

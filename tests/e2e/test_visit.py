@@ -15,6 +15,11 @@ from tests.e2e.visits import Finger, Hands, Keyboard, Mouse, Walk, painted, pres
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 WIDTHS = "[...document.querySelectorAll('.face__view img')].map((image) => image.naturalWidth)"
+TO_THE_BOX = """() => {
+  window.scrollTo(0, document.body.scrollHeight);
+  const box = document.querySelector("#agree").getBoundingClientRect();
+  return [box.x + box.width / 2, box.y + box.height / 2];
+}"""
 EVERY_PAGE = ["consent", "instructions", "quiz", *["trial", "feedback"] * 2]
 END = ["questions", "debrief", "finished"]
 
@@ -88,6 +93,19 @@ class TestConsent:
             expect(page.get_by_role("link", name="To the end of the text")).to_be_hidden()
             page.locator("#agree").check()
             expect(page.locator("#agree-error")).to_be_hidden()
+
+    def test_nothing_moves_while_a_hand_ticks_the_box(self, browser, lab):
+        address = lab.plain("long", further='''consent = """''' + "\\n\\n".join(["A line."] * 25) + '''"""''')
+        with browsing(browser, DESK) as context:
+            page = context.new_page()
+            page.goto(address)
+            expect(page.locator("#agree")).to_be_visible()
+            place = page.evaluate(TO_THE_BOX)
+            page.mouse.move(*place)
+            page.mouse.down()
+            expect(page.get_by_role("link", name="To the end of the text")).to_be_hidden()
+            page.mouse.up()
+            expect(page.locator("#agree")).to_be_checked()
 
     def test_is_read_by_keyboard_too(self, browser, everything):
         with browsing(browser, DESK) as context:

@@ -69,6 +69,14 @@ class Backbone(nn.Module):
         super().__init__()
         self.net = net
         self.expects = expects
+        self._mean: Tensor
+        self._std: Tensor
+        for name, colour in {"_mean": expects.mean, "_std": expects.std}.items():
+            self.register_buffer(name, 255 * torch.tensor(colour).view(1, 3, 1, 1), persistent=False)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """(N, 3, s, s) bytes -> float32 with the mean and deviation that the network expects."""
+        return (images.float() - self._mean) / self._std
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         net = cast("Any", self.net)

@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from training.backbones import Input
 from training.cache import Where, goes_to_disk, kept, key_of
 from training.dataset import Dataset, Sample
 from training.errors import DatasetError
@@ -43,32 +42,43 @@ class Cached:
     def __len__(self) -> int:
         return len(self.labels)
 
-    @property
-    def _parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        return self.images, self.labels, self.human, self.present
-
     def take(self, index: Tensor, device: torch.device, *, images: slice = EVERY) -> "Cached":
         """These samples, on the device.
 
+        index : (N,) on the CPU
         images : which of them this process needs to see; labels and maps come of all
         """
-        wanted = (index[images], index, index, index)
-        picked = [part[i.to(part.device)] for part, i in zip(self._parts, wanted, strict=True)]
-        return self._with([part.to(device, non_blocking=True) for part in picked])
+        here = index.to(device, non_blocking=True)
+        seen = (here if self.images.device == here.device else index)[images]
+        pixels = self.images[seen].to(device, non_blocking=True)
+        return Cached(pixels, self.labels[here], self.human[here], self.present[here])
 
     def near(self, device: torch.device) -> "Cached":
-        """Itself on the GPU when it fits there, else in memory from which a GPU copies fast, or on disk."""
+        """Itself on the GPU; images that do not fit there in memory from which it copies fast, or on disk."""
         if device.type != "cuda":
             return self
         free, _ = torch.cuda.mem_get_info(device)
-        if self.images.nbytes <= ON_DEVICE_SHARE * free:
-            return self._with([part.to(device) for part in self._parts])
-        return self if self.on_disk else self._with([part.pin_memory() for part in self._parts])
+        images, fits = self.images, self.images.nbytes <= ON_DEVICE_SHARE * free
+        if fits:
+            images = images.to(device)
+        elif not self.on_disk:
+            images = images.pin_memory()
+        labels, human, present = (part.to(device) for part in (self.labels, self.human, self.present))
+        return Cached(images, labels, human, present, on_disk=self.on_disk and not fits)
 
-    @staticmethod
-    def _with(parts: Sequence[Tensor]) -> "Cached":
-        images, labels, human, present = parts
+    def copy(self) -> "Cached":
+        """The same samples in memory of their own."""
+        images, labels, human, present = (part.clone() for part in self._parts)
         return Cached(images, labels, human, present)
+
+    def fill(self, other: "Cached") -> None:
+        """Become a copy of as many other samples, in place."""
+        for mine, theirs in zip(self._parts, other._parts, strict=True):
+            mine.copy_(theirs, non_blocking=True)
+
+    @property
+    def _parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.images, self.labels, self.human, self.present
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +152,6 @@ def stream(
             waiting = (chunk, ahead)
         if waiting is not None:
             yield waiting[0], torch.from_numpy(np.stack(list(waiting[1])))
-
-
-def normalise(images: Tensor, expects: Input) -> Tensor:
-    """(N, 3, s, s) bytes -> float32 with the mean and deviation that the network expects."""
-    mean = torch.tensor(expects.mean, device=images.device).view(1, 3, 1, 1) * 255
-    std = torch.tensor(expects.std, device=images.device).view(1, 3, 1, 1) * 255
-    return (images.float() - mean) / std
 
 
 def shuffled_batches(n: int, *, batch_size: int, seed: int, epoch: int) -> list[Tensor]:

@@ -50,34 +50,32 @@ class Computation:
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
     def prepare(self, net: nn.Module, device: torch.device) -> nn.Module:
-        """The network as it is called in training: shared by processes, compiled, recorded as CUDA graphs."""
-        if self.compile or self.cuda_graphs:
-            return cast("nn.Module", torch.compile(net, dynamic=False, **self._compiler()))
+        """The network as it is called in training: shared by processes, or compiled."""
+        if self.compile:
+            return cast("nn.Module", torch.compile(net, dynamic=False))
         return distributed.share(net, device)
-
-    def _compiler(self) -> dict[str, Any]:
-        if not self.compile:
-            return {"backend": "cudagraphs"}
-        return {"options": {"triton.cudagraphs": self.cuda_graphs}}
 
 
 def decide(settings: RunSettings, device: torch.device, *, steps: int) -> Computation:
-    """Decide every `auto`: on a GPU and unless bits must repeat, whatever pays; on a CPU nothing does.
+    """Decide every `auto`: on a GPU whatever pays, compiling only if bits need not repeat; on a CPU nothing.
 
     steps : of the whole run
     `RecipeError`: what is asked for does not exist on the device, or not for several processes.
     """
-    fast = device.type == "cuda" and not settings.deterministic
-    alone = distributed.processes() == 1
-    compile_it = _is_on(settings.compile, pays=fast and alone and steps >= COMPILE_PAYS_AFTER_STEPS)
-    graphs = _is_on(settings.cuda_graphs, pays=compile_it and fast)
-    if graphs and device.type != "cuda":
+    on_gpu, alone = device.type == "cuda", distributed.processes() == 1
+    precision = _precision(settings, device)
+    worth_it = on_gpu and alone and not settings.deterministic and steps >= COMPILE_PAYS_AFTER_STEPS
+    compile_it = _is_on(settings.compile, pays=worth_it)
+    graphs = _is_on(settings.cuda_graphs, pays=on_gpu and alone and precision != "float16")
+    if graphs and not on_gpu:
         raise RecipeError(f'cuda_graphs = "on" needs a GPU; this run computes on {device}.')
+    if graphs and precision == "float16":
+        raise RecipeError('cuda_graphs = "on" is not for float16, whose scale is looked at after each step.')
     if (graphs or compile_it) and not alone:
         raise RecipeError("compile and cuda_graphs are for runs on one device.")
     return Computation(
-        precision=_precision(settings, device),
-        channels_last=_is_on(settings.channels_last, pays=device.type == "cuda"),
+        precision=precision,
+        channels_last=_is_on(settings.channels_last, pays=on_gpu),
         compile=compile_it,
         cuda_graphs=graphs,
         deterministic=settings.deterministic,
@@ -93,7 +91,7 @@ def _precision(settings: RunSettings, device: torch.device) -> Precision:
     """bfloat16 where the GPU computes in it; older ones gain little from float16 at batches of 20."""
     if settings.precision != "auto":
         return settings.precision
-    if device.type != "cuda" or settings.deterministic:
+    if device.type != "cuda":
         return "float32"
     return "bfloat16" if torch.cuda.get_device_capability(device) >= (8, 0) else "float32"
 

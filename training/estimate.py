@@ -1,9 +1,9 @@
 """How long a grid of runs may take: from a published table, or measured on the device at hand."""
 
-import statistics
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +12,8 @@ from training.errors import DatasetError
 
 if TYPE_CHECKING:
     import torch
+
+    from training.setup import Setup
 
 RTX_3090: Final[dict[str, float]] = {
     # Training images per second in mixed precision, channels last, at the size each network is made for, from
@@ -26,8 +28,8 @@ RTX_3090: Final[dict[str, float]] = {
     "efficientnet_b0": 1751.7,
 }
 
-FORWARD_SHARE: Final = 1 / 3
-"""An image that is only looked at costs a third of one that is learned from: the pass back costs two."""
+REHEARSED_STEPS: Final = {"cpu": 3, "cuda": 50}
+"""Some seconds of either; on a GPU the first few are no measure of the others."""
 
 PAPER_COUNTS: Final[Mapping[str, int]] = {"train": 1821, "extra": 10926, "val": 20000, "test": 700000}
 """Images of CYBORG, WACV 2023, for a plan without a dataset; `extra` is six times `train`."""
@@ -35,15 +37,21 @@ PAPER_COUNTS: Final[Mapping[str, int]] = {"train": 1821, "extra": 10926, "val": 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a run lets through its network."""
+    """What a run lets through its network, in images."""
 
-    learned: int  # images, forward and back
-    seen: int  # images, forward only
+    learned: int  # forward and back
+    seen: int  # forward only
 
-    @property
-    def passes(self) -> float:
-        """In images that are learned from."""
-        return self.learned + self.seen * FORWARD_SHARE
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Images per second of an architecture on a device."""
+
+    learning: float
+    seeing: float
+
+    def hours(self, work: Work) -> float:
+        return (work.learned / self.learning + work.seen / self.seeing) / 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,7 @@ class Estimate:
     """Hours of a grid, where the speed of every architecture is known."""
 
     hours: dict[str, float]  # by architecture
-    rates: Mapping[str, float]  # training images per second
+    speeds: Mapping[str, Speed]
     unknown: tuple[str, ...]
 
     @property
@@ -67,17 +75,17 @@ def work_of(run: RunConfig, counts: Mapping[str, int]) -> Work:
     return Work(learned=train * run.epochs, seen=val * run.epochs + train + val + sizes.get("test", 0))
 
 
-def estimate(runs: Iterable[RunConfig], counts: Mapping[str, int], rates: Mapping[str, float]) -> Estimate:
-    """Hours by architecture at these training images per second."""
+def estimate(runs: Iterable[RunConfig], counts: Mapping[str, int], speeds: Mapping[str, Speed]) -> Estimate:
+    """Hours by architecture at these speeds."""
     hours: dict[str, float] = {}
     unknown: dict[str, None] = {}
     for run in runs:
-        if run.architecture not in rates:
+        if run.architecture not in speeds:
             unknown[run.architecture] = None
             continue
-        took = work_of(run, counts).passes / rates[run.architecture] / 3600
+        took = speeds[run.architecture].hours(work_of(run, counts))
         hours[run.architecture] = hours.get(run.architecture, 0.0) + took
-    return Estimate(hours, rates, tuple(unknown))
+    return Estimate(hours, speeds, tuple(unknown))
 
 
 def counts_of(data: Path) -> tuple[Mapping[str, int], str]:
@@ -93,63 +101,79 @@ def counts_of(data: Path) -> tuple[Mapping[str, int], str]:
     return counts, f"the images of {data}"
 
 
-def rates_of_table() -> tuple[dict[str, float], str]:
+def speeds_of_table() -> tuple[dict[str, Speed], str]:
     """Published speeds, and what they are worth."""
-    return RTX_3090, (
+    # An image that is only looked at costs a third of one that is learned from: the pass back costs two.
+    return {name: Speed(rate, 3 * rate) for name, rate in RTX_3090.items()}, (
         "Estimated, not measured: speeds of an RTX 3090 in mixed precision with batches of 128 to 512, as "
         "timm publishes them; small batches, float32 and reading images are slower, newer GPUs faster. "
         "--calibrate measures this device instead."
     )
 
 
-def calibrate(runs: Sequence[RunConfig], *, steps: int = 3) -> tuple[dict[str, float], str]:
-    """Training images per second of each architecture here, on images of noise, and how they were measured.
+def calibrate(runs: Sequence[RunConfig]) -> tuple[dict[str, Speed], str]:
+    """The speed of each architecture here, on images of noise, and how it was measured.
 
-    Networks, losses, batch size and precision are those of the runs. One step warms up; the median of the
-    others counts.
+    Networks, objectives, batch size and precision are those of the runs; the loop is the one that trains.
     """
-    from training.device import pick_device
-
     first = {run.architecture: run for run in reversed(runs)}
-    rates = {architecture: _rate(run, steps) for architecture, run in first.items()}
-    devices = ", ".join(dict.fromkeys(str(pick_device(run.device)) for run in first.values()))
-    return rates, f"Measured on {devices}: the median of {steps} steps each, without reading images."
+    speeds = {architecture: measure(rehearse(run)) for architecture, run in first.items()}
+    devices = ", ".join(dict.fromkeys(speed.device for speed in speeds.values()))
+    return dict(speeds), f"Measured on {devices}, without reading images."
 
 
-def _rate(run: RunConfig, steps: int) -> float:
+def rehearse(run: RunConfig, *, steps: int | None = None) -> "Setup":
+    """All that an epoch of so many steps needs, on images of noise; validation has as many images."""
     import torch
 
-    from training.objective import compute_loss
-    from training.optimiser import Descent
-    from training.setup import new_backbone, place
+    from training.data import Cached
+    from training.device import pick_device
+    from training.setup import assemble, new_backbone
 
     backbone = new_backbone(run)
-    device, computation, model = place(run, backbone, steps=run.epochs * 100)
-    n, side, optimiser = run.batch_size, backbone.expects.side, Descent(backbone.net, run.optimiser)
-    images = torch.rand(n, 3, side, side, device=device).to(memory_format=computation.memory_format)
-    given = {
-        "labels": torch.arange(n, device=device) % 2,
-        "human": torch.rand(n, *backbone.guided_size(), device=device),
-        "present": torch.ones(n, dtype=torch.bool, device=device),
-    }
-    took = []
-    model.train()
-    for _ in range(steps + 1):
-        began = _now(device)
-        with computation.autocast(device):
-            features, logits = model(images)
-        seen = {"features": features, "logits": logits, "weight": backbone.weight}
-        loss = compute_loss(run.objective, **given, **seen, attention=backbone.attention).loss
-        optimiser.forget_gradients()
-        torch.autograd.backward(loss)
-        optimiser.step(0.0)
-        took.append(_now(device) - began)
-    return n / statistics.median(took[1:])
+    steps = steps or REHEARSED_STEPS[pick_device(run.device).type]
+    images, side = steps * run.batch_size, backbone.expects.side
+    noise = Cached(
+        images=torch.randint(256, (images, 3, side, side), dtype=torch.uint8),
+        labels=torch.arange(images) % 2,
+        human=torch.rand(images, *backbone.guided_size()),
+        present=torch.ones(images, dtype=torch.bool),
+    )
+    return assemble(run, backbone, noise, noise, steps=run.epochs * 100)
 
 
-def _now(device: "torch.device") -> float:
+@dataclass(frozen=True, slots=True)
+class Measured(Speed):
+    """A speed that was measured."""
+
+    device: str
+
+
+def measure(setup: "Setup") -> Measured:
+    """Train one epoch and validate once, after one of each to warm up."""
+    from training.loop import train_epoch, validate
+    from training.means import Means
+    from training.step import step_of
+
+    take_step = step_of(setup)
+
+    def learn() -> None:
+        for _ in train_epoch(setup, take_step, 1, lr=1e-9, means=Means()):
+            pass
+
+    def seconds(work: Callable[[], object]) -> float:
+        work()
+        return _seconds(setup.device, work)
+
+    learning, seeing = len(setup.train) / seconds(learn), len(setup.val) / seconds(partial(validate, setup))
+    return Measured(learning, seeing, setup.where)
+
+
+def _seconds(device: "torch.device", work: Callable[[], object]) -> float:
     import torch
 
+    began = time.perf_counter()
+    work()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    return time.perf_counter()
+    return time.perf_counter() - began

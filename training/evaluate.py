@@ -92,7 +92,7 @@ def assess(
     for chunk, pixels in batches:
         labels = torch.tensor([sample.target for sample in chunk], device=device)
         with torch.inference_mode():
-            images = data.normalise(pixels.to(device), backbone.expects)
+            images = backbone.normalise(pixels.to(device))
             features, out = backbone(images.to(memory_format=memory_format(device)))
             target = out.argmax(dim=1) if cam_class == "predicted" else labels
             maps = min_max(class_activation_map(features, backbone.weight, target).float())

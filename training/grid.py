@@ -6,7 +6,7 @@ from pathlib import Path
 
 from training.config import Recipe, RunConfig
 from training.errors import in_words
-from training.estimate import Estimate, calibrate, counts_of, estimate, rates_of_table
+from training.estimate import Estimate, calibrate, counts_of, estimate, speeds_of_table
 from training.events import Finished
 
 FitOne = Callable[[RunConfig], Finished | None]
@@ -82,13 +82,17 @@ def plan(recipe: Recipe, grid: list[RunConfig], data: Path, *, measure: bool) ->
         yield f"{run.name}  {run.epochs} epochs, batch {run.batch_size}, weights {run.weights}{several}"
     yield f"{recipe.name}: {len(grid)} runs"
     counts, whose = counts_of(data)
-    rates, basis = calibrate(grid) if measure else rates_of_table()
-    yield from _told(estimate(grid, counts, rates), basis, whose)
+    speeds, basis = calibrate(grid) if measure else speeds_of_table()
+    yield from _told(estimate(grid, counts, speeds), basis, whose)
 
 
 def _told(found: Estimate, basis: str, whose: str) -> Iterator[str]:
     for architecture, hours in found.hours.items():
-        yield f"  {architecture}: {hours:.1f} h at {found.rates[architecture]:.0f} images/s"
+        speed = found.speeds[architecture]
+        yield (
+            f"  {architecture}: {hours:.1f} h at {speed.learning:.0f} images/s to learn from, "
+            f"{speed.seeing:.0f} to look at"
+        )
     for architecture in found.unknown:
         yield f"  {architecture}: not in the table; --calibrate measures it here"
     if found.hours:

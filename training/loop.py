@@ -14,17 +14,16 @@ from training.errors import RunError
 from training.events import Epoch, Event, Started, Step
 from training.folder import RunFolder
 from training.means import Means
-from training.objective import compute_loss
-from training.setup import Setup
+from training.setup import Setup, validation_batch
+from training.step import TakeStep, step_of
 
 TELL_EVERY_S = 1.0
-VALIDATION_BATCH = {"cpu": 64, "cuda": 256}
 
 
 def train(setup: Setup, folder: RunFolder) -> Iterator[Event]:
     """Go on from the last complete epoch to the end; each epoch leaves checkpoints behind, and an event."""
     run, backbone = setup.run, setup.backbone
-    progress = _resume(setup, folder)
+    progress, take_step = _resume(setup, folder), step_of(setup)
     first = progress.epoch + 1
     yield _started(setup, first)
     began = time.monotonic()
@@ -33,7 +32,7 @@ def train(setup: Setup, folder: RunFolder) -> Iterator[Event]:
         torch.manual_seed(data.stream_seed(run.seed, "epoch", epoch))
         lr = setup.optimiser.learning_rate(epoch)
         means = Means()
-        yield from _train_epoch(setup, epoch, lr=lr, means=means)
+        yield from train_epoch(setup, take_step, epoch, lr=lr, means=means)
         terms = means.values()
         trained_s = time.monotonic() - epoch_began
         val_terms = validate(setup)
@@ -69,37 +68,24 @@ def train(setup: Setup, folder: RunFolder) -> Iterator[Event]:
         )
 
 
-def _train_epoch(setup: Setup, epoch: int, *, lr: float, means: Means) -> Iterator[Step]:
-    run, backbone, optimiser, scaler = setup.run, setup.backbone.train(), setup.optimiser, setup.scaler
+def train_epoch(setup: Setup, take_step: TakeStep, epoch: int, *, lr: float, means: Means) -> Iterator[Step]:
+    """Every image once; a word about it every second and at the end."""
+    run = setup.run
+    setup.backbone.train()
     batches = data.shuffled_batches(len(setup.train), batch_size=run.batch_size, seed=run.seed, epoch=epoch)
     chance = data.generator(run.seed, "augment", epoch)
     draws = None if run.augmentation.is_none else augment.draw(run.augmentation, len(setup.train), chance)
     told, seen = time.monotonic(), 0
     for number, index in enumerate(batches, start=1):
-        batch = setup.let_through(setup.train, index, draws)
-        step = compute_loss(
-            run.objective,
-            logits=batch.logits,
-            labels=batch.labels,
-            features=batch.features,
-            weight=backbone.weight,
-            human=batch.human,
-            present=batch.present,
-            attention=batch.attention,
-        )
-        optimiser.forget_gradients()
-        torch.autograd.backward(scaler.scale(step.loss))
-        scaler.step(optimiser, lr)  # type: ignore[arg-type]  # it wants the parameters and a step, no more
-        scaler.update()
-        right = (batch.logits.argmax(dim=1) == batch.labels).float().mean()
-        means.add({**step.terms, "accuracy": right}, images=len(index))
+        terms = take_step(setup.take(setup.train, index, draws), lr)
+        means.add(terms, images=len(index))
         seen += len(index)
         silent_s = time.monotonic() - told
         if silent_s >= TELL_EVERY_S or number == len(batches):
-            terms = {name: value.item() for name, value in step.terms.items()}
-            _require_finite(terms["loss"], epoch, number)
+            told_terms = {name: value.item() for name, value in terms.items() if name != "accuracy"}
+            _require_finite(told_terms["loss"], epoch, number)
             yield Step(
-                epoch=epoch, step=number, steps=len(batches), terms=terms, images_per_s=seen / silent_s
+                epoch=epoch, step=number, steps=len(batches), terms=told_terms, images_per_s=seen / silent_s
             )
             told, seen = time.monotonic(), 0
 
@@ -109,8 +95,8 @@ def validate(setup: Setup) -> dict[str, float]:
     """Accuracy and cross-entropy on the validation split."""
     setup.backbone.eval()
     means = Means()
-    for index in torch.split(torch.arange(len(setup.val)), VALIDATION_BATCH[setup.device.type]):
-        batch = setup.let_through(setup.val, index)
+    for index in torch.split(torch.arange(len(setup.val)), validation_batch(setup.device)):
+        batch = setup.let_through(setup.take(setup.val, index))
         right = (batch.logits.argmax(dim=1) == batch.labels).float().mean()
         loss = cross_entropy(batch.logits.float(), batch.labels)
         means.add({"accuracy": right, "cross_entropy": loss}, images=len(index))

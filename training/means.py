@@ -13,27 +13,32 @@ class Means:
     """Weighted means of named scalars; a batch in which a term does not exist does not count for it."""
 
     def __init__(self) -> None:
-        self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, Tensor] = {}
+        self._names: tuple[str, ...] = ()
+        self._over_maps = self._summed = self._sums = self._counts = torch.zeros(())
 
     def add(self, terms: dict[str, Tensor], *, images: int) -> None:
-        """Add a batch of that many images. `with_map` is a count already and is summed."""
-        with_map = terms.get("with_map", torch.zeros(()))
-        for name, value in terms.items():
-            size = torch.full_like(value, images, dtype=torch.float64)
-            count = with_map.double() if name in OVER_MAPS else size
-            if name == "with_map":
-                value, count = value.double(), torch.ones_like(size)  # noqa: PLW2901 - summed, not averaged
-            share = torch.where(count > 0, value.double() * count, 0.0)
-            self._sums[name] = self._sums.get(name, torch.zeros_like(share)) + share
-            self._counts[name] = self._counts.get(name, torch.zeros_like(count)) + count
+        """Add a batch of that many images. `with_map` is a count already and is summed.
+
+        terms : scalars on one device, of the same names each time
+        """
+        values = torch.stack(list(terms.values())).double()
+        if not self._names:
+            self._begin(tuple(terms), values)
+        with_map = terms.get("with_map", values.new_zeros(())).double()
+        counts = torch.where(self._over_maps, with_map, float(images)).where(~self._summed, 1.0)
+        self._sums += torch.where(counts > 0, values * counts, 0.0)
+        self._counts += counts
+
+    def _begin(self, names: tuple[str, ...], values: Tensor) -> None:
+        self._names = names
+        self._over_maps = torch.tensor([name in OVER_MAPS for name in names], device=values.device)
+        self._summed = torch.tensor([name == "with_map" for name in names], device=values.device)
+        self._sums, self._counts = torch.zeros_like(values), torch.zeros_like(values)
 
     def values(self) -> dict[str, float | None]:
         """The means; None for a term that no batch had."""
-        return {name: self._mean(name) for name in self._sums}
-
-    def _mean(self, name: str) -> float | None:
-        total, count = self._sums[name].item(), self._counts[name].item()
-        if name == "with_map":
-            return total
-        return total / count if count else None
+        sums, counts = self._sums.tolist(), self._counts.tolist()
+        return {
+            name: total if name == "with_map" else total / count if count else None
+            for name, total, count in zip(self._names, sums, counts, strict=True)
+        }

@@ -64,6 +64,7 @@ class Descent:
             dampening=0.0,
             nesterov=False,
             maximize=False,
+            fused=self._is_fused,
         )
         self.momentum.update(zip(gradients, buffers, strict=True))
 
@@ -72,7 +73,7 @@ class Descent:
             if self.momentum[name] is None:
                 self.momentum[name] = torch.zeros_like(gradient)
                 self.second[name] = torch.zeros_like(gradient)
-                self.steps[name] = torch.zeros((), dtype=torch.float32)
+                self.steps[name] = torch.zeros((), dtype=torch.float32, device=gradient.device)
         adam(
             [self.parameters[name] for name in gradients],
             list(gradients.values()),
@@ -87,7 +88,13 @@ class Descent:
             weight_decay=self.settings.weight_decay,
             eps=1e-8,
             maximize=False,
+            fused=self._is_fused,
         )
+
+    @property
+    def _is_fused(self) -> bool:
+        """One kernel for all parameters, where there are kernels; nothing in it waits for the CPU."""
+        return next(iter(self.parameters.values())).is_cuda
 
     def state(self) -> dict[str, Tensor]:
         """All that has to be kept to go on: momentum by the name of its parameter, the rest in folders."""
@@ -99,6 +106,13 @@ class Descent:
         """Take over what `state` gave."""
         for name, parameter in self.parameters.items():
             first, second = state.get(name), state.get(f"second/{name}")
-            self.momentum[name] = None if first is None else first.to(parameter)
+            self.momentum[name] = None if first is None else _laid_out_as(parameter, first)
             if second is not None:
-                self.second[name], self.steps[name] = second.to(parameter), state[f"steps/{name}"]
+                self.second[name] = _laid_out_as(parameter, second)
+                self.steps[name] = state[f"steps/{name}"].to(parameter.device)
+
+
+@torch.no_grad()
+def _laid_out_as(parameter: Tensor, values: Tensor) -> Tensor:
+    """The values where the parameter is, in memory in its order, as kernels for both at once want it."""
+    return torch.empty_like(parameter, requires_grad=False).copy_(values)

@@ -75,7 +75,7 @@ def score_images(run: Path, images: Sequence[Path], *, cams: Path | None, device
     for path in images:
         pixels = torch.from_numpy(data.decode_image(path, backbone.expects.side))[None]
         with torch.inference_mode():
-            batch = data.normalise(pixels.to(backbone.weight.device), backbone.expects)
+            batch = backbone.normalise(pixels.to(backbone.weight.device))
             features, logits = backbone(batch)
             cam = min_max(class_activation_map(features, backbone.weight, logits.argmax(dim=1)))
         real, fake = logits[0].double().tolist()

@@ -1,7 +1,7 @@
 """All that a run needs before its first step."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -58,27 +58,45 @@ class Setup:
         several = self.computation.processes
         return str(self.device) if several == 1 else f"{several} × {self.device.type}"
 
-    def let_through(self, cached: Cached, index: Tensor, draws: Draws | None = None) -> Batch:
-        """Let a batch through the network, augmented as it was drawn for each image of the set."""
+    def take(self, cached: Cached, index: Tensor, draws: Draws | None = None) -> Cached:
+        """A batch on the device, augmented as it was drawn for each image of the set.
+
+        index : (N,) on the CPU. Of several processes each has the images of its own part, but all labels and
+        maps
+        """
         own = distributed.own_part(len(index))
         taken = cached.take(index, self.device, images=own)
-        pixels, human = taken.images, taken.human
-        if draws is not None:
-            pixels = augment(pixels, draws.of(index[own]))
-            human = mirror(human, draws.of(index).mirrored)
-        images = data.normalise(pixels, self.backbone.expects)
+        if draws is None:
+            return taken
+        images = augment(taken.images, draws.of(index[own]))
+        return replace(taken, images=images, human=mirror(taken.human, draws.of(index).mirrored))
+
+    def let_through(self, taken: Cached) -> Batch:
+        """Let a batch through the network."""
+        images = self.backbone.normalise(taken.images)
         images = images.to(memory_format=self.computation.memory_format)
+        n = len(taken)
         with self.computation.autocast(self.device), distributed.shared_statistics():
-            features, logits = self.model(images)
-        n, attention = len(index), self.backbone.attention
+            features, logits = self._network(n)(images)
+        attention = self.backbone.attention
         return Batch(
             labels=taken.labels,
-            human=human,
+            human=taken.human,
             present=taken.present,
             features=distributed.gather(features, n),
             logits=distributed.gather(logits, n),
             attention=None if attention is None else distributed.gather(attention, n),
         )
+
+    def _network(self, images: int) -> nn.Module:
+        """The network as it is called; an odd last batch is not worth compiling for."""
+        is_usual = images in (self.run.batch_size, validation_batch(self.device))
+        return self.model if is_usual or not self.computation.compile else self.backbone
+
+
+def validation_batch(device: torch.device) -> int:
+    """Images that are let through at once when nothing is learned."""
+    return 256 if device.type == "cuda" else 64
 
 
 def new_backbone(run: RunConfig) -> Backbone:
@@ -96,15 +114,24 @@ def prepare(run: RunConfig, dataset: Dataset, *, cache: Path | None = None) -> S
     torch.manual_seed(data.stream_seed(run.seed, "weights"))
     backbone = new_backbone(run)
     initialise(backbone, architecture=run.architecture, weights=run.weights)
-    size, guided = backbone.map_size(), backbone.guided_size()
     samples = training_samples(run, dataset)
     guidance = Guidance(run.maps, run.maps_folder, run.seed)
     side, keep = backbone.expects.side, Keep(run.cache, cache)
-    load = partial(data.load, dataset, side=side, map_size=guided, workers=run.workers, keep=keep)
+    size = backbone.guided_size()
+    load = partial(data.load, dataset, side=side, map_size=size, workers=run.workers, keep=keep)
     train = load(samples, guidance=guidance)
     val = load(data.limited(dataset.of("val"), run.limit))
     train = data.keep_maps(train, samples, rate=getattr(run.objective, "keep_rate", 1.0), seed=run.seed)
-    device, computation, model = place(run, backbone, steps=run.epochs * (len(samples) // run.batch_size))
+    steps = run.epochs * (len(samples) // run.batch_size)
+    return assemble(run, backbone, train, val, steps=steps, maps=guidance.fingerprint(samples))
+
+
+def assemble(
+    run: RunConfig, backbone: Backbone, train: Cached, val: Cached, *, steps: int, maps: str = ""
+) -> Setup:
+    """Bring network and data to their device; the other arguments are those of `Setup` and `decide`."""
+    size = backbone.map_size()
+    device, computation, model = place(run, backbone, steps=steps)
     return Setup(
         run=run,
         device=device,
@@ -116,7 +143,7 @@ def prepare(run: RunConfig, dataset: Dataset, *, cache: Path | None = None) -> S
         train=train.near(device),
         val=val.near(device),
         map_size=size,
-        maps=guidance.fingerprint(samples),
+        maps=maps,
     )
 
 

@@ -142,7 +142,7 @@ def look(run: Path, dataset: Dataset, samples: Sequence[Sample]) -> Maps:
     config, backbone = open_run(RunFolder(run), device="cpu")
     side = backbone.expects.side
     pixels = torch.from_numpy(np.stack([data.decode_image(dataset.root / s.path, side) for s in samples]))
-    features, logits = backbone(data.normalise(pixels, backbone.expects))
+    features, logits = backbone(backbone.normalise(pixels))
     labels = torch.tensor([sample.target for sample in samples])
     target = logits.argmax(dim=1) if config.objective.cam_class == "predicted" else labels
     maps = min_max(class_activation_map(features, backbone.weight, target))

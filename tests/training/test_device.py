@@ -25,15 +25,20 @@ class TestAuto:
         assert plain.precision == "float32"
         assert not any((plain.channels_last, plain.compile, plain.cuda_graphs))
 
-    def test_on_a_gpu_all_is_on_when_bits_need_not_repeat(self, modern):
+    def test_on_a_gpu_all_is_on(self, modern):
         fast = computation(deterministic=False)
         assert fast.precision == "bfloat16"
         assert all((fast.channels_last, fast.compile, fast.cuda_graphs))
 
-    def test_where_bits_must_repeat_only_the_layout_changes(self, modern):
+    def test_where_bits_must_repeat_nothing_is_compiled(self, modern):
         exact = computation()
-        assert (exact.precision, exact.channels_last) == ("float32", True)
-        assert (exact.compile, exact.cuda_graphs) == (False, False)
+        assert (exact.precision, exact.channels_last) == ("bfloat16", True)
+        assert (exact.compile, exact.cuda_graphs) == (False, True)
+
+    def test_a_step_whose_scale_is_looked_at_is_not_recorded(self, modern):
+        assert not computation(precision="float16").cuda_graphs
+        with pytest.raises(RecipeError, match="not for float16"):
+            computation(precision="float16", cuda_graphs="on")
 
     def test_a_short_run_is_not_worth_compiling(self, modern):
         assert not computation(deterministic=False, steps=100).compile

@@ -194,7 +194,7 @@ class TestRefusals:
         def explode(*_, **__):
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-        monkeypatch.setattr("training.loop.compute_loss", explode)
+        monkeypatch.setattr("training.step.compute_loss", explode)
         with pytest.raises(OutOfMemory, match=r"Out of memory on cpu with batch_size = 4; try 2\."):
             run(data, tmp_path / "r")
 

@@ -99,12 +99,14 @@ def ceiling_of(setup: Setup, *, recorded: bool) -> Work:
 
 def record(once: Callable[[], None], device: torch.device) -> Callable[[], None]:
     stream = torch.cuda.Stream(device)
+    stream.wait_stream(torch.cuda.current_stream(device))
     with torch.cuda.stream(stream):
         for _ in range(3):
             once()
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph, stream=stream):
         once()
+    torch.cuda.synchronize(device)
     return graph.replay
 
 

@@ -104,9 +104,9 @@ def pick_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device(f"cuda:{distributed.local_rank()}" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
-    if device.type == "cuda" and distributed.processes() > 1:
+    if device.type == "cuda" and (device.index is None or distributed.processes() > 1):
         device = torch.device("cuda", distributed.local_rank())
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    if device.type == "cuda" and device.index >= torch.cuda.device_count():
         count = torch.cuda.device_count()
         raise ModelError(
             f'The device {name} does not exist; this machine has {count} GPUs. Try device = "auto".'

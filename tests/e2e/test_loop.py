@@ -16,6 +16,7 @@ from tests.e2e import people
 from tests.e2e.processes import Installation
 
 TRIALS = 6
+WIDTHS_OF_PLOTS = "(plots) => plots.map((plot) => [plot.clientWidth, plot._fullLayout.width])"
 WIDTH_WHEN_LOADED = "image => image.decode().then(() => image.naturalWidth)"
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -170,6 +171,12 @@ class TestDetector:
         aucs = [float(text) for text in cells.all_inner_texts()]
         assert len(aucs) == 2
         assert all(0 <= auc <= 1 for auc in aucs)
+
+    def test_every_figure_fills_its_frame(self, experiment):
+        plots = experiment.locator("#figure-list .js-plotly-plot")
+        expect(plots.nth(1)).to_be_visible(timeout=60_000)
+        for frame, drawn in plots.evaluate_all(WIDTHS_OF_PLOTS):
+            assert drawn == pytest.approx(frame, abs=2)
 
     def test_a_run_shows_its_curves(self, experiment, staff):
         experiment.get_by_role("region", name="Runs").get_by_role("link").first.click()

@@ -52,13 +52,13 @@ function framed(figure) {
 /** @param {Figure[]} figures those with nothing to show come last */
 function draw(figures) {
   const plotly = /** @type {{Plotly?: Plotly}} */ (/** @type {unknown} */ (window)).Plotly;
-  list.replaceChildren();
-  for (const figure of [...figures].sort((a, b) => Number(b.data.length > 0) - Number(a.data.length > 0))) {
-    const frame = framed(figure);
-    list.append(frame);
-    const plot = /** @type {HTMLElement} */ (frame.lastElementChild);
+  const sorted = [...figures].sort((a, b) => Number(b.data.length > 0) - Number(a.data.length > 0));
+  const frames = sorted.map(framed);
+  list.replaceChildren(...frames); // all of them before the first is drawn: a plot takes the width that its frame has then
+  sorted.forEach((figure, index) => {
+    const plot = /** @type {HTMLElement} */ (frames[index]?.lastElementChild);
     if (plotly && figure.data.length) void plotly.newPlot(plot, figure.data, layout(figure.layout), OPTIONS);
-  }
+  });
 }
 
 /** @param {HTMLElement} home */

@@ -1,15 +1,16 @@
 """Who is asking, and what the application holds for everybody."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
-from sqlalchemy import select
-from sqlalchemy.orm import defer
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session, defer
 
-from app.db import Db
+from app.db import Db, SessionFactory
 from app.errors import NotAllowed, NotAParticipant, NotLoggedIn
 from app.models import (
     Arm,
@@ -84,31 +85,48 @@ class Visit:
     arm: Arm
 
 
-def visited(request: Request, db: Db) -> Visit:
-    """Whose bearer token this is; a token reaches its own trials and nothing else."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    found = db.execute(
-        select(Participant, Study, Arm)
-        .join(ParticipantToken, ParticipantToken.participant_id == Participant.id)
-        .join(Study, Study.id == Participant.study_id)
-        .join(Arm, Arm.id == Participant.arm_id)
-        .where(ParticipantToken.token_hash == token_hash(token))
-        .options(defer(Study.spec), defer(Study.consent), defer(Study.instructions), defer(Study.debrief))
-    ).first()
-    if scheme.lower() != "bearer" or found is None:
-        raise NotAParticipant
-    return Visit(*found)
+# Built once: building a statement costs more than sending it.
+VISIT: Final = (
+    select(Participant, Study, Arm)
+    .join(ParticipantToken, ParticipantToken.participant_id == Participant.id)
+    .join(Study, Study.id == Participant.study_id)
+    .join(Arm, Arm.id == Participant.arm_id)
+    .where(ParticipantToken.token_hash == bindparam("token_hash"))
+    .options(defer(Study.spec), defer(Study.consent), defer(Study.instructions), defer(Study.debrief))
+)
 
 
-AnyVisit = Annotated[Visit, Depends(visited)]
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What a participant's request comes in by: its transaction begins when it is opened.
+
+    A dependency that holds the session would be handed to a thread of its own, before and after the work;
+    so the work opens it, and all is done in one thread.
+    """
+
+    sessions: SessionFactory
+    authorization: str
+
+    @contextmanager
+    def opened(self, *, withdrawn: bool = False) -> Iterator[tuple[Session, Visit]]:
+        """Whose bearer token this is, in one transaction that is committed at the end.
+
+        A token reaches its own trials and nothing else.
+        withdrawn : also for those who have withdrawn
+        """
+        scheme, _, token = self.authorization.partition(" ")
+        with self.sessions.begin() as session:
+            found = session.execute(VISIT, {"token_hash": token_hash(token)}).first()
+            if scheme.lower() != "bearer" or found is None:
+                raise NotAParticipant
+            visit = Visit(*found)
+            if visit.participant.state is ParticipantState.WITHDRAWN and not withdrawn:
+                raise NotAParticipant
+            yield session, visit
 
 
-# Asynchronous, because what does not wait needs no thread, and handing over to one costs more than this does.
-async def visiting(visit: AnyVisit) -> Visit:
-    """A visit that was not withdrawn from."""
-    if visit.participant.state is ParticipantState.WITHDRAWN:
-        raise NotAParticipant
-    return visit
+async def door(request: Request) -> Door:
+    return Door(request.app.state.session_factory, request.headers.get("authorization", ""))
 
 
-CurrentVisit = Annotated[Visit, Depends(visiting)]
+ParticipantDoor = Annotated[Door, Depends(door)]

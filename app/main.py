@@ -32,12 +32,13 @@ COMMENT: Final = re.compile(r"^[ \t]*(?:/\*\*(?:(?!\*/).)*\*/|//[^\n]*)[ \t]*$",
 
 TOO_MANY_ARRIVALS: Final = "Many people are joining from your network; please try again in a minute."
 
+# Participants first: an address is looked for from the top, and theirs are most of what is asked for.
 ROUTERS: Final[tuple[APIRouter, ...]] = (
+    trials.router,
+    recruitment.router,
     accounts.router,
     people.router,
     dashboard.router,
-    recruitment.router,
-    trials.router,
     exports.router,
     maps.router,
     stimuli.router,

@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.db import Db
-from app.deps import AnyVisit
+from app.deps import ParticipantDoor
 from app.models import Source, Study, StudyState
 from app.recruitment import service
 from app.recruitment.identity import page_token
@@ -117,9 +117,10 @@ def enrol(slug: str, enrolment: Enrolment, request: Request, response: Response,
 
 
 @router.post("/api/participant/withdraw", tags=["participant"])
-def withdraw(visit: AnyVisit, db: Db) -> Withdrawn:
+def withdraw(door: ParticipantDoor) -> Withdrawn:
     """Leave the study; what was recorded is removed. Safe to send again."""
-    service.withdraw(db, visit.participant)
-    return Withdrawn(
-        reference=visit.participant.reference, redirect_url=plan_of(visit.study).endings.withdrawn_url
-    )
+    with door.opened(withdrawn=True) as (db, visit):
+        service.withdraw(db, visit.participant)
+        return Withdrawn(
+            reference=visit.participant.reference, redirect_url=plan_of(visit.study).endings.withdrawn_url
+        )

@@ -3,11 +3,10 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, Final, NoReturn
 from uuid import UUID
 
-from pydantic import JsonValue
-from sqlalchemy import CTE, Double, cast, column, func, insert, literal, select, true, update
+from sqlalchemy import CTE, Double, Select, bindparam, cast, column, func, insert, select, true, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session, aliased
 
@@ -88,12 +87,14 @@ def record_decision(
 
 def _find(session: Session, visit: Visit, trial_id: UUID) -> AnyRow:
     """The participant's own trial with what it is judged by, and how many of theirs are undecided."""
-    undecided = (
-        select(func.count())
-        .where(Trial.participant_id == visit.participant.id, Trial.state != TrialState.DECIDED)
-        .scalar_subquery()
-    )
-    found = session.execute(
+    wanted = {"trial_id": trial_id, "participant_id": visit.participant.id}
+    return session.execute(OWN_TRIAL, wanted).first() or _missing()
+
+
+def _own_trial() -> Select[Any]:
+    own = Trial.participant_id == bindparam("participant_id")
+    undecided = select(func.count()).where(own, Trial.state != TrialState.DECIDED).scalar_subquery()
+    return (
         select(
             Trial.kind,
             Trial.state,
@@ -111,9 +112,11 @@ def _find(session: Session, visit: Visit, trial_id: UUID) -> AnyRow:
         .join(Left, Left.id == Trial.left_image_id)
         .outerjoin(Right, Right.id == Trial.right_image_id)
         .outerjoin(RegionCheck, RegionCheck.id == Trial.region_check_id)
-        .where(Trial.id == trial_id, Trial.participant_id == visit.participant.id)
-    ).first()
-    return found or _missing()
+        .where(own, Trial.id == bindparam("trial_id"))
+    )
+
+
+OWN_TRIAL: Final = _own_trial()
 
 
 def _missing() -> NoReturn:
@@ -183,14 +186,8 @@ def _record(session: Session, trial_id: UUID, body: DecisionBody, verdict: Verdi
 
     Of several requests at once the first one succeeds; for the others it is False and nothing is written.
     """
-    claimed = (
-        update(Trial)
-        .where(Trial.id == trial_id, Trial.state == TrialState.ASSIGNED)
-        .values(state=TrialState.DECIDED)
-        .returning(Trial.id)
-        .cte("claimed")
-    )
     row = {
+        "trial": trial_id,
         "choice": body.choice,
         "chosen_image_id": verdict.chosen_image_id,
         "correct": verdict.correct,
@@ -200,29 +197,52 @@ def _record(session: Session, trial_id: UUID, body: DecisionBody, verdict: Verdi
         "events": body.events,
         "body_hash": fingerprint,
     }
-    columns = Decision.__table__.c
-    values = (cast(literal(value, columns[name].type), columns[name].type) for name, value in row.items())
+    if not body.strokes:
+        return session.execute(DECIDE, row).first() is not None
+    return session.execute(DECIDE_AND_PAINT, {**row, "strokes": body.strokes}).first() is not None
+
+
+RECORDED: Final = (
+    "choice",
+    "chosen_image_id",
+    "correct",
+    "region_iou",
+    "decision_ms",
+    "annotation_ms",
+    "events",
+    "body_hash",
+)
+
+
+def _recording(*, painted: bool) -> Select[Any]:
+    claimed = (
+        update(Trial)
+        .where(Trial.id == bindparam("trial"), Trial.state == TrialState.ASSIGNED)
+        .values(state=TrialState.DECIDED)
+        .returning(Trial.id)
+        .cte("claimed")
+    )
+    types = {name: Decision.__table__.c[name].type for name in RECORDED}
+    values = (cast(bindparam(name, type_=kind), kind) for name, kind in types.items())
     decided = (
         insert(Decision)
-        .from_select(["trial_id", *row], select(claimed.c.id, *values))
-        .returning(Decision.id)
+        .from_select(["trial_id", *RECORDED], select(claimed.c.id, *values))
+        .returning(Decision.id, Decision.chosen_image_id)
         .cte("decided")
     )
     query = select(decided.c.id)
-    if body.strokes:
-        query = query.add_cte(_painted(decided, verdict.chosen_image_id, body.strokes))
-    return session.execute(query).first() is not None
+    return query.add_cte(_painting(decided)) if painted else query
 
 
-def _painted(decided: CTE, image_id: int, strokes: list[dict[str, JsonValue]]) -> CTE:
+def _painting(decided: CTE) -> CTE:
     """The insertion of an annotation and its strokes, as they were sent and in their order."""
     annotated = (
         insert(Annotation)
-        .from_select(["decision_id", "image_id"], select(decided.c.id, literal(image_id)))
+        .from_select(["decision_id", "image_id"], select(decided.c.id, decided.c.chosen_image_id))
         .returning(Annotation.id)
         .cte("annotated")
     )
-    elements = func.jsonb_array_elements(literal(strokes, JSONB))
+    elements = func.jsonb_array_elements(bindparam("strokes", type_=JSONB))
     sent = elements.table_valued(column("stroke", JSONB), with_ordinality="number", name="sent")
     sent = sent.render_derived()
     stroke = sent.c.stroke
@@ -233,8 +253,12 @@ def _painted(decided: CTE, image_id: int, strokes: list[dict[str, JsonValue]]) -
             ["annotation_id", "position", "tool", "radius", "points"],
             select(annotated.c.id, sent.c.number - 1, *fields).select_from(annotated.join(sent, true())),
         )
-        .cte("painted")
+        .cte("painting")
     )
+
+
+DECIDE: Final = _recording(painted=False)
+DECIDE_AND_PAINT: Final = _recording(painted=True)
 
 
 def _screen_out_if_failed(session: Session, visit: Visit, plan: VisitPlan) -> None:

@@ -1,13 +1,13 @@
 """The participant API. Who asks is known by a bearer token alone; there are no cookies."""
 
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
 from app.db import Db
-from app.deps import Blobs, CurrentVisit
+from app.deps import Blobs, ParticipantDoor, Visit
 from app.models import TrialKind
 from app.studies.plan import VisitPlan, plan_of
 from app.trials import forms
@@ -41,26 +41,21 @@ router = APIRouter(tags=["participant"])
 CACHED: Final = {"Cache-Control": "private, max-age=3600, immutable"}
 
 
-async def planned(visit: CurrentVisit) -> VisitPlan:
-    return plan_of(visit.study)
-
-
-Plan = Annotated[VisitPlan, Depends(planned)]
-
-
 @router.get("/api/participant/next")
-def what_comes_next(visit: CurrentVisit, plan: Plan, db: Db) -> NextTrial | NextStep | Done:
+def what_comes_next(door: ParticipantDoor) -> NextTrial | NextStep | Done:
     """The step that comes now: the quiz, a trial (the same one until it is decided), questions, the end."""
-    place = proceed(db, visit, plan)
-    match place.step:
-        case Step.QUIZ:
-            return NextStep(step=quiz_step(plan, forms.attempts_left(db, visit, plan)))
-        case Step.TRIALS:
-            return next_trial(visit, place.trials)
-        case Step.QUESTIONS:
-            return NextStep(step=questions_step(plan))
-        case Step.END:
-            return Done(completion=completion(db, visit, plan))
+    with door.opened() as (db, visit):
+        plan = plan_of(visit.study)
+        place = proceed(db, visit, plan)
+        match place.step:
+            case Step.QUIZ:
+                return NextStep(step=quiz_step(plan, forms.attempts_left(db, visit, plan)))
+            case Step.TRIALS:
+                return next_trial(visit, place.trials)
+            case Step.QUESTIONS:
+                return NextStep(step=questions_step(plan))
+            case Step.END:
+                return Done(completion=completion(db, visit, plan))
 
 
 def quiz_step(plan: VisitPlan, attempts_left: int) -> QuizStep:
@@ -76,7 +71,7 @@ def questions_step(plan: VisitPlan) -> QuestionsStep:
     )
 
 
-def next_trial(visit: CurrentVisit, trials: Sequence[AnyRow]) -> NextTrial:
+def next_trial(visit: Visit, trials: Sequence[AnyRow]) -> NextTrial:
     """The trial to decide now and those after it that may be decided without an answer in between."""
     first, *rest = trials
     is_practice = first.kind is TrialKind.PRACTICE
@@ -93,7 +88,7 @@ def next_trial(visit: CurrentVisit, trials: Sequence[AnyRow]) -> NextTrial:
     )
 
 
-def view(visit: CurrentVisit, trial: AnyRow, ahead: int = 0) -> TrialView:
+def view(visit: Visit, trial: AnyRow, ahead: int = 0) -> TrialView:
     """A trial as the browser sees it. Whether a pair is a check stays here."""
     is_practice, is_region = trial.kind is TrialKind.PRACTICE, trial.prompt is not None
     decided = trial.practice_decided if is_practice else trial.decided
@@ -128,29 +123,33 @@ def picture_url(token: str) -> str:
 
 
 @router.put("/api/trials/{trial_id}/decision", response_model_exclude_none=True)
-def decide(trial_id: UUID, body: DecisionBody, visit: CurrentVisit, plan: Plan, db: Db) -> Decided:
+def decide(trial_id: UUID, body: DecisionBody, door: ParticipantDoor) -> Decided:
     """Record the decision and the strokes of one trial. Safe to send again."""
-    return Decided(feedback=record_decision(db, visit, plan, trial_id, body))
+    with door.opened() as (db, visit):
+        return Decided(feedback=record_decision(db, visit, plan_of(visit.study), trial_id, body))
 
 
 @router.post("/api/participant/quiz")
-def quiz(body: QuizBody, visit: CurrentVisit, plan: Plan, db: Db) -> QuizResult:
+def quiz(body: QuizBody, door: ParticipantDoor) -> QuizResult:
     """One attempt at the comprehension quiz. Safe to send again."""
-    return forms.take_quiz(db, visit, plan, body.answers)
+    with door.opened() as (db, visit):
+        return forms.take_quiz(db, visit, plan_of(visit.study), body.answers)
 
 
 @router.post("/api/participant/answers")
-def answers(body: AnswersBody, visit: CurrentVisit, plan: Plan, db: Db) -> Saved:
+def answers(body: AnswersBody, door: ParticipantDoor) -> Saved:
     """The answers to the closing questions. Safe to send again."""
-    forms.save_answers(db, visit, plan, body.answers)
-    return Saved()
+    with door.opened() as (db, visit):
+        forms.save_answers(db, visit, plan_of(visit.study), body.answers)
+        return Saved()
 
 
 @router.post("/api/participant/device")
-def device(body: DeviceBody, visit: CurrentVisit, db: Db) -> Saved:
+def device(body: DeviceBody, door: ParticipantDoor) -> Saved:
     """What the page's device check found; the last report is kept."""
-    forms.save_device(db, visit, body)
-    return Saved()
+    with door.opened() as (db, visit):
+        forms.save_device(db, visit, body)
+        return Saved()
 
 
 @router.get("/i/{token}", include_in_schema=False)

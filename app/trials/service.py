@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, func, select, true, update
+from sqlalchemy import Row, Select, bindparam, func, select, true, update
 from sqlalchemy.orm import Session
 
 from app.deps import Visit
@@ -71,7 +71,11 @@ def renew_lease(visit: Visit) -> None:
 
 def upcoming(session: Session, participant: Participant) -> Sequence[AnyRow]:
     """The next trials to decide as they are shown, each with the counts of its participant's trials."""
-    own = Trial.participant_id == participant.id
+    return session.execute(UPCOMING, {"participant_id": participant.id}).all()
+
+
+def _upcoming() -> Select[*tuple[Any, ...]]:
+    own = Trial.participant_id == bindparam("participant_id")
     practice, decided = Trial.kind == TrialKind.PRACTICE, Trial.state == TrialState.DECIDED
     counts = (
         select(
@@ -95,7 +99,7 @@ def upcoming(session: Session, participant: Participant) -> Sequence[AnyRow]:
         Image.width,
         Image.height,
     )
-    return session.execute(
+    return (
         select(*shown, counts)
         .join(Image, Image.id == Trial.left_image_id)
         .join(counts, true())
@@ -103,7 +107,11 @@ def upcoming(session: Session, participant: Participant) -> Sequence[AnyRow]:
         .where(own, Trial.state == TrialState.ASSIGNED)
         .order_by(Trial.position)
         .limit(1 + PRELOAD_PAIRS)
-    ).all()
+    )
+
+
+UPCOMING: Final = _upcoming()
+"""Built once, as it is sent with each request."""
 
 
 def _recover(session: Session, visit: Visit) -> Sequence[AnyRow]:

@@ -19,8 +19,8 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from app import models
-from app.analysis import queries
 from app.analysis.queries import Choice
+from app.analysis.reading import read_decisions, snapshot
 from app.analysis.report import Facts, draw, html, pdf
 from app.analysis.service import compute
 from app.cli.context import opened
@@ -145,7 +145,7 @@ def main() -> None:
     with opened() as context:
         with context.sessions.begin() as session:
             study = filled(session)
-        with queries.snapshot(context.sessions) as session:
+        with snapshot(context.sessions) as session:
             measure(session, study)
 
 
@@ -156,7 +156,7 @@ def clock() -> tuple[float, float]:
 def measure(session: Session, study: models.Study) -> None:
     choice = Choice("simulated")
     marks = [("start", clock())]
-    decisions = queries.read_decisions(session, study.id, choice)
+    decisions = read_decisions(session, study.id, choice)
     marks.append((f"read {len(decisions.frame)} decisions", clock()))
     computed = compute(session, study, choice)
     marks.append(("rasterise annotations and compute every estimate", clock()))

@@ -9,14 +9,14 @@ from datetime import datetime
 from typing import Any, Final
 
 from annotation_ui import STATIC
-from app.analysis.estimates import SECTIONS, Analysis, Estimate, amount, bounds, probability
+from app.analysis.estimates import Analysis, Estimate, amount, bounds, probability
 from app.analysis.figures import WIDTH_IN, Figure, style
+from app.analysis.words import NAMES, WORDS, part, tables
 
 A4_IN: Final = (8.27, 11.69)
 MARGIN_IN: Final = 0.63
 LINE_IN: Final = 0.165
 SHEETS: Final = ("tokens.css", "style.css", "panels.css", "staff.css", "analysis.css")
-IN_TABLES: Final = tuple(section for section in SECTIONS if section != "pairs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,62 +66,6 @@ def html(analysis: Analysis, drawn: Sequence[Drawn], facts: Facts) -> str:
     sheets = "\n".join((STATIC / name).read_text("utf-8") for name in SHEETS)
     template = templates.env.get_template("staff/analysis_report.html")
     return template.render(analysis=analysis, figures=drawn, facts=facts, sheets=sheets, **WORDS)
-
-
-def tables(analysis: Analysis) -> list[tuple[str, list[Estimate]]]:
-    """(title, estimates) of every section that has some, without the one of single pairs."""
-    found = [(SECTIONS[section], analysis.of(section)) for section in IN_TABLES]
-    return [(title, estimates) for title, estimates in found if estimates]
-
-
-NAMES: Final = {
-    "accuracy": "Accuracy",
-    "d_prime": "d′",
-    "hits": "Hits",
-    "false_alarms": "False alarms",
-    "criterion": "Criterion",
-    "left_choices": "“Left” chosen",
-    "fake_choices": "“Fake” chosen",
-    "difference": "Difference",
-    "permutation_test": "Test by reshuffling",
-    "odds_ratio": "Odds ratio",
-    "d_prime_difference": "Difference in d′",
-    "minimum_detectable": "Smallest difference to be found",
-    "participants_needed": "Participants for five points",
-    "decision_ms": "Time to decide",
-    "annotation_ms": "Time painting",
-    "decision_time_ratio": "Ratio of decision times",
-    "difference_at_equal_time": "Difference at equal time",
-    "odds_ratio_per_doubling_of_decision_ms": "Odds per doubling of decision time",
-    "odds_ratio_per_doubling_of_annotation_ms": "Odds per doubling of painting time",
-    "odds_ratio_per_doubling_of_area": "Odds per doubling of painted area",
-    "odds_ratio_per_ten_trials": "Odds per ten trials",
-    "ratio_of_learning": "Ratio of learning",
-    "sd_of_participants": "Spread of participants",
-    "median_participant": "Median participant",
-}
-
-
-def part(one: Estimate) -> str:
-    """The part of the decisions in words; empty for all of them."""
-    return ", ".join(piece.replace("=", ": ", 1) for piece in one.within.split(";") if piece)
-
-
-def headlines(analysis: Analysis) -> list[Estimate]:
-    """THE difference of every comparison: the one that holds for other people and other pictures."""
-    found = [one for one in analysis.of("difference", "difference") if one.method.startswith("clustered")]
-    return [one for one in found if not one.within]
-
-
-WORDS: Final[dict[str, Any]] = {
-    "amount": amount,
-    "bounds": bounds,
-    "probability": probability,
-    "names": NAMES,
-    "part": part,
-    "tables": tables,
-    "headlines": headlines,
-}
 
 
 def pdf(analysis: Analysis, figures: Sequence[Figure], facts: Facts) -> bytes:

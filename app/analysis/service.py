@@ -1,4 +1,4 @@
-"""Analyses of a study: asked for by staff, numbered, computed once, kept with the hash of what they read."""
+"""Analyses of a study: computed once, kept with the hash of what they read."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from app.analysis import queries
+from app.analysis import queries, reading
 from app.analysis.differences import the_difference
 from app.analysis.estimates import Analysis
 from app.analysis.figures import Figure, figures
@@ -23,15 +23,12 @@ from app.analysis.scopes import both, compared
 from app.analysis.table import Decisions
 from app.analysis.tidy import estimates_csv
 from app.db import SessionFactory
-from app.errors import AppError, NotFound, WrongState
-from app.jobs import ANALYSE, enqueue
+from app.errors import AppError, WrongState
 from app.models import JobState, Study, StudyAnalysis
 from app.storage import BlobStore
 
 logger = logging.getLogger(__name__)
 
-NUMBERING_LOCK: Final = 4713
-"""First key of the advisory lock under which a study's analyses are numbered; the second is the study."""
 COMPUTING_LOCK: Final = 4714
 """First key of the advisory lock that whoever computes an analysis holds; the second is the analysis."""
 
@@ -66,8 +63,8 @@ def compute(
 
     on_percent : told how much is done
     """
-    decisions = queries.read_decisions(session, study.id, choice)
-    digest = queries.inputs_hash(decisions)
+    decisions = reading.read_decisions(session, study.id, choice)
+    digest = reading.inputs_hash(decisions)
     areas, averages = _painted(session, study.id, choice, on_percent)
     frame = decisions.frame.assign(area=decisions.frame["decision_id"].map(areas))
     decisions = replace(decisions, frame=frame)
@@ -90,8 +87,8 @@ def compute(
 def _painted(
     session: Session, study_id: int, choice: Choice, on_percent: Told
 ) -> tuple[dict[int, float], Averages]:
-    total = max(queries.annotation_count(session, study_id, choice), 1)
-    with closing(queries.annotation_rows(session, study_id, choice)) as rows:
+    total = max(reading.annotation_count(session, study_id, choice), 1)
+    with closing(reading.annotation_rows(session, study_id, choice)) as rows:
         return painted(rows, on_each=lambda done: on_percent(round(PAINTING_PERCENT * done / total)))
 
 
@@ -113,7 +110,7 @@ def _notes_of(others: Sequence[Outside]) -> Iterator[str]:
 
 def _with_flagged(session: Session, study: Study, choice: Choice, found: Analysis) -> Analysis:
     """The same differences with everybody, beside those without the flagged participants."""
-    everybody = queries.read_decisions(session, study.id, replace(choice, without=()))
+    everybody = reading.read_decisions(session, study.id, replace(choice, without=()))
     more = [
         the_difference(both(everybody, arm, against), arm, against, section="difference", within=EVERYBODY)
         for arm, against in compared(everybody.arms)
@@ -138,50 +135,6 @@ def compute_outside(other: Outside, *, on_percent: Told = lambda _percent: None)
 # ---- analyses that are kept ----
 
 
-def request_analysis(
-    session: Session, study: Study, choice: Choice, *, staff_id: int | None
-) -> StudyAnalysis:
-    """The study's next analysis, and the job that computes it.
-
-    The same choice on the same decisions was asked for before and did not fail: that one, and no job.
-    """
-    session.execute(select(func.pg_advisory_xact_lock(NUMBERING_LOCK, study.id)))
-    now = queries.seen(session, study.id)
-    same = session.scalar(
-        select(StudyAnalysis)
-        .where(
-            StudyAnalysis.study_id == study.id,
-            StudyAnalysis.state.in_((JobState.QUEUED, JobState.RUNNING, JobState.SUCCEEDED)),
-            StudyAnalysis.parameters == choice.to_dict(),
-            StudyAnalysis.seen == now,
-        )
-        .order_by(StudyAnalysis.version.desc())
-        .limit(1)
-    )
-    if same:
-        return same
-    last = session.scalar(select(func.max(StudyAnalysis.version)).where(StudyAnalysis.study_id == study.id))
-    asked = StudyAnalysis(
-        study_id=study.id,
-        version=(last or 0) + 1,
-        parameters=choice.to_dict(),
-        seen=now,
-        created_by=staff_id,
-    )
-    session.add(asked)
-    session.flush()  # the job refers to it
-    enqueue(session, ANALYSE, lock=f"analysis:{study.id}", analysis_id=asked.id)
-    return asked
-
-
-def find_analysis(session: Session, study: Study, version: int) -> StudyAnalysis:
-    """An analysis of a study by its version."""
-    query = select(StudyAnalysis).where(StudyAnalysis.study_id == study.id, StudyAnalysis.version == version)
-    if found := session.scalar(query):
-        return found
-    raise NotFound(f"The study {study.slug} has no analysis {version}.")
-
-
 def run_analysis(
     sessions: SessionFactory,
     blobs: BlobStore,
@@ -193,7 +146,7 @@ def run_analysis(
 
     should_stop : asked at every step; True sends the analysis back to waiting and raises `Stopped`
     """
-    with queries.snapshot(sessions) as session:
+    with reading.snapshot(sessions) as session:
         if not session.scalar(select(func.pg_try_advisory_xact_lock(COMPUTING_LOCK, analysis_id))):
             raise WrongState("This analysis is being computed already.")
         asked = session.get_one(StudyAnalysis, analysis_id)

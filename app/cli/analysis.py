@@ -90,10 +90,11 @@ def _of_study(
     on_percent: Callable[[int], None],
 ) -> "Computed":
     from app.analysis import queries
+    from app.analysis.reading import snapshot
     from app.analysis.service import compute
     from app.studies.service import find_study
 
-    with opened() as context, queries.snapshot(context.sessions) as session:
+    with opened() as context, snapshot(context.sessions) as session:
         found = find_study(session, study)
         choice = queries.Choice(who or queries.whose(session, found.id), without)
         others = [other] if other is not None else []
@@ -144,7 +145,7 @@ def holds_for(one: "Estimate") -> str:
 
 def _show_one(one: "Computed", screen: Console) -> None:
     from app.analysis.estimates import amount, bounds, probability
-    from app.analysis.report import NAMES, part
+    from app.analysis.words import NAMES, part
 
     analysis = one.analysis
     who = "simulated participants (programs, not people)" if analysis.simulated else "participants"

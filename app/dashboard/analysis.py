@@ -12,9 +12,8 @@ from sqlalchemy.orm import Session
 from app.analysis import queries
 from app.analysis.estimates import Analysis
 from app.analysis.queries import Choice, Who
-from app.analysis.report import WORDS
-from app.analysis.service import find_analysis, request_analysis
-from app.analysis.tidy import decisions_csv
+from app.analysis.requests import find_analysis, request_analysis
+from app.analysis.words import WORDS
 from app.db import Db
 from app.deps import Blobs, CurrentStaff, Editor
 from app.errors import BadInput, NotFound
@@ -102,9 +101,12 @@ def state(db: Db, _staff: CurrentStaff, slug: str) -> dict[int, str]:
 @router.get("/{version}/decisions.csv")
 def decisions(db: Db, _staff: CurrentStaff, slug: str, version: int) -> Response:
     """The decisions that the analysis chose, as they are now: who withdrew since is not in it."""
+    from app.analysis.reading import read_decisions  # with pandas, which no other page needs
+    from app.analysis.tidy import decisions_csv
+
     study = find_study(db, slug)
     choice = Choice.from_dict(find_analysis(db, study, version).parameters)
-    table = decisions_csv(queries.read_decisions(db, study.id, choice))
+    table = decisions_csv(read_decisions(db, study.id, choice))
     return Response(table, media_type="text/csv; charset=utf-8", headers=_saved(f"{slug}-decisions.csv"))
 
 

@@ -16,9 +16,10 @@ from app.analysis.estimates import FIELDS, SECTIONS, Analysis, amount, bounds
 from app.analysis.figures import figures
 from app.analysis.findings import analyse
 from app.analysis.painting import SIDE_PX, Averages, painted
-from app.analysis.report import NAMES, Facts, draw, html, pdf
+from app.analysis.report import Facts, draw, html, pdf
 from app.analysis.table import COLUMNS, Decisions
 from app.analysis.tidy import DECISION_FIELDS, decisions_csv, estimates_csv
+from app.analysis.words import NAMES
 
 FACTS = Facts(datetime(2026, 1, 2, tzinfo=UTC), "ab" * 32)
 

@@ -8,7 +8,9 @@ from typer.testing import CliRunner
 
 from app.analysis import queries
 from app.analysis.queries import Choice
-from app.analysis.service import Stopped, request_analysis, run_analysis
+from app.analysis.reading import read_decisions
+from app.analysis.requests import request_analysis
+from app.analysis.service import Stopped, run_analysis
 from app.cli import analysis as command
 from app.cli import app as cli
 from app.cli import commands  # noqa: F401 - registers every command
@@ -93,7 +95,7 @@ def undrawn(monkeypatch):
 
 class TestWhatCounts:
     def test_every_main_decision_has_its_columns(self, db, study, crowd):
-        frame = queries.read_decisions(db, study.id, Choice()).frame
+        frame = read_decisions(db, study.id, Choice()).frame
         assert len(frame) == 12
         assert set(frame["arm"]) == {"annotate", "control"}
         assert list(frame["position"][:3]) == [1, 2, 3]
@@ -105,22 +107,22 @@ class TestWhatCounts:
         person = ParticipantFactory(arm=arms[0])
         trial = TrialFactory(participant=person, pair=pairs[0], question=Question.FAKE)
         DecisionFactory(trial=trial)
-        assert set(queries.read_decisions(db, study.id, Choice()).frame["answer"]) == {"right"}
+        assert set(read_decisions(db, study.id, Choice()).frame["answer"]) == {"right"}
 
     @pytest.mark.parametrize("kind", [TrialKind.PRACTICE, TrialKind.CHECK])
     def test_practice_and_checks_never_count(self, db, study, arms, visit, kind):
         visit(arms[0], kind=kind)
-        assert queries.read_decisions(db, study.id, Choice()).frame.empty
+        assert read_decisions(db, study.id, Choice()).frame.empty
 
     @pytest.mark.parametrize("state", [ParticipantState.WITHDRAWN, ParticipantState.SCREENED_OUT])
     def test_who_withdrew_or_was_screened_out_never_counts(self, db, study, arms, visit, state):
         visit(arms[0], state=state)
-        assert queries.read_decisions(db, study.id, Choice()).frame.empty
+        assert read_decisions(db, study.id, Choice()).frame.empty
 
     def test_programs_are_apart(self, db, study, arms, visit, crowd):
         visit(arms[0], source=Source.SIMULATED)
-        assert len(queries.read_decisions(db, study.id, Choice()).frame) == 12
-        frame = queries.read_decisions(db, study.id, Choice("simulated")).frame
+        assert len(read_decisions(db, study.id, Choice()).frame) == 12
+        frame = read_decisions(db, study.id, Choice("simulated")).frame
         assert len(frame) == 3
         assert frame["simulated"].all()
         assert queries.whose(db, study.id) == "people"
@@ -131,8 +133,8 @@ class TestWhatCounts:
 
     def test_a_flag_leaves_a_participant_out_when_asked(self, db, study, crowd):
         flag(db, crowd[0])
-        assert len(queries.read_decisions(db, study.id, Choice()).frame) == 12
-        assert len(queries.read_decisions(db, study.id, Choice(without=("too_fast",))).frame) == 9
+        assert len(read_decisions(db, study.id, Choice()).frame) == 12
+        assert len(read_decisions(db, study.id, Choice(without=("too_fast",))).frame) == 9
         assert queries.flag_kinds(db, study.id, "people") == [("too_fast", 1)]
 
 

@@ -1,0 +1,114 @@
+"""The decisions of a study, as a table."""
+
+import hashlib
+from collections.abc import Generator
+from typing import Any, Final
+
+import pandas as pd
+from sqlalchemy import Engine, case, func, select
+from sqlalchemy.orm import Session, aliased
+
+from app.analysis.queries import Choice, judgements
+from app.analysis.table import Decisions
+from app.db import SessionFactory
+from app.models import Annotation, Arm, Decision, Image, Pair, Participant, Question, Source, Stroke, Trial
+
+ROWS_AT_A_TIME: Final = 200
+
+Fake = aliased(Image)
+
+
+def snapshot(sessions: SessionFactory) -> Session:
+    """A session in which every query sees the database as it was at the first one."""
+    session = sessions()
+    if isinstance(session.get_bind(), Engine):
+        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+    return session
+
+
+def read_decisions(session: Session, study_id: int, choice: Choice) -> Decisions:
+    """The decisions that count, ordered by participant and position; see `app.analysis.table`.
+
+    Besides the table's own columns: decision_id and simulated.
+    """
+    answer = (
+        case((Trial.question == Question.REAL, Pair.real_image_id), else_=Pair.fake_image_id)
+        == Trial.left_image_id
+    )
+    query = (
+        judgements(
+            select(
+                Decision.id.label("decision_id"),
+                Participant.id.label("participant"),
+                (Participant.source == Source.SIMULATED).label("simulated"),
+                Arm.name.label("arm"),
+                Arm.annotate,
+                Decision.correct,
+                Trial.pair_id.label("item"),
+                Fake.source,
+                Trial.question,
+                Decision.choice,
+                case((answer, "left"), else_="right").label("answer"),
+                Trial.position,
+                Decision.decision_ms,
+                Decision.annotation_ms,
+            ),
+            study_id,
+        )
+        .join(Fake, Fake.id == Pair.fake_image_id)
+        .where(choice.condition)
+        .order_by(Participant.consented_at, Participant.id, Trial.position)
+    )
+    rows = session.execute(query)
+    frame = pd.DataFrame(rows.all(), columns=list(rows.keys()))
+    for column in ("participant", "question", "choice"):
+        frame[column] = frame[column].map(str)
+    frame["correct"] = frame["correct"].astype(float)
+    for column in ("decision_ms", "annotation_ms"):
+        frame[column] = pd.to_numeric(frame[column])
+    frame["position"] = frame.groupby("participant").cumcount() + 1
+    paints = frozenset(frame.loc[frame["annotate"].astype(bool), "arm"])
+    return Decisions(frame.drop(columns="annotate"), "2afc", paints)
+
+
+def inputs_hash(decisions: Decisions) -> str:
+    """SHA-256 over every decision of a table; the same decisions have the same."""
+    return hashlib.sha256(decisions.frame.to_csv(index=False).encode()).hexdigest()
+
+
+def annotation_rows(session: Session, study_id: int, choice: Choice) -> Generator[Any, None, None]:
+    """What `app.analysis.painting.painted` reads, a few rows at a time."""
+    drawn = func.jsonb_build_object("tool", Stroke.tool, "radius", Stroke.radius, "points", Stroke.points)
+    strokes = (
+        select(func.jsonb_agg(drawn).aggregate_order_by(Stroke.position))
+        .where(Stroke.annotation_id == Annotation.id)
+        .scalar_subquery()
+    )
+    query = (
+        judgements(
+            select(
+                Decision.id.label("decision_id"),
+                strokes.label("strokes"),
+                Decision.correct,
+                Image.label,
+                Image.width,
+                Image.height,
+                Image.face_x,
+                Image.face_y,
+                Image.face_width,
+                Image.face_height,
+            ),
+            study_id,
+        )
+        .join(Annotation, Annotation.decision_id == Decision.id)
+        .join(Image, Image.id == Annotation.image_id)
+        .where(choice.condition)
+        .order_by(Annotation.id)
+    )
+    with session.execute(query, execution_options={"yield_per": ROWS_AT_A_TIME}) as rows:
+        yield from rows
+
+
+def annotation_count(session: Session, study_id: int, choice: Choice) -> int:
+    query = judgements(select(func.count()), study_id).join(Annotation, Annotation.decision_id == Decision.id)
+    return session.scalar(query.where(choice.condition)) or 0

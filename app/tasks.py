@@ -101,7 +101,7 @@ def train(context: JobContext, *, run_id: str) -> None:
 
     sessions = services(context).sessions
     devices = devices_of_lock(context.job.lock, wanted=devices_of(sessions, UUID(run_id)))
-    watch = Watch(should_stop=should_stop, environment=device_environment(devices), devices=devices)
+    watch = Watch(should_stop=should_stop, devices=devices, cards=cards_of(devices))
     ended = supervise(sessions, UUID(run_id), watch)
     if ended in (JobState.QUEUED, JobState.ABORTED):
         raise JobAborted
@@ -140,11 +140,10 @@ def devices_of_lock(lock: str | None, *, wanted: int = 1) -> range:
     return range(first, first + wanted)
 
 
-def device_environment(devices: Sequence[int]) -> dict[str, str]:
-    """Show the child the graphics cards of its devices, of those this machine has, and no others."""
+def cards_of(devices: Sequence[int]) -> list[str]:
+    """The graphics cards of this machine that stand for these devices; none where it has none."""
     cards = visible_cards()
-    shown = dict.fromkeys(cards[number % len(cards)] for number in devices) if cards else {}
-    return {"CUDA_VISIBLE_DEVICES": ",".join(shown)} if shown else {}
+    return list(dict.fromkeys(cards[number % len(cards)] for number in devices)) if cards else []
 
 
 def visible_cards() -> list[str]:

@@ -25,10 +25,12 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from training.config import RunConfig, load_recipe
+from training.device import looking_batch
 from training.estimate import PAPER_COUNTS, Speed, estimate, rehearse, work_of
+from training.evaluate import Examiner
 from training.loop import train_epoch, validate
 from training.means import Means
-from training.setup import Setup, validation_batch
+from training.setup import Setup
 from training.step import step_of
 
 PAPER = "densenet121,resnet50,inception_v3,legacy_xception"
@@ -51,6 +53,24 @@ def look_of(setup: Setup) -> Work:
     def work() -> int:
         validate(setup)
         return len(setup.val)
+
+    return work
+
+
+def score_of(setup: Setup) -> Work:
+    """The evaluation at the end: float32, images from memory, maps of all of them."""
+    batch = looking_batch(setup.run.batch_size, setup.device)
+    examiner = Examiner(setup.backbone, "predicted", batch)
+    images, labels = setup.val.images.cpu(), setup.val.labels.cpu()
+
+    def work() -> int:
+        setup.backbone.eval()
+        kept = [
+            examiner.look(images[part], labels[part])
+            for part in torch.split(torch.arange(len(labels)), batch)
+        ]
+        assert torch.cat([logits for logits, _ in kept]).isfinite().all()
+        return len(labels)
 
     return work
 
@@ -107,11 +127,16 @@ def record(once: Callable[[], None], device: torch.device) -> Callable[[], None]
     with torch.cuda.graph(graph, stream=stream):
         once()
     torch.cuda.synchronize(device)
-    return graph.replay
+
+    def replay(_reads: object = once) -> None:
+        """A graph reads tensors of `once` but does not keep them alive."""
+        graph.replay()
+
+    return replay
 
 
 def look_ceiling_of(setup: Setup) -> Work:
-    batch = validation_batch(setup.device)
+    batch = looking_batch(setup.run.batch_size, setup.device)
     net, images = network(setup), noise(setup, batch)
     passes = max(1, len(setup.val) // batch)
 
@@ -145,7 +170,7 @@ def measure(architecture: str, options: argparse.Namespace) -> dict[str, float]:
     run = RunConfig(architecture=architecture, objective="cyborg", **settings, compile="off")
     setup = rehearse(run, steps=options.steps)
     kinds = {"ceiling": ceiling_of(setup, recorded=False), "loop": loop_of(setup)}
-    kinds |= {"look ceiling": look_ceiling_of(setup), "look": look_of(setup)}
+    kinds |= {"look ceiling": look_ceiling_of(setup), "look": look_of(setup), "score": score_of(setup)}
     if setup.device.type == "cuda":
         kinds["recorded ceiling"] = ceiling_of(setup, recorded=True)
     found = {}

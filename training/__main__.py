@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from training.config import Job, RunConfig, load_recipe
-from training.errors import DatasetError, TrainingError
+from training.errors import DatasetError, RecipeError, TrainingError
 from training.events import Epoch, Event, Finished, Heartbeat, Started, Step
 
 if TYPE_CHECKING:
@@ -50,8 +50,13 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter for each option
     recipe: Annotated[
         str, typer.Argument(help="A TOML file, or the name of a recipe that ships: smoke, wacv2023, …")
     ],
-    data: Data,
-    runs: Annotated[Path, typer.Option("--out", help="Folder that gets one folder per run.")],
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="A folder that `cyborg dataset freeze` wrote; a plan does without."),
+    ] = None,
+    runs: Annotated[
+        Path | None, typer.Option("--out", help="Folder that gets one folder per run; a plan does without.")
+    ] = None,
     seeds: Annotated[int | None, typer.Option(help="Only the first so many seeds of the recipe.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Another number of epochs than the recipe's.")] = None,
     weights: Annotated[str | None, typer.Option(help="Other initial weights: timm, none, or a file.")] = None,
@@ -88,6 +93,8 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter for each option
             for line in grids.plan(loaded, grid, data, measure=measure):
                 out.print(line, highlight=False, soft_wrap=True)
             return
+        if data is None or runs is None:
+            raise RecipeError("Training needs --data and --out; only --dry-run does without.")
         grids.require_possible(grid, data)
         out.quiet = err.quiet = not distributed.is_first()
         outcome = grids.fit_all(grid, lambda run: _fit_one(run, data, runs / run.name), stop_at_failure=stop)

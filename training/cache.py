@@ -48,7 +48,7 @@ def kept(
     same bytes, and the later one's stays. What the caller changes in the array does not reach the file.
     """
     path = folder / f"{key}.npy"
-    if not _holds(path, shape):
+    if not holds(folder, key, shape):
         draft = folder / f".{key}.{uuid.uuid4().hex[:8]}.partial"
         try:
             array = np.lib.format.open_memmap(draft, mode="w+", dtype=np.uint8, shape=shape)
@@ -61,8 +61,9 @@ def kept(
     return np.lib.format.open_memmap(path, mode="c")
 
 
-def _holds(path: Path, shape: tuple[int, ...]) -> bool:
+def holds(folder: Path, key: str, shape: tuple[int, ...]) -> bool:
+    """Whether the array of that name is there."""
     try:
-        return np.lib.format.open_memmap(path, mode="r").shape == shape
+        return np.lib.format.open_memmap(folder / f"{key}.npy", mode="r").shape == shape
     except (OSError, ValueError):
         return False

@@ -62,11 +62,14 @@ def fit_human(human: Tensor, size: tuple[int, int]) -> Tensor:
     return scale_human(human)
 
 
-def distribution(maps: Tensor) -> Tensor:
-    """Read scaled maps (N, h, w) as probabilities over pixels; a flat map is even and has no gradient."""
+def distribution(maps: Tensor, *, floor: float = _TINY) -> Tensor:
+    """Read scaled maps (N, h, w) as probabilities over pixels; a flat map is even and has no gradient.
+
+    floor : added to every pixel
+    """
     pixels = maps.flatten(1)
     even = is_flat(maps)[:, None]
-    mass = torch.where(even, torch.ones_like(pixels), pixels + _TINY)
+    mass = torch.where(even, torch.ones_like(pixels), pixels + floor)
     return mass / mass.sum(dim=1, keepdim=True)
 
 

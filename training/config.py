@@ -1,7 +1,7 @@
 """What a training run is asked to do. Pure data: importing this does not import torch."""
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -23,11 +23,12 @@ MapDistance = Literal["mse", "l1", "kl", "cc"]
 MapSource = Literal["human", "shuffled", "inverted", "uniform", "random", "segmentation", "teacher"]
 NEEDS_FOLDER: frozenset[MapSource] = frozenset({"segmentation", "teacher"})
 """Sources of maps that lie outside the dataset."""
-TrainSplit = Literal["train", "extra"]
+TrainSplits = Annotated[tuple[Literal["train", "extra"], ...], Field(min_length=1, max_length=2)]
 Switch = Literal["auto", "on", "off"]
 """`auto` is on where it pays: see `training/device.py`."""
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0, strict=True)]
 Rate = Annotated[float, Field(ge=0, le=1)]
 Architecture = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
 """A bare name: no path, no address of a hub."""
@@ -238,7 +239,7 @@ class RunSettings(Frozen):
     devices: int = Field(1, ge=1, le=64)
     """Processes that share each batch of one run, each on a GPU of its own."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Of the network; losses are float32 always. `auto` = bfloat16 on a GPU unless deterministic."""
+    """Of the network while it learns; losses and test scores are float32. `auto` = bfloat16 on a GPU."""
     channels_last: Switch = "auto"
     compile: Switch = "auto"
     cuda_graphs: Switch = "auto"
@@ -246,8 +247,8 @@ class RunSettings(Frozen):
     """The same seed on the same machine gives the same weights, at some cost in speed on a GPU."""
     cache: Literal["auto", "memory", "disk"] = "auto"
     """Where decoded images are kept while they do not fit on the GPU."""
-    workers: int = Field(2, ge=1, le=256)
-    """Threads that decode images when a dataset is opened."""
+    workers: int | None = Field(None, ge=1, le=256)
+    """Threads that decode images; nothing = one per core."""
     trackers: tuple[Literal["tensorboard", "mlflow"], ...] = ()
     """Who is told of the events beside events.jsonl."""
 
@@ -263,7 +264,7 @@ class RunConfig(RunSettings):
     seed: int = Field(0, ge=0)
     scenario: str = ""
     """What tables call this objective with these data; nothing = the objective's title."""
-    train_splits: tuple[TrainSplit, ...] = ("train",)
+    train_splits: TrainSplits = ("train",)
     maps: MapSource = "human"
     """Human maps, or what stands in for them: see docs/losses.md."""
     maps_folder: MapsFolder = None
@@ -300,7 +301,7 @@ class Scenario(Frozen):
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.=-]+$")
     objective: ObjectiveField
-    train_splits: tuple[TrainSplit, ...] = ("train",)
+    train_splits: TrainSplits = ("train",)
     maps: MapSource = "human"
     maps_folder: MapsFolder = None
     augmentation: AugmentationField = Augmentation()
@@ -314,20 +315,20 @@ class Scenario(Frozen):
 class Recipe(Frozen):
     """A grid of runs: every architecture with every scenario and every seed."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
+    name: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")
     description: str = ""
     architectures: tuple[Architecture, ...] = Field(min_length=1)
     objectives: tuple[ObjectiveField, ...] = ()
     scenarios: tuple[Scenario, ...] = ()
-    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    seeds: tuple[Seed, ...] = Field((0,), min_length=1)
     """A list of seeds; a bare number n means 0 … n-1."""
     run: RunSettings = RunSettings()
 
     @model_validator(mode="before")
     @classmethod
     def _count_seeds(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("seeds"), int):
-            return {**data, "seeds": tuple(range(data["seeds"]))}
+        if isinstance(data, dict) and type(number := data.get("seeds")) is int:
+            return {**data, "seeds": tuple(range(number))}
         return data
 
     @model_validator(mode="after")
@@ -335,8 +336,10 @@ class Recipe(Frozen):
         names = [scenario.name for scenario in self.columns]
         if not names:
             raise ValueError("a recipe needs objectives or scenarios")
-        if len(set(names)) < len(names):
-            raise ValueError(f"two columns of the grid have the same name: {', '.join(sorted(names))}")
+        if twice := _twice(names):
+            raise ValueError(f"two columns of the grid have the same name, {twice}")
+        if twice := _twice(self.architectures) or _twice(self.seeds):
+            raise ValueError(f"{twice} is in the grid twice")
         return self
 
     @property
@@ -368,6 +371,11 @@ class Recipe(Frozen):
                 maps_folder=column.maps_folder,
                 augmentation=column.augmentation,
             )
+
+
+def _twice(values: Sequence[object]) -> str:
+    """The first value that is there more than once; empty if there is none."""
+    return next((str(value) for at, value in enumerate(values) if value in values[:at]), "")
 
 
 class Job(Frozen):

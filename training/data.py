@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from training.cache import Where, goes_to_disk, kept, key_of
+from training.cache import Where, goes_to_disk, holds, kept, key_of
 from training.dataset import Dataset, Sample
 from training.errors import DatasetError
 from training.guidance import Guidance, load_maps
@@ -36,8 +37,6 @@ class Cached:
     labels: Tensor  # (N,) int64
     human: Tensor  # (N, h, w) float32 in [0, 1]; NaN where there is none
     present: Tensor  # (N,) bool
-    on_disk: bool = False
-    """The images are pages of a file."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -49,22 +48,28 @@ class Cached:
         images : which of them this process needs to see; labels and maps come of all
         """
         here = index.to(device, non_blocking=True)
-        seen = (here if self.images.device == here.device else index)[images]
-        pixels = self.images[seen].to(device, non_blocking=True)
-        return Cached(pixels, self.labels[here], self.human[here], self.present[here])
+        return Cached(
+            self._pixels(index[images], here[images]), self.labels[here], self.human[here], self.present[here]
+        )
+
+    def _pixels(self, index: Tensor, here: Tensor) -> Tensor:
+        """Images on the device of `here`; from elsewhere they come through memory that a GPU reads itself."""
+        if self.images.device == here.device:
+            return self.images[here]
+        shape = (len(index), *self.images.shape[1:])
+        staged = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
+        torch.index_select(self.images, 0, index, out=staged)
+        return staged.to(here.device, non_blocking=True)
 
     def near(self, device: torch.device) -> "Cached":
-        """Itself on the GPU; images that do not fit there in memory from which it copies fast, or on disk."""
+        """Itself on the GPU; images that do not fit there stay where they are."""
         if device.type != "cuda":
             return self
         free, _ = torch.cuda.mem_get_info(device)
-        images, fits = self.images, self.images.nbytes <= ON_DEVICE_SHARE * free
-        if fits:
-            images = images.to(device)
-        elif not self.on_disk:
-            images = images.pin_memory()
+        fits = self.images.nbytes <= ON_DEVICE_SHARE * free
+        images = self.images.to(device) if fits else self.images
         labels, human, present = (part.to(device) for part in (self.labels, self.human, self.present))
-        return Cached(images, labels, human, present, on_disk=self.on_disk and not fits)
+        return Cached(images, labels, human, present)
 
     def copy(self) -> "Cached":
         """The same samples in memory of their own."""
@@ -98,7 +103,7 @@ def load(
     *,
     side: int,
     map_size: tuple[int, int],
-    workers: int,
+    workers: int | None = None,
     guidance: Guidance | None = None,
     keep: Keep | None = None,
 ) -> Cached:
@@ -107,28 +112,53 @@ def load(
     side : px; images are resized to side × side, as the papers do, whatever their shape
     map_size : of the CAM; maps are brought to it once, here, from the size at which they are stored
     """
-    shape = (len(samples), 3, side, side)
-    keep = keep or Keep()
-    paths = [dataset.root / sample.path for sample in samples]
-
-    def fill(images: Bytes) -> Iterator[None]:
-        with ThreadPoolExecutor(workers) as pool:
-            for i, image in enumerate(pool.map(lambda path: decode_image(path, side), paths)):
-                images[i] = image
-                yield
-
-    on_disk = keep.folder is not None and goes_to_disk(keep.where, keep.folder, math.prod(shape))
-    if keep.folder is not None and on_disk:
-        key = key_of(dataset.id, side, [sample.image_id for sample in samples])
-        images = kept(keep.folder, key, shape, fill)
-    else:
-        images = np.empty(shape, np.uint8)
-        for _ in fill(images):
-            pass
+    images = on_disk(dataset, samples, side=side, workers=workers, keep=keep or Keep())
+    if images is None:
+        images = np.empty((len(samples), 3, side, side), np.uint8)
+        for i, image in enumerate(_decoded(dataset.root, samples, side, workers)):
+            images[i] = image
     human = load_maps(dataset, samples, map_size, guidance)
     labels = torch.tensor([sample.target for sample in samples], dtype=torch.int64)
     present = ~human.isnan().any(dim=-1).any(dim=-1)
-    return Cached(torch.from_numpy(images), labels, human, present, on_disk)
+    return Cached(torch.from_numpy(images), labels, human, present)
+
+
+def on_disk(
+    dataset: Dataset,
+    samples: Sequence[Sample],
+    *,
+    side: int,
+    workers: int | None,
+    keep: Keep,
+    of: int | None = None,
+) -> Bytes | None:
+    """The decoded images, (N, 3, side, side), as pages of a file; None where they are not kept in one.
+
+    of : images of the whole set, if this is a part of it: there must be room for all
+    """
+    if keep.folder is None or keep.where == "memory":
+        return None
+    shape = (len(samples), 3, side, side)
+    key = key_of(dataset.id, side, [sample.image_id for sample in samples])
+    whole = math.prod(shape[1:]) * (of or len(samples))
+    if not holds(keep.folder, key, shape) and not goes_to_disk(keep.where, keep.folder, whole):
+        return None
+
+    def fill(images: Bytes) -> Iterator[None]:
+        for i, image in enumerate(_decoded(dataset.root, samples, side, workers)):
+            images[i] = image
+            yield
+
+    return kept(keep.folder, key, shape, fill)
+
+
+def _decoded(root: Path, samples: Sequence[Sample], side: int, workers: int | None) -> Iterator[Bytes]:
+    with ThreadPoolExecutor(_threads(workers)) as pool:
+        yield from pool.map(lambda sample: decode_image(root / sample.path, side), samples)
+
+
+def _threads(workers: int | None) -> int:
+    return workers or len(os.sched_getaffinity(0))
 
 
 def decode_image(path: Path, side: int) -> Bytes:
@@ -140,10 +170,10 @@ def decode_image(path: Path, side: int) -> Bytes:
 
 
 def stream(
-    root: Path, samples: Sequence[Sample], *, side: int, batch_size: int, workers: int
+    root: Path, samples: Sequence[Sample], *, side: int, batch_size: int, workers: int | None = None
 ) -> Iterator[tuple[Sequence[Sample], Tensor]]:
     """Batches of a set too large to keep: the next batch is decoded while the caller works on this one."""
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(_threads(workers)) as pool:
         waiting = None
         for chunk in _chunks(samples, batch_size):
             ahead = pool.map(lambda sample: decode_image(root / sample.path, side), chunk)
@@ -152,6 +182,15 @@ def stream(
             waiting = (chunk, ahead)
         if waiting is not None:
             yield waiting[0], torch.from_numpy(np.stack(list(waiting[1])))
+
+
+def slices(
+    samples: Sequence[Sample], images: Bytes, *, batch_size: int
+) -> Iterator[tuple[Sequence[Sample], Tensor]]:
+    """Batches of images that are decoded already."""
+    for begin in range(0, len(samples), batch_size):
+        part = slice(begin, begin + batch_size)
+        yield samples[part], torch.from_numpy(images[part])
 
 
 def shuffled_batches(n: int, *, batch_size: int, seed: int, epoch: int) -> list[Tensor]:

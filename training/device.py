@@ -19,6 +19,9 @@ DTYPES: Final[dict[Precision, torch.dtype]] = {
     "float16": torch.float16,
 }
 
+SMALL_BATCH: Final = 64
+"""Images at once on a CPU: more are not faster."""
+
 COMPILE_PAYS_AFTER_STEPS: Final = 2000
 """Compiling a network takes a minute or so; a shorter run does not win it back."""
 
@@ -133,13 +136,21 @@ def memory_format(device: torch.device) -> torch.memory_format:
     return torch.channels_last if device.type == "cuda" else torch.contiguous_format
 
 
+def looking_batch(batch_size: int, device: torch.device) -> int:
+    """Images to let through at once when nothing is learned, in memory that learning from a batch takes."""
+    return min(256, 16 * batch_size) if device.type == "cuda" else SMALL_BATCH
+
+
 def peak_memory_bytes(device: torch.device) -> int | None:
     """Most memory that the GPU has held at once; None on a CPU."""
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """A GPU says so by the class of its error, a CPU only in words."""
-    words = ("out of memory", "can't allocate memory", "not enough memory")
+    """Said by the class of the error or in words, or by what led to the error."""
+    words = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
     named = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    return named or (isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words))
+    if named or (isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)):
+        return True
+    before = error.__cause__ or error.__context__
+    return before is not None and is_out_of_memory(before)

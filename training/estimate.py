@@ -88,11 +88,11 @@ def estimate(runs: Iterable[RunConfig], counts: Mapping[str, int], speeds: Mappi
     return Estimate(hours, speeds, tuple(unknown))
 
 
-def counts_of(data: Path) -> tuple[Mapping[str, int], str]:
+def counts_of(data: Path | None) -> tuple[Mapping[str, int], str]:
     """Images of each split, and whose they are: the dataset's, or the paper's where there is none."""
     from training.dataset import load_dataset
 
-    if not (data / "dataset.json").is_file():
+    if data is None:
         return PAPER_COUNTS, "the images of CYBORG (WACV 2023)"
     dataset = load_dataset(data)
     counts = {split: row["images"] for split, row in dataset.counts.items()}

@@ -4,21 +4,23 @@ import csv
 import io
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from training import data, metrics
 from training.agreement import dice, overlap, spearman, squared_error
 from training.backbones import Backbone
 from training.cam import class_activation_map, entropy, min_max
 from training.config import CamClass
+from training.data import Keep
 from training.dataset import Dataset, Sample
-from training.device import memory_format
+from training.device import SMALL_BATCH, memory_format
 from training.events import Heartbeat, Metrics
 from training.folder import write_text
 from training.guidance import load_maps
@@ -26,7 +28,6 @@ from training.guidance import load_maps
 Floats = NDArray[np.float64]
 
 AGREEMENT: Final = {"spearman": spearman, "iou": overlap, "dice": dice, "mse": squared_error}
-BATCH = 64
 TELL_EVERY_S = 1.0
 SCORE_COLUMNS = (
     "image_id",
@@ -72,42 +73,69 @@ class Looks:
     entropies: Floats  # (N,) nats
 
 
+@dataclass(frozen=True, slots=True)
+class Examiner:
+    """A network and how it is let look at images. Scores are float32, whatever the network learned in.
+
+    batch_size : images at once
+    workers : threads that decode; None is one per core
+    keep : where decoded images are kept for the next network that meets them
+    """
+
+    backbone: Backbone
+    cam_class: CamClass
+    batch_size: int = SMALL_BATCH
+    workers: int | None = None
+    keep: Keep = field(default_factory=Keep)
+
+    def batches(
+        self, dataset: Dataset, samples: Sequence[Sample], of: int | None
+    ) -> Iterator[tuple[Sequence[Sample], Tensor]]:
+        side = self.backbone.expects.side
+        images = data.on_disk(dataset, samples, side=side, workers=self.workers, keep=self.keep, of=of)
+        if images is not None:
+            return data.slices(samples, images, batch_size=self.batch_size)
+        return data.stream(dataset.root, samples, side=side, batch_size=self.batch_size, workers=self.workers)
+
+    @torch.inference_mode()
+    def look(self, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 3, side, side) uint8, (N,) -> logits (N, 2) and scaled maps (N, h, w), on the device."""
+        device = self.backbone.weight.device
+        images = self.backbone.normalise(pixels.to(device))
+        features, logits = self.backbone(images.to(memory_format=memory_format(device)))
+        target = logits.argmax(dim=1) if self.cam_class == "predicted" else labels.to(device)
+        return logits, min_max(class_activation_map(features, self.backbone.weight, target).float())
+
+
 def assess(
-    backbone: Backbone,
-    dataset: Dataset,
-    samples: Sequence[Sample],
-    *,
-    cam_class: CamClass,
-    workers: int,
-    what: str,
+    examiner: Examiner, dataset: Dataset, samples: Sequence[Sample], *, what: str, of: int | None = None
 ) -> Iterator[Heartbeat | tuple[Scores, Looks]]:
-    """Run the network over images of any number, in batches; the last thing it yields are the results."""
-    device = backbone.weight.device
-    logits, cams, humans, entropies = [], [], [], []
-    backbone.eval()
-    batches = data.stream(
-        dataset.root, samples, side=backbone.expects.side, batch_size=BATCH, workers=workers
-    )
+    """Run the network over images of any number, in batches; the last thing it yields are the results.
+
+    of : images of the whole split, if this is a part of it
+    """
+    logits, cams, entropies, humans = [], [], [], []
+    examiner.backbone.eval()
     done, told = 0, time.monotonic()
-    for chunk, pixels in batches:
-        labels = torch.tensor([sample.target for sample in chunk], device=device)
-        with torch.inference_mode():
-            images = backbone.normalise(pixels.to(device))
-            features, out = backbone(images.to(memory_format=memory_format(device)))
-            target = out.argmax(dim=1) if cam_class == "predicted" else labels
-            maps = min_max(class_activation_map(features, backbone.weight, target).float())
-        logits.append(out.double().cpu().numpy())
-        cams.append(maps.cpu().numpy())
+    for chunk, pixels in examiner.batches(dataset, samples, of):
+        out, maps = examiner.look(pixels, torch.tensor([sample.target for sample in chunk]))
+        logits.append(out)
+        cams.append(maps)
+        entropies.append(entropy(maps))
         humans.append(load_maps(dataset, chunk, (maps.shape[1], maps.shape[2])).numpy())
-        entropies.append(entropy(maps).double().cpu().numpy())
         done += len(chunk)
         if time.monotonic() - told >= TELL_EVERY_S:
             told = time.monotonic()
             yield Heartbeat(doing=what, done=done, total=len(samples))
     yield (
-        Scores(tuple(samples), np.concatenate(logits)),
-        Looks(np.concatenate(cams), np.concatenate(humans), np.concatenate(entropies)),
+        Scores(tuple(samples), _together(logits, torch.float64)),
+        Looks(_together(cams, torch.float32), np.concatenate(humans), _together(entropies, torch.float64)),
     )
+
+
+def _together(batches: Sequence[Tensor], kind: torch.dtype) -> NDArray[Any]:
+    """From the device in one piece: whoever asks after each batch makes it wait for each."""
+    return torch.cat(list(batches)).to("cpu", kind).numpy()
 
 
 def summarise(scores: Scores, looks: Looks | None = None, *, headline: str = "sigmoid") -> Metrics:

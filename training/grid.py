@@ -72,9 +72,10 @@ def fit_all(grid: list[RunConfig], fit_one: FitOne, *, stop_at_failure: bool) ->
     return outcome
 
 
-def plan(recipe: Recipe, grid: list[RunConfig], data: Path, *, measure: bool) -> Iterator[str]:
+def plan(recipe: Recipe, grid: list[RunConfig], data: Path | None, *, measure: bool) -> Iterator[str]:
     """The runs of a grid and how long they may take, line by line.
 
+    data : whose images are counted; those of the paper without one
     measure : time each architecture here instead of looking its speed up
     """
     for run in grid:

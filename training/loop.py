@@ -9,12 +9,12 @@ from torch.nn.functional import cross_entropy
 from training import augment, data, distributed
 from training.cam import max_entropy
 from training.checkpoint import Progress, load_checkpoint, save_checkpoint
-from training.device import peak_memory_bytes
+from training.device import looking_batch, peak_memory_bytes
 from training.errors import RunError
 from training.events import Epoch, Event, Started, Step
 from training.folder import RunFolder
 from training.means import Means
-from training.setup import Setup, validation_batch
+from training.setup import Setup
 from training.step import TakeStep, step_of
 
 TELL_EVERY_S = 1.0
@@ -95,7 +95,7 @@ def validate(setup: Setup) -> dict[str, float]:
     """Accuracy and cross-entropy on the validation split."""
     setup.backbone.eval()
     means = Means()
-    for index in torch.split(torch.arange(len(setup.val)), validation_batch(setup.device)):
+    for index in torch.split(torch.arange(len(setup.val)), looking_batch(setup.run.batch_size, setup.device)):
         batch = setup.let_through(setup.take(setup.val, index))
         right = (batch.logits.argmax(dim=1) == batch.labels).float().mean()
         loss = cross_entropy(batch.logits.float(), batch.labels)

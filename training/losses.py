@@ -3,13 +3,17 @@
 Distances take scaled maps, (N, h, w) × (N, h, w) -> (N,); entropy terms take entropies, (N,) -> ().
 """
 
-from typing import assert_never
+from typing import Final, assert_never
 
 import torch
 from torch import Tensor
 
 from training.cam import distribution
 from training.config import MapDistance
+
+KL_FLOOR: Final = 1e-4
+"""Added to every pixel before a logarithm is taken whose slope there is 1 / pixel: a scaled map is 0 at one
+pixel at least, and 1 / 1e-10 leaves nothing of the other pixels' gradients in float32."""
 
 
 def map_distance(distance: MapDistance, model: Tensor, human: Tensor) -> Tensor:
@@ -38,8 +42,8 @@ def map_l1(model: Tensor, human: Tensor) -> Tensor:
 
 
 def map_kl(model: Tensor, human: Tensor) -> Tensor:
-    """Kullback-Leibler divergence KL(human ‖ model) in nats, the maps read as distributions."""
-    p, q = distribution(human), distribution(model)
+    """Kullback-Leibler divergence KL(human ‖ model) in nats, `KL_FLOOR` added to the maps."""
+    p, q = distribution(human, floor=KL_FLOOR), distribution(model, floor=KL_FLOOR)
     return (p * (p.log() - q.log())).sum(dim=1)
 
 

@@ -9,16 +9,15 @@ import io
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from training.backbones import Backbone
-from training.config import CamClass
 from training.dataset import Dataset, Sample
 from training.errors import RecipeError
-from training.evaluate import Looks, Scores, assess
+from training.evaluate import Examiner, Looks, Scores, assess
 from training.events import Heartbeat
 from training.folder import write_bytes
 
@@ -46,15 +45,13 @@ class Shard:
         return part % self.of == self.number - 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Parts:
     """The parts of one split of one dataset, before one network."""
 
-    backbone: Backbone
+    examiner: Examiner
     dataset: Dataset
     samples: Sequence[Sample]
-    cam_class: CamClass
-    workers: int
     folder: Path
     checkpoint: Path
     """What the network's weights come from; parts of other weights are not mixed in."""
@@ -63,12 +60,12 @@ class Parts:
     def count(self) -> int:
         return -(-len(self.samples) // PART)
 
-    @property
+    @cached_property
     def home(self) -> Path:
         """The folder of the parts; its name tells what they are parts of."""
         digest = hashlib.sha256(self.checkpoint.read_bytes())
         ids = [sample.image_id for sample in self.samples]
-        digest.update(repr((self.dataset.id, ids, self.cam_class, PART)).encode())
+        digest.update(repr((self.dataset.id, ids, self.examiner.cam_class, PART)).encode())
         return self.folder / f".parts-{digest.hexdigest()[:16]}"
 
     def of(self, part: int) -> Sequence[Sample]:
@@ -80,26 +77,18 @@ class Parts:
 
     def work(self, shard: Shard, *, what: str) -> Iterator[Heartbeat]:
         """Do those missing parts that are this job's."""
-        home = self.home
+        total = len(self.samples)
         for part in (part for part in self.missing() if shard.has(part)):
-            for outcome in assess(
-                self.backbone,
-                self.dataset,
-                self.of(part),
-                cam_class=self.cam_class,
-                workers=self.workers,
-                what=what,
-            ):
+            for outcome in assess(self.examiner, self.dataset, self.of(part), what=what, of=total):
                 if isinstance(outcome, tuple):
-                    _write(_path(home, part), *outcome)
+                    _write(_path(self.home, part), *outcome)
                     continue
                 done = (outcome.done or 0) + part * PART
-                yield outcome.model_copy(update={"done": done, "total": len(self.samples)})
+                yield outcome.model_copy(update={"done": done, "total": total})
 
     def merged(self) -> tuple[Scores, Looks]:
         """All parts as one; each of them is there."""
-        home = self.home
-        read = [_read(_path(home, part)) for part in range(self.count)]
+        read = [_read(_path(self.home, part)) for part in range(self.count)]
         logits, cams, human, entropies = (np.concatenate(arrays) for arrays in zip(*read, strict=True))
         return Scores(tuple(self.samples), logits), Looks(cams, human, entropies)
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,11 @@ from training import data, distributed, loop
 from training.backbones import Backbone
 from training.checkpoint import load_checkpoint
 from training.config import Job, RunConfig
-from training.dataset import Dataset, Sample, load_dataset
-from training.device import is_out_of_memory, pick_device
+from training.data import Keep
+from training.dataset import Dataset, load_dataset
+from training.device import is_out_of_memory, looking_batch, pick_device
 from training.errors import DatasetError, RecipeError, RunError, in_words
-from training.evaluate import summarise, write_scores
+from training.evaluate import Examiner, summarise, write_scores
 from training.events import Evaluated, Event, Failed, Finished, Heartbeat, Metrics
 from training.folder import RunFolder, read_json, write_json
 from training.gallery import write_average_human, write_gallery
@@ -86,11 +87,10 @@ def _work(job: Job, dataset: Dataset, folder: RunFolder) -> Iterator[Event]:
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        smaller = max(2, job.run.batch_size // 2)
-        raise OutOfMemory(
-            f"Out of memory on {pick_device(job.run.device)} with batch_size = {job.run.batch_size}; "
-            f"try {smaller}."
-        ) from None
+        batch = job.run.batch_size
+        advice = f"try {batch // 2}" if batch >= 4 else "try a smaller image_size"
+        where = pick_device(job.run.device)
+        raise OutOfMemory(f"Out of memory on {where} with batch_size = {batch}; {advice}.") from None
 
 
 def require_processes(run: RunConfig) -> None:
@@ -116,7 +116,9 @@ def _evaluate(setup: Setup, dataset: Dataset, folder: RunFolder, *, best_epoch: 
         samples = data.limited(samples, setup.run.limit)
         if not samples:
             continue
-        parts = _parts(setup.run, setup.backbone, dataset, samples, folder, folder.root)
+        parts = Parts(
+            _examiner(setup.run, setup.backbone, folder), dataset, samples, folder.root, folder.best
+        )
         yield from parts.work(Shard(), what=f"evaluate {split}")
         scores, looks = parts.merged()
         results[split] = summarise(scores, looks, headline=setup.run.score)
@@ -167,13 +169,17 @@ def evaluate_elsewhere(
     if not samples:
         raise DatasetError(f"The dataset {data_dir} has no {split} split.")
     target = folder.root / "evaluations" / name
-    parts = _parts(run, backbone, dataset, samples, folder, target)
+    parts = Parts(_examiner(run, backbone, folder), dataset, samples, target, folder.best)
     yield from parts.work(shard or Shard(), what=f"evaluate {split}")
     missing = parts.missing()
     if missing:
         yield missing
         return
-    scores, looks = parts.merged()
+    try:
+        scores, looks = parts.merged()
+    except FileNotFoundError:  # another job ended at the same moment: it has written the same
+        yield read_json(target / f"{split}.json")["metrics"]
+        return
     metrics = summarise(scores, looks, headline=run.score)
     write_scores(target / f"{split}.csv", scores)
     write_json(target / f"{split}.json", {"dataset": dataset.id, "split": split, "metrics": metrics})
@@ -181,15 +187,10 @@ def evaluate_elsewhere(
     yield metrics
 
 
-def _parts(
-    run: RunConfig,
-    backbone: Backbone,
-    dataset: Dataset,
-    samples: Sequence[Sample],
-    folder: RunFolder,
-    home: Path,
-) -> Parts:
-    return Parts(backbone, dataset, samples, run.objective.cam_class, run.workers, home, folder.best)
+def _examiner(run: RunConfig, backbone: Backbone, folder: RunFolder) -> Examiner:
+    batch_size = looking_batch(run.batch_size, backbone.weight.device)
+    keep = Keep(run.cache, folder.root.parent / ".cache")
+    return Examiner(backbone, run.objective.cam_class, batch_size, run.workers, keep)
 
 
 def _record(setup: Setup, dataset: Dataset) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from training.backbones import Backbone, build
 from training.config import Attention, RunConfig
 from training.data import Cached, Keep
 from training.dataset import Dataset, Sample
-from training.device import Computation, decide, make_repeatable, pick_device
+from training.device import Computation, decide, looking_batch, make_repeatable, pick_device
 from training.errors import DatasetError
 from training.guidance import Guidance
 from training.optimiser import Descent
@@ -90,13 +90,8 @@ class Setup:
 
     def _network(self, images: int) -> nn.Module:
         """The network as it is called; an odd last batch is not worth compiling for."""
-        is_usual = images in (self.run.batch_size, validation_batch(self.device))
+        is_usual = images in (self.run.batch_size, looking_batch(self.run.batch_size, self.device))
         return self.model if is_usual or not self.computation.compile else self.backbone
-
-
-def validation_batch(device: torch.device) -> int:
-    """Images that are let through at once when nothing is learned."""
-    return 256 if device.type == "cuda" else 64
 
 
 def new_backbone(run: RunConfig) -> Backbone:

@@ -1,6 +1,5 @@
 """One step of training, from a batch of bytes to moved weights; on a GPU recorded once and replayed."""
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -16,13 +15,13 @@ TakeStep = Callable[[Cached, float], Terms]
 """A batch on the device and the learning rate -> the terms of the loss, detached scalars."""
 
 PLAIN_STEPS: Final = 3
-"""Steps of one size that are done plainly before one is recorded: the first make buffers."""
+"""Steps that are done plainly before one is recorded: the first make buffers."""
 
 
 def step_of(setup: Setup) -> TakeStep:
     """How this run takes a step."""
     plain = PlainStep(setup)
-    return RecordedStep(plain, setup.device) if setup.computation.cuda_graphs else plain
+    return RecordedStep(plain, setup.device, setup.run.batch_size) if setup.computation.cuda_graphs else plain
 
 
 class PlainStep:
@@ -55,15 +54,17 @@ class PlainStep:
 class RecordedStep:
     """Replays a whole step as a CUDA graph: 20 images are done before Python could launch their kernels.
 
-    Steps of one batch size and rate are done plainly a few times and then recorded. All of them, plain ones
-    too, run on a stream of their own, as recording wants it; recorded and plain steps do the same arithmetic.
+    A few steps are done plainly, then one is recorded, and again when the rate changes. An odd last batch is
+    done plainly. All of them, plain ones too, run on a stream of their own, as recording wants it; recorded
+    and plain steps do the same arithmetic.
     """
 
-    def __init__(self, plain: TakeStep, device: torch.device) -> None:
+    def __init__(self, plain: TakeStep, device: torch.device, batch_size: int) -> None:
         self._plain = plain
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        self._done: Counter[int] = Counter()  # plain steps by batch size
-        self._recordings: dict[int, _Recording] = {}  # by batch size
+        self._batch_size = batch_size
+        self._plain_steps = 0
+        self._recording: _Recording | None = None
         self._lr: float | None = None
 
     def __call__(self, taken: Cached, lr: float) -> Terms:
@@ -75,15 +76,14 @@ class RecordedStep:
         return terms
 
     def _step(self, taken: Cached, lr: float) -> Terms:
-        if lr != self._lr:  # it is part of a recording
-            self._lr, self._recordings = lr, {}
-        size = len(taken)
-        if self._done[size] < PLAIN_STEPS:
-            self._done[size] += 1
+        if len(taken) != self._batch_size:
             return self._plain(taken, lr)
-        if size not in self._recordings:
-            self._recordings[size] = _Recording(self._plain, taken, lr, self._stream)
-        return self._recordings[size].replay(taken)
+        if self._plain_steps < PLAIN_STEPS:
+            self._plain_steps += 1
+            return self._plain(taken, lr)
+        if self._recording is None or lr != self._lr:  # the rate is part of a recording
+            self._recording, self._lr = _Recording(self._plain, taken, lr, self._stream), lr
+        return self._recording.replay(taken)
 
 
 class _Recording:

@@ -12,6 +12,7 @@ code crash or learn from NaN; here the image is kept without a map, or the map i
 """
 
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -57,7 +58,7 @@ def import_und(root: Path, out_dir: Path, *, test_limit: int | None = None) -> I
     test_limit : at most so many test images of each source, the first by name; all 700,000 when not given
     """
     base = root / "ALL_IMAGES" if (root / "ALL_IMAGES").is_dir() else root
-    images = [*_listed(root, base), *_test_images(base, test_limit)]
+    images = _distinct([*_listed(root, base), *_test_images(base, test_limit)])
     parameters = {"imported_from": "UND WACV 2023 CYBORG", "test_limit": test_limit}
     with DatasetWriter(out_dir, study="und-wacv2023", map_set="authors", parameters=parameters) as writer:
         for done, found in enumerate(images, start=1):
@@ -76,6 +77,16 @@ def import_und(root: Path, out_dir: Path, *, test_limit: int | None = None) -> I
             yield Imported(done, len(images), note)
 
 
+def _distinct(images: list[Found]) -> list[Found]:
+    """All of them, each under a name of its own; said before hours are spent on decoding."""
+    paths: dict[str, Path] = {}
+    for found in images:
+        other = paths.setdefault(found.image_id, found.path)
+        if other != found.path:
+            raise DatasetError(f"{other} and {found.path} would both be the image {found.image_id}.")
+    return list({found.image_id: found for found in images}.values())
+
+
 def _listed(root: Path, base: Path) -> Iterator[Found]:
     """Training and validation images by the smaller CSV, and what the larger one adds."""
     tables = root / "csvs"
@@ -92,20 +103,31 @@ def _listed(root: Path, base: Path) -> Iterator[Found]:
 def _rows(table: Path, base: Path) -> Iterator[Found]:
     if not table.is_file():
         raise DatasetError(f"{table} does not exist; this is not the layout of UND WACV 2023 CYBORG.")
-    with table.open(newline="", encoding="utf-8") as stream:
-        for number, row in enumerate(csv.reader(stream), start=1):
-            if row:
-                yield _row(row, base, where=f"{table}, line {number}")
+    number = 0
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as stream:
+            for number, row in enumerate(csv.reader(stream), start=1):
+                if row:
+                    yield _row([field.strip() for field in row], base, where=f"{table}, line {number}")
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"{table}, line {number + 1}: this is not a CSV file in UTF-8: {error}.") from None
 
 
 def _row(row: list[str], base: Path, *, where: str) -> Found:
     if len(row) != 3 or row[0] not in SPLITS or row[1] not in LABELS:
         raise DatasetError(f"{where}: `train|test,Real|Synthetic,/path` is wanted, not {','.join(row)!r}.")
     path = base / row[2].lstrip("/")
+    if ".." in path.parts:
+        raise DatasetError(f"{where}: {row[2]} leads out of the folder.")
     if not path.is_file():
         raise DatasetError(f"{where}: {path} does not exist.")
     split, label = SPLITS[row[0]], LABELS[row[1]]
-    return Found(path, label, split, _source(path.stem, split, label), f"{split}.{path.stem}")
+    return Found(path, label, split, _source(path.stem, split, label), _id(split, path.stem))
+
+
+def _id(*parts: str) -> str:
+    """A name that a dataset allows: what it does not allow becomes a line."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", ".".join(parts))
 
 
 def _source(stem: str, split: str, label: str) -> str:
@@ -123,8 +145,8 @@ def _test_images(base: Path, limit: int | None) -> Iterator[Found]:
             source = place.name.removesuffix("_aligned")
             files = sorted(path for path in place.rglob("*") if path.suffix.lower() in IMAGES)
             for path in islice(files, limit):
-                name = ".".join(path.relative_to(place).with_suffix("").parts)
-                yield Found(path, label, "test", source, f"test.{source}.{name}")
+                name = path.relative_to(place).with_suffix("").parts
+                yield Found(path, label, "test", source, _id("test", source, *name))
 
 
 def _decode(path: Path) -> NDArray[np.uint8]:

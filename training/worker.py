@@ -9,17 +9,16 @@ SIGTERM ends the process at once, whatever it computes: checkpoints are written 
 complete epoch is there to go on from.
 
 A job for several devices turns this process into torchrun, which starts one such worker for each. Only the
-first of them speaks, but each may say why it failed; none outlives the process that started it.
+first of them speaks, but each may say why it failed. No worker outlives the process that started it, however
+that one ended.
 """
 
 import os
 import signal
 import sys
-import tempfile
 import threading
 import time
 import traceback
-from pathlib import Path
 from typing import Final, TextIO
 
 from pydantic import ValidationError
@@ -34,6 +33,9 @@ SILENCE_S: Final = HEARTBEAT_S / 2
 
 RANK: Final = "RANK"
 """Set by torchrun: the number of a process among several."""
+
+JOB: Final = "CYBORG_JOB"
+"""What the process before torchrun has read from its standard input."""
 
 
 class Mouth:
@@ -54,14 +56,16 @@ class Mouth:
             self._doing = {"started": "train", "evaluated": "write"}.get(event.kind, self._doing)
 
     def beat(self) -> None:
-        """Speak up for work that takes longer than a healthy run may be silent; end with the parent."""
+        """Speak up for work that takes longer than a healthy run may be silent; end with who listens."""
         parent = os.getppid()
-        while True:
+        while os.getppid() == parent:
             time.sleep(SILENCE_S / 4)
-            if RANK in os.environ and os.getppid() != parent:
-                os._exit(STOPPED)
             if _speaks() and time.monotonic() - self._spoke >= SILENCE_S:
-                self.say(Heartbeat(doing=self._doing))
+                try:
+                    self.say(Heartbeat(doing=self._doing))
+                except BrokenPipeError:
+                    break
+        os._exit(STOPPED)
 
 
 def main(text: bytes) -> int:
@@ -95,8 +99,8 @@ def _speaks() -> bool:
 
 
 def _read_job() -> bytes:
-    """The job of standard input, or of the file that the process before torchrun has left."""
-    return Path(sys.argv[1]).read_bytes() if len(sys.argv) > 1 else sys.stdin.buffer.read()
+    """The job of standard input, or what the process before torchrun has read there."""
+    return os.environ[JOB].encode() if JOB in os.environ else sys.stdin.buffer.read()
 
 
 def _become_torchrun(text: bytes) -> None:
@@ -107,10 +111,9 @@ def _become_torchrun(text: bytes) -> None:
         return  # said later, in an event
     if devices == 1 or RANK in os.environ:
         return
-    with tempfile.NamedTemporaryFile(prefix="cyborg-job-", suffix=".json", delete=False) as file:
-        file.write(text)
+    os.environ[JOB] = text.decode()
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(devices))
-    os.execv(sys.executable, (sys.executable, *torchrun, "-m", "training.worker", file.name))  # noqa: S606
+    os.execv(sys.executable, (sys.executable, *torchrun, "-m", "training.worker"))  # noqa: S606
 
 
 def _only_events_on_stdout() -> TextIO:

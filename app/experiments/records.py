@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from socket import gethostname
 from typing import Final
 from uuid import UUID
 
@@ -39,14 +40,21 @@ class Outcome:
 
 
 @contextmanager
-def held(sessions: SessionFactory, run_id: UUID, devices: Iterable[int] = ()) -> Iterator[None]:
+def held(
+    sessions: SessionFactory, run_id: UUID, devices: Iterable[int] = (), cards: Iterable[str] = ()
+) -> Iterator[None]:
     """Nobody else trains this run or uses its devices meanwhile; PostgreSQL lets go when this process dies.
 
     A worker that seems dead (a laptop that slept) may still be training what another one is given. A lock of
-    the queue is of one device; a run that spreads over several needs each of them.
+    the queue is of one device; a run that spreads over several needs each of them. Two devices may be the
+    same graphics card: numbers are of all machines, and a machine with fewer cards deals them out again.
+
+    cards : of this machine
     """
+    host = gethostname()
     wanted = {f"run {run_id}": "This run is being trained by another worker."}
     wanted |= {f"device {number}": f"Device {number} is in use by another run." for number in devices}
+    wanted |= {f"card {card} of {host}": f"Card {card} of {host} is in use by another run." for card in cards}
     with sessions() as session:
         connection = session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
         try:

@@ -11,9 +11,9 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import IO, Final
@@ -47,12 +47,13 @@ class Watch:
     should_stop : the state that a stopped run gets (`aborted`, or `queued` to be resumed); None to go on
     on_event : told of every event once it is recorded
     devices : numbers of the devices that nobody else may use meanwhile
+    cards : the graphics cards of this machine that those stand for; the child sees no others
     """
 
     should_stop: Stop = lambda: None
     on_event: Callable[[Event], None] = lambda _event: None
-    environment: Mapping[str, str] = field(default_factory=dict)
     devices: Sequence[int] = ()
+    cards: Sequence[str] = ()
     command: Sequence[str] = COMMAND
     grace_s: float = GRACE_S
     silence_s: float = SILENCE_S
@@ -63,7 +64,7 @@ def supervise(sessions: SessionFactory, run_id: UUID, watch: Watch) -> JobState 
 
     A run that has ended already is left alone, and gives None.
     """
-    with held(sessions, run_id, watch.devices):
+    with held(sessions, run_id, watch.devices, watch.cards):
         job = begin(sessions, run_id)
         if job is None:
             return None
@@ -131,7 +132,7 @@ def running(job: Job, watch: Watch) -> Iterator[Child]:
         text=True,
         encoding="utf-8",
         errors="replace",
-        env={**os.environ, **watch.environment},
+        env=os.environ | ({"CUDA_VISIBLE_DEVICES": ",".join(watch.cards)} if watch.cards else {}),
         start_new_session=True,  # Ctrl-C is for the parent, which then stops the child in order
     ) as process:
         child = Child(process)

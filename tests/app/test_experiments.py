@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from uuid import uuid4
 
 import cv2
 import numpy as np
@@ -370,6 +371,12 @@ class TestSupervisor:
         run, _ = train(None)
         with records.held(sessions, run.id), pytest.raises(WrongState, match="another worker"):
             supervise(sessions, run.id, Watch(command=TOY))
+
+    def test_two_devices_that_are_one_card_are_not_used_at_once(self, train, sessions):
+        run, _ = train(None)
+        taken = records.held(sessions, uuid4(), [1], ["0"])
+        with taken, pytest.raises(WrongState, match=r"Card 0 of .* is in use"):
+            supervise(sessions, run.id, Watch(command=TOY, devices=[0], cards=["0"]))
 
     def test_a_database_that_is_away_for_a_moment_loses_no_event(self, train, monkeypatch):
         away = iter([True, True, False, True] + [False] * 20)

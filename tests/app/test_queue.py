@@ -19,7 +19,7 @@ from app.experiments.service import abort_run, runs_of
 from app.jobs import cancel, enqueue
 from app.models import JobState, Run, TrialState
 from app.settings import Settings
-from app.tasks import device_environment, devices_of_lock
+from app.tasks import cards_of, devices_of_lock
 from tests.app import factories
 from tests.app.grids import make_experiment
 from tests.app.toy_training import EPOCHS
@@ -143,17 +143,15 @@ class TestDevices:
     def test_a_lock_shows_its_run_one_card(self, monkeypatch):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
         locks = ("device:0", "device:1", "device:2")
-        shown = [device_environment(devices_of_lock(lock))["CUDA_VISIBLE_DEVICES"] for lock in locks]
-        assert shown == ["2", "5", "2"]
+        assert [cards_of(devices_of_lock(lock)) for lock in locks] == [["2"], ["5"], ["2"]]
 
     def test_a_run_on_several_devices_sees_as_many_cards(self, monkeypatch):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5,7")
-        devices = devices_of_lock("device:0", wanted=2)
-        assert device_environment(devices) == {"CUDA_VISIBLE_DEVICES": "2,5"}
+        assert cards_of(devices_of_lock("device:0", wanted=2)) == ["2", "5"]
 
     def test_a_machine_without_cards_changes_nothing(self, monkeypatch):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-        assert device_environment(devices_of_lock("device:0")) == {}
+        assert cards_of(devices_of_lock("device:0")) == []
 
 
 class TestWebProcess:

@@ -3,8 +3,10 @@ import pytest
 import torch
 
 from training import cache, data
+from training.backbones import build
 from training.data import Keep
 from training.dataset import load_dataset
+from training.evaluate import Examiner, assess
 
 
 @pytest.fixture
@@ -70,7 +72,6 @@ class TestLoad:
 
     def test_disk_and_memory_hold_the_same_bytes(self, load):
         on_disk, in_memory = load("disk"), load("memory")
-        assert (on_disk.on_disk, in_memory.on_disk) == (True, False)
         assert torch.equal(on_disk.images, in_memory.images)
 
     def test_the_second_run_decodes_nothing(self, load, monkeypatch):
@@ -81,3 +82,35 @@ class TestLoad:
     def test_a_batch_can_be_taken_from_disk(self, load):
         taken = load("disk").take(torch.tensor([3, 0]), torch.device("cpu"))
         assert np.array_equal(taken.images[1], load("memory").images[0])
+
+
+class TestEvaluation:
+    @pytest.fixture
+    def assess_it(self, request, tmp_path):
+        dataset, network = load_dataset(request.getfixturevalue("data")), build("cyborg_tiny", image_size=32)
+
+        def assess_it(where, **options):
+            keep = Keep(where, tmp_path / "cache")
+            *_, (scores, _) = assess(
+                Examiner(network, "true", 3, keep=keep), dataset, dataset.of("test"), what="", **options
+            )
+            return scores.logits
+
+        return assess_it
+
+    def test_images_from_disk_get_the_scores_of_images_from_memory(self, assess_it):
+        assert np.array_equal(assess_it("disk"), assess_it("memory"))
+
+    def test_the_second_network_decodes_nothing(self, assess_it, monkeypatch):
+        assess_it("disk")
+        monkeypatch.setattr(data, "decode_image", lambda *_: pytest.fail("decoded again"))
+        assert len(assess_it("disk")) == 8
+
+    def test_there_must_be_room_for_all_parts(self, assess_it, tmp_path):
+        assess_it("disk", of=2**40)
+        assert list((tmp_path / "cache").iterdir()) == []
+
+    def test_a_part_that_is_there_is_used_though_the_disk_is_full_by_now(self, assess_it, monkeypatch):
+        assess_it("disk")
+        monkeypatch.setattr(data, "decode_image", lambda *_: pytest.fail("decoded again"))
+        assert len(assess_it("disk", of=2**40)) == 8

@@ -160,3 +160,32 @@ class TestRecipe:
     def test_a_missing_file_is_named(self, tmp_path):
         with pytest.raises(RecipeError, match=r"absent\.toml"):
             load_recipe(tmp_path / "absent.toml")
+
+
+class TestGridsThatCannotBeMeant:
+    @pytest.mark.parametrize(
+        ("line", "reason"),
+        [
+            ("seeds = [0, -1]", "seeds.1: Input should be greater than or equal to 0"),
+            ("seeds = [1, 1]", "1 is in the grid twice"),
+            ("seeds = true", "seeds"),
+            ("seeds = [true]", "seeds.0: Input should be a valid integer"),
+            ("seeds = 0", "seeds"),
+        ],
+    )
+    def test_seeds(self, line, reason):
+        with pytest.raises(RecipeError, match=reason):
+            load_recipe(f"{MINIMAL}{line}\n")
+
+    def test_an_architecture_that_is_named_twice(self):
+        with pytest.raises(RecipeError, match="cyborg_tiny is in the grid twice"):
+            load_recipe(MINIMAL.replace('["cyborg_tiny"]', '["cyborg_tiny", "cyborg_tiny"]'))
+
+    def test_a_name_that_is_a_way_up(self):
+        with pytest.raises(RecipeError, match="name: String should match"):
+            load_recipe(MINIMAL.replace('"r"', '".."'))
+
+    def test_a_scenario_that_learns_from_nothing(self):
+        scenario = '[[scenarios]]\nname = "s"\nobjective = "cyborg"\ntrain_splits = []\n'
+        with pytest.raises(RecipeError, match=r"train_splits: Tuple should have at least 1 item"):
+            load_recipe(MINIMAL + scenario)

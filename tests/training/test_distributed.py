@@ -105,7 +105,10 @@ class TestTwoProcesses:
             assert both.val_terms == pytest.approx(one.val_terms, rel=1e-4)
         ours = load_file(RunFolder(tmp_path / "r").last)
         for name, tensor in load_file(alone.last).items():
-            torch.testing.assert_close(ours[name], tensor, rtol=1e-3, atol=1e-4)
+            differs = (ours[name].double() - tensor.double()).norm()
+            # Momentum is what is left of gradients that cancel, and with it their rounding.
+            most = 0.05 if name.startswith("optimiser/") else 0.005
+            assert differs <= most * tensor.double().norm(), name
 
     @pytest.mark.slow
     def test_they_stop_within_two_seconds_and_leave_nobody_behind(self, data, tmp_path):

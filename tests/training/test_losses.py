@@ -6,6 +6,7 @@ from scipy.stats import pearsonr
 
 from training.cam import min_max
 from training.losses import (
+    KL_FLOOR,
     entropy_gap,
     log_entropy,
     map_cc,
@@ -37,6 +38,18 @@ class TestEveryDistance:
     def test_it_is_differentiable(self, distance, maps):
         model, human = maps
         assert torch.autograd.gradcheck(lambda m: map_distance(distance, min_max(m), human), (model,))
+
+    def test_float32_has_the_gradient_of_float64(self, distance, maps):
+        """Of smooth human maps above all: they are not 0 where the model's map is."""
+        model, human = (m.detach() for m in maps)
+
+        def slope(dtype):
+            logits = model.to(dtype, copy=True).requires_grad_()
+            value = map_distance(distance, min_max(logits), human.to(dtype)).sum()
+            return torch.autograd.grad(value, logits)[0].double()
+
+        exact = slope(torch.float64)
+        assert (slope(torch.float32) - exact).norm() < 1e-4 * exact.norm()
 
     def test_descending_it_moves_the_model_towards_the_human(self, distance, maps):
         model, human = maps
@@ -70,7 +83,7 @@ class TestOracles:
         np.testing.assert_allclose(map_l1(*maps).detach(), np.abs(model - human).mean((1, 2)))
 
     def test_kl_is_scipys(self, maps):
-        model, human = (m.detach().flatten(1).numpy() for m in maps)
+        model, human = (m.detach().flatten(1).numpy() + KL_FLOOR for m in maps)
         np.testing.assert_allclose(map_kl(*maps).detach(), scipy_entropy(human, model, axis=1), rtol=1e-6)
 
     def test_cc_is_one_minus_scipys_pearson(self, maps):

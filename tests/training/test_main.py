@@ -84,9 +84,17 @@ class TestFit:
         assert [(RunFolder(run).metrics).stat().st_mtime_ns for run in runs.iterdir()] == before
 
     def test_a_dry_run_prints_the_plan_and_trains_nothing(self, tmp_path):
-        result = invoke("fit", "wacv2023", "--data", tmp_path, "--out", tmp_path / "runs", "--dry-run")
+        result = invoke("fit", "wacv2023", "--out", tmp_path / "runs", "--dry-run")
         assert "wacv2023: 120 runs" in result.output
         assert not (tmp_path / "runs").exists()
+
+    def test_a_plan_for_a_dataset_that_is_not_there_is_refused(self, tmp_path):
+        result = invoke("fit", "wacv2023", "--data", tmp_path, "--dry-run")
+        assert result.exit_code == 1
+        assert "is not a dataset folder" in result.output
+
+    def test_training_wants_to_know_on_what_and_where_to(self, recipe):
+        assert "Training needs --data and --out" in invoke("fit", recipe).output
 
     @pytest.mark.parametrize(
         ("before", "after", "reason"),
@@ -105,7 +113,7 @@ class TestFit:
         assert not (tmp_path / "runs").exists()
 
     def test_a_plan_says_how_long_it_may_take_and_how_it_knows(self, data, tmp_path):
-        plain = invoke("fit", "wacv2023", "--data", tmp_path, "--out", tmp_path, "--dry-run").output
+        plain = invoke("fit", "wacv2023", "--dry-run").output
         assert "together: 36.8 h on one device, for the images of CYBORG (WACV 2023)" in plain
         assert "Estimated, not measured" in plain
         own = invoke("fit", "droid2023", "--data", data, "--out", tmp_path, "--dry-run").output
@@ -158,12 +166,15 @@ class TestEvaluate:
     def test_shares_of_several_jobs_make_one_result(self, runs, data, monkeypatch):
         monkeypatch.setattr("training.parts.PART", 3)
         run = runs / "cyborg_tiny-cyborg-seed0"
-        share = ("evaluate", run, "--data", data, "--device", "cpu", "--name", "shared", "--shard")
+        alone = ("evaluate", run, "--data", data, "--device", "cpu", "--name")
+        share = (*alone, "shared", "--shard")
         assert "1 parts of other shares are missing" in invoke(*share, "1/2").output
         assert not (run / "evaluations/shared/test.json").exists()
         assert "auc" in invoke(*share, "2/2").output
-        whole = (run / "scores/test.csv").read_text()
-        assert (run / "evaluations/shared/test.csv").read_text() == whole
+        assert invoke(*alone, "alone").exit_code == 0
+        for name in ("test.csv", "test.json"):
+            of_both = (run / "evaluations/shared" / name).read_bytes()
+            assert of_both == (run / "evaluations/alone" / name).read_bytes()
         assert names(run / "evaluations/shared") == ["test.csv", "test.json"]
 
     @pytest.mark.parametrize("shard", ["0/2", "3/2", "2", "a/b"])

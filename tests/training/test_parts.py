@@ -2,7 +2,7 @@ import pytest
 
 from training.backbones import build
 from training.dataset import load_dataset
-from training.evaluate import assess
+from training.evaluate import Examiner, assess
 from training.parts import Parts, Shard
 
 
@@ -15,7 +15,8 @@ def make_parts(data, tmp_path, monkeypatch):
 
     def make():
         samples = dataset.of("train")
-        return Parts(backbone, dataset, samples, "predicted", 1, tmp_path / "out", tmp_path / "best")
+        examiner = Examiner(backbone, "predicted", workers=1)
+        return Parts(examiner, dataset, samples, tmp_path / "out", tmp_path / "best")
 
     return make
 
@@ -29,8 +30,7 @@ class TestParts:
         parts = make_parts()
         work(parts)
         scores, looks = parts.merged()
-        every = {"cam_class": "predicted", "workers": 1, "what": ""}
-        *_, (whole, seen) = assess(parts.backbone, parts.dataset, parts.samples, **every)
+        *_, (whole, seen) = assess(parts.examiner, parts.dataset, parts.samples, what="")
         assert scores.samples == whole.samples
         assert scores.logits == pytest.approx(whole.logits, abs=1e-6)
         assert looks.human == pytest.approx(seen.human, nan_ok=True)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from safetensors.torch import load_file
 from tests.training.conftest import fill
 from training.config import Job, RunConfig
 from training.dataset import DatasetWriter
+from training.device import is_out_of_memory
 from training.errors import DatasetError, RunError
 from training.events import HEARTBEAT_S, Epoch, Evaluated, Finished, Started, Step, parse_event
 from training.folder import RunFolder
@@ -50,6 +52,17 @@ def weights(folder, which="last"):
 
 def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+def until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def is_zombie(pid):
+    return "State:\tZ" in Path(f"/proc/{pid}/status").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +210,17 @@ class TestRefusals:
         monkeypatch.setattr("training.step.compute_loss", explode)
         with pytest.raises(OutOfMemory, match=r"Out of memory on cpu with batch_size = 4; try 2\."):
             run(data, tmp_path / "r")
+        with pytest.raises(OutOfMemory, match=r"batch_size = 2; try a smaller image_size\."):
+            run(data, tmp_path / "two", batch_size=2)
+
+    def test_a_library_that_cannot_allocate_says_so_in_its_own_words(self):
+        assert is_out_of_memory(RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"))
+        assert not is_out_of_memory(RuntimeError("shapes do not match"))
+
+    def test_a_failure_that_follows_from_one_is_one(self):
+        error = RuntimeError("capturing failed")
+        error.__context__ = torch.OutOfMemoryError("CUDA out of memory")
+        assert is_out_of_memory(error)
 
 
 @pytest.fixture(scope="module")
@@ -242,6 +266,24 @@ class TestWorker:
         assert next(perform(job)).first_epoch > 1
         list(perform(job))
         assert same(weights(tmp_path / "killed"), weights(whole))
+
+    def test_it_does_not_outlive_who_started_it(self, data, tmp_path, monkeypatch):
+        """Its parent is killed while it has nothing to say: it must not train on beside the next one."""
+        job = Job(run=config(epochs=100_000), dataset=data, out=tmp_path / "r").model_dump_json()
+        (tmp_path / "job.json").write_text(job)
+        lines = (
+            "import subprocess, sys",
+            "child = subprocess.Popen([sys.executable, '-m', 'training.worker'], stdin=open(sys.argv[1]))",
+            "print(child.pid, flush=True)",
+            "child.wait()",
+        )
+        command = [sys.executable, "-c", "\n".join(lines), str(tmp_path / "job.json")]
+        with (tmp_path / "events").open("w+") as events:
+            with subprocess.Popen(command, stdout=events, start_new_session=True) as parent:
+                until(lambda: '"epoch"' in (tmp_path / "events").read_text())
+                child = int((tmp_path / "events").read_text().split()[0])
+                parent.kill()
+            until(lambda: not Path(f"/proc/{child}").exists() or is_zombie(child), seconds=3)
 
     def test_a_job_that_cannot_be_read_is_said_in_one_sentence(self):
         code, lines = self.end(self.start('{"run": {"architecture": "x", "objective": "cybrog"}}'))

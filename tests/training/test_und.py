@@ -89,8 +89,33 @@ class TestImport:
         list(import_und(theirs, tmp_path / "few", test_limit=1))
         assert load_dataset(tmp_path / "few").counts["test"]["images"] == 2
 
+    def test_a_byte_order_mark_spaces_and_odd_names_are_no_trouble(self, theirs, tmp_path):
+        (theirs / "val/0_real/a (1).jpg").write_bytes(picture("real", 1))
+        table = theirs / "csvs/original.csv"
+        table.write_text(table.read_text() + "test, Real, /val/0_real/a (1).jpg\n", "utf-8-sig")
+        list(import_und(theirs, tmp_path / "out"))
+        assert "val.a--1-" in {sample.image_id for sample in load_dataset(tmp_path / "out").of("val")}
+
+    def test_a_row_that_is_there_twice_counts_once(self, theirs, tmp_path):
+        table = theirs / "csvs/original.csv"
+        table.write_text(table.read_text() + ROWS[-1] + "\n")
+        list(import_und(theirs, tmp_path / "out"))
+        assert len(load_dataset(tmp_path / "out").of("val")) == 3
+
 
 class TestRefusals:
+    def test_two_files_of_one_name(self, theirs, tmp_path):
+        table = theirs / "csvs/original.csv"
+        (theirs / "val/1_fake/04300d24.jpg").write_bytes(picture("fake", 1))
+        table.write_text(table.read_text() + "test,Synthetic,/val/1_fake/04300d24.jpg\n")
+        with pytest.raises(DatasetError, match=r"would both be the image val\.04300d24"):
+            list(import_und(theirs, tmp_path / "out"))
+
+    def test_a_table_in_another_encoding(self, theirs, tmp_path):
+        (theirs / "csvs/original.csv").write_bytes(b"train,Real,/train/\xe4.png\n")
+        with pytest.raises(DatasetError, match="line 1: this is not a CSV file in UTF-8"):
+            list(import_und(theirs, tmp_path / "out"))
+
     def test_a_folder_of_another_layout(self, tmp_path):
         result = CliRunner().invoke(app, ["import-und", str(tmp_path), str(tmp_path / "out")])
         assert (result.exit_code, "is not the layout" in result.output) == (1, True)

@@ -26,8 +26,7 @@ from torch.nn.functional import cross_entropy
 
 from training.config import RunConfig, load_recipe
 from training.device import looking_batch
-from training.estimate import PAPER_COUNTS, Speed, estimate, rehearse, work_of
-from training.evaluate import Examiner
+from training.estimate import PAPER_COUNTS, Speed, estimate, rehearse, score_all, work_of
 from training.loop import train_epoch, validate
 from training.means import Means
 from training.setup import Setup
@@ -59,18 +58,10 @@ def look_of(setup: Setup) -> Work:
 
 def score_of(setup: Setup) -> Work:
     """The evaluation at the end: float32, images from memory, maps of all of them."""
-    batch = looking_batch(setup.run.batch_size, setup.device)
-    examiner = Examiner(setup.backbone, "predicted", batch)
-    images, labels = setup.val.images.cpu(), setup.val.labels.cpu()
 
     def work() -> int:
-        setup.backbone.eval()
-        kept = [
-            examiner.look(images[part], labels[part])
-            for part in torch.split(torch.arange(len(labels)), batch)
-        ]
-        assert torch.cat([logits for logits, _ in kept]).isfinite().all()
-        return len(labels)
+        score_all(setup)
+        return len(setup.val)
 
     return work
 
@@ -209,19 +200,18 @@ def told(found: dict[str, dict[str, float]]) -> None:
 
 def hours(found: dict[str, dict[str, float]]) -> None:
     """Of the papers' grids on one such device, at the loop's speeds."""
-    speeds = {name: Speed(rates["loop"], rates["look"]) for name, rates in found.items()}
+    speeds = {name: Speed(rates["loop"], rates["look"], rates["score"]) for name, rates in found.items()}
     for recipe in ("wacv2023", "droid2023"):
         runs = load_recipe(recipe).runs()
         if not {run.architecture for run in runs} <= speeds.keys():
             continue
         whole = estimate(runs, PAPER_COUNTS, speeds).total
-        learning = (
-            sum(work_of(run, PAPER_COUNTS).learned / speeds[run.architecture].learning for run in runs) / 3600
-        )
-        test = sum(PAPER_COUNTS["test"] / speeds[run.architecture].seeing for run in runs) / 3600
+        work = [(work_of(run, PAPER_COUNTS), speeds[run.architecture]) for run in runs]
+        learning = sum(one.learned / speed.learning for one, speed in work) / 3600
+        seeing = sum(one.seen / speed.seeing for one, speed in work) / 3600
         print(
             f"{recipe}: {len(runs)} runs, {whole:.1f} h = {learning:.1f} h training, "
-            f"{whole - learning - test:.1f} h validation, {test:.1f} h test ({PAPER_COUNTS['test']:,} images)"
+            f"{seeing:.1f} h validation, {whole - learning - seeing:.1f} h test"
         )
 
 

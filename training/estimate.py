@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 
     from training.setup import Setup
 
+H200: Final[dict[str, tuple[float, float, float]]] = {
+    # Images per second to learn from, to look at, to score: benchmarks/throughput.py --deterministic on an
+    # NVIDIA H200, batches of 20, bfloat16, torch 2.11.
+    "densenet121": (1360.0, 8855, 5256),
+    "resnet50": (2817.0, 14312, 7386),
+    "inception_v3": (1416.0, 7108, 4354),
+    "legacy_xception": (1471.0, 5930, 3514),
+}
+
 RTX_3090: Final[dict[str, float]] = {
     # Training images per second in mixed precision, channels last, at the size each network is made for, from
     # results/benchmark-train-amp-nhwc-pt112-cu113-rtx3090.csv of huggingface/pytorch-image-models, which
@@ -41,6 +50,7 @@ class Work:
 
     learned: int  # forward and back
     seen: int  # forward only
+    scored: int  # forward in float32, with the map
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +59,11 @@ class Speed:
 
     learning: float
     seeing: float
+    scoring: float
 
     def hours(self, work: Work) -> float:
-        return (work.learned / self.learning + work.seen / self.seeing) / 3600
+        seconds = work.learned / self.learning + work.seen / self.seeing + work.scored / self.scoring
+        return seconds / 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +84,7 @@ def work_of(run: RunConfig, counts: Mapping[str, int]) -> Work:
     sizes = {split: min(n, run.limit or n) for split, n in counts.items()}
     train = sum(sizes.get(split, 0) for split in run.train_splits)
     val = sizes.get("val", 0)
-    return Work(learned=train * run.epochs, seen=val * run.epochs + train + val + sizes.get("test", 0))
+    return Work(train * run.epochs, val * run.epochs, train + val + sizes.get("test", 0))
 
 
 def estimate(runs: Iterable[RunConfig], counts: Mapping[str, int], speeds: Mapping[str, Speed]) -> Estimate:
@@ -101,17 +113,23 @@ def counts_of(data: Path | None) -> tuple[Mapping[str, int], str]:
     return counts, f"the images of {data}"
 
 
-def speeds_of_table() -> tuple[dict[str, Speed], str]:
-    """Published speeds, and what they are worth."""
-    # An image that is only looked at costs a third of one that is learned from: the pass back costs two.
-    return {name: Speed(rate, 3 * rate) for name, rate in RTX_3090.items()}, (
-        "Estimated, not measured: speeds of an RTX 3090 in mixed precision with batches of 128 to 512, as "
-        "timm publishes them; small batches, float32 and reading images are slower, newer GPUs faster. "
-        "--calibrate measures this device instead."
-    )
+Basis = tuple[dict[str, Speed], str]
+"""Speeds by architecture, and what they are worth in words."""
 
 
-def calibrate(runs: Sequence[RunConfig]) -> tuple[dict[str, Speed], str]:
+def speeds_of_tables() -> list[Basis]:
+    """Speeds of two GPUs: one measured with this loop, one published."""
+    # An image that is only looked at costs a third of one that is learned from: the pass back costs two; half
+    # as fast is float32 beside mixed precision.
+    published = {name: Speed(rate, 3 * rate, 1.5 * rate) for name, rate in RTX_3090.items()}
+    ours = {name: Speed(*rates) for name, rates in H200.items()}
+    return [
+        (ours, "On an NVIDIA H200, as measured with this loop and batches of 20, without reading images:"),
+        (published, "On an RTX 3090, not measured, from timm's table for batches of 128 to 512:"),
+    ]
+
+
+def calibrate(runs: Sequence[RunConfig]) -> Basis:
     """The speed of each architecture here, on images of noise, and how it was measured.
 
     Networks, objectives, batch size and precision are those of the runs; the loop is the one that trains.
@@ -119,7 +137,7 @@ def calibrate(runs: Sequence[RunConfig]) -> tuple[dict[str, Speed], str]:
     first = {run.architecture: run for run in reversed(runs)}
     speeds = {architecture: measure(rehearse(run)) for architecture, run in first.items()}
     devices = ", ".join(dict.fromkeys(speed.device for speed in speeds.values()))
-    return dict(speeds), f"Measured on {devices}, without reading images."
+    return dict(speeds), f"Measured on {devices}, without reading images:"
 
 
 def rehearse(run: RunConfig, *, steps: int | None = None) -> "Setup":
@@ -149,8 +167,22 @@ class Measured(Speed):
     device: str
 
 
+def score_all(setup: "Setup") -> None:
+    """The validation images as a test set: float32, from memory, with their maps."""
+    import torch
+
+    from training.device import looking_batch
+    from training.evaluate import Examiner
+
+    setup.backbone.eval()
+    batch = looking_batch(setup.run.batch_size, setup.device)
+    examiner = Examiner(setup.backbone, "predicted", batch)
+    for part in torch.split(torch.arange(len(setup.val)), batch):
+        examiner.look(setup.val.images[part], setup.val.labels[part])
+
+
 def measure(setup: "Setup") -> Measured:
-    """Train one epoch and validate once, after one of each to warm up."""
+    """Train one epoch, validate and score once, after one of each to warm up."""
     from training.loop import train_epoch, validate
     from training.means import Means
     from training.step import step_of
@@ -165,8 +197,12 @@ def measure(setup: "Setup") -> Measured:
         work()
         return _seconds(setup.device, work)
 
-    learning, seeing = len(setup.train) / seconds(learn), len(setup.val) / seconds(partial(validate, setup))
-    return Measured(learning, seeing, setup.where)
+    return Measured(
+        learning=len(setup.train) / seconds(learn),
+        seeing=len(setup.val) / seconds(partial(validate, setup)),
+        scoring=len(setup.val) / seconds(partial(score_all, setup)),
+        device=setup.where,
+    )
 
 
 def _seconds(device: "torch.device", work: Callable[[], object]) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from training.config import Recipe, RunConfig
 from training.errors import in_words
-from training.estimate import Estimate, calibrate, counts_of, estimate, speeds_of_table
+from training.estimate import Estimate, calibrate, counts_of, estimate, speeds_of_tables
 from training.events import Finished
 
 FitOne = Callable[[RunConfig], Finished | None]
@@ -83,19 +83,21 @@ def plan(recipe: Recipe, grid: list[RunConfig], data: Path | None, *, measure: b
         yield f"{run.name}  {run.epochs} epochs, batch {run.batch_size}, weights {run.weights}{several}"
     yield f"{recipe.name}: {len(grid)} runs"
     counts, whose = counts_of(data)
-    speeds, basis = calibrate(grid) if measure else speeds_of_table()
-    yield from _told(estimate(grid, counts, speeds), basis, whose)
+    for speeds, basis in [calibrate(grid)] if measure else speeds_of_tables():
+        yield basis
+        yield from _told(estimate(grid, counts, speeds), whose)
+    if not measure:
+        yield "--calibrate measures this device instead."
 
 
-def _told(found: Estimate, basis: str, whose: str) -> Iterator[str]:
+def _told(found: Estimate, whose: str) -> Iterator[str]:
     for architecture, hours in found.hours.items():
         speed = found.speeds[architecture]
         yield (
             f"  {architecture}: {hours:.1f} h at {speed.learning:.0f} images/s to learn from, "
-            f"{speed.seeing:.0f} to look at"
+            f"{speed.seeing:.0f} to look at, {speed.scoring:.0f} to score"
         )
     for architecture in found.unknown:
         yield f"  {architecture}: not in the table; --calibrate measures it here"
     if found.hours:
         yield f"  together: {found.total:.1f} h on one device, for {whose}"
-    yield f"  {basis}"

@@ -10,7 +10,7 @@ from training.folder import RunFolder
 from training.run import perform
 
 
-def computation(device="cuda", steps=10_000, **settings):
+def computation(device="cuda", steps=100_000, **settings):
     return decide(RunConfig(architecture="a", **settings), torch.device(device), steps=steps)
 
 
@@ -41,7 +41,7 @@ class TestAuto:
             computation(precision="float16", cuda_graphs="on")
 
     def test_a_short_run_is_not_worth_compiling(self, modern):
-        assert not computation(deterministic=False, steps=100).compile
+        assert not computation(deterministic=False, steps=10_000).compile
 
     def test_an_old_gpu_computes_in_float32(self, monkeypatch):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: (7, 0))

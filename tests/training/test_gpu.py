@@ -131,3 +131,9 @@ class TestSpeed:
         plain = gpu_run(data, tmp_path / "p", epochs=1)
         assert epochs(compiled)[0].terms["loss"] == pytest.approx(epochs(plain)[0].terms["loss"], rel=0.05)
         assert any(isinstance(event, Evaluated) for event in compiled)
+
+    @pytest.mark.slow
+    def test_a_compiled_network_learns_the_same_again(self, data, tmp_path):
+        for name in ("one", "two"):
+            gpu_run(data, tmp_path / name, compile="on", architecture="resnet18", image_size=64)
+        assert same(weights(tmp_path / "one"), weights(tmp_path / "two"))

@@ -114,7 +114,7 @@ def _decide(
         body = paint_region(person, rng, truth)
     else:
         body = judge(person, rng, truth, question=Question(trial["question"]), annotate=trial["annotate"])
-        body["events"] += [{"type": "advice_shown", "t_ms": 0}] if trial["advice"] else []
+        body["events"] += [{"kind": "advice_shown", "t_ms": 0}] if trial["advice"] else []
     send(client, "PUT", f"/api/trials/{trial['id']}/decision", body=body)
 
 

@@ -178,8 +178,39 @@ DECISIONS: Final = File(
         ("decision_ms", "ms", "From the pair's appearance to the choice, by the browser's clock."),
         ("annotation_ms", "ms or empty", "Spent painting, by the browser's clock."),
         ("strokes", "number or empty", "Strokes of the annotation; empty where none was asked for."),
+        ("load_ms", "ms or empty", "How long the participant waited for both faces before they appeared."),
+        ("hidden_ms", "ms", "How long the tab was out of sight; part of the times above."),
+        ("reloads", "number", "How often the page came back after a reload, a closed tab or a crash."),
+        ("away_ms", "ms", "How long it was gone before it came back; in no other time."),
         ("shown_at", "time or empty", "When the trial was handed out, by the server's clock."),
         ("decided_at", "time", "When the decision arrived, by the server's clock."),
+    ),
+)
+
+EVENTS: Final = File(
+    "events.csv",
+    "One row per thing that the browser told of a trial, so that its times can be read with care; ordered by "
+    "participant, position and number. docs/participant-page.md says what each kind means.",
+    _fields(
+        ("decision_id", "number", "The decision it belongs to, a row of decisions.csv."),
+        SIMULATED,
+        ("number", "number", "Which event of that decision, counted from 1."),
+        ("kind", "text", "For example hidden, visible, blur, resize, reload, choose, undo."),
+        ("t_ms", "ms", "Since the pair appeared."),
+        ("detail", "JSON", 'What else was told, for example {"away_ms": 2100}.'),
+    ),
+)
+
+FLAGS: Final = File(
+    "flags.csv",
+    "One row per quality flag: something that staff should look at, never a judgement by itself.",
+    _fields(
+        PARTICIPANT,
+        SIMULATED,
+        ("kind", "text", "The rule, as in docs/quality.md."),
+        ("trial_id", "UUID or empty", "The trial it is about; empty when it is about the whole visit."),
+        ("detail", "JSON", "What the rule saw."),
+        ("raised_at", "time", "When."),
     ),
 )
 
@@ -311,6 +342,8 @@ FILES: Final = (
     REGION_CHECKS,
     ADVICE,
     DECISIONS,
+    EVENTS,
+    FLAGS,
     QUIZ,
     ANSWERS,
     DEVICES,

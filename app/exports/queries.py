@@ -1,8 +1,23 @@
 """The rows of each table of an export. Column names are those of the data dictionary."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Numeric, Text, case, cast, func, select, true
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Double,
+    Numeric,
+    TableValuedAlias,
+    Text,
+    case,
+    cast,
+    column,
+    func,
+    select,
+    true,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import aliased
 
 from app.maps.queries import AnySelect
@@ -15,6 +30,7 @@ from app.models import (
     Pair,
     Participant,
     ParticipantState,
+    QualityFlag,
     QuizAttempt,
     RegionCheck,
     SaliencyMap,
@@ -208,6 +224,76 @@ def images(study_id: int) -> AnySelect:
     )
 
 
+def _told() -> TableValuedAlias:
+    """The events of a decision, one row each."""
+    rows = func.jsonb_array_elements(Decision.events)
+    return rows.table_valued(column("told", JSONB), with_ordinality="number").render_derived()
+
+
+def _number(told: ColumnElement[Any], name: str) -> ColumnElement[Any]:
+    """None where a browser told something else: a page may be anybody's."""
+    return case((func.jsonb_typeof(told[name]) == "number", cast(told[name].astext, Double)))
+
+
+def _without(told: ColumnElement[Any], *names: str) -> ColumnElement[Any]:
+    return told.op("-", return_type=JSONB())(cast(names, ARRAY(Text)))
+
+
+def _interruptions() -> Iterator[ColumnElement[Any]]:
+    """What stood in the way of the times of a decision."""
+    event = _told()
+    kind = event.c.told["kind"].astext
+    t_ms = _number(event.c.told, "t_ms")
+    seen_again = func.lead(t_ms).over(order_by=event.c.number)
+    turn = select(kind.label("kind"), (seen_again - t_ms).label("lasted"))
+    turns = turn.where(kind.in_(("hidden", "visible", "reload"))).correlate(Decision).subquery()
+    hidden = select(func.coalesce(func.sum(turns.c.lasted), 0)).where(turns.c.kind == "hidden")
+    yield (select(_number(event.c.told, "load_ms")).where(kind == "loaded").limit(1).scalar_subquery()).label(
+        "load_ms"
+    )
+    yield hidden.scalar_subquery().label("hidden_ms")
+    back = kind == "reload"
+    yield select(func.count()).select_from(event).where(back).scalar_subquery().label("reloads")
+    away = func.coalesce(func.sum(_number(event.c.told, "away_ms")), 0)
+    yield select(away).where(back).scalar_subquery().label("away_ms")
+
+
+def events(study_id: int) -> AnySelect:
+    event = _told()
+    return (
+        select(
+            Decision.id.label("decision_id"),
+            _simulated(),
+            event.c.number,
+            event.c.told["kind"].astext.label("kind"),
+            event.c.told["t_ms"].astext.label("t_ms"),
+            cast(_without(event.c.told, "kind", "t_ms"), Text).label("detail"),
+        )
+        .select_from(Decision)
+        .join(Trial, Trial.id == Decision.trial_id)
+        .join(Participant, Participant.id == Trial.participant_id)
+        .join(event, true())
+        .where(Participant.study_id == study_id, Participant.state != ParticipantState.WITHDRAWN)
+        .order_by(Participant.consented_at, Participant.id, Trial.position, event.c.number)
+    )
+
+
+def flags(study_id: int) -> AnySelect:
+    return (
+        select(
+            Participant.id.label("participant"),
+            _simulated(),
+            QualityFlag.kind,
+            QualityFlag.trial_id,
+            cast(QualityFlag.detail, Text).label("detail"),
+            QualityFlag.raised_at,
+        )
+        .join(Participant, Participant.id == QualityFlag.participant_id)
+        .where(Participant.study_id == study_id)
+        .order_by(Participant.consented_at, Participant.id, QualityFlag.id)
+    )
+
+
 def decisions(study_id: int) -> AnySelect:
     strokes = (
         select(func.count(Stroke.position)).where(Stroke.annotation_id == Annotation.id).scalar_subquery()
@@ -239,6 +325,7 @@ def decisions(study_id: int) -> AnySelect:
             Decision.decision_ms,
             Decision.annotation_ms,
             case((Annotation.id.is_not(None), strokes)).label("strokes"),
+            *_interruptions(),
             Trial.shown_at,
             Decision.decided_at,
         )

@@ -129,6 +129,8 @@ TABLES: Final[Sequence[tuple[File, Callable[[int], AnySelect]]]] = (
     (dictionary.REGION_CHECKS, queries.region_checks),
     (dictionary.ADVICE, queries.advice),
     (dictionary.DECISIONS, queries.decisions),
+    (dictionary.EVENTS, queries.events),
+    (dictionary.FLAGS, queries.flags),
     (dictionary.QUIZ, queries.quiz),
     (dictionary.ANSWERS, queries.answers),
     (dictionary.DEVICES, queries.devices),

@@ -194,7 +194,7 @@ def _record(session: Session, trial_id: UUID, body: DecisionBody, verdict: Verdi
         "region_iou": verdict.region_iou,
         "decision_ms": body.decision_ms,
         "annotation_ms": body.annotation_ms,
-        "events": body.events,
+        "events": [event.model_dump() for event in body.events],
         "body_hash": fingerprint,
     }
     if not body.strokes:

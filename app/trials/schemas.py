@@ -1,18 +1,37 @@
 """The participant API: what is shown, what comes back."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from app.models import Question, Side
 
 Milliseconds = Annotated[float, Field(ge=0, le=86_400_000, allow_inf_nan=False)]
+Fact = Annotated[float, Field(allow_inf_nan=False)] | Annotated[str, Field(max_length=32)]
 ShortText = Annotated[str, Field(max_length=4000)]
 
 
 class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TrialEvent(Body):
+    """Something that happened while a pair was shown, with at most four short facts of its own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, Fact]
+
+    kind: Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")]
+    t_ms: Milliseconds
+    """Since the pair appeared."""
+
+    @model_validator(mode="after")
+    def _is_small(self) -> Self:
+        facts = self.model_extra or {}
+        if len(facts) > 4 or any(len(name) > 32 for name in facts):
+            raise ValueError("an event has at most four facts with short names")
+        return self
 
 
 class DecisionBody(Body):
@@ -22,7 +41,7 @@ class DecisionBody(Body):
     annotation_ms: Milliseconds | None = None
     """From the choice to the submission."""
     strokes: Annotated[list[dict[str, JsonValue]], Field(max_length=2000)] | None = None
-    events: Annotated[list[dict[str, JsonValue]], Field(max_length=1000)] = []
+    events: Annotated[list[TrialEvent], Field(max_length=500)] = []
     """What happened meanwhile: the tab hidden, the focus lost, a resize, a reload."""
 
 

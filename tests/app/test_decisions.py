@@ -130,6 +130,11 @@ class TestDecision:
             ({"strokes": [{"tool": "brush", "radius": 5, "points": [[1, 1, 0]] * 500_000}]}, "too_large"),
             ({"choice": "both"}, "invalid"),
             ({"decision_ms": -1}, "invalid"),
+            ({"events": [{"t_ms": 1}]}, "invalid"),
+            ({"events": [{"kind": "hidden", "t_ms": 1}] * 501}, "invalid"),
+            ({"events": [{"kind": "hidden", "t_ms": 1, "note": "x" * 33}]}, "invalid"),
+            ({"events": [{"kind": "hidden", "t_ms": 1, "deep": {"er": 1}}]}, "invalid"),
+            ({"events": [{"kind": "hidden", "t_ms": 1, **{f"n{i}": i for i in range(5)}}]}, "invalid"),
             ({"surprise": 1}, "invalid"),
         ],
     )

@@ -15,11 +15,13 @@ from app.errors import AlreadyExists
 from app.exports import dictionary
 from app.exports.service import export_study, members, zipped
 from app.models import (
+    Decision,
     Image,
     JobState,
     Label,
     MapSet,
     ParticipantState,
+    QualityFlag,
     Role,
     SaliencyMap,
     Source,
@@ -77,6 +79,49 @@ class TestExport:
         assert (row["question"], row["choice"], row["correct"]) == ("real", "left", "true")
         assert (row["left_image_id"], row["chosen_image_id"]) == (str(trial.left_image_id),) * 2
         assert (row["fake_source"], row["strokes"]) == ("generator", "2")
+
+    def test_it_says_what_stood_in_the_way_of_a_judgement(self, exported, annotation, db):
+        decision = db.get_one(Decision, annotation.decision_id)
+        decision.events = [
+            {"kind": "loaded", "t_ms": 0, "load_ms": 310.5},
+            {"kind": "hidden", "t_ms": 1000},
+            {"kind": "blur", "t_ms": 1001},
+            {"kind": "visible", "t_ms": 1600},
+            {"kind": "hidden", "t_ms": 2000},
+            {"kind": "reload", "t_ms": 2100, "away_ms": 5000},
+        ]
+        db.flush()
+        folder = exported()
+        (row,) = rows_of(folder, "decisions.csv")
+        told = [float(row[name]) for name in ("load_ms", "hidden_ms", "reloads", "away_ms")]
+        assert told == [310.5, 700, 1, 5000]
+        events = rows_of(folder, "events.csv")
+        assert [event["kind"] for event in events] == [one["kind"] for one in decision.events]
+        assert (events[5]["number"], events[5]["t_ms"]) == ("6", "2100")
+        assert json.loads(events[5]["detail"]) == {"away_ms": 5000}
+
+    def test_what_a_program_claims_to_have_seen_breaks_nothing(self, exported, annotation, db):
+        decision = db.get_one(Decision, annotation.decision_id)
+        decision.events = [
+            {"kind": "loaded", "t_ms": 0, "load_ms": "long"},
+            {"kind": "reload", "t_ms": 1, "away_ms": "=1+1"},
+            {"kind": "hidden", "t_ms": 5},
+        ]
+        db.flush()
+        (row,) = rows_of(exported(), "decisions.csv")
+        assert [row[name] for name in ("load_ms", "hidden_ms", "reloads", "away_ms")] == [
+            "",
+            "0.0",
+            "1",
+            "0.0",
+        ]
+
+    def test_quality_flags_are_in_it(self, exported, participant, db):
+        db.add(QualityFlag(participant_id=participant.id, kind="fast_decision", detail={"decision_ms": 90}))
+        db.flush()
+        (row,) = rows_of(exported(), "flags.csv")
+        assert (row["participant"], row["kind"]) == (str(participant.id), "fast_decision")
+        assert json.loads(row["detail"]) == {"decision_ms": 90}
 
     def test_strokes_come_out_as_the_browser_sent_them(self, exported, annotation):
         (line,) = lines_of(exported())

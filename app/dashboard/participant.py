@@ -18,6 +18,7 @@ from app.models import Annotation, Arm, Decision, Image, Participant, Participan
 from app.quality.service import check_participant, flags_of
 from app.recruitment.service import withdraw
 from app.studies.service import find_study
+from app.trials.events import interruptions
 from app.web import page
 
 router: Final = APIRouter(
@@ -53,7 +54,7 @@ def participant(
 
 
 def trials_of(session: Session, participant: Participant) -> Sequence[Any]:
-    """(trial, decision or None, generator of the fake image, strokes or None) in their order."""
+    """Trial, Decision or None, generator of the fake, strokes or None, interruptions; in their order."""
     strokes = (
         select(func.count())
         .select_from(Stroke)
@@ -64,7 +65,7 @@ def trials_of(session: Session, participant: Participant) -> Sequence[Any]:
     )
     fake = (Image.id.in_([Trial.left_image_id, Trial.right_image_id])) & (Image.label == "fake")
     return session.execute(
-        select(Trial, Decision, Image.source, strokes)
+        select(Trial, Decision, Image.source, strokes.label("strokes"), *interruptions())
         .outerjoin(Decision, Decision.trial_id == Trial.id)
         .outerjoin(Image, fake)
         .where(Trial.participant_id == participant.id)

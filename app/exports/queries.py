@@ -1,18 +1,14 @@
 """The rows of each table of an export. Column names are those of the data dictionary."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import (
     Boolean,
     ColumnElement,
-    Double,
     Numeric,
-    TableValuedAlias,
     Text,
     case,
     cast,
-    column,
     func,
     select,
     true,
@@ -40,6 +36,7 @@ from app.models import (
     TrialKind,
     is_judgement,
 )
+from app.trials.events import interruptions, told_of_decision
 
 Real, Fake = aliased(Image), aliased(Image)
 
@@ -224,42 +221,12 @@ def images(study_id: int) -> AnySelect:
     )
 
 
-def _told() -> TableValuedAlias:
-    """The events of a decision, one row each."""
-    rows = func.jsonb_array_elements(Decision.events)
-    return rows.table_valued(column("told", JSONB), with_ordinality="number").render_derived()
-
-
-def _number(told: ColumnElement[Any], name: str) -> ColumnElement[Any]:
-    """None where a browser told something else: a page may be anybody's."""
-    return case((func.jsonb_typeof(told[name]) == "number", cast(told[name].astext, Double)))
-
-
 def _without(told: ColumnElement[Any], *names: str) -> ColumnElement[Any]:
     return told.op("-", return_type=JSONB())(cast(names, ARRAY(Text)))
 
 
-def _interruptions() -> Iterator[ColumnElement[Any]]:
-    """What stood in the way of the times of a decision."""
-    event = _told()
-    kind = event.c.told["kind"].astext
-    t_ms = _number(event.c.told, "t_ms")
-    seen_again = func.lead(t_ms).over(order_by=event.c.number)
-    turn = select(kind.label("kind"), (seen_again - t_ms).label("lasted"))
-    turns = turn.where(kind.in_(("hidden", "visible", "reload"))).correlate(Decision).subquery()
-    hidden = select(func.coalesce(func.sum(turns.c.lasted), 0)).where(turns.c.kind == "hidden")
-    yield (select(_number(event.c.told, "load_ms")).where(kind == "loaded").limit(1).scalar_subquery()).label(
-        "load_ms"
-    )
-    yield hidden.scalar_subquery().label("hidden_ms")
-    back = kind == "reload"
-    yield select(func.count()).select_from(event).where(back).scalar_subquery().label("reloads")
-    away = func.coalesce(func.sum(_number(event.c.told, "away_ms")), 0)
-    yield select(away).where(back).scalar_subquery().label("away_ms")
-
-
 def events(study_id: int) -> AnySelect:
-    event = _told()
+    event = told_of_decision()
     return (
         select(
             Decision.id.label("decision_id"),
@@ -325,7 +292,7 @@ def decisions(study_id: int) -> AnySelect:
             Decision.decision_ms,
             Decision.annotation_ms,
             case((Annotation.id.is_not(None), strokes)).label("strokes"),
-            *_interruptions(),
+            *interruptions(),
             Trial.shown_at,
             Decision.decided_at,
         )

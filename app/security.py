@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+from threading import Lock
 from typing import Final
 
 from limits import parse
@@ -19,6 +20,9 @@ from app.errors import TooManyRequests
 SAFE_METHODS: Final = {"GET", "HEAD", "OPTIONS"}
 
 passwords: Final = PasswordHash.recommended()
+
+ONE_AT_A_TIME: Final = Lock()
+"""Held while a password is checked: that takes 64 MB and a core, and a flood of logins has time to wait."""
 
 # Verified when nobody has the e-mail, so that unknown and known addresses take the same time.
 NOBODYS_HASH: Final = passwords.hash(secrets.token_urlsafe())

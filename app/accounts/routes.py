@@ -22,6 +22,9 @@ router: Final = APIRouter(include_in_schema=False)
 GUESSES: Final = RateLimit("10 per 5 minutes", "Too many wrong passwords; please wait five minutes.")
 """Of one e-mail from one address."""
 
+ATTEMPTS: Final = RateLimit("60 per 5 minutes", "Too many logins from here; please wait five minutes.")
+"""Of any e-mail from one address: each costs the server memory and time, whether it is right or not."""
+
 HOME: Final = "/staff"
 ACCOUNT: Final = "/staff/account"
 
@@ -50,8 +53,11 @@ def login_form(request: Request, db: Db, next: str = HOME) -> Response:  # noqa:
 
 @router.post("/login")
 def login(request: Request, db: Db, config: Config, form: Annotated[Credentials, Form()]) -> Response:
-    who = form.email.strip().lower(), request.client.host if request.client else ""
+    address = request.client.host if request.client else ""
+    who = form.email.strip().lower(), address
+    ATTEMPTS.refuse_excess(address)
     GUESSES.refuse_excess(*who)
+    ATTEMPTS.count(address)
     staff = service.authenticate(db, email=form.email, password=form.password)
     if staff is None:
         GUESSES.count(*who)

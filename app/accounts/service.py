@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from app.accounts.schemas import plain_address
 from app.errors import AlreadyExists, BadInput, NotFound, WrongState
 from app.models import LoginLink, Role, Staff, StaffSession
-from app.security import NOBODYS_HASH, new_token, passwords, token_hash
+from app.security import NOBODYS_HASH, ONE_AT_A_TIME, new_token, passwords, token_hash
 
 LINK_LIFETIME: Final = timedelta(days=2)
 SHORTEST_PASSWORD: Final = 10  # characters
@@ -61,7 +61,8 @@ def authenticate(session: Session, *, email: str, password: str) -> Staff | None
         select(Staff).where(Staff.email == email.strip().lower(), Staff.disabled_at.is_(None))
     )
     known = staff.password_hash if staff and staff.password_hash else None
-    matches, renewed = passwords.verify_and_update(password, known or NOBODYS_HASH)
+    with ONE_AT_A_TIME:
+        matches, renewed = passwords.verify_and_update(password, known or NOBODYS_HASH)
     if staff is None or known is None or not matches:
         return None
     staff.password_hash = renewed or known

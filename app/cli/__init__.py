@@ -1,12 +1,13 @@
 """`cyborg …`: a command parses, calls one function, prints."""
 
 import sys
-from typing import Final
+from typing import Final, NoReturn
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError
 
 from app.errors import AppError
 
@@ -28,10 +29,18 @@ def run() -> None:
 
     try:
         app()
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        setting = "_".join(["CYBORG", *(str(part).upper() for part in first["loc"])])
+        _complain(f"{setting}: {first['msg']}, not {first['input']!r}.")
+    except ArgumentError:
+        _complain("CYBORG_DATABASE_URL is not an address like postgresql://user:password@host/name.")
     except (AppError, OSError, ValueError) as error:
-        complaints.print(f"[red]cyborg:[/red] {escape(str(error))}", markup=True)
-        sys.exit(USER_ERROR)
+        _complain(str(error))
     except OperationalError as error:
-        cause = escape(str(error.orig))
-        complaints.print(f"[red]cyborg:[/red] the database does not answer: {cause}", markup=True)
-        sys.exit(USER_ERROR)
+        _complain(f"the database does not answer: {error.orig}")
+
+
+def _complain(sentence: str) -> NoReturn:
+    complaints.print(f"[red]cyborg:[/red] {escape(sentence)}", markup=True)
+    sys.exit(USER_ERROR)

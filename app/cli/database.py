@@ -1,9 +1,13 @@
 """`cyborg db …`"""
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from app.cli import app
 from app.cli.context import opened
+from app.settings import Settings
 
 database = typer.Typer(help="The database.", no_args_is_help=True)
 app.add_typer(database, name="db")
@@ -14,3 +18,31 @@ def upgrade_schema() -> None:
     """Bring the database schema to the newest revision."""
     with opened() as context:
         print(f"The database at {context.engine.url.render_as_string()} is up to date.")
+
+
+@database.command("backup")
+def back_up(
+    file: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")],
+) -> None:
+    """Write the whole database into a file, while everything goes on; images and maps are in the blobs."""
+    from app.db import backup
+
+    with opened() as context:
+        backup(context.engine, file)
+    print(f"{file}: {file.stat().st_size:,} bytes")
+
+
+@database.command("restore")
+def restore_from(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="What `db backup` wrote.")],
+) -> None:
+    """Fill an empty database from a backup, all or nothing."""
+    from app.db import connect, restore
+
+    engine = connect(Settings())
+    try:
+        restore(engine, file)
+    finally:
+        engine.dispose()
+    with opened():
+        print("The database is restored and up to date.")

@@ -16,8 +16,10 @@ from app.settings import Settings
 @app.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; CYBORG_HOST.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; CYBORG_PORT.")] = None,
-    processes: Annotated[int | None, typer.Option(help="Web processes; CYBORG_WEB_PROCESSES.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port to listen on; CYBORG_PORT.")
+    ] = None,
+    processes: Annotated[int | None, typer.Option(min=1, help="Web processes; CYBORG_WEB_PROCESSES.")] = None,
 ) -> None:
     """Serve the web application; brings the database schema up to date first."""
     settings = Settings()

@@ -78,6 +78,11 @@ class TestLogin:
         answers = [client.post("/login", data=guess).status_code for _ in range(3)]
         assert answers == [401, 401, 429]
 
+    def test_a_flood_of_names_is_stopped_before_it_costs_anything(self, client, colleague, monkeypatch):
+        monkeypatch.setattr(routes, "ATTEMPTS", RateLimit("2 per minute", "Too many."))
+        guesses = [{"email": f"{n}@lab.example", "password": "wrong"} for n in range(3)]
+        assert [client.post("/login", data=guess).status_code for guess in guesses] == [401, 401, 429]
+
     def test_the_right_password_does_not_count_as_guessing(self, login, monkeypatch):
         monkeypatch.setattr(routes, "GUESSES", RateLimit("2 per minute", "Too many."))
         assert [login().status_code for _ in range(4)] == [303] * 4

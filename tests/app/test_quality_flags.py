@@ -159,9 +159,11 @@ def participant(db, arm):
 def paint():
     """One decided trial of a participant, with one stroke."""
 
-    def make(who, points=POINTS, *, kind=TrialKind.MAIN, decision_ms=1500.0):
+    def make(who, points=POINTS, *, kind=TrialKind.MAIN, decision_ms=1500.0, events=()):
         trial = TrialFactory(participant=who, kind=kind, state=TrialState.DECIDED)
-        decision = DecisionFactory(trial=trial, decision_ms=decision_ms, annotation_ms=9000.0)
+        decision = DecisionFactory(
+            trial=trial, decision_ms=decision_ms, annotation_ms=9000.0, events=list(events)
+        )
         StrokeFactory(annotation_id=AnnotationFactory(decision=decision).id, points=points)
 
     return make

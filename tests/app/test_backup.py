@@ -1,0 +1,77 @@
+"""A backup of the database, and what comes out of it."""
+
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import create_engine, func, select, text
+from typer.testing import CliRunner
+
+from app.cli import app
+from app.cli import commands as _registers  # noqa: F401
+from app.db import connect, factory
+from app.models import Staff
+from app.settings import Settings
+
+
+@pytest.fixture
+def cyborg(monkeypatch, tmp_path):
+    monkeypatch.setenv("CYBORG_DATA_DIR", str(tmp_path / "data"))
+
+    def run(url, *words):
+        monkeypatch.setenv("CYBORG_DATABASE_URL", url)
+        return CliRunner().invoke(app, [*words])
+
+    return run
+
+
+@pytest.fixture
+def filled(new_database, cyborg):
+    url = new_database()
+    for name in ("ada", "bob"):
+        assert cyborg(url, "staff", "add", f"{name}@lab.example").exit_code == 0
+    return url
+
+
+@pytest.fixture
+def empty(server_url):
+    """A database without a single table."""
+    name = f"empty_{uuid4().hex[:8]}"
+    admin = create_engine(server_url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    admin.dispose()
+    return server_url.replace("/postgres?", f"/{name}?", 1)
+
+
+def people(url):
+    engine = connect(Settings(database_url=url, _env_file=None))
+    with factory(engine)() as session:
+        number = session.scalar(select(func.count()).select_from(Staff))
+    engine.dispose()
+    return number
+
+
+class TestBackup:
+    def test_what_was_there_is_there_again(self, filled, empty, cyborg, tmp_path):
+        assert "bytes" in cyborg(filled, "db", "backup", str(tmp_path / "b")).output
+        restored = cyborg(empty, "db", "restore", str(tmp_path / "b"))
+        assert restored.exit_code == 0, restored.output
+        assert people(empty) == 2
+        assert cyborg(empty, "staff", "add", "cyd@lab.example").exit_code == 0
+
+    def test_a_database_that_holds_something_is_left_alone(self, filled, cyborg, tmp_path):
+        cyborg(filled, "db", "backup", str(tmp_path / "b"))
+        refused = cyborg(filled, "db", "restore", str(tmp_path / "b"))
+        assert "a backup goes into an empty one" in str(refused.exception)
+        assert people(filled) == 2
+
+    def test_a_backup_is_never_written_over(self, filled, cyborg, tmp_path):
+        (tmp_path / "b").write_text("precious")
+        assert "exists already" in str(cyborg(filled, "db", "backup", str(tmp_path / "b")).exception)
+        assert (tmp_path / "b").read_text() == "precious"
+
+    def test_a_file_that_is_none_changes_nothing(self, empty, cyborg, tmp_path):
+        (tmp_path / "b").write_text("no backup")
+        failed = cyborg(empty, "db", "restore", str(tmp_path / "b"))
+        assert "pg_restore: " in str(failed.exception)
+        assert [path.name for path in tmp_path.iterdir()] == ["b"]

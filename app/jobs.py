@@ -18,6 +18,7 @@ CHECK_QUALITY: Final = "quality.check"
 ANALYSE: Final = "analysis.run"
 RUN_ERRAND: Final = "experiments.errand"
 RELEASE_LAPSED: Final = "trials.release_lapsed"
+FORGET_SCORES: Final = "experiments.forget_scores"
 RETRY_STALLED: Final = "queue.retry_stalled"
 
 # What tasks are registered with; its connector is put in by `working_queue`.

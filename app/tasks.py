@@ -19,13 +19,14 @@ from app.analysis.service import Stopped, run_analysis
 from app.db import SessionFactory
 from app.errors import WrongState
 from app.experiments.errands import Interrupted as ErrandInterrupted
-from app.experiments.errands import Work, do_errand
+from app.experiments.errands import Work, do_errand, forget_scores
 from app.experiments.records import devices_of
 from app.experiments.supervisor import Watch, supervise
 from app.jobs import (
     ANALYSE,
     BUILD_MAPS,
     CHECK_QUALITY,
+    FORGET_SCORES,
     RELEASE_LAPSED,
     RETRY_STALLED,
     RUN_ERRAND,
@@ -166,6 +167,14 @@ def release_lapsed_places(context: JobContext, timestamp: int) -> None:  # noqa:
         with sessions.begin() as session:
             lock_study(session, study_id)
             release_lapsed(session, study_id)
+
+
+@queue.periodic(cron="*/10 * * * *")
+@queue.task(name=FORGET_SCORES, queueing_lock=FORGET_SCORES, pass_context=True)
+def forget_old_scores(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """What a detector said about somebody's picture is not kept."""
+    with services(context).sessions.begin() as session:
+        forget_scores(session)
 
 
 @queue.periodic(cron="* * * * * */10")

@@ -72,61 +72,50 @@ def _share(of: int, all_of: int) -> Callable[[Floats], Floats]:
 def _detection(own: Decisions, here: Scope) -> Iterator[Estimate]:
     forced = own.design == "2afc"
     if found := dprime_sums(own):
-        sums, dprime = found
-        yield here.estimate(
-            "d_prime",
-            comparison.percentile(float(dprime(sums.sum(axis=0))), comparison.resampled(sums, dprime)),
-            unit="d'",
-            method=PERCENTILE,
-            meaning=(
-                "How far apart real and fake look, in standard deviations: √2·Φ⁻¹(share correct); 0 is "
-                "guessing."
-                if forced
-                else "How far apart real and fake look, in standard deviations: z(hits) − z(false alarms); 0 "
-                "is guessing."
-            ),
-        )
+        apart = "√2·Φ⁻¹(share correct)" if forced else "z(hits) − z(false alarms)"
+        meaning = f"How far apart real and fake look, in standard deviations: {apart}; 0 is guessing."
+        yield _over_people(here, "d_prime", *found, unit="d'", meaning=meaning)
     counts = detection_sums(own)
-    if counts is None:
-        return
-    total = counts.sum(axis=0)
+    if counts is not None:
+        yield from _rates(counts, here, forced=forced)
+        yield from _leanings(counts, here, forced=forced)
+
+
+def _over_people(
+    here: Scope, measure: str, sums: Floats, of: Callable[[Floats], Floats], *, unit: Unit, meaning: str
+) -> Estimate:
+    """A function of sums over participants, with the interval of other participants."""
+    value = float(of(sums.sum(axis=0)))
+    interval = comparison.percentile(value, comparison.resampled(sums, of))
+    return here.estimate(measure, interval, unit=unit, method=PERCENTILE, meaning=meaning)
+
+
+def _rates(counts: Floats, here: Scope, *, forced: bool) -> Iterator[Estimate]:
     yes, signal = ("left", "the answer was on the left") if forced else ("fake", "the image was fake")
     shares = {
         "hits": (0, 1, f"How often people chose “{yes}” when {signal}."),
         "false_alarms": (2, 3, f"How often people chose “{yes}” when that was wrong."),
     }
     for measure, (said, of, meaning) in shares.items():
-        share = _share(said, of)
-        yield here.estimate(
-            measure,
-            comparison.percentile(float(share(total)), comparison.resampled(counts, share)),
-            unit="share",
-            method=PERCENTILE,
-            meaning=meaning,
-        )
+        yield _over_people(here, measure, counts, _share(said, of), unit="share", meaning=meaning)
+
+
+def _leanings(counts: Floats, here: Scope, *, forced: bool) -> Iterator[Estimate]:
+    yes, total = "left" if forced else "fake", counts.sum(axis=0)
 
     def criterion(sums: Floats) -> Floats:
         return np.asarray(detection(sums, two_alternatives=forced)[1])
 
-    yield here.estimate(
-        "criterion",
-        comparison.percentile(float(criterion(total)), comparison.resampled(counts, criterion)),
-        unit="criterion",
-        method=PERCENTILE,
-        meaning=f"Leaning away from “{yes}”: 0 is none, below 0 is a preference for it.",
-    )
+    meaning = f"Leaning away from “{yes}”: 0 is none, below 0 is a preference for it."
+    yield _over_people(here, "criterion", counts, criterion, unit="criterion", meaning=meaning)
 
     def leaning(sums: Floats) -> Floats:
         return np.asarray((sums[..., 0] + sums[..., 2]) / np.maximum(sums[..., 1] + sums[..., 3], 1))
 
-    yield here.estimate(
-        "left_choices" if forced else "fake_choices",
-        comparison.percentile(float(leaning(total)), comparison.resampled(counts, leaning)),
-        unit="share",
-        method=PERCENTILE,
-        meaning=f"Share of all decisions for “{yes}”; the answer was that in "
-        f"{100 * total[1] / (total[1] + total[3]):.1f} %.",
-    )
+    expected = f"{100 * total[1] / (total[1] + total[3]):.1f} %"
+    meaning = f"Share of all decisions for “{yes}”; the answer was that in {expected}."
+    measure = "left_choices" if forced else "fake_choices"
+    yield _over_people(here, measure, counts, leaning, unit="share", meaning=meaning)
 
 
 def people_in_arms(decisions: Decisions) -> Iterator[Estimate]:

@@ -19,7 +19,6 @@ from app.analysis.table import Decisions, sample_of
 # Of annotation_ui/static/tokens.css, in its light scheme: figures are printed.
 INK: Final = "#1c2124"
 MUTED: Final = "#535b61"
-LINE: Final = "#d6d6d0"
 COLOURS: Final = ("#83898d", "#0f5a66", "#c8641b", "#5a398b", "#b0892b", "#0a84ff")
 MARKERS: Final = "so^Dv*"
 """Arms differ in lightness and in shape, not in hue alone."""

@@ -13,10 +13,17 @@ from app.dashboard import experiment_queries as queries
 from app.db import Db
 from app.deps import CurrentStaff, Editor
 from app.errors import AppError, BadInput, NotFound
-from app.experiments.errands import UNDER_WAY, export_of, newest_export, request_export
+from app.experiments.errands import (
+    UNDER_WAY,
+    export_of,
+    newest_export,
+    newest_score,
+    request_export,
+    request_score,
+)
 from app.experiments.outcomes import read
-from app.experiments.scoring import FaceBox, score_image
-from app.models import Dataset, Errand, Experiment, JobState, Run
+from app.experiments.scoring import FaceBox
+from app.models import Dataset, Errand, Experiment, JobState, Run, Staff
 from app.web import page
 from training.errors import TrainingError
 from training.folder import RunFolder
@@ -28,19 +35,19 @@ router: Final = APIRouter(prefix="/staff/runs/{run_id}", include_in_schema=False
 
 
 @router.get("/model")
-def model(request: Request, db: Db, _staff: CurrentStaff, run_id: UUID) -> HTMLResponse:
-    return model_page(request, db, queries.get_run(db, run_id))
+def model(request: Request, db: Db, staff: CurrentStaff, run_id: UUID) -> HTMLResponse:
+    return model_page(request, db, queries.get_run(db, run_id), staff)
 
 
-def model_page(request: Request, db: Session, run: Run, **context: Any) -> HTMLResponse:
+def model_page(request: Request, db: Session, run: Run, staff: Staff, *, error: str = "") -> HTMLResponse:
     experiment = db.get_one(Experiment, run.experiment_id)
     dataset = db.get_one(Dataset, experiment.dataset_id)
     card, problem = _card(run)
-    errand = newest_export(db, run)
+    errand, asked = newest_export(db, run), newest_score(db, run, staff.id)
     return page(
         request,
         "staff/model.html",
-        status=HTTPStatus.UNPROCESSABLE_ENTITY if context.get("error") else HTTPStatus.OK,
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK,
         run=run,
         experiment=experiment,
         dataset=dataset,
@@ -52,11 +59,16 @@ def model_page(request: Request, db: Session, run: Run, **context: Any) -> HTMLR
         errand=errand,
         waiting=errand is not None and errand.state in UNDER_WAY,
         exported=_size_of(export_of(run)),
-        answer=context.get("answer"),
-        called=context.get("called", ""),
+        asked=asked,
+        looking=asked is not None and asked.state in UNDER_WAY,
+        states=_states(errand, asked),
         limit=request.app.state.settings.max_body_bytes,
-        error=context.get("error"),
+        error=error,
     )
+
+
+def _states(*errands: Errand | None) -> dict[int, JobState]:
+    return {errand.id: errand.state for errand in errands if errand is not None}
 
 
 def _card(run: Run) -> tuple[dict[str, Any] | None, str]:
@@ -76,19 +88,18 @@ def _card(run: Run) -> tuple[dict[str, Any] | None, str]:
 def score(
     request: Request,
     db: Db,
-    _staff: CurrentStaff,
+    staff: CurrentStaff,
     run_id: UUID,
     image: UploadFile,
     face: Annotated[str, Form(max_length=100)] = "",
-) -> HTMLResponse:
-    """Nothing of the image or its score is kept."""
+) -> Response:
     run = queries.get_run(db, run_id)
     called = (image.filename or "The file").rpartition("/")[2][:80]
     try:
-        answer = score_image(run, image.file.read(), called=called, face=face_of(face))
+        request_score(db, run, image.file.read(), called=called, face=face_of(face), staff_id=staff.id)
     except AppError as error:
-        return model_page(request, db, run, error=str(error), called=called)
-    return model_page(request, db, run, answer=answer, called=called)
+        return model_page(request, db, run, staff, error=str(error))
+    return RedirectResponse(f"/staff/runs/{run_id}/model#answer", HTTPStatus.SEE_OTHER)
 
 
 def face_of(text: str) -> FaceBox | None:
@@ -109,10 +120,10 @@ def export(db: Db, editor: Editor, run_id: UUID) -> Response:
 
 
 @router.get("/model/state.json")
-def export_state(db: Db, _staff: CurrentStaff, run_id: UUID) -> dict[int, JobState]:
-    """The state of the newest export, for a page that waits."""
-    errand: Errand | None = newest_export(db, queries.get_run(db, run_id))
-    return {errand.id: errand.state} if errand else {}
+def errand_states(db: Db, staff: CurrentStaff, run_id: UUID) -> dict[int, JobState]:
+    """The states of the newest export and of one's own newest image, for a page that waits."""
+    run = queries.get_run(db, run_id)
+    return _states(newest_export(db, run), newest_score(db, run, staff.id))
 
 
 @router.get("/model/detector.zip")

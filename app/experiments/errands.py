@@ -1,30 +1,38 @@
 """Errands: what staff ask for on a page and a worker does, because it takes longer than a page may."""
 
+import base64
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from app.db import SessionFactory
 from app.errors import AppError, BadInput, WrongState
 from app.experiments.datasets import FreezeParameters, check_usable, freeze_dataset
+from app.experiments.scoring import FaceBox, answer_in, prepared
 from app.jobs import RUN_ERRAND, enqueue
 from app.models import Errand, ErrandKind, JobState, MapSet, Run
 from app.storage import BlobStore
 
+IMAGE: Final = "image"
+"""Argument that is forgotten when the errand ends."""
 UNDER_WAY: Final = (JobState.QUEUED, JobState.RUNNING)
 TELL_EVERY_S: Final = 1.0
 LOOK_EVERY_S: Final = 0.5
 EXPORT: Final = (sys.executable, "-m", "training", "export")
+SCORE: Final = (sys.executable, "-m", "training", "score")
+SCORES_KEPT: Final = timedelta(hours=1)
 EXPORTED: Final = "detector.zip"
 """In the run folder, beside its checkpoints."""
 
@@ -67,11 +75,49 @@ def request_export(session: Session, run: Run, *, staff_id: int | None) -> Erran
     return _requested(session, ErrandKind.EXPORT, {"run": str(run.id)}, staff_id)
 
 
+def request_score(
+    session: Session, run: Run, content: bytes, *, called: str, face: FaceBox | None, staff_id: int
+) -> Errand:
+    """Let a finished run look at an image file, in the background; see `prepared` for `face`.
+
+    The image is forgotten once it is scored, the answer an hour later, or when the same person asks anew.
+    """
+    if run.state is not JobState.SUCCEEDED:
+        raise WrongState(f"This run is {run.state}; it scores images when it has finished.")
+    image = prepared(content, called=called, face=face)
+    mine = (Errand.kind == ErrandKind.SCORE) & (Errand.created_by == staff_id)
+    session.execute(delete(Errand).where(mine))
+    arguments = {
+        "run": str(run.id),
+        "called": called,
+        "width": image.width,
+        "height": image.height,
+        "cropped": face is not None,
+        IMAGE: base64.b64encode(image.png).decode(),
+    }
+    return _queued(session, ErrandKind.SCORE, arguments, staff_id)
+
+
+def newest_score(session: Session, run: Run, staff_id: int) -> Errand | None:
+    """What this person asked this run last."""
+    mine = (Errand.kind == ErrandKind.SCORE) & (Errand.created_by == staff_id)
+    this = Errand.arguments["run"].astext == str(run.id)
+    return session.scalar(select(Errand).where(mine & this).order_by(Errand.id.desc()).limit(1))
+
+
+def forget_scores(session: Session) -> None:
+    """Forget answers about images that nobody comes for any more."""
+    old = Errand.created_at < datetime.now(UTC) - SCORES_KEPT
+    session.execute(delete(Errand).where(Errand.kind == ErrandKind.SCORE, old))
+
+
 def _requested(session: Session, kind: ErrandKind, arguments: dict[str, Any], staff_id: int | None) -> Errand:
     same = (Errand.kind == kind) & (Errand.arguments == arguments) & Errand.state.in_(UNDER_WAY)
     known = session.scalar(select(Errand).where(same).limit(1))
-    if known is not None:
-        return known
+    return known or _queued(session, kind, arguments, staff_id)
+
+
+def _queued(session: Session, kind: ErrandKind, arguments: dict[str, Any], staff_id: int | None) -> Errand:
     errand = Errand(kind=kind, arguments=arguments, created_by=staff_id)
     session.add(errand)
     session.flush()  # the job refers to it
@@ -98,18 +144,20 @@ def do_errand(work: Work, errand_id: int) -> None:
             return
         errand.state, errand.error = JobState.RUNNING, None
         kind, arguments = errand.kind, errand.arguments
+    kept = {name: value for name, value in arguments.items() if name != IMAGE}
+    end = partial(_end, work.sessions, errand_id, arguments=kept)
     try:
         result = _done(work, errand_id, kind, arguments)
     except Interrupted:
         raise
     except AppError as error:
-        _end(work.sessions, errand_id, state=JobState.FAILED, error=str(error))
+        end(state=JobState.FAILED, error=str(error))
     except Exception as error:
         sentence = f"Unexpected {type(error).__name__}: {error}"
-        _end(work.sessions, errand_id, state=JobState.FAILED, error=sentence)
+        end(state=JobState.FAILED, error=sentence)
         raise
     else:
-        _end(work.sessions, errand_id, state=JobState.SUCCEEDED, result=result)
+        end(state=JobState.SUCCEEDED, result=result)
 
 
 def _done(work: Work, errand_id: int, kind: ErrandKind, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -118,6 +166,8 @@ def _done(work: Work, errand_id: int, kind: ErrandKind, arguments: dict[str, Any
             return _freeze(work, errand_id, arguments)
         case ErrandKind.EXPORT:
             return _export(work, arguments)
+        case ErrandKind.SCORE:
+            return _score(work, arguments)
 
 
 def _end(sessions: SessionFactory, errand_id: int, **values: Any) -> None:
@@ -178,24 +228,38 @@ def _export(work: Work, arguments: dict[str, Any]) -> dict[str, Any]:
     return {"bytes": target.stat().st_size}
 
 
-def _finish(work: Work, command: list[str]) -> None:
-    """Run a command of `training` to its end; its one line of complaint becomes ours."""
+def _score(work: Work, arguments: dict[str, Any]) -> dict[str, Any]:
+    with work.sessions() as session:
+        run = session.get(Run, arguments["run"])
+        if run is None:
+            raise BadInput("The run is gone.")
+        folder = run.folder
+    with tempfile.NamedTemporaryFile(prefix="cyborg-score-", suffix=".png") as file:
+        file.write(base64.b64decode(arguments[IMAGE]))
+        file.flush()
+        said = _finish(work, [*SCORE, folder, file.name, "--json", "--device", "cpu"])
+    return answer_in(said).model_dump()
+
+
+def _finish(work: Work, command: list[str]) -> str:
+    """Run a command of `training` to its end and return what it prints; its complaint becomes ours."""
     with subprocess.Popen(  # noqa: S603 - the command is ours
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
         while True:
             try:
-                _, complaint = process.communicate(timeout=LOOK_EVERY_S)
+                said, complaint = process.communicate(timeout=LOOK_EVERY_S)
                 break
             except subprocess.TimeoutExpired:
                 if work.should_stop():
                     process.kill()
                     raise Interrupted from None
     if process.returncode:
-        raise BadInput(last_line(complaint) or f"The export ended with exit code {process.returncode}.")
+        raise BadInput(_last_line(complaint) or f"It ended with exit code {process.returncode}.")
+    return said
 
 
-def last_line(text: str) -> str:
+def _last_line(text: str) -> str:
     """The last thing that a child process said, without the word "Error:"."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1].removeprefix("Error:").strip() if lines else ""

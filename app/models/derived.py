@@ -167,6 +167,7 @@ class Detector(Base):
 class ErrandKind(enum.StrEnum):
     FREEZE = "freeze"
     EXPORT = "export"
+    SCORE = "score"
 
 
 class Errand(Base):

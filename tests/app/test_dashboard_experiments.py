@@ -6,16 +6,19 @@ from uuid import uuid4
 import cv2
 import numpy as np
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from app.dashboard import experiment_queries as queries
 from app.dashboard.recipes import built_in, chosen_recipe
 from app.errors import BadInput
-from app.experiments import scoring
-from app.models import Dataset, Detector, Errand, Experiment, JobState, MapSet, Run, RunEvent
+from app.experiments import errands
+from app.experiments.errands import SCORES_KEPT, Work, do_errand, forget_scores
+from app.models import Dataset, Detector, Errand, Experiment, JobState, MapSet, Role, Run, RunEvent
 from saliency.parameters import MapParameters
 from tests.app.factories import StudyFactory
+from tests.training.conftest import fill
 from tests.training.test_report import fake_run
+from tests.training.test_run import run as train
 from training.dataset import DatasetWriter
 
 PICTURE = cv2.imencode(".png", np.full((40, 48, 3), 90, np.uint8))[1].tobytes()
@@ -258,9 +261,11 @@ class TestModel:
         answer = drop(editor, f"/staff/runs/{waiting.id}/model", PICTURE)
         assert (answer.status_code, "when it has finished" in answer.text) == (422, True)
 
-    def test_a_dropped_image_gets_its_score_and_its_map(self, editor, db, trained, monkeypatch):
-        monkeypatch.setattr(scoring.score_image, "__kwdefaults__", {"command": ECHO})
-        page = drop(editor, model_of(db, trained), PICTURE, face="10, 10, 20, 20").text
+    def test_a_dropped_image_gets_its_score_and_its_map(self, editor, db, trained, look):
+        assert drop(editor, model_of(db, trained), PICTURE, face="10, 10, 20, 20").status_code == 303
+        assert "looking at face.png; this page follows" in editor.get(model_of(db, trained)).text
+        look(ECHO)
+        page = editor.get(model_of(db, trained)).text
         for words in (
             "0.875",
             "fake",
@@ -268,6 +273,31 @@ class TestModel:
             "data:image/png;base64,c2Vlbg==",
         ):
             assert words in page
+
+    def test_the_image_is_forgotten_once_it_is_scored_and_the_answer_soon(self, editor, db, trained, look):
+        drop(editor, model_of(db, trained), PICTURE)
+        assert "image" in db.scalars(select(Errand.arguments)).one()
+        look(ECHO)
+        assert "image" not in db.scalars(select(Errand.arguments)).one()
+        forget_scores(db)
+        assert db.scalar(select(func.count()).select_from(Errand)) == 1
+        db.execute(update(Errand).values(created_at=datetime.now(UTC) - SCORES_KEPT))
+        forget_scores(db)
+        assert db.scalar(select(func.count()).select_from(Errand)) == 0
+
+    def test_nobody_else_sees_the_answer(self, editor, log_in, db, trained, look):
+        drop(editor, model_of(db, trained), PICTURE)
+        look(ECHO)
+        assert "0.875" not in log_in(Role.VIEWER).get(model_of(db, trained)).text
+
+    def test_a_detector_that_is_real_answers(self, editor, db, trained, look, tmp_path):
+        with DatasetWriter(tmp_path / "small", study="s", map_set="m") as writer:
+            fill(writer, train=8, val=4, test=4)
+        train(tmp_path / "small", tmp_path / "real", epochs=1)
+        db.execute(update(Run).values(folder=str(tmp_path / "real")))
+        drop(editor, model_of(db, trained), PICTURE)
+        look()
+        assert "Where it looked; entropy" in editor.get(model_of(db, trained)).text
 
     @pytest.mark.parametrize(
         ("content", "face", "told"),
@@ -292,14 +322,10 @@ class TestModel:
             ("print('{}')", "cannot be used"),
         ],
     )
-    def test_a_child_that_fails_is_told(self, editor, db, trained, monkeypatch, says, told):
-        monkeypatch.setattr(scoring.score_image, "__kwdefaults__", {"command": (sys.executable, "-c", says)})
-        assert told in drop(editor, model_of(db, trained), PICTURE).text
-
-    def test_a_second_image_meanwhile_is_asked_to_come_again(self, editor, db, trained):
-        with scoring._one_at_a_time:
-            answer = drop(editor, model_of(db, trained), PICTURE)
-        assert "try again in a few seconds" in answer.text
+    def test_a_child_that_fails_is_told(self, editor, db, trained, look, says, told):
+        drop(editor, model_of(db, trained), PICTURE)
+        look((sys.executable, "-c", says))
+        assert told in editor.get(model_of(db, trained)).text
 
     def test_an_export_is_left_to_a_worker_once(self, editor, db, trained):
         for _ in range(2):
@@ -368,6 +394,19 @@ class TestHome:
     def test_runs_under_way_come_before_those_that_ended(self, editor, experiment):
         page = editor.get("/staff").text
         assert page.index("seed 2") < page.index("seed 0")
+
+
+@pytest.fixture
+def look(db, session_factory, blobs, monkeypatch):
+    """Do what a worker does with the image, with another program instead of the detector."""
+
+    def look(command=None):
+        if command:
+            monkeypatch.setattr(errands, "SCORE", command)
+        do_errand(Work(session_factory, blobs), db.scalars(select(Errand.id)).one())
+        db.expire_all()
+
+    return look
 
 
 def send(client, experiment, text, name=""):

@@ -8,7 +8,7 @@ import pandas as pd
 
 from app.analysis import comparison
 from app.analysis.comparison import Interval
-from app.analysis.estimates import Estimate, Scope
+from app.analysis.estimates import Estimate, Scope, Unit
 from app.analysis.proportions import Floats, detection, dprime_of_choice, kept_inside
 from app.analysis.scopes import scope
 from app.analysis.table import Decisions

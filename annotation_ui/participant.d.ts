@@ -109,6 +109,7 @@ export interface Facts {
 /** What the page was served with. */
 export interface PageData {
   study: string;
+  state: "open" | "paused" | "closed";
   consent_version: string;
   source: string;
   external_id: string | null;
@@ -131,7 +132,7 @@ export type PageName =
   | "break" | "questions" | "debrief" | "finished" | "ended";
 
 export type Ending =
-  | "declined" | "withdrew" | "study_not_open" | "quota_full" | "already_took_part" | "screened_out" | "error";
+  | "declined" | "withdrew" | "study_not_open" | "closed" | "quota_full" | "already_took_part" | "screened_out" | "error";
 
 /** Where a visit stands. */
 export interface State {
@@ -144,6 +145,8 @@ export interface State {
   detail: string;
   /** where a study wants people sent back to */
   redirect_url: string | null;
+  /** what to show or submit there */
+  code: string | null;
 }
 
 export type VisitEvent =
@@ -171,10 +174,10 @@ export type VisitEvent =
   | { type: "returned" }
   | { type: "completed"; completion: Completion }
   | { type: "debriefed" }
-  | { type: "withdrew"; redirect_url?: string | null }
+  | { type: "withdrew"; redirect_url?: string | null; code?: string | null }
   /** the token is not known any more */
   | { type: "forgotten" }
-  | { type: "refused"; code: string; detail: string; redirect_url?: string | null };
+  | { type: "refused"; error: string; detail: string; redirect_url?: string | null; code?: string | null };
 
 /** One participant's judgement of one pair: which face, when, and the drawing that says why. */
 export interface Judgement {

@@ -42,10 +42,12 @@ class AppError(Exception):
 
     status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
 
-    def __init__(self, detail: str | None = None, *, redirect_url: str | None = None) -> None:
+    def __init__(
+        self, detail: str | None = None, *, way_out: tuple[str | None, str | None] = (None, None)
+    ) -> None:
         super().__init__(detail or (self.__doc__ or "").strip())
-        self.redirect_url = redirect_url
-        """Where a participant whose visit ends here is sent, if the study says so."""
+        self.redirect_url, self.completion_code = way_out
+        """Where a participant whose visit ends here is sent, and with which code, if the study says so."""
 
     @classmethod
     def code(cls) -> str:

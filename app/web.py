@@ -53,20 +53,23 @@ def page(request: Request, template: str, /, *, status: int = 200, **context: An
     return templates.TemplateResponse(request, template, context, status_code=status)
 
 
+DAMAGED_LINK: Final = (
+    "This link is damaged. Please open the study again from where you found it, or ask whoever sent the link."
+)
+
+
 def wants_json(request: Request) -> bool:
     return request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", "")
 
 
-def refusal(
-    request: Request, *, status: int, code: str, detail: str, redirect_url: str | None = None
-) -> Response:
+def refusal(request: Request, *, status: int, code: str, detail: str, **way_out: str | None) -> Response:
     """One error, as JSON to a program and as a page to a person."""
     reference = logs.request_id.get()
     if wants_json(request):
         body = {"error": code, "detail": detail, "reference": reference}
-        if redirect_url is not None:
-            body["redirect_url"] = redirect_url
-        return JSONResponse(body, status_code=status)
+        return JSONResponse(
+            body | {name: value for name, value in way_out.items() if value is not None}, status_code=status
+        )
     template = "participant/error.html" if request.url.path.startswith("/s/") else "error.html"
     return page(request, template, status=status, message=detail, reference=reference, code=code)
 
@@ -89,12 +92,15 @@ def on_app_error(request: Request, error: Exception) -> Response:
         code=error.code(),
         detail=str(error),
         redirect_url=error.redirect_url,
+        completion_code=error.completion_code,
     )
 
 
 def on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
-    return refusal(request, status=422, code="invalid", detail=sentence(error))
+    is_link = request.url.path.startswith("/s/") and not wants_json(request)
+    detail = DAMAGED_LINK if is_link else sentence(error)
+    return refusal(request, status=422, code="invalid", detail=detail)
 
 
 def on_http(request: Request, error: Exception) -> Response:

@@ -143,6 +143,8 @@ def _consent(client: httpx2.Client, study: str, *, external_id: str) -> tuple[st
     if page is None:
         raise Refused("study_not_open", f"The page of {study} takes nobody.")
     shown = json.loads(unescape(page.group(1)))
+    if shown["state"] != "open":
+        raise Refused("study_not_open", f"The study {study} takes nobody.")
     body = {
         "source": "simulated",
         "external_id": external_id,

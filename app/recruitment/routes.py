@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.db import Db
 from app.deps import ParticipantDoor
+from app.errors import BadInput
 from app.models import Source, Study, StudyState
 from app.recruitment import service
 from app.recruitment.identity import page_token
@@ -42,9 +43,17 @@ class CrowdParameters(BaseModel):
 
     @property
     def source(self) -> Source:
-        if self.assignment_id:
+        if self.assignment_id or self.worker_id:
             return Source.MTURK
         return Source.PROLIFIC if self.prolific_pid else Source.LINK
+
+    @property
+    def external_id(self) -> str | None:
+        """The person's id there; `BadInput` where MTurk's half of the address is missing."""
+        is_whole = self.is_preview or (self.assignment_id and self.worker_id)
+        if self.source is Source.MTURK and not is_whole:
+            raise BadInput("This link lacks what MTurk adds to it. Please open the task again on MTurk.")
+        return self.worker_id or self.prolific_pid
 
     @property
     def is_preview(self) -> bool:
@@ -62,9 +71,8 @@ class CrowdParameters(BaseModel):
 def study_page(slug: str, request: Request, crowd: Annotated[CrowdParameters, Query()], db: Db) -> Response:
     """The whole visit in one page. A GET starts nothing: only consent does."""
     study = find_study(db, slug)
-    if study.state is StudyState.DRAFT or study.state is StudyState.CLOSED:
-        reason = "not open yet" if study.state is StudyState.DRAFT else "closed"
-        return page(request, "participant/closed.html", study=study, reason=reason)
+    if study.state is StudyState.DRAFT:
+        return page(request, "participant/draft.html", study=study)
     return page(
         request,
         "participant/study.html",
@@ -83,7 +91,8 @@ def page_data(study: Study, crowd: CrowdParameters, *, link_token: str) -> PageD
         "title": study.title,
         "consent_version": study.consent_version,
         "source": crowd.source,
-        "external_id": crowd.worker_id or crowd.prolific_pid,
+        "state": study.state,
+        "external_id": crowd.external_id,
         "assignment_id": crowd.assignment_id or crowd.session_id,
         "turk_submit_to": crowd.submit_url,
         "link_token": link_token if crowd.source is Source.LINK else None,
@@ -121,6 +130,5 @@ def withdraw(door: ParticipantDoor) -> Withdrawn:
     """Leave the study; what was recorded is removed. Safe to send again."""
     with door.opened(withdrawn=True) as (db, visit):
         service.withdraw(db, visit.participant)
-        return Withdrawn(
-            reference=visit.participant.reference, redirect_url=plan_of(visit.study).endings.withdrawn_url
-        )
+        redirect_url, code = plan_of(visit.study).endings.way_out("withdrawn")
+        return Withdrawn(reference=visit.participant.reference, redirect_url=redirect_url, code=code)

@@ -53,6 +53,7 @@ class Withdrawn(BaseModel):
     withdrawn: Literal[True] = True
     reference: str
     redirect_url: str | None = None
+    code: str | None = None
 
 
 PageData = dict[str, Any]

@@ -43,19 +43,20 @@ def enrol(session: Session, slug: str, enrolment: Enrolment) -> tuple[Participan
     """The participant who gave this consent, and whether they are new.
 
     The same person again gets the same participant: a worker id or a link token has one participation
-    in a study, however many requests arrive at once.
+    in a study, however many requests arrive at once. Who has taken part in a study that is closed by now
+    comes back to their ending; nobody else gets into it.
     """
     found = find_study(session, slug)
     plan = plan_of(found)
-    if found.state in (StudyState.DRAFT, StudyState.CLOSED):
-        raise StudyNotOpen(redirect_url=plan.endings.closed_url)
+    if found.state is StudyState.DRAFT:
+        raise StudyNotOpen(way_out=plan.endings.way_out("closed"))
     identity = identify(session, enrolment)
     lock_person(session, enrolment.source, identity)
     study = lock_study(session, found.id)
     if returning := participation(session, study, enrolment.source, identity):
         if returning.state is ParticipantState.WITHDRAWN:
             raise AlreadyTookPart(
-                "You have withdrawn from this study.", redirect_url=plan.endings.already_took_part_url
+                "You have withdrawn from this study.", way_out=plan.endings.way_out("already_took_part")
             )
         return returning, False
     _check_newcomer(session, study, plan, enrolment, identity=identity)
@@ -66,7 +67,7 @@ def _check_newcomer(
     session: Session, study: Study, plan: VisitPlan, enrolment: Enrolment, *, identity: str
 ) -> None:
     if study.state is not StudyState.OPEN:
-        raise StudyNotOpen(redirect_url=plan.endings.closed_url)
+        raise StudyNotOpen(way_out=plan.endings.way_out("closed"))
     if enrolment.consent_version != study.consent_version:
         raise ConsentMissing
     if enrolment.source is Source.SIMULATED and not study.accepts_simulated:
@@ -74,7 +75,7 @@ def _check_newcomer(
     if took_part_in(session, plan.exclude_studies, enrolment.source, identity):
         raise AlreadyTookPart(
             "You have taken part in a study before that rules this one out.",
-            redirect_url=plan.endings.already_took_part_url,
+            way_out=plan.endings.way_out("already_took_part"),
         )
 
 
@@ -82,7 +83,7 @@ def _admit(session: Session, study: Study, enrolment: Enrolment, *, identity: st
     release_lapsed(session, study.id)
     arm = choose_arm(session, study)
     if arm is None:
-        raise QuotaFull(redirect_url=plan_of(study).endings.quota_full_url)
+        raise QuotaFull(way_out=plan_of(study).endings.way_out("quota_full"))
     participant = Participant(
         study_id=study.id,
         arm_id=arm.id,

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -224,14 +224,34 @@ class AdviceSpec(Part):
     listed: tuple[AdviceLine, ...] = Field(min_length=1)
 
 
+EndingCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+class WayOut(NamedTuple):
+    """Where somebody is sent, and with which code."""
+
+    redirect_url: str | None
+    code: str | None
+
+
 class EndingsSpec(Part):
-    """Where people are sent whose visit ends otherwise than with the last answer."""
+    """Where people are sent whose visit ends otherwise than with the last answer, and their code there."""
 
     screened_out_url: Url | None = None
+    screened_out_code: EndingCode | None = None
     quota_full_url: Url | None = None
+    quota_full_code: EndingCode | None = None
     closed_url: Url | None = None
+    closed_code: EndingCode | None = None
     already_took_part_url: Url | None = None
+    already_took_part_code: EndingCode | None = None
     withdrawn_url: Url | None = None
+    withdrawn_code: EndingCode | None = None
+
+    def way_out(
+        self, ending: Literal["screened_out", "quota_full", "closed", "already_took_part", "withdrawn"]
+    ) -> WayOut:
+        return WayOut(getattr(self, f"{ending}_url"), getattr(self, f"{ending}_code"))
 
 
 def all_different(values: Sequence[Hashable]) -> bool:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from app.deps import Visit
 from app.models import ParticipantState, StudyState, Trial, TrialKind, TrialState
 from app.recruitment.service import new_completion_code
+from app.studies.parts import WayOut
 from app.studies.plan import VisitPlan
 from app.trials.schemas import Completion
 from app.web import markdown
@@ -15,7 +16,7 @@ from app.web import markdown
 Ending = Literal["finished", "screened_out", "quota_full", "closed"]
 
 MESSAGES: Final[dict[Ending, str]] = {
-    "finished": "Thank you. Your answers are saved.",
+    "finished": "All your answers are saved.",
     "screened_out": "Thank you for your time. We cannot let you go on with this study.",
     "quota_full": "While you were away, other participants took every place that was left.",
     "closed": "This study has been closed. Thank you for the time that you gave it.",
@@ -28,17 +29,13 @@ def completion(session: Session, visit: Visit, plan: VisitPlan) -> Completion:
     participant, study = visit.participant, visit.study
     if ending == "closed" and participant.completion_code is None and has_judged(session, visit):
         participant.completion_code = new_completion_code()  # who worked is paid, whatever ended it
-    redirects = {
-        "finished": study.completion_url,
-        "screened_out": plan.endings.screened_out_url,
-        "quota_full": plan.endings.quota_full_url,
-        "closed": plan.endings.closed_url,
-    }
+    finished = WayOut(study.completion_url, None)
+    redirect_url, code = finished if ending == "finished" else plan.endings.way_out(ending)
     return Completion(
         ending=ending,
-        code=participant.completion_code,
+        code=participant.completion_code or code,
         message=MESSAGES[ending],
-        redirect_url=redirects[ending],
+        redirect_url=redirect_url,
         reference=participant.reference,
         debrief_html=markdown(study.debrief) if study.debrief and ending != "quota_full" else None,
     )

@@ -11,7 +11,7 @@ from app.deps import Blobs, ParticipantDoor, Visit
 from app.models import TrialKind
 from app.studies.plan import VisitPlan, plan_of
 from app.trials import forms
-from app.trials.decisions import PAINT_SOMETHING, record_decision, rule_of
+from app.trials.decisions import record_decision, rule_of
 from app.trials.endings import completion
 from app.trials.pictures import find_heat_map, find_picture, pad_jpeg, pad_png
 from app.trials.schemas import (
@@ -84,7 +84,7 @@ def next_trial(visit: Visit, trials: Sequence[AnyRow]) -> NextTrial:
             for token in (trial.left_token, trial.right_token)
             if token is not None
         ],
-        rule=PAINT_SOMETHING if first.prompt is not None else rule_of(visit.study),
+        rule=rule_of(visit.study),
     )
 
 

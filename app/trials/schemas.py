@@ -102,7 +102,8 @@ class TrialView(BaseModel):
 
 
 class AnnotationRule(BaseModel):
-    """Of the trial that comes with it; the areas are fractions of the image that the mask covers."""
+    """Of the study, for every trial but a region check, which wants something painted; the areas are
+    fractions of the image that the mask covers."""
 
     min_strokes: int
     min_area: float

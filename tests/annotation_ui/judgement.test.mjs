@@ -53,6 +53,7 @@ describe("a judgement", () => {
   test("asks for as many strokes as the study wants", () => {
     assert.equal(judgements.missing({ ...painted, rule: { ...rule, min_strokes: 2 } }, 0.1), "paint");
     assert.equal(judgements.missing({ ...chosen, rule: { min_strokes: 0, min_area: 0, max_area: 1 } }, 0), null);
+    assert.equal(judgements.missing({ ...chosen, rule: { min_strokes: 0, min_area: 0.01, max_area: 1 } }, 0), null);
   });
   test("asks for as much paint as the study wants, and for no more", () => {
     assert.equal(judgements.missing(painted, 0), "blank");

@@ -29,7 +29,7 @@ function postOffice(...statuses) {
       return { status: statuses[log.sent.length - 1] ?? 200, detail: "said so" };
     },
     sleep: async (ms) => void log.waits.push(ms),
-    onWaiting: (isWaiting) => log.waiting.push(isWaiting),
+    onWaiting: (failures) => log.waiting.push(failures > 0),
     random: () => 0.5,
   };
   return { post, kept, log };
@@ -78,6 +78,20 @@ describe("the outbox", () => {
     await Promise.all(both);
     assert.deepEqual(log.sent.map((item) => item.trial), ["t1", "t1", "t1", "t2"]);
     assert.equal(kept.size, 0);
+  });
+  test("lets others pass a decision that the server cannot take", async () => {
+    const { post, kept, log } = postOffice();
+    let isBroken = true;
+    const { send } = post;
+    post.send = async (item) => (item.trial === "t1" && isBroken ? { status: 500, detail: "" } : send(item));
+    post.sleep = () => new Promise((resolve) => setTimeout(resolve, 1));
+    const outbox = new Outbox(post);
+    const stuck = outbox.deliver(entry);
+    await outbox.deliver({ ...entry, trial: "t2" });
+    assert.deepEqual([...kept.keys()], ["t1"]);
+    isBroken = false;
+    assert.equal((await stuck).verdict, "saved");
+    assert.deepEqual(log.sent.map((item) => item.trial), ["t2", "t1"]);
   });
   test("sends what an earlier page left behind, of this study only", async () => {
     const { post, kept, log } = postOffice(200);

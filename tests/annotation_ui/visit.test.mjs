@@ -91,11 +91,16 @@ describe("a visit", () => {
   test("a token that is not known leads back to consent", () => {
     assert.equal(move(inTrial, { type: "forgotten" }).page, "consent");
   });
+  test("a study that is closed or paused tells newcomers at once, and lets others go on", () => {
+    assert.equal(start({ ...visitor, study: "closed" }).ending, "closed");
+    assert.equal(start({ ...visitor, study: "paused" }).ending, "study_not_open");
+    assert.equal(start({ preview: false, known: true, study: "closed" }).page, "device");
+  });
   test("every ending has its own name and is final", () => {
     for (const code of ["study_not_open", "quota_full", "already_took_part", "screened_out"]) {
-      assert.equal(move(start(visitor), { type: "refused", code, detail: "" }).ending, code);
+      assert.equal(move(start(visitor), { type: "refused", error: code, detail: "" }).ending, code);
     }
-    assert.equal(move(inTrial, { type: "refused", code: "internal", detail: "x" }).ending, "error");
+    assert.equal(move(inTrial, { type: "refused", error: "internal", detail: "x" }).ending, "error");
     const left = move(inTrial, { type: "withdrew" });
     assert.equal(move(left, { type: "given", trial }), left);
     assert.equal(move(start(visitor), { type: "declined" }).ending, "declined");

@@ -374,7 +374,7 @@ class TestChecks:
             assert visitor.decide(answer["trial"]["id"], strokes=big).status_code == 200
         trial = answer["trial"]
         assert (trial["prompt"], trial["right"], trial["question"]) == (EYE["prompt"], None, None)
-        assert answer["rule"] == {"min_strokes": 1, "min_area": 0, "max_area": 1}
+        assert answer["rule"]["min_area"] == 0.2  # of the other trials
         assert visitor.decide(trial["id"], choice="right").status_code == 422
         assert visitor.decide(trial["id"], strokes=[]).json()["error"] == "annotation_missing"
         assert paint(visitor, trial, EYE["region"]).json() == {"saved": True}
@@ -650,6 +650,47 @@ class TestRefusals:
         assert [ending["ending"] for ending in endings] == ["closed"] * 2
         assert [bool(ending["code"]) for ending in endings] == [True, False]
         assert worker.next().json()["completion"] == endings[0]
+
+    def test_who_worked_finds_the_code_again_after_the_study_has_closed(self, client, db, make):
+        study = make()
+        consent = {"source": "mturk", "external_id": "W1", "consent_version": study.consent_version}
+        worker = Visitor(client, study.slug)
+        worker.consent(**consent)
+        worker.decide(worker.next().json()["trial"]["id"])
+        study.state = "closed"
+        db.commit()
+        again = Visitor(client, study.slug)
+        assert again.consent(**consent).status_code == 200
+        assert again.next().json()["completion"]["code"] == worker.next().json()["completion"]["code"]
+        assert Visitor(client, study.slug).consent(**consent | {"external_id": "W2"}).status_code == 409
+
+    def test_every_end_has_the_code_that_the_study_gives_it(self, client, db, make, arrive):
+        study = make(
+            trials_per_participant=8,
+            judgements=1,
+            endings={"quota_full_code": "FULL", "withdrawn_code": "LEFT", "closed_code": "SHUT"},
+        )
+        leaver, idler = arrive(study), arrive(study)
+        refused = Visitor(client, study.slug).consent(consent_version=study.consent_version).json()
+        assert refused["completion_code"] == "FULL"
+        left = client.post("/api/participant/withdraw", json={}, headers=leaver.headers)
+        assert left.json()["code"] == "LEFT"
+        study.state = "closed"
+        db.commit()
+        assert idler.next().json()["completion"]["code"] == "SHUT"
+
+    @pytest.mark.parametrize("half", ["workerId=W1", "assignmentId=A1"])
+    def test_half_an_address_of_mturk_is_said_before_consent(self, client, make, half):
+        study = make()
+        page = client.get(f"/s/{study.slug}?{half}", headers={"accept": "text/html"})
+        assert page.status_code == 422
+        assert "Please open the task again on MTurk" in page.text
+        whole = client.get(f"/s/{study.slug}?workerId=W1&assignmentId=A1", headers={"accept": "text/html"})
+        assert whole.status_code == 200
+
+    def test_a_damaged_link_is_said_in_words_of_its_own(self, client, make):
+        page = client.get(f"/s/{make().slug}?assignmentId={'x' * 300}", headers={"accept": "text/html"})
+        assert (page.status_code, "This link is damaged" in page.text) == (422, True)
 
 
 class TestHoneypot:

@@ -340,10 +340,59 @@ class TestEndings:
             with lab.sessions.begin() as session:
                 close_study(session, find_study(session, "closing"))
             walk.judge()
-            expect(
-                walk.page.get_by_role("heading", name="This study is not taking participants now")
-            ).to_be_visible()
+            expect(walk.page.get_by_role("heading", name="This study has been closed")).to_be_visible()
             expect(walk.page.get_by_text(newest(lab).reference)).to_be_visible()
+
+    def test_a_study_closed_afterwards_still_shows_the_code(self, browser, lab):
+        with browsing(browser, DESK) as context:
+            walk = Walk(no_error(context.new_page()), Mouse())
+            walk.page.goto(lab.plain("closed-later"))
+            walk.go()
+            with lab.sessions.begin() as session:
+                close_study(session, find_study(session, "closed-later"))
+            walk.page.reload()
+            expect(walk.page.locator("#completion-code")).to_have_text(walk.code)
+
+    def test_a_newcomer_to_a_closed_study_is_told_at_once(self, browser, lab):
+        address = lab.plain("closed-before")
+        with lab.sessions.begin() as session:
+            close_study(session, find_study(session, "closed-before"))
+        with browsing(browser, DESK) as context:
+            page = no_error(context.new_page())
+            page.goto(address)
+            expect(page.get_by_role("heading", name="This study has been closed")).to_be_visible()
+            expect(page.locator("#agree")).to_be_hidden()
+
+    def test_a_worker_of_mturk_is_paid_for_what_they_did_before_it_closed(self, browser, lab):
+        query = "assignmentId=A9&workerId=W9&hitId=h&turkSubmitTo=https%3A%2F%2Fworker.mturk.com"
+        address = f"{lab.plain('closing-task')}?{query}"
+        with browsing(browser, DESK) as context:
+            walk = Walk(no_error(context.new_page()), Mouse())
+            walk.page.goto(address)
+            walk.go(until="trial")
+            walk.judge()
+            expect(walk.page.locator("#progress-text")).to_have_text("2 of 4")
+            with lab.sessions.begin() as session:
+                close_study(session, find_study(session, "closing-task"))
+            walk.judge()
+            expect(walk.page.get_by_role("button", name="Submit the task")).to_be_visible()
+            expect(walk.page.get_by_text("return the task")).to_be_hidden()
+        with browsing(browser, DESK) as context:  # elsewhere, days later
+            page = no_error(context.new_page())
+            page.goto(address)
+            expect(page.get_by_role("button", name="Submit the task")).to_be_visible()
+
+    def test_one_browser_is_one_person_in_every_study(self, browser, lab):
+        first = lab.plain("first-of-two")
+        second = lab.plain("second-of-two", further='exclude_studies = ["first-of-two"]')
+        with browsing(browser, DESK) as context:
+            walk = Walk(no_error(context.new_page()), Mouse())
+            walk.page.goto(first)
+            walk.go(until="trial")
+            walk.page.goto(second)
+            walk.page.locator("#agree").check()
+            walk.page.get_by_role("button", name="Continue").click()
+            expect(walk.page.get_by_role("heading", name="You have already taken part")).to_be_visible()
 
     def test_leaving(self, browser, lab):
         with browsing(browser, DESK) as context:

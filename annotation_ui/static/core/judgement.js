@@ -58,6 +58,7 @@ export function missing(judgement, covered) {
   if (judgement.choice === null) return "choose";
   if (!judgement.annotate) return null;
   const { min_strokes, min_area, max_area } = judgement.rule;
+  if (min_strokes === 0 && isEmpty(judgement.drawing)) return null;
   if (painted(judgement.drawing.strokes) < min_strokes) return "paint";
   if (min_strokes > 0 && covered === 0) return "blank";
   if (covered < min_area) return "small";

@@ -6,14 +6,14 @@
  * @typedef {{trial: string, study: string, token: string, body: Decision}} Entry
  * @typedef {{put: (entry: Entry) => Promise<void>, all: () => Promise<Entry[]>, remove: (trial: string) => Promise<void>, outlivesPage?: boolean}} Shelf
  * @typedef {"saved" | "settled" | "refused" | "forgotten"} Verdict
- * @typedef {{status: number, detail: string, body?: any}} Answer status 0 = nobody answered
+ * @typedef {{status: number, detail: string, reference?: string, body?: any}} Answer status 0 = nobody answered
  * @typedef {{verdict: Verdict, detail: string, body?: any}} Delivered
  *
  * @typedef {object} Post
  * @property {Shelf} shelf
  * @property {(entry: Entry) => Promise<Answer>} send never throws
  * @property {(ms: number) => Promise<void>} sleep may return early, when the network is back
- * @property {(waiting: boolean) => void} onWaiting
+ * @property {(failures: number, answer: Answer | null) => void} onWaiting 0 and null when an answer has come
  * @property {() => number} random in [0, 1)
  */
 
@@ -63,30 +63,38 @@ export class Outbox {
    */
   async deliver(entry) {
     await this.post.shelf.put(entry);
-    const delivery = this.line.then(() => this.send(entry));
-    this.line = delivery;
+    /** @type {() => void} */
+    let letOthersPass = () => {};
+    const passed = new Promise((resolve) => (letOthersPass = () => resolve(null)));
+    const delivery = this.line.then(() => this.send(entry, letOthersPass));
+    this.line = Promise.race([delivery, passed]);
     return delivery;
   }
 
   /** Send what an earlier page of this study left behind. @param {string} study @returns {Promise<number>} how many */
   async deliverLeftovers(study) {
     const left = (await this.post.shelf.all()).filter((entry) => entry.study === study);
-    for (const entry of left) await this.send(entry);
+    await Promise.all(left.map((entry) => this.send(entry)));
     return left.length;
   }
 
-  /** @param {Entry} entry @returns {Promise<Delivered>} */
-  async send(entry) {
+  /**
+   * @param {Entry} entry @param {() => void} onTrouble the server cannot take this one; it may take others
+   * @returns {Promise<Delivered>}
+   */
+  async send(entry, onTrouble = () => {}) {
     const { post } = this;
     for (let failures = 1; ; failures += 1) {
-      const { status, detail, body } = await post.send(entry);
+      const answer = await post.send(entry);
+      const { status, detail, body } = answer;
       const found = verdict(status);
       if (found !== "again") {
-        post.onWaiting(false);
+        post.onWaiting(0, null);
         await post.shelf.remove(entry.trial);
         return { verdict: found, detail, body };
       }
-      post.onWaiting(true);
+      post.onWaiting(failures, answer);
+      if (status >= 500) onTrouble();
       await post.sleep(backOff(failures, post.random()));
     }
   }

@@ -8,9 +8,16 @@
 /** @type {PageName[]} a participation has begun and has not ended */
 export const UNDER_WAY = ["device", "instructions", "loading", "quiz", "trial", "feedback", "break", "questions"];
 
-/** @param {{preview: boolean, known: boolean}} visitor @returns {State} */
-export function start({ preview, known }) {
-  return { page: firstPage(preview, known), busy: false, trial: null, completion: null, ending: null, detail: "", redirect_url: null };
+/**
+ * @param {{preview: boolean, known: boolean, study?: "open" | "paused" | "closed"}} visitor who is known goes on, whatever
+ * became of the study @returns {State}
+ */
+export function start({ preview, known, study = "open" }) {
+  const state = { busy: false, trial: null, completion: null, detail: "", redirect_url: null, code: null };
+  if (!preview && !known && study !== "open") {
+    return { ...state, page: "ended", ending: study === "closed" ? "closed" : "study_not_open" };
+  }
+  return { ...state, page: firstPage(preview, known), ending: null };
 }
 
 /** @param {boolean} preview @param {boolean} known @returns {PageName} */
@@ -39,9 +46,9 @@ const MOVES = {
   returned: (state) => when(state, ["trial"], { busy: false }),
   completed: (state, { completion }) => when(state, ["loading"], { ...end(completion), completion }),
   debriefed: (state) => when(state, ["debrief"], last(state)),
-  withdrew: (state, { redirect_url = null }) => when(state, UNDER_WAY, { page: "ended", ending: "withdrew", redirect_url }),
+  withdrew: (state, { redirect_url = null, code = null }) => when(state, UNDER_WAY, { page: "ended", ending: "withdrew", redirect_url, code }),
   forgotten: (state) => when(state, UNDER_WAY, { page: "consent", busy: false, trial: null }),
-  refused: (state, { code, detail, redirect_url = null }) => ({ ...state, page: "ended", busy: false, ending: ending(code), detail, redirect_url }),
+  refused: (state, { error, detail, redirect_url = null, code = null }) => ({ ...state, page: "ended", busy: false, ending: ending(error), detail, redirect_url, code }),
 };
 
 /** @param {State} state @param {VisitEvent} event @returns {State} */
@@ -65,17 +72,14 @@ const last = ({ completion }) => (completion ? lastOf(completion) : {});
 /** @param {Completion} completion @returns {Partial<State>} */
 function lastOf(completion) {
   if ((completion.ending ?? "finished") === "finished") return { page: "finished" };
-  const { message, redirect_url = null } = completion;
-  return { page: "ended", ending: ending(completion.ending), detail: message, redirect_url };
+  const { message, redirect_url = null, code } = completion;
+  return { page: "ended", ending: ending(completion.ending), detail: message, redirect_url, code };
 }
 
-const ENDINGS = /** @type {const} */ (["study_not_open", "quota_full", "already_took_part", "screened_out"]);
+const ENDINGS = /** @type {const} */ (["study_not_open", "closed", "quota_full", "already_took_part", "screened_out"]);
 
 /** @param {string} code what the API calls it @returns {Ending} */
-function ending(code) {
-  const known = ENDINGS.find((name) => name === code);
-  return known ?? (code === "closed" ? "study_not_open" : "error");
-}
+const ending = (code) => ENDINGS.find((name) => name === code) ?? "error";
 
 /** Is nothing judged yet? Then the instructions are due. @param {{step?: Step, trial?: Trial}} answer */
 export function isBeginning({ step, trial }) {

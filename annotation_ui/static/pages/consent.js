@@ -38,5 +38,12 @@ function complain(tick, text) {
   tick.setAttribute("aria-invalid", String(text !== ""));
 }
 
+/** Consent is on its way. @param {boolean} isBusy */
+export function showBusy(isBusy) {
+  const next = find(byId("consent-form"), "[type=submit]", HTMLButtonElement);
+  next.disabled = isBusy;
+  next.textContent = isBusy ? "One moment…" : "Continue";
+}
+
 /** A field that no person sees: what fills it in is a program. */
 export const honeypot = () => find(document, "#website", HTMLInputElement).value;

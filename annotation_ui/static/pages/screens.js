@@ -14,6 +14,7 @@ const ENDINGS = {
   declined: { title: "You have not taken part", text: "Nothing about you has been stored." },
   withdrew: { title: "You have left the study", text: "The answers that you had given are deleted." },
   study_not_open: { title: "This study is not taking participants now", text: "Nothing more is recorded." },
+  closed: { title: "This study has been closed", text: "Nothing more is recorded." },
   quota_full: { title: "All places are taken", text: "Enough people have taken part already. Thank you for your interest." },
   already_took_part: { title: "You have already taken part", text: "Each person can take part once.", next: LATER },
   screened_out: { title: "The study ends here for you", text: "Thank you for your time.", next: LATER },
@@ -49,16 +50,17 @@ export function showArm(annotate) {
   }
 }
 
-/** @param {State} state @param {string} source where the participant came from @param {string} reference */
-export function showEnding({ ending, detail, completion, redirect_url }, source, reference) {
+/** @param {State} state @param {Visitor} visitor @param {string} reference */
+export function showEnding({ ending, detail, code, redirect_url }, visitor, reference) {
   const { title, text, next, canRetry } = ENDINGS[ending ?? "error"];
   byId("ending-title").textContent = title;
   byId("ending-text").textContent = detail || text;
-  const wayBack = canRetry ? "" : (WAYS_BACK[source] ?? "You can close this window.");
-  byId("ending-next").textContent = [next, redirect_url ? "" : wayBack].filter(Boolean).join(" ");
+  const wayBack = canRetry ? "" : (WAYS_BACK[visitor.source] ?? "You can close this window.");
+  byId("ending-next").textContent = [next, redirect_url || code ? "" : wayBack].filter(Boolean).join(" ");
   byId("ending-retry").hidden = !canRetry;
-  byId("ending-code-block").hidden = !completion?.code;
-  byId("ending-code").textContent = completion?.code ?? "";
+  byId("ending-code-block").hidden = !code;
+  byId("ending-code").textContent = code ?? "";
+  if (code) offerTurk(code, visitor, "ending-next");
   offerLink("ending-link", redirect_url);
   showReference("ending", ending === "declined" ? "" : reference);
 }
@@ -70,7 +72,7 @@ export function showCompletion(completion, visitor) {
   byId("completion-code").textContent = completion.code ?? "";
   byId("completion-close").hidden = offerLink("completion-link", completion.redirect_url);
   showReference("completion", completion.reference ?? "");
-  if (visitor.turk_submit_to && visitor.assignment_id) offerTurk(completion.code ?? "", visitor);
+  offerTurk(completion.code ?? "", visitor, "completion-close");
 }
 
 /** @param {"completion" | "ending"} page @param {string} reference */
@@ -88,14 +90,19 @@ function offerLink(id, url) {
   return leads;
 }
 
-/** MTurk pays for a form that its own page receives. @param {string} code @param {Visitor} visitor */
-function offerTurk(code, visitor) {
+/**
+ * MTurk pays for a form that its own page receives.
+ *
+ * @param {string} code @param {Visitor} visitor @param {string} line says what to do; the form stands before it
+ */
+function offerTurk(code, visitor, line) {
   const form = byId("turk-form");
-  if (!(form instanceof HTMLFormElement) || !visitor.turk_submit_to) return;
+  if (!(form instanceof HTMLFormElement) || !visitor.turk_submit_to || !visitor.assignment_id) return;
   form.action = visitor.turk_submit_to;
-  form.prepend(hiddenField("assignmentId", visitor.assignment_id ?? ""), hiddenField("completionCode", code));
+  form.prepend(hiddenField("assignmentId", visitor.assignment_id), hiddenField("completionCode", code));
   form.hidden = false;
-  byId("completion-close").textContent = "Your answers are saved. Submit the task so that you are paid.";
+  byId(line).before(form);
+  byId(line).textContent = "Your answers are saved. Submit the task so that you are paid.";
 }
 
 /** @param {string} name @param {string} value */

@@ -6,13 +6,15 @@ import { say } from "./screens.js";
 
 /**
  * @import { Decision } from "../../participant.d.ts"
- * @import { Delivered, Entry } from "../core/outbox.js"
+ * @import { Answer, Delivered, Entry } from "../core/outbox.js"
  * @typedef {{status: number, body: any, code: string, detail: string, reference: string}} Reply no answer is an answer with status 0
  */
 
 const WAITING = "Saved on this device. Waiting for the network…";
 const OFFLINE = "No connection. The page goes on by itself when the network is back.";
 const BUSY = "The server is busy. The page goes on by itself in a moment.";
+const OUR_SIDE = "Something is wrong on our side. Your answers are kept on this device, and the page goes on trying.";
+const LASTING = 5; // failures, after which it is no longer called a moment
 
 export class Server {
   /** @param {{api: string, study: string}} page @param {import("../core/outbox.js").Shelf} shelf */
@@ -22,13 +24,15 @@ export class Server {
     /** What support is told when something goes wrong. */
     this.reference = "";
     this.isWaiting = false;
+    /** What is said about sending and about asking; the first of them that says something is shown. */
+    this.lines = { sending: "", asking: "" };
     this.outbox = new Outbox({
       shelf,
       send: (/** @type {Entry} */ entry) => this.api.decide(entry.trial, entry.body, entry.token),
       sleep,
-      onWaiting: (/** @type {boolean} */ isWaiting) => {
-        this.isWaiting = isWaiting;
-        say(isWaiting ? WAITING : "");
+      onWaiting: (/** @type {number} */ failures, /** @type {Answer | null} */ answer) => {
+        this.isWaiting = failures > 0;
+        this.tell("sending", answer ? trouble(answer, failures, WAITING) : "");
       },
       random: Math.random,
     });
@@ -41,12 +45,18 @@ export class Server {
       const isAnswer = reply.status > 0 && reply.status < 500 && reply.status !== 429;
       if (reply.reference) this.reference = reply.reference;
       if (isAnswer) {
-        say("");
+        this.tell("asking", "");
         return reply;
       }
-      say(reply.status ? BUSY : OFFLINE);
+      this.tell("asking", trouble(reply, failures, reply.status ? BUSY : OFFLINE));
       await sleep(backOff(failures, Math.random()));
     }
+  }
+
+  /** @param {"sending" | "asking"} about @param {string} text */
+  tell(about, text) {
+    this.lines[about] = text;
+    say(this.lines.sending || this.lines.asking);
   }
 
   /** @param {string} trial @param {Decision} decision @returns {Promise<Delivered>} */
@@ -58,6 +68,12 @@ export class Server {
   deliverLeftovers() {
     return this.outbox.deliverLeftovers(this.study);
   }
+}
+
+/** @param {Answer} answer that is none @param {number} failures @param {string} usual @returns {string} */
+function trouble({ status, reference }, failures, usual) {
+  if (status < 500 || failures < LASTING) return usual;
+  return reference ? `${OUR_SIDE} Reference: ${reference}` : OUR_SIDE;
 }
 
 const PATIENCE = 15_000; // ms

@@ -94,7 +94,7 @@ export class Stage {
 }
 
 /** Every picture of a trial. @param {Trial} trial */
-const addresses = ({ left, right, advice }) =>
+export const addresses = ({ left, right, advice }) =>
   [left.url, right?.url, advice?.left_map, advice?.right_map].filter((url) => typeof url === "string");
 
 /** A break between two pairs: as long as one likes, or not at all; how long it was is noted. */

@@ -62,18 +62,17 @@ export function tokenInAddress() {
 
 const LINK = "link"; // parameter of the address, and name of the note
 
-/** @param {string} study */
-const pointer = (study) => new Notes(`cyborg.${study}.`);
+/** One for all studies: a person who comes back for another study is the same person. */
+const pointer = new Notes("cyborg.");
 
 /**
  * Who a browser without an id is: whom the address names, else whom it was the last time.
  *
- * @param {string} study @param {string} served the address's own link if the server knows it, else a fresh one
- * @returns {string}
+ * @param {string} served the address's own link if the server knows it, else a fresh one @returns {string}
  */
-export function ownLink(study, served) {
+export function ownLink(served) {
   const isPersonal = new URLSearchParams(location.search).get(LINK) === served;
-  return isPersonal ? served : (pointer(study).read(LINK) ?? served);
+  return isPersonal ? served : (pointer.read(LINK) ?? served);
 }
 
 /** @param {string} token empty for none */
@@ -81,33 +80,36 @@ export function putTokenInAddress(token) {
   history.replaceState(null, "", location.pathname + location.search + (token ? `#p=${token}` : ""));
 }
 
-/**
- * Make address and browser lead back to one participation, or to none.
- *
- * @param {string} study @param {string | null} link
- */
-export function putLinkInAddress(study, link) {
+/** Whoever sits at this browser next is somebody else. */
+export const forgetLink = () => pointer.remove(LINK);
+
+/** Make the address lead back to one person's participation, or to nobody's. @param {string | null} link */
+export function putLinkInAddress(link) {
   const query = new URLSearchParams(location.search);
   if (link) {
     query.set(LINK, link);
-    pointer(study).write(LINK, link);
+    pointer.write(LINK, link);
   } else {
     query.delete(LINK);
-    pointer(study).remove(LINK);
   }
   history.replaceState(null, "", location.pathname + (query.size ? `?${query}` : "") + location.hash);
 }
 
-const PATIENCE = 2000; // ms; some browsers neither open a database nor refuse it
+const PATIENCE = 2000; // ms; some browsers neither open a database nor refuse it, or never end a transaction
 
 /** @returns {Promise<Shelf>} in IndexedDB or, where that is refused, in memory */
 export async function openShelf() {
   try {
-    const late = new Promise((_, reject) => setTimeout(reject, PATIENCE));
-    return databaseShelf(await Promise.race([openDatabase(), late]));
+    return databaseShelf(await inTime(openDatabase()));
   } catch {
     return memoryShelf();
   }
+}
+
+/** @template T @param {Promise<T>} work @returns {Promise<T>} rejects when it takes too long */
+function inTime(work) {
+  const late = new Promise((_, reject) => setTimeout(reject, PATIENCE, new Error("The storage does not answer.")));
+  return Promise.race([work, late]);
 }
 
 /** @returns {Promise<IDBDatabase>} */
@@ -125,19 +127,25 @@ function openDatabase() {
 function databaseShelf(database) {
   /** @param {IDBTransactionMode} mode @param {(store: IDBObjectStore) => IDBRequest} act @returns {Promise<any>} */
   const run = (mode, act) =>
-    new Promise((resolve, reject) => {
+    inTime(new Promise((resolve, reject) => {
       const transaction = database.transaction("outbox", mode);
       const request = act(transaction.objectStore("outbox"));
       transaction.oncomplete = () => resolve(request.result);
       transaction.onabort = () => reject(transaction.error);
-    });
-  const spare = memoryShelf(); // a full disk must not keep a decision from being sent
-  return {
+    }));
+  const spare = memoryShelf(); // a full or broken disk must not keep a decision from being sent
+  /** @type {Shelf} */
+  const shelf = {
     outlivesPage: true,
-    put: (entry) => run("readwrite", (store) => store.put(entry)).catch(() => spare.put(entry)),
+    put: (entry) =>
+      run("readwrite", (store) => store.put(entry)).catch(() => {
+        shelf.outlivesPage = false;
+        return spare.put(entry);
+      }),
     all: () => run("readonly", (store) => store.getAll()).catch(() => spare.all()),
     remove: (trial) => run("readwrite", (store) => store.delete(trial)).catch(() => spare.remove(trial)),
   };
+  return shelf;
 }
 
 /** @returns {Shelf} */

@@ -2,13 +2,14 @@
 
 import { UNDER_WAY, isBeginning, move, start } from "../core/visit.js";
 import { checkDevice, describeBrowser } from "./browser.js";
+import { showBusy } from "./consent.js";
 import { byId, button } from "./dom.js";
 import { sleep } from "./pictures.js";
 import { QuestionPage } from "./questions.js";
 import { bringToFront, showArm, showCompletion, showEnding } from "./screens.js";
 import { Server } from "./server.js";
-import { Stage } from "./stage.js";
-import { Notes, ownLink, putLinkInAddress, putTokenInAddress, tokenInAddress } from "./storage.js";
+import { Stage, addresses } from "./stage.js";
+import { Notes, forgetLink, ownLink, putLinkInAddress, putTokenInAddress, tokenInAddress } from "./storage.js";
 
 /**
  * @import { Completion, Decision, PageData, Step, VisitEvent } from "../../participant.d.ts"
@@ -25,10 +26,12 @@ export class Visit {
   constructor(page, shelf) {
     this.page = page;
     this.server = new Server(page, shelf);
-    this.link = page.link_token ? ownLink(page.study, page.link_token) : "";
+    this.link = page.link_token ? ownLink(page.link_token) : "";
     this.notes = new Notes(`cyborg.${page.study}.${page.external_id ?? this.link}.`);
     this.server.api.token = tokenInAddress() || this.session?.token || "";
-    this.state = start({ preview: page.preview, known: this.server.api.token !== "" });
+    // Whoever comes by a marketplace may have begun in another browser: consent finds out.
+    const study = page.state === "paused" && page.external_id ? "open" : page.state;
+    this.state = start({ preview: page.preview, known: this.server.api.token !== "", study });
     this.hasWorked = false;
     this.quiz = new QuestionPage("quiz", this.notes, (answers) => this.sendQuiz(answers));
     this.questions = new QuestionPage("questions", this.notes, (answers) => this.send(this.questions, "answers", answers));
@@ -60,7 +63,7 @@ export class Visit {
 
   show() {
     const { page } = this.state;
-    if (page === "ended") showEnding(this.state, this.page.source, this.server.reference);
+    if (page === "ended") showEnding(this.state, this.page, this.server.reference);
     if (page === "finished" && this.state.completion) showCompletion(this.state.completion, this.page);
     if (page === "debrief") byId("debrief").innerHTML = this.state.completion?.debrief_html ?? "";
     if (page !== "trial" && page !== "feedback") this.stage.trialPage.clear();
@@ -72,7 +75,8 @@ export class Visit {
   async begin() {
     this.show();
     showArm(this.session?.annotate ?? true);
-    if (!this.server.api.token || this.page.preview) return;
+    if (this.page.preview) return;
+    if (!this.server.api.token) return this.page.state === "closed" ? this.comeBack() : undefined;
     this.remember(this.session ?? { token: this.server.api.token, annotate: true, trials: 0 });
     await this.arrive();
   }
@@ -81,18 +85,32 @@ export class Visit {
   async agree(extra) {
     if (this.state.page !== "consent" || this.state.busy) return;
     this.tell({ type: "agreed" });
+    showBusy(true);
+    const reply = await this.join(extra);
+    showBusy(false);
+    if (reply.status >= 300) return this.refuse(reply);
+    showArm(reply.body.arm.annotate);
+    this.tell({ type: "joined" });
+    await this.arrive();
+  }
+
+  /** A closed study lets in whoever took part, and nobody else: they find their code. */
+  async comeBack() {
+    if ((await this.join({})).status < 300) location.reload();
+  }
+
+  /** @param {object} extra @returns {Promise<Reply>} */
+  async join(extra) {
     const { source, external_id, assignment_id, consent_version } = this.page;
     const who = external_id ? { external_id, ...(assignment_id ? { assignment_id } : {}) } : {};
     const link = this.link ? { link_token: this.link } : {};
     const body = { source, ...who, ...link, consent: true, consent_version, client: describeBrowser(), ...extra };
     const reply = await this.server.ask(() => this.server.api.join(this.page.study, body));
-    if (reply.status >= 300) return this.refuse(reply);
+    if (reply.status >= 300) return reply;
     const { token, arm, trials } = reply.body;
     this.remember({ token, annotate: arm.annotate, trials });
-    if (this.link) putLinkInAddress(this.page.study, this.link);
-    showArm(arm.annotate);
-    this.tell({ type: "joined" });
-    await this.arrive();
+    if (this.link) putLinkInAddress(this.link);
+    return reply;
   }
 
   /** @param {Session} session */
@@ -107,7 +125,9 @@ export class Visit {
   async arrive() {
     const { device, check_image } = this.page;
     const report = (/** @type {object} */ facts) => void this.server.api.send("device", facts);
-    await Promise.all([checkDevice(device, check_image, report), this.server.deliverLeftovers()]);
+    // An answer that the server cannot take now goes on being sent while the visit goes on.
+    const leftovers = Promise.race([this.server.deliverLeftovers(), sleep(PATIENCE)]);
+    await Promise.all([checkDevice(device, check_image, report), leftovers]);
     await this.moveOn({ type: "fits" });
   }
 
@@ -117,12 +137,12 @@ export class Visit {
     if (reply.status !== 200) return this.refuse(reply);
     const { step, trial, upcoming, preload, rule, done, completion } = reply.body;
     if (done) return this.end(completion);
-    this.stage.pictures.want(preload ?? []);
+    this.stage.pictures.want([...(trial ? addresses(trial) : []), ...(preload ?? [])]);
     if (isBeginning(reply.body) && !this.notes.read("briefed")) return void this.tell({ type: "briefed" });
     this.hasWorked = true;
     if (step) return this.put(step);
     this.stage.upcoming = upcoming;
-    if (trial.kind !== "check") this.stage.rule = rule;
+    this.stage.rule = rule;
     await this.stage.present(trial);
   }
 
@@ -207,7 +227,8 @@ export class Visit {
   refuse(reply) {
     if (reply.status === 401) return this.forget();
     this.server.reference = reply.reference;
-    this.tell({ type: "refused", code: reply.code, detail: reply.detail, redirect_url: reply.body?.redirect_url ?? null });
+    const { redirect_url = null, completion_code: code = null } = reply.body ?? {};
+    this.tell({ type: "refused", error: reply.code, detail: reply.detail, redirect_url, code });
   }
 
   forget() {
@@ -220,6 +241,7 @@ export class Visit {
   /** Somebody else sits down at a computer where a visit has ended. */
   startAnew() {
     this.notes.remove("session");
+    forgetLink();
     this.leaveAddress();
     location.reload();
   }
@@ -233,12 +255,12 @@ export class Visit {
     this.server.reference = reply.reference;
     this.notes.clear();
     this.leaveAddress();
-    this.tell({ type: "withdrew", redirect_url: reply.body.redirect_url });
+    this.tell({ type: "withdrew", redirect_url: reply.body.redirect_url, code: reply.body.code });
   }
 
   leaveAddress() {
     putTokenInAddress("");
-    putLinkInAddress(this.page.study, null);
+    putLinkInAddress(null);
   }
 }
 

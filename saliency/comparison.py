@@ -88,7 +88,7 @@ def divergence(reference: Map, estimate: Map) -> float:
     """Return KL = sum p ln(p / (q + epsilon)) in nats, p the reference; 0 for equal maps, never above 37."""
     p, q = distribution(reference), distribution(estimate)
     inked = p > 0
-    return float((p[inked] * np.log(p[inked] / (q[inked] + EPSILON))).sum())
+    return max(0.0, float((p[inked] * np.log(p[inked] / (q[inked] + EPSILON))).sum()))
 
 
 def top_area(values: Map, *, share: float = TOP_SHARE) -> Mask:

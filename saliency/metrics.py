@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FLAT: Final = 1e-5  # a variance below this share of the power is rounding
+LOST: Final = 1e-6  # what is left of a sum below this share of it, when all else is taken away, is rounding
 
 Map = NDArray[np.floating[Any]]
 Floats = NDArray[np.float64]
@@ -87,14 +88,10 @@ def leave_one_out(moments: Moments) -> Floats:
     with_total = moments.with_total - moments.sums * total / pixels
     of_total = moments.total_square - total**2 / pixels
     others = of_total - 2 * with_total + own
-    return _cosines(with_total - own, own, others, floor=FLAT * float(moments.squares.max()))
-
-
-def _cosines(product: Floats, one: Floats, two: Floats, *, floor: float) -> Floats:
-    """Return product / sqrt(one * two), 0 where a variance is lost in rounding."""
-    varies = (one > floor) & (two > floor)
-    scale = np.sqrt(np.where(varies, one * two, 1.0))
-    return np.where(varies, np.clip(product / scale, -1.0, 1.0), 0.0)
+    power = moments.total_square - 2 * moments.with_total + moments.squares
+    varies = (own > FLAT * moments.squares) & (others > np.maximum(FLAT * power, LOST * moments.total_square))
+    scale = np.sqrt(np.where(varies, own * others, 1.0))
+    return np.where(varies, np.clip((with_total - own) / scale, -1.0, 1.0), 0.0)
 
 
 def agreement(correlations: Sequence[float] | Floats) -> float | None:

@@ -232,6 +232,13 @@ ANNOTATIONS: Final = File(
         ("correct", "true/false", "Whether the decision it belongs to is correct."),
         ("decision_ms", "ms", "See decisions.csv."),
         ("annotation_ms", "ms or null", "See decisions.csv."),
+        ("decided_at", "time", "When the decision arrived, by the server's clock."),
+        (
+            "accuracy",
+            "0…1 or null",
+            "Share of the participant's judgements that are correct; null without one that counts.",
+        ),
+        ("flags", "list", "Kinds of the quality flags on the participant as such, or on the trial."),
         (
             "strokes",
             "list",

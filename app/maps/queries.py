@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC
 from typing import Any, Final, Literal, TypeVarTuple
 
 from sqlalchemy import (
@@ -63,6 +64,7 @@ def annotation_rows(study_id: int, *, include: Include, counting: bool = True) -
         .where(Stroke.annotation_id == Annotation.id)
         .scalar_subquery()
     )
+    accuracies = _accuracies(study_id).subquery()
     query = painted(
         select(
             Annotation.id.label("annotation_id"),
@@ -79,11 +81,15 @@ def annotation_rows(study_id: int, *, include: Include, counting: bool = True) -
             Decision.correct,
             Decision.decision_ms,
             Decision.annotation_ms,
+            Decision.decided_at,
+            accuracies.c.accuracy,
+            _flags().label("flags"),
             strokes.label("strokes"),
         ),
         study_id,
         counting=counting,
     )
+    query = query.outerjoin(accuracies, accuracies.c.participant_id == Participant.id)
     query = query.where(Decision.correct) if include == "correct" else query
     return query.order_by(Annotation.image_id, Annotation.id)
 
@@ -210,7 +216,9 @@ def as_json(row: AnyRow) -> dict[str, Any]:
         {"tool": stroke["tool"], "radius": float(stroke["radius"]), "points": stroke["points"]}
         for stroke in fields.pop("strokes") or ()
     ]
-    return {**fields, "participant": str(fields["participant"]), "strokes": strokes}
+    decided_at = fields.pop("decided_at").astimezone(UTC).isoformat()
+    participant = str(fields.pop("participant"))
+    return {**fields, "participant": participant, "decided_at": decided_at, "strokes": strokes}
 
 
 def streamed(session: Session, query: AnySelect) -> Iterator[AnyRow]:

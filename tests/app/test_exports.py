@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from app.accounts.service import open_session
 from app.deps import SESSION_COOKIE
@@ -29,6 +30,7 @@ from app.models import (
     TrialKind,
     WorkerIdentity,
 )
+from saliency.cli import cli as saliency_cli
 from tests.app.factories import (
     AnnotationFactory,
     ArmFactory,
@@ -129,6 +131,23 @@ class TestExport:
             {"tool": "brush", "radius": 5.0, "points": [[10.0, 10.0, 0.0], [20.0, 10.0, 40.0]]},
             {"tool": "brush", "radius": 7.25, "points": [[0.1, 63.5, 12.5]]},
         ]
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            ["--weight", "accuracy"],
+            ["--weight", "fast"],
+            ["--without-flag", "any"],
+            ["--first-annotators", "2"],
+            ["--decided-from", "2020-01-01T00:00:00+00:00"],
+            ["--arm", "paint"],
+            ["--question", "real"],
+        ],
+    )
+    def test_it_feeds_every_choice_of_the_builder(self, exported, annotation, tmp_path, options):
+        annotations = str(exported() / "annotations.jsonl")
+        result = CliRunner().invoke(saliency_cli, ["build", annotations, str(tmp_path / "maps"), *options])
+        assert result.exit_code == 0, result.output
 
     def test_practice_is_no_annotation_but_a_decision(self, exported, participant, pair, annotation):
         practice = TrialFactory(participant=participant, pair=PairFactory(study_id=pair.study_id))

@@ -104,6 +104,18 @@ class TestBuildImageMap:
         built = build_image_map(image(LEFT, BOTH, WRONG), MapParameters(include="all"))
         assert built.agreement == pytest.approx(np.mean(expected), abs=1e-5)
 
+    def test_whoever_counts_little_agrees_as_much(self):
+        """Weights decide about the others' mean, never whether somebody's own mask is lost in rounding."""
+        small = annotation(3, brush(6, (30, 30)))
+        people = [replace(one, accuracy=share) for one, share in ((LEFT, 1.0), (small, 0.5015), (BOTH, 0.9))]
+        weights = np.array([1.0, 0.003, 0.8])
+        masks = [rasterize(one.strokes, width=WIDTH, height=HEIGHT) for one in people]
+        blurred = np.array([gaussian_filter(mask.astype(float), 5, truncate=4).ravel() for mask in masks])
+        weighted = weights[:, None] * blurred
+        expected = [np.corrcoef(blurred[i], np.delete(weighted, i, 0).sum(0))[0, 1] for i in range(3)]
+        built = build_image_map(image(*people), MapParameters(include="all", weight="accuracy"))
+        assert built.agreement == pytest.approx(np.mean(expected), abs=1e-4)
+
     def test_one_annotator_agrees_with_nobody(self):
         assert build_image_map(image(LEFT), MapParameters()).agreement is None
 

@@ -71,6 +71,8 @@ class OutputError(ValueError):
 
 def write_file(target: Path, data: bytes) -> None:
     """Write a file whole or not at all; its folder must exist, and an earlier file is replaced."""
+    if not target.parent.is_dir():
+        raise OutputError(f"{target}: there is no folder {target.parent}")
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
         fresh = Path(scratch) / "new"
         fresh.write_bytes(data)

@@ -1,8 +1,10 @@
 """Folders of maps: reading them back, and comparing two of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +12,7 @@ from saliency.comparison import MEASURES, compare_maps
 from saliency.files import decode_map_png, write_table
 from saliency.resizing import resize
 from saliency.scaling import SaliencyMap
+from saliency.writing import MARK
 
 
 class MapFolderError(ValueError):
@@ -42,12 +45,20 @@ class FolderComparison:
     measures : for each image in both, the values of `MEASURES` in order
     same : images whose two files are equal byte by byte
     only_first, only_second : images with a map in one folder only
+    settings : name and both values of every parameter that differs, where both folders say how they were made
     """
 
     measures: Mapping[str, tuple[float, ...]]
     same: tuple[str, ...]
     only_first: tuple[str, ...]
     only_second: tuple[str, ...]
+    settings: tuple[tuple[str, Any, Any], ...] = ()
+
+    @property
+    def most_changed(self) -> list[str]:
+        """The images in both, those whose maps correlate least first; without the equal ones."""
+        changed = [one for one in self.measures if one not in self.same]
+        return sorted(changed, key=lambda one: self.measures[one][0])
 
     @property
     def means(self) -> dict[str, float]:
@@ -77,7 +88,23 @@ def compare_folders(
         same=tuple(one for one in shared if ones[one].read_bytes() == twos[one].read_bytes()),
         only_first=tuple(one for one in ones if one not in twos),
         only_second=tuple(one for one in twos if one not in ones),
+        settings=tuple(_differing(_settings(first), _settings(second))),
     )
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """The parameters that a build was made with; empty where it does not say."""
+    try:
+        found = json.loads((folder / MARK).read_text("utf-8"))["parameters"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _differing(one: Mapping[str, Any], two: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    for name in sorted(one.keys() | two.keys()) if one and two else ():
+        if one.get(name) != two.get(name):
+            yield name, one.get(name), two.get(name)
 
 
 def _compared(first: Path, second: Path) -> tuple[float, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from saliency.reliability import ImageReliability, annotators_needed
 
-MEANS = ("annotators", "leave_one_out", "projected", "iou", "dice")
+MEANS = ("annotators", "leave_one_out", "with_own", "projected", "iou", "dice")
 
 
 def as_json(one: ImageReliability | None) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from saliency.cli import cli, lines_in, options, progress_bar, user_errors
+from saliency.curves import draw_curve
 from saliency.files import write_table
 from saliency.parameters import MapParameters
 from saliency.reading import read_annotations
@@ -35,6 +36,10 @@ def agree(  # noqa: PLR0913 - one option for each parameter that decides what co
     ] = 0.9,
     seed: Annotated[int, typer.Option(min=0, help="Of the random splits.")] = 0,
     table: Annotated[Path | None, typer.Option("--csv", help="Write the numbers of each image here.")] = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option("--curve", help="Draw the curve of reliability: .svg, .pdf, .png."),
+    ] = None,
     as_json: options.AsJson = False,
     jobs: options.Jobs = 1,
 ) -> None:
@@ -60,6 +65,9 @@ def agree(  # noqa: PLR0913 - one option for each parameter that decides what co
         if table is not None:
             write_table(table, COLUMNS, map(_row, found))
     summary = summarise(found, target=target)
+    if figure is not None and summary.images:
+        with user_errors():
+            draw_curve(summary, figure)
     typer.echo(json.dumps(asdict(summary), indent=2) if as_json else "\n".join(_lines(summary)))
 
 

@@ -46,6 +46,10 @@ def compare(
     for place, names in (("first", compared.only_first), ("second", compared.only_second)):
         if names:
             typer.echo(f"{len(names)} only in the {place}: {shown(names)}")
+    for name, one, two in compared.settings:
+        typer.echo(f"{name}: {json.dumps(one)} in the first, {json.dumps(two)} in the second")
+    if compared.most_changed:
+        typer.echo(f"most changed: {shown(compared.most_changed)}")
     for name, value in compared.means.items():
         typer.echo(f"{name:9} {value:.4f}")
 
@@ -56,6 +60,8 @@ def _counts(compared: FolderComparison) -> dict[str, object]:
         "unchanged": len(compared.same),
         "only_in_first": list(compared.only_first),
         "only_in_second": list(compared.only_second),
+        "parameters": {name: [one, two] for name, one, two in compared.settings},
+        "most_changed": compared.most_changed[:10],
     }
 
 

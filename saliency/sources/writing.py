@@ -7,7 +7,7 @@ from pathlib import Path
 from saliency.build import BuildSummary
 from saliency.files import new_folder
 from saliency.parameters import MapParameters
-from saliency.sources.image import MapSource, SourceImage
+from saliency.sources.image import MapSource, SourceError, SourceImage
 from saliency.sources.parameters import SourceParameters, make_source
 from saliency.writing import MARK, EncodedMap, encode_image_map, write_maps, write_record
 
@@ -33,6 +33,8 @@ def source_folder(
     source = make_source(parameters, folder=folder, images=images, maps=maps)
     with new_folder(target, mark=MARK) as fresh:
         number = write_maps(fresh, _encoded(source, images, progress))
+        if not number:
+            raise SourceError(f"none of the {len(images)} images gets a map from this source")
         record = {
             "source": parameters.to_dict(),
             "parameters": maps.to_dict(),

@@ -169,6 +169,15 @@ class TestAgree:
         assert (result["images"], result["annotators"], len(result["curve"])) == (1, 2, 1)
         assert 0.5 < result["leave_one_out"] <= 1
 
+    @pytest.mark.parametrize("ending", ["svg", "png", "pdf"])
+    def test_its_curve_is_drawn(self, annotations, tmp_path, ending):
+        figures = [tmp_path / f"{number}.{ending}" for number in (1, 2)]
+        for figure in figures:
+            assert run("agree", annotations, "--curve", figure).exit_code == 0
+        assert figures[0].stat().st_size > 2000
+        if ending == "svg":
+            assert figures[0].read_bytes() == figures[1].read_bytes()
+
     def test_it_writes_a_row_for_each_image(self, annotations, tmp_path):
         run("agree", annotations, "--csv", tmp_path / "table.csv", "--target", 0.5)
         header, row = (tmp_path / "table.csv").read_text().splitlines()
@@ -198,12 +207,26 @@ class TestCompare:
         assert "1 images in both, 0 of them unchanged\n1 only in the first: a\n" in result.stdout
         assert [line[:2] for line in (tmp_path / "table.csv").read_text().splitlines()] == ["im", "b,"]
 
+    def test_it_says_what_the_builds_were_made_with(self, annotations, build, tmp_path):
+        run("build", annotations, tmp_path / "second", "--sigma", 9)
+        told = run("compare", build, tmp_path / "second").stdout
+        assert "sigma_px: 5.0 in the first, 9.0 in the second\nmost changed: " in told
+
     def test_a_folder_without_maps_is_one_sentence(self, build, tmp_path):
         result = run("compare", tmp_path / "nowhere", build)
         assert (result.exit_code, result.stderr) == (1, f"error: {tmp_path / 'nowhere'} holds no maps\n")
 
 
 class TestAverage:
+    def test_a_folder_that_is_not_there_is_one_sentence(self, build, tmp_path):
+        (tmp_path / "faces.csv").write_text("image_id,x,y,w,h\na,20,35,20,20\nb,20,35,20,20\n")
+        target = tmp_path / "none" / "o.png"
+        result = run("average", build, target, "--images", tmp_path / "faces.csv")
+        assert (result.exit_code, result.stderr) == (
+            1,
+            f"error: {target}: there is no folder {target.parent}\n",
+        )
+
     def test_faces_are_aligned_before_they_are_averaged(self, annotations, tmp_path):
         records = [record(0, "left", stroke(20, 40)), record(1, "right", stroke(60, 50))]
         annotations.write_text("".join(json.dumps(one) + "\n" for one in records))

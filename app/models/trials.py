@@ -48,6 +48,8 @@ class Trial(Base):
     advice: Mapped[Json | None] = mapped_column(JSONB(none_as_null=True))
     """What a model said of the pair, as this participant is shown it; None in arms without advice."""
     shown_at: Mapped[datetime | None]
+    draft: Mapped[Json | None] = mapped_column(JSONB(none_as_null=True))
+    """What the page keeps of a judgement that is not made yet, for a page on another device."""
 
     __table_args__ = (
         UniqueConstraint("participant_id", "pair_id"),

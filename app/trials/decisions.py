@@ -218,7 +218,7 @@ def _recording(*, painted: bool) -> Select[Any]:
     claimed = (
         update(Trial)
         .where(Trial.id == bindparam("trial"), Trial.state == TrialState.ASSIGNED)
-        .values(state=TrialState.DECIDED)
+        .values(state=TrialState.DECIDED, draft=None)
         .returning(Trial.id)
         .cte("claimed")
     )

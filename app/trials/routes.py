@@ -22,6 +22,7 @@ from app.trials.schemas import (
     DecisionBody,
     DeviceBody,
     Done,
+    DraftBody,
     NextStep,
     NextTrial,
     Picture,
@@ -33,7 +34,7 @@ from app.trials.schemas import (
     Saved,
     TrialView,
 )
-from app.trials.service import AnyRow, proceed
+from app.trials.service import KEEP_DRAFT, AnyRow, proceed
 from app.trials.steps import Step
 
 router = APIRouter(tags=["participant"])
@@ -85,6 +86,7 @@ def next_trial(visit: Visit, trials: Sequence[AnyRow]) -> NextTrial:
             if token is not None
         ],
         rule=rule_of(visit.study),
+        draft=first.draft,
     )
 
 
@@ -120,6 +122,14 @@ def advice_view(trial: AnyRow) -> AdviceView:
 
 def picture_url(token: str) -> str:
     return f"/i/{token}"
+
+
+@router.put("/api/trials/{trial_id}/draft")
+def keep_draft(trial_id: UUID, body: DraftBody, door: ParticipantDoor) -> Saved:
+    """Keep what is painted so far. The last one counts; one that comes after the decision is dropped."""
+    with door.opened() as (db, visit):
+        db.execute(KEEP_DRAFT, {"trial": trial_id, "own": visit.participant.id, "kept": body.draft})
+        return Saved()
 
 
 @router.put("/api/trials/{trial_id}/decision", response_model_exclude_none=True)

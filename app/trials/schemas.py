@@ -45,6 +45,12 @@ class DecisionBody(Body):
     """What happened meanwhile: the tab hidden, the focus lost, a resize, a reload."""
 
 
+class DraftBody(Body):
+    """What the page wants back when it is opened again, here or elsewhere; nobody else reads it."""
+
+    draft: dict[str, JsonValue]
+
+
 class QuizBody(Body):
     answers: Annotated[dict[str, int], Field(max_length=100)]
     """Question id to the option chosen, counted from 1."""
@@ -116,6 +122,8 @@ class NextTrial(BaseModel):
     """The trials after it, so that a page without network can go on. None after a practice trial."""
     preload: list[str]
     rule: AnnotationRule
+    draft: dict[str, JsonValue] | None = None
+    """Of `trial`, as it was sent last."""
 
 
 class QuizQuestionView(BaseModel):

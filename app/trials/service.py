@@ -95,6 +95,7 @@ def _upcoming() -> Select[*tuple[Any, ...]]:
         Trial.right_token,
         Trial.advice,
         Trial.shown_at,
+        Trial.draft,
         RegionCheck.prompt,
         Image.width,
         Image.height,
@@ -112,6 +113,17 @@ def _upcoming() -> Select[*tuple[Any, ...]]:
 
 UPCOMING: Final = _upcoming()
 """Built once, as it is sent with each request."""
+
+
+KEEP_DRAFT: Final = (
+    update(Trial)
+    .where(
+        Trial.id == bindparam("trial"),
+        Trial.participant_id == bindparam("own"),
+        Trial.state == TrialState.ASSIGNED,
+    )
+    .values(draft=bindparam("kept"))
+)
 
 
 def _recover(session: Session, visit: Visit) -> Sequence[AnyRow]:

@@ -693,6 +693,40 @@ class TestRefusals:
         assert (page.status_code, "This link is damaged" in page.text) == (422, True)
 
 
+DRAFT = {"trial": "t", "strokes": [{"tool": "brush", "radius": 5, "points": [[1, 1, 0]]}], "at": 5}
+
+
+class TestDrafts:
+    def keep(self, visitor, trial, draft=DRAFT):
+        address = f"/api/trials/{trial}/draft"
+        return visitor.client.put(address, json={"draft": draft}, headers=visitor.headers)
+
+    def test_what_is_painted_so_far_comes_back_on_another_device(self, make, arrive):
+        visitor = arrive(make())
+        trial = visitor.next().json()["trial"]["id"]
+        assert visitor.next().json()["draft"] is None
+        assert self.keep(visitor, trial).json() == {"saved": True}
+        assert visitor.next().json()["draft"] == DRAFT
+        self.keep(visitor, trial, {"at": 6})
+        assert visitor.next().json()["draft"] == {"at": 6}
+
+    def test_it_is_gone_with_the_decision_and_does_not_come_back(self, db, make, arrive):
+        visitor = arrive(make())
+        trial = visitor.next().json()["trial"]["id"]
+        self.keep(visitor, trial)
+        visitor.decide(trial)
+        self.keep(visitor, trial)
+        assert db.scalar(select(Trial.draft).where(Trial.id == trial)) is None
+        assert visitor.next().json()["draft"] is None
+
+    def test_nobody_writes_into_a_trial_of_somebody_else(self, db, make, arrive):
+        study = make()
+        visitor, other = arrive(study), arrive(study)
+        trial = visitor.next().json()["trial"]["id"]
+        self.keep(other, trial)
+        assert visitor.next().json()["draft"] is None
+
+
 class TestHoneypot:
     @pytest.mark.parametrize("filled", ["https://spam.example", 7, ["x"]])
     def test_who_fills_it_in_is_flagged_and_let_in(self, db, make, arrive, filled):

@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Route, expect
 
-from tests.e2e.lab import DESK, browsing
-from tests.e2e.visits import Mouse, Walk
+from tests.e2e.lab import DESK, PHONE, browsing
+from tests.e2e.visits import Mouse, Walk, painted
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -57,6 +57,26 @@ class TestAServerThatIsIll:
         page.unroute("**/decision")
         walk.go()
         assert walk.code
+
+
+class TestAnotherDevice:
+    def test_it_goes_on_with_the_strokes_of_the_first(self, browser, walk):
+        page = walk.page
+        page.goto(walk.address)
+        walk.go(until="trial")
+        Mouse().choose(page)
+        with page.expect_response(lambda answer: answer.url.endswith("/draft"), timeout=15_000):
+            Mouse().paint(page)
+        page.wait_for_timeout(3500)  # the last draft has been sent
+        before = painted(page)
+        with browsing(browser, PHONE) as context:
+            phone = context.new_page()
+            phone.goto(page.url)
+            phone.get_by_role("button", name="Start").click()  # the instructions are new to this device
+            expect(phone.locator(".face--chosen")).to_be_visible()
+            expect(phone.locator("#progress-text")).to_have_text("1 of 4")
+            assert painted(phone) == before
+            assert "1" in before
 
 
 class TestABrowserWhoseStorageNeverAnswers:

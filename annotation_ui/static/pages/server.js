@@ -5,7 +5,7 @@ import { sleep } from "./pictures.js";
 import { say } from "./screens.js";
 
 /**
- * @import { Decision } from "../../participant.d.ts"
+ * @import { Decision, Draft } from "../../participant.d.ts"
  * @import { Answer, Delivered, Entry } from "../core/outbox.js"
  * @typedef {{status: number, body: any, code: string, detail: string, reference: string}} Reply no answer is an answer with status 0
  */
@@ -14,6 +14,7 @@ const WAITING = "Saved on this device. Waiting for the network…";
 const OFFLINE = "No connection. The page goes on by itself when the network is back.";
 const BUSY = "The server is busy. The page goes on by itself in a moment.";
 const OUR_SIDE = "Something is wrong on our side. Your answers are kept on this device, and the page goes on trying.";
+const DRAFTS_EVERY = 3000; // ms
 const LASTING = 5; // failures, after which it is no longer called a moment
 
 export class Server {
@@ -24,6 +25,9 @@ export class Server {
     /** What support is told when something goes wrong. */
     this.reference = "";
     this.isWaiting = false;
+    /** @type {Draft | null} */
+    this.draft = null;
+    this.draftTimer = 0;
     /** What is said about sending and about asking; the first of them that says something is shown. */
     this.lines = { sending: "", asking: "" };
     this.outbox = new Outbox({
@@ -51,6 +55,19 @@ export class Server {
       this.tell("asking", trouble(reply, failures, reply.status ? BUSY : OFFLINE));
       await sleep(backOff(failures, Math.random()));
     }
+  }
+
+  /**
+   * Let the server have the newest draft, every few seconds at most; one that does not arrive is no loss.
+   *
+   * @param {Draft} draft
+   */
+  keepDraft(draft) {
+    this.draft = draft;
+    this.draftTimer ||= window.setTimeout(() => {
+      this.draftTimer = 0;
+      if (this.draft && this.api.token) void this.api.keep(this.draft);
+    }, DRAFTS_EVERY);
   }
 
   /** @param {"sending" | "asking"} about @param {string} text */
@@ -99,6 +116,11 @@ class Api {
   /** @param {string} trial @param {object} body @param {string} token @returns {Promise<Reply>} */
   decide(trial, body, token) {
     return this.call("PUT", `/trials/${encodeURIComponent(trial)}/decision`, { body, token });
+  }
+
+  /** @param {Draft} draft @returns {Promise<Reply>} */
+  keep(draft) {
+    return this.call("PUT", `/trials/${encodeURIComponent(draft.trial)}/draft`, { body: { draft }, token: this.token });
   }
 
   /** What the participant does beside deciding. @param {"device" | "quiz" | "answers" | "withdraw"} what @param {object} body @returns {Promise<Reply>} */

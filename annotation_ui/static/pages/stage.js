@@ -9,8 +9,8 @@ import { showArm, showProgress } from "./screens.js";
 import { TrialPage } from "./trial.js";
 
 /**
- * @import { Rule, Trial, VisitEvent } from "../../participant.d.ts"
- * @typedef {Pick<import("./trial.js").Orders, "onSubmit" | "onNoticed" | "isInFront">} Orders
+ * @import { Draft, Rule, Trial, VisitEvent } from "../../participant.d.ts"
+ * @typedef {Pick<import("./trial.js").Orders, "onSubmit" | "onNoticed" | "onDraft" | "isInFront">} Orders
  * @typedef {{trial: string, since: number, length: number | null}} Kept a break; wall clock, ms
  */
 
@@ -21,15 +21,28 @@ export class Stage {
    */
   constructor(notes, breaksEvery, tell, orders) {
     this.notes = notes;
+    this.orders = orders;
     this.breaksEvery = breaksEvery;
     this.tell = tell;
     this.pictures = new LookAhead(loadPicture, sleep);
     this.pause = new Pause(notes);
-    this.trialPage = new TrialPage({ ...orders, onDraft: (draft) => notes.write("draft", draft) });
+    this.trialPage = new TrialPage({ ...orders, onDraft: (draft) => this.keep(draft) });
     /** Pairs that the server has handed out already: with them the work goes on offline. @type {Trial[]} */
     this.upcoming = [];
     /** @type {Rule} */
     this.rule = { min_strokes: 1, min_area: 0, max_area: 1 };
+  }
+
+  /** Here for a reload, with the server for another device. @param {Draft} draft */
+  keep(draft) {
+    this.notes.write("draft", draft);
+    this.orders.onDraft(draft);
+  }
+
+  /** What another device has kept of a trial, if that is newer. @param {Draft | null | undefined} draft */
+  takeOver(draft) {
+    const own = this.notes.read("draft");
+    if (draft && !(own?.trial === draft.trial && own.at >= draft.at)) this.notes.write("draft", draft);
   }
 
   /** @param {Trial} trial */

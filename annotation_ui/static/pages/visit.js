@@ -38,6 +38,7 @@ export class Visit {
     this.stage = new Stage(this.notes, page.breaks_every, (event) => this.tell(event), {
       onSubmit: (trial, decision) => this.submit(trial, decision),
       onNoticed: () => this.moveOn({ type: "noticed" }),
+      onDraft: (draft) => this.server.keepDraft(draft),
       isInFront: () => this.state.page === "trial" && !document.querySelector("dialog[open]"),
     });
   }
@@ -135,7 +136,7 @@ export class Visit {
   async goOn() {
     const reply = await this.server.ask(() => this.server.api.next());
     if (reply.status !== 200) return this.refuse(reply);
-    const { step, trial, upcoming, preload, rule, done, completion } = reply.body;
+    const { step, trial, upcoming, preload, rule, draft, done, completion } = reply.body;
     if (done) return this.end(completion);
     this.stage.pictures.want([...(trial ? addresses(trial) : []), ...(preload ?? [])]);
     if (isBeginning(reply.body) && !this.notes.read("briefed")) return void this.tell({ type: "briefed" });
@@ -143,6 +144,7 @@ export class Visit {
     if (step) return this.put(step);
     this.stage.upcoming = upcoming;
     this.stage.rule = rule;
+    this.stage.takeOver(draft);
     await this.stage.present(trial);
   }
 

@@ -22,7 +22,9 @@ STAFF_PAGES = (
     "/studies/watched/participants",
     "/studies/watched/maps",
     "/studies/watched/export",
+    "/studies/watched/analysis",
     "/experiments",
+    "/experiments/new",
     "/people",
     "/account",
 )
@@ -131,6 +133,9 @@ class TestStaffPages:
             for path in STAFF_PAGES:
                 assert page.goto(f"{lab.url}/staff{path}").ok, path
                 found[path] = violations(page)
+            page.goto(f"{lab.url}/staff/images")
+            page.locator("main a[href^='/staff/images/']").first.click()
+            found["an image"] = violations(page)
             page.goto(f"{lab.url}/staff/studies/watched/participants")
             page.locator("main table a").first.click()
             found["a participant"] = violations(page)

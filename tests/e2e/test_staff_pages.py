@@ -1,0 +1,58 @@
+"""What staff do on pages that no form alone can do, in a real Chromium."""
+
+import tomllib
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from app.accounts.service import add_staff
+from app.models import Role
+from tests.e2e.lab import DESK, SIDE, Lab, browsing
+from tests.e2e.people import PASSWORD, StaffMember
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def page(browser: Browser, lab: Lab, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """Of somebody who may see everything."""
+    email = f"{request.node.name[:20].lower()}@lab.example"
+    with lab.sessions.begin() as session:
+        add_staff(session, email=email, name="Ada", role=Role.ADMIN, password=PASSWORD)
+    with browsing(browser, DESK) as context:
+        page = context.new_page()
+        StaffMember(page, lab.url, email).log_in()
+        yield page
+
+
+class TestRegion:
+    def test_corners_are_drawn_moved_and_taken_back(self, page, lab):
+        page.goto(f"{lab.url}/staff/images")
+        page.locator("main a[href^='/staff/images/']").first.click()
+        drawing, text = page.locator("#region"), page.locator("#region-text")
+        box = drawing.bounding_box()
+
+        def at(x: float, y: float) -> tuple[float, float]:
+            return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+        for corner in ((0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.1, 0.9)):
+            page.mouse.click(*at(*corner))
+        page.get_by_role("button", name="Take back a corner").click()
+        page.mouse.move(*at(0.75, 0.75))
+        page.mouse.down()
+        page.mouse.move(*at(0.5, 1))
+        page.mouse.up()
+        (region,) = tomllib.loads(text.input_value())["checks"]["regions"]
+        wanted = [[SIDE / 4, SIDE / 4], [3 * SIDE / 4, SIDE / 4], [SIDE / 2, SIDE]]
+        for corner, (x, y) in zip(region["region"], wanted, strict=True):
+            assert corner == [pytest.approx(x, abs=2), pytest.approx(y, abs=2)]
+        assert lab.plain("with-region", further=text.input_value())  # as it stands
+
+    def test_what_is_typed_is_drawn(self, page, lab):
+        page.goto(f"{lab.url}/staff/images")
+        page.locator("main a[href^='/staff/images/']").first.click()
+        page.locator("#region-text").fill("region = [[0, 0], [80, 0], [80, 80]]")
+        expect(page.locator("#region polygon")).to_have_attribute("points", "0,0 80,0 80,80")
+        page.get_by_role("button", name="Start over").click()
+        expect(page.locator("#region-text")).to_have_value("region = []")

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -15,7 +15,7 @@ from app.db import Db
 from app.deps import CurrentStaff, Editor
 from app.errors import NotFound, WrongState
 from app.models import Annotation, Arm, Decision, Image, Participant, ParticipantState, Stroke, Study, Trial
-from app.quality.service import check_participant, flags_of
+from app.quality.service import SET_ASIDE, check_participant, flags_of, set_aside, take_back
 from app.recruitment.service import withdraw
 from app.studies.service import find_study
 from app.trials.events import interruptions
@@ -39,7 +39,7 @@ def participant(
 ) -> HTMLResponse:
     study = find_study(db, slug)
     found = find_participant(db, study, participant_id)
-    trials = trials_of(db, found)
+    trials, flags = trials_of(db, found), list(flags_of(db, found))
     return page(
         request,
         "staff/participant.html",
@@ -47,7 +47,8 @@ def participant(
         participant=found,
         arm=db.get_one(Arm, found.arm_id),
         work=work_of(db, [found.id]).get(found.id),
-        flags=list(flags_of(db, found)),
+        flags=flags,
+        is_aside=any(flag.kind == SET_ASIDE for flag, _ in flags),
         trials=trials,
         positions={row.Trial.id: row.Trial.position for row in trials},
     )
@@ -78,6 +79,26 @@ def check(db: Db, _editor: Editor, slug: str, participant_id: UUID) -> Response:
     """Look at a participant's work again."""
     found = find_participant(db, find_study(db, slug), participant_id)
     check_participant(db, found.id)
+    return RedirectResponse(f"/staff/studies/{slug}/participants/{participant_id}", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/set-aside")
+def put_aside(
+    db: Db,
+    _editor: Editor,
+    slug: str,
+    participant_id: UUID,
+    reason: Annotated[str, Form(max_length=200)] = "",
+) -> Response:
+    """Flag somebody whom maps and analyses can then leave out; nothing is deleted."""
+    found = find_participant(db, find_study(db, slug), participant_id)
+    set_aside(db, found, reason=reason.strip())
+    return RedirectResponse(f"/staff/studies/{slug}/participants/{participant_id}", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/take-back")
+def take_in_again(db: Db, _editor: Editor, slug: str, participant_id: UUID) -> Response:
+    take_back(db, find_participant(db, find_study(db, slug), participant_id))
     return RedirectResponse(f"/staff/studies/{slug}/participants/{participant_id}", HTTPStatus.SEE_OTHER)
 
 

@@ -1,7 +1,7 @@
 """Checking participants' work against the rules, and keeping what they say.
 
 Flags are derived: a check replaces those of the rules. What was seen only once, on arrival (the
-honeypot), is never taken back.
+honeypot), is never taken back; what staff say, only by staff.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -29,9 +29,12 @@ from app.models import (
 from app.quality.rules import KINDS, Drawn, Judgement, Work, flags
 
 HONEYPOT: Final = "honeypot"
+SET_ASIDE: Final = "set_aside"
+"""A flag that staff raise and take back, for a reason that no rule knows."""
 
 SENTENCES: Final = {
     HONEYPOT: "Filled in a field that no person sees.",
+    SET_ASIDE: "Set aside by staff.",
     "failed_check": "Answered a check trial wrongly.",
     "fast_decision": "Decided faster than anybody can compare two faces.",
     "impossible_times": "Reported times that contradict each other or the clock.",
@@ -119,6 +122,22 @@ def _judgement(row: Row[Trial, Decision, int, int], strokes: tuple[Drawn, ...]) 
         width=row.width,
         strokes=strokes,
     )
+
+
+def set_aside(session: Session, participant: Participant, *, reason: str) -> None:
+    """Flag a participant whom staff want out of maps and analyses; once is enough, the last reason stays."""
+    take_back(session, participant)
+    session.add(
+        QualityFlag(
+            participant_id=participant.id, kind=SET_ASIDE, detail={"reason": reason} if reason else {}
+        )
+    )
+
+
+def take_back(session: Session, participant: Participant) -> None:
+    """The participant is as any other again."""
+    mine = QualityFlag.participant_id == participant.id
+    session.execute(delete(QualityFlag).where(mine, QualityFlag.kind == SET_ASIDE))
 
 
 def flags_by_kind(session: Session, study_id: int) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from app.cli import app as cli
 from app.cli import commands as _registers  # noqa: F401
 from app.models import ParticipantState, QualityFlag, Role, Screening, TrialKind, TrialState
 from app.quality.rules import KINDS
-from app.quality.service import HONEYPOT, SENTENCES, check_participant, check_study, flags_by_kind
+from app.quality.service import HONEYPOT, SENTENCES, SET_ASIDE, check_participant, check_study, flags_by_kind
 from app.recruitment.service import screen_out, withdraw
 from tests.app.factories import (
     AnnotationFactory,
@@ -26,12 +26,13 @@ from tests.app.factories import (
     TrialFactory,
 )
 
+OURS = {"origin": "http://127.0.0.1:8000"}
 POINTS = [[10.0 + 9 * n, 20.0 + n * n / 9, 1600.0 + 20 * n] for n in range(12)]
 
 
 def test_every_kind_has_a_sentence_and_is_in_the_docs():
     text = Path("docs/quality.md").read_text("utf-8")
-    assert set(SENTENCES) == {HONEYPOT, *KINDS}
+    assert set(SENTENCES) == {HONEYPOT, SET_ASIDE, *KINDS}
     assert [kind for kind in SENTENCES if f"`{kind}`" not in text] == []
 
 
@@ -113,6 +114,17 @@ class TestPages:
         someone = people(events=events)
         page = editor.get(f"/staff/studies/{study.slug}/participants/{someone.id}").text
         assert "hidden 2.5 s, away 61.0 s (1 × reloaded)" in page
+
+    def test_somebody_is_set_aside_and_taken_back(self, editor, db, study, people):
+        someone = people()
+        address = f"/staff/studies/{study.slug}/participants/{someone.id}"
+        for reason in ("guessed", "wrote that they guessed"):
+            editor.post(f"{address}/set-aside", data={"reason": reason}, headers=OURS)
+        check_participant(db, someone.id)
+        assert raised(db) == ["set_aside"]
+        assert "wrote that they guessed" in editor.get(address).text
+        editor.post(f"{address}/take-back", headers=OURS)
+        assert raised(db) == []
 
     def test_a_viewer_may_not_check(self, log_in, study, people):
         someone = people()

@@ -21,10 +21,17 @@ from tests.e2e.visits import Finger, Hands, Mouse, Walk
 
 TOUR = "tour"
 """The study that has every step."""
+CONTROL = "control"
 SIZES = {
     "desk": {"viewport": {"width": 1280, "height": 800}},
     "phone": {
         "viewport": {"width": 390, "height": 844},
+        "device_scale_factor": 2,
+        "has_touch": True,
+        "is_mobile": True,
+    },
+    "narrow": {
+        "viewport": {"width": 360, "height": 640},
         "device_scale_factor": 2,
         "has_touch": True,
         "is_mobile": True,
@@ -42,6 +49,10 @@ STAFF_PAGES = {
     "maps-agreement": "/staff/studies/demo/maps/agreement",
     "maps-sets": "/staff/studies/demo/maps/sets",
     "export": "/staff/studies/demo/export",
+    "analysis": "/staff/studies/demo/analysis",
+    "new-experiment": "/staff/experiments/new",
+    "people": "/staff/people",
+    "account": "/staff/account",
     "experiments": "/staff/experiments",
     "experiment": "/staff/experiments/1",
 }
@@ -55,10 +66,20 @@ def staff_pages(page: Page, url: str) -> Iterator[str]:
     page.locator("a:has(img)").first.click()
     page.get_by_role("button", name="Annotations").click()
     yield "map"
+    page.goto(f"{url}{STAFF_PAGES['images']}")
+    page.locator("main a[href^='/staff/images/']").first.click()
+    for corner in ((60, 60), (120, 60), (120, 110), (60, 110)):
+        page.locator("#region").click(position={"x": corner[0], "y": corner[1]})
+    yield "image"
+    page.goto(f"{url}{STAFF_PAGES['participants']}")
+    page.locator("main table a").first.click()
+    yield "participant"
     page.goto(f"{url}{STAFF_PAGES['experiment']}")
     page.get_by_role("region", name="Runs").get_by_role("link").first.click()
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
     yield "run"
+    page.goto(f"{page.url}/model")
+    yield "model"
 
 
 def participant_pages(page: Page, url: str, hands: Hands) -> Iterator[str]:
@@ -89,7 +110,7 @@ def judging(page: Page, walk: Walk, count: int) -> Iterator[str]:
     walk.hands.press(page.locator("#next"))
 
 
-ENDINGS = ("quota_full", "already_took_part", "study_not_open", "internal")
+ENDINGS = ("quota_full", "already_took_part", "study_not_open", "closed", "internal")
 
 
 def refuse(code: str, route: Route) -> None:
@@ -108,6 +129,27 @@ def endings(page: Page, url: str) -> Iterator[str]:
         yield f"ending-{code}"
         page.unroute("**/participants")
     yield from refusals(page, url)
+
+
+def dialogs(page: Page, url: str) -> Iterator[str]:
+    """What lies over a trial, a trial of the arm that does not paint, and a trial without network."""
+    walk = Walk(page, Mouse())
+    page.goto(f"{url}/s/{CONTROL}")
+    walk.go(until="trial")
+    yield "control-trial"
+    walk.hands.choose(page)
+    yield "control-chosen"
+    page.get_by_role("button", name="Help").click()
+    yield "help"
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Leave").click()
+    yield "leave"
+    page.keyboard.press("Escape")
+    page.context.set_offline(True)
+    page.locator("#next").click()
+    expect(page.locator("#banner")).to_be_visible()
+    yield "offline"
+    page.context.set_offline(False)
 
 
 def refusals(page: Page, url: str) -> Iterator[str]:
@@ -144,8 +186,8 @@ def photograph(browser: Browser, installation: Lab, login: str, out_dir: Path) -
 
 
 def photograph_visits(browser: Browser, url: str, out_dir: Path, size: str) -> None:
-    hands = Finger() if size == "phone" else Mouse()
-    for pages in (partial(participant_pages, hands=hands), endings):
+    hands = Mouse() if size == "desk" else Finger()
+    for pages in (partial(participant_pages, hands=hands), endings, dialogs):
         context = browser.new_context(**SIZES[size])
         for name in pages(page := context.new_page(), url):
             shoot(page, out_dir / f"participant-{name}-{size}.png")
@@ -172,6 +214,7 @@ def main() -> None:
     installation.run("demo", "--no-serve", "--participants", "12", "--faces", "120")
     installation.serve()
     installation.everything(TOUR, advice="both")
+    installation.plain(CONTROL, annotate="false")
     login = urlsplit(installation.run("staff", "link", STAFF).stdout.strip()).path
     try:
         with sync_playwright() as playwright:

@@ -27,6 +27,11 @@ class Box(NamedTuple):
         return self.width * self.height
 
     @property
+    def turned(self) -> "Box":
+        """With x and y exchanged."""
+        return Box(self.top, self.left, self.bottom, self.right)
+
+    @property
     def empty(self) -> bool:
         """Whether no pixel is inside."""
         return not self.area

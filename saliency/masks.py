@@ -170,11 +170,12 @@ def _batches(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
 
 
 def _cover(batch: Sequence[_Piece]) -> Iterator[Mask]:
-    sheet = Sheet([piece.box for piece in batch])
-    paths = Paths.of([line for piece in batch for line in piece.lines])
+    """What each piece covers, (box.height, box.width); worked out with x and y exchanged: see `spans`."""
+    sheet = Sheet([piece.box.turned for piece in batch])
+    paths = Paths.of([(points[:, ::-1], radius) for piece in batch for points, radius in piece.lines])
     line_box = np.repeat(np.arange(len(batch)), [len(piece.lines) for piece in batch])
     add_paths(sheet, paths, line_box[np.cumsum(paths.first) - 1])
     for number, piece in enumerate(batch):
         if piece.outline is not None:
-            add_inside(sheet, piece.outline, number)
+            add_inside(sheet, piece.outline[::-1, ::-1], number)  # which is clockwise again
     return sheet.covered()

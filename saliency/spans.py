@@ -3,7 +3,9 @@
 A capsule is every point within `radius` of a segment. It is convex, so it meets the centre line of a pixel
 row in one interval, each end of which lies on the disc around an end of the segment or on a straight edge.
 Overlapping spans are summed through a difference array (+1 where a span starts, -1 after it ends; the running
-sum along the row counts the spans on each pixel).
+sum along the row counts the spans on each pixel). What is a column here lies in memory row after row: then the
+running sum adds whole rows of memory, many numbers at once, instead of one number after the other. So whoever
+wants a picture in the usual order hands in boxes and points with x and y exchanged.
 
 Ties: a pixel centre exactly on the border counts as covered. So that rounding never decides, the border is
 moved outwards by `TIE_PX`, a billionth of a pixel.
@@ -27,18 +29,17 @@ Bools = NDArray[np.bool_]
 class Sheet:
     """Difference arrays of many boxes, one after another in flat memory, so that one pass serves them all.
 
-    A row has one column more than its box, where the spans that reach its right edge end; so every row sums
-    to zero and a running sum may pass from row to row and from box to box.
+    A box has one column more, where the spans that reach its right edge end. Column follows column in memory.
     """
 
     def __init__(self, boxes: Sequence[Box]) -> None:
         self.boxes = boxes
         self.left, self.top, self.right, self.bottom = np.array(boxes, dtype=np.float64).T
-        self.stride = self.right - self.left + 1
-        ends = np.cumsum(self.stride * (self.bottom - self.top))
+        self.stride = self.bottom - self.top
+        ends = np.cumsum(self.stride * (self.right - self.left + 1))
         self.first = np.concatenate([[0], ends[:-1]]).astype(np.intp)
-        self.origin = self.first - self.top * self.stride - self.left
-        self.counts = np.zeros(int(ends[-1]), dtype=np.int32)  # numpy sums these five times faster than int8
+        self.origin = self.first - self.left * self.stride - self.top
+        self.counts = np.zeros(int(ends[-1]), dtype=np.int32)
 
     def add(self, places: Floats, *, step: int) -> None:
         """Change counts by `step` from some places of the flat memory onwards; they are whole numbers."""
@@ -55,17 +56,15 @@ class Sheet:
         """Begin (sign -1) or end (sign 1) a span at x on each row, `steps` times; clipped to its box."""
         column = np.ceil(x - 0.5) if sign < 0 else np.floor(x + 0.5)
         column = np.clip(column, self.left[box], self.right[box])
-        places = self.origin[box] + row * self.stride[box] + column
+        places = self.origin[box] + column * self.stride[box] + row
         np.add.at(self.counts, places.astype(np.intp), steps if sign < 0 else -steps)
 
     def covered(self) -> Iterator[NDArray[np.uint8]]:
-        """Sum up and yield, for each box, a mask (height, width) in {0, 1} of what is covered."""
+        """Sum up and yield, for each box, a mask (width, height) in {0, 1} of what is covered."""
         for box, first in zip(self.boxes, self.first.tolist(), strict=True):
-            counts = self.counts[first : first + box.height * (box.width + 1)]
-            np.cumsum(
-                counts, dtype=np.int32, out=counts
-            )  # box by box, so that what follows meets it in the cache
-            yield (counts > 0).view(np.uint8).reshape(box.height, box.width + 1)[:, :-1]
+            counts = self.counts[first : first + box.height * (box.width + 1)].reshape(-1, box.height)
+            np.cumsum(counts, axis=0, out=counts)  # box by box, so that what follows meets it in the cache
+            yield (counts[:-1] > 0).view(np.uint8)
 
 
 class Paths(NamedTuple):
@@ -231,7 +230,7 @@ def add_inside(sheet: Sheet, outline: Floats, box: int) -> None:
     following = np.roll(outline, -1, axis=0)
     for start, end, step in ((outline, following, -1), (following, outline, 1)):
         row, column = _crossings(start, end, sheet.boxes[box])
-        sheet.add(sheet.origin[box] + row * sheet.stride[box] + column, step=step)
+        sheet.add(sheet.origin[box] + column * sheet.stride[box] + row, step=step)
 
 
 def _crossings(start: Floats, end: Floats, box: Box) -> tuple[Floats, Floats]:

@@ -3,8 +3,8 @@
 A capsule is every point within `radius` of a segment. It is convex, so it meets the centre line of a pixel
 row in one interval, each end of which lies on the disc around an end of the segment or on a straight edge.
 Overlapping spans are summed through a difference array (+1 where a span starts, -1 after it ends; the running
-sum along the row counts the spans on each pixel). What is a column here lies in memory row after row: then the
-running sum adds whole rows of memory, many numbers at once, instead of one number after the other. So whoever
+sum along the row counts the spans on each pixel). What is a column here lies in memory row after row, so that
+the running sum adds whole rows of memory, many numbers at once, instead of one number after the other. Who
 wants a picture in the usual order hands in boxes and points with x and y exchanged.
 
 Ties: a pixel centre exactly on the border counts as covered. So that rounding never decides, the border is

@@ -30,7 +30,7 @@ from app.models import (
     TrialKind,
     WorkerIdentity,
 )
-from saliency.cli import cli as saliency_cli
+from saliency.__main__ import cli as saliency_cli
 from tests.app.factories import (
     AnnotationFactory,
     ArmFactory,

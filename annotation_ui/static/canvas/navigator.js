@@ -29,6 +29,7 @@ export class Navigator {
     this.listening = new AbortController();
     const { signal } = this.listening;
     const frame = this.board.frame;
+    frame.classList.add("face__frame--zooming");
     frame.addEventListener("wheel", (event) => this.wheel(event), { signal, passive: false });
     frame.addEventListener("pointerdown", (event) => this.down(event), { signal, capture: true });
     frame.addEventListener("pointermove", (event) => this.move(event), { signal, capture: true });
@@ -41,6 +42,7 @@ export class Navigator {
   disable() {
     this.listening?.abort();
     this.listening = null;
+    this.board.frame.classList.remove("face__frame--zooming");
     this.fingers.clear();
     this.dragged = null;
     this.hold(false);

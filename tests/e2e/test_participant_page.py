@@ -86,6 +86,42 @@ class Visit:
         self.page.keyboard.press("Enter")
 
 
+class Tablet:
+    """A pen and a palm on the chosen face; places are fractions of it."""
+
+    def __init__(self, visit: Visit) -> None:
+        self.visit, self.page = visit, visit.page
+        self.is_down = False
+        self.session = self.page.context.new_cdp_session(self.page)
+        self.box = self.page.locator(".face--chosen .face__frame").bounding_box()
+
+    def place(self, x: float, y: float) -> dict[str, float]:
+        box = self.box
+        return {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]}
+
+    def pen(self, kind: str, x: float, y: float) -> None:
+        """Hovering is a move before the press."""
+        self.is_down = kind == "mousePressed" or (self.is_down and kind == "mouseMoved")
+        button = "none" if kind == "mouseMoved" and not self.is_down else "left"
+        event = {"type": kind, "pointerType": "pen", "button": button, "buttons": int(self.is_down)}
+        self.session.send("Input.dispatchMouseEvent", {**event, **self.place(x, y), "clickCount": 1})
+
+    def palm(self, kind: str, *places: tuple[float, float]) -> None:
+        points = [{**self.place(*place), "id": finger} for finger, place in enumerate(places)]
+        self.session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    @property
+    def is_zoomed(self) -> bool:
+        return "scale" in (self.page.locator(".face--chosen .face__view").get_attribute("style") or "")
+
+    def spans(self) -> list[tuple[float, float]]:
+        """How far each stroke that is sent goes across the face."""
+        self.visit.submit()
+        self.visit.expect_trial(2)
+        across = [[x / 160 for x, _, _ in stroke["points"]] for stroke in self.visit.sent[-1]["strokes"]]
+        return [(round(min(xs), 1), round(max(xs), 1)) for xs in across]
+
+
 def begin(context: BrowserContext, url: str) -> Visit:
     """Consent and instructions, up to the first pair; an error on the page fails the test."""
     page = context.new_page()
@@ -247,6 +283,50 @@ def zoomed(context: BrowserContext, page: Page) -> dict[str, str]:
         page.get_by_role("button", name="Whole face").click()
         expect(view).not_to_have_attribute("style", re.compile("scale"))
     return seen
+
+
+class TestPen:
+    """A hand that holds a pen lies on the glass."""
+
+    @pytest.fixture
+    def tablet(self, browser, platform) -> Iterator[Tablet]:
+        with browsing(browser, SCREENS["390px"]) as context:
+            visit = begin(context, f"{platform.url}/s/paint")
+            pick(visit.page, "left")
+            yield Tablet(visit)
+
+    def test_after_a_pen_was_near_a_touch_neither_paints_nor_zooms(self, tablet):
+        tablet.pen("mouseMoved", 0.5, -0.1)
+        for fingers in ([(0.3, 0.3)], [(0.3, 0.3), (0.6, 0.6)]):
+            tablet.palm("touchStart", *fingers)
+            for step in range(10):
+                tablet.palm("touchMove", *[(x + x * step / 30, y + y * step / 30) for x, y in fingers])
+            tablet.palm("touchEnd")
+        assert "1" not in painted(tablet.page)
+        assert not tablet.is_zoomed
+
+    def test_a_palm_during_a_stroke_leaves_it_alone(self, tablet):
+        tablet.pen("mousePressed", 0.1, 0.2)
+        tablet.pen("mouseMoved", 0.3, 0.2)
+        tablet.palm("touchStart", (0.7, 0.8), (0.9, 0.9))
+        tablet.palm("touchMove", (0.6, 0.7), (0.9, 0.9))
+        tablet.pen("mouseMoved", 0.6, 0.2)
+        tablet.palm("touchEnd")
+        tablet.pen("mouseMoved", 0.8, 0.2)
+        tablet.pen("mouseReleased", 0.8, 0.2)
+        assert not tablet.is_zoomed
+        assert tablet.spans() == [(0.1, 0.8)]
+
+    @pytest.mark.parametrize("palm", [[(0.7, 0.8)], [(0.7, 0.8), (0.9, 0.9)]], ids=["one", "two"])
+    def test_a_palm_before_the_pen_leaves_nothing(self, tablet, palm):
+        tablet.palm("touchStart", *palm)
+        tablet.pen("mousePressed", 0.1, 0.2)
+        tablet.pen("mouseMoved", 0.8, 0.2)
+        tablet.palm("touchMove", *[(x, y - 0.1) for x, y in palm])
+        tablet.pen("mouseReleased", 0.8, 0.2)
+        tablet.palm("touchEnd")
+        assert not tablet.is_zoomed
+        assert tablet.spans() == [(0.1, 0.8)]
 
 
 class TestNetwork:

@@ -3,6 +3,8 @@
  * drag while Space is held. The plain wheel moves a zoomed face and scrolls the page otherwise.
  */
 
+import { isPalm } from "./pen.js";
+
 /**
  * @import { Board } from "./board.js"
  * @typedef {object} Reports
@@ -72,6 +74,8 @@ export class Navigator {
 
   /** @param {PointerEvent} event */
   down(event) {
+    if (isPalm(event)) return;
+    if (event.pointerType === "pen") this.fingers.clear(); // what was down before it is a palm
     if (event.pointerType === "touch") this.fingers.set(event.pointerId, event);
     else if (event.button === 1 || (event.button === 0 && this.hasSpace)) this.drag(event);
     if (this.fingers.size === 2) this.reports.onTakeOver(event.timeStamp);
@@ -88,6 +92,7 @@ export class Navigator {
 
   /** @param {PointerEvent} event */
   move(event) {
+    if (isPalm(event)) this.fingers.delete(event.pointerId);
     if (this.dragged?.pointerId === event.pointerId) {
       this.board.pan(event.clientX - this.dragged.clientX, event.clientY - this.dragged.clientY);
       this.dragged = event;

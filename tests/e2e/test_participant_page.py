@@ -285,6 +285,23 @@ def zoomed(context: BrowserContext, page: Page) -> dict[str, str]:
     return seen
 
 
+class TestWheel:
+    def test_a_flick_on_a_touchpad_changes_the_brush_by_its_length(self, browser, platform):
+        with browsing(browser, DESK) as context:
+            page = begin(context, f"{platform.url}/s/paint").page
+            pick(page, "left")
+            radius = page.locator("#size")
+            before = radius.get_attribute("aria-valuetext")
+            page.keyboard.down("Shift")
+            for _ in range(19):
+                page.mouse.wheel(0, -5)
+            expect(radius).to_have_attribute("aria-valuetext", before)
+            page.mouse.wheel(0, -5)
+            expect(radius).not_to_have_attribute("aria-valuetext", before)
+            page.mouse.wheel(0, 100)
+            expect(radius).to_have_attribute("aria-valuetext", before)
+
+
 class TestPen:
     """A hand that holds a pen lies on the glass."""
 

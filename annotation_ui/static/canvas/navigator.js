@@ -1,6 +1,7 @@
 /**
  * Zoom and pan on a face: Ctrl with the wheel (a pinch on a touchpad), two fingers, the middle button, or a
- * drag while Space is held. The plain wheel moves a zoomed face and scrolls the page otherwise.
+ * drag while Space is held. The plain wheel moves a zoomed face and scrolls the page otherwise; with Shift it
+ * changes the brush.
  */
 
 import { isPalm } from "./pen.js";
@@ -11,6 +12,9 @@ import { isPalm } from "./pen.js";
  * @property {(now: number) => void} onTakeOver a gesture has begun; whatever else follows the pointer must stop
  * @property {(presses: number) => void} onResize Shift with the wheel: a larger or smaller brush
  */
+
+const LINE = 100 / 3; // px that browsers scroll by a line
+const NOTCH = 100; // px of a wheel
 
 export class Navigator {
   /** @param {Board} board @param {Reports} reports */
@@ -24,6 +28,8 @@ export class Navigator {
     /** @type {PointerEvent | null} */
     this.dragged = null;
     this.hasSpace = false;
+    /** How far the wheel has turned towards the next size of the brush, px. */
+    this.turned = 0;
   }
 
   enable() {
@@ -66,10 +72,18 @@ export class Navigator {
     const isZoom = event.ctrlKey || event.metaKey;
     if (!isZoom && !event.shiftKey && this.board.viewport.scale === 1) return;
     event.preventDefault();
-    const unit = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
+    const unit = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? LINE : 1;
     if (isZoom) this.board.zoom(Math.exp((-event.deltaY * unit) / 300), event);
-    else if (event.shiftKey) this.reports.onResize((event.deltaY || event.deltaX) < 0 ? 1 : -1);
+    else if (event.shiftKey) this.resize((event.deltaY || event.deltaX) * unit);
     else this.board.pan(-event.deltaX * unit, -event.deltaY * unit);
+  }
+
+  /** One step for each notch: a touchpad's many small turns add up to as many as a wheel's. @param {number} turn px */
+  resize(turn) {
+    this.turned = turn * this.turned < 0 ? turn : this.turned + turn;
+    const notches = Math.trunc(this.turned / NOTCH);
+    this.turned -= notches * NOTCH;
+    if (notches) this.reports.onResize(-notches);
   }
 
   /** @param {PointerEvent} event */

@@ -150,7 +150,7 @@ export class Painter {
   finish() {
     if (!this.isPainting) return;
     const stroke = this.current();
-    this.board.cursor.trace([]);
+    this.board.cursor.untrace();
     this.forget();
     if (!stroke) return this.board.surface.takeBack();
     this.board.surface.finish(stroke);
@@ -165,7 +165,7 @@ export class Painter {
   }
 
   drop() {
-    this.board.cursor.trace([]);
+    this.board.cursor.untrace();
     this.board.cursor.hide();
     this.forget();
     this.board.surface.takeBack();

@@ -1,8 +1,9 @@
-"""Script time of a 5-second scribble on a 1024 × 1024 face, frame by frame, from the browser's own trace.
+"""Script time of a 5-second stroke on a 1024 × 1024 face, frame by frame, from the browser's own trace.
 
 python benchmarks/painting_frames.py [--seconds 5] [--radius 40]
 
-A real Chromium paints on the participant's page with 60 pointer moves a second. Every task of the page's
+A real Chromium scribbles with the brush on the participant's page with 60 pointer moves a second, and then
+draws round the face with the outline tool. Every task of the page's
 main thread that ran script is taken from the trace (`devtools.timeline`: FunctionCall, EventDispatch,
 FireAnimationFrame, RunMicrotasks, and V8's collections; the outermost one of those that nest) with the
 processor time that the thread spent in it (`tdur`), so that other work on the machine counts little; a
@@ -34,14 +35,27 @@ MOVES_PER_SECOND: Final = 60
 FRAME_MS: Final = 1000 / 60
 
 
-def scribble(page: Page, *, seconds: float) -> None:
-    """One stroke that goes over the whole face and is lifted at the end."""
+def scribble(part: float) -> tuple[float, float]:
+    """Over the whole face; as fractions of it, like `circle`."""
+    return 0.1 + 0.8 * part, 0.5 + 0.35 * math.sin(40 * part)
+
+
+def circle(part: float) -> tuple[float, float]:
+    """Round the face once, with a trembling hand."""
+    angle, far = 2 * math.pi * part, 0.4 + 0.01 * math.sin(300 * part)
+    return 0.5 + far * math.cos(angle), 0.5 + far * math.sin(angle)
+
+
+PATHS: Final = {"brush": scribble, "lasso": circle}
+
+
+def draw(page: Page, tool: str, *, seconds: float) -> None:
+    """One stroke, lifted at the end."""
     box = page.locator(".face--chosen .face__frame").bounding_box()
     assert box is not None
     moves = round(seconds * MOVES_PER_SECOND)
     for move in range(moves):
-        part = move / moves
-        x, y = 0.1 + 0.8 * part, 0.5 + 0.35 * math.sin(40 * part)
+        x, y = PATHS[tool](move / moves)
         page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
         if not move:
             page.mouse.down()
@@ -50,15 +64,15 @@ def scribble(page: Page, *, seconds: float) -> None:
     page.wait_for_timeout(200)
 
 
-def traced(session: CDPSession, page: Page, *, seconds: float) -> list[dict[str, Any]]:
-    """The events of the page's main thread while somebody scribbles."""
+def traced(session: CDPSession, page: Page, tool: str, *, seconds: float) -> list[dict[str, Any]]:
+    """The events of the page's main thread while somebody draws."""
     events: list[dict[str, Any]] = []
     session.on("Tracing.dataCollected", lambda chunk: events.extend(chunk["value"]))
     session.send(
         "Tracing.start", {"categories": "devtools.timeline,v8,disabled-by-default-v8.gc,blink.user_timing"}
     )
     page.evaluate("performance.mark('begin')")
-    scribble(page, seconds=seconds)
+    draw(page, tool, seconds=seconds)
     done = []
     session.on("Tracing.tracingComplete", lambda _: done.append(True))
     session.send("Tracing.end")
@@ -84,6 +98,13 @@ def by_frame(tasks: Sequence[tuple[float, float]], starts: Sequence[float]) -> n
     for start, spent in tasks:
         sums[np.searchsorted(starts, start, side="right")] += spent
     return sums
+
+
+def report_frames(tool: str, events: Sequence[dict[str, Any]]) -> None:
+    tasks = list(script_tasks(events))
+    starts = sorted(event["ts"] / 1000 for event in events if event["name"] == "FireAnimationFrame")
+    report(f"{tool}, a frame", by_frame(tasks, starts))
+    report(f"{tool}, one task", np.array([spent for _, spent in tasks]))
 
 
 def report(name: str, values: np.ndarray) -> None:
@@ -113,18 +134,17 @@ def main() -> None:
             walk.go(until="trial")
             walk.hands.choose(page)
             set_radius(page, given.radius)
-            events = traced(page.context.new_cdp_session(page), page, seconds=given.seconds)
             print(
                 json.dumps({"chromium": browser.version, "radius_px": given.radius, "seconds": given.seconds})
             )
+            for tool in PATHS:
+                page.locator(f"[data-tool={tool}]").click()
+                session = page.context.new_cdp_session(page)
+                report_frames(tool, traced(session, page, tool, seconds=given.seconds))
             browser.close()
     finally:
         lab.stop()
         shutil.rmtree(folder, ignore_errors=True)
-    tasks = list(script_tasks(events))
-    starts = sorted(event["ts"] / 1000 for event in events if event["name"] == "FireAnimationFrame")
-    report("script of a frame", by_frame(tasks, starts))
-    report("one task of script", np.array([spent for _, spent in tasks]))
 
 
 def set_radius(page: Page, radius: float) -> None:

@@ -6,11 +6,12 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import select
 
 from app.db import Db
 from app.deps import ParticipantDoor
 from app.errors import BadInput
-from app.models import Source, Study, StudyState
+from app.models import Advice, Arm, Source, Study, StudyState
 from app.recruitment import service
 from app.recruitment.identity import page_token
 from app.recruitment.schemas import ArmView, Enrolled, Enrolment, PageData, Withdrawn
@@ -81,7 +82,14 @@ def study_page(slug: str, request: Request, crowd: Annotated[CrowdParameters, Qu
         consent_version=study.consent_version,
         instructions_html=markdown(study.instructions),
         page=page_data(study, crowd, link_token=page_token(db, crowd.link)),
+        rooms=rooms(set(db.scalars(select(Arm.advice).where(Arm.study_id == study.id)))),
     )
+
+
+def rooms(advice: set[Advice]) -> list[str]:
+    """What the page keeps room for in every arm, because one has it: faces are as large in all of them."""
+    has_maps = not advice.isdisjoint({Advice.SALIENCY, Advice.BOTH})
+    return [*(["words"] if advice - {Advice.NONE} else []), *(["maps"] if has_maps else [])]
 
 
 def page_data(study: Study, crowd: CrowdParameters, *, link_token: str) -> PageData:

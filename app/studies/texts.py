@@ -1,4 +1,8 @@
-"""The texts that participants read when a study brings none of its own. Markdown."""
+"""The texts that participants read when a study brings none of its own. Markdown.
+
+Instructions are read in every arm, below the steps, which the page itself lists arm by arm: so they say
+nothing of what one arm does and another does not.
+"""
 
 from typing import Final
 
@@ -34,20 +38,9 @@ and that you agree to take part.
 """
 
 INSTRUCTIONS: Final = """\
-## How it works
-
-1. **Two faces appear side by side.** One is a photograph of a real person, the other was made by a
-   computer. Either can be on the left.
-2. **Read the question above them.** It changes: sometimes it asks which face is *real*, sometimes which
-   one is *fake*.
-3. **Choose one face.** Look as closely as you like; there is no time limit. If you are unsure, choose the
-   one that seems more likely. Every pair has exactly one right answer.
-4. **If you are asked to paint**, paint over the parts of the face you chose that made you choose it: an
-   eye, an ear, a patch of skin, the background. Paint only what mattered to you. You can undo, redo and
-   start over before you go on.
-
-Some pairs are hard. A careful guess is a good answer, and what you look at matters to us as much as being
-right.
+Every pair has exactly one right answer, and either face can be the fake one. Look as closely as you like;
+there is no time limit. Some pairs are hard: if you are unsure, choose the face that seems more likely. A
+careful guess is a good answer.
 
 Please work on a screen on which you see the faces well, without help from other people or from programs.
 Your answers are saved one by one: if you are interrupted, open the same link again and continue where you

@@ -108,6 +108,11 @@ describe("strokes together", () => {
 });
 
 describe("an outline", () => {
+  test("that ends just where it began encloses the same, and an end is found", () => {
+    /** @type {[number, number][]} */
+    const tangle = [[11.1, 0.3], [17, 14.2], [3.4, 4], [6.7, 7.8], [16.9, 13.2], [4.9, 9.9], [4.3, 14.7], [16.3, 15]];
+    assert.deepEqual(painted([outline([...tangle, [11.1, 0.3]])]), painted([outline(tangle)]));
+  });
   test("encloses a square's pixels", () => {
     assert.equal(count(painted([outline([[10, 10], [20, 10], [20, 20], [10, 20]])])), 100);
   });

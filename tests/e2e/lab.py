@@ -95,6 +95,22 @@ pairs = {{per_source = 6}}
 {further}
 """
 
+ARMS: Final = """
+slug = "{slug}"
+title = "Which face is real?"
+trials_per_participant = 4
+judgements = 200
+pairs = {{per_source = 6}}
+advice = {{file = "{file}"}}
+arms = [
+  {{name = "annotate", annotate = true}},
+  {{name = "control", annotate = false}},
+  {{name = "told", annotate = true, advice = "decision"}},
+  {{name = "shown", annotate = false, advice = "saliency"}},
+  {{name = "helped", annotate = true, advice = "both"}},
+]
+"""
+
 CONSENT: Final = "\n\n".join(f"## Part {part}\n\n" + 8 * "You may stop at any time. " for part in range(12))
 
 
@@ -147,6 +163,12 @@ class Lab(Installation):
             side=pictures[0].width,
             half=pictures[0].height // 2,
         )
+
+    def arms(self, slug: str) -> str:
+        """A study with arms with and without paint, and with every kind of advice."""
+        with self.session() as session:
+            pictures = session.scalars(select(Image).order_by(Image.id)).all()
+        return self.open(ARMS, slug=slug, file=self._advice(pictures).name)
 
     def plain(self, slug: str, *, annotate: str = "true", further: str = "") -> str:
         return self.open(PLAIN, slug=slug, annotate=annotate, further=further)

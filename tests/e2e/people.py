@@ -89,7 +89,7 @@ class Participant:
 
     @property
     def paints(self) -> bool:
-        return self.page.get_by_role("toolbar").is_visible()
+        return self.page.get_by_role("button", name="Brush").is_visible()
 
     def take_part(self, trials: int) -> str:
         """Decide every trial, painting where asked; returns the completion code."""

@@ -104,7 +104,7 @@ def judging(page: Page, walk: Walk, count: int) -> Iterator[str]:
     """A trial with paint on it, and on to the next."""
     if page.locator(".trial--region").count() == 0:
         walk.hands.choose(page)
-    if page.get_by_role("toolbar").is_visible():
+    if page.get_by_role("button", name="Brush").is_visible():
         walk.hands.paint(page)
         yield f"{count:02d}-painted"
     walk.hands.press(page.locator("#next"))

@@ -1,6 +1,8 @@
 """The participant's page in a real Chromium: bad networks, small screens, and exact paint."""
 
+import itertools
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,15 +13,26 @@ from playwright.sync_api import BrowserContext, Page, expect
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.models import Decision, Participant, Trial
+from app.models import Arm, Decision, Participant, Trial
 from saliency.masks import rasterize
 from saliency.strokes import parse_strokes
 from tests.e2e.lab import DESK, PHONE, Lab, browsing
-from tests.e2e.visits import painted, touch
+from tests.e2e.visits import painted, press_on, touch
 
 TRIALS = 4
 NO_STORAGE = """for (const name of ["localStorage", "sessionStorage", "indexedDB"])
   Object.defineProperty(window, name, {get() { throw new DOMException("refused", "SecurityError"); }})"""
+
+SCREENS = {
+    "1280px": DESK,
+    "390px": {"viewport": {"width": 390, "height": 844}, "has_touch": True},
+    "360px": PHONE,
+}
+BOXES = """() => [...document.querySelectorAll(".face__frame")].map((frame) => {
+  const { x, y, width, height } = frame.getBoundingClientRect();
+  return [x, y, width, height].map((length) => Math.round(10 * length) / 10);
+})"""
+ARMS = ("annotate", "control", "told", "shown", "helped")
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -30,6 +43,12 @@ def platform(lab: Lab) -> Lab:
     lab.plain("paint")
     lab.plain("choose", annotate="false")
     return lab
+
+
+@pytest.fixture(scope="module")
+def arms(lab: Lab) -> str:
+    """A study with every kind of arm; its address."""
+    return lab.arms("arms")
 
 
 @pytest.fixture
@@ -65,6 +84,42 @@ class Visit:
 
     def submit(self) -> None:
         self.page.keyboard.press("Enter")
+
+
+class Tablet:
+    """A pen and a palm on the chosen face; places are fractions of it."""
+
+    def __init__(self, visit: Visit) -> None:
+        self.visit, self.page = visit, visit.page
+        self.is_down = False
+        self.session = self.page.context.new_cdp_session(self.page)
+        self.box = self.page.locator(".face--chosen .face__frame").bounding_box()
+
+    def place(self, x: float, y: float) -> dict[str, float]:
+        box = self.box
+        return {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]}
+
+    def pen(self, kind: str, x: float, y: float) -> None:
+        """Hovering is a move before the press."""
+        self.is_down = kind == "mousePressed" or (self.is_down and kind == "mouseMoved")
+        button = "none" if kind == "mouseMoved" and not self.is_down else "left"
+        event = {"type": kind, "pointerType": "pen", "button": button, "buttons": int(self.is_down)}
+        self.session.send("Input.dispatchMouseEvent", {**event, **self.place(x, y), "clickCount": 1})
+
+    def palm(self, kind: str, *places: tuple[float, float]) -> None:
+        points = [{**self.place(*place), "id": finger} for finger, place in enumerate(places)]
+        self.session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    @property
+    def is_zoomed(self) -> bool:
+        return "scale" in (self.page.locator(".face--chosen .face__view").get_attribute("style") or "")
+
+    def spans(self) -> list[tuple[float, float]]:
+        """How far each stroke that is sent goes across the face."""
+        self.visit.submit()
+        self.visit.expect_trial(2)
+        across = [[x / 160 for x, _, _ in stroke["points"]] for stroke in self.visit.sent[-1]["strokes"]]
+        return [(round(min(xs), 1), round(max(xs), 1)) for xs in across]
 
 
 def begin(context: BrowserContext, url: str) -> Visit:
@@ -146,6 +201,149 @@ class TestPaint:
             assert "1" not in painted(visit.page)
             visit.page.keyboard.press("Control+z")
             assert painted(visit.page) == before
+
+
+class TestArms:
+    """An arm differs from another one in what it is about and in nothing else."""
+
+    @pytest.mark.parametrize("screen", SCREENS.values(), ids=SCREENS)
+    def test_faces_are_as_large_and_zoom_alike_with_and_without_paint(self, browser, platform, screen):
+        seen = {}
+        for slug in ("paint", "choose"):
+            with browsing(browser, screen) as context:
+                page = begin(context, f"{platform.url}/s/{slug}").page
+                seen[slug] = {"free": page.evaluate(BOXES)}
+                pick(page, "right")
+                seen[slug] |= {"chosen": page.evaluate(BOXES)} | zoomed(context, page)
+        assert seen["paint"] == seen["choose"]
+        assert all(seen["paint"].values())
+
+    @pytest.mark.parametrize("screen", SCREENS.values(), ids=SCREENS)
+    def test_faces_are_as_large_with_and_without_advice(self, browser, database, arms, screen):
+        seen: dict[str, list[object]] = {}
+        while len(seen) < len(ARMS):
+            with browsing(browser, screen) as context:
+                page = begin(context, arms).page
+                boxes = [page.evaluate(BOXES)]
+                pick(page, "left")
+                seen[newest_arm(database)] = [*boxes, page.evaluate(BOXES)]
+                assert page.evaluate("document.documentElement.scrollWidth") == screen["viewport"]["width"]
+        assert len({str(boxes) for boxes in seen.values()}) == 1, seen
+
+    def test_help_and_instructions_speak_of_paint_where_one_paints(self, browser, platform):
+        says = {}
+        for slug in ("paint", "choose"):
+            with browsing(browser, DESK) as context:
+                page = begin(context, f"{platform.url}/s/{slug}").page
+                page.get_by_role("button", name="Help").click()
+                page.get_by_text("The instructions of this study").click()
+                says[slug] = page.get_by_role("dialog").inner_text()
+        assert "paint" in says["paint"]
+        assert "paint" not in says["choose"]
+        assert says["paint"].count("Two faces appear") == 1
+
+
+def newest_arm(database: Session) -> str:
+    """The arm of the participant who was last to consent."""
+    database.rollback()
+    arm = select(Arm.name).join(Participant, Participant.arm_id == Arm.id)
+    return database.scalars(arm.order_by(Participant.consented_at.desc()).limit(1)).one()
+
+
+def pick(page: Page, side: str) -> None:
+    page.locator(f".face[data-side={side}] .face__frame").click()
+    expect(page.locator(f".face--chosen[data-side={side}]")).to_be_visible()
+
+
+def zoomed(context: BrowserContext, page: Page) -> dict[str, str]:
+    """What the chosen face shows after each way to zoom."""
+    view = page.locator(".face--chosen .face__view")
+    box = view.bounding_box()
+    x, y = box["x"] + 90, box["y"] + 80
+
+    def wheel() -> None:
+        page.mouse.move(x, y)
+        page.keyboard.down("Control")
+        page.mouse.wheel(0, -200)
+        page.keyboard.up("Control")
+        expect(view).to_have_attribute("style", re.compile("scale"))
+
+    ways = {
+        "key": lambda: page.keyboard.press("+"),
+        "button": lambda: page.get_by_role("button", name="Zoom in").click(),
+        "wheel": wheel,
+        "pinch": lambda: touch(
+            context, page, [[(x - step, y), (x + 20 + 2 * step, y)] for step in range(20)]
+        ),
+    }
+    seen = {}
+    for name, way in ways.items():
+        way()
+        seen[name] = view.evaluate("(view) => view.style.transform")
+        page.get_by_role("button", name="Whole face").click()
+        expect(view).not_to_have_attribute("style", re.compile("scale"))
+    return seen
+
+
+class TestWheel:
+    def test_a_flick_on_a_touchpad_changes_the_brush_by_its_length(self, browser, platform):
+        with browsing(browser, DESK) as context:
+            page = begin(context, f"{platform.url}/s/paint").page
+            pick(page, "left")
+            radius = page.locator("#size")
+            before = radius.get_attribute("aria-valuetext")
+            page.keyboard.down("Shift")
+            for _ in range(19):
+                page.mouse.wheel(0, -5)
+            expect(radius).to_have_attribute("aria-valuetext", before)
+            page.mouse.wheel(0, -5)
+            expect(radius).not_to_have_attribute("aria-valuetext", before)
+            page.mouse.wheel(0, 100)
+            expect(radius).to_have_attribute("aria-valuetext", before)
+
+
+class TestPen:
+    """A hand that holds a pen lies on the glass."""
+
+    @pytest.fixture
+    def tablet(self, browser, platform) -> Iterator[Tablet]:
+        with browsing(browser, SCREENS["390px"]) as context:
+            visit = begin(context, f"{platform.url}/s/paint")
+            pick(visit.page, "left")
+            yield Tablet(visit)
+
+    def test_after_a_pen_was_near_a_touch_neither_paints_nor_zooms(self, tablet):
+        tablet.pen("mouseMoved", 0.5, -0.1)
+        for fingers in ([(0.3, 0.3)], [(0.3, 0.3), (0.6, 0.6)]):
+            tablet.palm("touchStart", *fingers)
+            for step in range(10):
+                tablet.palm("touchMove", *[(x + x * step / 30, y + y * step / 30) for x, y in fingers])
+            tablet.palm("touchEnd")
+        assert "1" not in painted(tablet.page)
+        assert not tablet.is_zoomed
+
+    def test_a_palm_during_a_stroke_leaves_it_alone(self, tablet):
+        tablet.pen("mousePressed", 0.1, 0.2)
+        tablet.pen("mouseMoved", 0.3, 0.2)
+        tablet.palm("touchStart", (0.7, 0.8), (0.9, 0.9))
+        tablet.palm("touchMove", (0.6, 0.7), (0.9, 0.9))
+        tablet.pen("mouseMoved", 0.6, 0.2)
+        tablet.palm("touchEnd")
+        tablet.pen("mouseMoved", 0.8, 0.2)
+        tablet.pen("mouseReleased", 0.8, 0.2)
+        assert not tablet.is_zoomed
+        assert tablet.spans() == [(0.1, 0.8)]
+
+    @pytest.mark.parametrize("palm", [[(0.7, 0.8)], [(0.7, 0.8), (0.9, 0.9)]], ids=["one", "two"])
+    def test_a_palm_before_the_pen_leaves_nothing(self, tablet, palm):
+        tablet.palm("touchStart", *palm)
+        tablet.pen("mousePressed", 0.1, 0.2)
+        tablet.pen("mouseMoved", 0.8, 0.2)
+        tablet.palm("touchMove", *[(x, y - 0.1) for x, y in palm])
+        tablet.pen("mouseReleased", 0.8, 0.2)
+        tablet.palm("touchEnd")
+        assert not tablet.is_zoomed
+        assert tablet.spans() == [(0.1, 0.8)]
 
 
 class TestNetwork:
@@ -233,12 +431,63 @@ class TestHands:
             )
             assert "1" in before
 
+    def test_a_phone_is_told_of_no_keys_and_of_faces_that_lie_above_each_other(self, browser, platform):
+        with browsing(browser, PHONE) as context:
+            page = begin(context, f"{platform.url}/s/choose").page
+            page.get_by_role("button", name="Help").tap()
+            page.get_by_text("The instructions of this study").tap()
+            expect(page.locator("#help .howto")).to_be_visible()
+            for hint in page.locator("#help .keys, #help .with-keys").all():
+                expect(hint).to_be_hidden()
+            page.get_by_role("button", name="Close").tap()
+            labels = page.locator(".face input").evaluate_all("(all) => all.map((one) => one.ariaLabel)")
+            assert labels == ["The upper face", "The lower face"]
+            page.set_viewport_size({"width": 900, "height": 700})
+            expect(page.get_by_label("The left face")).to_have_count(1)
+
+    @pytest.mark.parametrize("screen", [SCREENS["390px"], PHONE], ids=["390px", "360px"])
+    def test_the_focus_is_seen_on_the_face_where_its_button_is_hidden(self, browser, platform, screen):
+        with browsing(browser, screen) as context:
+            page = begin(context, f"{platform.url}/s/choose").page
+            press_on(page, page.locator(".face input"))
+            outline = page.locator(".face:has(:focus) .face__frame").evaluate(
+                "(frame) => { const { outlineColor, outlineWidth } = getComputedStyle(frame);"
+                " return [outlineColor, outlineWidth]; }"
+            )
+            assert outline == ["rgb(11, 111, 184)", "4px"]  # --focus
+
+    def test_the_bar_at_the_top_of_a_phone_covers_nothing(self, browser, platform):
+        with browsing(browser, {**PHONE, "viewport": {"width": 360, "height": 640}}) as context:
+            page = begin(context, f"{platform.url}/s/choose").page
+            page.locator("#progress-text").evaluate("(text) => { text.textContent = 'Practice 10 of 10'; }")
+            page.locator("#banner").evaluate(
+                "(banner) => { banner.hidden = false;"
+                " banner.textContent = 'No connection. The page goes on by itself when the network is back.';"
+                " }"
+            )
+            boxes = [
+                page.locator(place).bounding_box()
+                for place in ("#progress-text", "#banner", "#open-help", "#open-leave", "#question")
+            ]
+            cut = page.locator("#banner").evaluate("(line) => line.scrollHeight - line.clientHeight")
+        assert cut <= 0
+        for one, other in itertools.combinations(boxes, 2):
+            assert not overlap(one, other), (one, other)
+
     @pytest.mark.parametrize("slug", ["paint", "choose"])
     def test_nothing_is_wider_than_a_small_phone(self, browser, platform, slug):
         with browsing(browser, {**PHONE, "viewport": {"width": 360, "height": 640}}) as context:
             visit = begin(context, f"{platform.url}/s/{slug}")
             visit.page.locator(".face[data-side=left] .face__frame").tap()
             assert visit.page.evaluate("document.documentElement.scrollWidth") == 360
+
+
+def overlap(one: dict[str, float], other: dict[str, float]) -> bool:
+    """Whether two boxes lie over each other, by more than a pixel."""
+    return all(
+        one[start] + one[length] > other[start] + 1 and other[start] + other[length] > one[start] + 1
+        for start, length in (("x", "width"), ("y", "height"))
+    )
 
 
 def decisions(database: Session) -> int:

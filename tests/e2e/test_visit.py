@@ -14,7 +14,7 @@ from tests.e2e.visits import Finger, Hands, Keyboard, Mouse, Walk, painted, pres
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-WIDTHS = "[...document.querySelectorAll('.face__view img')].map((image) => image.naturalWidth)"
+WIDTHS = "(place) => [...document.querySelectorAll(`.face__${place} img`)].map((image) => image.naturalWidth)"
 TO_THE_BOX = """() => {
   window.scrollTo(0, document.body.scrollHeight);
   const box = document.querySelector("#agree").getBoundingClientRect();
@@ -293,13 +293,30 @@ class TestTrials:
             side = re.search("left|right", said.inner_text())[0]
             for _ in ("before the choice", "after it"):
                 expect(page.locator(f".face[data-side={side}] .face__tag")).to_have_text("Model: fake")
-                assert page.evaluate(WIDTHS) == 4 * [SIDE]
+                assert page.evaluate(WIDTHS, "view") == 2 * [SIDE], "nothing lies over the faces themselves"
+                assert page.evaluate(WIDTHS, "map") == 4 * [SIDE], "a copy and a map beside each"
                 Mouse().choose(page)
             Mouse().paint(page)
             page.locator("#next").click()
             expect(page.locator(".trial--feedback")).to_be_visible()
             kinds = [event["kind"] for event in walk.sent[0]["events"]]
             assert kinds.count("advice_shown") == 1
+
+    def test_a_small_phone_shows_feedback_in_whole_lines_and_advice_by_upper_and_lower(
+        self, browser, advised
+    ):
+        with browsing(browser, {**PHONE, "viewport": {"width": 360, "height": 640}}) as context:
+            walk = Walk(no_error(context.new_page()), Finger())
+            page = walk.page
+            page.goto(advised)
+            walk.go(until="trial")
+            expect(page.locator("#advice")).to_contain_text(re.compile("takes the (upper|lower) face"))
+            walk.judge()
+            walk.front(after="trial 1 of 2")
+            said = page.locator("#hint")
+            expect(said).to_contain_text("the face that you chose is the")
+            assert said.bounding_box()["width"] > 300
+            assert said.bounding_box()["y"] < page.locator("#next").bounding_box()["y"]
 
     def test_too_little_and_too_much_paint_is_a_hint_before_it_is_a_refusal(self, browser, lab):
         rule = "annotation = {min_strokes = 1, min_area = 0.03, max_area = 0.5}"

@@ -189,7 +189,7 @@ class Walk:
         if not study.locator(".trial--region").count():
             self.hands.choose(study)
             expect(study.locator(".face--chosen")).to_be_visible()
-        if study.get_by_role("toolbar").is_visible():
+        if study.get_by_role("button", name="Brush").is_visible():
             self.hands.paint(study)
         self.hands.press(study.locator("#next"))
 

@@ -13,8 +13,8 @@ import { Surface } from "./surface.js";
  */
 
 export class Board {
-  /** @param {HTMLElement} frame with a view inside @param {HTMLElement} view @param {readonly HTMLImageElement[]} layers the face, and what lies over it @param {Size} size */
-  constructor(frame, view, layers, size) {
+  /** @param {HTMLElement} frame with a view inside @param {HTMLElement} view @param {HTMLImageElement} face @param {Size} size */
+  constructor(frame, view, face, size) {
     this.frame = frame;
     this.view = view;
     this.size = size;
@@ -24,7 +24,7 @@ export class Board {
     /** @type {Viewport} */
     this.viewport = WHOLE;
     frame.style.aspectRatio = `${size.width} / ${size.height}`;
-    view.replaceChildren(...layers, this.cursor.element);
+    view.replaceChildren(face, this.cursor.element);
     this.look(WHOLE);
   }
 

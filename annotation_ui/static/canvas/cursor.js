@@ -13,14 +13,16 @@ export class Cursor {
     this.element.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.element.setAttribute("preserveAspectRatio", "none");
     this.element.setAttribute("aria-hidden", "true");
-    this.rings = ["cursor__halo", "cursor__ring"].map((name) => this.append("circle", name));
-    this.paths = ["cursor__path-halo", "cursor__path"].map((name) => this.append("polyline", name));
+    this.rings = ["cursor__halo", "cursor__ring"].map((name) => this.append(document.createElementNS(SVG, "circle"), name));
+    this.paths = ["cursor__path-halo", "cursor__path"].map((name) => this.append(document.createElementNS(SVG, "polyline"), name));
+    /** The outline being drawn. @type {readonly Point[]} */
+    this.outline = [];
+    this.frame = 0;
     this.hide();
   }
 
-  /** @param {string} shape @param {string} name */
-  append(shape, name) {
-    const element = document.createElementNS(SVG, shape);
+  /** @template {SVGElement} T @param {T} element @param {string} name @returns {T} */
+  append(element, name) {
     element.setAttribute("class", name);
     this.element.append(element);
     return element;
@@ -36,10 +38,25 @@ export class Cursor {
     this.element.removeAttribute("visibility");
   }
 
-  /** @param {readonly Point[]} points image px */
-  trace(points) {
-    const path = points.map(([x, y]) => `${x},${y}`).join(" ");
-    for (const line of this.paths) line.setAttribute("points", path);
+  /** Show an outline that only grows, with the next frame. @param {readonly Point[]} outline image px */
+  trace(outline) {
+    this.outline = outline;
+    this.frame ||= requestAnimationFrame(() => this.extend());
+  }
+
+  /** What an outline has gained since the last frame: a long one costs no more than a short one. */
+  extend() {
+    this.frame = 0;
+    for (const { points } of this.paths) {
+      for (const [x, y] of this.outline.slice(points.numberOfItems)) {
+        points.appendItem(Object.assign(this.element.createSVGPoint(), { x, y }));
+      }
+    }
+  }
+
+  untrace() {
+    this.outline = [];
+    for (const { points } of this.paths) points.clear();
   }
 
   hide() {

@@ -1,7 +1,10 @@
 /**
  * Zoom and pan on a face: Ctrl with the wheel (a pinch on a touchpad), two fingers, the middle button, or a
- * drag while Space is held. The plain wheel moves a zoomed face and scrolls the page otherwise.
+ * drag while Space is held. The plain wheel moves a zoomed face and scrolls the page otherwise; with Shift it
+ * changes the brush.
  */
+
+import { isPalm } from "./pen.js";
 
 /**
  * @import { Board } from "./board.js"
@@ -9,6 +12,9 @@
  * @property {(now: number) => void} onTakeOver a gesture has begun; whatever else follows the pointer must stop
  * @property {(presses: number) => void} onResize Shift with the wheel: a larger or smaller brush
  */
+
+const LINE = 100 / 3; // px that browsers scroll by a line
+const NOTCH = 100; // px of a wheel
 
 export class Navigator {
   /** @param {Board} board @param {Reports} reports */
@@ -22,6 +28,8 @@ export class Navigator {
     /** @type {PointerEvent | null} */
     this.dragged = null;
     this.hasSpace = false;
+    /** How far the wheel has turned towards the next size of the brush, px. */
+    this.turned = 0;
   }
 
   enable() {
@@ -29,6 +37,7 @@ export class Navigator {
     this.listening = new AbortController();
     const { signal } = this.listening;
     const frame = this.board.frame;
+    frame.classList.add("face__frame--zooming");
     frame.addEventListener("wheel", (event) => this.wheel(event), { signal, passive: false });
     frame.addEventListener("pointerdown", (event) => this.down(event), { signal, capture: true });
     frame.addEventListener("pointermove", (event) => this.move(event), { signal, capture: true });
@@ -41,6 +50,7 @@ export class Navigator {
   disable() {
     this.listening?.abort();
     this.listening = null;
+    this.board.frame.classList.remove("face__frame--zooming");
     this.fingers.clear();
     this.dragged = null;
     this.hold(false);
@@ -62,14 +72,24 @@ export class Navigator {
     const isZoom = event.ctrlKey || event.metaKey;
     if (!isZoom && !event.shiftKey && this.board.viewport.scale === 1) return;
     event.preventDefault();
-    const unit = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
+    const unit = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? LINE : 1;
     if (isZoom) this.board.zoom(Math.exp((-event.deltaY * unit) / 300), event);
-    else if (event.shiftKey) this.reports.onResize((event.deltaY || event.deltaX) < 0 ? 1 : -1);
+    else if (event.shiftKey) this.resize((event.deltaY || event.deltaX) * unit);
     else this.board.pan(-event.deltaX * unit, -event.deltaY * unit);
+  }
+
+  /** One step for each notch: a touchpad's many small turns add up to as many as a wheel's. @param {number} turn px */
+  resize(turn) {
+    this.turned = turn * this.turned < 0 ? turn : this.turned + turn;
+    const notches = Math.trunc(this.turned / NOTCH);
+    this.turned -= notches * NOTCH;
+    if (notches) this.reports.onResize(-notches);
   }
 
   /** @param {PointerEvent} event */
   down(event) {
+    if (isPalm(event)) return;
+    if (event.pointerType === "pen") this.fingers.clear(); // what was down before it is a palm
     if (event.pointerType === "touch") this.fingers.set(event.pointerId, event);
     else if (event.button === 1 || (event.button === 0 && this.hasSpace)) this.drag(event);
     if (this.fingers.size === 2) this.reports.onTakeOver(event.timeStamp);
@@ -86,6 +106,7 @@ export class Navigator {
 
   /** @param {PointerEvent} event */
   move(event) {
+    if (isPalm(event)) this.fingers.delete(event.pointerId);
     if (this.dragged?.pointerId === event.pointerId) {
       this.board.pan(event.clientX - this.dragged.clientX, event.clientY - this.dragged.clientY);
       this.dragged = event;

@@ -4,6 +4,7 @@
  */
 
 import { point, thin } from "../core/stroke.js";
+import { isPalm } from "./pen.js";
 
 /**
  * @import { Point, Stroke, Tool } from "../core/stroke.js"
@@ -25,9 +26,9 @@ export class Painter {
     this.orders = orders;
     /** @type {AbortController | null} */
     this.listening = null;
-    this.hasPen = false;
     /** Which pointer paints; null when none does. @type {number | null} */
     this.pointer = null;
+    this.isTouch = false;
     this.startedAt = 0;
     /** @type {Point[]} */
     this.points = [];
@@ -37,6 +38,7 @@ export class Painter {
 
   forget() {
     this.pointer = null;
+    this.isTouch = false;
     this.points = [];
   }
 
@@ -49,7 +51,7 @@ export class Painter {
     frame.addEventListener("pointerdown", (event) => this.down(event), { signal });
     frame.addEventListener("pointermove", (event) => this.move(event), { signal });
     frame.addEventListener("pointerup", (event) => this.up(event), { signal });
-    frame.addEventListener("pointercancel", (event) => this.up(event), { signal });
+    frame.addEventListener("pointercancel", (event) => this.cancel(event), { signal });
     frame.addEventListener("pointerleave", () => this.board.cursor.hide(), { signal });
     // Without this, Safari on iOS selects text or shows its loupe under a painting finger.
     frame.addEventListener("touchstart", (event) => event.preventDefault(), { signal, passive: false });
@@ -69,11 +71,12 @@ export class Painter {
 
   /** @param {PointerEvent} event */
   down(event) {
-    this.hasPen ||= event.pointerType === "pen";
+    if (event.pointerType === "pen" && this.isTouch) this.drop();
     if (!this.starts(event)) return;
     event.preventDefault();
     this.board.frame.setPointerCapture(event.pointerId);
     this.pointer = event.pointerId;
+    this.isTouch = event.pointerType === "touch";
     this.startedAt = event.timeStamp;
     this.brush = this.orders.brush();
     this.board.surface.begin();
@@ -83,13 +86,13 @@ export class Painter {
 
   /** @param {PointerEvent} event */
   starts(event) {
-    const isPalm = event.pointerType === "touch" && this.hasPen;
     const isSecond = event.pointerType === "touch" && !event.isPrimary;
-    return event.button === 0 && !isPalm && !isSecond && !this.isPainting && this.orders.mayPaint();
+    return event.button === 0 && !isPalm(event) && !isSecond && !this.isPainting && this.orders.mayPaint();
   }
 
   /** @param {PointerEvent} event */
   move(event) {
+    if (isPalm(event)) return this.cancel(event);
     if (event.pointerId === this.pointer) {
       const between = event.getCoalescedEvents?.() ?? [];
       for (const moment of between.length ? between : [event]) this.record(moment);
@@ -99,9 +102,17 @@ export class Painter {
 
   /** @param {PointerEvent} event */
   up(event) {
+    if (isPalm(event)) return this.cancel(event);
     if (event.pointerId !== this.pointer) return;
     this.finish();
     if (event.pointerType === "touch") this.board.cursor.hide();
+  }
+
+  /** A touch that a pen follows or that the system takes away was not meant. @param {PointerEvent} event */
+  cancel(event) {
+    if (event.pointerId !== this.pointer) return;
+    if (this.isTouch) this.drop();
+    else this.finish();
   }
 
   /** @param {PointerEvent} event */
@@ -139,7 +150,7 @@ export class Painter {
   finish() {
     if (!this.isPainting) return;
     const stroke = this.current();
-    this.board.cursor.trace([]);
+    this.board.cursor.untrace();
     this.forget();
     if (!stroke) return this.board.surface.takeBack();
     this.board.surface.finish(stroke);
@@ -149,8 +160,13 @@ export class Painter {
   /** A second finger: what began as a touch to zoom is no stroke. @param {number} now */
   interrupt(now) {
     if (!this.isPainting) return;
-    if (now - this.startedAt > ACCIDENT) return this.finish();
-    this.board.cursor.trace([]);
+    if (now - this.startedAt > ACCIDENT) this.finish();
+    else this.drop();
+  }
+
+  drop() {
+    this.board.cursor.untrace();
+    this.board.cursor.hide();
     this.forget();
     this.board.surface.takeBack();
   }

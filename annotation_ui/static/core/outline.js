@@ -9,6 +9,7 @@
  */
 
 const GRID = 1e6; // two crossings closer than a millionth of a pixel are one
+const NEAR = 1 / GRID; // px; wider than every tolerance below
 
 /**
  * The outer border of a closed outline.
@@ -17,7 +18,7 @@ const GRID = 1e6; // two crossings closer than a millionth of a pixel are one
  * @returns {Place[]} corners of the border; fewer than three enclose nothing
  */
 export function outerBorder(outline) {
-  const nodes = crossings(outline.map(([x, y]) => [x, y]));
+  const nodes = crossings(distinct(outline.map(([x, y]) => [x, y])));
   if (nodes.size < 3) return [];
   const start = leftmost(nodes);
   const first = leave(nodes, start, Math.PI);
@@ -32,6 +33,9 @@ export function outerBorder(outline) {
   return border;
 }
 
+/** Without a corner that repeats the one before it: a piece without length meets everything. @param {Place[]} outline */
+const distinct = (outline) => outline.filter((corner, index) => key(corner) !== key(/** @type {Place} */ (outline.at(index - 1))));
+
 /** The outline as a graph: its corners and crossings, joined by pieces that cross nothing. @param {Place[]} outline */
 function crossings(outline) {
   /** @type {Map<string, Node>} */
@@ -42,13 +46,20 @@ function crossings(outline) {
     /** @type {[along: number, at: Place][]} */
     const cuts = [[0, start], [1, end]];
     outline.forEach((other, at) => {
-      if (at !== index) cuts.push(...meetings(start, end, other, /** @type {Place} */ (ends[at])));
+      const otherEnd = /** @type {Place} */ (ends[at]);
+      if (at !== index && mayMeet(start, end, other, otherEnd)) cuts.push(...meetings(start, end, other, otherEnd));
     });
     cuts.sort((one, two) => one[0] - two[0]);
     cuts.slice(1).forEach((cut, before) => join(nodes, /** @type {[number, Place]} */ (cuts[before])[1], cut[1]));
   });
   return nodes;
 }
+
+/** Most pieces are far from each other. @param {Place} a @param {Place} b @param {Place} c @param {Place} d */
+const mayMeet = (a, b, c, d) => overlap(a[0], b[0], c[0], d[0]) && overlap(a[1], b[1], c[1], d[1]);
+
+/** @param {number} a @param {number} b @param {number} c @param {number} d */
+const overlap = (a, b, c, d) => Math.min(a, b) <= Math.max(c, d) + NEAR && Math.min(c, d) <= Math.max(a, b) + NEAR;
 
 /**
  * Where a-b meets c-d, as fractions of a-b. Parallel pieces meet where the ends of one lie on the other.

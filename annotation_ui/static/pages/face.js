@@ -10,6 +10,7 @@ import { find } from "./dom.js";
  * @import { Picture, Side } from "../../participant.d.ts"
  * @import { Orders } from "../canvas/painter.js"
  * @import { Reports } from "../canvas/navigator.js"
+ * @typedef {[face: HTMLImageElement, ...map: HTMLImageElement[]]} Images decoded: a face, and what lies beside it: a copy and, over that, a model's map
  */
 
 export class Face {
@@ -20,18 +21,21 @@ export class Face {
     this.view = find(this.root, ".face__view", HTMLElement);
     this.radio = find(this.root, "input", HTMLInputElement);
     this.tag = find(this.root, ".face__tag", HTMLElement);
+    this.map = find(this.root, ".face__map", HTMLElement);
     this.side = side;
     /** @type {{board: Board, painter: Painter, navigator: Navigator, keys: KeyPainter} | null} */
     this.desk = null;
   }
 
-  /** @param {readonly HTMLImageElement[]} layers decoded: the face and, over it, a model's map @param {Picture} picture @param {Orders} orders @param {Pick<Reports, "onResize">} reports */
-  show(layers, picture, orders, reports) {
+  /** @param {Images} images @param {Picture} picture @param {Orders} orders @param {Pick<Reports, "onResize">} reports */
+  show([face, ...map], picture, orders, reports) {
     this.stop();
-    for (const layer of layers) Object.assign(layer, { alt: "", draggable: false });
+    for (const image of [face, ...map]) Object.assign(image, { alt: "", draggable: false });
+    this.map.replaceChildren(...map);
+    this.map.hidden = map.length === 0;
     this.root.hidden = false;
     this.root.style.setProperty("--ratio", String(picture.width / picture.height));
-    const board = new Board(this.frame, this.view, layers, picture);
+    const board = new Board(this.frame, this.view, face, picture);
     const navigator = new Navigator(board, { ...reports, onTakeOver: (now) => painter.interrupt(now) });
     const painter = new Painter(board, { ...orders, mayPaint: () => orders.mayPaint() && !navigator.isBusy });
     this.desk = { board, painter, navigator, keys: new KeyPainter(board, painter) };
@@ -48,14 +52,16 @@ export class Face {
   reflect(isChosen, mayPaint) {
     this.root.classList.toggle("face--chosen", isChosen);
     this.radio.checked = isChosen;
-    if (isChosen && mayPaint) this.start();
+    if (isChosen) this.start(mayPaint);
     else this.stop();
   }
 
-  start() {
-    this.desk?.board.prepare();
+  /** @param {boolean} mayPaint */
+  start(mayPaint) {
     // The navigator listens first: it decides whether a press is a gesture before the painter sees it.
     this.desk?.navigator.enable();
+    if (!mayPaint) return;
+    this.desk?.board.prepare();
     this.desk?.painter.enable();
     this.desk?.keys.enable();
   }
@@ -71,6 +77,7 @@ export class Face {
   clear() {
     this.stop();
     this.view.replaceChildren();
+    this.map.replaceChildren();
     this.label("");
     this.desk = null;
   }

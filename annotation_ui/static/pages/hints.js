@@ -3,7 +3,7 @@
 import { byId, find } from "./dom.js";
 
 /**
- * @import { Advice, Feedback, Judgement, Trial } from "../../participant.d.ts"
+ * @import { Advice, Feedback, Judgement, Side, Trial } from "../../participant.d.ts"
  * @typedef {{left: import("./face.js").Face, right: import("./face.js").Face}} Faces
  * @typedef {NonNullable<ReturnType<typeof import("../core/judgement.js").missing>>} Lack
  */
@@ -41,18 +41,24 @@ export function hint(judgement, lack) {
 /** @param {Judgement} judgement @param {Lack} lack */
 export const urgent = (judgement, lack) => (isRegionOpen(judgement, lack) ? REGION : URGENT[lack]);
 
+/** On a narrow page the left face is above the right one. */
+export const stacked = matchMedia("(max-width: 40rem)");
+
+/** @param {Side} side */
+const nameOf = (side) => (stacked.matches ? { left: "upper", right: "lower" }[side] : side);
+
 /** What a model says about the pair; empty when it says nothing in words. @param {Advice | null | undefined} advice */
-export function adviceText(advice) {
+function adviceText(advice) {
   if (!advice) return "";
   const { decision, confidence, left_map, right_map } = advice;
   const sure = confidence === null ? "" : ` (${Math.round(100 * confidence)} % sure)`;
-  const said = decision ? `A computer model takes the ${decision} face for the fake one${sure}.` : "";
-  return said + (left_map || right_map ? ` The colours show where ${said ? "it" : "a computer model"} looked.` : "");
+  const said = decision ? `A computer model takes the ${nameOf(decision)} face for the fake one${sure}.` : "";
+  return said + (left_map || right_map ? ` The small pictures show where ${said ? "it" : "a computer model"} looked.` : "");
 }
 
-/** @param {Feedback} feedback @param {boolean} isLast */
-export function feedbackText({ correct, fake }, isLast) {
-  const verdict = `${correct ? "That is right" : "That is not right"}: the ${fake} face is the fake one.`;
+/** @param {Feedback} feedback @param {boolean} isFake the chosen face @param {boolean} isLast */
+export function feedbackText({ correct }, isFake, isLast) {
+  const verdict = `${correct ? "That is right" : "That is not right"}: the face that you chose is the ${isFake ? "fake" : "real"} one.`;
   return isLast ? `${verdict} The practice is over; from now on you will not be told.` : verdict;
 }
 
@@ -66,11 +72,14 @@ export function showQuestion(root, faces, { question, annotate, kind, prompt, ad
   byId("question-paint").textContent = isRegion ? (prompt ?? "") : "";
   root.classList.toggle("trial--annotate", annotate || isRegion);
   root.classList.toggle("trial--region", isRegion);
-  const said = adviceText(advice);
-  byId("advice").textContent = said;
-  byId("advice").hidden = !said;
-  root.classList.toggle("trial--advice", said !== "");
   for (const face of Object.values(faces)) face.label(advice?.decision === face.side ? "Model: fake" : "", "model");
+  nameSides(faces, advice);
+}
+
+/** Whatever calls a face by its place. @param {Faces} faces @param {Advice | null | undefined} advice */
+export function nameSides(faces, advice) {
+  byId("advice").textContent = adviceText(advice).trim();
+  for (const { radio, side } of Object.values(faces)) radio.setAttribute("aria-label", `The ${nameOf(side)} face`);
 }
 
 /** @param {HTMLElement} root @param {Faces} faces @param {Feedback} feedback */

@@ -16,6 +16,15 @@ export async function loadPicture(url) {
   return picture;
 }
 
+/** Another element with the same picture, as ready to be drawn. @param {HTMLImageElement} picture */
+export async function copyOf(picture) {
+  const copy = new Image();
+  copy.decoding = "sync";
+  copy.src = picture.src;
+  await copy.decode();
+  return copy;
+}
+
 /** Wait, but not once the network is back. @param {number} ms @returns {Promise<void>} */
 export function sleep(ms) {
   return new Promise((resolve) => {

@@ -4,12 +4,13 @@ import { note } from "../core/events.js";
 import { LookAhead } from "../core/lookahead.js";
 import { isBreakDue } from "../core/visit.js";
 import { byId, button } from "./dom.js";
-import { loadPicture, reveal, sleep } from "./pictures.js";
+import { copyOf, loadPicture, reveal, sleep } from "./pictures.js";
 import { showArm, showProgress } from "./screens.js";
 import { TrialPage } from "./trial.js";
 
 /**
- * @import { Draft, Rule, Trial, VisitEvent } from "../../participant.d.ts"
+ * @import { Draft, Picture, Rule, Trial, VisitEvent } from "../../participant.d.ts"
+ * @import { Images } from "./face.js"
  * @typedef {Pick<import("./trial.js").Orders, "onSubmit" | "onNoticed" | "onDraft" | "isInFront">} Orders
  * @typedef {{trial: string, since: number, length: number | null}} Kept a break; wall clock, ms
  */
@@ -55,11 +56,11 @@ export class Stage {
     const loading = isDue ? null : this.load(trial);
     this.pictures.want([trial, ...this.upcoming].flatMap(addresses));
     if (!loading) return this.rest(trial);
-    const layers = await loading;
-    if (!layers) return this.offerRetry(() => this.present(trial));
+    const images = await loading;
+    if (!images) return this.offerRetry(() => this.present(trial));
     const load_ms = Math.round(performance.now() - asked);
     const events = pauseMs === null ? [] : note([], "break", 0, { pause_ms: pauseMs });
-    this.trialPage.prepare(trial, this.rule, layers, note(events, "loaded", 0, { load_ms }));
+    this.trialPage.prepare(trial, this.rule, images, note(events, "loaded", 0, { load_ms }));
     const shownAt = await reveal(() => {
       this.tell({ type: "given", trial });
       this.trialPage.begin(this.notes.read("draft"));
@@ -67,14 +68,21 @@ export class Stage {
     this.trialPage.setClock(shownAt);
   }
 
-  /** Both faces, decoded, each with the map that lies over it; null when they cannot be had. @param {Trial} trial */
-  load({ left, right, advice }) {
-    const side = (/** @type {(string | null | undefined)[]} */ ...urls) =>
-      Promise.all(urls.filter((url) => typeof url === "string").map((url) => this.pictures.take(url)));
-    return Promise.all([side(left.url, advice?.left_map), side(right?.url, advice?.right_map)]).then(
-      ([ofLeft, ofRight]) => ({ left: ofLeft, right: ofRight }),
-      () => null,
-    );
+  /** Both faces, decoded, each with what a model's map beside it needs; null when they cannot be had. @param {Trial} trial */
+  async load({ left, right, advice }) {
+    const images = [this.side(left, advice?.left_map), right && this.side(right, advice?.right_map)];
+    try {
+      const [ofLeft, ofRight] = await Promise.all(images);
+      return ofLeft ? { left: ofLeft, right: ofRight ?? null } : null;
+    } catch {
+      return null;
+    }
+  }
+
+  /** @param {Picture} picture @param {string | null | undefined} mapUrl @returns {Promise<Images>} */
+  async side({ url }, mapUrl) {
+    const [face, map] = await Promise.all([this.pictures.take(url), mapUrl ? this.pictures.take(mapUrl) : null]);
+    return map ? [face, await copyOf(face), map] : [face];
   }
 
   /** @param {Trial} trial the next one */

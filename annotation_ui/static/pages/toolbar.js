@@ -1,11 +1,11 @@
-/** The painting tools: which tool, how large, undo, redo, clear, zoom. */
+/** The tools below the faces: which tool paints, how large, undo, redo, clear; and, in every arm, zoom. */
 
 import { LARGEST_RADIUS, SMALLEST_RADIUS, clampRadius, stepRadius } from "../core/stroke.js";
 import { button, byId, enable, find } from "./dom.js";
 
 /**
  * @import { Tool } from "../core/stroke.js"
- * @typedef {"undo" | "redo" | "clear" | "zoom-in" | "zoom-out"} Command
+ * @typedef {"undo" | "redo" | "clear" | "zoom-in" | "zoom-out" | "zoom-whole"} Command
  */
 
 const RANGE = LARGEST_RADIUS / SMALLEST_RADIUS;

@@ -6,14 +6,14 @@ import { note } from "../core/events.js";
 import { firstRadius } from "../core/stroke.js";
 import { byId, button } from "./dom.js";
 import { Face } from "./face.js";
-import { URGENT, feedbackText, hint, showFeedback, showQuestion, urgent } from "./hints.js";
+import { URGENT, feedbackText, hint, nameSides, showFeedback, showQuestion, stacked, urgent } from "./hints.js";
 import { listen } from "./shortcuts.js";
 import { Toolbar } from "./toolbar.js";
 
 /**
  * @import { Decision, Draft, Feedback, Judgement, Side, Trial, TrialEvent } from "../../participant.d.ts"
  * @import { Stroke } from "../core/stroke.js"
- * @typedef {{left: HTMLImageElement[], right: HTMLImageElement[]}} Layers decoded: each face and, over it, a model's map
+ * @import { Images } from "./face.js"
  *
  * @typedef {object} Orders
  * @property {(trial: string, decision: Decision) => void} onSubmit
@@ -33,6 +33,8 @@ export class TrialPage {
     this.toolbar = new Toolbar((command) => this.commands()[command]());
     /** @type {Judgement | null} */
     this.judgement = null;
+    /** @type {import("../../participant.d.ts").Advice | null | undefined} */
+    this.advice = null;
     /** @type {readonly TrialEvent[]} */
     this.events = [];
     this.begunAt = 0;
@@ -41,6 +43,7 @@ export class TrialPage {
     this.next.addEventListener("click", () => (this.root.classList.contains("trial--feedback") ? orders.onNoticed() : this.submit()));
     for (const face of Object.values(this.faces)) this.listenTo(face);
     listen(this.actions(), () => this.isOn);
+    stacked.addEventListener("change", () => nameSides(this.faces, this.advice));
   }
 
   get isOn() {
@@ -62,11 +65,12 @@ export class TrialPage {
   /**
    * Put a pair on the page. The clock starts with `begin`, when the page becomes visible.
    *
-   * @param {Trial} trial @param {import("../../participant.d.ts").Rule} rule @param {Layers} layers
+   * @param {Trial} trial @param {import("../../participant.d.ts").Rule} rule @param {{left: Images, right: Images | null}} images
    * @param {readonly TrialEvent[]} events what came before
    */
-  prepare(trial, rule, layers, events) {
+  prepare(trial, rule, images, events) {
     this.judgement = judgements.begin(trial, rule);
+    this.advice = trial.advice;
     this.events = trial.advice ? note(events, "advice_shown", 0) : events;
     this.isBusy = true;
     if (!this.toolbar.radius) this.toolbar.resize(firstRadius(trial.left));
@@ -76,11 +80,12 @@ export class TrialPage {
       mayPaint: () => !this.isBusy,
       onStroke: (/** @type {Stroke} */ stroke) => this.addStroke(stroke),
     };
-    const reports = { onResize: (/** @type {number} */ presses) => this.toolbar.step(presses) };
+    const reports = { onResize: (/** @type {number} */ presses) => this.paper && this.toolbar.step(presses) };
     for (const face of Object.values(this.faces)) {
       const picture = trial[face.side];
+      const shown = images[face.side];
       face.root.hidden = !picture;
-      if (picture) face.show(layers[face.side], picture, orders, reports);
+      if (picture && shown) face.show(shown, picture, orders, reports);
     }
     showQuestion(this.root, this.faces, trial);
     this.reflect();
@@ -115,6 +120,7 @@ export class TrialPage {
   /** @param {Side} side */
   choose(side) {
     if (!this.judgement || this.judgement.isRegion || this.judgement.choice === side) return;
+    if (this.desk?.painter.isPainting) return this.reflect();
     const judgement = judgements.choose(this.judgement, side, this.elapsed);
     if (judgement === this.judgement) {
       this.reflect();
@@ -201,7 +207,7 @@ export class TrialPage {
     this.isBusy = true; // nothing more is painted
     this.next.textContent = "Continue";
     showFeedback(this.root, this.faces, feedback);
-    this.say(feedbackText(feedback, isLast), false);
+    this.say(feedbackText(feedback, this.judgement?.choice === feedback.fake, isLast), false);
     this.next.focus();
   }
 
@@ -269,13 +275,14 @@ export class TrialPage {
       clear: () => this.change("clear"),
       "zoom-in": () => this.zoom(1.4),
       "zoom-out": () => this.zoom(1 / 1.4),
+      "zoom-whole": () => this.zoom(0),
     };
   }
 
   /** @param {number} factor 0 for the whole face */
   zoom(factor) {
-    if (factor) this.paper?.zoom(factor);
-    else this.paper?.whole();
+    if (factor) this.desk?.board.zoom(factor);
+    else this.desk?.board.whole();
   }
 
   /** @returns {import("./shortcuts.js").Actions} */
@@ -289,7 +296,7 @@ export class TrialPage {
       redo: () => this.change("redo"),
       clear: () => this.change("clear"),
       zoom: (factor) => this.zoom(factor),
-      space: (isDown) => this.paper && this.desk?.navigator.hold(isDown),
+      space: (isDown) => this.desk?.navigator.hold(isDown),
     };
   }
 }

@@ -55,6 +55,16 @@ def headlines(analysis: Analysis) -> list[Estimate]:
     return [one for one in found if not one.within]
 
 
+def intervals(analysis: Analysis) -> str:
+    """What the intervals of the numbers in large figures are."""
+    pictures = "other" if analysis.items else "these"
+    holm = "; p is corrected over all differences (Holm)" if len(headlines(analysis)) > 1 else ""
+    return (
+        "With each value is its 95 % interval: it would cover the truth in 95 of 100 studies of other people "
+        f"with {pictures} pictures{holm}."
+    )
+
+
 def subject(analysis: Analysis) -> str:
     """What a report is about: whose accuracy, and whether painting is part of it."""
     who = "Accuracy of simulated participants" if analysis.simulated else "Human accuracy"
@@ -73,4 +83,5 @@ WORDS: Final[dict[str, Any]] = {
     "tables": tables,
     "headlines": headlines,
     "subject": subject,
+    "intervals": intervals,
 }

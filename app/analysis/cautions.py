@@ -1,9 +1,10 @@
 """When an assumption fails: one sentence each, for whoever reads the numbers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from app.analysis.estimates import Caution
+from app.analysis.scopes import MOST_PAIRWISE
 from app.analysis.table import Decisions
 
 FEWEST_PEOPLE: Final = 10  # per arm: from here on the intervals were tried on simulated studies
@@ -22,9 +23,11 @@ def cautions(decisions: Decisions) -> Iterator[Caution]:
             "one_arm", f"All decisions are from the arm {decisions.arms[0]}: nothing to compare with."
         )
     yield from _of_arms(decisions)
+    yield from _unknown_pairs(decisions)
     yield from _moved(decisions)
     yield from _unequal_pairs(decisions)
     yield from _empty_cells(decisions)
+    yield from _many_arms(decisions)
 
 
 def _of_arms(decisions: Decisions) -> Iterator[Caution]:
@@ -41,7 +44,7 @@ def _of_arms(decisions: Decisions) -> Iterator[Caution]:
             yield Caution(
                 "separation",
                 f"Every decision in the arm {arm} is {kind}: its odds are infinite, so models and tests are "
-                "left out and its d' is a bound.",
+                "left out and its d' is a bound without an interval.",
             )
     if decisions.has("item") and decisions.items < FEWEST_PAIRS:
         what = "pair" if decisions.design == "2afc" else "image"
@@ -58,6 +61,16 @@ def _moved(decisions: Decisions) -> Iterator[Caution]:
             "several_arms",
             f"{counted(moved, 'participant')} decided in more than one arm: the test by reshuffling and the "
             "bootstrap take arms for different people, so read the difference alone.",
+        )
+
+
+def _unknown_pairs(decisions: Decisions) -> Iterator[Caution]:
+    without = [arm for arm in decisions.arms if not decisions.of_arm(arm).has("item")]
+    if without:
+        yield Caution(
+            "unknown_pairs",
+            f"Which picture was shown is not known in {some(without)}: intervals are for other people with "
+            "the same pictures, and too short for other pictures.",
         )
 
 
@@ -78,13 +91,33 @@ def _empty_cells(decisions: Decisions) -> Iterator[Caution]:
     for column in ("source", "question"):
         if not decisions.has(column):
             continue
+        without = [arm for arm in decisions.arms if not decisions.of_arm(arm).has(column)]
+        if without:
+            yield Caution(
+                "no_column",
+                f"No {column} is known in {some(without)}: what is said by {column} leaves "
+                f"{'it' if len(without) == 1 else 'them'} out.",
+            )
         cells = decisions.frame.groupby([column, "arm"]).size().unstack(fill_value=0)
         empty = [
             f"{arm} with {column} {level}" for level, row in cells.iterrows() for arm in row.index[row == 0]
         ]
         if empty:
-            more = f" and {len(empty) - SHOWN} more" if len(empty) > SHOWN else ""
-            yield Caution("empty_cells", f"No decision at all: {', '.join(empty[:SHOWN])}{more}.")
+            yield Caution("empty_cells", f"No decision at all: {some(empty)}.")
+
+
+def _many_arms(decisions: Decisions) -> Iterator[Caution]:
+    if (number := len(decisions.arms)) > MOST_PAIRWISE:
+        yield Caution(
+            "many_arms",
+            f"There are {number} arms: each is compared with {decisions.arms[0]} alone.",
+        )
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few of a list, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}"
 
 
 def counted(number: int, what: str) -> str:

@@ -18,15 +18,25 @@ MOST_STEPS: Final = 6  # parts of the sequence of trials
 
 
 def steps(decisions: Decisions) -> "pd.Series[str] | None":
-    """The part of the sequence that each decision is from, as "01–05"; None without positions."""
+    """The part of the sequence that each decision is from, as "1–5"; None without positions."""
     if not decisions.has("position"):
         return None
     position = decisions.frame["position"].astype(float)
     last = int(position.max())
     length = int(np.ceil(last / MOST_STEPS))
     start = ((position.clip(lower=1) - 1) // length * length + 1).fillna(0).astype(int)
-    width = len(str(last))
-    return start.map(lambda at: f"{at:0{width}d}–{min(at + length - 1, last):0{width}d}" if at else "")
+
+    def words(at: int) -> str:
+        end = min(at + length - 1, last)
+        return "" if not at else str(at) if at == end else f"{at}–{end}"
+
+    return start.map(words)
+
+
+def in_order(level: str) -> tuple[int, str]:
+    """A key that puts parts of the sequence in theirs, and everything else by name."""
+    number = level.partition("–")[0]
+    return (int(number) if number.isdecimal() else 0, level)
 
 
 def cells(decisions: Decisions) -> Iterator[Estimate]:
@@ -39,7 +49,7 @@ def cells(decisions: Decisions) -> Iterator[Estimate]:
     for arm in decisions.arms:
         for name, values in columns.items():
             called = {"answer": "side" if decisions.design == "2afc" else "label"}.get(name, name)
-            for level in sorted(values.dropna().unique()):
+            for level in sorted(values.dropna().unique(), key=lambda one: in_order(str(one))):
                 own = decisions.of((values == level) & (frame["arm"] == arm))
                 yield scope(own, "cells", arm, f"{called}={level}").estimate(
                     "accuracy",

@@ -1,10 +1,9 @@
 """The difference between two arms: an interval, an interval by resampling, and a test by reshuffling."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from scipy import stats
@@ -13,7 +12,6 @@ from app.analysis.clusters import Codes, Spread, spread, totals
 from app.analysis.proportions import CONFIDENCE, Floats, quantile, wilson
 
 RESAMPLES: Final = 4_000
-RESAMPLES_OF_SUMS: Final = 2_000
 RESHUFFLES: Final = 9_999
 RESHUFFLES_OF_MANY: Final = 1_999
 MANY: Final = 2_000  # participants
@@ -266,33 +264,6 @@ def _some_ways(moments: Floats, size: int, reshuffles: int, seed: int) -> Floats
         chosen = np.argpartition(keys, size - 1, axis=1)[:, :size]
         sums.append(np.stack([column[chosen].sum(axis=1) for column in moments.T], axis=1))
     return np.concatenate(sums)
-
-
-def resampled(sums: Floats, statistic: Callable[[Floats], Any], *, seed: int = 0) -> Floats:
-    """A statistic of sums over participants, for participants drawn again: (RESAMPLES_OF_SUMS,).
-
-    sums : (P, K) what each participant adds, P >= 1
-    statistic : of (..., K)
-    """
-    rng = np.random.default_rng(seed)
-    people, columns = sums.shape
-    part = max(1, AT_A_TIME // (people * columns))
-    drawn = [
-        statistic(sums[rng.integers(0, people, (min(part, RESAMPLES_OF_SUMS - start), people))].sum(axis=1))
-        for start in range(0, RESAMPLES_OF_SUMS, part)
-    ]
-    return np.concatenate(drawn)
-
-
-def percentile(value: float, drawn: Floats) -> Interval:
-    """A value with the 95 % percentile interval of what resampling gave; unknown when it is not finite."""
-    if not np.isfinite(value):
-        return UNKNOWN
-    seen = drawn[np.isfinite(drawn)]
-    if len(seen) < len(drawn) / 2:
-        return Interval(value)
-    low, high = np.quantile(seen, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
-    return Interval(value, float(low), float(high))
 
 
 def mean(values: Floats, sample: Sample) -> Interval:

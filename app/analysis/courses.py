@@ -1,20 +1,31 @@
 """What goes along with being right: time, painting, and the place in the sequence."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 
 from app.analysis import comparison, regression
 from app.analysis.comparison import Interval
-from app.analysis.estimates import Estimate
+from app.analysis.estimates import Estimate, signed
 from app.analysis.scopes import both, compared, scope
 from app.analysis.table import Decisions
 
+SPENT: Final = {
+    "decision_ms": "to decide",
+    "annotation_ms": "to paint",
+    "total_ms": "over a trial, deciding and painting together,",
+}
+LEAST_OVERLAP: Final = 0.05
+"""Of `regression.overlap`: with less, times are too different for a difference at equal time."""
+
 
 def time(decisions: Decisions) -> Iterator[Estimate]:
-    for column, what in (("decision_ms", "decide"), ("annotation_ms", "paint")):
-        for arm in decisions.arms if decisions.has(column) else ():
-            own = decisions.of(decisions.frame[column].gt(0) & (decisions.frame["arm"] == arm))
+    whole = with_total(decisions)
+    for column, what in SPENT.items():
+        timed = whole if column == "total_ms" else decisions
+        for arm in timed.arms if timed.has(column) else ():
+            own = timed.of(timed.frame[column].gt(0) & (timed.frame["arm"] == arm))
             if own.frame.empty:
                 continue
             logs = np.log(own.frame[column].to_numpy(dtype=float))
@@ -23,35 +34,74 @@ def time(decisions: Decisions) -> Iterator[Estimate]:
                 _without_p(regression.exponential(comparison.mean(logs, own.sample()))),
                 unit="ms",
                 method="geometric mean, clustered by participants and pairs, t",
-                meaning=f"How long it typically takes to {what} in {arm}: the geometric mean, which single "
+                meaning=f"How long it typically takes {what} in {arm}: the geometric mean, which single "
                 "long pauses move little.",
             )
-    timed = decisions.of(decisions.frame["decision_ms"].notna()) if decisions.has("decision_ms") else None
-    for arm, against in compared(timed.arms) if timed else ():
-        assert timed is not None  # noqa: S101 - the loop is empty without it
-        yield from _at_equal_time(both(timed, arm, against), arm, against)
+    for table, column in ((decisions, "decision_ms"), (whole, "total_ms")):
+        if not table.has(column):
+            continue
+        timed = table.of(table.frame[column].notna())
+        for arm, against in compared(timed.arms):
+            yield from _at_equal_time(both(timed, arm, against), arm, against, column)
 
 
-def _at_equal_time(pair: Decisions, arm: str, against: str) -> Iterator[Estimate]:
+def with_total(decisions: Decisions) -> Decisions:
+    """With `total_ms`, the time to decide and to paint together; an arm that never painted took none for it.
+
+    Without the column where nobody is known to have painted: then it would be the time to decide again.
+    """
+    if not decisions.has("decision_ms", "annotation_ms"):
+        return decisions
+    frame = decisions.frame
+    painted = frame["annotation_ms"].astype(float)
+    paints = set(frame.loc[painted.notna(), "arm"]) | decisions.paints
+    painted = painted.mask(painted.isna() & ~frame["arm"].isin(paints), 0.0)
+    total = frame["decision_ms"].astype(float) + painted
+    return Decisions(frame.assign(total_ms=total), decisions.design, decisions.paints)
+
+
+def _at_equal_time(pair: Decisions, arm: str, against: str, column: str) -> Iterator[Estimate]:
     here = scope(pair, "time", f"{arm} − {against}")
-    logs = np.log(np.maximum(pair.frame["decision_ms"].to_numpy(dtype=float), 1.0))
+    total = column == "total_ms"
+    logs = np.log(np.maximum(pair.frame[column].to_numpy(dtype=float), 1.0))
+    sample = pair.sample(arm, against)
     yield here.estimate(
-        "decision_time_ratio",
-        regression.exponential(comparison.mean_difference(logs, pair.sample(arm, against))),
+        "total_time_ratio" if total else "decision_time_ratio",
+        regression.exponential(comparison.mean_difference(logs, sample)),
         unit="ratio",
         method="geometric means, clustered by participants and pairs, t",
-        meaning=f"How many times as long {arm} takes to decide as {against}.",
+        meaning=f"How many times as long {arm} takes {SPENT[column]} as {against}.",
     )
-    plain = comparison.difference(pair.sample(arm, against))
+    shared = regression.overlap(logs[sample.arm == 1], logs[sample.arm == 0])
+    told = shared >= LEAST_OVERLAP
     yield here.estimate(
-        "difference_at_equal_time",
-        regression.difference_at_equal_time(pair.frame, arm),
+        "difference_at_equal_total_time" if total else "difference_at_equal_time",
+        regression.difference_at_equal_time(pair.frame, arm, column) if told else comparison.UNKNOWN,
         unit="points",
-        method="logistic, arm and log time with its square, averaged; clustered by participants and pairs, t",
-        meaning="The difference had both arms taken the same time to decide; without that it is "
-        f"{100 * (plain.value or 0):+.1f} points. ".replace("-", "−")
-        + "What time explains is gone, so what is left is not time; but who takes longer was not dealt "
-        "out at random.",
+        method=EQUAL_TIME if told else "not computed: the times hardly overlap",
+        meaning=_equal_time(comparison.difference(sample), total=total)
+        if told
+        else f"Not told: only {100 * shared:.0f} % of the decisions in one arm took as long as those of "
+        "the other, so that a model would guess what they do at equal time.",
+    )
+
+
+EQUAL_TIME: Final = (
+    "logistic, arm and log time with its square, averaged; clustered by participants and pairs, t"
+)
+
+
+def _equal_time(plain: Interval, *, total: bool) -> str:
+    what = "the same time over a trial, painting included" if total else "the same time to decide"
+    remains = (
+        "Painting comes after the last choice, so its time can help where a choice is thought over again and "
+        "in later trials"
+        if total
+        else "What time explains is gone, so what is left is not time"
+    )
+    return (
+        f"The difference had both arms taken {what}; without that it is {signed(100 * (plain.value or 0))} "
+        f"points. {remains}; but who takes longer was not dealt out at random."
     )
 
 

@@ -5,8 +5,8 @@ from typing import Final
 
 import numpy as np
 
-from app.analysis import comparison, regression
-from app.analysis.arms import PERCENTILE, dprime_sums
+from app.analysis import comparison, detection, regression
+from app.analysis.arms import bounds_of
 from app.analysis.comparison import Interval, Sample
 from app.analysis.estimates import Estimate, Scope, Section, corrected
 from app.analysis.scopes import both, compared, scope
@@ -22,7 +22,8 @@ def differences(decisions: Decisions) -> list[Estimate]:
         pair = both(decisions, arm, against)
         main.append(the_difference(pair, arm, against, section="difference"))
         others += _other_views(pair, arm, against, sample=pair.sample(arm, against))
-    return corrected(main) + others
+    tests = iter(corrected([one for one in others if one.measure == "permutation_test"]))
+    return corrected(main) + [next(tests) if one.measure == "permutation_test" else one for one in others]
 
 
 def the_difference(
@@ -35,7 +36,7 @@ def the_difference(
         unit="points",
         method="clustered by participants and pairs, t",
         meaning=f"Percentage points that {arm} is more often correct than {against}; the interval is for "
-        "other people and other pictures.",
+        f"{pair.others}.",
     )
 
 
@@ -55,7 +56,7 @@ def _other_views(pair: Decisions, arm: str, against: str, *, sample: Sample) -> 
         unit="points",
         method=_permutation_method(test),
         meaning="How often dealing the same people to the two arms anew gives a difference as large as "
-        "this one.",
+        "this one: a test for these very pairs, not for others.",
     )
     yield here.estimate(
         "odds_ratio",
@@ -63,7 +64,7 @@ def _other_views(pair: Decisions, arm: str, against: str, *, sample: Sample) -> 
         unit="ratio",
         method="logistic, estimating equations clustered by participants and pairs, t",
         meaning=f"How many times the odds of a correct decision in {arm} are those in {against}; 1 is no "
-        "difference.",
+        f"difference; the interval is for {pair.others}.",
     )
     yield from _dprime_difference(pair, arm, against, here)
     yield from _detectable(sample, here)
@@ -77,21 +78,17 @@ def _permutation_method(test: comparison.Permutation | None) -> str:
 
 
 def _dprime_difference(pair: Decisions, arm: str, against: str, here: Scope) -> Iterator[Estimate]:
-    parts = [dprime_sums(pair.of_arm(one)) for one in (arm, against)]
-    values, drawn = [], []
-    for seed, part in enumerate(parts):
-        if part is None:
-            return
-        sums, dprime = part
-        values.append(float(dprime(sums.sum(axis=0))))
-        drawn.append(comparison.resampled(sums, dprime, seed=seed))
+    if not all(detection.known(pair.of_arm(one)) for one in (arm, against)):
+        return
+    one, zero = (detection.dprime(pair.of_arm(each)) for each in (arm, against))
+    unsure = next((each for each in (one, zero) if each is None or each.scores is None), one)
     yield here.estimate(
         "d_prime_difference",
-        comparison.percentile(values[0] - values[1], drawn[0] - drawn[1]),
+        detection.difference(one, zero, pair.sample(arm, against)),
         unit="d'",
-        method=PERCENTILE,
+        method=detection.DELTA,
         meaning="The difference in d', which does not depend on where the accuracy lies between chance and "
-        "perfect.",
+        f"perfect. {bounds_of(unsure, pair)}",
     )
 
 
@@ -118,20 +115,15 @@ def _detectable(sample: Sample, here: Scope) -> Iterator[Estimate]:
 
 
 def by_source(decisions: Decisions) -> list[Estimate]:
+    """The difference among the decisions of each source that both arms decided on."""
     sources = decisions.levels("source")
     if len(sources) < 2:
         return []
     found = []
     for arm, against in compared(decisions.arms):
         pair = both(decisions, arm, against)
-        found += [
-            the_difference(
-                pair.of(pair.frame["source"] == source),
-                arm,
-                against,
-                section="sources",
-                within=f"source={source}",
-            )
-            for source in sources
-        ]
+        for source in sources:
+            own = pair.of(pair.frame["source"] == source)
+            if len(own.arms) == 2:  # an empty one is named in a caution
+                found.append(the_difference(own, arm, against, section="sources", within=f"source={source}"))
     return corrected(found)

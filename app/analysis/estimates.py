@@ -107,6 +107,8 @@ class Analysis:
     arms: tuple[str, ...]
     estimates: tuple[Estimate, ...]
     cautions: tuple[Caution, ...]
+    paints: tuple[str, ...] = ()
+    """Arms that painted."""
     notes: tuple[str, ...] = field(default=())
     """What was left out, and what the reader of a file had to repair."""
 
@@ -117,6 +119,7 @@ class Analysis:
     def from_dict(cls, value: dict[str, Any]) -> "Analysis":
         listed = {
             "arms": tuple(value["arms"]),
+            "paints": tuple(value.get("paints", ())),  # analyses kept before it was told have none
             "notes": tuple(value["notes"]),
             "estimates": tuple(Estimate(**one) for one in value["estimates"]),
             "cautions": tuple(Caution(**one) for one in value["cautions"]),
@@ -136,13 +139,18 @@ def amount(one: Estimate, value: float | None) -> str:
         case "share":
             return f"{100 * value:.1f} %"
         case "points":
-            return f"{100 * value:+.1f} points".replace("-", "−")
+            return f"{signed(100 * value)} points"
         case "ms":
             return f"{value / 1000:.2f} s"
         case "people":
             return f"{value:,.0f}".replace(",", "\u202f")
         case _:
-            return f"{value:.2f}".replace("-", "−")
+            return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
+
+
+def signed(value: float) -> str:
+    """A difference with its sign and one decimal; what rounds to nothing is never below it."""
+    return f"{round(value, 1) + 0.0:+.1f}".replace("-", "−")
 
 
 def bounds(one: Estimate) -> str:

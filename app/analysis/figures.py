@@ -1,7 +1,7 @@
 """The figures of an analysis. Each draws on a canvas it is given: pages, files and a PDF share them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 import matplotlib as mpl
@@ -11,8 +11,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
+from app.analysis.cells import in_order
 from app.analysis.comparison import Interval, accuracy
 from app.analysis.estimates import Analysis, Estimate
+from app.analysis.layout import (
+    FONT,
+    HIGHEST_IN,
+    LINE_IN,
+    RIGHT_IN,
+    WIDTH_IN,
+    key,
+    margins,
+    most_lines,
+    widest,
+    width_in,
+    wrapped,
+)
 from app.analysis.painting import Averages
 from app.analysis.table import Decisions, sample_of
 
@@ -24,7 +38,7 @@ MARKERS: Final = "so^Dv*"
 """Arms differ in lightness and in shape, not in hue alone."""
 
 STYLE: Final[dict[str, Any]] = {
-    "font.family": "DejaVu Sans",
+    "font.family": FONT,
     "font.size": 9,
     "axes.titlesize": 9.5,
     "axes.labelsize": 9,
@@ -37,13 +51,16 @@ STYLE: Final[dict[str, Any]] = {
     "xtick.color": MUTED,
     "ytick.color": MUTED,
     "legend.frameon": False,
+    "text.parse_math": False,  # names may have a "$"
     "svg.hashsalt": "cyborg",
     "pdf.fonttype": 42,
 }
-WIDTH_IN: Final = 7.0
-GRID_FRAME_IN: Final = 0.85
-ROW_IN: Final = 1.25
-MOST_ROWS: Final = 8
+GRID_LEFT_IN: Final = 1.0
+GRID_BOTTOM_IN: Final = 0.6
+GRID_GAP_IN: Final = 0.14
+ROW_IN: Final = 1.2
+NARROW_IN: Final = 1.1
+"""A panel with less has no room for three tick labels with a percent sign."""
 MOST_ARMS: Final = len(COLOURS)
 FIFTHS: Final = 5
 BINS: Final = np.append(np.arange(10) / 10 - 1e-9, 1.0)
@@ -67,18 +84,27 @@ def figures(decisions: Decisions, analysis: Analysis, averages: Averages | None)
     """Every figure that the decisions allow, in the order of a report; none for no decision."""
     if decisions.frame.empty:
         return []
-    arms = decisions.arms[:MOST_ARMS]
-    found = [
+    arms = drawn_arms(decisions)
+    of_arms = [
         _per_pair(decisions, arms),
         _by_source(analysis, arms),
-        _differences(analysis),
         _per_participant(decisions, arms),
         _learning(analysis, arms),
         _times(decisions, arms),
         _by_fifth(decisions, arms),
-        _averages(averages),
     ]
+    left_out = [arm for arm in decisions.arms if arm not in arms]
+    missing = f" Not drawn, for want of room: {', '.join(left_out)}." if left_out else ""
+    found = [one and replace(one, caption=one.caption + missing) for one in of_arms]
+    found = [*found[:2], _differences(analysis), *found[2:], _averages(averages)]
     return [one for one in found if one is not None]
+
+
+def drawn_arms(decisions: Decisions) -> list[str]:
+    """As many arms as there are colours: those that painted come first, then by their order."""
+    arms = decisions.arms
+    first = sorted(arms, key=lambda arm: arm not in decisions.paints)[:MOST_ARMS]
+    return [arm for arm in arms if arm in first]
 
 
 def _look(arms: Sequence[str]) -> Mapping[str, tuple[str, str]]:
@@ -91,15 +117,42 @@ def _percent(axes: Axes, which: str = "x") -> None:
     axis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
 
 
-def _short(text: str, most: int = 24) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+class _Grid:
+    """Panels on the same axes from 0 to 100 %: rows by kind, a column for each arm."""
 
+    def __init__(self, arms: Sequence[str], rows: Sequence[str]) -> None:
+        gaps = GRID_GAP_IN * (len(arms) - 1)
+        self.panel = (WIDTH_IN - GRID_LEFT_IN - RIGHT_IN - gaps) / len(arms)
+        self.titles = [wrapped(arm, self.panel, lines=3, points=9.5, weight="bold") for arm in arms]
+        self.labels = [wrapped(row, ROW_IN - 0.1) for row in rows]
+        self.top = 0.15 + LINE_IN * most_lines(self.titles)
+        self.height = self.top + GRID_BOTTOM_IN + ROW_IN * len(rows)
 
-def _grid(canvas: FigureBase, rows: int, columns: int) -> Any:
-    axes = canvas.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    height = GRID_FRAME_IN + ROW_IN * rows
-    canvas.subplots_adjust(left=0.14, right=0.955, top=1 - 0.3 / height, bottom=0.55 / height)
-    return axes
+    @property
+    def unit(self) -> str:
+        """What an axis label adds where tick labels have no room for a percent sign."""
+        return ", in %" if self.panel < NARROW_IN else ""
+
+    def draw(self, canvas: FigureBase) -> Any:
+        shape = len(self.labels), len(self.titles)
+        axes = canvas.subplots(*shape, sharex=True, sharey=True, squeeze=False)
+        margins(canvas, self.height, left=GRID_LEFT_IN, top=self.top, bottom=GRID_BOTTOM_IN)
+        canvas.subplots_adjust(wspace=GRID_GAP_IN / self.panel, hspace=0.16)
+        for column, title in enumerate(self.titles):
+            axes[0, column].set_title(title, fontweight="bold")
+            self._ticks(axes[-1, column])
+        for row, label in enumerate(self.labels):
+            axes[row, 0].set_ylabel(label)
+            _percent(axes[row, 0], "y")
+        return axes
+
+    def _ticks(self, axes: Axes) -> None:
+        sign = "" if self.unit else " %"
+        axes.set_xlim(0, 1)
+        axes.set_xticks([0, 0.5, 1], [f"{share}{sign}" for share in (0, 50, 100)])
+        first, _, last = axes.get_xticklabels()
+        first.set(ha="left")
+        last.set(ha="right")
 
 
 def _per_pair(decisions: Decisions, arms: Sequence[str]) -> Figure | None:
@@ -108,29 +161,31 @@ def _per_pair(decisions: Decisions, arms: Sequence[str]) -> Figure | None:
         return None
     frame = decisions.frame
     by_source = decisions.has("source")
-    source = frame["source"] if by_source else pd.Series("all", index=frame.index)
-    levels = source.value_counts().index[:MOST_ROWS].sort_values()
-    what = "pair" if decisions.design == "2afc" else "image"
+    source = frame["source"].fillna("source unknown") if by_source else pd.Series("", index=frame.index)
+    most = int((HIGHEST_IN - 1.5) / ROW_IN)
+    levels = source.value_counts().index[:most].sort_values()
+    grid = _Grid(arms, [str(level) for level in levels])
+    what, a = ("pair", "a pair") if decisions.design == "2afc" else ("image", "an image")
     left_out = source.nunique() - len(levels)
 
     def draw(canvas: FigureBase) -> None:
-        grid = _grid(canvas, len(levels), len(arms))
+        panels = grid.draw(canvas)
         for row, level in enumerate(levels):
             for column, arm in enumerate(arms):
                 own = frame[(source == level) & (frame["arm"] == arm)].groupby("item")["correct"].mean()
-                _histogram(grid[row, column], own.to_numpy(), COLOURS[column])
-                if row == 0:
-                    grid[row, column].set_title(_short(arm), fontweight="bold")
-            grid[row, 0].set_ylabel(_short(str(level), 16))
-        canvas.supxlabel(f"share of decisions on a {what} that are correct", fontsize=9)
+                _histogram(panels[row, column], own.to_numpy(), COLOURS[column])
+        canvas.supxlabel(
+            f"share of decisions on {a} that are correct{grid.unit}", fontsize=9, y=0.1 / grid.height
+        )
         canvas.supylabel(f"share of {what}s", fontsize=9, x=0.012)
 
+    rows = "rows are sources, columns are arms" if by_source else "columns are arms"
     caption = (
-        f"Each {what} counts once, by the share of its decisions that are correct; rows are sources, columns "
-        "are arms, all on the same axes. The solid line is the mean, the dotted line is guessing."
+        f"Each {what} counts once, by the share of its decisions that are correct; {rows}, all on the same "
+        "axes. The solid line is the mean, the dotted line is guessing."
     ) + (f" The {left_out} sources with the fewest decisions are left out." if left_out else "")
     title = f"Accuracy on each {what}" + (", by source" if by_source else "")
-    return Figure("accuracy-per-pair", title, caption, GRID_FRAME_IN + ROW_IN * len(levels), draw)
+    return Figure("accuracy-per-pair", title, caption, grid.height, draw)
 
 
 def _histogram(axes: Axes, shares: Any, colour: str) -> None:
@@ -145,49 +200,70 @@ def _histogram(axes: Axes, shares: Any, colour: str) -> None:
         )
         axes.axvline(float(np.mean(shares)), color=INK, linewidth=1.4)
     axes.axvline(0.5, color=MUTED, linewidth=0.9, linestyle=":")
-    axes.set_xlim(0, 1)
-    axes.text(0.02, 0.95, f"n = {len(shares)}", transform=axes.transAxes, va="top", fontsize=8, color=MUTED)
-    _percent(axes)
-    _percent(axes, "y")
+    axes.text(0.03, 0.95, f"n = {len(shares)}", transform=axes.transAxes, va="top", fontsize=8, color=MUTED)
+
+
+class _Rows:
+    """Named rows from the top down, as high as their names and as many as a page has room for."""
+
+    def __init__(self, names: Sequence[str], *, above: float, below: float, least: float = 0.3) -> None:
+        texts = ["\n".join(wrapped(line, NAME_IN) for line in name.split("\n")) for name in names]
+        self.each = max(least, 0.1 + LINE_IN * most_lines(texts))
+        self.number = min(len(texts), int((HIGHEST_IN - above - below) / self.each))
+        self.names = texts[: self.number]
+        self.left = 0.2 + widest(self.names)
+        self.above, self.below = above, below
+        self.height = above + below + self.each * self.number
+        self.left_out = len(texts) - self.number
+
+    def draw(self, canvas: FigureBase) -> Axes:
+        axes = canvas.subplots()
+        margins(canvas, self.height, left=self.left, top=self.above, bottom=self.below)
+        axes.set_yticks(range(self.number), self.names, color=INK)
+        axes.set_ylim(self.number - 0.5, -0.5)
+        return axes
+
+    @property
+    def missing(self) -> str:
+        """What the caption says of rows that had no room."""
+        return f" {self.left_out} more are in the tables." if self.left_out else ""
+
+
+NAME_IN: Final = 2.6
 
 
 def _by_source(analysis: Analysis, arms: Sequence[str]) -> Figure | None:
     cells = [one for one in analysis.of("cells", "accuracy") if not one.within.startswith("position=")]
     overall = analysis.of("arms", "accuracy")
-    rows = ["", *dict.fromkeys(one.within for one in cells)][: 3 * MOST_ROWS]
-    look = _look(arms)
+    parts = ["", *dict.fromkeys(one.within for one in cells)]
+    look, names = _look(arms), [_words(part) for part in parts]
+    names_above = key(arms, 0.2 + min(NAME_IN, widest(names)))
+    rows = _Rows(names, above=names_above.height, below=0.55, least=0.16 + 0.09 * len(arms))
 
     def draw(canvas: FigureBase) -> None:
-        axes = canvas.subplots()
-        canvas.subplots_adjust(left=0.27, right=0.97, bottom=0.5 / height, top=1 - 0.32 / height)
+        axes = rows.draw(canvas)
         for place, arm in enumerate(arms):
             own = {one.within: one for one in [*overall, *cells] if one.of == arm}
-            shift = (place - (len(arms) - 1) / 2) * 0.6 / max(len(arms), 2)
-            _dots(axes, [(at + shift, own[row]) for at, row in enumerate(rows) if row in own], look[arm], arm)
+            shift = (place - (len(arms) - 1) / 2) * 0.7 / max(len(arms), 2)
+            points = [(at + shift, own[part]) for at, part in enumerate(parts[: rows.number]) if part in own]
+            _dots(axes, points, look[arm], arm)
         axes.axvline(0.5, color=MUTED, linewidth=0.9, linestyle=":")
-        axes.set_yticks(range(len(rows)), [_words(row) for row in rows], color=INK)
-        axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xlabel("decisions that are correct, with 95 % interval")
         _percent(axes)
-        _legend_above(axes, len(arms))
+        names_above.draw(canvas, axes, rows.left)
 
-    height = 0.9 + 0.3 * len(rows) * (1 if len(arms) < 4 else 1.4)
     caption = (
-        "The dot is the share of correct decisions, the line its 95 % interval for other people and other "
-        "pictures. The dotted line is guessing."
+        "The dot is the share of correct decisions, the line its 95 % interval. The dotted line is guessing."
+        f"{rows.missing}"
     )
-    return Figure("accuracy", "Accuracy by arm and kind of trial", caption, height, draw)
+    return Figure("accuracy", "Accuracy by arm and kind of trial", caption, rows.height, draw)
 
 
 def _words(within: str) -> str:
     if not within:
         return "all decisions"
     name, _, level = within.partition("=")
-    return f"{name}: {_short(level)}"
-
-
-def _legend_above(axes: Axes, columns: int) -> None:
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=min(columns, 3), borderaxespad=0.2)
+    return f"{name}: {level}"
 
 
 def _dots(
@@ -201,82 +277,106 @@ def _dots(
     axes.plot(values, [at for at, _ in known], look[1], color=look[0], markersize=5.5, label=label)
 
 
+AT_EQUAL_TIME: Final = {
+    "difference_at_equal_time": "at equal decision time",
+    "difference_at_equal_total_time": "at equal time over a trial",
+}
+
+
+def _of_two(of: str, what: str) -> str:
+    """The name of a difference: on one line, or both arms and the part of the decisions on one each."""
+    if width_in(short := f"{of}: {what}") <= NAME_IN:
+        return short
+    arm, sign, other = of.partition(" − ")
+    return "\n".join((wrapped(f"{arm}{sign}", NAME_IN, lines=1), wrapped(other, NAME_IN, lines=1), what))
+
+
 def _differences(analysis: Analysis) -> Figure | None:
     main = [one for one in analysis.of("difference", "difference") if one.method.startswith("clustered")]
-    rows = [*main, *analysis.of("sources"), *analysis.of("time", "difference_at_equal_time")][:30]
-    if not rows:
+    found = [*main, *analysis.of("sources"), *analysis.of("time", *AT_EQUAL_TIME)]
+    shown = [one for one in found if one.value is not None]
+    if not shown:
         return None
     several = len(analysis.arms) > 2
 
     def name(one: Estimate) -> str:
-        what = {"difference_at_equal_time": "at equal time"}.get(one.measure, _words(one.within))
-        return f"{one.of}: {what}" if several else what
+        what = AT_EQUAL_TIME.get(one.measure) or _words(one.within)
+        return _of_two(one.of, what) if several else what
+
+    label = "percentage points" if several else f"percentage points, {shown[0].of}"
+    names = [name(one) for one in shown]
+    label = wrapped(label, WIDTH_IN - RIGHT_IN - 0.3 - min(NAME_IN, widest(names)), lines=3)
+    rows = _Rows(names, above=0.12, below=0.4 + LINE_IN * most_lines([label]))
 
     def draw(canvas: FigureBase) -> None:
-        axes = canvas.subplots()
-        canvas.subplots_adjust(left=0.42 if several else 0.27, right=0.97, bottom=0.55 / height, top=0.97)
-        _dots(axes, list(enumerate(rows)), (COLOURS[1], "o"), None)
+        axes = rows.draw(canvas)
+        _dots(axes, list(enumerate(shown[: rows.number])), (COLOURS[1], "o"), None)
         axes.axvline(0, color=MUTED, linewidth=0.9, linestyle=":")
-        axes.set_yticks(range(len(rows)), [_short(name(one), 44) for one in rows], color=INK)
-        axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(
             FuncFormatter(lambda x, _: f"{100 * x:+.0f}".replace("-", "−") if x else "0")
         )
-        axes.set_xlabel("percentage points" if several else f"percentage points, {main[0].of}")
+        axes.set_xlabel(label)
 
-    height = 0.75 + 0.3 * len(rows)
-    caption = "Differences in accuracy with 95 % intervals; the dotted line is no difference."
-    return Figure("differences", "Differences between arms", caption, height, draw)
+    caption = f"Differences in accuracy with 95 % intervals; the dotted line is no difference.{rows.missing}"
+    return Figure("differences", "Differences between arms", caption, rows.height, draw)
 
 
 def _per_participant(decisions: Decisions, arms: Sequence[str]) -> Figure | None:
     shares = decisions.frame.groupby(["arm", "participant"])["correct"].mean()
+    grid = _Grid(arms, [""])
 
     def draw(canvas: FigureBase) -> None:
-        grid = _grid(canvas, 1, len(arms))
+        panels = grid.draw(canvas)
         for column, arm in enumerate(arms):
-            _histogram(grid[0, column], shares[arm].to_numpy(), COLOURS[column])
-            grid[0, column].set_title(_short(arm), fontweight="bold")
-        grid[0, 0].set_ylabel("share of participants")
-        canvas.supxlabel("share of a participant's decisions that are correct", fontsize=9)
+            _histogram(panels[0, column], shares[arm].to_numpy(), COLOURS[column])
+        panels[0, 0].set_ylabel("share of participants", fontsize=8.5)
+        canvas.supxlabel(
+            f"share of a participant's decisions that are correct{grid.unit}", fontsize=9, y=0.1 / grid.height
+        )
 
     caption = "Each participant counts once. The solid line is the mean, the dotted line is guessing."
-    return Figure("participants", "Accuracy of each participant", caption, GRID_FRAME_IN + ROW_IN, draw)
+    return Figure("participants", "Accuracy of each participant", caption, grid.height, draw)
+
+
+COURSE_LEFT_IN: Final = 0.8
+COURSE_IN: Final = 1.9  # height of the axes of a course
+COURSE_BOTTOM_IN: Final = 0.55
 
 
 def _learning(analysis: Analysis, arms: Sequence[str]) -> Figure | None:
     cells = [one for one in analysis.of("cells", "accuracy") if one.within.startswith("position=")]
-    steps = sorted({one.within for one in cells})
+    steps = sorted({one.within.removeprefix("position=") for one in cells}, key=in_order)
     if len(steps) < 2:
         return None
-    look = _look(arms)
+    look, names = _look(arms), key(arms, COURSE_LEFT_IN)
+    height = names.height + COURSE_IN + COURSE_BOTTOM_IN
 
     def draw(canvas: FigureBase) -> None:
         axes = canvas.subplots()
-        canvas.subplots_adjust(left=0.11, right=0.98, bottom=0.2, top=0.87)
+        margins(canvas, height, left=COURSE_LEFT_IN, top=names.height, bottom=COURSE_BOTTOM_IN)
         for place, arm in enumerate(arms):
-            own = {one.within: one for one in cells if one.of == arm}
+            own = {one.within.removeprefix("position="): one for one in cells if one.of == arm}
             shift = (place - (len(arms) - 1) / 2) * 0.08
-            _ranges(
-                axes,
-                [(at + shift, own[step]) for at, step in enumerate(steps) if step in own],
-                look[arm],
-                arm,
-            )
+            points = [(at + shift, own[step]) for at, step in enumerate(steps) if step in own]
+            _ranges(axes, points, look[arm], arm)
         axes.axhline(0.5, color=MUTED, linewidth=0.9, linestyle=":")
-        axes.set_xticks(range(len(steps)), [step.removeprefix("position=") for step in steps])
+        axes.set_xticks(range(len(steps)), steps)
         axes.set_xlabel("trials, in the order they were shown")
         axes.set_ylabel("correct decisions")
         _percent(axes, "y")
-        _legend_above(axes, len(arms))
+        names.draw(canvas, axes, COURSE_LEFT_IN)
 
     caption = "Accuracy over a visit with 95 % intervals; the dotted line is guessing."
-    return Figure("learning", "Learning over trials", caption, 2.8, draw)
+    return Figure("learning", "Learning over trials", caption, height, draw)
+
+
+TIMES: Final = {"decision_ms": "deciding", "annotation_ms": "painting"}
+PANEL_TITLE_IN: Final = 0.25
 
 
 def _times(decisions: Decisions, arms: Sequence[str]) -> Figure | None:
-    columns = [name for name in ("decision_ms", "annotation_ms") if decisions.has(name)]
+    columns = [name for name in TIMES if decisions.has(name) and bool(decisions.frame[name].gt(0).any())]
     if not columns:
         return None
     seconds = decisions.frame[columns].astype(float) / 1000
@@ -285,31 +385,36 @@ def _times(decisions: Decisions, arms: Sequence[str]) -> Figure | None:
     if not low < high:
         low, high = low / 2, high * 2
     bins = np.geomspace(low, high, 31)
-    look = _look(arms)
+    look, names = _look(arms), key(arms, COURSE_LEFT_IN)
+    top = names.height + PANEL_TITLE_IN
+    height = top + COURSE_IN + COURSE_BOTTOM_IN
 
     def draw(canvas: FigureBase) -> None:
         grid = canvas.subplots(1, len(columns), sharex=True, sharey=True, squeeze=False)
-        canvas.subplots_adjust(left=0.11, right=0.98, bottom=0.22, top=0.8, wspace=0.08)
+        margins(canvas, height, left=COURSE_LEFT_IN, top=top, bottom=COURSE_BOTTOM_IN)
+        canvas.subplots_adjust(wspace=0.08)
         for place, column in enumerate(columns):
             axes = grid[0, place]
             for at, arm in enumerate(arms):
                 own = spans.loc[decisions.frame["arm"] == arm, column].dropna().clip(low, high)
-                if len(own):
-                    share = np.histogram(own, bins)[0] / len(own)
-                    dash = ("-", "--", "-.", ":", "-", "--")[at]
-                    axes.stairs(share, bins, color=look[arm][0], linewidth=1.8, linestyle=dash, label=arm)
+                share = np.histogram(own, bins)[0] / max(len(own), 1)
+                dash = ("-", "--", "-.", ":", "-", "--")[at]
+                shown = share if len(own) else np.full(len(share), np.nan)
+                axes.stairs(shown, bins, color=look[arm][0], linewidth=1.8, linestyle=dash, label=arm)
             axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+            axes.xaxis.set_major_locator(
+                LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,), numticks=12)
+            )
             axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
             axes.xaxis.set_minor_formatter(NullFormatter())
-            axes.set_title({"decision_ms": "deciding", "annotation_ms": "painting"}[column], loc="right")
+            axes.set_title(TIMES[column])
             axes.set_xlabel("seconds (logarithmic)")
             _percent(axes, "y")
         grid[0, 0].set_ylabel("share of decisions")
-        grid[0, 0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
+        names.draw(canvas, grid[0, 0], COURSE_LEFT_IN)
 
-    caption = "How long people took to decide and to paint; both on the same axes."
-    return Figure("times", "Decision and annotation times", caption, 2.8, draw)
+    caption = f"How long people took: {' and '.join(TIMES[one] for one in columns)}, on the same axes."
+    return Figure("times", "Decision and annotation times", caption, height, draw)
 
 
 def _fifths(decisions: Decisions) -> Iterator[tuple[str, str, "pd.Series[int]"]]:
@@ -320,24 +425,32 @@ def _fifths(decisions: Decisions) -> Iterator[tuple[str, str, "pd.Series[int]"]]
             continue
         values = decisions.frame[column].dropna().astype(float)
         if values.nunique() >= FIFTHS:
-            ranks = values.rank(method="first", pct=True)
-            yield column, what, np.minimum((ranks * FIFTHS).astype(int), FIFTHS - 1)
+            yield column, what, fifth(values)
+
+
+def fifth(values: "pd.Series[float]") -> "pd.Series[int]":
+    """The fifth that each value is in, from 0: equal ones are in the same, in whatever order they come."""
+    ranks = values.rank(method="average")
+    # Of twice the rank, which is whole: a quotient of floats may be a hair above the fifth that it ends.
+    return ((2 * ranks * FIFTHS).astype(int) - 1) // (2 * len(values))
 
 
 def _by_fifth(decisions: Decisions, arms: Sequence[str]) -> Figure | None:
     panels = list(_fifths(decisions))
     if not panels:
         return None
-    look = _look(arms)
+    look, names = _look(arms), key(arms, COURSE_LEFT_IN)
+    height = names.height + COURSE_IN + COURSE_BOTTOM_IN
 
     def draw(canvas: FigureBase) -> None:
         grid = canvas.subplots(1, len(panels), sharey=True, squeeze=False)
-        canvas.subplots_adjust(left=0.11, right=0.98, bottom=0.24, top=0.8, wspace=0.08)
-        for place, (_, what, fifth) in enumerate(panels):
+        margins(canvas, height, left=COURSE_LEFT_IN, top=names.height, bottom=COURSE_BOTTOM_IN)
+        canvas.subplots_adjust(wspace=0.08)
+        for place, (_, what, fifths) in enumerate(panels):
             axes = grid[0, place]
             for at, arm in enumerate(arms):
                 points = [
-                    (step + (at - (len(arms) - 1) / 2) * 0.1, _fifth_of(decisions, arm, fifth, step))
+                    (step + (at - (len(arms) - 1) / 2) * 0.1, _fifth_of(decisions, arm, fifths, step))
                     for step in range(FIFTHS)
                 ]
                 _ranges(axes, points, look[arm], arm)
@@ -349,18 +462,18 @@ def _by_fifth(decisions: Decisions, arms: Sequence[str]) -> Figure | None:
             axes.set_xlabel(f"{what}, in fifths")
             _percent(axes, "y")
         grid[0, 0].set_ylabel("correct decisions")
-        grid[0, 0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2)
+        names.draw(canvas, grid[0, 0], COURSE_LEFT_IN)
 
     caption = (
         "Accuracy of the decisions that took or painted least to most, with 95 % intervals. Fifths are of "
         "all arms together, so arms are compared at about the same time."
     )
-    return Figure("time-and-area", "Time and painted area against accuracy", caption, 2.7, draw)
+    return Figure("time-and-area", "Time and painted area against accuracy", caption, height, draw)
 
 
-def _fifth_of(decisions: Decisions, arm: str, fifth: "pd.Series[int]", step: int) -> Interval:
-    frame = decisions.frame.loc[fifth.index]
-    chosen = frame[(fifth == step) & (frame["arm"] == arm)]
+def _fifth_of(decisions: Decisions, arm: str, fifths: "pd.Series[int]", step: int) -> Interval:
+    frame = decisions.frame.loc[fifths.index]
+    chosen = frame[(fifths == step) & (frame["arm"] == arm)]
     return accuracy(sample_of(chosen, ones=()))
 
 

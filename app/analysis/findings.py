@@ -43,6 +43,7 @@ def analyse(
         arms=tuple(decisions.arms),
         estimates=tuple(estimates),
         cautions=tuple(found),
+        paints=tuple(arm for arm in decisions.arms if arm in decisions.paints),
         notes=tuple(notes),
     )
 

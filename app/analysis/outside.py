@@ -60,6 +60,8 @@ class ColumnMap(BaseModel):
     constants: dict[str, Value] = {}
     paints: frozenset[str] = frozenset()
     """Arms that painted."""
+    simulated: bool = False
+    """Whether programs decided, not people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Outside:
     same_items: bool
     notes: tuple[str, ...]
     inputs_hash: str
+    simulated: bool = False
 
 
 @dataclass(slots=True)
@@ -125,7 +128,8 @@ def read_outside(path: Path, mapping: ColumnMap) -> Outside:
     _name_twice(frame, lines)
     digest = hashlib.sha256(data + mapping.model_dump_json().encode()).hexdigest()
     decisions = Decisions(frame.drop(columns="line"), mapping.design, mapping.paints)
-    return Outside(mapping.name, decisions, mapping.same_items, tuple(lines.notes()), digest)
+    notes = tuple(lines.notes())
+    return Outside(mapping.name, decisions, mapping.same_items, notes, digest, mapping.simulated)
 
 
 def _text(data: bytes, mapping: ColumnMap, path: Path, lines: _Lines) -> list[str]:
@@ -252,7 +256,7 @@ def beside(study: Decisions | None, others: Iterable[Outside]) -> Decisions:
     designs: set[Literal["2afc", "single"]] = {study.design} if study is not None else set()
     paints = study.paints if study is not None else frozenset()
     for other in others:
-        frame = other.decisions.frame.copy()
+        frame = other.decisions.frame.assign(simulated=other.simulated)
         prefix = f"{other.name}: "
         for name in ("participant", "arm", *(() if other.same_items else ("item",))):
             if name in frame:

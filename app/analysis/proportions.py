@@ -1,4 +1,4 @@
-"""Proportions, their intervals, and detection measures; most take numbers and arrays alike."""
+"""Proportions and their intervals, and p values that hold together."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -33,34 +33,11 @@ def wilson(rate: float, n: float, *, df: float = np.inf) -> tuple[float, float]:
 def kept_inside(correct: Any, total: Any) -> Any:
     """Share of correct, with 0 and 1 moved to 1/(2n) and 1 - 1/(2n) (Macmillan and Kaplan, 1985).
 
-    Their normal quantiles would be infinite. NaN where nothing was counted.
+    Their normal quantiles would be infinite. NaN below 2, where both bounds would be a half.
     """
     total = np.asarray(total, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(total > 0, np.clip(correct / total, 0.5 / total, 1 - 0.5 / total), np.nan)
-
-
-def dprime_of_choice(share: Any) -> Any:
-    """d' of two-alternative forced choice: √2 · Φ⁻¹(share correct), for an observer without side bias."""
-    return np.sqrt(2) * stats.norm.ppf(share)
-
-
-def detection(counts: Any, *, two_alternatives: bool) -> tuple[Any, Any]:
-    """d' and criterion from "yes" answers to signals and to noise.
-
-    counts : (..., 4): yes to signal, signals, yes to noise, noises. In a forced choice "yes" is "left" and
-        the signal is "the answer is on the left"; with single images "yes" is "fake" and so is the signal.
-
-    Returns
-    -------
-    dprime : z(H) - z(FA), divided by √2 in a forced choice (Macmillan and Creelman, 2005)
-    criterion : -(z(H) + z(FA)) / 2; above 0: "yes" is said less often than an unbiased observer would
-    """
-    counts = np.asarray(counts, dtype=np.float64)
-    hits = stats.norm.ppf(kept_inside(counts[..., 0], counts[..., 1]))
-    false_alarms = stats.norm.ppf(kept_inside(counts[..., 2], counts[..., 3]))
-    scale = np.sqrt(2) if two_alternatives else 1.0
-    return (hits - false_alarms) / scale, -(hits + false_alarms) / 2
+        return np.where(total > 1, np.clip(correct / total, 0.5 / total, 1 - 0.5 / total), np.nan)
 
 
 def holm(ps: Sequence[float | None]) -> list[float | None]:

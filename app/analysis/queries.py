@@ -7,6 +7,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Select, exists, func, select
 from sqlalchemy.orm import Session
 
+from app.errors import BadInput
 from app.models import Arm, Decision, Pair, Participant, QualityFlag, Source, Trial, is_judgement
 
 Who = Literal["people", "simulated"]
@@ -65,6 +66,15 @@ def flag_kinds(session: Session, study_id: int, who: Who) -> Sequence[tuple[str,
         .order_by(QualityFlag.kind)
     )
     return [(kind, number) for kind, number in session.execute(query)]
+
+
+def checked(session: Session, study_id: int, choice: Choice) -> Choice:
+    """The same choice; refused when it leaves out a quality flag that nobody has."""
+    known = [kind for kind, _ in flag_kinds(session, study_id, choice.who)]
+    if unknown := sorted(set(choice.without) - set(known)):
+        there = f"there are {', '.join(known)}" if known else "there are none"
+        raise BadInput(f"Nobody in this study has the quality flag {unknown[0]}; {there}.")
+    return choice
 
 
 def seen(session: Session, study_id: int) -> dict[str, int]:

@@ -88,13 +88,13 @@ def exponential(one: Interval) -> Interval:
     return Interval(None if one.value is None else float(np.exp(one.value)), low, high, one.p)
 
 
-def difference_at_equal_time(frame: pd.DataFrame, arm: str) -> Interval:
-    """Difference of `arm` to the other in `frame`, had both taken the same time to decide.
+def difference_at_equal_time(frame: pd.DataFrame, arm: str, column: str = "decision_ms") -> Interval:
+    """Difference of `arm` to the other in `frame`, had both taken the same time (`column`, in ms).
 
-    Logistic model of the arm and of the logarithm of the decision time with its square; averaged over the
-    times that both arms took. Unknown when the model cannot be fitted.
+    Logistic model of the arm and of the logarithm of the time with its square; averaged over the times that
+    both arms took. Unknown when the model cannot be fitted.
     """
-    time = np.log(np.maximum(frame["decision_ms"].to_numpy(dtype=float), 1.0))
+    time = np.log(np.maximum(frame[column].to_numpy(dtype=float), 1.0))
     deviation = time.std()
     standard = (time - time.mean()) / deviation if deviation > 0 else np.zeros_like(time)
     sample = sample_of(frame, ones=[arm])
@@ -102,6 +102,17 @@ def difference_at_equal_time(frame: pd.DataFrame, arm: str) -> Interval:
     parts += [standard, standard**2] if deviation > 0 else []
     fitted = fit(sample.correct, np.column_stack(parts), sample)
     return UNKNOWN if fitted is None else fitted.arm_effect(1)
+
+
+def overlap(one: Floats, other: Floats) -> float:
+    """Share of values that the middle 90 % of the other ones reach, whichever of the two is less: 0 to 0.9
+    and a little more. Near 0, a model that compares both at one value guesses."""
+    return min(_inside(one, other), _inside(other, one))
+
+
+def _inside(values: Floats, of: Floats) -> float:
+    low, high = np.quantile(of, [0.05, 0.95])
+    return float(((values >= low) & (values <= high)).mean())
 
 
 def difference_in_learning(frame: pd.DataFrame, arm: str) -> Interval:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.analysis import queries, reading
 from app.analysis.differences import the_difference
-from app.analysis.estimates import Analysis
+from app.analysis.estimates import Analysis, Caution
 from app.analysis.figures import Figure, figures
 from app.analysis.findings import analyse
 from app.analysis.outside import Outside, beside
@@ -59,7 +59,8 @@ def compute(
     others: Sequence[Outside] = (),
     on_percent: Told = lambda _percent: None,
 ) -> Computed:
-    """Analyse the decisions of a study, beside those of files of the same design.
+    """Analyse the decisions of a study, beside those of files that can be compared with it: of the same
+    design, and of people where it is people and of programs where it is programs. The others are named.
 
     on_percent : told how much is done
     """
@@ -68,17 +69,20 @@ def compute(
     areas, averages = _painted(session, study.id, choice, on_percent)
     frame = decisions.frame.assign(area=decisions.frame["decision_id"].map(areas))
     decisions = replace(decisions, frame=frame)
-    if same := [one for one in others if one.decisions.design == decisions.design]:
+    cautions = [one for other in others for one in _of_another_kind(other, choice)]
+    apart = [note for other in others for note in _of_another_design(other, decisions)]
+    if same := [one for one in others if _comparable(one, decisions, choice)]:
         decisions = beside(decisions, same)
     found = analyse(
         decisions,
         name=study.title,
         simulated=choice.who == "simulated",
-        notes=[*_notes(session, study.id, choice), *_notes_of(others)],
+        notes=[*_notes(session, study.id, choice), *_notes_of(same), *apart],
         on_progress=lambda done, parts: on_percent(
             PAINTING_PERCENT + round((95 - PAINTING_PERCENT) * done / parts)
         ),
     )
+    found = replace(found, cautions=(*found.cautions, *cautions))
     if choice.without:
         found = _with_flagged(session, study, choice, found)
     return Computed(found, decisions, figures(decisions, found, averages), digest)
@@ -108,6 +112,29 @@ def _notes_of(others: Sequence[Outside]) -> Iterator[str]:
         yield from (f"{one.name}: {note}" for note in one.notes)
 
 
+def _comparable(other: Outside, decisions: Decisions, choice: Choice) -> bool:
+    return not any(_of_another_kind(other, choice)) and not any(_of_another_design(other, decisions))
+
+
+def _of_another_kind(other: Outside, choice: Choice) -> Iterator[Caution]:
+    """Decisions of people and of programs are never arms of one table."""
+    if other.simulated != (choice.who == "simulated"):
+        theirs, ours = ("programs", "people") if other.simulated else ("people", "programs")
+        yield Caution(
+            "never_mixed",
+            f"Not compared: {other.name}. It has decisions of {theirs}, this analysis those of {ours}, and "
+            "the two are never mixed.",
+        )
+
+
+def _of_another_design(other: Outside, decisions: Decisions) -> Iterator[str]:
+    if other.decisions.design != decisions.design:
+        yield (
+            f"Not compared: {other.name}. A share correct of single images is not that of a forced choice; "
+            "compare d′."
+        )
+
+
 def _with_flagged(session: Session, study: Study, choice: Choice, found: Analysis) -> Analysis:
     """The same differences with everybody, beside those without the flagged participants."""
     everybody = reading.read_decisions(session, study.id, replace(choice, without=()))
@@ -126,6 +153,7 @@ def compute_outside(other: Outside, *, on_percent: Told = lambda _percent: None)
     found = analyse(
         other.decisions,
         name=other.name,
+        simulated=other.simulated,
         notes=other.notes,
         on_progress=lambda done, parts: on_percent(round(95 * done / parts)),
     )

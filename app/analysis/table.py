@@ -16,7 +16,7 @@ NEEDED: Final = ("participant", "arm", "correct")
 COLUMNS: Final = {
     "participant": "who decided; one person has one id",
     "arm": "the condition the participant was in",
-    "correct": "1.0 or 0.0",
+    "correct": "1 or 0",
     "item": "the pair shown; the image in a single-image design",
     "source": "generator of the fake image",
     "question": "`real` = which one is real?, `fake` = which one is fake?",
@@ -25,7 +25,8 @@ COLUMNS: Final = {
     "position": "place of the trial among the participant's main trials, from 1",
     "decision_ms": "from the appearance to the choice",
     "annotation_ms": "spent painting",
-    "area": "share of the image that was painted",
+    "area": "share of the image that was painted; only in the file that the command writes, because every "
+    "annotation has to be drawn for it",
 }
 
 
@@ -33,7 +34,7 @@ COLUMNS: Final = {
 class Decisions:
     """One row per decision, with the columns of `COLUMNS` that are known; only `NEEDED` are always there.
 
-    `paints` names the arms that ask for an annotation; `reference` the arm that others are compared with.
+    `paints` names the arms that ask for an annotation.
     """
 
     frame: pd.DataFrame
@@ -69,6 +70,11 @@ class Decisions:
     @property
     def participants(self) -> int:
         return int(self.frame["participant"].nunique())
+
+    @property
+    def others(self) -> str:
+        """Whom intervals over participants and, where it is known which they saw, pairs speak of."""
+        return "other people and other pictures" if self.has("item") else "other people with these pictures"
 
     @property
     def items(self) -> int:

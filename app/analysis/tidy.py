@@ -3,7 +3,9 @@
 import csv
 import io
 from dataclasses import astuple
-from typing import Final
+from typing import Any, Final
+
+import pandas as pd
 
 from app.analysis.estimates import FIELDS, Analysis
 from app.analysis.table import COLUMNS, Decisions
@@ -12,10 +14,17 @@ DECISION_FIELDS: Final = ("decision_id", "simulated", *COLUMNS)
 
 
 def decisions_csv(decisions: Decisions) -> str:
-    """One row per decision; an empty cell is a value that is not known. `correct` is 1 or 0."""
+    """One row per decision; an empty cell is a value that is not known. Whole numbers are written as such."""
     frame = decisions.frame.reindex(columns=[name for name in DECISION_FIELDS if name in decisions.frame])
-    frame = frame.assign(correct=frame["correct"].astype(int))
+    whole = [name for name in ("decision_id", "correct", "position") if name in frame]
+    frame = frame.assign(**{name: _whole(frame[name]) for name in whole})
     return str(frame.to_csv(index=False, lineterminator="\n"))
+
+
+def _whole(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Numbers without a decimal point where all are whole: pandas adds it when one is missing."""
+    numbers = pd.to_numeric(values)
+    return numbers.astype("Int64") if (numbers.dropna() % 1 == 0).all() else values
 
 
 def estimates_csv(analysis: Analysis) -> str:

@@ -29,8 +29,11 @@ NAMES: Final = {
     "participants_needed": "Participants for five points",
     "decision_ms": "Time to decide",
     "annotation_ms": "Time painting",
+    "total_ms": "Time over a trial",
     "decision_time_ratio": "Ratio of decision times",
-    "difference_at_equal_time": "Difference at equal time",
+    "difference_at_equal_time": "Difference at equal decision time",
+    "total_time_ratio": "Ratio of times over a trial",
+    "difference_at_equal_total_time": "Difference at equal time over a trial",
     "odds_ratio_per_doubling_of_decision_ms": "Odds per doubling of decision time",
     "odds_ratio_per_doubling_of_annotation_ms": "Odds per doubling of painting time",
     "odds_ratio_per_doubling_of_area": "Odds per doubling of painted area",
@@ -52,6 +55,25 @@ def headlines(analysis: Analysis) -> list[Estimate]:
     return [one for one in found if not one.within]
 
 
+def intervals(analysis: Analysis) -> str:
+    """What the intervals of the numbers in large figures are."""
+    pictures = "other" if analysis.items else "these"
+    holm = "; p is corrected over all differences (Holm)" if len(headlines(analysis)) > 1 else ""
+    return (
+        "With each value is its 95 % interval: it would cover the truth in 95 of 100 studies of other people "
+        f"with {pictures} pictures{holm}."
+    )
+
+
+def subject(analysis: Analysis) -> str:
+    """What a report is about: whose accuracy, and whether painting is part of it."""
+    who = "Accuracy of simulated participants" if analysis.simulated else "Human accuracy"
+    painted = set(analysis.paints)
+    if not painted:
+        return who
+    return f"{who} with painting" if painted == set(analysis.arms) else f"{who} with and without painting"
+
+
 WORDS: Final[dict[str, Any]] = {
     "amount": amount,
     "bounds": bounds,
@@ -60,4 +82,6 @@ WORDS: Final[dict[str, Any]] = {
     "part": part,
     "tables": tables,
     "headlines": headlines,
+    "subject": subject,
+    "intervals": intervals,
 }

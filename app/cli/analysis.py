@@ -50,6 +50,8 @@ def analyse(
         raise BadInput("--compare and --columns go together: the TOML says what the columns of the CSV are.")
     if study is None and compare is None:
         raise BadInput("Give the name of a study, or a file to --compare.")
+    if study is None and (exclude_flag or simulated):
+        raise BadInput("--exclude-flag and --simulated choose participants of a study: give its name.")
     other = read_outside(compare, read_mapping(columns)) if compare and columns else None
     with Progress(console=complaints, transient=True) as progress:
         task = progress.add_task("Analysing", total=100)
@@ -96,7 +98,8 @@ def _of_study(
 
     with opened() as context, snapshot(context.sessions) as session:
         found = find_study(session, study)
-        choice = queries.Choice(who or queries.whose(session, found.id), without)
+        choice = queries.Choice(who or queries.whose(session, found.id), tuple(sorted(set(without))))
+        queries.checked(session, found.id, choice)
         others = [other] if other is not None else []
         return compute(session, found, choice, others=others, on_percent=on_percent)
 
@@ -151,8 +154,10 @@ def _show_one(one: "Computed", screen: Console) -> None:
     who = "simulated participants (programs, not people)" if analysis.simulated else "participants"
     print(f"{analysis.name}: {analysis.decisions} decisions of {analysis.participants} {who}.")
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for title in ("", "of", "value", "95 % interval", "p", "for"):
-        table.add_column(title, justify="right" if title in ("value", "95 % interval", "p") else "left")
+    table.add_column("", min_width=8)
+    table.add_column("of", min_width=12, overflow="fold")
+    for title in ("value", "95 % interval", "p" if len(analysis.arms) < 3 else "p (Holm)", "for"):
+        table.add_column(title, justify="left" if title == "for" else "right", no_wrap=True)
     for section, measures in IN_SHORT:
         for estimate in analysis.of(section, *measures):  # type: ignore[arg-type]
             p = estimate.p if estimate.p_holm is None else estimate.p_holm
@@ -160,7 +165,7 @@ def _show_one(one: "Computed", screen: Console) -> None:
             name = NAMES[estimate.measure]
             table.add_row(
                 name,
-                of,
+                escape(of),
                 amount(estimate, estimate.value),
                 bounds(estimate),
                 probability(p),

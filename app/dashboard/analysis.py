@@ -16,7 +16,7 @@ from app.analysis.requests import find_analysis, request_analysis
 from app.analysis.words import WORDS
 from app.db import Db
 from app.deps import Blobs, CurrentStaff, Editor
-from app.errors import BadInput, NotFound
+from app.errors import NotFound
 from app.models import JobState, Study, StudyAnalysis
 from app.studies.service import find_study
 from app.web import page
@@ -84,10 +84,8 @@ def ask(
     without: Annotated[list[str] | None, Form()] = None,
 ) -> RedirectResponse:
     study = find_study(db, slug)
-    known = {kind for kind, _ in queries.flag_kinds(db, study.id, who)}
-    if unknown := sorted(set(without or ()) - known):
-        raise BadInput(f"Nobody in this study has the quality flag {unknown[0]}.")
-    asked = request_analysis(db, study, Choice(who, tuple(sorted(set(without or ())))), staff_id=staff.id)
+    choice = queries.checked(db, study.id, Choice(who, tuple(sorted(set(without or ())))))
+    asked = request_analysis(db, study, choice, staff_id=staff.id)
     query = f"?version={asked.version}" if asked.state is JobState.SUCCEEDED else ""
     return RedirectResponse(f"/staff/studies/{slug}/analysis{query}", HTTPStatus.SEE_OTHER)
 

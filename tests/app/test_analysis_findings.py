@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from app.analysis.estimates import FIELDS, SECTIONS, Analysis, amount, bounds
 from app.analysis.figures import figures
@@ -19,7 +20,7 @@ from app.analysis.painting import SIDE_PX, Averages, painted
 from app.analysis.report import Facts, draw, html, pdf
 from app.analysis.table import COLUMNS, Decisions
 from app.analysis.tidy import DECISION_FIELDS, decisions_csv, estimates_csv
-from app.analysis.words import NAMES
+from app.analysis.words import NAMES, subject
 
 FACTS = Facts(datetime(2026, 1, 2, tzinfo=UTC), "ab" * 32)
 
@@ -154,6 +155,49 @@ class TestTablesThatLack:
         cautions = analyse(Decisions(kept, "2afc", decisions.paints), name="x").cautions
         assert "No decision at all: annotate with source one." in [one.sentence for one in cautions]
 
+    def test_an_arm_without_a_source_is_left_out_of_sources_and_named(self):
+        decisions = table(arms=("control", "annotate", "other"))
+        frame = decisions.frame
+        frame["source"] = frame["source"].where(frame["arm"] != "other")
+        analysis = analyse(Decisions(frame, "2afc", decisions.paints), name="x")
+        assert {one.of for one in analysis.of("sources")} == {"annotate − control"}
+        assert codes(analysis) == {"no_column"}
+
+    def test_a_source_that_one_arm_did_not_see_is_not_compared(self):
+        decisions = table()
+        frame = decisions.frame
+        kept = frame[~((frame["arm"] == "annotate") & (frame["source"] == "one"))]
+        analysis = analyse(Decisions(kept, "2afc", decisions.paints), name="x")
+        assert [one.within for one in analysis.of("sources")] == ["source=two"]
+
+    def test_without_pairs_intervals_speak_of_people_alone(self):
+        decisions = table()
+        without = Decisions(decisions.frame.drop(columns="item"), "2afc", decisions.paints)
+        analysis = analyse(without, name="x")
+        assert "unknown_pairs" in codes(analysis)
+        assert "other people with these pictures" in analysis.of("difference", "difference")[0].meaning
+
+    def test_one_decision_has_no_d_prime(self):
+        found = analyse(Decisions(table().frame.iloc[:1]), name="x").of("arms", "d_prime")[0]
+        assert (found.value, found.low, found.high) == (None, None, None)
+        assert "fewer than 2 decisions" in found.meaning
+
+    @pytest.mark.parametrize("share", [0.0, 1.0])
+    def test_a_share_of_nothing_or_all_gives_a_bound_that_says_so(self, share):
+        analysis = analyse(table(share=share), name="x")
+        found = [*analysis.of("arms", "d_prime"), *analysis.of("difference", "d_prime_difference")]
+        assert all(one.low is None and "has no interval" in one.meaning for one in found)
+
+    def test_no_interval_has_no_width(self, whole):
+        few = [
+            analyse(table(people=people, trials=3, share=share), name="x")
+            for people in (1, 2)
+            for share in (0.5, 0.9, 1.0)
+        ]
+        for analysis in (whole, *few):
+            known = [one for one in analysis.estimates if one.low is not None]
+            assert all(one.low < one.high for one in known)
+
     def test_somebody_in_two_arms_is_told(self):
         frame = table().frame.assign(participant=lambda all_: all_["participant"].astype(int) % 12)
         assert "several_arms" in codes(analyse(Decisions(frame), name="x"))
@@ -166,7 +210,102 @@ class TestTablesThatLack:
         assert main.high - main.low < 0.04
 
 
+class TestTimeOverATrial:
+    def test_it_is_deciding_and_painting_together(self, whole):
+        frame = table().frame
+        total = frame["decision_ms"] + frame["annotation_ms"].fillna(0)
+        for one in whole.of("time", "total_ms"):
+            assert one.value == pytest.approx(stats.gmean(total[frame["arm"] == one.of]))
+            assert one.low < one.value < one.high
+
+    def test_how_many_times_as_long_is_the_ratio_of_the_two(self, whole):
+        control, annotate = (one.value for one in whole.of("time", "total_ms"))
+        assert whole.of("time", "total_time_ratio")[0].value == pytest.approx(annotate / control)
+
+    @pytest.fixture
+    def quick(self) -> Decisions:
+        """Painting that takes about a quarter of a trial, so that both arms take much the same time."""
+        decisions = table()
+        decisions.frame["annotation_ms"] /= 8
+        return decisions
+
+    def test_at_equal_time_the_difference_is_told_with_what_it_cannot_tell(self, quick):
+        found = analyse(quick, name="x").of("time", "difference_at_equal_total_time")[0]
+        assert found.low < found.value < found.high
+        assert "Painting comes after the last choice" in found.meaning
+
+    def test_it_is_that_of_statsmodels(self, quick):
+        from statsmodels.genmod.families import Binomial
+        from statsmodels.genmod.generalized_linear_model import GLM
+
+        frame = quick.frame
+        time = np.log(frame["decision_ms"] + frame["annotation_ms"].fillna(0))
+        arm = (frame["arm"] == "annotate").astype(float)
+        columns = np.column_stack([np.ones(len(frame)), arm, time, time**2])
+        fitted = GLM(frame["correct"], columns, family=Binomial()).fit()
+        one, zero = columns.copy(), columns.copy()
+        one[:, 1], zero[:, 1] = 1, 0
+        expected = np.mean(fitted.predict(one) - fitted.predict(zero))
+        found = analyse(quick, name="x").of("time", "difference_at_equal_total_time")[0]
+        assert found.value == pytest.approx(expected, abs=1e-5)
+
+    def test_times_that_do_not_meet_give_no_difference_and_say_why(self):
+        decisions = table()
+        decisions.frame["annotation_ms"] *= 100
+        analysis = analyse(decisions, name="x")
+        found = analysis.of("time", "difference_at_equal_total_time")[0]
+        assert found.value is None
+        assert found.meaning.startswith("Not told: only ")
+        assert codes(analysis) == set()
+
+    def test_a_missing_time_is_not_no_time(self):
+        decisions = table()
+        frame = decisions.frame
+        frame.loc[frame["arm"] == "annotate", "annotation_ms"] *= np.where(np.arange(144) % 2, 1, np.nan)
+        one = analyse(decisions, name="x").of("time", "total_ms")[1]
+        assert (one.of, one.decisions) == ("annotate", 72)
+
+
 class TestWords:
+    @pytest.mark.parametrize(("unit", "written"), [("points", "+0.0 points"), ("d'", "0.00")])
+    def test_what_rounds_to_nothing_is_not_below_it(self, whole, unit, written):
+        assert amount(replace(whole.estimates[0], unit=unit), -0.0004) == written
+
+    def test_parts_of_a_visit_are_written_without_zeros_and_in_order(self):
+        analysis = analyse(table(trials=31), name="x")
+        found = [one.within for one in analysis.of("cells") if one.within.startswith("position")]
+        assert found[:6] == [f"position={part}" for part in ("1–6", "7–12", "13–18", "19–24", "25–30", "31")]
+
+    @pytest.mark.parametrize(
+        ("paints", "simulated", "expected"),
+        [
+            ((), False, "Human accuracy"),
+            (("annotate",), False, "Human accuracy with and without painting"),
+            (("control", "annotate"), False, "Human accuracy with painting"),
+            (("annotate",), True, "Accuracy of simulated participants with and without painting"),
+        ],
+    )
+    def test_a_report_is_called_what_it_is_about(self, whole, paints, simulated, expected):
+        analysis = replace(whole, paints=paints, simulated=simulated)
+        assert subject(analysis) == expected
+        assert f"{expected}." in html(analysis, [], FACTS)
+
+    def test_analyses_kept_by_an_earlier_version_are_read(self, whole):
+        kept = whole.to_dict()
+        del kept["paints"]
+        assert Analysis.from_dict(kept) == replace(whole, paints=())
+
+    def test_tests_for_these_very_pairs_say_so(self, whole):
+        people_alone = [
+            one for one in whole.estimates if "articipants" in one.method and "pairs" not in one.method
+        ]
+        said = [one for one in people_alone if one.section == "difference"]
+        assert {one.measure for one in said} == {"difference", "permutation_test"}
+        assert all("these very pairs" in one.meaning for one in said)
+
+    def test_intervals_of_arms_say_for_whom_they_are(self, whole):
+        assert all("for other people and other pictures" in one.meaning for one in whole.of("arms"))
+
     def test_amounts_are_written_as_people_do(self, whole):
         accuracy = whole.of("arms", "accuracy")[0]
         assert re.fullmatch(r"\d+\.\d %", amount(accuracy, accuracy.value))

@@ -1,6 +1,7 @@
 """Analyses of a study in the database: what counts, what is kept, what staff see, what the command writes."""
 
 import json
+import re
 
 import pytest
 from sqlalchemy import delete, select
@@ -11,11 +12,13 @@ from app.analysis.queries import Choice
 from app.analysis.reading import read_decisions
 from app.analysis.requests import request_analysis
 from app.analysis.service import Stopped, run_analysis
+from app.analysis.tidy import DECISION_FIELDS
 from app.cli import analysis as command
 from app.cli import app as cli
 from app.cli import commands  # noqa: F401 - registers every command
 from app.models import (
     Decision,
+    Image,
     JobState,
     Participant,
     ParticipantState,
@@ -153,6 +156,8 @@ class TestReport:
         computed(db, session_factory, blobs, study)
         for name in ("report.html", "report.pdf", "estimates.csv", "decisions.csv", "figures/accuracy.svg"):
             assert editor.get(f"{ADDRESS}/1/{name}").status_code == 200
+        table = editor.get(f"{ADDRESS}/1/decisions.csv").text
+        assert table.splitlines()[0] == ",".join(name for name in DECISION_FIELDS if name != "area")
         for name in ("secrets.txt", "figures/none.svg"):
             assert editor.get(f"{ADDRESS}/1/{name}").status_code == 404
         assert editor.get(f"{ADDRESS}/9/report.html").status_code == 404
@@ -298,6 +303,72 @@ class TestCommand:
         assert (tmp_path / "out" / "study" / "report.pdf").is_file()
         assert (tmp_path / "out" / "compared" / "report.pdf").is_file()
 
+    def test_programs_of_a_study_are_never_mixed_with_people_of_a_file(
+        self, db, own, study, arms, visit, noise, other
+    ):
+        for arm in arms:
+            visit(arm, source=Source.SIMULATED)
+        done = CliRunner().invoke(cli, ["analyse", "faces", *other, "--json"])
+        assert done.exit_code == 0, done.exception
+        first, second = json.loads(done.stdout)
+        assert (first["simulated"], first["arms"]) == (True, ["control", "annotate"])
+        assert (second["simulated"], second["arms"]) == (False, ["A", "B"])
+        said = [one["sentence"] for one in first["cautions"] if one["code"] == "never_mixed"]
+        (sentence,) = said
+        assert sentence == (
+            "Not compared: Elsewhere. It has decisions of people, this analysis those of programs, and "
+            "the two are never mixed."
+        )
+
+    def test_programs_of_a_file_are_compared_with_programs(
+        self, db, own, study, arms, visit, noise, tmp_path
+    ):
+        for arm in arms:
+            visit(arm, source=Source.SIMULATED)
+        (tmp_path / "other.csv").write_text(FILE)
+        (tmp_path / "columns.toml").write_text(f"simulated = true\n{COLUMNS}")
+        files = ["--compare", str(tmp_path / "other.csv"), "--columns", str(tmp_path / "columns.toml")]
+        first, second = json.loads(CliRunner().invoke(cli, ["analyse", "faces", *files, "--json"]).stdout)
+        assert first["arms"] == ["Elsewhere: A", "Elsewhere: B", "control", "annotate"]
+        assert [first["simulated"], second["simulated"]] == [True, True]
+
+    def test_a_file_of_another_design_is_named_and_what_it_needed_stays_out(
+        self, db, own, study, crowd, tmp_path
+    ):
+        (tmp_path / "other.csv").write_text(f"{FILE}99,A,\n")
+        (tmp_path / "columns.toml").write_text(COLUMNS.replace("2afc", "single"))
+        files = ["--compare", str(tmp_path / "other.csv"), "--columns", str(tmp_path / "columns.toml")]
+        first, second = json.loads(CliRunner().invoke(cli, ["analyse", "faces", *files, "--json"]).stdout)
+        (note,) = first["notes"]
+        assert note.startswith("Not compared: Elsewhere. ")
+        assert note.endswith("; compare d′.")
+        assert second["notes"] == ["Left out, no value for correct: line 146."]
+
+    def test_a_file_without_sources_leaves_no_empty_rows(self, db, own, study, crowd, pairs, other):
+        db.get_one(Image, pairs[0].fake_image_id).source = "another generator"
+        db.commit()
+        first, _ = json.loads(CliRunner().invoke(cli, ["analyse", "faces", *other, "--json"]).stdout)
+        by_source = [one for one in first["estimates"] if one["section"] == "sources"]
+        assert {one["of"] for one in by_source} == {"annotate − control"}
+        assert all(one["value"] is not None for one in by_source)
+        said = {one["sentence"] for one in first["cautions"] if one["code"] == "no_column"}
+        assert (
+            "No source is known in Elsewhere: A, Elsewhere: B: what is said by source leaves them out."
+        ) in said
+
+    def test_numbers_stay_whole_in_eighty_columns(self, db, own, study, crowd, other):
+        shown = CliRunner().invoke(cli, ["analyse", "faces", *other], env={"COLUMNS": "80"}).stdout
+        assert max(map(len, shown.splitlines())) <= 80
+        assert re.search(r"[+−]\d+\.\d points +[+−]\d+\.\d to [+−]\d+\.\d", shown)
+        assert "…" not in shown
+
+    def test_its_table_has_the_columns_that_the_documentation_names(self, db, own, study, crowd, tmp_path):
+        CliRunner().invoke(cli, ["analyse", "faces", "--out", str(tmp_path)])
+        first, second, *_ = (tmp_path / "decisions.csv").read_text().splitlines()
+        assert first == ",".join(DECISION_FIELDS)
+        cells = dict(zip(first.split(","), second.split(","), strict=True))
+        assert (cells["correct"], cells["position"]) in {("0", "1"), ("1", "1")}
+
     def test_a_study_alone(self, db, own, study, crowd):
         done = CliRunner().invoke(cli, ["analyse", "faces"])
         assert "Faces: 12 decisions of 4 participants." in done.stdout
@@ -309,11 +380,17 @@ class TestCommand:
             ([], "Give the name of a study"),
             (["--compare", "x.csv"], "go together"),
             (["nowhere"], "nowhere"),
+            (["faces", "--exclude-flag", "nope"], "nope; there are too_fast."),
         ],
     )
-    def test_a_mistake_is_one_sentence(self, db, own, arguments, complaint):
+    def test_a_mistake_is_one_sentence(self, db, own, study, crowd, arguments, complaint):
+        flag(db, crowd[0])
         done = CliRunner().invoke(cli, ["analyse", *arguments])
         assert complaint in str(done.exception)
+
+    def test_flags_belong_to_a_study(self, other):
+        done = CliRunner().invoke(cli, ["analyse", *other, "--exclude-flag", "too_fast"])
+        assert "choose participants of a study" in str(done.exception)
 
     def test_a_withdrawn_decision_is_gone_from_the_next(self, db, own, study, crowd):
         db.execute(delete(Decision))

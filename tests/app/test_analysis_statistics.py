@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from app.analysis import comparison, regression
+from app.analysis import comparison, detection, regression
 from app.analysis.clusters import spread
 from app.analysis.comparison import Sample
-from app.analysis.proportions import detection, dprime_of_choice, holm, kept_inside, wilson
+from app.analysis.proportions import holm, kept_inside, wilson
+from app.analysis.table import Decisions
 from tests.app.simulated_studies import Recipe
 
 
@@ -33,26 +34,101 @@ class TestWilson:
         assert wilson(0.6, 50, df=4)[0] < wilson(0.6, 50)[0]
 
 
+def single(hits: int, signals: int, false_alarms: int, noises: int) -> Decisions:
+    """Decisions of single images by one person for each ten of them: so many said "fake" of so many."""
+    said = np.repeat([1, 0, 1, 0], [hits, signals - hits, false_alarms, noises - false_alarms]) == 1
+    fake = np.repeat([True, False], [signals, noises])
+    order = np.random.default_rng(0).permutation(len(said))
+    frame = pd.DataFrame(
+        {
+            "participant": np.arange(len(said)) // 10,
+            "arm": "a",
+            "correct": (said == fake)[order].astype(float),
+            "choice": np.where(said, "fake", "real")[order],
+            "answer": np.where(fake, "fake", "real")[order],
+        }
+    )
+    return Decisions(frame, "single")
+
+
+def forced(correct: list[int], *, people: int = 1) -> Decisions:
+    """Forced choices of one arm, dealt to so many people in turn."""
+    participant = np.arange(len(correct)) % people
+    return Decisions(
+        pd.DataFrame({"participant": participant, "arm": "a", "correct": np.array(correct, float)})
+    )
+
+
+def jackknifed(decisions: Decisions, statistic) -> float:
+    """Standard error of a statistic of decisions when one participant after the other is left out."""
+    people = decisions.frame["participant"].unique()
+    left = [statistic(decisions.of(decisions.frame["participant"] != one)).value for one in people]
+    return float(np.sqrt((len(people) - 1) * np.var(left)))
+
+
 class TestDetection:
     def test_d_prime_of_a_forced_choice(self):
-        assert dprime_of_choice(0.76) == pytest.approx(1.0, abs=0.002)  # Macmillan and Creelman, table A5.7
+        found = detection.dprime(forced([1] * 76 + [0] * 24))
+        assert found.value == pytest.approx(1.0, abs=0.002)  # Macmillan and Creelman, table A5.7
 
     def test_guessing_has_none(self):
-        assert dprime_of_choice(0.5) == 0
+        assert detection.dprime(forced([1, 0, 1, 0])).value == pytest.approx(0)
 
-    def test_nothing_but_correct_is_a_bound(self):
+    def test_nothing_but_correct_is_a_bound_without_an_interval(self):
+        decisions = forced([1] * 10, people=5)
+        found = detection.interval(detection.dprime(decisions), decisions.sample())
         assert kept_inside(10, 10) == 0.95
-        assert np.isfinite(dprime_of_choice(kept_inside(10, 10)))
+        assert found.value == pytest.approx(np.sqrt(2) * stats.norm.ppf(0.95))
+        assert (found.low, found.high) == (None, None)
 
-    def test_an_unbiased_observer_has_one_d_prime_either_way(self):
-        dprime, criterion = detection([80, 100, 20, 100], two_alternatives=True)
-        assert dprime == pytest.approx(dprime_of_choice(0.8))
-        assert criterion == pytest.approx(0)
+    def test_a_difference_from_nothing_but_correct_has_no_interval(self):
+        one, zero = forced([1] * 10, people=5), forced([1, 0, 1, 1, 0, 1], people=3)
+        sample = sample_of(*[(1, [1, 1])] * 5, *[(0, [1, 0])] * 3)
+        found = detection.difference(detection.dprime(one), detection.dprime(zero), sample)
+        assert found.value > 0
+        assert found.low is None
+
+    def test_one_person_has_no_interval(self):
+        decisions = forced([1, 0, 1, 1])
+        found = detection.interval(detection.dprime(decisions), decisions.sample())
+        assert (found.low, found.high) == (None, None)
+
+    @pytest.mark.parametrize(
+        "decisions", [forced([1]), single(1, 1, 1, 5), single(3, 5, 0, 1), single(3, 5, 0, 0)]
+    )
+    def test_a_single_decision_of_a_kind_has_no_d_prime(self, decisions):
+        assert detection.dprime(decisions) is None
+        assert detection.interval(None, decisions.sample()) == comparison.UNKNOWN
+
+    def test_hits_alone_at_one_leave_no_interval(self):
+        decisions = single(100, 100, 40, 100)
+        assert detection.interval(detection.dprime(decisions), decisions.sample()).low is None
 
     def test_a_preference_for_yes_is_below_zero(self):
-        dprime, criterion = detection([90, 100, 60, 100], two_alternatives=False)
-        assert dprime == pytest.approx(stats.norm.ppf(0.9) - stats.norm.ppf(0.6))
-        assert criterion < 0
+        decisions = single(90, 100, 60, 100)
+        hits, false_alarms = stats.norm.ppf([0.9, 0.6])
+        assert detection.dprime(decisions).value == pytest.approx(hits - false_alarms)
+        assert detection.criterion(decisions).value == pytest.approx(-(hits + false_alarms) / 2)
+
+    @pytest.mark.parametrize("statistic", [detection.dprime, detection.criterion])
+    def test_the_delta_method_is_near_the_jackknife(self, statistic):
+        decisions = single(280, 400, 170, 400)
+        sample = decisions.sample()
+        found = detection.interval(statistic(decisions), sample)
+        assert found.se == pytest.approx(jackknifed(decisions, statistic), rel=0.02)
+        assert found.high - found.value == pytest.approx(stats.t.ppf(0.975, found.df) * found.se)
+
+    def test_so_it_is_for_a_forced_choice(self):
+        decisions = forced(list((np.random.default_rng(1).random(800) < 0.7).astype(int)), people=40)
+        found = detection.interval(detection.dprime(decisions), decisions.sample())
+        assert found.se == pytest.approx(jackknifed(decisions, detection.dprime), rel=0.02)
+
+    def test_pairs_that_differ_make_it_longer(self):
+        sample = Recipe(pairs=10, trials=8, pair_sd=2.0).draw(0).of(1)
+        share = detection.Share(sample.correct, np.ones(len(sample.correct)))
+        found = detection.measure((1.0, share))
+        apart = Sample(sample.correct, sample.participant, np.arange(len(sample.correct)), sample.arm)
+        assert detection.interval(found, sample).se > 1.2 * detection.interval(found, apart).se
 
 
 class TestHolm:
@@ -238,7 +314,8 @@ class TestCalibration:
         recipe = Recipe(**{**vars(DESIGNS[name]), "effect": effect})
         zero, one = recipe.truth()
         odds = np.log(one / (1 - one)) - np.log(zero / (1 - zero))
-        covered = dict.fromkeys(("difference", "bootstrap", "odds ratio", "accuracy"), 0)
+        apart = np.sqrt(2) * (stats.norm.ppf(one) - stats.norm.ppf(zero))
+        covered = dict.fromkeys(("difference", "bootstrap", "odds ratio", "accuracy", "d′ difference"), 0)
         for seed in range(STUDIES):
             sample = recipe.draw(seed)
             covered["difference"] += inside(comparison.difference(sample), one - zero)
@@ -247,6 +324,7 @@ class TestCalibration:
             covered["bootstrap"] += inside(bootstrap, of_one - of_zero)
             covered["odds ratio"] += inside(comparison.log_odds_ratio(sample), odds)
             covered["accuracy"] += inside(comparison.accuracy(sample.of(1)), one)
+            covered["d′ difference"] += inside(dprime_difference(sample), apart)
         told(f"coverage, {name}, effect {effect}", covered)
         assert all(0.92 <= count / STUDIES <= 0.98 for count in covered.values()), covered
 
@@ -289,6 +367,11 @@ class TestCalibration:
             covered += inside(regression.difference_at_equal_time(frame, "annotate"), one - zero)
         told("coverage, difference at equal time", {"logistic": covered})
         assert 0.92 <= covered / STUDIES <= 0.98
+
+
+def dprime_difference(sample: Sample) -> comparison.Interval:
+    arms = [Decisions(pd.DataFrame({"correct": sample.of(arm).correct})) for arm in (1, 0)]
+    return detection.difference(*map(detection.dprime, arms), sample)
 
 
 def inside(found: comparison.Interval, truth: float) -> bool:

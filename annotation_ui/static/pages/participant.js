@@ -26,7 +26,8 @@ function wire(visit) {
     button(`open-${name}`).addEventListener("click", () => dialog.showModal());
   }
   // A crash tells nobody: a stroke in progress is kept every second.
-  setInterval(() => visit.stage.trialPage.isPainting && visit.stage.trialPage.keep(), 1000);
+  const { trialPage } = visit.stage;
+  setInterval(() => trialPage.desk?.painter.isPainting && trialPage.keep(), 1000);
   watch((kind, detail) => visit.stage.trialPage.noteEvent(kind, detail), () => visit.stage.trialPage.keep());
 }
 

@@ -255,10 +255,6 @@ export class TrialPage {
     if (this.judgement && this.shownAt) this.events = note(this.events, kind, this.elapsed, detail);
   }
 
-  get isPainting() {
-    return this.desk?.painter.isPainting ?? false;
-  }
-
   /** Keep what there is, with the stroke in progress: a page may end at any moment. */
   keep() {
     if (!this.judgement || this.isBusy) return;

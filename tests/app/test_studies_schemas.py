@@ -28,9 +28,12 @@ class TestStudySpec:
         spec = study(MINIMAL)
         for promise in ("voluntary", "stop at any time", "18 years", "published", "payment"):
             assert promise in " ".join(spec.consent.split())
-        for text in (spec.consent, spec.instructions):
-            assert len(text.split()) > 150
+        for text, words in ((spec.consent, 150), (spec.instructions, 60)):
+            assert len(text.split()) > words
             assert "[" not in text
+
+    def test_the_default_instructions_suit_every_arm(self, study):
+        assert "paint" not in study(MINIMAL).instructions
 
     def test_every_key_can_be_given(self, study):
         spec = study(

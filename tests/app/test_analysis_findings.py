@@ -197,7 +197,15 @@ class TestTablesThatLack:
         ]
         for analysis in (whole, *few):
             known = [one for one in analysis.estimates if one.low is not None]
-            assert all(one.low < one.high for one in known)
+            assert all(one.low + 1e-6 < one.high for one in known)
+
+    def test_people_who_are_all_alike_leave_no_interval_and_no_test(self):
+        decisions = table(people=4, trials=3)
+        frame = decisions.frame
+        frame["correct"] = (frame["item"] > 0).astype(float)
+        found = analyse(decisions, name="x").of("difference")
+        alike = [one for one in found if one.unit == "points" or one.measure == "odds_ratio"]
+        assert [(one.low, one.high, one.p) for one in alike] == [(None, None, None)] * len(alike)
 
     def test_somebody_in_two_arms_is_told(self):
         frame = table().frame.assign(participant=lambda all_: all_["participant"].astype(int) % 12)

@@ -9,12 +9,15 @@ degrees of freedom of Welch and Satterthwaite: without these, intervals of small
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.analysis.proportions import Floats
+
+ROUNDING: Final = 1e-12
+"""Of the variance that independent decisions would have: less is nothing."""
 
 Codes = NDArray[np.intp]
 
@@ -46,6 +49,8 @@ def spread(scores: Floats, *, participant: Codes, item: Codes, arm: Codes) -> Sp
     people, people_df = _of_participants(scores, participant, arm)
     pairs, pairs_df = _of_pairs(scores, item)
     variance = people + pairs
+    if variance < ROUNDING * float((scores**2).sum()):
+        variance = 0.0  # clusters are all alike: what is left of their totals is how floats round
     if people_df <= 0 or variance <= 0:
         return Spread(variance, max(people_df, 0.0))
     return Spread(variance, variance**2 / (people**2 / people_df + pairs**2 / pairs_df))

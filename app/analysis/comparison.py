@@ -63,7 +63,8 @@ def accuracy(sample: Sample) -> Interval:
     """Share of correct decisions; Wilson interval at the effective number of decisions.
 
     That number is p(1 - p)/V with V over participants and pairs, at most the number itself; with nothing but
-    correct (or wrong) decisions it is the number of participants. Unknown for no decision.
+    correct (or wrong) decisions, or participants who are all alike, it is the number of participants. Unknown
+    for no decision.
     """
     n = len(sample.correct)
     if not n:
@@ -71,6 +72,8 @@ def accuracy(sample: Sample) -> Interval:
     share = float(sample.correct.mean())
     people = len(np.unique(sample.participant))
     found = _spread_of_share(sample)
+    if people < 2 and 0 < share < 1:
+        return Interval(share)
     if found.variance <= 0:
         low, high = wilson(share, people)
         return Interval(share, low, high)
@@ -182,7 +185,7 @@ def bootstrap_difference(sample: Sample, *, seed: int = 0, resamples: int = RESA
         _share_and_variance(arm.moments.sum(axis=0), len(arm.total)) for arm in arms
     )
     value, se = float(one - zero), float(np.sqrt(one_v + zero_v))
-    if se == 0:
+    if se < 1e-9:
         return Interval(value)
     (one, one_v), (zero, zero_v) = (
         _share_and_variance(_resampled(arm, resamples, rng), len(arm.total)) for arm in arms

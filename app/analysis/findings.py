@@ -10,6 +10,7 @@ from app.analysis.courses import learning, painting, time
 from app.analysis.differences import by_source, differences
 from app.analysis.estimates import Analysis, Caution, Estimate
 from app.analysis.table import Decisions
+from app.analysis.words import NAMES
 
 Told = Callable[[int, int], None]
 
@@ -51,7 +52,7 @@ def analyse(
 def _unfitted(estimates: Iterable[Estimate]) -> Iterator[Caution]:
     missing = [one for one in estimates if one.method.startswith("logistic") and one.value is None]
     if missing:
-        names = sorted({f"{one.measure} of {one.of}" for one in missing})
+        names = sorted({f"{NAMES[one.measure]} of {one.of}" for one in missing})
         yield Caution(
             "no_convergence",
             f"These models have no answer, because they separate right from wrong or did not converge: "

@@ -154,7 +154,7 @@ def _show_one(one: "Computed", screen: Console) -> None:
     who = "simulated participants (programs, not people)" if analysis.simulated else "participants"
     print(f"{analysis.name}: {analysis.decisions} decisions of {analysis.participants} {who}.")
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("", min_width=8)
+    table.add_column("", min_width=11)
     table.add_column("of", min_width=12, overflow="fold")
     for title in ("value", "95 % interval", "p" if len(analysis.arms) < 3 else "p (Holm)", "for"):
         table.add_column(title, justify="left" if title == "for" else "right", no_wrap=True)

@@ -1,23 +1,25 @@
 """The page of a study's accuracy with and without painting."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from app.analysis import queries
 from app.analysis.estimates import Analysis
+from app.analysis.extremes import PairTally, extremes
 from app.analysis.queries import Choice, Who
 from app.analysis.requests import find_analysis, request_analysis
 from app.analysis.words import WORDS
 from app.db import Db
 from app.deps import Blobs, CurrentStaff, Editor
 from app.errors import NotFound
-from app.models import JobState, Study, StudyAnalysis
+from app.models import Image, JobState, Pair, Study, StudyAnalysis
 from app.studies.service import find_study
 from app.web import page
 
@@ -49,13 +51,15 @@ def analysis(
     shown = find_analysis(db, study, version) if version else _newest(versions)
     who = queries.whose(db, study.id)
     choice = Choice.from_dict(shown.parameters) if shown else Choice(who)
+    found = Analysis.from_dict(shown.result) if shown and shown.result else None
     return page(
         request,
         "staff/analysis.html",
         study=study,
         versions=versions,
         shown=shown,
-        analysis=Analysis.from_dict(shown.result) if shown and shown.result else None,
+        analysis=found,
+        extremes=_with_pictures(db, study, found) if found else [],
         stale=bool(shown and shown.seen != queries.seen(db, study.id)),
         under_way=next((one for one in versions if one.state in UNDER_WAY), None),
         states=_states(versions),
@@ -64,6 +68,33 @@ def analysis(
         flags=queries.flag_kinds(db, study.id, choice.who),
         **WORDS,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A pair that was hard or easy, with its pictures."""
+
+    tally: PairTally
+    real: Image
+    fake: Image
+
+
+def _with_pictures(session: Session, study: Study, found: Analysis) -> list[tuple[str, list[Shown]]]:
+    """(words, pairs) of the hardest and of the easiest pairs; a pair that is gone is left out."""
+    hardest, easiest = extremes(found)
+    real, fake = aliased(Image), aliased(Image)
+    wanted = [int(one.item) for one in (*hardest, *easiest)]
+    rows = session.execute(
+        select(Pair.id, real, fake)
+        .join(real, real.id == Pair.real_image_id)
+        .join(fake, fake.id == Pair.fake_image_id)
+        .where(Pair.study_id == study.id, Pair.id.in_(wanted))
+    )
+    pictures = {str(pair): (one, other) for pair, one, other in rows}
+    return [
+        (words, [Shown(one, *pictures[one.item]) for one in pairs if one.item in pictures])
+        for words, pairs in (("Hardest", hardest), ("Easiest", easiest))
+    ]
 
 
 def _newest(versions: Sequence[StudyAnalysis]) -> StudyAnalysis | None:

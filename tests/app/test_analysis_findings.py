@@ -14,6 +14,7 @@ import pytest
 from scipy import stats
 
 from app.analysis.estimates import FIELDS, SECTIONS, Analysis, amount, bounds
+from app.analysis.extremes import extremes, tallies
 from app.analysis.figures import figures
 from app.analysis.findings import analyse
 from app.analysis.painting import SIDE_PX, Averages, painted
@@ -196,7 +197,15 @@ class TestTablesThatLack:
         ]
         for analysis in (whole, *few):
             known = [one for one in analysis.estimates if one.low is not None]
-            assert all(one.low < one.high for one in known)
+            assert all(one.low + 1e-6 < one.high for one in known)
+
+    def test_people_who_are_all_alike_leave_no_interval_and_no_test(self):
+        decisions = table(people=4, trials=3)
+        frame = decisions.frame
+        frame["correct"] = (frame["item"] > 0).astype(float)
+        found = analyse(decisions, name="x").of("difference")
+        alike = [one for one in found if one.unit == "points" or one.measure == "odds_ratio"]
+        assert [(one.low, one.high, one.p) for one in alike] == [(None, None, None)] * len(alike)
 
     def test_somebody_in_two_arms_is_told(self):
         frame = table().frame.assign(participant=lambda all_: all_["participant"].astype(int) % 12)
@@ -208,6 +217,40 @@ class TestTablesThatLack:
         main = analyse(decisions, name="x").of("difference", "difference")[0]
         assert main.participants == 10_000
         assert main.high - main.low < 0.04
+
+
+class TestExtremes:
+    def analysis(self, whole, counts: dict[str, tuple[int, int]]) -> Analysis:
+        blank = next(one for one in whole.estimates if one.section == "pairs")
+        found = [
+            replace(blank, of=arm, within=f"item={item};source=a;b", correct=correct, decisions=decisions)
+            for item, (correct, decisions) in counts.items()
+            for arm in ("control", "annotate")
+        ]
+        return replace(whole, estimates=tuple(found))
+
+    def test_few_decisions_do_not_make_a_pair_the_hardest(self, whole):
+        counts = {"few": (0, 1), "hard": (4, 20), "middle": (10, 20), "easy": (19, 20)}
+        hardest, easiest = extremes(self.analysis(whole, counts))
+        assert [one.item for one in hardest] == ["hard", "middle"]
+        assert [one.item for one in easiest] == ["easy", "few"]
+        assert (hardest[0].correct, hardest[0].decisions) == (8, 40)
+        assert hardest[0].arms == (("control", 4, 20), ("annotate", 4, 20))
+
+    def test_there_are_ten_of_each_and_none_in_both(self, whole):
+        counts = {str(number): (number, 40) for number in range(41)}
+        hardest, easiest = extremes(self.analysis(whole, counts))
+        assert [int(one.item) for one in hardest] == list(range(10))
+        assert [int(one.item) for one in easiest] == list(range(40, 30, -1))
+
+    def test_they_are_those_of_the_table(self, whole):
+        per_pair = table().frame.groupby("item")["correct"].agg(["sum", "size"])
+        for one in tallies(whole):
+            assert (one.correct, one.decisions) == tuple(per_pair.loc[int(one.item)])
+        assert len(tallies(whole)) == 12
+
+    def test_without_pairs_there_are_none(self, whole):
+        assert extremes(replace(whole, estimates=())) == ([], [])
 
 
 class TestTimeOverATrial:

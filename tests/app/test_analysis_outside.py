@@ -1,9 +1,20 @@
 """Files of decisions that somebody else collected, with what such files do."""
 
+import csv
+import os
+import re
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
 import pytest
+from scipy import stats
+from typer.testing import CliRunner
 
 from app.analysis.findings import analyse
 from app.analysis.outside import beside, read_mapping, read_outside
+from app.cli import app as cli
+from app.cli import commands  # noqa: F401 - registers every command
 from app.errors import BadInput
 
 SINGLE = """
@@ -162,3 +173,86 @@ class TestBeside:
     def test_pictures_are_the_same_where_the_mapping_says_so(self, read):
         one = read("\n".join(ROWS), "same_items = true\n" + SINGLE)
         assert beside(one.decisions, [one]).items == 3
+
+
+BRAY = os.environ.get("BRAY2023_CSV", "")
+SECTION = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text().partition("### Bray")[2]
+
+
+def quoted(kind: str) -> str:
+    """The block of the documentation that is of a kind."""
+    return re.search(rf"```{kind}\n(.*?)```", SECTION, re.S)[1]
+
+
+class TestBrayMapping:
+    def test_the_documented_mapping_is_one(self, tmp_path):
+        (tmp_path / "bray.toml").write_text(quoted("toml"))
+        assert read_mapping(tmp_path / "bray.toml").design == "single"
+
+    def test_the_documented_differences_are_those_of_the_documented_accuracies(self):
+        right = re.findall(r"^Accuracy +(\w) .* (\d+) of (\d+)$", quoted("text"), re.M)
+        shares = {arm: 100 * int(correct) / int(all_) for arm, correct, all_ in right}
+        told = dict(re.findall(r"^Difference +(\w − \w) +(\S+) points", quoted("text"), re.M))
+        assert {of: float(value) for of, value in told.items()} == {
+            f"{other} − {one}": pytest.approx(shares[other] - shares[one], abs=0.051)
+            for one, other in combinations("ABCD", 2)
+        }
+
+
+@pytest.mark.skipif(not BRAY, reason="BRAY2023_CSV does not name the decisions of Bray et al. (2023)")
+class TestBray:
+    """The published decisions, counted and modelled here without a line of the analysis."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def rows(cls):
+        with Path(BRAY).open(newline="") as file:
+            return [row for row in csv.DictReader(file) if row["ppantID"]]
+
+    @pytest.fixture
+    def mapping(self, tmp_path):
+        (tmp_path / "bray.toml").write_text(quoted("toml"))
+        return tmp_path / "bray.toml"
+
+    def test_the_command_prints_what_the_documentation_says(self, mapping):
+        arguments = ["analyse", "--compare", BRAY, "--columns", str(mapping)]
+        printed = CliRunner().invoke(cli, arguments, env={"COLUMNS": "80"}).stdout
+        squeezed = [line.split() for line in printed.splitlines()]
+        assert [line for line in quoted("text").splitlines() if line.split() not in squeezed] == []
+
+    def test_accuracies_are_counts(self, rows, mapping):
+        found = analyse(read_outside(Path(BRAY), read_mapping(mapping)).decisions, name="x")
+        counted = {arm: [row["correct"] for row in rows if row["intervention"] == arm] for arm in "ABCD"}
+        assert {one.of: (one.correct, one.decisions) for one in found.of("arms", "accuracy")} == {
+            arm: (answers.count("correct"), len(answers)) for arm, answers in counted.items()
+        }
+        assert {arm: answers.count("correct") for arm, answers in counted.items()} == {
+            "A": 859, "B": 787, "C": 1052, "D": 784,
+        }  # fmt: skip
+        for one in found.of("arms", "d_prime"):
+            said = {kind: [row["choice"] == "ai" for row in rows if row["intervention"] == one.of
+                           and ((row["choice"] == "ai") == (row["correct"] == "correct")) == (kind == "ai")]
+                    for kind in ("ai", "real")}  # fmt: skip
+            expected = stats.norm.ppf(np.mean(said["ai"])) - stats.norm.ppf(np.mean(said["real"]))
+            assert one.value == pytest.approx(expected)
+
+    def test_differences_have_the_intervals_of_statsmodels(self, rows, mapping):
+        from statsmodels.regression.linear_model import OLS
+
+        found = analyse(read_outside(Path(BRAY), read_mapping(mapping)).decisions, name="x")
+        main = [one for one in found.of("difference", "difference") if one.method.startswith("clustered")]
+        assert len(main) == 6
+        for one in main:
+            arm, _, against = one.of.partition(" − ")
+            own = [row for row in rows if row["intervention"] in (arm, against)]
+            groups = np.column_stack(
+                [
+                    np.unique([row[name] for row in own], return_inverse=True)[1]
+                    for name in ("ppantID", "image")
+                ]
+            )
+            columns = np.column_stack([np.ones(len(own)), [row["intervention"] == arm for row in own]])
+            correct = np.array([row["correct"] == "correct" for row in own], dtype=float)
+            fitted = OLS(correct, columns).fit(cov_type="cluster", cov_kwds={"groups": groups})
+            assert one.value == pytest.approx(fitted.params[1])
+            assert (one.high - one.low) / 2 == pytest.approx(1.97 * fitted.bse[1], rel=0.03)

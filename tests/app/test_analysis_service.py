@@ -225,6 +225,34 @@ class TestPage:
         assert "few_participants" not in page
         assert "can be trusted from 10 on" in page
 
+    def test_the_hardest_and_easiest_pairs_are_shown_with_both_pictures(
+        self, db, session_factory, blobs, editor, study, crowd, pairs
+    ):
+        computed(db, session_factory, blobs, study)
+        page = editor.get(ADDRESS).text
+        hardest, easiest = page.split(' pairs">')[1:3]
+        for image in (pairs[2].real_image_id, pairs[2].fake_image_id):
+            assert f'src="/staff/images/{image}/picture?width=256"' in hardest
+        assert "0 of 4 correct" in hardest
+        assert "annotate: 0 of 2" in hardest
+        assert "4 of 4 correct" in easiest.partition("</ol>")[0]
+
+    def test_a_pair_that_is_gone_has_no_picture(
+        self, db, session_factory, blobs, editor, study, crowd, monkeypatch
+    ):
+        found = computed(db, session_factory, blobs, study)
+        estimates = found.result["estimates"]
+        gone = [one | {"within": one["within"].replace("item=", "item=9")} for one in estimates]
+        found.result = found.result | {"estimates": gone}
+        db.commit()
+        assert "Hardest and easiest" not in editor.get(ADDRESS).text
+
+    def test_it_says_how_decisions_from_elsewhere_come_beside(
+        self, db, session_factory, blobs, editor, study, crowd
+    ):
+        computed(db, session_factory, blobs, study)
+        assert "cyborg analyse faces --compare OTHER.csv --columns MAP.toml" in editor.get(ADDRESS).text
+
     def test_who_withdraws_makes_it_stale_and_leaves_the_table(
         self, db, session_factory, blobs, editor, study, crowd
     ):

@@ -210,7 +210,7 @@ class TestMturk:
                 walk.page.goto(address)
                 walk.go(until="trial")
                 expect(walk.page.locator("#progress-text")).to_have_text(f"{number} of 4")
-                with walk.page.expect_response(lambda answer: answer.request.method == "PUT"):
+                with walk.page.expect_response(lambda answer: answer.url.endswith("/decision")):
                     walk.judge()
 
 

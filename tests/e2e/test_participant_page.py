@@ -127,7 +127,8 @@ def begin(context: BrowserContext, url: str) -> Visit:
     page = context.new_page()
     sent: list[dict[str, Any]] = []
     page.on(
-        "request", lambda request: sent.append(request.post_data_json) if request.method == "PUT" else None
+        "request",
+        lambda request: sent.append(request.post_data_json) if request.url.endswith("/decision") else None,
     )
     page.on("pageerror", lambda error: pytest.fail(str(error)))
     page.goto(url)

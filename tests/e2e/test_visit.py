@@ -245,7 +245,7 @@ class TestSteps:
             walk = Walk(no_error(first.new_page()), Mouse())
             walk.page.goto(address)
             walk.go(until="trial")
-            with walk.page.expect_response(lambda answer: answer.request.method == "PUT"):
+            with walk.page.expect_response(lambda answer: answer.url.endswith("/decision")):
                 walk.judge()
             link = walk.page.url
         assert "link=" in link
@@ -277,6 +277,20 @@ class TestSteps:
                 expect(walk.page.locator("#agree")).to_be_visible()
                 walk.page.close()
         assert codes[0] != codes[1]
+
+
+class TestPractice:
+    def test_what_it_says_is_there_until_it_is_read(self, browser, everything):
+        with browsing(browser, DESK) as context:
+            walk = Walk(no_error(context.new_page()), Mouse())
+            walk.page.goto(everything)
+            walk.go(until="feedback")
+            said = walk.page.locator("#hint").inner_text()
+            walk.page.reload()
+            expect(walk.page.locator(".trial--feedback")).to_be_visible()
+            expect(walk.page.locator("#hint")).to_have_text(said)
+            walk.page.get_by_role("button", name="Continue").click()
+            expect(walk.page.locator("#progress-text")).to_have_text("Practice 2 of 2")
 
 
 class TestTrials:

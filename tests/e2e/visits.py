@@ -139,7 +139,7 @@ class Walk:
         return self.frame or self.page
 
     def _note(self, request: Request) -> None:
-        if request.method == "PUT":
+        if request.url.endswith("/decision"):
             self.sent.append(request.post_data_json)
 
     def front(self, after: str = "") -> str:

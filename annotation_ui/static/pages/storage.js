@@ -41,7 +41,7 @@ export class Notes {
   }
 
   clear() {
-    for (const name of ["session", "briefed", "quiz", "questions", "break", "draft"]) this.remove(name);
+    for (const name of ["session", "briefed", "quiz", "questions", "break", "draft", "feedback"]) this.remove(name);
   }
 
   /** @param {string} name */

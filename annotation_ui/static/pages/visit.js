@@ -12,11 +12,12 @@ import { Stage, addresses } from "./stage.js";
 import { Notes, forgetLink, ownLink, putLinkInAddress, putTokenInAddress, tokenInAddress } from "./storage.js";
 
 /**
- * @import { Completion, Decision, PageData, Step, VisitEvent } from "../../participant.d.ts"
+ * @import { Completion, Decision, Feedback, PageData, Step, Trial, VisitEvent } from "../../participant.d.ts"
  * @import { Delivered } from "../core/outbox.js"
  * @import { Reply } from "./server.js"
  * @import { Answers } from "./questions.js"
  * @import { Session } from "./storage.js"
+ * @typedef {{trial: Trial, feedback: Feedback}} Lesson
  */
 
 const PATIENCE = 3000; // ms for an answer, before the next pair is shown while the outbox goes on trying
@@ -37,7 +38,7 @@ export class Visit {
     this.questions = new QuestionPage("questions", this.notes, (answers) => this.send(this.questions, "answers", answers));
     this.stage = new Stage(this.notes, page.breaks_every, (event) => this.tell(event), {
       onSubmit: (trial, decision) => this.submit(trial, decision),
-      onNoticed: () => this.moveOn({ type: "noticed" }),
+      onNoticed: () => this.noticed(),
       onDraft: (draft) => this.server.keepDraft(draft),
       isInFront: () => this.state.page === "trial" && !document.querySelector("dialog[open]"),
     });
@@ -132,8 +133,14 @@ export class Visit {
     await this.moveOn({ type: "fits" });
   }
 
-  /** What comes next: a page of questions, a pair, or the end. */
+  /** What comes next: what practice said and nobody has read, a page of questions, a pair, or the end. */
   async goOn() {
+    /** @type {Lesson | null} */
+    const lesson = this.notes.read("feedback");
+    if (lesson) {
+      await this.stage.present(lesson.trial);
+      return this.explain(lesson);
+    }
     const reply = await this.server.ask(() => this.server.api.next());
     if (reply.status !== 200) return this.refuse(reply);
     const { step, trial, upcoming, preload, rule, draft, done, completion } = reply.body;
@@ -191,7 +198,7 @@ export class Visit {
 
   /** @param {Completion} completion */
   end(completion) {
-    for (const name of ["draft", "break"]) this.notes.remove(name);
+    for (const name of ["draft", "break", "feedback"]) this.notes.remove(name);
     this.server.reference = completion.reference ?? this.server.reference;
     button("another").hidden = this.page.source !== "link" || this.hasWorked;
     this.tell({ type: "completed", completion });
@@ -221,8 +228,20 @@ export class Visit {
       return this.stage.trialPage.giveBack(detail);
     }
     if (!body?.feedback || !trial) return this.moveOn({ type: "kept" });
+    this.notes.write("feedback", { trial, feedback: body.feedback });
+    this.explain({ trial, feedback: body.feedback });
+  }
+
+  /** @param {Lesson} lesson */
+  explain({ trial, feedback }) {
     this.tell({ type: "judged" });
-    this.stage.trialPage.explain(body.feedback, trial.position === trial.total);
+    this.stage.trialPage.explain(feedback, trial.position === trial.total);
+  }
+
+  /** What practice said has been read. */
+  async noticed() {
+    this.notes.remove("feedback");
+    await this.moveOn({ type: "noticed" });
   }
 
   /** @param {Reply} reply */

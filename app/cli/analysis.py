@@ -139,11 +139,12 @@ def _show(found: "Sequence[Computed]", out: Path | None) -> None:
         print(f"Wrote {out}: {FILES} and the figures.")
 
 
-def holds_for(one: "Estimate") -> str:
-    """What an interval or a test speaks of, in two words."""
+def holds_for(one: "Estimate", design: str) -> str:
+    """What an interval or a test speaks of, in two words; of an accuracy, the counts in their place."""
     if one.measure == "accuracy" and one.correct is not None:
         return f"{one.correct} of {one.decisions}"
-    return "these pairs" if "over participants" in one.method or "of participants" in one.method else ""
+    others = "participants and pairs" in one.method and one.items
+    return f"{'other' if others else 'these'} {'pairs' if design == '2afc' else 'images'}"
 
 
 def _show_one(one: "Computed", screen: Console) -> None:
@@ -169,7 +170,7 @@ def _show_one(one: "Computed", screen: Console) -> None:
                 amount(estimate, estimate.value),
                 bounds(estimate),
                 probability(p),
-                holds_for(estimate),
+                holds_for(estimate, analysis.design),
             )
     if table.row_count:
         screen.print(table)

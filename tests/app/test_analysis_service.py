@@ -384,11 +384,31 @@ class TestCommand:
             "No source is known in Elsewhere: A, Elsewhere: B: what is said by source leaves them out."
         ) in said
 
-    def test_numbers_stay_whole_in_eighty_columns(self, db, own, study, crowd, other):
+    def test_numbers_stay_whole_in_eighty_columns(self, db, own, study, crowd, other, tmp_path):
+        long = COLUMNS.replace("Elsewhere", "A study with a long name that somebody did elsewhere")
+        (tmp_path / "columns.toml").write_text(long)
         shown = CliRunner().invoke(cli, ["analyse", "faces", *other], env={"COLUMNS": "80"}).stdout
-        assert max(map(len, shown.splitlines())) <= 80
-        assert re.search(r"[+−]\d+\.\d points +[+−]\d+\.\d to [+−]\d+\.\d", shown)
-        assert "…" not in shown
+        rows = [line for line in shown.splitlines() if line.startswith(("Accuracy", "Difference"))]
+        assert rows
+        value = r"\d+\.\d %|[+−]\d+\.\d points"
+        bound = r"[+−]?\d+\.\d(?: %)?"
+        for row in rows:
+            assert len(row) <= 80
+            assert re.search(
+                rf"  ({value})  +({bound} to {bound}  .*)?(\d of \d+|(these|other) pairs) *$", row
+            )
+
+    def test_it_says_which_pictures_an_interval_is_for(self, db, own, study, crowd, other):
+        shown = CliRunner().invoke(cli, ["analyse", "faces"], env={"COLUMNS": "100"}).stdout
+        said = re.findall(r"^(d′|Difference|Test by reshuffling) .* (\w+ pairs) *$", shown, re.M)
+        assert said == [
+            *[("d′", "other pairs")] * 2,
+            ("Difference", "other pairs"),
+            ("Difference", "these pairs"),
+            ("Test by reshuffling", "these pairs"),
+        ]
+        alone = CliRunner().invoke(cli, ["analyse", *other], env={"COLUMNS": "100"}).stdout
+        assert "other pairs" not in alone
 
     def test_its_table_has_the_columns_that_the_documentation_names(self, db, own, study, crowd, tmp_path):
         CliRunner().invoke(cli, ["analyse", "faces", "--out", str(tmp_path)])

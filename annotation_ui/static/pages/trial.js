@@ -217,6 +217,7 @@ export class TrialPage {
     this.root.setAttribute("aria-busy", String(isBusy));
     this.next.disabled = isBusy;
     this.next.textContent = isBusy ? "Saving…" : "Next";
+    this.hint.style.visibility = isBusy ? "hidden" : "";
   }
 
   /** Take the pair away. */

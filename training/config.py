@@ -20,8 +20,8 @@ from training.errors import RecipeError
 
 CamClass = Literal["predicted", "true"]
 MapDistance = Literal["mse", "l1", "kl", "cc"]
-MapSource = Literal["human", "shuffled", "inverted", "uniform", "random", "segmentation", "teacher"]
-NEEDS_FOLDER: frozenset[MapSource] = frozenset({"segmentation", "teacher"})
+MapSource = Literal["human", "shuffled", "inverted", "uniform", "random", "segmentation", "teacher", "masks"]
+NEEDS_FOLDER: frozenset[MapSource] = frozenset({"segmentation", "teacher", "masks"})
 """Sources of maps that lie outside the dataset."""
 TrainSplits = Annotated[tuple[Literal["train", "extra"], ...], Field(min_length=1, max_length=2)]
 Switch = Literal["auto", "on", "off"]
@@ -268,7 +268,8 @@ class RunConfig(RunSettings):
     maps: MapSource = "human"
     """Human maps, or what stands in for them: see docs/losses.md."""
     maps_folder: MapsFolder = None
-    """Of `segmentation` and `teacher`: a folder with `<image_id>.png` for each image that has a map."""
+    """Of `segmentation` and `teacher`: a folder with `<image_id>.png` for each image that has a map; of
+    `masks`: with `<image_id>/*.png`, one mask per annotation."""
     augmentation: AugmentationField = Augmentation()
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import assert_never
+from typing import Literal, assert_never
 
 import cv2
 import numpy as np
@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from saliency.merging import ImageMap
+from saliency.parameters import MapParameters
 from saliency.sources import (
     FolderMaps,
     Inverted,
     MapSource,
     RandomStrokes,
+    RasterMasks,
     Segmentation,
     Shuffled,
     SourceImage,
@@ -35,7 +37,7 @@ class Guidance:
     """Which maps a run is guided by.
 
     name : `human`, or what stands in for them
-    folder : of `segmentation` and `teacher`
+    folder : of `segmentation`, `teacher` and `masks`
     seed : of `shuffled` and `random`
     """
 
@@ -48,7 +50,7 @@ class Guidance:
         if self.folder is None:
             return ""
         digest = hashlib.sha256()
-        for path in (_path(self.folder, self.name, sample) for sample in samples):
+        for path in (path for sample in samples for path in _paths(self.folder, self.name, sample)):
             digest.update(path.name.encode() + b"\0" + (path.read_bytes() if path.is_file() else b""))
         return digest.hexdigest()
 
@@ -115,13 +117,21 @@ def _source(dataset: Dataset, samples: Sequence[Sample], guidance: Guidance) -> 
             source = Uniform()
         case "random":
             source = RandomStrokes(people, guidance.seed)
-        case "segmentation":
-            source = Segmentation(_existing(guidance))
-        case "teacher":
-            source = FolderMaps(_existing(guidance))
+        case "segmentation" | "teacher" | "masks":
+            source = _of_files(guidance.name, _existing(guidance))
         case _:
             assert_never(guidance.name)
     return source
+
+
+def _of_files(name: Literal["segmentation", "teacher", "masks"], folder: Path) -> MapSource:
+    match name:
+        case "segmentation":
+            return Segmentation(folder)
+        case "teacher":
+            return FolderMaps(folder)
+        case "masks":
+            return RasterMasks(folder, MapParameters())
 
 
 def _existing(guidance: Guidance) -> Path:
@@ -130,9 +140,11 @@ def _existing(guidance: Guidance) -> Path:
     return guidance.folder
 
 
-def _path(folder: Path, name: Name, sample: Sample) -> Path:
+def _paths(folder: Path, name: Name, sample: Sample) -> Sequence[Path]:
+    if name == "masks":
+        return sorted((folder / sample.image_id).glob("*.png"))
     files = FolderMaps(folder).files if name == "teacher" else folder
-    return files / f"{sample.image_id}.png"
+    return [files / f"{sample.image_id}.png"]
 
 
 def _image(root: Path, sample: Sample) -> SourceImage:

@@ -49,7 +49,7 @@ class TestEverySource:
         torch.testing.assert_close(guided(name), guided(name), equal_nan=True)
 
     def test_each_is_known_to_a_run(self):
-        folders = {"segmentation": "s", "teacher": "t"}
+        folders = {"segmentation": "s", "teacher": "t", "masks": "m"}
         for name in MapSource.__args__:
             run = RunConfig(architecture="a", maps=name, maps_folder=folders.get(name))
             assert run.maps == name
@@ -94,7 +94,20 @@ class TestFolders:
         (tmp_path / "2.png").write_bytes(png(values))
         assert guided("teacher", tmp_path)[2].argmax(dim=0).tolist() == [3] * 8
 
-    @pytest.mark.parametrize("name", ["segmentation", "teacher"])
+    def test_masks_painted_elsewhere_are_merged(self, guided, dataset, tmp_path):
+        (tmp_path / "2").mkdir()
+        for name, rows in (("ann", slice(0, 4)), ("bob", slice(0, 2))):
+            mask = np.zeros((8, 8), np.uint8)
+            mask[rows] = 255
+            (tmp_path / "2" / f"{name}.png").write_bytes(png(mask))
+        before = Guidance("masks", tmp_path).fingerprint(dataset.of("train"))
+        found = guided("masks", tmp_path)
+        assert found[1].isnan().all()
+        assert found[2, 0, 0] > found[2, 3, 0] > found[2, 7, 0]
+        (tmp_path / "2" / "bob.png").unlink()
+        assert Guidance("masks", tmp_path).fingerprint(dataset.of("train")) != before
+
+    @pytest.mark.parametrize("name", ["segmentation", "teacher", "masks"])
     def test_a_missing_folder_is_named(self, guided, tmp_path, name):
         with pytest.raises(DatasetError, match="nowhere does not exist"):
             guided(name, tmp_path / "nowhere")

@@ -130,6 +130,32 @@ def worth(
     _finish(crew, results, began, json_out, {"worth": document(results, baseline=data[0].name)})
 
 
+@app.command()
+def photos(
+    manifest: Annotated[Path, typer.Argument(help="CSV with a column `path`: images that serve as faces.")],
+    out: Out = OUT,
+    seeds: Seeds = 5,
+    first_seed: FirstSeed = FIRST_SEED,
+    jobs: Jobs = 2,
+    json_out: JsonOut = None,
+) -> None:
+    """The default world on photographs: artefact, shortcut and annotators are as simulated as ever."""
+    plain = _crew(out, seeds, first_seed, jobs)
+    crew, began = replace(plain, out=plain.out / "photos", photos=manifest), time.monotonic()
+    regime = replace(DEFAULT, design=replace(DEFAULT.design, train=420, val=80, test=300))
+    pair = contest(regime)
+    controls = [
+        replace(pair[1], name=f"{pair[1].name}, {maps} maps", maps=maps) for maps in ("shuffled", "uniform")
+    ]
+    try:
+        results = carry_out(crew, [*pair, *controls])
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(str(error)) from None
+    title = f"AUC over {seeds} seeds; photographs, drawn artefacts, simulated annotators"
+    out_console.print(show(results, title=title))
+    _finish(crew, results, began, json_out, {"photos": document(results)})
+
+
 def _crew(out: Path, seeds: int, first: int, jobs: int) -> Crew:
     """Work is kept by first seed: it draws the faces that all seeds share."""
     return Crew(out / f"from-seed-{first}", tuple(range(first, first + seeds)), jobs)

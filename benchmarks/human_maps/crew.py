@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks.human_maps.faces import write_faces
+from benchmarks.human_maps.faces import write_faces, write_photos
 from benchmarks.human_maps.plan import Column, Result, begin_process, designs, make_run, make_world
 
 
@@ -22,6 +22,8 @@ class Crew:
     out: Path
     seeds: tuple[int, ...]
     jobs: int = 2
+    photos: Path | None = None
+    """A manifest of images that serve as faces instead of drawn ones."""
     console: Console = field(default_factory=lambda: Console(stderr=True))
 
 
@@ -46,6 +48,12 @@ def _draw_faces(crew: Crew, columns: Sequence[Column], pool: ProcessPoolExecutor
     """Enough faces for the largest world; drawn from the first seed, shared out anew by every seed."""
     count = max(design.train + design.val + design.test for design in designs(columns))
     size, seed = columns[0].design.size, crew.seeds[0]
+    if crew.photos is not None:
+        path = crew.out / f"photos-{size}px.npz"
+        there = write_photos(path, crew.photos, size=size)
+        if there < count:
+            raise ValueError(f"{crew.photos} lists {there} images; this world needs {count}.")
+        return path
     path = crew.out / f"faces-{seed}-{count}-{size}px.npz"
     task = bars.add_task("draw faces", total=count, completed=count if path.is_file() else 0)
     if not path.is_file():

@@ -1,10 +1,12 @@
 """The faces of a world before anything is done to them: drawn once, used by every seed."""
 
+import csv
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import cv2
 import numpy as np
@@ -16,6 +18,9 @@ from app.demo.identity import Identity, invent, take
 from app.demo.portrait import draw
 
 Picture = NDArray[np.uint8]
+
+ALIGNED: Final = [(0.36, 0.47), (0.64, 0.47), (0.4, 0.72), (0.6, 0.72), (0.3, 0.6), (0.7, 0.6), (0.5, 0.88)]
+"""Eyes, corners of the mouth, cheeks and chin of a photograph that was aligned by its eyes; of its side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,34 @@ def write_faces(
     draft = path.with_suffix(".partial.npz")
     np.savez(draft, pictures=pictures, parts=parts, heads=heads)
     draft.replace(path)
+
+
+def write_photos(path: Path, manifest: Path, *, size: int) -> int:
+    """Keep the images of a manifest (`path,label,source`) as faces, whatever their label; how many there are.
+
+    Nobody knows where their parts are: those of an aligned face are taken for all of them.
+    """
+    with manifest.open(newline="", encoding="utf-8") as stream:
+        files = [manifest.parent / row["path"] for row in csv.DictReader(stream)]
+    pictures = np.stack([_small(file, size) for file in files])
+    parts, heads = np.array(ALIGNED) * size, np.array([0.2, 0.08, 0.6, 0.84]) * size
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".partial.npz")
+    np.savez(
+        draft,
+        pictures=pictures,
+        parts=np.broadcast_to(parts, (len(files), *parts.shape)),
+        heads=np.broadcast_to(heads.astype(np.int64), (len(files), 4)),
+    )
+    draft.replace(path)
+    return len(files)
+
+
+def _small(file: Path, size: int) -> Picture:
+    pixels = cv2.imread(str(file), cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise ValueError(f"{file} is not an image that can be read.")
+    return np.asarray(cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def read_faces(path: Path) -> Faces:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -10,7 +11,7 @@ from benchmarks.human_maps.annotators import annotate, parameters
 from benchmarks.human_maps.artefacts import SEEN, UNSEEN, spoil
 from benchmarks.human_maps.crew import Crew, carry_out
 from benchmarks.human_maps.design import REGIMES, Design, changed
-from benchmarks.human_maps.faces import Faces, draw_face
+from benchmarks.human_maps.faces import Faces, draw_face, read_faces, write_photos
 from benchmarks.human_maps.networks import CyborgTinyWide
 from benchmarks.human_maps.outcome import Answers, summary
 from benchmarks.human_maps.plan import (
@@ -55,6 +56,26 @@ class TestFaces:
 
     def test_every_place_for_an_artefact_is_in_the_frame(self, faces):
         assert ((faces.parts > 0) & (faces.parts < SMALL.size)).all()
+
+
+class TestPhotos:
+    def test_images_of_a_manifest_become_faces(self, tmp_path):
+        for number in range(3):
+            cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((90, 70, 3), 60 * number, np.uint8))
+        lines = ["path,label,source", *(f"{number}.png,real,camera" for number in range(3))]
+        (tmp_path / "manifest.csv").write_text("\n".join(lines) + "\n")
+        assert write_photos(tmp_path / "kept" / "p.npz", tmp_path / "manifest.csv", size=64) == 3
+        kept = read_faces(tmp_path / "kept" / "p.npz")
+        assert kept.pictures.shape == (3, 64, 64, 3)
+        assert kept.pictures[2].max() == 120
+        assert ((kept.parts > 0) & (kept.parts < 64)).all()
+
+    def test_too_few_of_them_are_said(self, tmp_path):
+        cv2.imwrite(str(tmp_path / "a.png"), np.zeros((64, 64, 3), np.uint8))
+        (tmp_path / "manifest.csv").write_text("path\na.png\n")
+        crew = Crew(tmp_path / "out", (0,), 1, photos=tmp_path / "manifest.csv")
+        with pytest.raises(ValueError, match="lists 1 images; this world needs 28"):
+            carry_out(crew, [Column("x", CrossEntropy(), SMALL)])
 
 
 class TestArtefacts:

@@ -2,19 +2,24 @@
 
 import subprocess
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from uuid import uuid4
 
 from fastapi import Depends, Request
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import Engine, Row, Select, create_engine, make_url, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.errors import AlreadyExists, BadInput, WrongState
 from app.settings import Settings
 
 SessionFactory = sessionmaker[Session]
+AnySelect = Select[*tuple[Any, ...]]
+AnyRow = Row[*tuple[Any, ...]]
+
+ROWS_AT_A_TIME: Final = 200
 
 CONNECTIONS: Final = 20  # per process; also the number of requests at work at once
 
@@ -66,6 +71,21 @@ def upgrade(engine: Engine) -> None:
         command.upgrade(config, "head")
 
 
+@contextmanager
+def snapshot(sessions: SessionFactory) -> Iterator[Session]:
+    """A session in which every query sees the database as it was at the first one."""
+    with sessions() as session:
+        if isinstance(session.get_bind(), Engine):
+            session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        yield session
+
+
+def streamed(session: Session, query: AnySelect) -> Generator[AnyRow, None, None]:
+    """Rows through a cursor of the server: memory does not grow with their number."""
+    with session.execute(query, execution_options={"yield_per": ROWS_AT_A_TIME}) as rows:
+        yield from rows
+
+
 def libpq_url(engine: Engine) -> str:
     """The same database in the form that libpq (and so the queue) reads."""
     return engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
@@ -106,7 +126,7 @@ def _postgres(program: str, *arguments: str) -> None:
     folder = POSTGRES_VERSIONS[max(POSTGRES_VERSIONS)]
     done = subprocess.run([folder / program, *arguments], check=False, capture_output=True, text=True)  # noqa: S603 - ours
     if done.returncode:
-        raise OSError(f"{program}: {done.stderr.strip().splitlines()[0]}")
+        raise OSError(f"{program}: {done.stderr.strip().partition(chr(10))[0]}")
 
 
 def unit_of_work(request: Request) -> Iterator[Session]:

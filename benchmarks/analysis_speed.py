@@ -20,10 +20,11 @@ from sqlalchemy.orm import Session
 
 from app import models
 from app.analysis.queries import Choice
-from app.analysis.reading import read_decisions, snapshot
+from app.analysis.reading import read_decisions
 from app.analysis.report import Facts, draw, html, pdf
 from app.analysis.service import compute
 from app.cli.context import opened
+from app.db import snapshot
 
 PARTICIPANTS, PAIRS, TRIALS, SIDE = 363, 1000, 30, 512
 SOURCES = ("sr-generator", "style-generator")

@@ -49,14 +49,14 @@ def server_url(server_dir: Path) -> str:
 
 @pytest.fixture(scope="session")
 def new_database(server_url: str):
-    """Make a database with the product's schema; returns its URL."""
+    """Make a database with the product's schema, or like another template; returns its URL."""
     counter = iter(range(10_000))
 
-    def make() -> str:
+    def make(template: str = "template_cyborg") -> str:
         name = f"test_{next(counter)}"
         admin = create_engine(server_url, isolation_level="AUTOCOMMIT")
         with admin.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE template_cyborg"))
+            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
         admin.dispose()
         return server_url.replace("/postgres?", f"/{name}?", 1)
 

@@ -32,6 +32,13 @@ out = Console()
 err = Console(stderr=True)
 
 Data = Annotated[Path, typer.Option("--data", help="A dataset folder, as `cyborg dataset freeze` writes it.")]
+DataOfRuns = Annotated[
+    Path | None,
+    typer.Option("--data", help="A folder that `cyborg dataset freeze` wrote; a plan does without."),
+]
+Runs = Annotated[
+    Path | None, typer.Option("--out", help="Folder that gets one folder per run; a plan does without.")
+]
 RunDir = Annotated[Path, typer.Argument(help="The folder of a run that has a checkpoint.")]
 
 
@@ -50,13 +57,8 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter for each option
     recipe: Annotated[
         str, typer.Argument(help="A TOML file, or the name of a recipe that ships: smoke, wacv2023, …")
     ],
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", help="A folder that `cyborg dataset freeze` wrote; a plan does without."),
-    ] = None,
-    runs: Annotated[
-        Path | None, typer.Option("--out", help="Folder that gets one folder per run; a plan does without.")
-    ] = None,
+    data: DataOfRuns = None,
+    runs: Runs = None,
     seeds: Annotated[int | None, typer.Option(help="Only the first so many seeds of the recipe.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Another number of epochs than the recipe's.")] = None,
     weights: Annotated[str | None, typer.Option(help="Other initial weights: timm, none, or a file.")] = None,

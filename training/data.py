@@ -158,7 +158,7 @@ def _decoded(root: Path, samples: Sequence[Sample], side: int, workers: int | No
 
 
 def _threads(workers: int | None) -> int:
-    return workers or len(os.sched_getaffinity(0))
+    return workers or os.cpu_count() or 1
 
 
 def decode_image(path: Path, side: int) -> Bytes:

@@ -2,28 +2,28 @@
 
 import hashlib
 from collections.abc import Generator
-from typing import Any, Final
 
 import pandas as pd
-from sqlalchemy import Engine, case, func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session, aliased
 
 from app.analysis.queries import Choice, judgements
 from app.analysis.table import Decisions
-from app.db import SessionFactory
-from app.models import Annotation, Arm, Decision, Image, Pair, Participant, Question, Source, Stroke, Trial
-
-ROWS_AT_A_TIME: Final = 200
+from app.db import AnyRow, streamed
+from app.models import (
+    Annotation,
+    Arm,
+    Decision,
+    Image,
+    Pair,
+    Participant,
+    Question,
+    Source,
+    Trial,
+    strokes_json,
+)
 
 Fake = aliased(Image)
-
-
-def snapshot(sessions: SessionFactory) -> Session:
-    """A session in which every query sees the database as it was at the first one."""
-    session = sessions()
-    if isinstance(session.get_bind(), Engine):
-        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-    return session
 
 
 def read_decisions(session: Session, study_id: int, choice: Choice) -> Decisions:
@@ -76,19 +76,13 @@ def inputs_hash(decisions: Decisions) -> str:
     return hashlib.sha256(decisions.frame.to_csv(index=False).encode()).hexdigest()
 
 
-def annotation_rows(session: Session, study_id: int, choice: Choice) -> Generator[Any, None, None]:
+def annotation_rows(session: Session, study_id: int, choice: Choice) -> Generator[AnyRow, None, None]:
     """What `app.analysis.painting.painted` reads, a few rows at a time."""
-    drawn = func.jsonb_build_object("tool", Stroke.tool, "radius", Stroke.radius, "points", Stroke.points)
-    strokes = (
-        select(func.jsonb_agg(drawn).aggregate_order_by(Stroke.position))
-        .where(Stroke.annotation_id == Annotation.id)
-        .scalar_subquery()
-    )
     query = (
         judgements(
             select(
                 Decision.id.label("decision_id"),
-                strokes.label("strokes"),
+                strokes_json().label("strokes"),
                 Decision.correct,
                 Image.label,
                 Image.width,
@@ -105,8 +99,7 @@ def annotation_rows(session: Session, study_id: int, choice: Choice) -> Generato
         .where(choice.condition)
         .order_by(Annotation.id)
     )
-    with session.execute(query, execution_options={"yield_per": ROWS_AT_A_TIME}) as rows:
-        yield from rows
+    return streamed(session, query)
 
 
 def annotation_count(session: Session, study_id: int, choice: Choice) -> int:

@@ -22,7 +22,7 @@ from app.analysis.report import Facts, draw, html, pdf
 from app.analysis.scopes import both, compared
 from app.analysis.table import Decisions
 from app.analysis.tidy import estimates_csv
-from app.db import SessionFactory
+from app.db import SessionFactory, snapshot
 from app.errors import AppError, WrongState
 from app.models import JobState, Study, StudyAnalysis
 from app.storage import BlobStore
@@ -174,7 +174,7 @@ def run_analysis(
 
     should_stop : asked at every step; True sends the analysis back to waiting and raises `Stopped`
     """
-    with reading.snapshot(sessions) as session:
+    with snapshot(sessions) as session:
         if not session.scalar(select(func.pg_try_advisory_xact_lock(COMPUTING_LOCK, analysis_id))):
             raise WrongState("This analysis is being computed already.")
         asked = session.get_one(StudyAnalysis, analysis_id)

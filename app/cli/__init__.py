@@ -10,6 +10,7 @@ from rich.markup import escape
 from sqlalchemy.exc import ArgumentError, OperationalError
 
 from app.errors import AppError
+from app.settings import Settings
 
 app = typer.Typer(
     name="cyborg",
@@ -29,16 +30,20 @@ def run() -> None:
 
     try:
         app()
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        setting = "_".join(["CYBORG", *(str(part).upper() for part in first["loc"])])
-        _complain(f"{setting}: {first['msg']}, not {first['input']!r}.")
     except ArgumentError:
         _complain("CYBORG_DATABASE_URL is not an address like postgresql://user:password@host/name.")
+    except ValidationError as error:
+        _complain(_of_settings(error) if error.title == Settings.__name__ else str(error))
     except (AppError, OSError, ValueError) as error:
         _complain(str(error))
     except OperationalError as error:
         _complain(f"the database does not answer: {error.orig}")
+
+
+def _of_settings(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    variable = "_".join(["CYBORG", *(str(part).upper() for part in first["loc"])])
+    return f"{variable}: {first['msg']}, not {first['input']!r}."
 
 
 def _complain(sentence: str) -> NoReturn:

@@ -92,8 +92,8 @@ def _of_study(
     on_percent: Callable[[int], None],
 ) -> "Computed":
     from app.analysis import queries
-    from app.analysis.reading import snapshot
     from app.analysis.service import compute
+    from app.db import snapshot
     from app.studies.service import find_study
 
     with opened() as context, snapshot(context.sessions) as session:

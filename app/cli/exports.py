@@ -15,8 +15,8 @@ def export(
     out_dir: Annotated[Path, typer.Argument(help="Folder to write; must not exist or be empty.")],
 ) -> None:
     """Write everything a study collected into a folder: decisions, annotations, maps, data dictionary."""
+    from app.db import snapshot
     from app.exports.service import export_study
-    from app.maps.queries import snapshot
     from app.studies.service import find_study
 
     with opened() as context, snapshot(context.sessions) as session, complaints.status("") as status:

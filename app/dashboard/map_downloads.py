@@ -10,12 +10,11 @@ from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
 from app.dashboard.map_queries import Filter, listed
-from app.db import Db
+from app.db import AnySelect, Db
 from app.deps import Blobs, CurrentStaff
 from app.exports.dictionary import Field, File
 from app.exports.routes import download
 from app.exports.service import Member, archive, table
-from app.maps.queries import AnySelect
 from app.maps.service import built_map_set
 from app.models import Image, MapSet, SaliencyMap
 from app.storage import BlobStore

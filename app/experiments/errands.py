@@ -208,11 +208,7 @@ def _freeze(work: Work, errand_id: int, arguments: dict[str, Any]) -> dict[str, 
 
 
 def _export(work: Work, arguments: dict[str, Any]) -> dict[str, Any]:
-    with work.sessions() as session:
-        run = session.get(Run, arguments["run"])
-        if run is None:
-            raise BadInput("The run is gone.")
-        target = export_of(run)
+    target = export_of(_run_of(work, arguments))
     draft = target.with_name(f".{EXPORTED}.partial")
     folder = draft / target.parent.name
     shutil.rmtree(draft, ignore_errors=True)
@@ -229,16 +225,20 @@ def _export(work: Work, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _score(work: Work, arguments: dict[str, Any]) -> dict[str, Any]:
-    with work.sessions() as session:
-        run = session.get(Run, arguments["run"])
-        if run is None:
-            raise BadInput("The run is gone.")
-        folder = run.folder
+    folder = _run_of(work, arguments).folder
     with tempfile.NamedTemporaryFile(prefix="cyborg-score-", suffix=".png") as file:
         file.write(base64.b64decode(arguments[IMAGE]))
         file.flush()
         said = _finish(work, [*SCORE, folder, file.name, "--json", "--device", "cpu"])
     return answer_in(said).model_dump()
+
+
+def _run_of(work: Work, arguments: dict[str, Any]) -> Run:
+    with work.sessions() as session:
+        run = session.get(Run, arguments["run"])
+    if run is None:
+        raise BadInput("The run is gone.")
+    return run
 
 
 def _finish(work: Work, command: list[str]) -> str:

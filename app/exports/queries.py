@@ -2,21 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import (
-    Boolean,
-    ColumnElement,
-    Numeric,
-    Text,
-    case,
-    cast,
-    func,
-    select,
-    true,
-)
+from sqlalchemy import Boolean, ColumnElement, Numeric, Text, case, cast, func, select, true
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import aliased
 
-from app.maps.queries import AnySelect
+from app.db import AnySelect
 from app.models import (
     Annotation,
     Arm,

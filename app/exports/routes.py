@@ -7,10 +7,9 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import StreamingResponse
 from sqlalchemy.orm import Session
 
-from app.db import Db, SessionFactory
+from app.db import Db, SessionFactory, snapshot
 from app.deps import Blobs, logged_in
 from app.exports import dictionary, queries, service
-from app.maps.queries import snapshot
 from app.models import Study
 from app.studies.service import find_study
 

@@ -16,10 +16,11 @@ from uuid import uuid4
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.db import AnySelect, streamed
 from app.errors import AlreadyExists
 from app.exports import dictionary, queries
 from app.exports.dictionary import File
-from app.maps.queries import AnySelect, annotations, streamed
+from app.maps.queries import exported_annotations
 from app.maps.service import newest_map_set
 from app.models import Arm, MapSet, Participant, SaliencyMap, Source, Study
 from app.storage import BlobStore
@@ -210,7 +211,7 @@ def annotation_lines(
     session: Session, study: Study, *, file: File = dictionary.ANNOTATIONS, counting: bool = True
 ) -> Chunks:
     """The annotations that count, or those that do not, as JSON lines."""
-    for annotation in annotations(session, study.id, include="all", counting=counting):
+    for annotation in exported_annotations(session, study.id, counting=counting):
         fields = {name: annotation[name] for name in file.names}
         fields["image_id"] = str(fields["image_id"])  # the name of a map's file, for whom it is a text
         yield (json.dumps(fields, ensure_ascii=False, separators=(",", ":")) + "\n").encode()

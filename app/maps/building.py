@@ -8,10 +8,9 @@ from typing import Any, Final
 
 from sqlalchemy import func, select, update
 
-from app.db import SessionFactory
+from app.db import SessionFactory, snapshot
 from app.errors import AppError, WrongState
 from app.maps.assembling import Assembly, Progress
-from app.maps.queries import snapshot
 from app.models import JobState, MapSet
 from app.storage import BlobStore
 

@@ -8,7 +8,7 @@ import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
-from app.maps.queries import AnySelect, streamed
+from app.db import AnySelect, streamed
 from app.models import Image, Label, MapSet, SaliencyMap
 from saliency.metrics import correlation
 from saliency.parameters import MapParameters

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from app.maps.queries import AnyRow, inclusion_rows, streamed
+from app.db import AnyRow, streamed
+from app.maps.queries import inclusion_rows
 from app.models import Label
 from saliency.annotations import Annotation
 from saliency.crop import FaceBox

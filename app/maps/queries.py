@@ -1,17 +1,13 @@
 """The annotations of a study, as maps and exports read them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import UTC
-from typing import Any, Final, Literal, TypeVarTuple
+from typing import Any, TypeVarTuple
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
-    ColumnElement,
-    Engine,
     Float,
-    Row,
     ScalarSelect,
     Select,
     Text,
@@ -23,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from app.db import SessionFactory
+from app.db import AnyRow, AnySelect, streamed
 from app.models import (
     Annotation,
     Arm,
@@ -35,67 +31,36 @@ from app.models import (
     Stroke,
     Trial,
     is_judgement,
+    stroke_json,
+    strokes_json,
 )
 
-Include = Literal["correct", "all"]
-AnySelect = Select[*tuple[Any, ...]]
 Columns = TypeVarTuple("Columns")
-AnyRow = Row[*tuple[Any, ...]]
-
-ROWS_AT_A_TIME: Final = 200
 
 
-@contextmanager
-def snapshot(sessions: SessionFactory) -> Iterator[Session]:
-    """A session in which every query sees the database as it was at the first one."""
-    with sessions() as session:
-        if isinstance(session.get_bind(), Engine):
-            session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-        yield session
-
-
-def annotation_rows(study_id: int, *, include: Include, counting: bool = True) -> AnySelect:
+def annotation_rows(study_id: int, *, counting: bool = True) -> AnySelect:
     """One row per annotation, strokes and all, ordered by image.
 
     `counting` False: those of practice, of checks, and of people who were screened out, instead.
     """
-    strokes = (
-        select(func.jsonb_agg(_stroke()).aggregate_order_by(Stroke.position))
-        .where(Stroke.annotation_id == Annotation.id)
-        .scalar_subquery()
+    columns = select(
+        Annotation.id.label("annotation_id"),
+        Annotation.image_id,
+        Image.label,
+        Image.source,
+        Image.width,
+        Image.height,
+        Participant.id.label("participant"),
+        (Participant.source == Source.SIMULATED).label("simulated"),
+        Arm.name.label("arm"),
+        Trial.kind,
+        Trial.question,
+        Decision.correct,
+        Decision.decision_ms,
+        Decision.annotation_ms,
+        strokes_json().label("strokes"),
     )
-    accuracies = _accuracies(study_id).subquery()
-    query = painted(
-        select(
-            Annotation.id.label("annotation_id"),
-            Annotation.image_id,
-            Image.label,
-            Image.source,
-            Image.width,
-            Image.height,
-            Participant.id.label("participant"),
-            (Participant.source == Source.SIMULATED).label("simulated"),
-            Arm.name.label("arm"),
-            Trial.kind,
-            Trial.question,
-            Decision.correct,
-            Decision.decision_ms,
-            Decision.annotation_ms,
-            Decision.decided_at,
-            accuracies.c.accuracy,
-            _flags().label("flags"),
-            strokes.label("strokes"),
-        ),
-        study_id,
-        counting=counting,
-    )
-    query = query.outerjoin(accuracies, accuracies.c.participant_id == Participant.id)
-    query = query.where(Decision.correct) if include == "correct" else query
-    return query.order_by(Annotation.image_id, Annotation.id)
-
-
-def _stroke() -> ColumnElement[Any]:
-    return func.jsonb_build_object("tool", Stroke.tool, "radius", Stroke.radius, "points", Stroke.points)
+    return painted(columns, study_id, counting=counting).order_by(Annotation.image_id, Annotation.id)
 
 
 def inclusion_rows(study_id: int) -> AnySelect:
@@ -158,7 +123,7 @@ def _flags() -> ScalarSelect[Any]:
 
 def stroke_rows(annotation_ids: Sequence[int]) -> AnySelect:
     """The strokes of some annotations, each a JSON text; those without a stroke are missing."""
-    strokes = func.jsonb_agg(_stroke()).aggregate_order_by(Stroke.position)
+    strokes = func.jsonb_agg(stroke_json()).aggregate_order_by(Stroke.position)
     return (
         select(Stroke.annotation_id, cast(strokes, Text))
         .where(Stroke.annotation_id == func.any(cast(list(annotation_ids), ARRAY(BigInteger))))
@@ -194,20 +159,22 @@ def painted(columns: Select[*Columns], study_id: int, *, counting: bool = True) 
     )
 
 
-def annotations(
-    session: Session,
-    study_id: int,
-    *,
-    include: Include,
-    image_id: int | None = None,
-    counting: bool = True,
+def annotations_on(session: Session, study_id: int, image_id: int) -> Iterator[Mapping[str, Any]]:
+    """Every annotation of one image that counts, as JSON data."""
+    query = annotation_rows(study_id).where(Annotation.image_id == image_id)
+    return map(as_json, streamed(session, query))
+
+
+def exported_annotations(
+    session: Session, study_id: int, *, counting: bool = True
 ) -> Iterator[Mapping[str, Any]]:
-    """Every annotation (of one image) as JSON data; the database hands over a few rows at a time."""
-    query = annotation_rows(study_id, include=include, counting=counting)
-    if image_id is not None:
-        query = query.where(Annotation.image_id == image_id)
+    """Every annotation as JSON data, with what a builder of maps may choose by."""
+    accuracies = _accuracies(study_id).subquery()
+    query = annotation_rows(study_id, counting=counting)
+    query = query.outerjoin(accuracies, accuracies.c.participant_id == Participant.id)
+    query = query.add_columns(Decision.decided_at, accuracies.c.accuracy, _flags().label("flags"))
     for row in streamed(session, query):
-        yield as_json(row)
+        yield as_json(row) | {"decided_at": row.decided_at.astimezone(UTC).isoformat()}
 
 
 def as_json(row: AnyRow) -> dict[str, Any]:
@@ -216,12 +183,4 @@ def as_json(row: AnyRow) -> dict[str, Any]:
         {"tool": stroke["tool"], "radius": float(stroke["radius"]), "points": stroke["points"]}
         for stroke in fields.pop("strokes") or ()
     ]
-    decided_at = fields.pop("decided_at").astimezone(UTC).isoformat()
-    participant = str(fields.pop("participant"))
-    return {**fields, "participant": participant, "decided_at": decided_at, "strokes": strokes}
-
-
-def streamed(session: Session, query: AnySelect) -> Iterator[AnyRow]:
-    """Rows through a cursor of the server: memory does not grow with their number."""
-    with session.execute(query, execution_options={"yield_per": ROWS_AT_A_TIME}) as rows:
-        yield from rows
+    return {**fields, "participant": str(fields["participant"]), "strokes": strokes}

@@ -11,7 +11,7 @@ from app.deps import Blobs, logged_in
 from app.errors import NotFound
 from app.maps.averages import average
 from app.maps.pictures import Colours, overlay_png, picture_png
-from app.maps.queries import annotations
+from app.maps.queries import annotations_on
 from app.models import Image, Label, MapSet, SaliencyMap
 from app.storage import BlobStore
 from app.studies.service import find_study
@@ -80,7 +80,7 @@ def image_annotations(db: Db, slug: str, image_id: int) -> dict[str, Any]:
     if image is None:
         raise NotFound("There is no such image.")
     shown = ("annotation_id", "participant", "simulated", "arm", "question", "correct", "strokes")
-    painted = annotations(db, study.id, include="all", image_id=image_id)
+    painted = annotations_on(db, study.id, image_id)
     return {
         "image_id": image.id,
         "width": image.width,

@@ -54,6 +54,8 @@ from app.models.trials import (
     Trial,
     TrialState,
     is_judgement,
+    stroke_json,
+    strokes_json,
 )
 
 __all__ = [
@@ -105,4 +107,6 @@ __all__ = [
     "TrialState",
     "WorkerIdentity",
     "is_judgement",
+    "stroke_json",
+    "strokes_json",
 ]

@@ -5,7 +5,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    ScalarSelect,
+    UniqueConstraint,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -131,6 +141,20 @@ class Stroke(Base):
     radius: Mapped[float]
     points: Mapped[list[Any]] = mapped_column(JSONB)
     """[[x, y, t_ms], …] as the browser sent them."""
+
+
+def stroke_json() -> ColumnElement[Any]:
+    """A stroke as it travels: tool, radius, points."""
+    return func.jsonb_build_object("tool", Stroke.tool, "radius", Stroke.radius, "points", Stroke.points)
+
+
+def strokes_json() -> ScalarSelect[Any]:
+    """Of a row with an annotation: its strokes in the order drawn; null without one."""
+    return (
+        select(func.jsonb_agg(stroke_json()).aggregate_order_by(Stroke.position))
+        .where(Stroke.annotation_id == Annotation.id)
+        .scalar_subquery()
+    )
 
 
 class QualityFlag(Base):

@@ -29,9 +29,8 @@ def interruptions() -> Iterator[ColumnElement[Any]]:
     turn = select(kind.label("kind"), (seen_again - t_ms).label("lasted"))
     turns = turn.where(kind.in_(("hidden", "visible", "reload"))).correlate(Decision).subquery()
     hidden = select(func.coalesce(func.sum(turns.c.lasted), 0)).where(turns.c.kind == "hidden")
-    yield (select(_number(event.c.told, "load_ms")).where(kind == "loaded").limit(1).scalar_subquery()).label(
-        "load_ms"
-    )
+    loaded = select(_number(event.c.told, "load_ms")).where(kind == "loaded").limit(1)
+    yield loaded.scalar_subquery().label("load_ms")
     yield hidden.scalar_subquery().label("hidden_ms")
     back = kind == "reload"
     yield select(func.count()).select_from(event).where(back).scalar_subquery().label("reloads")

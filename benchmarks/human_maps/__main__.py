@@ -14,7 +14,7 @@ from rich.console import Console
 from benchmarks.human_maps.crew import Crew, carry_out
 from benchmarks.human_maps.design import DEFAULT, REGIMES, Regime, changed
 from benchmarks.human_maps.figures import draw_auc, draw_looks, draw_worth, save
-from benchmarks.human_maps.plan import Result, contest, controls, objectives
+from benchmarks.human_maps.plan import Result, contest, controls, guided, objectives
 from benchmarks.human_maps.table import claim, document, show
 from benchmarks.human_maps.worth import fewer_maps, matching_size, more_data
 from training.config import Cyborg
@@ -142,13 +142,10 @@ def photos(
     """The default world on photographs: artefact, shortcut and annotators are as simulated as ever."""
     plain = _crew(out, seeds, first_seed, jobs)
     crew, began = replace(plain, out=plain.out / "photos", photos=manifest), time.monotonic()
-    regime = replace(DEFAULT, design=replace(DEFAULT.design, train=420, val=80, test=300))
-    pair = contest(regime)
-    controls = [
-        replace(pair[1], name=f"{pair[1].name}, {maps} maps", maps=maps) for maps in ("shuffled", "uniform")
-    ]
+    design = replace(DEFAULT.design, train=420, val=80, test=300)
+    pair = contest(replace(DEFAULT, design=design))
     try:
-        results = carry_out(crew, [*pair, *controls])
+        results = carry_out(crew, [*pair, guided(design, "shuffled"), guided(design, "uniform")])
     except (OSError, ValueError) as error:
         raise typer.BadParameter(str(error)) from None
     title = f"AUC over {seeds} seeds; photographs, drawn artefacts, simulated annotators"

@@ -1,9 +1,7 @@
 """A backup of the database, and what comes out of it."""
 
-from uuid import uuid4
-
 import pytest
-from sqlalchemy import create_engine, func, select, text
+from sqlalchemy import func, select
 from typer.testing import CliRunner
 
 from app.cli import app
@@ -33,14 +31,9 @@ def filled(new_database, cyborg):
 
 
 @pytest.fixture
-def empty(server_url):
+def empty(new_database):
     """A database without a single table."""
-    name = f"empty_{uuid4().hex[:8]}"
-    admin = create_engine(server_url, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    admin.dispose()
-    return server_url.replace("/postgres?", f"/{name}?", 1)
+    return new_database("template0")
 
 
 def people(url):

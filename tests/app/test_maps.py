@@ -18,9 +18,8 @@ from app.cli import commands  # noqa: F401 - registers the commands
 from app.deps import SESSION_COOKIE
 from app.errors import BadInput, WrongState
 from app.exports.service import export_study
-from app.maps import queries
 from app.maps.building import BUILDING_LOCK, Interrupted, build_map_set
-from app.maps.queries import annotations
+from app.maps.queries import exported_annotations
 from app.maps.service import request_map_set
 from app.models import (
     JobState,
@@ -168,9 +167,9 @@ class TestBuild:
         assert (waiting.state, maps_of(db, waiting)) == (JobState.QUEUED, [])
 
     def test_annotations_come_through_a_cursor_of_the_server(self, db, study, paint, monkeypatch):
-        monkeypatch.setattr(queries, "ROWS_AT_A_TIME", 1)
+        monkeypatch.setattr("app.db.ROWS_AT_A_TIME", 1)
         paint()
-        rows = annotations(db, study.id, include="all")
+        rows = exported_annotations(db, study.id)
         next(rows)
         assert db.scalar(text("SELECT count(*) FROM pg_cursors WHERE name LIKE 'c_%'")) == 1
 

@@ -105,6 +105,7 @@ class TestWorker:
     def test_lapsed_places_are_given_back(self, busy):
         trial = lapsed_trial(busy)
         until(lambda: fresh(busy, trial).state is TrialState.RELEASED)
+        assert trial.state is TrialState.RELEASED
 
     def test_a_job_that_kills_every_worker_is_given_up(self, busy, tmp_path):
         run = abandoned_run(busy, tmp_path, attempts=5)
@@ -114,6 +115,7 @@ class TestWorker:
     def test_an_abort_counts_even_if_the_worker_is_dead(self, busy, tmp_path):
         run = abandoned_run(busy, tmp_path, attempts=0, abort=True)
         until(lambda: fresh(busy, run).state is JobState.ABORTED)
+        assert run.state is JobState.ABORTED
 
     def test_a_run_outlives_its_workers(self, own_database, start_worker, tmp_path):
         """One is asked to stop, one is killed, and the third ends what the first began."""

@@ -78,6 +78,7 @@ export class Server {
 
   /** @param {string} trial @param {Decision} decision @returns {Promise<Delivered>} */
   deliver(trial, decision) {
+    this.draft = null; // the decision says it all
     return this.outbox.deliver({ trial, study: this.study, token: this.api.token, body: decision });
   }
 

@@ -10,7 +10,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """Read once at start, frozen, passed in. Every field is an environment variable `CYBORG_…`."""
 
-    model_config = SettingsConfigDict(env_prefix="CYBORG_", env_file=".env", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="CYBORG_",
+        env_file=".env",
+        env_file_encoding="utf-8-sig",  # an editor's byte order mark would hide the first setting
+        frozen=True,
+        extra="ignore",
+    )
 
     data_dir: Path = Path("data")
     """Folder of everything this machine keeps: the embedded database, blobs, datasets, runs."""

@@ -1,6 +1,5 @@
 """The average map of many images, their faces brought to one place first (the CYBORG paper's Fig. 4d)."""
 
-import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from saliency.crop import SIZE_PX, FaceBox, apply_crop, face_crop
 from saliency.folders import MapFolderError, map_paths, read_map
 from saliency.scaling import SaliencyMap, scale_map
+from saliency.text_files import TextFileError, read_csv
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +30,15 @@ def read_faces(path: Path) -> dict[str, Face]:
         `label`, `source`; only the first must be there. A dataset's samples.csv is such a list
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            if "image_id" not in (reader.fieldnames or ()):
-                raise MapFolderError(f"{path}: the header has no image_id")
-            return {row["image_id"]: _face(row, f"{path}, line {reader.line_num}") for row in reader}
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise MapFolderError(f"{path} is not a CSV file in UTF-8") from error
+        rows = read_csv(path, required=["image_id"], known=(*"xywh", "label", "source"))
+    except TextFileError as error:
+        raise MapFolderError(str(error).removesuffix(".")) from error
+    return {row["image_id"]: _face(row, where) for where, row in rows}
 
 
-def _face(row: Mapping[str, str | None], where: str) -> Face:
-    texts = [(row.get(name) or "").strip() for name in "xywh"]
-    label, source = row.get("label") or "", row.get("source") or ""
+def _face(row: Mapping[str, str], where: str) -> Face:
+    texts = [row.get(name, "") for name in "xywh"]
+    label, source = row.get("label", ""), row.get("source", "")
     if not any(texts):
         return Face(None, label, source)
     try:

@@ -1,6 +1,5 @@
 """What a training run is asked to do. Pure data: importing this does not import torch."""
 
-import tomllib
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
@@ -398,24 +397,25 @@ RECIPES = Path(__file__).parent / "recipes"
 
 def load_recipe(source: Path | str) -> Recipe:
     """A recipe from a TOML file, from TOML text, or from the name of one that ships with the package."""
-    text, where = _recipe_text(source)
+    given, where = _recipe_toml(source)
     try:
-        return Recipe.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{where} is not valid TOML: {error}.") from None
+        return Recipe.model_validate(given)
     except ValidationError as error:
         raise RecipeError(f"{where}: {explain(error)}") from None
 
 
-def _recipe_text(source: Path | str) -> tuple[str, str]:
-    if isinstance(source, str) and ("\n" in source or "=" in source):
-        return source, "The recipe"
-    shipped = RECIPES / f"{Path(source).name.removesuffix('.toml')}.toml"
-    path = Path(source) if Path(source).is_file() or not shipped.is_file() else shipped
+def _recipe_toml(source: Path | str) -> tuple[dict[str, Any], str]:
+    """What a recipe says, and what errors call it."""
+    from saliency.text_files import TextFileError, parse_toml, read_toml  # loads OpenCV: not to read a job
+
     try:
-        return path.read_text("utf-8"), str(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"The recipe {source} cannot be read: {error}.") from None
+        if isinstance(source, str) and ("\n" in source or "=" in source):
+            return parse_toml(source, name="The recipe"), "The recipe"
+        shipped = RECIPES / f"{Path(source).name.removesuffix('.toml')}.toml"
+        path = Path(source) if Path(source).is_file() or not shipped.is_file() else shipped
+        return read_toml(path), str(path)
+    except TextFileError as error:
+        raise RecipeError(str(error)) from None
 
 
 def explain(error: ValidationError) -> str:

@@ -88,7 +88,7 @@ class RunFolder:
         """The events so far. A line that a kill has torn is no event."""
         if not self.events.is_file():
             return
-        for line in self.events.read_text("utf-8").splitlines():
+        for line in self.events.read_text("utf-8").split("\n"):  # a text may hold other line separators
             try:
                 yield parse_event(line)
             except ValueError:

@@ -6,26 +6,26 @@
 `image` is an image's id in the dataset, or any path whose file name is `<id>.<ending>`. Higher is more fake.
 A column `label`, where there is one, must agree with the dataset; other columns are left alone. A file
 without a header may hold `image,score`, as the authors' test.py writes it. Commas, semicolons and tabs
-separate; UTF-8 and UTF-16 are read.
+separate; where it is not commas, a score may have a decimal comma. UTF-8 and UTF-16 are read.
 """
 
-import codecs
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 import numpy as np
 
+from saliency.text_files import TextFileError, csv_rows, decode_text, separator_of
 from training.errors import DatasetError
 from training.results import SCORE
 from training.scored import Scored, Truth
 
 IMAGE_COLUMNS: Final = ("image", "image_id", "path", "file", "filename", "name")
 LABELS: Final = {"real": "real", "fake": "fake", "0": "real", "1": "fake", "synthetic": "fake"}
-SEPARATORS: Final = (",", ";", "\t")
+KNOWN: Final = frozenset({*IMAGE_COLUMNS, SCORE, "detector", "label"})
 MOST_NAMED: Final = 3
 LONGEST_NAME: Final = 60
 
@@ -67,7 +67,7 @@ def read_scores(
     known : ids of the dataset's other images, whose scores are counted and left out
     `DatasetError` names file and line; nothing is read by half.
     """
-    rows = _rows(_text(content, called), called)
+    rows = _rows(content, called)
     by_detector: dict[str, list[_Row]] = {}
     for row in rows:
         by_detector.setdefault(row.detector, []).append(row)
@@ -94,66 +94,69 @@ def from_normal_csv(content: bytes) -> Scored:
     return _scored(truth, [float(row[SCORE]) for row in rows])
 
 
-def _text(content: bytes, called: str) -> str:
-    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+def _rows(content: bytes, called: str) -> list[_Row]:
     try:
-        text = content.decode("utf-16" if wide else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DatasetError(
-            f"{called}, line {line}: this is not UTF-8 text; save the file as UTF-8."
-        ) from None
-    if "\0" in text:
-        raise DatasetError(f"{called} is not a text file.")
-    return text
+        text = decode_text(content, name=called)
+        separator = separator_of(text, known=KNOWN)
+        lines = list(csv_rows(text, name=called, separator=separator))
+    except TextFileError as error:
+        raise DatasetError(str(error)) from None
+    rows = _cells(lines, called)
+    return [_row(row, where, called) for row, where in (rows if separator == "," else _with_points(rows))]
 
 
-def _rows(text: str, called: str) -> list[_Row]:
-    first = text.partition("\n")[0]
-    separator = max(SEPARATORS, key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    lines = ((reader.line_num, fields) for fields in reader if any(field.strip() for field in fields))
-    try:
-        return _parsed(list(lines), called)
-    except csv.Error as error:
-        raise DatasetError(f"{called}, line {reader.line_num}: {error}.") from None
-
-
-def _parsed(lines: list[tuple[int, list[str]]], called: str) -> list[_Row]:
+def _cells(lines: list[tuple[int, list[str]]], called: str) -> list[tuple[dict[str, str], str]]:
+    """The rows below the header, by the names of their columns, each with what errors call it."""
     if not lines:
         return []
-    header = [field.strip().lower() for field in lines[0][1]]
-    if len(header) == 2 and SCORE not in header and _is_number(header[1]):
+    header = [field.lower() for field in lines[0][1]]
+    if len(header) == 2 and SCORE not in header and _is_number(header[1].replace(",", ".")):
         header = ["image", SCORE]
     else:
         lines = lines[1:]
-    image = next((name for name in IMAGE_COLUMNS if name in header), None)
-    if image is None or SCORE not in header or len(set(header)) < len(header):
+    if not _image_column(header) or SCORE not in header or len(set(header)) < len(header):
         found = ", ".join(header)[:LONGEST_NAME]
         raise DatasetError(
             f"{called}, line 1: columns `image` and `score` are wanted, each once, not {found}."
         )
-    rows = []
     for number, fields in lines:
-        where = f"{called}, line {number}"
         if len(fields) != len(header):
-            raise DatasetError(f"{where}: {len(header)} fields are wanted, not {len(fields)}.")
-        rows.append(_row(dict(zip(header, fields, strict=True)), image, called, where))
-    return rows
+            raise DatasetError(
+                f"{called}, line {number}: {len(header)} fields are wanted, not {len(fields)}."
+            )
+    return [(dict(zip(header, row, strict=True)), f"{called}, line {number}") for number, row in lines]
 
 
-def _row(fields: dict[str, str], image: str, called: str, where: str) -> _Row:
+def _image_column(header: Iterable[str]) -> str:
+    """What the column that names the image is called; empty when there is none."""
+    return next((name for name in IMAGE_COLUMNS if name in header), "")
+
+
+def _with_points(rows: Iterable[tuple[dict[str, str], str]]) -> Iterator[tuple[dict[str, str], str]]:
+    """The rows with decimal points for decimal commas; both in one file may be thousands, and are refused."""
+    marks: set[str] = set()
+    for row, where in rows:
+        marks |= set(row[SCORE]).intersection(".,")
+        if len(marks) > 1:
+            raise DatasetError(
+                f"{where}: scores above have another decimal mark; write commas or points, not both."
+            )
+        yield {**row, SCORE: row[SCORE].replace(",", ".")}, where
+
+
+def _row(fields: dict[str, str], where: str, called: str) -> _Row:
     detector = " ".join(fields.get("detector", PurePosixPath(called).stem).split())
     if not detector or len(detector) > LONGEST_NAME or not detector.isprintable():
         raise DatasetError(f"{where}: a detector's name has 1 to {LONGEST_NAME} printable characters.")
+    score = fields[SCORE][:LONGEST_NAME]
     if not _is_number(fields[SCORE]):
-        raise DatasetError(
-            f"{where}: the score must be a finite number, not {fields[SCORE][:LONGEST_NAME]!r}."
-        )
-    label = fields.get("label", "").strip().lower()
+        hint = "; decimal commas want semicolons between the columns" if "," in score else ""
+        raise DatasetError(f"{where}: the score must be a finite number, not {score!r}{hint}.")
+    label = fields.get("label", "").lower()
     if label not in {"", *LABELS}:
         raise DatasetError(f"{where}: the label must be real or fake, not {label[:LONGEST_NAME]!r}.")
-    return _Row(detector, fields[image].strip(), float(fields[SCORE]), LABELS.get(label, ""), where)
+    image = fields[_image_column(fields)]
+    return _Row(detector, image, float(fields[SCORE]), LABELS.get(label, ""), where)
 
 
 def _is_number(text: str) -> bool:

@@ -14,9 +14,7 @@ Blank lines are skipped. A line without a value that is needed is left out and n
 sense refuses the file, with its line.
 """
 
-import csv
 import hashlib
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.analysis.table import COLUMNS, NEEDED, Decisions, Design
 from app.errors import BadInput
+from saliency.text_files import TextFileError, csv_rows, decode_text, encoding_of, read_toml
 
 SHOWN: Final = 8
 LARGEST_BYTES: Final = 500_000_000
@@ -95,9 +94,9 @@ class _Lines:
 def read_mapping(path: Path) -> ColumnMap:
     """The TOML that says what the columns of a file are."""
     try:
-        found = ColumnMap.model_validate(tomllib.loads(path.read_text("utf-8-sig")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is not TOML: {error}.") from error
+        found = ColumnMap.model_validate(read_toml(path))
+    except TextFileError as error:
+        raise BadInput(str(error)) from error
     except ValidationError as error:
         first = error.errors()[0]
         raise BadInput(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
@@ -132,44 +131,35 @@ def read_outside(path: Path, mapping: ColumnMap) -> Outside:
     return Outside(mapping.name, decisions, mapping.same_items, notes, digest, mapping.simulated)
 
 
-def _text(data: bytes, mapping: ColumnMap, path: Path, lines: _Lines) -> list[str]:
-    """The lines of a file; those in another encoding than the rest are read as Windows-1252 and named."""
-    marked = data[:2] in (b"\xff\xfe", b"\xfe\xff")
-    if b"\0" in data and not marked and mapping.encoding is None:
-        raise BadInput(
-            f"{path}, line {data[: data.index(0)].count(10) + 1}: a NUL byte; this is not a CSV file."
-        )
-    encoding = mapping.encoding or ("utf-16" if marked else None)
-    if encoding:
-        try:
-            return data.decode(encoding).removeprefix("\ufeff").splitlines(keepends=True)
-        except (UnicodeDecodeError, LookupError) as error:
-            raise BadInput(f"{path} cannot be read as {encoding}: {error}.") from error
+def _text(data: bytes, mapping: ColumnMap, path: Path, lines: _Lines) -> str:
+    """A file's text; the lines that are not UTF-8 are read as Windows-1252 and named."""
+    try:
+        return decode_text(data, name=str(path), encoding=mapping.encoding)
+    except TextFileError as error:
+        if mapping.encoding or encoding_of(data) != "utf-8" or b"\0" in data:
+            raise BadInput(str(error)) from None
     found = []
-    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").splitlines(keepends=True), start=1):
+    for number, line in enumerate(data.splitlines(keepends=True), start=1):  # of bytes: \n, \r and \r\n alone
         try:
             found.append(line.decode("utf-8"))
         except UnicodeDecodeError:
             found.append(line.decode("cp1252", errors="replace"))
             lines.add("Not UTF-8, read as Windows-1252", number)
-    return found
+    return "".join(found)
 
 
-def _rows(text: list[str], mapping: ColumnMap, path: Path, lines: _Lines) -> Iterator[dict[str, Any] | None]:
-    reader = csv.reader(text, delimiter=mapping.delimiter, strict=True)
+def _rows(text: str, mapping: ColumnMap, path: Path, lines: _Lines) -> Iterator[dict[str, Any] | None]:
+    rows = csv_rows(text, name=str(path), separator=mapping.delimiter)
     try:
-        header = [name.strip() for name in next(reader, [])]
+        _, header = next(rows, (1, []))
         places = _places(header, mapping, path)
-        for row in reader:
-            if not any(cell.strip() for cell in row):
-                continue
+        for line, row in rows:
+            where = f"{path}, line {line}"
             if len(row) != len(header):
-                raise BadInput(
-                    f"{path}, line {reader.line_num}: {len(row)} cells, but the header has {len(header)}."
-                )
-            yield _decision(row, places, mapping, f"{path}, line {reader.line_num}", reader.line_num, lines)
-    except csv.Error as error:
-        raise BadInput(f"{path}, line {reader.line_num}: {error}.") from error
+                raise BadInput(f"{where}: {len(row)} cells, but the header has {len(header)}.")
+            yield _decision(row, places, mapping, where, line, lines)
+    except TextFileError as error:
+        raise BadInput(str(error)) from None
 
 
 def _places(header: list[str], mapping: ColumnMap, path: Path) -> dict[str, int]:
@@ -189,7 +179,7 @@ def _decision(
     """One line; None, and named, when something that is needed is missing."""
     found: dict[str, Any] = {"line": line}
     for name in [*places, *mapping.constants]:
-        given = row[places[name]].strip() if name in places else mapping.constants[name]
+        given = row[places[name]] if name in places else mapping.constants[name]
         if isinstance(given, str) and given in mapping.missing:
             if name in NEEDED:
                 lines.add(f"Left out, no value for {name}", line)

@@ -1,10 +1,10 @@
 """Recipes as staff choose or paste them."""
 
-import tomllib
 from dataclasses import dataclass
 from typing import Final
 
 from app.errors import BadInput
+from saliency.text_files import TextFileError, parse_toml
 from training.config import RECIPES, Recipe, load_recipe
 from training.errors import RecipeError
 
@@ -47,8 +47,8 @@ def chosen_recipe(name: str, pasted: str) -> Recipe:
 def _checked(pasted: str) -> str:
     """The text, always read as a recipe and never as the name of a file on the server."""
     try:
-        seeds = tomllib.loads(pasted).get("seeds")
-    except tomllib.TOMLDecodeError:
+        seeds = parse_toml(pasted, name="The recipe").get("seeds")
+    except TextFileError:
         seeds = None  # said better by whoever reads the recipe
     if isinstance(seeds, int) and seeds > MOST_RUNS:  # before it becomes a list of that length
         raise BadInput(f"seeds: at most {MOST_RUNS}.")

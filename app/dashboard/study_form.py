@@ -1,6 +1,5 @@
 """A study description, typed into a form or pasted as TOML."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,6 +10,7 @@ from starlette.datastructures import FormData
 from app.errors import BadStudy
 from app.studies import texts
 from app.studies.schemas import StudySpec, parse_pairs, sentence
+from saliency.text_files import TextFileError, parse_toml
 
 ARM_ROWS: Final = 4
 PASTED: Final = "The pasted pairs"
@@ -145,10 +145,10 @@ def field_of(where: Sequence[str]) -> str:
 def spec_of_toml(form: StudyForm) -> tuple[StudySpec | None, dict[str, str]]:
     """The pasted description; a `file` of pairs in it stands for the pasted pairs."""
     try:
-        given = tomllib.loads(form.values["toml"])
+        given = parse_toml(form.values["toml"], name="The description")
         return StudySpec.model_validate(_with_pasted_pairs(given, form.values["pairs_csv"])), {}
-    except tomllib.TOMLDecodeError as error:
-        return None, {"toml": f"This is not TOML: {error}."}
+    except TextFileError as error:
+        return None, {"toml": str(error)}
     except BadStudy as error:
         return None, {"toml_pairs": str(error)}
     except ValidationError as error:

@@ -175,7 +175,7 @@ def _missed(session: Session, run_id: UUID, folder: Path, *, before: int) -> lis
 
 def _trained(path: Path) -> Iterator[Epoch]:
     """The epochs in a run folder's own record; a line that a kill has torn is none."""
-    for line in path.read_text("utf-8").splitlines() if path.is_file() else ():
+    for line in path.read_text("utf-8").split("\n") if path.is_file() else ():
         try:
             event = parse_event(line)
         except ValueError:

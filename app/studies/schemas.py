@@ -1,9 +1,7 @@
 """What a study description may say. Every key is documented in `docs/studies.md`."""
 
-import csv
-import io
-import tomllib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -31,6 +29,7 @@ from app.studies.parts import (
     Url,
     all_different,
 )
+from saliency.text_files import TextFileError, csv_rows, read_text, read_toml, separator_of
 
 PAIR_HEADER: Final = ["real", "fake"]
 ADVICE_HEADERS: Final = (["image", "score"], ["image", "score", "map"])
@@ -109,12 +108,8 @@ class StudySpec(Part):
 def load_study(path: Path) -> StudySpec:
     """The description in a TOML file, with the pairs that its `file` lists; BadStudy says what is wrong."""
     try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadStudy(f"{path}: the description cannot be read: {error.strerror}.") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadStudy(f"{path}: this is not TOML: {error}.") from None
-    try:
+        with _bad_study():
+            given = read_toml(path)
         return StudySpec.model_validate(_with_listed(given, folder=path.parent))
     except ValidationError as error:
         raise BadStudy(f"{path}: {sentence(error)}") from None
@@ -137,7 +132,8 @@ def _with_listed(given: dict[str, Any], *, folder: Path) -> dict[str, Any]:
 
 def read_pairs(path: Path) -> list[dict[str, str]]:
     """The pairs of a CSV file with the header `real,fake`."""
-    return parse_pairs(_text(path, what="pairs"), name=path.name)
+    with _bad_study():
+        return parse_pairs(read_text(path), name=path.name)
 
 
 def parse_pairs(text: str, *, name: str) -> list[dict[str, str]]:
@@ -152,8 +148,10 @@ def parse_pairs(text: str, *, name: str) -> list[dict[str, str]]:
 
 def read_advice(path: Path) -> list[dict[str, Any]]:
     """The scores and maps of a CSV file with the header `image,score` or `image,score,map`."""
+    with _bad_study():
+        text = read_text(path)
     listed = []
-    for row, where in _rows(_text(path, what="advice"), name=path.name, headers=ADVICE_HEADERS):
+    for row, where in _rows(text, name=path.name, headers=ADVICE_HEADERS):
         if len(row) not in (2, 3) or not row[0]:
             raise BadStudy(f"{where}: a line names an image, its score, and perhaps its map.")
         heat = path.parent / row[2] if row[2:] and row[2] else None
@@ -171,33 +169,25 @@ def _score(text: str, *, where: str) -> float:
     return score
 
 
-def _text(path: Path, *, what: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise BadStudy(f"{path}: the {what} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise BadStudy(f"{path}: the file of {what} is not UTF-8 text.") from None
-
-
 def _rows(text: str, *, name: str, headers: Sequence[Sequence[str]]) -> Iterator[tuple[list[str], str]]:
     """The lines below the header that are not empty, each with what errors call it."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    with _bad_study():
+        rows = csv_rows(text, name=name, separator=separator_of(text, known=headers[0]))
+        line, header = next(rows, (1, []))
+        if header not in headers:
+            wanted = " or ".join(",".join(one) for one in headers)
+            raise BadStudy(f"{name}, line {line}: the header must be {wanted}.")
+        for line, row in rows:
+            yield row, f"{name}, line {line}"
+
+
+@contextmanager
+def _bad_study() -> Iterator[None]:
+    """A text that cannot be read is a study that cannot be carried out."""
     try:
-        for cells in reader:
-            row = [cell.strip() for cell in cells]
-            where = f"{name}, line {reader.line_num}"
-            if reader.line_num == 1:
-                _check_header(row, headers, where=where)
-            elif any(row):
-                yield row, where
-    except csv.Error as error:
-        raise BadStudy(f"{name}, line {reader.line_num}: {error}.") from None
-
-
-def _check_header(row: Sequence[str], headers: Sequence[Sequence[str]], *, where: str) -> None:
-    if list(row) not in headers:
-        raise BadStudy(f"{where}: the header must be {' or '.join(','.join(one) for one in headers)}.")
+        yield
+    except TextFileError as error:
+        raise BadStudy(str(error)) from None
 
 
 def sentence(error: ValidationError) -> str:

@@ -1,13 +1,13 @@
 """Which images want a map: from a dataset, from a build, or from a list."""
 
-import csv
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from saliency.reading import FILE_STEM, MAX_SIDE_PX
 from saliency.sources.image import SourceError, SourceImage
+from saliency.text_files import TextFileError, read_csv
 
 PNG_HEAD: Final = 24  # signature, length and name of the first chunk, width, height
 
@@ -25,7 +25,7 @@ def read_images(path: Path) -> list[SourceImage]:
     if not table.is_file():
         raise SourceError(f"{path} is no dataset, no build and no list of images")
     images: dict[str, SourceImage] = {}
-    for row, where in _rows(table):
+    for where, row in _rows(table):
         image = _sample(row, path, where) if dataset else _listed(row, where)
         if image.image_id in images:
             raise SourceError(f"{where}: image {image.image_id} appears twice")
@@ -33,38 +33,32 @@ def read_images(path: Path) -> list[SourceImage]:
     return list(images.values())
 
 
-def _rows(table: Path) -> Iterator[tuple[Mapping[str, str | None], str]]:
+def _rows(table: Path) -> list[tuple[str, dict[str, str]]]:
     try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            if "image_id" not in (reader.fieldnames or ()):
-                raise SourceError(f"{table}: the header has no image_id")
-            yield from ((row, f"{table}, line {reader.line_num}") for row in reader)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise SourceError(f"{table} is not a CSV file in UTF-8") from error
-    except OSError as error:
-        raise SourceError(f"{table} cannot be read: {error.strerror}") from error
+        return read_csv(table, required=["image_id"], known=("width", "height", "label"))
+    except TextFileError as error:
+        raise SourceError(str(error).removesuffix(".")) from error
 
 
-def _sample(row: Mapping[str, str | None], root: Path, where: str) -> SourceImage:
+def _sample(row: Mapping[str, str], root: Path, where: str) -> SourceImage:
     width, height = _png_size(root / (row.get("path") or ""), where)
     group = f"{row.get('split') or ''} {row.get('label') or ''}"
     return SourceImage(_image_id(row, where), width, height, group)
 
 
-def _listed(row: Mapping[str, str | None], where: str) -> SourceImage:
+def _listed(row: Mapping[str, str], where: str) -> SourceImage:
     width, height = (_side(row, name, where) for name in ("width", "height"))
     return SourceImage(_image_id(row, where), width, height, row.get("label") or "")
 
 
-def _image_id(row: Mapping[str, str | None], where: str) -> str:
+def _image_id(row: Mapping[str, str], where: str) -> str:
     image_id = row.get("image_id") or ""
     if not FILE_STEM.fullmatch(image_id):
         raise SourceError(f"{where}: image_id must be a text of letters, digits, '.', '_' and '-'")
     return image_id
 
 
-def _side(row: Mapping[str, str | None], name: str, where: str) -> int:
+def _side(row: Mapping[str, str], name: str, where: str) -> int:
     text = row.get(name) or ""
     if not text.isdecimal() or not 1 <= int(text) <= MAX_SIDE_PX:
         raise SourceError(f"{where}: {name} must be a whole number from 1 to {MAX_SIDE_PX}")

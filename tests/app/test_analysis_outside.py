@@ -66,6 +66,19 @@ class TestGoodFiles:
         mapping = SINGLE if encoding != "utf-16-le" else f'encoding = "utf-16-le"\n{SINGLE}'
         assert accuracies(read(text.encode(encoding), mapping)) == {"A": (3, 4), "B": (3, 4)}
 
+    @pytest.mark.parametrize("inside", ["\x0b", "\x0c", "\x85"])
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "latin-1"])
+    def test_line_separators_of_unicode_split_no_row(self, read, encoding, inside):
+        text = "\n".join(ROWS).replace("1,10,8", f"1,10{inside}x,8")
+        mapping = f'encoding = "latin-1"\n{SINGLE}' if encoding == "latin-1" else SINGLE
+        outside = read(text.encode(encoding), mapping)
+        assert accuracies(outside) == {"A": (3, 4), "B": (3, 4)}
+        assert f"10{inside}x" in set(outside.decisions.frame["item"])
+
+    @pytest.mark.parametrize("mark", ["\ufeff", ""])
+    def test_a_mapping_is_read_as_editors_save_it(self, read, mark):
+        assert accuracies(read("\n".join(ROWS), mark + SINGLE)) == {"A": (3, 4), "B": (3, 4)}
+
     def test_a_line_in_another_encoding_is_read_and_named(self, read):
         data = "\n".join(ROWS).encode() + "\n5,10,1,ai,correct,Gr\u00fcn".encode("cp1252")
         outside = read(data)
@@ -132,7 +145,7 @@ class TestBadFiles:
             (ROWS[0] + "\n1,2,3\n", "line 2: 3 cells, but the header has 6"),
             (ROWS[0] + "\n\n1,2,3,ai,maybe,A\n", "line 3: 'maybe' in the column for correct is neither"),
             (ROWS[0] + "\n1,2,3,robot,correct,A\n", "line 2: 'robot' in the column for choice is not real"),
-            (b"PK\x03\x04\n\x00\x00", "line 2: a NUL byte; this is not a CSV file"),
+            (b"PK\x03\x04\n\x00\x00", "line 2: a NUL character; this is not a text file"),
             (ROWS[0] + '\n1,2,3,"ai,correct,A\n', "line 2: unexpected end of data"),
         ],
     )  # fmt: skip
@@ -149,7 +162,7 @@ class TestBadFiles:
     @pytest.mark.parametrize(
         ("mapping", "complaint"),
         [
-            ("nonsense", "is not TOML"),
+            ("nonsense", "is not valid TOML"),
             (SINGLE.replace("single", "triple"), "design: Input should be '2afc' or 'single'"),
             (SINGLE.replace('arm = "group"\n', ""), "must say which column is arm"),
             (SINGLE.replace("item =", "colour ="), "there is no column colour"),

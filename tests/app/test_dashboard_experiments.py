@@ -40,6 +40,7 @@ class TestRecipes:
         assert {one.name: one.runs for one in built_in()}["wacv2023"] == 4 * 3 * 10
 
     def test_a_pasted_one_counts_before_a_chosen_one(self):
+        assert chosen_recipe("smoke", RECIPE) == chosen_recipe("smoke", "\ufeff" + RECIPE)
         assert chosen_recipe("smoke", RECIPE).name == "mine"
 
     def test_a_pasted_path_never_reads_a_file(self, tmp_path):

@@ -91,6 +91,10 @@ class TestPastedToml:
         answer = editor.post("/staff/studies/new", data={"toml": TOML, "pairs_csv": ""})
         assert answer.headers["location"] == "/staff/studies/pasted"
 
+    def test_a_byte_order_mark_in_front_is_no_mistake(self, editor, faces):
+        answer = editor.post("/staff/studies/new", data={"toml": "\ufeff" + TOML, "pairs_csv": ""})
+        assert answer.headers["location"] == "/staff/studies/pasted"
+
     @pytest.mark.parametrize("toml", ["= no toml", TOML + "colour = 1", "", TOML.replace("2", "0")])
     def test_a_mistake_is_told_and_the_text_kept(self, editor, db, faces, toml):
         answer = editor.post("/staff/studies/new", data={"toml": toml, "pairs_csv": ""})

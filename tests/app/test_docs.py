@@ -20,6 +20,13 @@ def test_every_setting_is_documented(name):
     assert f"`CYBORG_{name.upper()}`" in (DOCS / "deployment.md").read_text()
 
 
+def test_a_file_of_settings_is_read_as_editors_save_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CYBORG_HOST", raising=False)
+    Path(".env").write_text("CYBORG_HOST=lab.example\n", "utf-8-sig")
+    assert Settings().host == "lab.example"
+
+
 COMMANDS = list(walk(get_command(cli)))
 
 

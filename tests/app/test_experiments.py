@@ -424,7 +424,7 @@ class TestCommands:
         ("command", "sentence"),
         [
             (("train", "smoke", "--dataset", "nowhere"), "There is no dataset 'nowhere'"),
-            (("train", "nosuch.toml", "--dataset", "1"), "The recipe nosuch.toml cannot be read"),
+            (("train", "nosuch.toml", "--dataset", "1"), "nosuch.toml cannot be read: No such file"),
             (("results", "nothing"), "There is no experiment 'nothing'"),
             (("dataset", "freeze", "nothing"), "There is no study called 'nothing'"),
             (("dataset", "freeze", "nothing", "--size", "7"), "size: Input should be greater than"),

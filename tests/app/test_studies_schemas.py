@@ -101,10 +101,15 @@ class TestStudySpec:
             study(f"{WITHOUT_PAIRS}{line}\n[pairs]\nper_source = 10\n")
         assert complaint in str(error.value)
 
-    @pytest.mark.parametrize("text", ["slug = ", "slug = 'a'\nslug = 'b'", "\x00"])
+    @pytest.mark.parametrize("text", ["slug = ", "slug = 'a'\nslug = 'b'"])
     def test_what_is_not_toml_is_refused(self, study, text):
-        with pytest.raises(BadStudy, match="this is not TOML"):
+        with pytest.raises(BadStudy, match="is not valid TOML"):
             study(text)
+
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+    def test_it_is_read_as_windows_editors_save_it(self, study, path, encoding):
+        path.write_bytes(MINIMAL.encode(encoding))
+        assert load_study(path) == study(MINIMAL)
 
     def test_what_is_not_there_is_refused(self, tmp_path):
         with pytest.raises(BadStudy, match="cannot be read: No such file"):
@@ -283,6 +288,15 @@ class TestFileOfPairs:
             ("c.png", "d.png", "pairs.csv, line 4"),
         ]
 
+    @pytest.mark.parametrize("text", ["\ufeffreal,fake\na,b\n", "real;fake\na;b\n", "real\tfake\na\tb"])
+    def test_it_is_read_as_spreadsheets_save_it(self, text):
+        assert parse_pairs(text, name="p") == [{"real": "a", "fake": "b", "where": "p, line 2"}]
+
+    def test_a_line_separator_of_unicode_is_part_of_a_name(self, study, path):
+        (path.parent / "pairs.csv").write_bytes("real,fake\na\u2028.png,b\x85.png\n".encode("utf-16"))
+        (line,) = study(f'{WITHOUT_PAIRS}[pairs]\nfile = "pairs.csv"\n').pairs.listed
+        assert (line.real, line.fake) == ("a\u2028.png", "b\x85.png")
+
     @pytest.mark.parametrize(
         ("text", "complaint"),
         [
@@ -299,7 +313,7 @@ class TestFileOfPairs:
     @pytest.mark.parametrize(
         ("line", "complaint"),
         [
-            ('file = "nothing.csv"', "the pairs cannot be read: No such file"),
+            ('file = "nothing.csv"', "nothing.csv cannot be read: No such file"),
             ("file = 3", "pairs.file: must be the name of a CSV file"),
             ('file = "pairs.csv"\nper_source = 3', "say either per_source"),
             ('file = "pairs.csv"\nsources = ["gan"]', "sources belong to per_source"),

@@ -295,8 +295,8 @@ class TestCommand:
             ("image_id,width,height\n../a,5,5\n", "line 2: image_id must be"),
             ("image_id,width,height\na,5,0\n", "line 2: height must be"),
             ("image_id,width,height\na,5,5\na,5,5\n", "line 3: image a appears twice"),
-            ("image_id,width,height\na,5\n", "line 2: height must be"),
-            ("\udcff", "not a CSV file in UTF-8"),
+            ("image_id,width,height\na,5\n", "line 2: 2 cells, but the header has 3"),
+            ("\udcff", "line 1: this is not UTF-8 text"),
         ],
     )
     def test_a_bad_list_is_one_sentence_and_nothing_is_written(self, tmp_path, text, message):

@@ -157,6 +157,11 @@ class TestRecipe:
         assert recipe.files() == ["/maps", "/w.pth"]
         assert load_recipe(MINIMAL).files() == []
 
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+    def test_a_file_is_read_as_editors_save_it(self, tmp_path, encoding):
+        (tmp_path / "r.toml").write_bytes(MINIMAL.encode(encoding))
+        assert load_recipe(tmp_path / "r.toml") == load_recipe("\ufeff" + MINIMAL) == load_recipe(MINIMAL)
+
     def test_a_missing_file_is_named(self, tmp_path):
         with pytest.raises(RecipeError, match=r"absent\.toml"):
             load_recipe(tmp_path / "absent.toml")

@@ -48,6 +48,30 @@ class TestWhatIsRead:
     def test_marks_encodings_and_separators_of_other_programs(self, content):
         assert scores(content) == [0.1, 0.9, 0.2, 0.8]
 
+    @pytest.mark.parametrize(
+        "content",
+        [
+            PLAIN.replace(",", ";").replace(".", ","),
+            PLAIN.replace(",", "\t").replace(".", ","),
+            PLAIN.partition("\n")[2].replace(",", ";").replace(".", ","),
+        ],
+    )
+    def test_decimal_commas_where_commas_do_not_separate(self, content):
+        assert scores(content) == [0.1, 0.9, 0.2, 0.8]
+
+    @pytest.mark.parametrize(
+        "header", ['image,score,"conf; raw; cal; x"', "image,score,a;b;c;d", '"image","score","p\tq\tr\ts"']
+    )
+    def test_the_separator_is_what_separates_the_named_columns(self, header):
+        rows = PLAIN.partition("\n")[2].replace("\n", ",z\n")
+        assert scores(f"{header}\n{rows}") == [0.1, 0.9, 0.2, 0.8]
+
+    @pytest.mark.parametrize("inside", ["\x0b", "\x85", "\u2028"])
+    def test_line_separators_of_unicode_split_no_row(self, inside):
+        rows = PLAIN.replace("score", "score,note").replace("\n13", f",a{inside}b\n13", 1)
+        rows = rows.replace("0.9\n", "0.9,\n").replace("0.2\n", "0.2,\n").replace("0.8\n", "0.8,\n")
+        assert scores(rows.encode("utf-16")) == [0.1, 0.9, 0.2, 0.8]
+
     def test_a_path_means_the_image_of_its_file_name(self):
         paths = PLAIN.replace("12", "/data/x/12.png").replace("13", "C:\\x\\13.jpg").replace("image", "path")
         assert scores(paths) == [0.1, 0.9, 0.2, 0.8]
@@ -85,6 +109,10 @@ class TestWhatIsRefused:
             (PLAIN.replace("0.9", "nan"), "line 3: the score must be a finite number, not 'nan'"),
             (PLAIN.replace("0.9", "inf"), "line 3: the score"),
             (PLAIN.replace("0.9", "0,9"), "line 3: 2 fields are wanted, not 3"),
+            (PLAIN.replace("0.9", '"0,9"'), "not '0,9'; decimal commas want semicolons between the columns"),
+            (PLAIN.replace(",", ";").replace("0.9", "0,9"), "line 3: scores above have another decimal mark"),
+            (PLAIN.replace(",", ";").replace("0.9", "1,234,567"), "line 3: scores above have another"),
+            (PLAIN.replace("0.9", '"0.9'), "cnn.csv, line 5: unexpected end of data"),
             (PLAIN.replace("13,0.9", "13"), "line 3: 2 fields"),
             (PLAIN.replace("13", "77"), "line 3: there is no image '77' in the dataset"),
             (PLAIN.replace("13", "12"), "line 3: cnn has a score for image 12 already"),

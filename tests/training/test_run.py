@@ -17,7 +17,7 @@ from training.config import Job, RunConfig
 from training.dataset import DatasetWriter
 from training.device import is_out_of_memory
 from training.errors import DatasetError, RunError
-from training.events import HEARTBEAT_S, Epoch, Evaluated, Finished, Started, Step, parse_event
+from training.events import HEARTBEAT_S, Epoch, Evaluated, Failed, Finished, Started, Step, parse_event
 from training.folder import RunFolder
 from training.run import OutOfMemory, perform
 from training.worker import SILENCE_S, Mouth
@@ -160,6 +160,11 @@ class TestResume:
             stream.write('{"kind": "ste')  # what a kill in the middle of a line leaves
         run(data, tmp_path / "r")
         assert [epoch.epoch for epoch in RunFolder(tmp_path / "r").epochs()] == [1, 2]
+
+    def test_an_event_may_hold_any_line_separator(self, tmp_path):
+        folder, event = RunFolder(tmp_path), Failed(error="a\u2028b\x85c\x0bd")
+        folder.append(event)
+        assert list(folder.history()) == [event]
 
     def test_the_folder_of_another_run_is_refused(self, finished, data):
         (RunFolder(finished[0]).metrics).rename(finished[0] / "kept")

@@ -69,7 +69,7 @@ class BadStrokes(BadInput):
 
 
 class AnnotationMissing(BadInput):
-    """Please paint at least one stroke on the face you chose."""
+    """Please paint the parts that made you choose this face."""
 
 
 class AnnotationNotAsked(BadInput):
@@ -77,15 +77,15 @@ class AnnotationNotAsked(BadInput):
 
 
 class AnnotationTooSmall(BadInput):
-    """Please paint a little more: the painted part is too small to be seen."""
+    """You painted very little. Please paint a little more."""
 
 
 class AnnotationTooLarge(BadInput):
-    """Please paint less: only the parts that made you choose this face."""
+    """You painted almost the whole face. Please erase some of it."""
 
 
 class ConsentMissing(BadInput):
-    """Taking part needs consent to the text as it stands now; please read it again."""
+    """The consent text has changed. Please load the page again and read it."""
 
 
 class NotAuthenticated(AppError):

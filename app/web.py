@@ -54,7 +54,7 @@ def page(request: Request, template: str, /, *, status: int = 200, **context: An
 
 
 DAMAGED_LINK: Final = (
-    "This link is damaged. Please open the study again from where you found it, or ask whoever sent the link."
+    "This link is damaged. Please open the study again where you found it, or ask the person who sent it."
 )
 
 

@@ -163,11 +163,26 @@ class CheckPair(Part):
     fake: Text
 
 
+PLACE: Final = r"(?:eye|eyebrow|ear|cheek|temple|nostril|(?:side|half) of (?:the|this|her|his|their) face)"
+SIDED: Final = re.compile(rf"\b(?:left|right)(?:-hand)? {PLACE}", re.IGNORECASE)
+WHOSE: Final = re.compile(r"\bof (?:the|this) (?:picture|photo|photograph|image|screen)\b", re.IGNORECASE)
+
+
+def _one_side(prompt: str) -> str:
+    """A left eye is on the left of the picture to one reader, and the person's own to another."""
+    if (sided := SIDED.search(prompt)) and not WHOSE.search(prompt):
+        raise ValueError(
+            f"“{sided[0]}” can be read in two ways. Say which side of the picture, "
+            "for example “the eye on the left side of the picture”."
+        )
+    return prompt
+
+
 class RegionSpec(Part):
     """A place of an image that participants are asked to paint."""
 
     image: Text
-    prompt: Sentence
+    prompt: Annotated[Sentence, AfterValidator(_one_side)]
     region: tuple[tuple[float, float], ...] = Field(min_length=3, max_length=1000)
     """Corners of a polygon in image pixels."""
     min_iou: float = Field(0.3, gt=0, le=1)

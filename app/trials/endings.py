@@ -17,9 +17,9 @@ Ending = Literal["finished", "screened_out", "quota_full", "closed"]
 
 MESSAGES: Final[dict[Ending, str]] = {
     "finished": "All your answers are saved.",
-    "screened_out": "Thank you for your time. We cannot let you go on with this study.",
-    "quota_full": "While you were away, other participants took every place that was left.",
-    "closed": "This study has been closed. Thank you for the time that you gave it.",
+    "screened_out": "Thank you for your time.",
+    "quota_full": "While you were away, other people took all the places that were left.",
+    "closed": "The researchers have closed this study. Thank you for your time.",
 }
 
 

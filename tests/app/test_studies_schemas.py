@@ -26,7 +26,7 @@ class TestStudySpec:
 
     def test_the_default_texts_are_complete(self, study):
         spec = study(MINIMAL)
-        for promise in ("voluntary", "stop at any time", "18 years", "published", "payment"):
+        for promise in ("voluntary", "stop at any time", "18 years", "publish", "payment"):
             assert promise in " ".join(spec.consent.split())
         for text, words in ((spec.consent, 150), (spec.instructions, 60)):
             assert len(text.split()) > words
@@ -197,6 +197,12 @@ class TestSteps:
             ("count = 2", "file = 3", "practice.file: must be the name of a CSV file"),
             ("max_failed = 1", "max_failed = -1", "checks.max_failed: "),
             ("[[1, 1], [5, 1], [5, 5]]", "[[1, 1], [5, 1]]", "checks.regions.0.region: "),
+            (
+                '"Paint."',
+                '"Paint the left eye."',
+                "checks.regions.0.prompt: “left eye” can be read in two ways",
+            ),
+            ('"Paint."', '"The right half of the face."', "“right half of the face” can be read in two ways"),
             ("every = 3", "every = 0", "breaks.every: "),
             ('id = "age"', 'id = "My age"', "questions.0.id: must be a lower-case letter"),
             ('kind = "choice"', 'kind = "text"', 'questions.0: kind = "choice" needs options'),
@@ -238,6 +244,14 @@ class TestSteps:
     def test_so_is_an_impossible_line(self, study, line, complaint):
         with pytest.raises(BadStudy, match=complaint):
             study(f"{WITHOUT_PAIRS}{line}\n[pairs]\nper_source = 10\n")
+
+    @pytest.mark.parametrize(
+        "prompt",
+        ["Paint the eye on the left side of the picture.", "The left eye (on the left of the picture)."],
+    )
+    def test_a_prompt_may_name_a_side_of_the_picture(self, study, prompt):
+        spec = study(MINIMAL + WITH_TABLES.replace("Paint.", prompt))
+        assert spec.checks.regions[0].prompt == prompt
 
     def test_regions_need_an_arm_that_paints(self, study):
         arm = '[[arms]]\nname = "look"\nannotate = false\n'

@@ -39,7 +39,11 @@ QUIZ = {
 }
 RIGHT = {"q1": 1, "q2": 2}
 WRONG = {"q1": 1, "q2": 3}
-EYE = {"image": "eye.png", "prompt": "Please paint the left eye.", "region": [[10, 10], [30, 10], [30, 30]]}
+EYE = {
+    "image": "eye.png",
+    "prompt": "Please paint the eye on the left side of the picture.",
+    "region": [[10, 10], [30, 10], [30, 30]],
+}
 MONSTER = {"real": "plain.png", "fake": "monster.png"}
 CHECKS = {"max_failed": 0, "pairs": [MONSTER]}
 QUESTIONS = [

@@ -188,7 +188,7 @@ class TestPaint:
             visit = begin(context, f"{platform.url}/s/paint")
             visit.choose()
             visit.submit()
-            expect(visit.page.get_by_text("Please paint at least one stroke")).to_be_visible()
+            expect(visit.page.get_by_text("Please paint first")).to_be_visible()
             expect(visit.page.locator(".face--chosen")).to_be_visible()
         assert visit.sent == []
 

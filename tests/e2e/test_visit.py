@@ -87,7 +87,7 @@ class TestConsent:
             page = context.new_page()
             page.goto(everything)
             page.locator("#agree").evaluate("(box) => box.click()")  # without going there
-            expect(page.get_by_text("Please read the text to its end first")).to_be_visible()
+            expect(page.get_by_text("Please read the text to the end first")).to_be_visible()
             expect(page.locator("#agree")).not_to_be_checked()
             page.get_by_role("link", name="To the end of the text").click()
             expect(page.get_by_role("link", name="To the end of the text")).to_be_hidden()
@@ -148,7 +148,9 @@ class TestDevice:
             with page.expect_response("**/api/participant/device"):
                 page.get_by_role("button", name="Continue").click()
             expect(page.get_by_text("The window is too small")).to_be_visible()
-            expect(page.get_by_text("It is 800 × 700 now; at least 900 × 500 are needed.")).to_be_visible()
+            expect(
+                page.get_by_text("Your window is 800 × 700. The study needs at least 900 × 500.")
+            ).to_be_visible()
             assert newest(lab).device["passed"] is False
             with page.expect_response("**/api/participant/device"):
                 page.set_viewport_size({"width": 1000, "height": 700})
@@ -167,7 +169,7 @@ class TestDevice:
             page.goto(address)
             page.get_by_label("I have read").check()
             page.get_by_role("button", name="Continue").click()
-            expect(page.get_by_text("A mouse, a pen or a touchpad is needed")).to_be_visible()
+            expect(page.get_by_text("You need a mouse, a pen or a touchpad")).to_be_visible()
 
     def test_pictures_that_do_not_load_are_waited_for(self, browser, everything):
         with browsing(browser, DESK) as context:
@@ -193,14 +195,14 @@ class TestSteps:
             page.get_by_role("radio", name="None").check()
             page.get_by_role("radio", name="The whole face").check()
             page.get_by_role("button", name="Check my answers").click()
-            expect(page.get_by_text("This answer is not right")).to_have_count(2)
+            expect(page.get_by_text("This answer is wrong")).to_have_count(2)
             expect(page.get_by_text("You have 1 attempt left")).to_be_visible()
             page.reload()
             expect(page.get_by_role("radio", name="None")).to_be_checked()
             page.get_by_role("radio", name="Both").check()
             page.get_by_role("button", name="Check my answers").click()
             page.get_by_role("button", name="Continue").click()  # the debriefing
-            expect(page.get_by_role("heading", name="The study ends here for you")).to_be_visible()
+            expect(page.get_by_role("heading", name="You cannot continue this study")).to_be_visible()
             expect(page.get_by_text(newest(lab).reference)).to_be_visible()
             assert page.get_by_role("link", name="Return").get_attribute("href").endswith("cc=SORRY")
         with lab.session() as session:
@@ -273,7 +275,7 @@ class TestSteps:
                 walk.go()
                 codes.append(walk.code)
                 walk.page.reload()
-                walk.page.get_by_role("button", name="I am somebody else").click()
+                walk.page.get_by_role("button", name="Start as a new participant").click()
                 expect(walk.page.locator("#agree")).to_be_visible()
                 walk.page.close()
         assert codes[0] != codes[1]
@@ -302,11 +304,11 @@ class TestTrials:
             walk.go(until="trial")
             said = page.locator("#advice")
             expect(said).to_have_text(
-                re.compile(r"A computer model takes the (left|right) face for the fake one \(\d+ % sure\)")
+                re.compile(r"An AI model thinks the (left|right) face is fake \(\d+% sure\)\.")
             )
             side = re.search("left|right", said.inner_text())[0]
             for _ in ("before the choice", "after it"):
-                expect(page.locator(f".face[data-side={side}] .face__tag")).to_have_text("Model: fake")
+                expect(page.locator(f".face[data-side={side}] .face__tag")).to_have_text("AI model: fake")
                 assert page.evaluate(WIDTHS, "view") == 2 * [SIDE], "nothing lies over the faces themselves"
                 assert page.evaluate(WIDTHS, "map") == 4 * [SIDE], "a copy and a map beside each"
                 Mouse().choose(page)
@@ -324,11 +326,13 @@ class TestTrials:
             page = walk.page
             page.goto(advised)
             walk.go(until="trial")
-            expect(page.locator("#advice")).to_contain_text(re.compile("takes the (upper|lower) face"))
+            expect(page.locator("#advice")).to_contain_text(
+                re.compile("thinks the (upper|lower) face is fake")
+            )
             walk.judge()
             walk.front(after="trial 1 of 2")
             said = page.locator("#hint")
-            expect(said).to_contain_text("the face that you chose is the")
+            expect(said).to_contain_text(re.compile("You chose the|The face you chose is"))
             assert said.bounding_box()["width"] > 300
             assert said.bounding_box()["y"] < page.locator("#next").bounding_box()["y"]
 
@@ -342,16 +346,16 @@ class TestTrials:
             Mouse().choose(page)
             box = page.locator(".face--chosen .face__frame").bounding_box()
             page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
-            expect(page.locator("#hint")).to_contain_text("Please paint a little more")
+            expect(page.locator("#hint")).to_contain_text("You painted very little")
             page.keyboard.press("Enter")
-            expect(page.locator(".actions__hint--urgent")).to_contain_text("Please paint a little more")
+            expect(page.locator(".actions__hint--urgent")).to_contain_text("You painted very little")
             page.keyboard.press("l")
             page.mouse.move(box["x"] + 3, box["y"] + 3)
             page.mouse.down()
             for x, y in ((0.98, 0.02), (0.98, 0.98), (0.02, 0.98)):
                 page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
             page.mouse.up()
-            expect(page.locator("#hint")).to_contain_text("That is nearly the whole face")
+            expect(page.locator("#hint")).to_contain_text("You painted almost the whole face")
             page.keyboard.press("Enter")
             assert walk.sent == []
             page.keyboard.press("Control+z")
@@ -371,7 +375,7 @@ class TestEndings:
             with lab.sessions.begin() as session:
                 close_study(session, find_study(session, "closing"))
             walk.judge()
-            expect(walk.page.get_by_role("heading", name="This study has been closed")).to_be_visible()
+            expect(walk.page.get_by_role("heading", name="This study is closed")).to_be_visible()
             expect(walk.page.get_by_text(newest(lab).reference)).to_be_visible()
 
     def test_a_study_closed_afterwards_still_shows_the_code(self, browser, lab):
@@ -391,7 +395,7 @@ class TestEndings:
         with browsing(browser, DESK) as context:
             page = no_error(context.new_page())
             page.goto(address)
-            expect(page.get_by_role("heading", name="This study has been closed")).to_be_visible()
+            expect(page.get_by_role("heading", name="This study is closed")).to_be_visible()
             expect(page.locator("#agree")).to_be_hidden()
 
     def test_a_worker_of_mturk_is_paid_for_what_they_did_before_it_closed(self, browser, lab):
@@ -407,7 +411,7 @@ class TestEndings:
                 close_study(session, find_study(session, "closing-task"))
             walk.judge()
             expect(walk.page.get_by_role("button", name="Submit the task")).to_be_visible()
-            expect(walk.page.get_by_text("return the task")).to_be_hidden()
+            expect(walk.page.get_by_text("return the HIT")).to_be_hidden()
         with browsing(browser, DESK) as context:  # elsewhere, days later
             page = no_error(context.new_page())
             page.goto(address)

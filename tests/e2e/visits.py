@@ -29,7 +29,7 @@ STEPS: Final[dict[str, list[tuple[Any, str]]]] = {
         ("button", "Check my answers"),
     ],
     "feedback": [("button", "Continue")],
-    "break": [("button", "Go on")],
+    "break": [("button", "Continue")],
     "questions": [("radio", "30 to 49"), ("button", "Send")],
     "debrief": [("button", "Continue")],
 }

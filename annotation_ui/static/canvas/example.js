@@ -80,7 +80,7 @@ export class Example {
 
   /** @param {number} time @param {boolean} hasChosen */
   say(time, hasChosen) {
-    const chosen = this.annotates() ? "Paint over whatever made you choose it." : "Then press Next.";
+    const chosen = this.annotates() ? "Paint the parts that made you choose it." : "Then press Next.";
     const text = hasChosen && time > 3.6 * SECOND ? chosen : "Read the question and choose a face.";
     if (this.caption.textContent !== text) this.caption.textContent = text;
   }

@@ -99,6 +99,6 @@ function explain(found, { width, height }, { min_width, min_height }) {
     if (part instanceof HTMLElement) part.hidden = !found.includes(part.dataset["obstacle"] ?? "");
   }
   const size = find(document, "#device-size", HTMLElement);
-  const text = `It is ${width} × ${height} now; at least ${min_width} × ${min_height} are needed.`;
+  const text = `Your window is ${width} × ${height}. The study needs at least ${min_width} × ${min_height}.`;
   if (size.textContent !== text) size.textContent = text;
 }

@@ -2,7 +2,7 @@
 
 import { button, byId, find } from "./dom.js";
 
-const SCROLL = "Please read the text to its end first.";
+const SCROLL = "Please read the text to the end first.";
 const TICK = "Please tick the box if you agree, or choose “I do not want to take part”.";
 
 /** @param {() => void} onAgree @param {() => void} onDecline */

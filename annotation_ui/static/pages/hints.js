@@ -1,5 +1,6 @@
 /** What the trial page says: above the faces, on them, and beside its button. */
 
+import { painted } from "../core/drawing.js";
 import { byId, find } from "./dom.js";
 
 /**
@@ -10,36 +11,46 @@ import { byId, find } from "./dom.js";
 
 const HINTS = {
   choose: matchMedia("(hover: none)").matches ? "Tap a face." : "Click a face, or press ← or →.",
-  paint: "Now paint over whatever made you choose this face.",
-  blank: "Nothing is painted any more. Please paint what made you choose this face.",
-  small: "Please paint a little more: the painted area is very small so far.",
-  large: "That is nearly the whole face. Please erase or undo some: only what convinced you counts.",
+  paint: "Paint the parts that made you choose this face.",
+  blank: "You removed all your paint. Please paint the parts that made you choose this face.",
+  small: "You painted very little. Please paint a little more.",
+  large: "You painted almost the whole face. Please erase some of it.",
   ready: "Paint more, or press Next.",
-  next: "You can still change your mind. Then press Next.",
+  next: "You can still change your choice. Then press Next.",
 };
 
 /** What keeps the participant from going on, or from doing what they tried. */
 export const URGENT = {
   ...HINTS,
   choose: "Please choose one of the two faces first.",
-  paint: "Please paint at least one stroke: what made you choose this face?",
-  fixed: "You have painted already. Clear the painting to choose the other face.",
-  full: "That is as much as can be saved for one face. Please press Next.",
+  paint: "Please paint first: which parts made you choose this face?",
+  fixed: "You have painted already. Clear your paint to choose the other face.",
+  full: "You have reached the limit for this face. Please press Next.",
 };
 
-const REGION = "Please paint the place that is asked for.";
+const REGION = "Please paint the area named above.";
 
 /** @param {Judgement} judgement @param {Lack | null} lack */
 const isRegionOpen = ({ isRegion }, lack) => isRegion && (lack === "paint" || lack === "blank");
 
+/** There is paint, but the study wants more strokes. @param {Judgement} judgement @param {Lack | null} lack */
+const isFew = ({ drawing }, lack) => lack === "paint" && painted(drawing.strokes) > 0;
+
+/** @param {Judgement} judgement */
+const few = ({ rule }) => `Please paint at least ${rule.min_strokes} strokes.`;
+
 /** What to do next. @param {Judgement} judgement @param {Lack | null} lack */
 export function hint(judgement, lack) {
   if (isRegionOpen(judgement, lack)) return REGION;
+  if (isFew(judgement, lack)) return few(judgement);
   return HINTS[lack ?? (judgement.annotate ? "ready" : "next")];
 }
 
 /** @param {Judgement} judgement @param {Lack} lack */
-export const urgent = (judgement, lack) => (isRegionOpen(judgement, lack) ? REGION : URGENT[lack]);
+export function urgent(judgement, lack) {
+  if (isRegionOpen(judgement, lack)) return REGION;
+  return isFew(judgement, lack) ? few(judgement) : URGENT[lack];
+}
 
 /** On a narrow page the left face is above the right one. */
 export const stacked = matchMedia("(max-width: 40rem)");
@@ -51,15 +62,16 @@ const nameOf = (side) => (stacked.matches ? { left: "upper", right: "lower" }[si
 function adviceText(advice) {
   if (!advice) return "";
   const { decision, confidence, left_map, right_map } = advice;
-  const sure = confidence === null ? "" : ` (${Math.round(100 * confidence)} % sure)`;
-  const said = decision ? `A computer model takes the ${nameOf(decision)} face for the fake one${sure}.` : "";
-  return said + (left_map || right_map ? ` The small pictures show where ${said ? "it" : "a computer model"} looked.` : "");
+  const sure = confidence === null ? "" : ` (${Math.round(100 * confidence)}% sure)`;
+  const said = decision ? `An AI model thinks the ${nameOf(decision)} face is fake${sure}.` : "";
+  return said + (left_map || right_map ? ` The small pictures show where ${said ? "it" : "an AI model"} looked.` : "");
 }
 
 /** @param {Feedback} feedback @param {boolean} isFake the chosen face @param {boolean} isLast */
 export function feedbackText({ correct }, isFake, isLast) {
-  const verdict = `${correct ? "That is right" : "That is not right"}: the face that you chose is the ${isFake ? "fake" : "real"} one.`;
-  return isLast ? `${verdict} The practice is over; from now on you will not be told.` : verdict;
+  const kind = isFake ? "fake" : "real";
+  const verdict = correct ? `Correct. You chose the ${kind} face.` : `Wrong. The face you chose is ${kind}.`;
+  return isLast ? `${verdict} Practice is over. From now on we do not show the answer.` : verdict;
 }
 
 /** @param {HTMLElement} root @param {Faces} faces @param {Trial} trial */
@@ -72,7 +84,7 @@ export function showQuestion(root, faces, { question, annotate, kind, prompt, ad
   byId("question-paint").textContent = isRegion ? (prompt ?? "") : "";
   root.classList.toggle("trial--annotate", annotate || isRegion);
   root.classList.toggle("trial--region", isRegion);
-  for (const face of Object.values(faces)) face.label(advice?.decision === face.side ? "Model: fake" : "", "model");
+  for (const face of Object.values(faces)) face.label(advice?.decision === face.side ? "AI model: fake" : "", "model");
   nameSides(faces, advice);
 }
 

@@ -40,7 +40,7 @@ async function copyCode(copy) {
     said.textContent = "Copied.";
   } catch {
     getSelection()?.selectAllChildren(code);
-    said.textContent = "The code is selected: copy it with Ctrl C.";
+    said.textContent = "The code is selected. Copy it with Ctrl C.";
   }
 }
 

@@ -7,28 +7,28 @@ import { byId } from "./dom.js";
  * @typedef {{source: string, assignment_id: string | null, turk_submit_to: string | null}} Visitor
  */
 
-const LATER = "If you think this is a mistake, please write to the people who run the study.";
+const LATER = "If you think this is a mistake, please write to the researchers.";
 
 /** @type {{[ending in Ending]: {title: string, text: string, next?: string, canRetry?: boolean}}} */
 const ENDINGS = {
-  declined: { title: "You have not taken part", text: "Nothing about you has been stored." },
-  withdrew: { title: "You have left the study", text: "The answers that you had given are deleted." },
+  declined: { title: "You have not taken part", text: "We have stored nothing about you." },
+  withdrew: { title: "You have left the study", text: "We have deleted your answers." },
   study_not_open: { title: "This study is not taking participants now", text: "Nothing more is recorded." },
-  closed: { title: "This study has been closed", text: "Nothing more is recorded." },
+  closed: { title: "This study is closed", text: "Nothing more is recorded." },
   quota_full: { title: "All places are taken", text: "Enough people have taken part already. Thank you for your interest." },
   already_took_part: { title: "You have already taken part", text: "Each person can take part once.", next: LATER },
-  screened_out: { title: "The study ends here for you", text: "Thank you for your time.", next: LATER },
+  screened_out: { title: "You cannot continue this study", text: "Thank you for your time.", next: LATER },
   error: {
     title: "Something went wrong",
-    text: "The answers that you have already given are safe.",
-    next: "Loading the page again continues where you were.",
+    text: "The answers you have given are saved.",
+    next: "Load the page again to continue where you were.",
     canRetry: true,
   },
 };
 
 /** Where somebody goes from an ending that is not the end of the study, by where they came from. @type {{[source: string]: string}} */
 const WAYS_BACK = {
-  mturk: "Please return the task on MTurk, so that it does not count against you.",
+  mturk: "Please return the HIT on MTurk, so that it does not count against you.",
   prolific: "Please return your submission on Prolific, so that it does not count against you.",
 };
 

@@ -11,9 +11,9 @@ import { say } from "./screens.js";
  */
 
 const WAITING = "Saved on this device. Waiting for the network…";
-const OFFLINE = "No connection. The page goes on by itself when the network is back.";
-const BUSY = "The server is busy. The page goes on by itself in a moment.";
-const OUR_SIDE = "Something is wrong on our side. Your answers are kept on this device, and the page goes on trying.";
+const OFFLINE = "No connection. This page continues by itself when you are online again.";
+const BUSY = "The server is busy. This page continues by itself in a moment.";
+const OUR_SIDE = "Something is wrong on our side. Your answers are saved on this device. This page keeps trying.";
 const DRAFTS_EVERY = 3000; // ms
 const LASTING = 5; // failures, after which it is no longer called a moment
 

@@ -139,7 +139,7 @@ class Pause {
     const kept = this.notes.read("break");
     const since = kept?.trial === trial.id ? kept.since : Date.now();
     this.notes.write("break", { trial: trial.id, since, length: null });
-    byId("break-text").textContent = `${trial.position - 1} of ${trial.total} pairs are done, and saved.`;
+    byId("break-text").textContent = `You have finished ${trial.position - 1} of ${trial.total} pairs. They are saved.`;
     this.tick(since);
     this.timer = window.setInterval(() => this.tick(since), 1000);
   }

@@ -173,8 +173,8 @@ export class Visit {
     const numbers = Object.fromEntries(Object.entries(answers).map(([id, option]) => [id, Number(option)]));
     const reply = await this.send(this.quiz, "quiz", numbers);
     if (!reply || reply.passed || !reply.attempts_left) return;
-    this.quiz.say(`Not everything is right yet. ${attempts(reply.attempts_left)} The instructions are under “Help”.`);
-    this.quiz.mark(reply.wrong, "This answer is not right. Please choose another one.");
+    this.quiz.say(`Some answers are wrong. ${attempts(reply.attempts_left)} The instructions are under “Help”.`);
+    this.quiz.mark(reply.wrong, "This answer is wrong. Please choose another one.");
   }
 
   /**
@@ -271,7 +271,7 @@ export class Visit {
     const reply = await this.server.api.send("withdraw", {});
     const error = byId("leave-error");
     error.hidden = reply.status === 200;
-    error.textContent = reply.detail || "That did not reach us. Please try again when you are online.";
+    error.textContent = reply.detail || "We could not reach the server. Please try again when you are online.";
     if (reply.status !== 200) return;
     this.server.reference = reply.reference;
     this.notes.clear();

@@ -18,7 +18,10 @@ MOST_STEPS: Final = 6  # parts of the sequence of trials
 
 
 def steps(decisions: Decisions) -> "pd.Series[str] | None":
-    """The part of the sequence that each decision is from, as "1–5"; None without positions."""
+    """The part of the sequence that each decision is from, as "1–5"; None without positions.
+
+    A decision whose position is not known is from no part.
+    """
     if not decisions.has("position"):
         return None
     position = decisions.frame["position"].astype(float)
@@ -26,9 +29,9 @@ def steps(decisions: Decisions) -> "pd.Series[str] | None":
     length = int(np.ceil(last / MOST_STEPS))
     start = ((position.clip(lower=1) - 1) // length * length + 1).fillna(0).astype(int)
 
-    def words(at: int) -> str:
+    def words(at: int) -> str | None:
         end = min(at + length - 1, last)
-        return "" if not at else str(at) if at == end else f"{at}–{end}"
+        return None if not at else str(at) if at == end else f"{at}–{end}"
 
     return start.map(words)
 

@@ -1,31 +1,30 @@
-"""Decisions collected elsewhere: a CSV whose columns a small TOML names.
+"""Decisions collected elsewhere: a CSV, as `app.analysis.mapping` says what its columns are.
 
-    name = "Bray et al. 2023"
-    design = "single"              # or "2afc"
-    [columns]
-    participant = "ppantID"        # ours = theirs
-    correct = "correct"
-    [values.correct]               # theirs = ours, where they differ
-    incorrect = false
-    [constants]
-    arm = "control"                # a column they do not have
-
-Blank lines are skipped. A line without a value that is needed is left out and named. A value that makes no
+Blank lines are skipped. A line without a value that is needed is left out and counted. A value that makes no
 sense refuses the file, with its line.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from app.analysis.table import COLUMNS, NEEDED, Decisions, Design
+from app.analysis.mapping import ColumnMap, Join
+from app.analysis.table import NEEDED, Decisions, Design
 from app.errors import BadInput
-from saliency.text_files import TextFileError, csv_rows, decode_text, encoding_of, read_toml
+from saliency.text_files import (
+    SEPARATORS,
+    TextFileError,
+    csv_rows,
+    decode_text,
+    encoding_of,
+    header_of,
+    separator_of,
+)
 
 SHOWN: Final = 8
 LARGEST_BYTES: Final = 500_000_000
@@ -37,30 +36,8 @@ WORDS: Final[dict[str, dict[Design, tuple[str, str]]]] = {
     "answer": {"2afc": ("left", "right"), "single": ("real", "fake")},
     "question": {"2afc": ("real", "fake"), "single": ("real", "fake")},
 }
-
-Value = str | int | float | bool
-
-
-class ColumnMap(BaseModel):
-    """How the columns of a file are read; see the module."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    design: Design
-    encoding: str | None = None
-    """None: UTF-16 by its mark, otherwise UTF-8, and Windows-1252 for the lines that are not."""
-    delimiter: str = Field(",", min_length=1, max_length=1)
-    missing: frozenset[str] = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "None", "."})
-    same_items: bool = False
-    """Whether pair or image names mean the same pictures as in the study that it is compared with."""
-    columns: dict[str, str]
-    values: dict[str, dict[str, Value]] = {}
-    constants: dict[str, Value] = {}
-    paints: frozenset[str] = frozenset()
-    """Arms that painted."""
-    simulated: bool = False
-    """Whether programs decided, not people."""
+Rows = Iterator[tuple[int, list[str]]]
+"""Line and cells of each row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,55 +65,99 @@ class _Lines:
         for what, lines in self.seen.items():
             shown = ", ".join(map(str, lines[:SHOWN]))
             more = f" and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
-            yield f"{what}: line{'' if len(lines) == 1 else 's'} {shown}{more}."
-
-
-def read_mapping(path: Path) -> ColumnMap:
-    """The TOML that says what the columns of a file are."""
-    try:
-        found = ColumnMap.model_validate(read_toml(path))
-    except TextFileError as error:
-        raise BadInput(str(error)) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise BadInput(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
-    given = [*found.columns, *found.constants]
-    for name in [*given, *found.values]:
-        if name not in COLUMNS:
-            raise BadInput(f"{path}: there is no column {name}; there are {', '.join(COLUMNS)}.")
-    for name in NEEDED:
-        if name not in given and not (name == "correct" and {"choice", "answer"} <= set(given)):
-            raise BadInput(f"{path}: [columns] must say which column is {name}.")
-    return found
+            s = "" if len(lines) == 1 else "s"
+            yield f"{len(lines)} line{s} {what} (line{s} {shown}{more})."
 
 
 def read_outside(path: Path, mapping: ColumnMap) -> Outside:
-    """Read a file of decisions.
+    """Read a file of decisions, and the table that is joined to it.
 
-    Raises `BadInput` with the line where the file cannot be used.
+    Raises `BadInput` with the line where a file cannot be used.
     """
-    if path.stat().st_size > LARGEST_BYTES:
-        raise BadInput(f"{path} is larger than {LARGEST_BYTES // 1_000_000} MB.")
-    data = path.read_bytes()
     lines = _Lines()
-    text = _text(data, mapping, path, lines)
-    rows = [row for row in _rows(text, mapping, path, lines) if row is not None]
+    data, joined = _bytes(path), b""
+    wanted = mapping.columns.values()
+    table = _table(data, path, mapping, lines, wanted)
+    if mapping.join:
+        beside = path.parent / mapping.join.file
+        joined = _bytes(beside)
+        other = _table(joined, beside, mapping.join, lines, [*wanted, mapping.join.theirs])
+        table = _joined(table, other, mapping.join, lines)
+    reader = _Reader(mapping, _places(table, mapping.columns), table.name, lines)
+    rows = [row for row in map(reader.decision, table.rows()) if row is not None]
     if not rows:
         raise BadInput(f"{path} has no decision that can be used. {' '.join(lines.notes())}".rstrip())
     frame = pd.DataFrame.from_records(rows)
     _name_twice(frame, lines)
-    digest = hashlib.sha256(data + mapping.model_dump_json().encode()).hexdigest()
+    digest = hashlib.sha256(data + joined + mapping.model_dump_json().encode()).hexdigest()
     decisions = Decisions(frame.drop(columns="line"), mapping.design, mapping.paints)
     notes = tuple(lines.notes())
     return Outside(mapping.name, decisions, mapping.same_items, notes, digest, mapping.simulated)
 
 
-def _text(data: bytes, mapping: ColumnMap, path: Path, lines: _Lines) -> str:
+def _bytes(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise BadInput(f"{path} is larger than {LARGEST_BYTES // 1_000_000} MB.")
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A CSV file, or two that were joined: its header and the rows below it, as long as the header each."""
+
+    name: str
+    """What errors call it."""
+    header: Sequence[str]
+    body: Rows
+    text: str
+    """Of the first file, to see what another separator would give."""
+
+    def rows(self) -> Rows:
+        try:
+            for line, row in self.body:
+                if len(row) != len(self.header):
+                    raise BadInput(
+                        f"{self.name}, line {line}: {len(row)} cells, but the header has {len(self.header)}."
+                    )
+                yield line, row
+        except TextFileError as error:
+            raise BadInput(str(error)) from None
+
+    def column(self, name: str) -> int:
+        """Which column has this name; `BadInput` where none or more than one has."""
+        if self.header.count(name) == 1:
+            return self.header.index(name)
+        what = "has more than one column" if name in self.header else "has no column"
+        shown = ", ".join(self.header[:12]) or "nothing"
+        raise BadInput(f"{self.name} {what} {name}; its header is: {shown}.{self._other_separator(name)}")
+
+    def _other_separator(self, name: str) -> str:
+        for separator, words in SEPARATORS.items():
+            if name not in self.header and name in header_of(self.text, separator):
+                return f" {words.capitalize()} separate its columns: say delimiter = {json.dumps(separator)}."
+        return ""
+
+
+def _table(data: bytes, path: Path, told: ColumnMap | Join, lines: _Lines, wanted: Iterable[str]) -> _Table:
+    text = _text(data, path, told.encoding, lines)
+    separator = told.delimiter or separator_of(text, known={name.lower() for name in wanted})
+    body = csv_rows(text, name=str(path), separator=separator)
+    try:
+        _, header = next(body, (1, []))
+    except TextFileError as error:
+        raise BadInput(str(error)) from None
+    return _Table(str(path), header, body, text)
+
+
+def _text(data: bytes, path: Path, encoding: str | None, lines: _Lines) -> str:
     """A file's text; the lines that are not UTF-8 are read as Windows-1252 and named."""
     try:
-        return decode_text(data, name=str(path), encoding=mapping.encoding)
+        return decode_text(data, name=str(path), encoding=encoding)
     except TextFileError as error:
-        if mapping.encoding or encoding_of(data) != "utf-8" or b"\0" in data:
+        if encoding or encoding_of(data) != "utf-8" or b"\0" in data:
             raise BadInput(str(error)) from None
     found = []
     for number, line in enumerate(data.splitlines(keepends=True), start=1):  # of bytes: \n, \r and \r\n alone
@@ -144,57 +165,81 @@ def _text(data: bytes, mapping: ColumnMap, path: Path, lines: _Lines) -> str:
             found.append(line.decode("utf-8"))
         except UnicodeDecodeError:
             found.append(line.decode("cp1252", errors="replace"))
-            lines.add("Not UTF-8, read as Windows-1252", number)
+            lines.add(f"of {path.name} not in UTF-8, read as Windows-1252", number)
     return "".join(found)
 
 
-def _rows(text: str, mapping: ColumnMap, path: Path, lines: _Lines) -> Iterator[dict[str, Any] | None]:
-    rows = csv_rows(text, name=str(path), separator=mapping.delimiter)
-    try:
-        _, header = next(rows, (1, []))
-        places = _places(header, mapping, path)
-        for line, row in rows:
-            where = f"{path}, line {line}"
-            if len(row) != len(header):
-                raise BadInput(f"{where}: {len(row)} cells, but the header has {len(header)}.")
-            yield _decision(row, places, mapping, where, line, lines)
-    except TextFileError as error:
-        raise BadInput(str(error)) from None
+def _joined(table: _Table, other: _Table, join: Join, lines: _Lines) -> _Table:
+    """The first table with the columns of the second, empty where that has no row."""
+    here, there = table.column(join.on), other.column(join.theirs)
+    found: dict[str, list[str]] = {}
+    for line, row in other.rows():
+        key = row.pop(there)
+        if key in found:
+            raise BadInput(f"{other.name}, line {line}: {join.theirs} {key} has a row above.")
+        found[key] = row
+    more = [name for at, name in enumerate(other.header) if at != there]
+
+    def body() -> Rows:
+        for line, row in table.rows():
+            if row[here] not in found:
+                lines.add(f"without a row in {join.file}", line)
+            yield line, row + found.get(row[here], [""] * len(more))
+
+    return _Table(f"{table.name} with {join.file}", [*table.header, *more], body(), table.text)
 
 
-def _places(header: list[str], mapping: ColumnMap, path: Path) -> dict[str, int]:
-    places = {}
-    for ours, theirs in mapping.columns.items():
-        if header.count(theirs) != 1:
-            what = "has no column" if theirs not in header else "has more than one column"
-            shown = ", ".join(header[:12]) or "nothing"
-            raise BadInput(f"{path} {what} {theirs}; its header is: {shown}.")
-        places[ours] = header.index(theirs)
-    return places
+def _places(table: _Table, columns: Mapping[str, str]) -> dict[str, int]:
+    return {ours: table.column(theirs) for ours, theirs in columns.items()}
 
 
-def _decision(
-    row: list[str], places: Mapping[str, int], mapping: ColumnMap, where: str, line: int, lines: _Lines
-) -> dict[str, Any] | None:
-    """One line; None, and named, when something that is needed is missing."""
-    found: dict[str, Any] = {"line": line}
-    for name in [*places, *mapping.constants]:
-        given = row[places[name]] if name in places else mapping.constants[name]
-        if isinstance(given, str) and given in mapping.missing:
-            if name in NEEDED:
-                lines.add(f"Left out, no value for {name}", line)
-                return None
-            found[name] = None
-            continue
-        found[name] = _value(name, given, mapping, where)
-    if "correct" not in found:
-        if found["choice"] is None or found["answer"] is None:
-            lines.add("Left out, no choice or no answer", line)
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Rows become decisions."""
+
+    mapping: ColumnMap
+    places: Mapping[str, int]
+    name: str
+    lines: _Lines
+
+    def decision(self, row: tuple[int, list[str]]) -> dict[str, Any] | None:
+        """One row; None, and counted, when something that is needed is missing."""
+        line, cells = row
+        texts = {name: self._told(name, cells[place]) for name, place in self.places.items()}
+        texts |= {name: str(value).strip() for name, value in self.mapping.constants.items()}
+        needed = [*NEEDED[:-1], *(["correct"] if "correct" in texts else ["choice", "answer"])]
+        if (lacking := next((name for name in needed if not texts[name]), None)) is not None:
+            self.lines.add(f"left out, no value for {lacking}", line)
             return None
-        found["correct"] = float(found["choice"] == found["answer"])
-    if "answer" not in found and found.get("choice"):
-        found["answer"] = _answer(found, mapping.design)
-    return found
+        where = f"{self.name}, line {line}"
+        found = {name: self._value(name, text, where) if text else None for name, text in texts.items()}
+        for name in (name for name, text in texts.items() if not text):
+            self.lines.add(f"without a value for {name}", line)
+        if "correct" not in found:
+            found["correct"] = float(found["choice"] == found["answer"])
+        if "answer" not in found and found.get("choice"):
+            found["answer"] = _answer(found, self.mapping.design)
+        return {"line": line, **found}
+
+    def _told(self, name: str, cell: str) -> str:
+        """What a cell says in our words; empty for no value."""
+        if self.mapping.is_missing(name, cell):
+            return ""
+        return str(self.mapping.values.get(name, {}).get(cell, cell)).strip()
+
+    def _value(self, name: str, text: str, where: str) -> Any:
+        if name == "correct":
+            if (number := YES_NO.get(text.lower().replace(",", "."))) is None:
+                raise BadInput(f"{where}: {text!r} in the column for correct is neither true nor false.")
+            return number
+        if name in NUMBERS:
+            return _number(name, text, where, self.mapping.decimal if name in self.places else ".")
+        if name in WORDS and text not in WORDS[name][self.mapping.design]:
+            allowed = " or ".join(WORDS[name][self.mapping.design])
+            raise BadInput(
+                f"{where}: {text!r} in the column for {name} is not {allowed}; [values.{name}] may say."
+            )
+        return text
 
 
 def _answer(found: Mapping[str, Any], design: Design) -> str:
@@ -203,31 +248,15 @@ def _answer(found: Mapping[str, Any], design: Design) -> str:
     return one if right else other
 
 
-def _value(name: str, given: Value, mapping: ColumnMap, where: str) -> Any:
-    table = mapping.values.get(name, {})
-    told: Value = table.get(str(given), given)
-    text = str(told).strip()
-    if name == "correct":
-        if (number := YES_NO.get(text.lower())) is None:
-            raise BadInput(f"{where}: {given!r} in the column for correct is neither true nor false.")
-        return number
-    if name in NUMBERS:
-        return _number(name, text, where)
-    if name in WORDS and text not in WORDS[name][mapping.design]:
-        allowed = " or ".join(WORDS[name][mapping.design])
-        raise BadInput(
-            f"{where}: {given!r} in the column for {name} is not {allowed}; [values.{name}] may say."
-        )
-    return text
-
-
-def _number(name: str, text: str, where: str) -> float:
+def _number(name: str, text: str, where: str, decimal: str) -> float:
+    other = "," if decimal == "." else "."
     try:
-        number = float(text)
+        number = float("nan" if other in text else text.replace(decimal, "."))
     except ValueError:
         number = float("nan")
     if not 0 <= number < float("inf"):
-        raise BadInput(f"{where}: {text!r} in the column for {name} is not a number from 0 on.")
+        hint = f'; say decimal = "{other}" where that is the decimal mark' if other in text else ""
+        raise BadInput(f"{where}: {text!r} in the column for {name} is not a number from 0 on{hint}.")
     return number
 
 
@@ -236,7 +265,7 @@ def _name_twice(frame: pd.DataFrame, lines: _Lines) -> None:
     if "item" not in frame:
         return
     for line in frame.loc[frame.duplicated(["participant", "item", "arm"]), "line"]:
-        lines.add("The same participant and picture once more, kept", int(line))
+        lines.add("with the same participant and picture once more, kept", int(line))
 
 
 def beside(study: Decisions | None, others: Iterable[Outside]) -> Decisions:

@@ -1,10 +1,10 @@
 """`cyborg analyse`"""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
@@ -17,7 +17,7 @@ from app.cli.context import opened
 from app.errors import BadInput
 
 if TYPE_CHECKING:
-    from app.analysis.estimates import Estimate
+    from app.analysis.estimates import Analysis, Estimate, Section
     from app.analysis.outside import Outside
     from app.analysis.queries import Who
     from app.analysis.service import Computed
@@ -44,15 +44,11 @@ def analyse(
     as_json: Annotated[bool, typer.Option("--json", help="Print every estimate as JSON.")] = False,
 ) -> None:
     """Compare the accuracy of people with and without painting, and with decisions collected elsewhere."""
-    from app.analysis.outside import read_mapping, read_outside
-
-    if (compare is None) != (columns is None):
-        raise BadInput("--compare and --columns go together: the TOML says what the columns of the CSV are.")
-    if study is None and compare is None:
-        raise BadInput("Give the name of a study, or a file to --compare.")
     if study is None and (exclude_flag or simulated):
         raise BadInput("--exclude-flag and --simulated choose participants of a study: give its name.")
-    other = read_outside(compare, read_mapping(columns)) if compare and columns else None
+    other = _other(compare, columns)
+    if study is None and other is None:
+        raise BadInput("Give the name of a study, or a file to --compare.")
     with Progress(console=complaints, transient=True) as progress:
         task = progress.add_task("Analysing", total=100)
 
@@ -61,13 +57,26 @@ def analyse(
 
         who: Who | None = "simulated" if simulated else None
         found = _computed(study, other, who, tuple(exclude_flag or ()), on_percent)
-        if out is not None:
-            for one in found:
-                _write(one, out if len(found) == 1 else out / _folder(one, found))
+        folders = _folders(found, out)
+        for one, folder in zip(found, folders, strict=False):
+            _write(one, folder)
     if as_json:
         print(json.dumps([one.analysis.to_dict() for one in found]))
-    else:
-        _show(found, out)
+        return
+    for one in found:
+        _show(one, Console(highlight=False))
+    for folder in folders:
+        print(f"Wrote {folder}: {FILES} and the figures.")
+
+
+def _other(compare: Path | None, columns: Path | None) -> "Outside | None":
+    """The decisions collected elsewhere, if there are any."""
+    from app.analysis.mapping import read_mapping
+    from app.analysis.outside import read_outside
+
+    if (compare is None) != (columns is None):
+        raise BadInput("--compare and --columns go together: the TOML says what the columns of the CSV are.")
+    return read_outside(compare, read_mapping(columns)) if compare and columns else None
 
 
 def _computed(
@@ -104,8 +113,11 @@ def _of_study(
         return compute(session, found, choice, others=others, on_percent=on_percent)
 
 
-def _folder(one: "Computed", found: "Sequence[Computed]") -> str:
-    return "study" if one is found[0] else "compared"
+def _folders(found: "Sequence[Computed]", out: Path | None) -> list[Path]:
+    """Where the files of each analysis go; none where they are not wanted."""
+    if out is None:
+        return []
+    return [out] if len(found) == 1 else [out / "study", out / "compared"]
 
 
 def _write(one: "Computed", folder: Path) -> None:
@@ -124,19 +136,20 @@ def _write(one: "Computed", folder: Path) -> None:
         (folder / f"{figure.name}.svg").write_bytes(figure.svg)
 
 
-IN_SHORT = (
+IN_SHORT: "Final[tuple[tuple[Section, tuple[str, ...]], ...]]" = (
     ("arms", ("accuracy", "d_prime")),
-    ("difference", ("difference", "permutation_test")),
+    ("difference", ("difference", "permutation_test", "d_prime_difference")),
     ("sources", ()),
 )
 
 
-def _show(found: "Sequence[Computed]", out: Path | None) -> None:
-    screen = Console(highlight=False)
-    for one in found:
-        _show_one(one, screen)
-    if out is not None:
-        print(f"Wrote {out}: {FILES} and the figures.")
+def _in_short(analysis: "Analysis") -> "Iterator[Estimate]":
+    """What is printed: arms, differences, and sources, of a single arm by itself."""
+    for section, measures in IN_SHORT:
+        yield from analysis.of(section, *measures)
+    if len(analysis.arms) == 1:
+        cells = analysis.of("cells", "accuracy")
+        yield from (one for one in cells if one.within.startswith("source="))
 
 
 def holds_for(one: "Estimate", design: str) -> str:
@@ -147,7 +160,7 @@ def holds_for(one: "Estimate", design: str) -> str:
     return f"{'other' if others else 'these'} {'pairs' if design == '2afc' else 'images'}"
 
 
-def _show_one(one: "Computed", screen: Console) -> None:
+def _show(one: "Computed", screen: Console) -> None:
     from app.analysis.estimates import amount, bounds, probability
     from app.analysis.words import NAMES, part
 
@@ -159,19 +172,18 @@ def _show_one(one: "Computed", screen: Console) -> None:
     table.add_column("of", min_width=12, overflow="fold")
     for title in ("value", "95 % interval", "p" if len(analysis.arms) < 3 else "p (Holm)", "for"):
         table.add_column(title, justify="left" if title == "for" else "right", no_wrap=True)
-    for section, measures in IN_SHORT:
-        for estimate in analysis.of(section, *measures):  # type: ignore[arg-type]
-            p = estimate.p if estimate.p_holm is None else estimate.p_holm
-            of = f"{estimate.of} {part(estimate)}".rstrip()
-            name = NAMES[estimate.measure]
-            table.add_row(
-                name,
-                escape(of),
-                amount(estimate, estimate.value),
-                bounds(estimate),
-                probability(p),
-                holds_for(estimate, analysis.design),
-            )
+    for estimate in _in_short(analysis):
+        p = estimate.p if estimate.p_holm is None else estimate.p_holm
+        of = f"{estimate.of} {part(estimate)}".rstrip()
+        name = NAMES[estimate.measure]
+        table.add_row(
+            name,
+            escape(of),
+            amount(estimate, estimate.value),
+            bounds(estimate),
+            probability(p),
+            holds_for(estimate, analysis.design),
+        )
     if table.row_count:
         screen.print(table)
     for caution in analysis.cautions:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, select
@@ -331,6 +332,12 @@ class TestCommand:
         assert (tmp_path / "out" / "study" / "report.pdf").is_file()
         assert (tmp_path / "out" / "compared" / "report.pdf").is_file()
 
+    def test_the_files_that_it_says_it_wrote_are_there(self, db, own, study, crowd, other, tmp_path):
+        done = CliRunner().invoke(cli, ["analyse", "faces", *other, "--out", str(tmp_path / "out")])
+        told = re.findall(r"^Wrote (.*): (.*) and the figures\.$", done.stdout, re.M)
+        assert [Path(folder).name for folder, _ in told] == ["study", "compared"]
+        assert all((Path(folder) / name).is_file() for folder, names in told for name in names.split(", "))
+
     def test_programs_of_a_study_are_never_mixed_with_people_of_a_file(
         self, db, own, study, arms, visit, noise, other
     ):
@@ -370,7 +377,7 @@ class TestCommand:
         (note,) = first["notes"]
         assert note.startswith("Not compared: Elsewhere. ")
         assert note.endswith("; compare d′.")
-        assert second["notes"] == ["Left out, no value for correct: line 146."]
+        assert second["notes"] == ["1 line left out, no value for correct (line 146)."]
 
     def test_a_file_without_sources_leaves_no_empty_rows(self, db, own, study, crowd, pairs, other):
         db.get_one(Image, pairs[0].fake_image_id).source = "another generator"
@@ -390,8 +397,8 @@ class TestCommand:
         shown = CliRunner().invoke(cli, ["analyse", "faces", *other], env={"COLUMNS": "80"}).stdout
         rows = [line for line in shown.splitlines() if line.startswith(("Accuracy", "Difference"))]
         assert rows
-        value = r"\d+\.\d %|[+−]\d+\.\d points"
-        bound = r"[+−]?\d+\.\d(?: %)?"
+        value = r"\d+\.\d %|[+−]\d+\.\d points|−?\d\.\d\d"
+        bound = r"[+−]?\d+\.\d\d?(?: %)?"
         for row in rows:
             assert len(row) <= 80
             assert re.search(
@@ -406,6 +413,7 @@ class TestCommand:
             ("Difference", "other pairs"),
             ("Difference", "these pairs"),
             ("Test by reshuffling", "these pairs"),
+            ("Difference", "other pairs"),  # in d′
         ]
         alone = CliRunner().invoke(cli, ["analyse", *other], env={"COLUMNS": "100"}).stdout
         assert "other pairs" not in alone

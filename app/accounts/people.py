@@ -63,7 +63,7 @@ def with_link(request: Request, db: Session, staff: Staff, public_url: str) -> H
 
 @router.post("/{staff_id}/role")
 def change_role(db: Db, admin: Admin, staff_id: int, role: Annotated[Role, Form()]) -> Response:
-    service.change_role(service.get_staff(db, staff_id), role, by=admin)
+    service.change_role(db, service.get_staff(db, staff_id), role, by=admin)
     return see_other(router.prefix)
 
 

@@ -7,23 +7,16 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from app.accounts import service
+from app.accounts import attempts, service
 from app.accounts.schemas import Credentials, PasswordChange
-from app.db import Db
+from app.db import Db, SessionFactory
 from app.deps import SESSION_COOKIE, Config, CurrentStaff, logged_in
 from app.errors import AppError, BadInput, NotLoggedIn
 from app.models import Staff
-from app.security import RateLimit
 from app.settings import Settings
 from app.web import page
 
 router: Final = APIRouter(include_in_schema=False)
-
-GUESSES: Final = RateLimit("10 per 5 minutes", "Too many wrong passwords; please wait five minutes.")
-"""Of one e-mail from one address."""
-
-ATTEMPTS: Final = RateLimit("60 per 5 minutes", "Too many logins from here; please wait five minutes.")
-"""Of any e-mail from one address: each costs the server memory and time, whether it is right or not."""
 
 HOME: Final = "/staff"
 ACCOUNT: Final = "/staff/account"
@@ -52,17 +45,24 @@ def login_form(request: Request, db: Db, next: str = HOME) -> Response:  # noqa:
 
 
 @router.post("/login")
-def login(request: Request, db: Db, config: Config, form: Annotated[Credentials, Form()]) -> Response:
-    address = request.client.host if request.client else ""
+def login(request: Request, config: Config, form: Annotated[Credentials, Form()]) -> Response:
+    """Counted in a transaction of its own, so that every other try knows of it while this one is checked."""
+    address = remote_address(request)
     who = form.email.strip().lower(), address
-    ATTEMPTS.refuse_excess(address)
-    GUESSES.refuse_excess(*who)
-    ATTEMPTS.count(address)
-    staff = service.authenticate(db, email=form.email, password=form.password)
-    if staff is None:
-        GUESSES.count(*who)
-        return wrong_credentials(request, form)
-    return welcomed(see_other(local(form.next)), service_token(db, staff, config), config)
+    sessions: SessionFactory = request.app.state.session_factory
+    with sessions.begin() as db:
+        attempts.count(db, attempts.ATTEMPTS, address)
+        attempts.count(db, attempts.GUESSES, *who)
+    with sessions.begin() as db:
+        staff = service.authenticate(db, email=form.email, password=form.password)
+        if staff is None:
+            return wrong_credentials(request, form)
+        attempts.give_back(db, attempts.GUESSES, *who)
+        return welcomed(see_other(local(form.next)), service_token(db, staff, config), config)
+
+
+def remote_address(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 def wrong_credentials(request: Request, form: Credentials) -> HTMLResponse:
@@ -120,6 +120,7 @@ def change_password(
     try:
         if form.new != form.again:
             raise BadInput("The two new passwords differ.")
+        attempts.count(db, attempts.GUESSES, staff.email, remote_address(request))
         keep = request.cookies[SESSION_COOKIE]
         service.change_password(db, staff, current=form.current, new=form.new, keep=keep)
     except AppError as error:

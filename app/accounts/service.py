@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, delete, select, update
+from sqlalchemy import ColumnElement, and_, delete, select
 from sqlalchemy.orm import Session
 
 from app.accounts.schemas import plain_address
@@ -85,10 +85,11 @@ def close_session(session: Session, token: str) -> None:
 
 
 def login_link(session: Session, staff: Staff, *, lifetime: timedelta = LINK_LIFETIME) -> str:
-    """The path of a page that logs `staff` in once, by its button."""
+    """The path of a page that logs `staff` in once, by its button. Forgets that person's lapsed links."""
+    now = datetime.now(UTC)
+    session.execute(delete(LoginLink).where(LoginLink.staff_id == staff.id, LoginLink.expires_at < now))
     token = new_token()
-    expires_at = datetime.now(UTC) + lifetime
-    session.add(LoginLink(token_hash=token_hash(token), staff_id=staff.id, expires_at=expires_at))
+    session.add(LoginLink(token_hash=token_hash(token), staff_id=staff.id, expires_at=now + lifetime))
     return f"/login/link/{token}"
 
 
@@ -106,30 +107,28 @@ def link_owner(session: Session, token: str) -> Staff:
 
 def spend_link(session: Session, token: str) -> Staff:
     """Use up a link and forget the password, which may be why it was asked for; of two uses at once one
-    gets `NotFound`."""
+    gets `NotFound`. Every other link of that person is void with it."""
     staff = link_owner(session, token)
-    spent = session.scalar(
-        update(LoginLink)
-        .where(_unspent(token))
-        .values(used_at=datetime.now(UTC))
-        .returning(LoginLink.staff_id)
-    )
-    if spent is None:
+    session.refresh(staff, with_for_update=True)  # two links of one person, used at once, come one by one
+    if session.scalar(select(LoginLink.token_hash).where(_unspent(token))) is None:
         raise NotFound(SPENT)
+    _void_links(session, staff)
     staff.password_hash = None
     return staff
 
 
+def _void_links(session: Session, staff: Staff) -> None:
+    """Whoever finds an old link in a mailbox gets in by none of them."""
+    session.execute(delete(LoginLink).where(LoginLink.staff_id == staff.id))
+
+
 def _unspent(token: str) -> ColumnElement[bool]:
-    return and_(
-        LoginLink.token_hash == token_hash(token),
-        LoginLink.used_at.is_(None),
-        LoginLink.expires_at > datetime.now(UTC),
-    )
+    return and_(LoginLink.token_hash == token_hash(token), LoginLink.expires_at > datetime.now(UTC))
 
 
 def change_password(session: Session, staff: Staff, *, current: str, new: str, keep: str) -> None:
-    """Set a new password and end every other login of `staff`; `keep` is the token of this one.
+    """Set a new password, end every other login of `staff`, and void their links; `keep` is the token of
+    this one.
 
     Somebody who came by a link and has no password yet needs no current one.
     """
@@ -141,12 +140,15 @@ def change_password(session: Session, staff: Staff, *, current: str, new: str, k
             StaffSession.staff_id == staff.id, StaffSession.token_hash != token_hash(keep)
         )
     )
+    _void_links(session, staff)
 
 
-def change_role(staff: Staff, role: Role, *, by: Staff) -> None:
+def change_role(session: Session, staff: Staff, role: Role, *, by: Staff) -> None:
+    """What a link was sent for is not what it opens now: a new role needs a new link."""
     if staff.id == by.id:
         raise WrongState("You cannot change your own role; ask another admin.")
     staff.role = role
+    _void_links(session, staff)
 
 
 def disable(session: Session, staff: Staff, *, by: Staff) -> None:
@@ -155,7 +157,7 @@ def disable(session: Session, staff: Staff, *, by: Staff) -> None:
         raise WrongState("You cannot disable your own account; ask another admin.")
     staff.disabled_at = datetime.now(UTC)
     session.execute(delete(StaffSession).where(StaffSession.staff_id == staff.id))
-    session.execute(delete(LoginLink).where(LoginLink.staff_id == staff.id))
+    _void_links(session, staff)
 
 
 def enable(staff: Staff) -> None:

@@ -42,14 +42,23 @@ class StaffSession(Base):
 
 
 class LoginLink(Base):
-    """A link that logs its owner in once."""
+    """A link that logs its owner in once; the row goes with its use."""
 
     __tablename__ = "login_link"
 
     token_hash: Mapped[str] = mapped_column(primary_key=True)
     staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id", ondelete="CASCADE"), index=True)
     expires_at: Mapped[datetime]
-    used_at: Mapped[datetime | None]
+
+
+class PasswordTries(Base):
+    """How often somebody tried a password of late; the key is a hash of whose and from where."""
+
+    __tablename__ = "password_tries"
+
+    key_hash: Mapped[str] = mapped_column(primary_key=True)
+    used_until: Mapped[datetime] = mapped_column(index=True)
+    """The later it is, the fewer tries are left; `app.accounts.attempts`."""
 
 
 class Source(enum.StrEnum):

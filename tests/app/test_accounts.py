@@ -1,15 +1,21 @@
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from fastapi.testclient import TestClient
 from sqlalchemy import func, select, update
 
-from app.accounts import routes, service
+from app.accounts import attempts, service
+from app.accounts.attempts import Allowance
 from app.accounts.routes import local
 from app.deps import SESSION_COOKIE
 from app.errors import AlreadyExists, BadInput
-from app.models import LoginLink, Role, Staff, StaffSession
-from app.security import RateLimit, passwords, token_hash
+from app.main import create_app
+from app.models import LoginLink, PasswordTries, Role, Staff, StaffSession
+from app.security import passwords, token_hash
 from tests.app.factories import StaffFactory
 
 PASSWORD = "correct horse"
@@ -31,10 +37,6 @@ class TestLogin:
         assert "secure" not in cookie  # the platform of this test is on plain http
 
     def test_the_cookie_needs_https_where_the_platform_has_it(self, settings, session_factory, colleague):
-        from fastapi.testclient import TestClient
-
-        from app.main import create_app
-
         application = create_app(
             settings.model_copy(update={"public_url": "https://lab.example"}), session_factory=session_factory
         )
@@ -72,26 +74,49 @@ class TestLogin:
         person = StaffFactory()
         assert service.authenticate(db, email=person.email, password="") is None
 
-    def test_guessing_is_stopped(self, client, colleague, monkeypatch):
-        monkeypatch.setattr(routes, "GUESSES", RateLimit("2 per minute", "Too many."))
+    def test_guessing_is_stopped(self, client, colleague, few):
+        few("GUESSES", 2)
         guess = {"email": colleague.email, "password": "wrong"}
         answers = [client.post("/login", data=guess).status_code for _ in range(3)]
         assert answers == [401, 401, 429]
 
-    def test_a_flood_of_names_is_stopped_before_it_costs_anything(self, client, colleague, monkeypatch):
-        monkeypatch.setattr(routes, "ATTEMPTS", RateLimit("2 per minute", "Too many."))
-        guesses = [{"email": f"{n}@lab.example", "password": "wrong"} for n in range(3)]
-        assert [client.post("/login", data=guess).status_code for guess in guesses] == [401, 401, 429]
+    def test_after_a_while_one_may_guess_again(self, client, db, colleague, few):
+        few("GUESSES", 2)
+        guess = {"email": colleague.email, "password": "wrong"}
+        for _ in range(3):
+            client.post("/login", data=guess)
+        db.execute(update(PasswordTries).values(used_until=PasswordTries.used_until - timedelta(seconds=31)))
+        db.commit()
+        assert [client.post("/login", data=guess).status_code for _ in range(2)] == [401, 429]
 
-    def test_the_right_password_does_not_count_as_guessing(self, login, monkeypatch):
-        monkeypatch.setattr(routes, "GUESSES", RateLimit("2 per minute", "Too many."))
+    def test_a_flood_of_names_is_stopped_before_it_costs_anything(self, client, colleague, few, monkeypatch):
+        few("ATTEMPTS", 2)
+        guesses = [{"email": f"{n}@lab.example", "password": "wrong"} for n in range(3)]
+        assert [client.post("/login", data=guess).status_code for guess in guesses[:2]] == [401, 401]
+        monkeypatch.setattr(service, "authenticate", None)
+        assert client.post("/login", data=guesses[2]).status_code == 429
+
+    def test_the_right_password_does_not_count_as_guessing(self, login, few):
+        few("GUESSES", 2)
         assert [login().status_code for _ in range(4)] == [303] * 4
 
-    def test_guesses_at_one_account_leave_the_others_alone(self, client, colleague, login, monkeypatch):
-        monkeypatch.setattr(routes, "GUESSES", RateLimit("1 per minute", "Too many."))
+    def test_guesses_at_one_account_leave_the_others_alone(self, client, colleague, login, few):
+        few("GUESSES", 1)
         for _ in range(2):
             client.post("/login", data={"email": "nobody@lab.example", "password": "wrong"})
         assert login().status_code == 303
+
+    def test_neither_addresses_nor_e_mails_are_kept(self, client, db, colleague):
+        client.post("/login", data={"email": colleague.email, "password": "wrong"})
+        keys = db.scalars(select(PasswordTries.key_hash)).all()
+        assert [len(key) for key in keys] == [64, 64]
+
+    def test_tries_that_say_nothing_any_more_are_forgotten(self, client, db, colleague):
+        client.post("/login", data={"email": "nobody@lab.example", "password": "wrong"})
+        db.execute(update(PasswordTries).values(used_until=datetime.now(UTC) - timedelta(days=1)))
+        db.commit()
+        client.post("/login", data={"email": colleague.email, "password": "wrong"})
+        assert db.scalar(select(func.count()).select_from(PasswordTries)) == 2
 
     def test_a_login_lapses(self, client, db, login):
         login()
@@ -109,6 +134,33 @@ class TestLogin:
         form = {"email": colleague.email, "password": PASSWORD}
         answer = client.post("/login", data=form, headers={"sec-fetch-site": "cross-site"})
         assert answer.status_code == 403
+
+
+class TestManyAtOnce:
+    """Over a database of its own, with two applications on it, as two web processes are."""
+
+    def test_forty_wrong_passwords_are_ten_tries(self, own_database):
+        settings, sessions = own_database
+        with sessions.begin() as session:
+            service.add_staff(session, email="a@lab.example", name="A", role=Role.ADMIN, password=PASSWORD)
+        guess = {"email": "a@lab.example", "password": "wrong"}
+        with ExitStack() as stack, ThreadPoolExecutor(8) as pool:
+            two = [
+                stack.enter_context(TestClient(create_app(settings, session_factory=sessions)))
+                for _ in range(2)
+            ]
+            answers = pool.map(lambda n: two[n % 2].post("/login", data=guess).status_code, range(40))
+            assert Counter(answers) == {401: 10, 429: 30}
+
+    def test_of_some_links_used_at_once_one_opens(self, own_database):
+        settings, sessions = own_database
+        with sessions.begin() as session:
+            person = service.add_staff(session, email="a@lab.example", name="A", role=Role.ADMIN)
+            links = [service.login_link(session, person) for _ in range(4)]
+        application = create_app(settings, session_factory=sessions)
+        with TestClient(application, follow_redirects=False) as client, ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda link: client.post(link).status_code, links))
+        assert sorted(answers) == [303, 404, 404, 404]
 
 
 class TestNext:
@@ -136,6 +188,31 @@ class TestLoginLink:
     def test_it_works_once(self, client, link):
         assert [client.post(link).status_code, client.post(link).status_code] == [303, 404]
 
+    def test_using_one_voids_the_others_of_that_person_and_nobody_elses(self, client, db, link, owner):
+        others = [service.login_link(db, person) for person in (owner, StaffFactory())]
+        db.commit()
+        client.post(link)
+        assert [client.get(other).status_code for other in others] == [404, 200]
+
+    @pytest.mark.parametrize("change", ["password", "role", "disabled"])
+    def test_what_changes_an_account_voids_its_links(self, client, db, link, owner, change):
+        admin, other = StaffFactory(role=Role.ADMIN), service.login_link(db, StaffFactory())
+        match change:
+            case "password":
+                service.change_password(db, owner, current="", new="a new password", keep="")
+            case "role":
+                service.change_role(db, owner, Role.ADMIN, by=admin)
+            case "disabled":
+                service.disable(db, owner, by=admin)
+                service.enable(owner)
+        db.commit()
+        assert [client.post(one).status_code for one in (link, other)] == [404, 303]
+
+    def test_lapsed_ones_are_forgotten_with_the_next(self, db, link, owner):
+        db.execute(update(LoginLink).values(expires_at=datetime.now(UTC) - timedelta(seconds=1)))
+        service.login_link(db, owner)
+        assert db.scalar(select(func.count()).select_from(LoginLink)) == 1
+
     def test_it_lapses(self, client, db, link):
         db.execute(update(LoginLink).values(expires_at=datetime.now(UTC) - timedelta(seconds=1)))
         db.commit()
@@ -161,6 +238,12 @@ class TestPassword:
     def test_the_current_one_is_asked_for(self, client, login):
         login()
         assert "current password is not right" in change(client, current="guess").text
+
+    def test_guessing_it_is_stopped(self, client, login, few):
+        login()
+        few("GUESSES", 2)
+        assert [change(client, current="guess").status_code for _ in range(3)] == [422, 422, 429]
+        assert change(client, current=PASSWORD).status_code == 429
 
     def test_two_different_new_ones_change_nothing(self, client, db, colleague, login):
         login()
@@ -254,8 +337,24 @@ def login(client, colleague):
 
 
 @pytest.fixture
-def link(db):
-    path = service.login_link(db, StaffFactory())
+def few(monkeypatch):
+    """Allow only a few tries in a minute."""
+
+    def allow(name, most):
+        allowance = Allowance(name, most, timedelta(minutes=1), "Too many.")
+        monkeypatch.setattr(attempts, name, allowance)
+
+    return allow
+
+
+@pytest.fixture
+def owner(db):
+    return StaffFactory()
+
+
+@pytest.fixture
+def link(db, owner):
+    path = service.login_link(db, owner)
     db.commit()
     return path
 

@@ -132,7 +132,7 @@ export type PageName =
   | "break" | "questions" | "debrief" | "finished" | "ended";
 
 export type Ending =
-  | "declined" | "withdrew" | "study_not_open" | "closed" | "quota_full" | "already_took_part" | "screened_out" | "error";
+  | "declined" | "withdrew" | "study_not_open" | "closed" | "quota_full" | "already_took_part" | "begun_elsewhere" | "screened_out" | "error";
 
 /** Where a visit stands. */
 export interface State {

@@ -96,6 +96,12 @@ VISIT: Final = (
 )
 
 
+def bearer_token(authorization: str) -> str:
+    """The token in a header `Authorization: Bearer …`; empty, which is nobody's, for any other."""
+    scheme, _, token = authorization.partition(" ")
+    return token if scheme.lower() == "bearer" else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Door:
     """What a participant's request comes in by: its transaction begins when it is opened.
@@ -114,10 +120,10 @@ class Door:
         A token reaches its own trials and nothing else.
         withdrawn : also for those who have withdrawn
         """
-        scheme, _, token = self.authorization.partition(" ")
+        token = bearer_token(self.authorization)
         with self.sessions.begin() as session:
             found = session.execute(VISIT, {"token_hash": token_hash(token)}).first()
-            if scheme.lower() != "bearer" or found is None:
+            if found is None:
                 raise NotAParticipant
             visit = Visit(*found)
             if visit.participant.state is ParticipantState.WITHDRAWN and not withdrawn:

@@ -21,6 +21,7 @@ AppError
 │   ├── StudyNotOpen         no more participants are being taken
 │   ├── QuotaFull            every judgement that is wanted is taken
 │   ├── AlreadyTookPart      this person withdrew or may not repeat
+│   ├── BegunElsewhere       this id has a visit, and nothing shows that it is this person's
 │   ├── WrongState           the thing is not in a state that allows this
 │   └── AlreadyExists        a name that is taken
 ├── TooLarge             413
@@ -142,6 +143,10 @@ class QuotaFull(Conflict):
 
 class AlreadyTookPart(Conflict):
     """You have already taken part in this study."""
+
+
+class BegunElsewhere(Conflict):
+    """A visit with your id was begun elsewhere. Please open the study where you began it."""
 
 
 class WrongState(Conflict):

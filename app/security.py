@@ -65,13 +65,10 @@ class RateLimit:
         self._complaint = complaint
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
-    def refuse_excess(self, *key: str) -> None:
-        """TooManyRequests when `key` was counted too often of late."""
-        if not self._limiter.test(self._rate, *key):
-            raise TooManyRequests(self._complaint)
-
     def count(self, *key: str) -> None:
-        self._limiter.hit(self._rate, *key)
+        """Count once more for `key`; TooManyRequests, and nothing counted, when it was too often of late."""
+        if not self._limiter.hit(self._rate, *key):
+            raise TooManyRequests(self._complaint)
 
 
 class SameOriginOnly:

@@ -53,11 +53,6 @@ def page(request: Request, template: str, /, *, status: int = 200, **context: An
     return templates.TemplateResponse(request, template, context, status_code=status)
 
 
-DAMAGED_LINK: Final = (
-    "This link is damaged. Please open the study again where you found it, or ask the person who sent it."
-)
-
-
 def wants_json(request: Request) -> bool:
     return request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", "")
 
@@ -98,9 +93,7 @@ def on_app_error(request: Request, error: Exception) -> Response:
 
 def on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
-    is_link = request.url.path.startswith("/s/") and not wants_json(request)
-    detail = DAMAGED_LINK if is_link else sentence(error)
-    return refusal(request, status=422, code="invalid", detail=detail)
+    return refusal(request, status=422, code="invalid", detail=sentence(error))
 
 
 def on_http(request: Request, error: Exception) -> Response:

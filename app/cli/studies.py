@@ -14,6 +14,7 @@ from app.cli import app
 from app.cli.context import opened
 from app.models import Study, StudyState
 from app.recruitment.identity import link_secret
+from app.recruitment.service import find_by_id, return_link
 from app.security import new_link_token
 from app.studies import service
 from app.studies.schemas import load_study
@@ -79,6 +80,17 @@ def links(
         secret = link_secret(session)
         for _ in range(count):
             print(f"{context.settings.public_url}/s/{slug}?link={new_link_token(secret)}")
+
+
+@study.command("let-in")
+def let_in(
+    slug: Slug,
+    who: Annotated[str, typer.Argument(help="Their worker id, the reference they quote, or their whole id.")],
+) -> None:
+    """Print a link that lets somebody back into their visit once; their other browsers lose access."""
+    with opened() as context, context.sessions.begin() as session:
+        person = find_by_id(session, service.find_study(session, slug), who)
+        print(f"{context.settings.public_url.rstrip('/')}{return_link(session, person)}")
 
 
 def _change(change: Callable[[Session, Study], Study], slug: str) -> None:

@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from app.dashboard.participants import work_of
 from app.db import Db
-from app.deps import CurrentStaff, Editor
+from app.deps import Config, CurrentStaff, Editor
 from app.errors import NotFound, WrongState
 from app.models import Annotation, Arm, Decision, Image, Participant, ParticipantState, Stroke, Study, Trial
 from app.quality.service import SET_ASIDE, check_participant, flags_of, set_aside, take_back
-from app.recruitment.service import withdraw
+from app.recruitment.service import return_link, withdraw
 from app.studies.service import find_study
 from app.trials.events import interruptions
 from app.web import page
@@ -38,13 +38,20 @@ def participant(
     request: Request, db: Db, _staff: CurrentStaff, slug: str, participant_id: UUID
 ) -> HTMLResponse:
     study = find_study(db, slug)
-    found = find_participant(db, study, participant_id)
+    return participant_page(request, db, study, find_participant(db, study, participant_id))
+
+
+def participant_page(
+    request: Request, db: Session, study: Study, found: Participant, *, link: str | None = None
+) -> HTMLResponse:
+    """`link` lets the participant back in; this page is the only one that shows it."""
     trials, flags = trials_of(db, found), list(flags_of(db, found))
     return page(
         request,
         "staff/participant.html",
         study=study,
         participant=found,
+        link=link,
         arm=db.get_one(Arm, found.arm_id),
         work=work_of(db, [found.id]).get(found.id),
         flags=flags,
@@ -100,6 +107,17 @@ def put_aside(
 def take_in_again(db: Db, _editor: Editor, slug: str, participant_id: UUID) -> Response:
     take_back(db, find_participant(db, find_study(db, slug), participant_id))
     return RedirectResponse(f"/staff/studies/{slug}/participants/{participant_id}", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/return-link")
+def let_back_in(
+    request: Request, db: Db, config: Config, _editor: Editor, slug: str, participant_id: UUID
+) -> HTMLResponse:
+    """Make a link for somebody who cannot get back into their visit."""
+    study = find_study(db, slug)
+    found = find_participant(db, study, participant_id)
+    url = config.public_url.rstrip("/") + return_link(db, found)
+    return participant_page(request, db, study, found, link=url)
 
 
 @router.post("/withdraw")

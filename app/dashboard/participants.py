@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Row, Select, case, func, select, tuple_
 from sqlalchemy.orm import Session
@@ -14,10 +15,11 @@ from sqlalchemy.orm import Session
 from app.dashboard.paging import cut
 from app.dashboard.statistics import Proportion
 from app.db import Db
-from app.deps import CurrentStaff
+from app.deps import CurrentStaff, Editor
 from app.errors import BadInput
 from app.models import Arm, Decision, Participant, ParticipantState, QualityFlag, Source, Trial, TrialKind
 from app.quality.service import SENTENCES
+from app.recruitment.service import find_by_id
 from app.studies.service import find_study
 from app.web import page
 
@@ -59,6 +61,16 @@ def participants(
         arms=db.scalars(select(Arm.name).where(Arm.study_id == study.id).order_by(Arm.name)).all(),
         chosen=wanted,
     )
+
+
+@router.post("")
+def find(db: Db, _editor: Editor, slug: str, who: Annotated[str, Form(max_length=200)] = "") -> Response:
+    """To somebody's page, by the id that their platform gives them or the reference that they quote.
+
+    A form that is posted: a worker id is to be in no address, where logs and histories keep it.
+    """
+    found = find_by_id(db, find_study(db, slug), who)
+    return RedirectResponse(f"/staff/studies/{slug}/participants/{found.id}", HTTPStatus.SEE_OTHER)
 
 
 def matching(study_id: int, wanted: Filter) -> Select[Participant, str]:

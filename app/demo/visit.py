@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import unescape
+from secrets import token_urlsafe
 from typing import Any, Final
 from uuid import UUID
 
@@ -148,6 +149,7 @@ def _consent(client: httpx2.Client, study: str, *, external_id: str) -> tuple[st
     body = {
         "source": "simulated",
         "external_id": external_id,
+        "assignment_id": token_urlsafe(16),  # so that this request, sent again, is known again
         "consent": True,
         "consent_version": shown["consent_version"],
         "client": {"simulated": True, "agent": AGENT, "pointer": "mouse", "language": "en"},

@@ -16,12 +16,14 @@ from app.models.derived import (
     SaliencyMap,
 )
 from app.models.people import (
+    REFERENCE_LENGTH,
     LoginLink,
     Participant,
     ParticipantState,
     ParticipantToken,
-    QuizAttempt,
     PasswordTries,
+    QuizAttempt,
+    ReturnLink,
     Role,
     Screening,
     Secret,
@@ -60,6 +62,7 @@ from app.models.trials import (
 )
 
 __all__ = [
+    "REFERENCE_LENGTH",
     "Advice",
     "Annotation",
     "Arm",
@@ -82,12 +85,13 @@ __all__ = [
     "Participant",
     "ParticipantState",
     "ParticipantToken",
+    "PasswordTries",
     "QualityFlag",
     "Question",
     "QuizAttempt",
-    "PasswordTries",
     "Quota",
     "RegionCheck",
+    "ReturnLink",
     "Role",
     "Run",
     "RunEvent",

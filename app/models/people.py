@@ -2,7 +2,7 @@
 
 import enum
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, UniqueConstraint
@@ -82,6 +82,9 @@ class Screening(enum.StrEnum):
     CHECKS = "checks"
 
 
+REFERENCE_LENGTH: Final = 8  # hexadecimal digits
+
+
 class Participant(Base):
     """One person in one study, known by a random id."""
 
@@ -119,7 +122,7 @@ class Participant(Base):
     @property
     def reference(self) -> str:
         """What a participant quotes when they write; staff pages show it beside the whole id."""
-        return self.id.hex[:8]
+        return self.id.hex[:REFERENCE_LENGTH]
 
 
 class ParticipantToken(Base):
@@ -130,6 +133,16 @@ class ParticipantToken(Base):
     token_hash: Mapped[str] = mapped_column(primary_key=True)
     participant_id: Mapped[UUID] = mapped_column(ForeignKey("participant.id", ondelete="CASCADE"), index=True)
     created_at: Mapped[Now]
+
+
+class ReturnLink(Base):
+    """A link by which staff let somebody back into their visit, once; only a hash of its code is stored."""
+
+    __tablename__ = "return_link"
+
+    code_hash: Mapped[str] = mapped_column(primary_key=True)
+    participant_id: Mapped[UUID] = mapped_column(ForeignKey("participant.id", ondelete="CASCADE"), index=True)
+    expires_at: Mapped[datetime]
 
 
 class QuizAttempt(Base):
@@ -168,6 +181,7 @@ class WorkerIdentity(Base):
     source: Mapped[Source] = mapped_column(closed_set(Source, "source"))
     external_id: Mapped[str]
     assignment_id: Mapped[str | None]
+    """MTurk's assignment, Prolific's submission, or a secret of the page's own; it lets back in."""
 
     __table_args__ = (UniqueConstraint("study_id", "source", "external_id"),)
 

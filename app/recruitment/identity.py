@@ -1,14 +1,36 @@
-"""Who somebody is: a worker id, or a link token where there is none. Known here and nowhere else."""
+"""Who somebody is: a worker id, or a link token where there is none. Known here and nowhere else.
 
+A worker id names a person and proves nothing: other researchers know it, and whoever shares a screen does.
+What proves that somebody is the person who began a visit is a link token, the platform's session (MTurk's
+assignment, Prolific's submission), which it tells to nobody else, or a token that an earlier browser was
+given.
+"""
+
+import hmac
 from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.errors import BadInput
-from app.models import Participant, Secret, Source, Study, WorkerIdentity
+from app.models import ParticipantToken, Secret, Source, Study, WorkerIdentity
+from app.recruitment.platforms import platform_id
 from app.recruitment.schemas import Enrolment
-from app.security import link_identity, new_link_token
+from app.security import link_identity, new_link_token, token_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who somebody says they are, and what they bring to prove it."""
+
+    source: Source
+    identity: str
+    """What is stored of the person: their id on a platform, or what a link token stands for."""
+    session: str | None = None
+    token: str = ""
+    """A bearer token, where the browser has one."""
 
 
 def link_secret(session: Session) -> bytes:
@@ -16,51 +38,83 @@ def link_secret(session: Session) -> bytes:
 
 
 def page_token(session: Session, given: str | None) -> str:
-    """The link token of a page: the one in its address if it is true, else a new one."""
+    """The link token of a page: the one in its address, or a new one where it has none.
+
+    BadInput for one that is not ours: whoever was sent a personal link would be a stranger with a new one.
+    """
     secret = link_secret(session)
-    return given if given and link_identity(secret, given) else new_link_token(secret)
+    if given is None:
+        return new_link_token(secret)
+    if link_identity(secret, given) is None:
+        raise BadInput("This personal link is not complete. Please open it again from where you found it.")
+    return given
 
 
-def identify(session: Session, enrolment: Enrolment) -> str:
-    """The external id under which this person is known; BadInput when they bring none that counts."""
-    if enrolment.source is Source.LINK:
+def claim_of(session: Session, enrolment: Enrolment, *, token: str) -> Claim:
+    """Who consents; BadInput when they bring nothing that names a person."""
+    source = enrolment.source
+    if source is Source.LINK:
         identity = link_identity(link_secret(session), enrolment.link_token or "")
         if identity is None or enrolment.external_id is not None:
             raise BadInput("This link is not one of ours; please open the study's address again.")
-        return identity
+        return Claim(source, identity, token=token)
     if enrolment.external_id is None:
-        raise BadInput(f"Who comes through {enrolment.source} needs an external_id.")
-    return enrolment.external_id
+        raise BadInput(f"Who comes through {source} needs an external_id.")
+    kept = enrolment.assignment_id
+    return Claim(
+        source, platform_id(source, enrolment.external_id), kept and platform_id(source, kept), token=token
+    )
 
 
-def lock_person(session: Session, source: Source, identity: str) -> None:
+def lock_person(session: Session, claim: Claim) -> None:
     """One enrolment of a person at a time, in whatever study. Comes before the lock of any study."""
-    key = func.hashtextextended(f"{source} {identity}", 0)
+    key = func.hashtextextended(f"{claim.source} {claim.identity}", 0)
     session.execute(select(func.pg_advisory_xact_lock(key)))
 
 
-def participation(session: Session, study: Study, source: Source, identity: str) -> Participant | None:
-    """This person's participation in a study."""
+def visit_of(session: Session, study: Study, claim: Claim) -> WorkerIdentity | None:
+    """The visit that the person of this name has in a study, whoever it is that claims it."""
     return session.scalar(
-        select(Participant)
-        .join(WorkerIdentity, WorkerIdentity.participant_id == Participant.id)
-        .where(
+        select(WorkerIdentity).where(
             WorkerIdentity.study_id == study.id,
-            WorkerIdentity.source == source,
-            WorkerIdentity.external_id == identity,
+            WorkerIdentity.source == claim.source,
+            WorkerIdentity.external_id == claim.identity,
         )
     )
 
 
-def took_part_in(session: Session, slugs: Sequence[str], source: Source, identity: str) -> bool:
+def proves(session: Session, claim: Claim, visit: WorkerIdentity) -> bool:
+    """Whether a claim comes from the person who began that visit.
+
+    From a browser with a token, another session than the first replaces it: a task that was returned and
+    taken again.
+    """
+    if claim.source is Source.LINK:
+        return True
+    if claim.session and hmac.compare_digest(claim.session.encode(), (visit.assignment_id or "").encode()):
+        return True
+    if not holds_token(session, claim.token, visit.participant_id):
+        return False
+    visit.assignment_id = claim.session or visit.assignment_id
+    return True
+
+
+def holds_token(session: Session, token: str, participant_id: UUID) -> bool:
+    known = select(ParticipantToken.token_hash).where(
+        ParticipantToken.token_hash == token_hash(token), ParticipantToken.participant_id == participant_id
+    )
+    return session.scalar(known) is not None
+
+
+def took_part_in(session: Session, slugs: Sequence[str], claim: Claim) -> bool:
     """Whether this person consented to one of these studies, whatever became of it."""
     known = (
         select(WorkerIdentity.participant_id)
         .join(Study, Study.id == WorkerIdentity.study_id)
         .where(
             Study.slug.in_(slugs),
-            WorkerIdentity.source == source,
-            WorkerIdentity.external_id == identity,
+            WorkerIdentity.source == claim.source,
+            WorkerIdentity.external_id == claim.identity,
         )
     )
     return bool(slugs) and bool(session.scalar(select(known.exists())))

@@ -1,20 +1,19 @@
 """The participant's page and consent."""
 
-import re
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
 from app.db import Db
-from app.deps import ParticipantDoor
-from app.errors import BadInput
-from app.models import Advice, Arm, Source, Study, StudyState
+from app.deps import ParticipantDoor, bearer_token
+from app.errors import AlreadyTookPart, BegunElsewhere
+from app.models import Advice, Arm, Participant, Source, Study, StudyState
 from app.recruitment import service
 from app.recruitment.identity import page_token
-from app.recruitment.schemas import ArmView, Enrolled, Enrolment, PageData, Withdrawn
+from app.recruitment.platforms import Arrival, arrival
+from app.recruitment.schemas import ArmView, Enrolled, Enrolment, PageData, Return, Withdrawn
 from app.security import RateLimit
 from app.studies.plan import plan_of
 from app.studies.service import find_study
@@ -25,55 +24,14 @@ router = APIRouter()
 CHECK_IMAGE: Final = "icon.svg"
 """Says nothing; whether it loads tells whether pictures do."""
 
-# Letters, digits, hyphens and dots: what a browser and Python could read as two different hosts is none.
-MTURK_SITE: Final = re.compile(r"https://([a-z0-9.-]+\.mturk\.com)(?=[:/?#]|$)", re.IGNORECASE)
-
-
-class CrowdParameters(BaseModel):
-    """What MTurk and Prolific add to the address of a study; everything else is ignored."""
-
-    model_config = ConfigDict(frozen=True)
-
-    assignment_id: str | None = Field(None, alias="assignmentId", max_length=200)
-    worker_id: str | None = Field(None, alias="workerId", max_length=200)
-    turk_submit_to: str | None = Field(None, alias="turkSubmitTo", max_length=200)
-    link: str | None = Field(None, max_length=200)
-    """A personal link's token."""
-    prolific_pid: str | None = Field(None, alias="PROLIFIC_PID", max_length=200)
-    session_id: str | None = Field(None, alias="SESSION_ID", max_length=200)
-
-    @property
-    def source(self) -> Source:
-        if self.assignment_id or self.worker_id:
-            return Source.MTURK
-        return Source.PROLIFIC if self.prolific_pid else Source.LINK
-
-    @property
-    def external_id(self) -> str | None:
-        """The person's id there; `BadInput` where MTurk's half of the address is missing."""
-        is_whole = self.is_preview or (self.assignment_id and self.worker_id)
-        if self.source is Source.MTURK and not is_whole:
-            raise BadInput("This link lacks what MTurk adds to it. Please open the task again on MTurk.")
-        return self.worker_id or self.prolific_pid
-
-    @property
-    def is_preview(self) -> bool:
-        """MTurk shows the page before anyone accepts: nothing may be recorded."""
-        return self.assignment_id == "ASSIGNMENT_ID_NOT_AVAILABLE"
-
-    @property
-    def submit_url(self) -> str | None:
-        """Where MTurk wants its form; any other site is refused."""
-        site = MTURK_SITE.match(self.turk_submit_to or "")
-        return f"https://{site[1]}/mturk/externalSubmit" if site else None
-
 
 @router.get("/s/{slug}", response_class=HTMLResponse, include_in_schema=False)
-def study_page(slug: str, request: Request, crowd: Annotated[CrowdParameters, Query()], db: Db) -> Response:
+def study_page(slug: str, request: Request, db: Db) -> Response:
     """The whole visit in one page. A GET starts nothing: only consent does."""
     study = find_study(db, slug)
     if study.state is StudyState.DRAFT:
         return page(request, "participant/draft.html", study=study)
+    who = arrival(request.query_params.multi_items())
     return page(
         request,
         "participant/study.html",
@@ -81,7 +39,7 @@ def study_page(slug: str, request: Request, crowd: Annotated[CrowdParameters, Qu
         consent_html=markdown(study.consent),
         consent_version=study.consent_version,
         instructions_html=markdown(study.instructions),
-        page=page_data(study, crowd, link_token=page_token(db, crowd.link)),
+        page=page_data(study, who, link_token=page_token(db, who.link)),
         rooms=rooms(set(db.scalars(select(Arm.advice).where(Arm.study_id == study.id)))),
     )
 
@@ -92,19 +50,19 @@ def rooms(advice: set[Advice]) -> list[str]:
     return [*(["words"] if advice - {Advice.NONE} else []), *(["maps"] if has_maps else [])]
 
 
-def page_data(study: Study, crowd: CrowdParameters, *, link_token: str) -> PageData:
+def page_data(study: Study, who: Arrival, *, link_token: str) -> PageData:
     plan = plan_of(study)
     return {
         "study": study.slug,
         "title": study.title,
         "consent_version": study.consent_version,
-        "source": crowd.source,
+        "source": who.source,
         "state": study.state,
-        "external_id": crowd.external_id,
-        "assignment_id": crowd.assignment_id or crowd.session_id,
-        "turk_submit_to": crowd.submit_url,
-        "link_token": link_token if crowd.source is Source.LINK else None,
-        "preview": crowd.is_preview,
+        "external_id": who.external_id,
+        "assignment_id": who.session,
+        "turk_submit_to": who.submit_url,
+        "link_token": link_token if who.source is Source.LINK else None,
+        "preview": who.is_preview,
         "device": plan.device.model_dump(),
         "breaks_every": plan.breaks and plan.breaks.every,
         "has_quiz": plan.quiz is not None,
@@ -116,15 +74,31 @@ def page_data(study: Study, crowd: CrowdParameters, *, link_token: str) -> PageD
 
 @router.post("/api/studies/{slug}/participants", status_code=201, tags=["participant"])
 def enrol(slug: str, enrolment: Enrolment, request: Request, response: Response, db: Db) -> Enrolled:
-    """Consent: 201 for a new participant, 200 for one who returns."""
+    """Consent: 201 for a new participant, 200 for one who returns and shows that it is their visit."""
+    token = bearer_token(request.headers.get("authorization", ""))
+    try:
+        participant, is_new = service.enrol(db, slug, enrolment, token=token)
+    except (AlreadyTookPart, BegunElsewhere):
+        count_arrival(request)  # nobody tries out a thousand ids
+        raise
+    if is_new and not participant.is_simulated:
+        count_arrival(request)  # which may undo the enrolment: one request is one transaction
+    response.status_code = 201 if is_new else 200
+    return enrolled(db, participant)
+
+
+@router.post("/api/participant/return", tags=["participant"])
+def come_back(sent: Return, db: Db) -> Enrolled:
+    """Go on with a visit by a link from the staff, which works once."""
+    return enrolled(db, service.come_back(db, sent.code))
+
+
+def count_arrival(request: Request) -> None:
     arrivals: RateLimit = request.app.state.arrivals
-    address = request.client.host if request.client else ""
-    participant, is_new = service.enrol(db, slug, enrolment)
-    if not is_new:
-        response.status_code = 200
-    elif not participant.is_simulated:
-        arrivals.refuse_excess(address)  # which undoes the enrolment: one request is one transaction
-        arrivals.count(address)
+    arrivals.count(request.client.host if request.client else "")
+
+
+def enrolled(db: Db, participant: Participant) -> Enrolled:
     return Enrolled(
         token=service.issue_token(db, participant),
         participant=participant.id,

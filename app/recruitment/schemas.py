@@ -27,10 +27,12 @@ class Enrolment(BaseModel):
 
     source: Source
     external_id: Identifier | None = None
-    """MTurk's or Prolific's worker id; the same one again resumes."""
+    """MTurk's or Prolific's id of the person: it names them, and proves nothing."""
     link_token: Identifier | None = None
     """From the page, for whoever came by a plain link; the same one again resumes."""
     assignment_id: Identifier | None = None
+    """MTurk's assignment, Prolific's submission, or a secret of the client's own: the same one again with
+    the same `external_id` resumes."""
     consent: Literal[True]
     consent_version: Identifier
     client: Annotated[dict[str, JsonValue], Field(max_length=40), AfterValidator(_short)] = {}
@@ -47,6 +49,14 @@ class Enrolled(BaseModel):
     participant: UUID
     arm: ArmView
     trials: int
+
+
+class Return(BaseModel):
+    """A link by which staff let somebody back in."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    code: Identifier
 
 
 class Withdrawn(BaseModel):

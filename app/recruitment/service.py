@@ -1,15 +1,25 @@
 """Consent makes a participant; nothing else does. And how visits end before their last answer."""
 
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, Select, delete, func, select, update
+from sqlalchemy import ColumnElement, Select, String, cast, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from app.errors import AlreadyTookPart, BadInput, ConsentMissing, QuotaFull, StudyNotOpen
+from app.errors import (
+    AlreadyTookPart,
+    BadInput,
+    BegunElsewhere,
+    ConsentMissing,
+    NotFound,
+    QuotaFull,
+    StudyNotOpen,
+    WrongState,
+)
 from app.jobs import CHECK_QUALITY, enqueue
 from app.models import (
+    REFERENCE_LENGTH,
     Annotation,
     Arm,
     Dataset,
@@ -20,6 +30,7 @@ from app.models import (
     ParticipantToken,
     QualityFlag,
     QuizAttempt,
+    ReturnLink,
     Screening,
     Source,
     Study,
@@ -30,7 +41,7 @@ from app.models import (
     WorkerIdentity,
 )
 from app.recruitment.assignment import assign_visit, choose_arm, give_back_places, lock_study, release_lapsed
-from app.recruitment.identity import identify, lock_person, participation, took_part_in
+from app.recruitment.identity import Claim, claim_of, lock_person, proves, took_part_in, visit_of
 from app.recruitment.schemas import Enrolment
 from app.security import new_token, token_hash
 from app.studies.plan import VisitPlan, plan_of
@@ -38,33 +49,49 @@ from app.studies.service import find_study
 
 CODE_LETTERS: Final = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # none that can be mistaken for another
 
+MOST_BROWSERS: Final = 20
+"""That one participant may have a token in."""
 
-def enrol(session: Session, slug: str, enrolment: Enrolment) -> tuple[Participant, bool]:
+RETURN_LIFETIME: Final = timedelta(days=2)
+
+
+def enrol(session: Session, slug: str, enrolment: Enrolment, *, token: str = "") -> tuple[Participant, bool]:
     """The participant who gave this consent, and whether they are new.
 
     The same person again gets the same participant: a worker id or a link token has one participation
     in a study, however many requests arrive at once. Who has taken part in a study that is closed by now
     comes back to their ending; nobody else gets into it.
+
+    token : what an earlier visit of this browser was given, if it has one
     """
     found = find_study(session, slug)
     plan = plan_of(found)
     if found.state is StudyState.DRAFT:
         raise StudyNotOpen(way_out=plan.endings.way_out("closed"))
-    identity = identify(session, enrolment)
-    lock_person(session, enrolment.source, identity)
+    claim = claim_of(session, enrolment, token=token)
+    lock_person(session, claim)
     study = lock_study(session, found.id)
-    if returning := participation(session, study, enrolment.source, identity):
-        if returning.state is ParticipantState.WITHDRAWN:
-            raise AlreadyTookPart(
-                "You have withdrawn from this study.", way_out=plan.endings.way_out("already_took_part")
-            )
-        return returning, False
-    _check_newcomer(session, study, plan, enrolment, identity=identity)
-    return _admit(session, study, enrolment, identity=identity), True
+    known = visit_of(session, study, claim)
+    if known and proves(session, claim, known):
+        return _welcome_back(session, known, plan), False
+    _check_newcomer(session, study, plan, enrolment, claim)
+    arm = _free_arm(session, study, plan)
+    if known:  # said last: where a newcomer would be refused, nobody learns whether an id has taken part
+        raise BegunElsewhere
+    return _admit(session, study, arm, enrolment, claim), True
+
+
+def _welcome_back(session: Session, known: WorkerIdentity, plan: VisitPlan) -> Participant:
+    participant = session.get_one(Participant, known.participant_id)
+    if participant.state is ParticipantState.WITHDRAWN:
+        raise AlreadyTookPart(
+            "You have withdrawn from this study.", way_out=plan.endings.way_out("already_took_part")
+        )
+    return participant
 
 
 def _check_newcomer(
-    session: Session, study: Study, plan: VisitPlan, enrolment: Enrolment, *, identity: str
+    session: Session, study: Study, plan: VisitPlan, enrolment: Enrolment, claim: Claim
 ) -> None:
     if study.state is not StudyState.OPEN:
         raise StudyNotOpen(way_out=plan.endings.way_out("closed"))
@@ -72,18 +99,22 @@ def _check_newcomer(
         raise ConsentMissing
     if enrolment.source is Source.SIMULATED and not study.accepts_simulated:
         raise BadInput("This study does not accept simulated participants.")
-    if took_part_in(session, plan.exclude_studies, enrolment.source, identity):
+    if took_part_in(session, plan.exclude_studies, claim):
         raise AlreadyTookPart(
             "You have taken part in a study before that rules this one out.",
             way_out=plan.endings.way_out("already_took_part"),
         )
 
 
-def _admit(session: Session, study: Study, enrolment: Enrolment, *, identity: str) -> Participant:
+def _free_arm(session: Session, study: Study, plan: VisitPlan) -> Arm:
     release_lapsed(session, study.id)
     arm = choose_arm(session, study)
     if arm is None:
-        raise QuotaFull(way_out=plan_of(study).endings.way_out("quota_full"))
+        raise QuotaFull(way_out=plan.endings.way_out("quota_full"))
+    return arm
+
+
+def _admit(session: Session, study: Study, arm: Arm, enrolment: Enrolment, claim: Claim) -> Participant:
     participant = Participant(
         study_id=study.id,
         arm_id=arm.id,
@@ -99,8 +130,8 @@ def _admit(session: Session, study: Study, enrolment: Enrolment, *, identity: st
             participant_id=participant.id,
             study_id=study.id,
             source=enrolment.source,
-            external_id=identity,
-            assignment_id=enrolment.assignment_id,
+            external_id=claim.identity,
+            assignment_id=claim.session,
         )
     )
     if enrolment.website:
@@ -111,10 +142,75 @@ def _admit(session: Session, study: Study, enrolment: Enrolment, *, identity: st
 
 
 def issue_token(session: Session, participant: Participant) -> str:
-    """A new token for one more browser of this participant."""
+    """A new token for one more browser of this participant; the oldest of too many is forgotten."""
     token = new_token()
+    mine = ParticipantToken.participant_id == participant.id
+    newest = select(ParticipantToken.token_hash).where(mine).order_by(ParticipantToken.created_at.desc())
+    kept = newest.limit(MOST_BROWSERS - 1)
+    session.execute(delete(ParticipantToken).where(mine, ParticipantToken.token_hash.not_in(kept)))
     session.add(ParticipantToken(token_hash=token_hash(token), participant_id=participant.id))
     return token
+
+
+def return_link(session: Session, participant: Participant) -> str:
+    """The path of a page that lets somebody back into their visit once, in whatever browser.
+
+    WrongState when they have withdrawn: there is nothing to go back to.
+    """
+    if participant.state is ParticipantState.WITHDRAWN:
+        raise WrongState("This participant has withdrawn; nobody can go on with that visit.")
+    code = new_token()
+    session.add(
+        ReturnLink(
+            code_hash=token_hash(code),
+            participant_id=participant.id,
+            expires_at=datetime.now(UTC) + RETURN_LIFETIME,
+        )
+    )
+    # Behind the #, where no server logs it and no program that looks at links in letters spends it.
+    return f"/s/{session.get_one(Study, participant.study_id).slug}#r={code}"
+
+
+def come_back(session: Session, code: str) -> Participant:
+    """Spend a return link; NotFound when it is spent or lapsed.
+
+    Whoever was in this visit before is out: staff send a link when somebody else may be.
+    """
+    spent = session.scalar(
+        delete(ReturnLink)
+        .where(ReturnLink.code_hash == token_hash(code), ReturnLink.expires_at > datetime.now(UTC))
+        .returning(ReturnLink.participant_id)
+    )
+    participant = session.get(Participant, spent) if spent else None
+    if participant is None or participant.state is ParticipantState.WITHDRAWN:
+        raise NotFound("This link has been used or has lapsed. Please ask for a new one.")
+    session.execute(delete(ParticipantToken).where(ParticipantToken.participant_id == participant.id))
+    known = WorkerIdentity.participant_id == participant.id, WorkerIdentity.source != Source.LINK
+    session.execute(update(WorkerIdentity).where(*known).values(assignment_id=None))
+    return participant
+
+
+def find_by_id(session: Session, study: Study, given: str) -> Participant:
+    """Somebody in a study by their worker id, the reference that they quote, or their whole id.
+
+    NotFound when nobody has it; BadInput for a reference that several have.
+    """
+    wanted = given.strip().lower()
+    by_worker = select(WorkerIdentity.participant_id).where(
+        WorkerIdentity.study_id == study.id,
+        WorkerIdentity.source != Source.LINK,
+        func.lower(WorkerIdentity.external_id) == wanted,
+    )
+    meant: list[ColumnElement[bool]] = [Participant.id.in_(by_worker)]
+    if len(wanted) >= REFERENCE_LENGTH:
+        meant.append(cast(Participant.id, String).startswith(wanted, autoescape=True))
+    query = select(Participant).where(Participant.study_id == study.id, or_(*meant))
+    found = session.scalars(query.limit(2)).all()
+    if not found:
+        raise NotFound(f"Nobody in {study.slug} has this worker id, reference or participant id.")
+    if len(found) > 1:
+        raise BadInput(f"Several people in {study.slug} have this reference; give the whole participant id.")
+    return found[0]
 
 
 def count_trials(session: Session, participant: Participant) -> int:

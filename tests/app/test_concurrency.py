@@ -89,7 +89,8 @@ class TestManyParticipantsAtOnce:
 class TestOnePersonManyTimesAtOnce:
     def test_one_worker_id_is_one_participant(self, world):
         client, study, sessions = world
-        answers = at_once(lambda _: Visitor(client, study.slug).consent(source="mturk", external_id="W1"), 12)
+        worker = {"source": "mturk", "external_id": "W1", "assignment_id": "A1"}
+        answers = at_once(lambda _: Visitor(client, study.slug).consent(**worker), 12)
         assert Counter(answer.status_code for answer in answers) == {201: 1, 200: 11}
         with sessions() as session:
             assert session.scalar(select(func.count()).select_from(Participant)) == 1

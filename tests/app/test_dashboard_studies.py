@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from app.dashboard import study_queries as queries
 from app.dashboard.charts import bars, in_words, step_for
@@ -11,6 +11,7 @@ from app.models import (
     Label,
     Participant,
     Question,
+    ReturnLink,
     Role,
     Source,
     TrialKind,
@@ -208,6 +209,43 @@ class TestParticipants:
         db.commit()
         address = f"/staff/studies/{study.slug}/participants"
         assert "A1WORKER" not in editor.get(address).text + editor.get(f"{address}/{participant.id}").text
+
+    def test_a_worker_id_finds_its_owner_and_is_in_no_address(self, editor, db, study, arm):
+        owner, _ = ParticipantFactory(arm=arm), ParticipantFactory(arm=arm)
+        known = {"source": "mturk", "external_id": "A1WORKER"}
+        db.add(WorkerIdentity(participant_id=owner.id, study_id=study.id, **known))
+        db.commit()
+        address = f"/staff/studies/{study.slug}/participants"
+        assert 'name="who"' in editor.get(address).text
+        found = editor.post(address, data={"who": " a1worker"})
+        assert (found.status_code, found.headers["location"]) == (303, f"{address}/{owner.id}")
+        for nobody in ({"who": "A2"}, {"who": ""}, {}):
+            assert editor.post(address, data=nobody).status_code == 404
+
+
+class TestLettingSomebodyBackIn:
+    def test_the_link_is_shown_once(self, editor, db, study, decide):
+        decide()
+        address = address_of(editor, study)
+        shown = editor.post(f"{address}/return-link").text
+        assert f"http://127.0.0.1:8000/s/{study.slug}#r=" in shown
+        assert "#r=" not in editor.get(address).text
+        assert db.scalar(select(func.count()).select_from(ReturnLink)) == 1
+
+    def test_a_viewer_lets_nobody_in(self, log_in, study, decide):
+        viewer = log_in(Role.VIEWER)
+        decide()
+        address = address_of(viewer, study)
+        assert viewer.post(f"{address}/return-link").status_code == 403
+        assert "return-link" not in viewer.get(address).text
+        assert viewer.post(f"/staff/studies/{study.slug}/participants", data={"who": "x"}).status_code == 403
+
+    def test_whoever_withdrew_is_not_let_in(self, editor, db, study, decide):
+        decide()
+        address = address_of(editor, study)
+        editor.post(f"{address}/withdraw")
+        assert editor.post(f"{address}/return-link").status_code == 409
+        assert "return-link" not in editor.get(address).text
 
 
 class TestParticipant:

@@ -1,14 +1,39 @@
+from datetime import UTC, datetime
 from itertools import islice, pairwise
+from uuid import UUID
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
+from app.errors import BadInput, NotFound, WrongState
 from app.main import create_app
-from app.models import Pair, Participant, Question, Quota, StudyState, Trial, WorkerIdentity
+from app.models import (
+    Arm,
+    Pair,
+    Participant,
+    ParticipantToken,
+    Question,
+    Quota,
+    ReturnLink,
+    Source,
+    StudyState,
+    Trial,
+    WorkerIdentity,
+)
 from app.recruitment.assignment import alternating, choose_places
-from app.recruitment.routes import CrowdParameters
+from app.recruitment.platforms import mturk_form, platform_id
+from app.recruitment.service import find_by_id, return_link
+from tests.app.factories import ParticipantFactory
 from tests.app.worlds import Visitor, make_study
+
+WORKER = {"source": "mturk", "external_id": "A1B2C3D4E5F6G7", "assignment_id": "3ASSIGNMENT"}
+SUBMISSION = {
+    "source": "prolific",
+    "external_id": "5f0a000000000000000000b1",
+    "assignment_id": "6500000000000000000000c1",
+}
+SIMULATED = {"source": "simulated", "external_id": "crowd-1", "assignment_id": "their-secret"}
 
 
 @pytest.fixture
@@ -85,39 +110,340 @@ class TestMTurkAddress:
         ],
     )
     def test_the_form_goes_nowhere_else(self, given, site):
-        crowd = CrowdParameters(assignmentId="A", turkSubmitTo=given)
-        assert crowd.submit_url == (site and f"https://{site}/mturk/externalSubmit")
+        assert mturk_form(given) == (site and f"https://{site}/mturk/externalSubmit")
+
+
+PLACEHOLDERS = [
+    "{{%PROLIFIC_PID%}}", "{%PROLIFIC_PID%}", "{{ PROLIFIC_PID }}", "%7B%7B%25PROLIFIC_PID%25%7D%7D",
+    "%%PROLIFIC_PID%%", "PROLIFIC_PID", "prolific-pid", "__Prolific_PID__", ":prolific_pid", "${workerId}",
+    "$workerId", "${e://Field/workerId}", "#{workerId}", "[ID]", "[[worker_id]]", "<id>", "(null)", "id",
+    "null", "NULL", " Null ", "undefined", "Undefined", "None", "nan", "NaN", "n/a", "unknown", "anonymous",
+    "false", "[object Object]", "ASSIGNMENT_ID_NOT_AVAILABLE", "assignment_id_not_available", "two words",
+    "a\tb", "a\u200b", "-", "...", "'\"", " ", "%20",
+]  # fmt: skip
+
+IDS = [
+    "5f0a000000000000000000b1",
+    "A1B2C3D4E5F6G7",
+    "P1",
+    "w1",
+    "crowd-12",
+    "a_b.c:d@e.example",
+    "x=/+~",
+    "é",
+]
+
+
+class TestPlaceholders:
+    """An id that a recruiter's template left unfilled is nobody's: two strangers would be one person."""
+
+    @pytest.mark.parametrize("placeholder", PLACEHOLDERS)
+    def test_none_is_taken_for_an_id(self, placeholder):
+        for source in (Source.PROLIFIC, Source.MTURK, Source.SIMULATED):
+            with pytest.raises(BadInput):
+                platform_id(source, placeholder)
+
+    @pytest.mark.parametrize("given", IDS)
+    def test_an_id_is_let_in_without_the_spaces_around_it(self, given):
+        assert platform_id(Source.PROLIFIC, f" {given}\u00a0\n") == given
+
+    @pytest.mark.parametrize("field", ["external_id", "assignment_id"])
+    @pytest.mark.parametrize(("person", "name"), [(WORKER, "MTurk"), (SUBMISSION, "Prolific")])
+    def test_consent_with_one_is_refused_with_what_to_do(self, browser, db, person, name, field):
+        before = count(db, Participant)
+        response = browser().consent(**person | {field: "{{%PROLIFIC_PID%}}"})
+        assert (response.status_code, response.json()["error"]) == (422, "bad_input")
+        assert f"again on {name}" in response.json()["detail"]
+        assert count(db, Participant) == before
+
+    @pytest.mark.parametrize(
+        ("query", "name"),
+        [
+            (
+                "PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID={{%STUDY_ID%}}",
+                "Prolific",
+            ),
+            ("PROLIFIC_PID=%7B%7B%25PROLIFIC_PID%25%7D%7D", "Prolific"),
+            ("prolific_pid=null", "Prolific"),
+            ("PROLIFIC_PID=&STUDY_ID=65&SESSION_ID=66", "Prolific"),
+            ("PROLIFIC_PID=", "Prolific"),
+            ("STUDY_ID=65", "Prolific"),
+            ("SESSION_ID=66", "Prolific"),
+            ("PROLIFIC_PID=5f1&SESSION_ID={{%SESSION_ID%}}", "Prolific"),
+            ("PROLIFIC_PID=5f1&STUDY_ID=[STUDY]", "Prolific"),
+            ("PROLIFIC_PID=ASSIGNMENT_ID_NOT_AVAILABLE", "Prolific"),
+            ("workerId=${workerId}&assignmentId=${assignmentId}&hitId=${hitId}", "MTurk"),
+            ("workerId=ASSIGNMENT_ID_NOT_AVAILABLE&assignmentId=3A", "MTurk"),
+            ("workerId=A1&assignmentId=3A&hitId=${hitId}", "MTurk"),
+            ("workerId=A1&assignmentId=3A&turkSubmitTo=${turkSubmitTo}", "MTurk"),
+            ("workerId=&assignmentId=", "MTurk"),
+            ("workerId=A1", "MTurk"),
+            ("assignmentId=3A", "MTurk"),
+            ("hitId=3H", "MTurk"),
+        ],
+    )
+    def test_an_address_with_one_says_so_before_consent(self, client, study, query, name):
+        page = client.get(f"/s/{study.slug}?{query}", headers={"accept": "text/html"})
+        assert page.status_code == 422
+        assert f"again on {name}" in page.text
+        assert 'id="page"' not in page.text
+
+    @pytest.mark.parametrize("link", ["", "{{token}}", "null", "made.up", "é.ü", "a%00b"])
+    def test_a_personal_link_that_is_none_is_said_before_consent(self, client, study, link):
+        page = client.get(f"/s/{study.slug}?link={link}", headers={"accept": "text/html"})
+        assert page.status_code == 422
+        assert "This personal link is not complete" in page.text
+
+    def test_a_damaged_address_is_said_in_words_of_its_own(self, client, study):
+        for query in (f"assignmentId={'x' * 300}", "PROLIFIC_PID=5f1&PROLIFIC_PID=5f2", f"link={'x' * 300}"):
+            page = client.get(f"/s/{study.slug}?{query}", headers={"accept": "text/html"})
+            assert (page.status_code, "This link is damaged" in page.text) == (422, True)
+
+    def test_names_count_in_any_case_and_ids_without_spaces(self, browser):
+        page = browser().page("?prolific_pid=%205F0A000000000000000000B1%20&Session_Id=+s1+&utm_source=x")
+        assert (page["source"], page["external_id"], page["assignment_id"]) == (
+            "prolific",
+            "5f0a000000000000000000b1",
+            "s1",
+        )
+
+    @pytest.mark.parametrize("query", ["", "?utm_source={{x}}", "?page=null"])
+    def test_a_plain_link_is_as_plain_as_ever(self, browser, query):
+        page = browser().page(query)
+        assert (page["source"], page["external_id"]) == ("link", None)
+        assert page["link_token"]
+
+    def test_a_preview_is_one_whatever_else_is_missing(self, browser):
+        page = browser().page("?assignmentId=ASSIGNMENT_ID_NOT_AVAILABLE&hitId=${hitId}")
+        assert (page["preview"], page["external_id"]) == (True, None)
+
+
+@pytest.fixture
+def browser(client, study):
+    """One more browser at the study's page."""
+    return lambda: Visitor(client, study.slug)
+
+
+@pytest.fixture(params=[WORKER, SUBMISSION, SIMULATED], ids=lambda who: who["source"])
+def who(request, db, study):
+    """Somebody with an id, as their platform names them."""
+    study.accepts_simulated = True
+    db.commit()
+    return request.param
 
 
 class TestTheSamePersonAgain:
-    def test_they_are_the_same_participant(self, client, study):
-        first, second = Visitor(client, study.slug), Visitor(client, study.slug)
-        made = first.consent(source="mturk", external_id="W1")
-        again = second.consent(source="mturk", external_id="W1")
+    def test_they_are_the_same_participant(self, browser, who):
+        made, again = browser().consent(**who), browser().consent(**who)
         assert (made.status_code, again.status_code) == (201, 200)
         assert made.json()["participant"] == again.json()["participant"]
 
-    def test_they_go_on_where_they_were_on_either_device(self, client, study):
-        first, second = Visitor(client, study.slug), Visitor(client, study.slug)
-        first.consent(source="prolific", external_id="P1")
+    def test_they_go_on_where_they_were_on_either_device(self, browser, who):
+        first, second = browser(), browser()
+        first.consent(**who)
         first.decide(first.next().json()["trial"]["id"])
-        second.consent(source="prolific", external_id="P1")
+        second.consent(**who)
         assert second.next().json()["trial"]["id"] == first.next().json()["trial"]["id"]
 
-    def test_they_may_go_on_in_a_paused_study(self, client, study, db):
-        visitor = Visitor(client, study.slug)
-        visitor.consent(source="mturk", external_id="W1")
+    def test_they_may_go_on_in_a_paused_study(self, browser, study, db, who):
+        browser().consent(**who)
         study.state = StudyState.PAUSED
         db.commit()
-        assert visitor.consent(source="mturk", external_id="W1").status_code == 200
+        assert browser().consent(**who).status_code == 200
 
-    def test_one_who_withdrew_is_told_so(self, client, study):
-        visitor = Visitor(client, study.slug)
-        visitor.consent(source="mturk", external_id="W1")
-        client.post("/api/participant/withdraw", headers=visitor.headers)
-        response = visitor.consent(source="mturk", external_id="W1")
-        assert (response.status_code, response.json()["error"]) == (409, "already_took_part")
+    def test_one_who_withdrew_is_told_so(self, browser, who):
+        visitor = browser()
+        visitor.consent(**who)
+        visitor.withdraw()
+        for returning in (visitor, browser()):
+            response = returning.consent(**who)
+            assert (response.status_code, response.json()["error"]) == (409, "already_took_part")
+            assert "withdrawn" in response.json()["detail"]
 
+    def test_a_browser_that_was_in_brings_another_session_in(self, browser, who):
+        """A task that was returned on the platform and taken again."""
+        visitor, taken_again = browser(), who | {"assignment_id": "another"}
+        visitor.consent(**who)
+        first = visitor.participant
+        assert visitor.consent(**taken_again).status_code == 200
+        for session, status in ((taken_again, 200), (who, 409)):
+            assert browser().consent(**session).status_code == status
+        assert visitor.participant == first
+
+    def test_an_id_in_another_spelling_is_no_other_person(self, browser):
+        browser().consent(**SUBMISSION)
+        again = {"external_id": f" {SUBMISSION['external_id'].upper()} ", "assignment_id": "another"}
+        assert browser().consent(**SUBMISSION | again).json()["error"] == "begun_elsewhere"
+
+    def test_a_person_has_a_token_in_twenty_browsers_and_no_more(self, browser, db):
+        browsers = [browser() for _ in range(23)]
+        for one in browsers:
+            one.consent(**WORKER)
+        assert count(db, ParticipantToken) == 20
+        assert browsers[-1].next().status_code == 200
+
+
+class TestStranger:
+    """Knows somebody's id, as every researcher does whose study they took, and nothing else."""
+
+    @pytest.fixture
+    def victim(self, browser, who):
+        victim = browser()
+        victim.consent(**who)
+        victim.decide(victim.next().json()["trial"]["id"])
+        return victim
+
+    @pytest.fixture
+    def guesses(self, browser, who, victim):
+        other = browser()
+        other.consent(**who | {"external_id": "somebody-else", "assignment_id": "their-own"})
+        return [
+            {"assignment_id": None},
+            {"assignment_id": "made-up"},
+            {"assignment_id": who["external_id"]},
+            {"assignment_id": "their-own"},
+            {"assignment_id": "their-own", "token": other.token},
+            {"assignment_id": "made-up", "token": "nonsense"},
+        ]
+
+    def test_they_get_neither_token_nor_progress_nor_code(self, browser, who, victim, guesses, db):
+        tokens = count(db, ParticipantToken)
+        for guess in guesses:
+            stranger = browser()
+            stranger.token = guess.pop("token", "")
+            response = stranger.consent(**who | guess)
+            assert (response.status_code, response.json()["error"]) == (409, "begun_elsewhere")
+            assert response.json().keys() == {"error", "detail", "reference"}
+            assert victim.participant not in response.text
+        assert count(db, ParticipantToken) == tokens
+
+    def test_they_cannot_remove_anything(self, browser, who, victim, guesses, db):
+        for guess in guesses:
+            stranger = browser()
+            stranger.token = guess.pop("token", "")
+            stranger.consent(**who | guess)
+            stranger.withdraw()
+        mine = select(Trial.state).where(Trial.participant_id == victim.participant)
+        assert sorted(db.scalars(mine)) == ["assigned"] * 3 + ["decided"]
+        assert victim.next().json()["trial"]["position"] == 2
+
+    def test_without_a_session_of_the_platform_nobody_returns_by_the_id_alone(self, browser):
+        nameless = {"source": "prolific", "external_id": "5f0000000000000000000001"}
+        assert browser().consent(**nameless).status_code == 201
+        assert browser().consent(**nameless).json()["error"] == "begun_elsewhere"
+
+    @pytest.mark.parametrize("state", [StudyState.PAUSED, StudyState.CLOSED, "full"])
+    def test_where_nobody_is_let_in_they_do_not_learn_who_took_part(self, browser, db, study, state):
+        browser().consent(**WORKER)
+        if state == "full":
+            db.execute(update(Quota).values(taken=Quota.wanted))
+        else:
+            study.state = state
+        db.commit()
+        known, unknown = (
+            browser().consent(**WORKER | {"external_id": one, "assignment_id": "made-up"}).json()
+            for one in (WORKER["external_id"], "A9NOBODYATALL")
+        )
+        assert known | {"reference": ""} == unknown | {"reference": ""}
+        assert known["error"] in ("study_not_open", "quota_full")
+
+    def test_trying_out_ids_is_stopped_like_a_flood_of_arrivals(self, settings, session_factory, study):
+        strict = settings.model_copy(update={"enrolments_per_minute": 3})
+        with TestClient(create_app(strict, session_factory=session_factory)) as client:
+            Visitor(client, study.slug).consent(**WORKER)
+            tries = [
+                Visitor(client, study.slug).consent(**WORKER | {"assignment_id": "made-up"}).status_code
+                for _ in range(3)
+            ]
+        assert tries == [409, 409, 429]
+
+
+class TestReturnLink:
+    @pytest.fixture
+    def participant(self, browser, db):
+        visitor = browser()
+        visitor.consent(**SUBMISSION)
+        visitor.decide(visitor.next().json()["trial"]["id"])
+        return visitor
+
+    @pytest.fixture
+    def link(self, db, participant):
+        path = return_link(db, db.get_one(Participant, participant.participant))
+        db.commit()
+        return path
+
+    def follow(self, client, link):
+        return client.post("/api/participant/return", json={"code": link.partition("#r=")[2]})
+
+    def test_it_leads_back_to_the_visit(self, client, study, participant, link):
+        assert link.startswith(f"/s/{study.slug}#r=")
+        answer = self.follow(client, link)
+        assert answer.json()["participant"] == participant.participant
+        back = Visitor(client, study.slug, token=answer.json()["token"])
+        assert back.next().json()["trial"]["position"] == 2
+
+    def test_it_works_once(self, client, link):
+        assert [self.follow(client, link).status_code for _ in range(2)] == [200, 404]
+
+    def test_it_lapses(self, client, db, link):
+        db.execute(update(ReturnLink).values(expires_at=datetime.now(UTC)))
+        db.commit()
+        assert self.follow(client, link).status_code == 404
+
+    def test_whoever_was_in_before_is_out(self, client, browser, participant, link):
+        self.follow(client, link)
+        assert participant.next().status_code == 401
+        assert browser().consent(**SUBMISSION).json()["error"] == "begun_elsewhere"
+
+    def test_nobody_else_is_out(self, client, browser, link):
+        other = browser()
+        other.consent(**WORKER)
+        self.follow(client, link)
+        assert other.next().status_code == 200
+        assert browser().consent(**WORKER).status_code == 200
+
+    def test_only_the_hash_of_its_code_is_stored(self, db, link):
+        assert db.scalars(select(ReturnLink.code_hash)).one() not in link
+
+    def test_there_is_none_for_somebody_who_withdrew(self, client, db, participant, link):
+        participant.withdraw()
+        person = db.get_one(Participant, participant.participant, populate_existing=True)
+        with pytest.raises(WrongState):
+            return_link(db, person)
+        assert self.follow(client, link).status_code == 404
+
+
+class TestFindById:
+    @pytest.fixture
+    def person(self, browser, db, study):
+        stranger = make_study(db)
+        Visitor(browser().client, stranger.slug).consent(**WORKER)
+        visitor = browser()
+        visitor.consent(**WORKER)
+        browser().consent(**SUBMISSION)
+        return db.get_one(Participant, visitor.participant)
+
+    def test_a_worker_id_a_reference_and_a_whole_id_find_somebody(self, db, study, person):
+        for given in (f" {WORKER['external_id'].lower()} ", person.reference, str(person.id)):
+            assert find_by_id(db, study, given).id == person.id
+
+    @pytest.mark.parametrize("given", ["", "   ", "a", "%", "A1NOBODY", "________"])
+    def test_what_is_nobodys_finds_nobody(self, db, study, person, given):
+        with pytest.raises(NotFound):
+            find_by_id(db, study, given)
+
+    def test_a_reference_of_two_is_not_guessed_at(self, db, study, person):
+        arm = db.get_one(Arm, person.arm_id)
+        ParticipantFactory(arm=arm, id=UUID(f"{person.reference}{'0' * 24}"))
+        with pytest.raises(BadInput, match="whole participant id"):
+            find_by_id(db, study, person.reference)
+
+    def test_somebody_of_another_study_is_not_here(self, db, person):
+        with pytest.raises(NotFound):
+            find_by_id(db, make_study(db), WORKER["external_id"])
+
+
+class TestWorkerIds:
     def test_the_worker_id_is_kept_apart(self, client, study, db):
         Visitor(client, study.slug).consent(source="mturk", external_id="W-secret")
         assert db.scalar(select(WorkerIdentity.external_id)) == "W-secret"

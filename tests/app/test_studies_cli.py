@@ -1,14 +1,17 @@
 import json
 
 import pytest
+from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from app.cli import app
 from app.cli import studies as _registers  # noqa: F401
 from app.errors import AlreadyExists, BadStudy, NotFound, WrongState
+from app.main import create_app
 from app.stimuli.service import import_path
 from app.storage import BlobStore
 from tests.app.pictures import draw
+from tests.app.worlds import Visitor
 
 
 class TestStudyCommands:
@@ -25,6 +28,20 @@ class TestStudyCommands:
         lines = cyborg("links", "faces", "3").output.splitlines()
         assert len(set(lines)) == 3
         assert all("/s/faces?link=" in line for line in lines)
+
+    def test_somebody_is_let_back_in(self, cyborg, toml, own_database):
+        cyborg("create", toml)
+        cyborg("open", "faces")
+        settings, sessions = own_database
+        with TestClient(create_app(settings, session_factory=sessions)) as client:
+            visitor = Visitor(client, "faces")
+            visitor.consent(consent_version=visitor.page()["consent_version"])
+            link = cyborg("let-in", "faces", visitor.participant[:8]).output.strip()
+            assert link.startswith("http://127.0.0.1:8000/s/faces#r=")
+            code = link.partition("#r=")[2]
+            back = client.post("/api/participant/return", json={"code": code})
+        assert back.json()["participant"] == visitor.participant
+        assert isinstance(cyborg("let-in", "faces", "nobody").exception, NotFound)
 
     def test_the_list_is_a_table_or_json(self, cyborg, toml):
         assert "no study yet" in cyborg("list").output

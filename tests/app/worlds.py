@@ -61,7 +61,8 @@ class Visitor:
         body = {"source": "link", "consent": True, "consent_version": "v1", "client": {}} | changes
         if body["source"] == "link" and "link_token" not in body:
             body["link_token"] = self.page().get("link_token")
-        response = self.client.post(f"/api/studies/{self.study}/participants", json=body)
+        known = self.headers if self.token else {}
+        response = self.client.post(f"/api/studies/{self.study}/participants", json=body, headers=known)
         if response.is_success:
             answer = response.json()
             self.token, self.arm, self.participant = answer["token"], answer["arm"], answer["participant"]
@@ -79,6 +80,9 @@ class Visitor:
         if self.arm and self.arm["annotate"]:
             body |= {"annotation_ms": 900.0, "strokes": STROKES}
         return self.client.put(f"/api/trials/{trial_id}/decision", json=body | changes, headers=self.headers)
+
+    def withdraw(self):
+        return self.client.post("/api/participant/withdraw", headers=self.headers)
 
     def finish(self):
         """Decide everything; returns the completion."""

@@ -17,7 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from playwright.sync_api import Browser, BrowserContext, Frame, Playwright, expect
 from sqlalchemy import func, select
 
-from app.models import Participant
+from app.models import Participant, Study
+from app.recruitment.service import find_by_id, return_link
+from app.studies.service import find_study
 from tests.e2e.lab import DESK, Lab, browsing
 from tests.e2e.processes import chromium
 from tests.e2e.visits import Mouse, Walk
@@ -141,6 +143,13 @@ def blocking(
     context.close()
 
 
+def let_in(lab: Lab, study: str, worker: str) -> str:
+    """What `cyborg study let-in` prints."""
+    with lab.sessions.begin() as session:
+        person = find_by_id(session, find_study(session, study), worker)
+        return lab.url + return_link(session, person)
+
+
 def task_frame(context: BrowserContext, marketplace: Marketplace, task: str) -> Frame:
     """The task, in the marketplace's page."""
     marketplace.task = task
@@ -226,6 +235,54 @@ class TestProlific:
             walk.go()
             walk.page.get_by_role("link", name="Return and finish").click()
             expect(walk.page).to_have_url("https://app.prolific.com/c?cc=1")
+
+    def test_another_submission_goes_on_where_it_began_or_by_a_link_from_the_staff(self, browser, lab):
+        address = f"{lab.plain('returned')}?PROLIFIC_PID=5f3&STUDY_ID=s1&SESSION_ID="
+        with browsing(browser, DESK) as begun, browsing(browser, DESK) as elsewhere:
+            walk = Walk(begun.new_page(), Mouse())
+            walk.page.goto(f"{address}x1")
+            walk.go(until="trial")
+            with walk.page.expect_response(lambda answer: answer.url.endswith("/decision")):
+                walk.judge()
+            walk.page.goto(f"{address}x2")
+            expect(walk.page.locator("#progress-text")).to_have_text("2 of 4")
+
+            page = elsewhere.new_page()
+            page.goto(f"{address}x3")
+            Walk(page, Mouse()).go(until="ended")
+            expect(page.get_by_role("heading", name="You have begun this study elsewhere")).to_be_visible()
+            expect(page.get_by_text("They can send you a link that lets you back in")).to_be_visible()
+            expect(page.get_by_text("return your submission")).to_be_hidden()
+
+            link = let_in(lab, "returned", "5f3")
+            for _ in range(2):  # a second time in one browser goes on where it led
+                page.goto("about:blank")
+                page.goto(link)
+                Walk(page, Mouse()).go(until="trial")
+                expect(page.locator("#progress-text")).to_have_text("2 of 4")
+        with browsing(browser, DESK) as third:
+            page = third.new_page()
+            page.goto(link)
+            expect(page.get_by_text("This link has been used or has lapsed")).to_be_visible()
+
+    def test_without_a_session_in_the_address_a_reload_goes_on(self, browser, lab):
+        with browsing(browser, DESK) as context:
+            walk = Walk(context.new_page(), Mouse())
+            walk.page.goto(f"{lab.plain('sessionless')}?PROLIFIC_PID=5f4")
+            walk.go(until="trial")
+            walk.page.evaluate("localStorage.removeItem('cyborg.sessionless.5f4.session')")
+            walk.page.goto(f"{lab.url}/s/sessionless?PROLIFIC_PID=5f4")
+            walk.go(until="trial")
+            expect(walk.page.locator("#progress-text")).to_have_text("1 of 4")
+        with lab.session() as session:
+            study = session.scalars(select(Study).where(Study.slug == "sessionless")).one()
+            assert session.scalar(select(func.count()).where(Participant.study_id == study.id)) == 1
+
+    def test_a_placeholder_is_told_before_consent(self, browser, lab):
+        with browsing(browser, DESK) as context:
+            page = context.new_page()
+            page.goto(f"{lab.plain('template')}?PROLIFIC_PID={{{{%PROLIFIC_PID%}}}}&STUDY_ID=s1")
+            expect(page.get_by_text("Please open the study again on Prolific")).to_be_visible()
 
     def test_an_ending_before_the_end_asks_to_return_the_submission(self, browser, lab):
         with browsing(browser, DESK) as context:

@@ -76,7 +76,7 @@ function lastOf(completion) {
   return { page: "ended", ending: ending(completion.ending), detail: message, redirect_url, code };
 }
 
-const ENDINGS = /** @type {const} */ (["study_not_open", "closed", "quota_full", "already_took_part", "screened_out"]);
+const ENDINGS = /** @type {const} */ (["study_not_open", "closed", "quota_full", "already_took_part", "begun_elsewhere", "screened_out"]);
 
 /** @param {string} code what the API calls it @returns {Ending} */
 const ending = (code) => ENDINGS.find((name) => name === code) ?? "error";

@@ -16,6 +16,11 @@ const ENDINGS = {
   study_not_open: { title: "This study is not taking participants now", text: "Nothing more is recorded." },
   closed: { title: "This study is closed", text: "Nothing more is recorded." },
   quota_full: { title: "All places are taken", text: "Enough people have taken part already. Thank you for your interest." },
+  begun_elsewhere: {
+    title: "You have begun this study elsewhere",
+    text: "Please open it where you began.",
+    next: "If you cannot, write to the people who run the study. They can send you a link that lets you back in.",
+  },
   already_took_part: { title: "You have already taken part", text: "Each person can take part once.", next: LATER },
   screened_out: { title: "You cannot continue this study", text: "Thank you for your time.", next: LATER },
   error: {
@@ -55,14 +60,19 @@ export function showEnding({ ending, detail, code, redirect_url }, visitor, refe
   const { title, text, next, canRetry } = ENDINGS[ending ?? "error"];
   byId("ending-title").textContent = title;
   byId("ending-text").textContent = detail || text;
-  const wayBack = canRetry ? "" : (WAYS_BACK[visitor.source] ?? "You can close this window.");
-  byId("ending-next").textContent = [next, redirect_url || code ? "" : wayBack].filter(Boolean).join(" ");
+  byId("ending-next").textContent = [next, redirect_url || code ? "" : wayBack(ending ?? "error", visitor)].filter(Boolean).join(" ");
   byId("ending-retry").hidden = !canRetry;
   byId("ending-code-block").hidden = !code;
   byId("ending-code").textContent = code ?? "";
   if (code) offerTurk(code, visitor, "ending-next");
   offerLink("ending-link", redirect_url);
   showReference("ending", ending === "declined" ? "" : reference);
+}
+
+/** @param {Ending} ending @param {Visitor} visitor @returns {string} nothing where the visit goes on, here or elsewhere */
+function wayBack(ending, { source }) {
+  if (ending === "error" || ending === "begun_elsewhere") return "";
+  return WAYS_BACK[source] ?? "You can close this window.";
 }
 
 /** @param {Completion} completion @param {Visitor} visitor */

@@ -3,7 +3,7 @@
  * address (`#p=…`) have to do, and everything else works as before.
  *
  * @import { Entry, Shelf } from "../core/outbox.js"
- * @typedef {{token: string, annotate: boolean, trials: number}} Session
+ * @typedef {{token: string, annotate: boolean, trials: number, assignment: string | null}} Session
  */
 
 /** Text by name, in localStorage or, where that is refused, in memory. */
@@ -68,11 +68,14 @@ const pointer = new Notes("cyborg.");
 /**
  * Who a browser without an id is: whom the address names, else whom it was the last time.
  *
- * @param {string} served the address's own link if the server knows it, else a fresh one @returns {string}
+ * @param {string} served the address's own link if it has one, else a fresh one
+ * @param {boolean} isKept before consent, too: somebody who is let back in is here already @returns {string}
  */
-export function ownLink(served) {
+export function ownLink(served, isKept) {
   const isPersonal = new URLSearchParams(location.search).get(LINK) === served;
-  return isPersonal ? served : (pointer.read(LINK) ?? served);
+  const link = isPersonal ? served : (pointer.read(LINK) ?? served);
+  if (isKept) pointer.write(LINK, link);
+  return link;
 }
 
 /** @param {string} token empty for none */

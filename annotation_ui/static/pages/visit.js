@@ -1,9 +1,10 @@
 /** A participant's visit, from consent to completion code: what the server says next is what is shown next. */
 
 import { UNDER_WAY, isBeginning, move, start } from "../core/visit.js";
-import { checkDevice, describeBrowser } from "./browser.js";
+import { checkDevice } from "./browser.js";
 import { showBusy } from "./consent.js";
 import { byId, button } from "./dom.js";
+import { codeInAddress, consentOf, isAnotherSession } from "./entry.js";
 import { sleep } from "./pictures.js";
 import { QuestionPage } from "./questions.js";
 import { bringToFront, showArm, showCompletion, showEnding } from "./screens.js";
@@ -27,12 +28,13 @@ export class Visit {
   constructor(page, shelf) {
     this.page = page;
     this.server = new Server(page, shelf);
-    this.link = page.link_token ? ownLink(page.link_token) : "";
+    this.code = codeInAddress();
+    this.link = page.link_token ? ownLink(page.link_token, this.code !== "") : "";
     this.notes = new Notes(`cyborg.${page.study}.${page.external_id ?? this.link}.`);
     this.server.api.token = tokenInAddress() || this.session?.token || "";
     // Whoever comes by a marketplace may have begun in another browser: consent finds out.
     const study = page.state === "paused" && page.external_id ? "open" : page.state;
-    this.state = start({ preview: page.preview, known: this.server.api.token !== "", study });
+    this.state = start({ preview: page.preview, known: (this.code || this.server.api.token) !== "", study });
     this.hasWorked = false;
     this.quiz = new QuestionPage("quiz", this.notes, (answers) => this.sendQuiz(answers));
     this.questions = new QuestionPage("questions", this.notes, (answers) => this.send(this.questions, "answers", answers));
@@ -76,10 +78,11 @@ export class Visit {
 
   async begin() {
     this.show();
+    if (this.page.preview || (this.code && !(await this.comeBackBy(this.code)))) return;
     showArm(this.session?.annotate ?? true);
-    if (this.page.preview) return;
+    if (isAnotherSession(this.page, this.session)) await this.join({});
     if (!this.server.api.token) return this.page.state === "closed" ? this.comeBack() : undefined;
-    this.remember(this.session ?? { token: this.server.api.token, annotate: true, trials: 0 });
+    this.remember(this.session ?? { token: this.server.api.token, annotate: true, trials: 0, assignment: null });
     await this.arrive();
   }
 
@@ -96,6 +99,14 @@ export class Visit {
     await this.arrive();
   }
 
+  /** By a link from the staff; a second time in one browser goes on where it led. @param {string} code @returns {Promise<boolean>} may it go on? */
+  async comeBackBy(code) {
+    const reply = await this.server.ask(() => this.server.api.comeBack(code));
+    if (reply.status < 300) this.enter(reply.body);
+    else if (!this.server.api.token) this.refuse(reply);
+    return this.server.api.token !== "";
+  }
+
   /** A closed study lets in whoever took part, and nobody else: they find their code. */
   async comeBack() {
     if ((await this.join({})).status < 300) location.reload();
@@ -103,16 +114,16 @@ export class Visit {
 
   /** @param {object} extra @returns {Promise<Reply>} */
   async join(extra) {
-    const { source, external_id, assignment_id, consent_version } = this.page;
-    const who = external_id ? { external_id, ...(assignment_id ? { assignment_id } : {}) } : {};
-    const link = this.link ? { link_token: this.link } : {};
-    const body = { source, ...who, ...link, consent: true, consent_version, client: describeBrowser(), ...extra };
-    const reply = await this.server.ask(() => this.server.api.join(this.page.study, body));
-    if (reply.status >= 300) return reply;
-    const { token, arm, trials } = reply.body;
-    this.remember({ token, annotate: arm.annotate, trials });
-    if (this.link) putLinkInAddress(this.link);
+    const consent = { ...consentOf(this.page, this.notes, this.link), ...extra };
+    const reply = await this.server.ask(() => this.server.api.join(this.page.study, consent));
+    if (reply.status < 300) this.enter(reply.body);
+    if (reply.status < 300 && this.link) putLinkInAddress(this.link);
     return reply;
+  }
+
+  /** @param {{token: string, arm: {annotate: boolean}, trials: number}} visit */
+  enter({ token, arm, trials }) {
+    this.remember({ token, annotate: arm.annotate, trials, assignment: this.page.assignment_id });
   }
 
   /** @param {Session} session */

@@ -32,7 +32,7 @@ const strings = (code) => [...code.replace(/"""[^]*?"""/g, "").matchAll(/(["`])(
 
 const SAID = [
   ...files(TEMPLATES, ".html").flatMap((path) => written(read(path)).map((text) => ({ path, text }))),
-  ...[...files(PAGES, ".js"), "annotation_ui/static/canvas/example.js", "app/trials/endings.py"].flatMap((path) =>
+  ...[...files(PAGES, ".js"), "annotation_ui/static/canvas/example.js", "app/recruitment/platforms.py", "app/trials/endings.py"].flatMap((path) =>
     strings(read(path)).map((text) => ({ path, text })),
   ),
   ...read("app/studies/texts.py").split(/"""\\?/).filter((_, index) => index % 2).flatMap((text) => text.split(/\n\n/)).map((text) => ({ path: "app/studies/texts.py", text })),

@@ -182,6 +182,7 @@ def simulate(
                 participants=participants,
                 seed=seed,
                 key=key,
+                sessions=context.sessions,
                 threads=threads,
                 on_decision=lambda: progress.advance(task),
             )

@@ -143,6 +143,7 @@ def take_part(place: Workplace, order: Order, study_id: int) -> None:
             participants=order.participants,
             seed=order.seed,
             key=answer_key(place.sessions, known_flaws(place.settings.data_dir)),
+            sessions=place.sessions,
             on_decision=_counted(stage, total),
         )
         stage.summary = report.sentence()

@@ -1,31 +1,40 @@
 """Many simulated participants at once."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from typing import Final
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import timedelta
+from threading import Event
+from typing import Any, Final
 from uuid import uuid4
 
 import httpx2
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from app.db import SessionFactory
 from app.demo.answers import Key
 from app.demo.people import Person, invent_person
-from app.demo.visit import AGENT, Outcome, take_part
-from app.errors import WrongState
-from app.models import Participant, Source, Study, StudyState
+from app.demo.visit import AGENT, CROWD, FULL, Outcome, Refused, take_part
+from app.errors import NotFound, Unavailable, WrongState
+from app.models import Participant, ParticipantState, Source, Study, StudyState
+from app.recruitment.assignment import lock_study, release_lapsed
 
 THREADS: Final = 4
 TIMEOUT_S: Final = 30.0
+BROKEN_OFF: Final = ("refused", "failed")
+NOT_BEGUN: Final = "not_begun"
+FOR_EVERYBODY: Final = (Unavailable, NotFound)
+"""What the others would meet as well: no server, or one that works on another database."""
 
 
 @dataclass(frozen=True, slots=True)
 class CrowdReport:
     outcomes: tuple[Outcome, ...]
 
-    def count(self, ending: str) -> int:
-        return sum(outcome.ending == ending for outcome in self.outcomes)
+    def count(self, *endings: str) -> int:
+        return sum(outcome.ending in endings for outcome in self.outcomes)
 
     @property
     def decided(self) -> int:
@@ -33,16 +42,26 @@ class CrowdReport:
 
     @property
     def turned_away(self) -> int:
-        return self.count("quota_full") + self.count("study_not_open")
+        return self.count(*FULL)
 
-    def as_json(self) -> dict[str, int]:
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Why visits were refused or failed, the most frequent reason first."""
+        told = Counter(outcome.reason for outcome in self.outcomes if outcome.ending in BROKEN_OFF)
+        return dict(told.most_common())
+
+    def as_json(self) -> dict[str, Any]:
         return {
-            "participants": len(self.outcomes) - self.turned_away,
+            "participants": len(self.outcomes) - self.turned_away - self.count(NOT_BEGUN),
             "finished": self.count("finished"),
             "dropped_out": self.count("dropped_out"),
             "screened_out": self.count("screened_out"),
             "turned_away": self.turned_away,
+            "refused": self.count("refused"),
+            "failed": self.count("failed"),
+            "not_begun": self.count(NOT_BEGUN),
             "decisions": self.decided,
+            "reasons": self.reasons,
         }
 
     def sentence(self) -> str:
@@ -50,7 +69,15 @@ class CrowdReport:
         told += "{finished} finished, {dropped_out} dropped out"
         told += ", {screened_out} were screened out" if self.count("screened_out") else ""
         told += ", {turned_away} were turned away because the study is full" if self.turned_away else ""
-        return f"{told}.".format(**self.as_json())
+        told += ", {not_begun} did not begin" if self.count(NOT_BEGUN) else ""
+        return f"{told.format(**self.as_json())}.{self._broken_off()}"
+
+    def _broken_off(self) -> str:
+        """How many visits ended against the will of the participant, and why; empty for none."""
+        if not self.reasons:
+            return ""
+        why = "; ".join(f"{number} because “{reason}”" for reason, number in self.reasons.items())
+        return f" {self.count(*BROKEN_OFF)} could not go on: {why}."
 
 
 def admit_simulated(session: Session, study: Study, *, mix: bool) -> None:
@@ -82,49 +109,93 @@ def simulate(
     participants: int,
     seed: int,
     key: Key,
+    sessions: SessionFactory,
     threads: int = THREADS,
     on_decision: Callable[[], None] = lambda: None,
-    on_person: Callable[[], None] = lambda: None,
 ) -> CrowdReport:
-    """`participants` people take a study, `threads` at a time; the first failure ends it all.
+    """`participants` people take a study, `threads` at a time.
+
+    A visit that the server refuses, or that fails, ends for that person alone; when the server or its
+    database is not there for one of them, those who have not begun stay away. In the end, whatever happened,
+    the places of all who did not finish are given back.
 
     The same seed invents the same people. Which trials they are given is the server's choice, so two
     simulations differ in their decisions all the same.
     """
-    # Another crowd with the same seed is other people, not the same ones who return.
-    crowd = uuid4().hex[:12]
-
-    def visit(person: Person) -> Outcome:
-        headers = {"User-Agent": AGENT}
-        with httpx2.Client(base_url=base_url, headers=headers, timeout=TIMEOUT_S) as client:
-            outcome = take_part(
-                client,
-                study,
-                person,
-                key=key,
-                external_id=f"{crowd}-{person.number}",
-                on_decision=on_decision,
-            )
-        on_person()
-        return outcome
-
+    crowd = _Crowd(base_url, study, key, on_decision)
     people = [invent_person(seed, number) for number in range(participants)]
-    report = CrowdReport(_all_of(visit, people, threads=threads))
+    pool = ThreadPoolExecutor(threads)
+    try:
+        report = CrowdReport(tuple(pool.map(crowd.visit, people)))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        with sessions.begin() as session:
+            leave(session, study, crowd.name)
     if not report.decided:
-        raise WrongState(f"Study {study} took none of the simulated participants: it is full or not open.")
+        reason = next(iter(report.reasons), "it is full or not open.")
+        raise WrongState(f"Study {study} took none of the simulated participants: {reason}")
     return report
 
 
-def _all_of(
-    visit: Callable[[Person], Outcome], people: Sequence[Person], *, threads: int
-) -> tuple[Outcome, ...]:
-    pool = ThreadPoolExecutor(threads)
-    futures = [pool.submit(visit, person) for person in people]
-    try:
-        wait(futures, return_when=FIRST_EXCEPTION)
-        for future in futures:
-            if future.done() and (error := future.exception()):
-                raise error
-        return tuple(future.result() for future in futures)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+@dataclass(frozen=True, slots=True)
+class _Crowd:
+    """Those who take part together."""
+
+    base_url: str
+    study: str
+    key: Key
+    on_decision: Callable[[], None]
+    name: str = field(default_factory=lambda: uuid4().hex[:12])
+    """Another crowd with the same seed is other people, not the same ones who return."""
+    is_hopeless: Event = field(default_factory=Event)
+
+    def visit(self, person: Person) -> Outcome:
+        """What becomes of one person; nothing that goes wrong with them is the others' concern."""
+        if self.is_hopeless.is_set():
+            return Outcome(0, NOT_BEGUN)
+        decided = 0
+
+        def one_more() -> None:
+            nonlocal decided
+            decided += 1
+            self.on_decision()
+
+        try:
+            return self._take_part(person, on_decision=one_more)
+        except Refused as no:
+            return Outcome(decided, "refused", no.detail)
+        except FOR_EVERYBODY as error:
+            self.is_hopeless.set()
+            return Outcome(decided, "failed", str(error))
+        except Exception as error:  # noqa: BLE001 - told in the summary
+            return Outcome(decided, "failed", f"{type(error).__name__}: {error}")
+
+    def _take_part(self, person: Person, *, on_decision: Callable[[], None]) -> Outcome:
+        headers = {"User-Agent": AGENT}
+        with httpx2.Client(base_url=self.base_url, headers=headers, timeout=TIMEOUT_S) as client:
+            return take_part(
+                client,
+                self.study,
+                person,
+                key=self.key,
+                external_id=f"{self.name}-{person.number}",
+                crowd=self.name,
+                on_decision=on_decision,
+            )
+
+
+def leave(session: Session, slug: str, crowd: str) -> None:
+    """Give back the places of everybody of a crowd who is not at the end; what they decided stays."""
+    study = session.scalars(select(Study).where(Study.slug == slug)).one()
+    lock_study(session, study.id)
+    session.execute(
+        update(Participant)
+        .where(
+            Participant.study_id == study.id,
+            Participant.source == Source.SIMULATED,
+            Participant.state == ParticipantState.ACTIVE,
+            Participant.client[CROWD].astext == crowd,
+        )
+        .values(lease_expires_at=func.now() - timedelta(seconds=1))
+    )
+    release_lapsed(session, study.id)

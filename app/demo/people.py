@@ -12,8 +12,10 @@ import numpy as np
 
 from app.demo.answers import Face, Truth
 from app.demo.regions import Region, look_at
-from app.demo.strokes import Hand, any_hand, paint
+from app.demo.rule import paint_by
+from app.demo.strokes import Hand, any_hand
 from app.models import Question, Side
+from app.trials.schemas import AnnotationRule
 
 SKILL: Final = (0.83, 0.6)
 """Mean and standard deviation over people, in logits."""
@@ -48,6 +50,8 @@ class Person:
     quits_after: float | None
     """Fraction of the trials after which this person leaves for good; None for the many who finish."""
     seed: tuple[int, int]
+    attention: float = ATTENTIVE_SHARE
+    """How often this person paints what a check asks for."""
 
     def mind(self) -> np.random.Generator:
         """What this person's decisions are drawn from, from the first trial on."""
@@ -67,18 +71,26 @@ def invent_person(seed: int, number: int) -> Person:
 
 
 def judge(
-    person: Person, rng: np.random.Generator, truth: Truth, *, question: Question, annotate: bool
+    person: Person,
+    rng: np.random.Generator,
+    truth: Truth,
+    *,
+    question: Question,
+    rule: AnnotationRule | None,
 ) -> Body:
-    """A decision in the form in which a browser sends it, with strokes where the arm asks for them."""
+    """A decision in the form in which a browser sends it.
+
+    rule : what the arm wants painted; None in an arm that does not ask for it
+    """
     right = truth.right_choice(question)
-    choice = right if rng.random() < chance(person, truth, annotate=annotate) else other(right)
+    choice = right if rng.random() < chance(person, truth, annotate=rule is not None) else other(right)
     decision_ms = _decision_ms(person, rng, truth, is_right=choice is right)
     body: Body = {"choice": choice, "decision_ms": decision_ms, "events": _events(rng, decision_ms)}
-    if annotate:
+    if rule is not None:
         start = decision_ms + float(THINK_MS * person.pace * np.exp(rng.normal(0, 0.4)))
         face = truth.faces[choice]
         places = _places(rng, face, said=question)
-        strokes = paint(rng, person.hand, places, width=face.size[0], start_ms=start)
+        strokes = paint_by(rule, rng, person.hand, places, size=face.size, start_ms=start)
         end = strokes[-1]["points"][-1][2] + rng.uniform(300, 1800)
         body |= {"strokes": strokes, "annotation_ms": round(end - decision_ms)}
     return body
@@ -88,7 +100,7 @@ def paint_region(person: Person, rng: np.random.Generator, truth: Truth) -> Body
     """An answer to a region check: the region's outline, or a corner of the picture by the inattentive."""
     width, height = truth.faces[Side.LEFT].size
     corner = [[0.0, 0.0], [0.1 * width, 0.0], [0.1 * width, 0.1 * height]]
-    outline = truth.region if truth.region and rng.random() < ATTENTIVE_SHARE else corner
+    outline = truth.region if truth.region and rng.random() < person.attention else corner
     start = float(THINK_MS * person.pace)
     points = [[x, y, round(start + 40.0 * n)] for n, (x, y) in enumerate([*outline, outline[0]])]
     stroke = {"tool": "lasso", "radius": 0, "points": points}

@@ -15,10 +15,13 @@ import numpy as np
 
 from app.demo.answers import Key
 from app.demo.people import Person, judge, paint_region
-from app.errors import Unavailable, WrongState
+from app.errors import Unavailable
 from app.models import Question
+from app.trials.schemas import AnnotationRule
 
 AGENT: Final = "cyborg-simulation"
+CROWD: Final = "crowd"
+"""Where a participant's `client` names the simulation that they belong to."""
 WAITS_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Between attempts when the server does not answer or says that it cannot."""
 DEVICE: Final = {
@@ -31,6 +34,10 @@ DEVICE: Final = {
     "passed": True,
 }
 PAGE_DATA: Final = re.compile(r'<script type="application/json" id="page">(.*?)</script>', re.DOTALL)
+
+
+FULL: Final = ("quota_full", "study_not_open")
+"""Why a study takes nobody more."""
 
 
 class Refused(Exception):
@@ -46,7 +53,9 @@ class Refused(Exception):
 class Outcome:
     decided: int
     ending: str
-    """How the visit ended: `dropped_out`, an ending of the API, or the code of a study that took nobody."""
+    """How the visit ended: `dropped_out`, `refused`, `failed`, an ending of the API, or one of `FULL`."""
+    reason: str = ""
+    """Why somebody was refused or failed."""
 
     @property
     def has_finished(self) -> bool:
@@ -60,25 +69,25 @@ def take_part(
     *,
     key: Key,
     external_id: str,
+    crowd: str = "",
     on_decision: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Consent, then look at both faces of each pair, decide, paint and send, until there are none left.
 
     The answer key is asked by trial id; nothing that the API sends says which face is fake. Times are
-    claimed, not waited for.
+    claimed, not waited for. `Refused` when the server takes one of their answers for none.
+
+    crowd : a name for those who take part together, kept with what their browser tells
     """
     try:
-        token, trials = _consent(client, study, external_id=external_id)
+        token, trials = _consent(client, study, external_id=external_id, crowd=crowd)
     except Refused as no:
-        if no.code in ("quota_full", "study_not_open"):
+        if no.code in FULL:
             return Outcome(0, no.code)
-        raise WrongState(f"{study} refused a simulated participant: {no.detail}") from None
+        raise
     client.headers["Authorization"] = f"Bearer {token}"
     last = trials if person.quits_after is None else max(1, int(person.quits_after * trials))
-    try:
-        return _go_through(client, person, key=key, last=last, on_decision=on_decision)
-    except Refused as no:
-        raise WrongState(f"{study} refused a simulated participant's answer: {no.detail}") from None
+    return _go_through(client, person, key=key, last=last, on_decision=on_decision)
 
 
 def _go_through(
@@ -97,14 +106,20 @@ def _go_through(
             _answer(client, answer["step"], rng)
             continue
         trial = answer["trial"]
-        _decide(client, person, rng, trial, key=key)
+        _decide(client, person, rng, trial, rule=AnnotationRule.model_validate(answer["rule"]), key=key)
         if trial["kind"] != "practice":
             decided += 1
             on_decision()
 
 
 def _decide(
-    client: httpx2.Client, person: Person, rng: np.random.Generator, trial: dict[str, Any], *, key: Key
+    client: httpx2.Client,
+    person: Person,
+    rng: np.random.Generator,
+    trial: dict[str, Any],
+    *,
+    rule: AnnotationRule,
+    key: Key,
 ) -> None:
     """Fetch the pictures of a trial as a browser does, judge and send."""
     for side in ("left", "right"):
@@ -114,7 +129,8 @@ def _decide(
     if trial["kind"] == "check":
         body = paint_region(person, rng, truth)
     else:
-        body = judge(person, rng, truth, question=Question(trial["question"]), annotate=trial["annotate"])
+        asked = rule if trial["annotate"] else None
+        body = judge(person, rng, truth, question=Question(trial["question"]), rule=asked)
         body["events"] += [{"kind": "advice_shown", "t_ms": 0}] if trial["advice"] else []
     send(client, "PUT", f"/api/trials/{trial['id']}/decision", body=body)
 
@@ -138,7 +154,7 @@ def _answer(client: httpx2.Client, step: dict[str, Any], rng: np.random.Generato
     send(client, "POST", "/api/participant/answers", body={"answers": answers})
 
 
-def _consent(client: httpx2.Client, study: str, *, external_id: str) -> tuple[str, int]:
+def _consent(client: httpx2.Client, study: str, *, external_id: str, crowd: str) -> tuple[str, int]:
     """Read the page as a browser does, agree to the text that it shows; returns token and trials."""
     page = PAGE_DATA.search(send(client, "GET", f"/s/{study}").text)
     if page is None:
@@ -152,7 +168,13 @@ def _consent(client: httpx2.Client, study: str, *, external_id: str) -> tuple[st
         "assignment_id": token_urlsafe(16),  # so that this request, sent again, is known again
         "consent": True,
         "consent_version": shown["consent_version"],
-        "client": {"simulated": True, "agent": AGENT, "pointer": "mouse", "language": "en"},
+        "client": {
+            "simulated": True,
+            "agent": AGENT,
+            CROWD: crowd,
+            "pointer": "mouse",
+            "language": "en",
+        },
     }
     answer = send(client, "POST", f"/api/studies/{study}/participants", body=body).json()
     return answer["token"], answer["trials"]

@@ -4,6 +4,7 @@ import pytest
 from app.demo.answers import Face, Truth, difficulty
 from app.demo.people import chance, invent_person, judge
 from app.models import Label, Question, Side
+from app.trials.schemas import AnnotationRule
 from saliency.strokes import parse_strokes
 
 SIZE = (320, 320)
@@ -18,14 +19,16 @@ def truth(*, hard: float = 0.0, flaw: tuple[float, float, float, float] | None =
     return Truth(faces, hard)
 
 
+RULE = AnnotationRule(min_strokes=1, min_area=0.001, max_area=0.8)
+
+
 def decisions(*, annotate: bool = False, hard: float = 0.0, question: Question = Question.FAKE) -> list[dict]:
+    rule = RULE if annotate else None
     bodies = []
     for number in range(60):
         person = invent_person(3, number)
         rng = person.mind()
-        bodies += [
-            judge(person, rng, truth(hard=hard), question=question, annotate=annotate) for _ in range(10)
-        ]
+        bodies += [judge(person, rng, truth(hard=hard), question=question, rule=rule) for _ in range(10)]
     return bodies
 
 

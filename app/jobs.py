@@ -10,7 +10,7 @@ from procrastinate.testing import InMemoryConnector
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from app.db import libpq_url
+from app.db import conninfo
 
 BUILD_MAPS: Final = "maps.build"
 TRAIN: Final = "experiments.train"
@@ -31,7 +31,7 @@ outbox: Final = procrastinate.App(connector=SyncPsycopgConnector())
 @contextmanager
 def working_queue(engine: Engine) -> Iterator[procrastinate.App]:
     """The queue as a worker uses it."""
-    connector = PsycopgConnector(conninfo=libpq_url(engine))
+    connector = PsycopgConnector(conninfo=conninfo(engine))
     with queue.replace_connector(connector) as connected:
         yield connected
 

@@ -56,7 +56,8 @@ class Settings(BaseSettings):
 
     @property
     def blobs_url(self) -> str:
-        return self.storage_url or (self.data_dir.resolve() / "blobs").as_uri()
+        # Not `as_uri`: fsspec takes what follows "file://" as it stands, a percent sign for a percent sign.
+        return self.storage_url or f"file://{self.data_dir.resolve() / 'blobs'}"
 
     @property
     def datasets_dir(self) -> Path:

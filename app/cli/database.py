@@ -17,7 +17,8 @@ app.add_typer(database, name="db")
 def upgrade_schema() -> None:
     """Bring the database schema to the newest revision."""
     with opened() as context:
-        print(f"The database at {context.engine.url.render_as_string()} is up to date.")
+        where = context.engine.url.host or context.settings.data_dir / "postgres"
+        print(f"The database in {where} is up to date.")
 
 
 @database.command("backup")

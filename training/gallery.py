@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from saliency.spreadsheets import cell
 from training.data import Cached
 from training.evaluate import Looks, Scores
 from training.folder import write_bytes, write_text
@@ -40,7 +41,7 @@ def write_gallery(folder: Path, scores: Scores, looks: Looks, *, split: str) -> 
         file = f"{sample.image_id}.png"
         write_bytes(folder / file, picture(looks.cams[i]))
         score = float(sigmoid(scores.logits[i, 1]))
-        row = [file, sample.image_id, sample.path, sample.label, sample.source, split]
+        row = [file, *map(cell, (sample.image_id, sample.path, sample.label, sample.source, split))]
         writer.writerow([*row, f"{score:.6f}", f"{looks.entropies[i]:.4f}"])
     write_text(folder / "index.csv", text.getvalue())
     _write_sample(folder / "sample.npz", scores, looks)

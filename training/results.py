@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from saliency.spreadsheets import cell
 from training.config import RunConfig
 from training.errors import RunError
 from training.events import Epoch, Metrics, Started
@@ -277,7 +278,7 @@ def reliability_table(results: Iterable[Result], rivals: Iterable[Rival] = ()) -
 def to_csv(rows: Sequence[Row]) -> str:
     """CSV with a column for every key that any row has; an undefined number is an empty field.
 
-    A text that a spreadsheet would take for a formula gets an apostrophe in front.
+    No text is one that a spreadsheet takes for a formula; `saliency.spreadsheets`.
     """
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO(newline="")
@@ -290,4 +291,4 @@ def to_csv(rows: Sequence[Row]) -> str:
 def _field(value: object) -> object:
     if value is None:
         return ""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
+    return cell(value) if isinstance(value, str) else value

@@ -9,6 +9,7 @@ import pandas as pd
 
 from app.analysis.estimates import FIELDS, Analysis
 from app.analysis.table import COLUMNS, Decisions
+from saliency.spreadsheets import cell
 
 DECISION_FIELDS: Final = ("decision_id", "simulated", *COLUMNS)
 
@@ -18,7 +19,14 @@ def decisions_csv(decisions: Decisions) -> str:
     frame = decisions.frame.reindex(columns=[name for name in DECISION_FIELDS if name in decisions.frame])
     whole = [name for name in ("decision_id", "correct", "position") if name in frame]
     frame = frame.assign(**{name: _whole(frame[name]) for name in whole})
-    return str(frame.to_csv(index=False, lineterminator="\n"))
+    return str(frame.apply(_cells).to_csv(index=False, lineterminator="\n"))
+
+
+def _cells(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Texts that no spreadsheet program takes for a formula; outside tables hold whatever they hold."""
+    texts = [text for text in values.unique() if isinstance(text, str)]
+    risky = {text: cell(text) for text in texts if cell(text) != text}
+    return values.replace(risky) if risky else values
 
 
 def _whole(values: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -32,5 +40,8 @@ def estimates_csv(analysis: Analysis) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(FIELDS)
-    writer.writerows(astuple(one) for one in analysis.estimates)
+    writer.writerows(
+        [cell(value) if isinstance(value, str) else value for value in astuple(one)]
+        for one in analysis.estimates
+    )
     return out.getvalue()

@@ -276,9 +276,7 @@ QUIZ: Final = File(
 
 ANSWERS: Final = File(
     "answers.csv",
-    "One row per closing question that somebody answered, ordered by participant (time of consent). The "
-    "texts are strangers', unchanged: a spreadsheet program may take one that begins with `=` for a formula, "
-    "so open the file as text.",
+    "One row per closing question that somebody answered, ordered by participant (time of consent).",
     _fields(
         PARTICIPANT,
         SIMULATED,
@@ -408,6 +406,12 @@ PREAMBLE: Final = """\
 Text is UTF-8. Times are ISO 8601 in UTC, durations are milliseconds, sizes are pixels. CSV files are comma
 separated with a header; an empty cell means "none". Worker ids of recruiting platforms and login tokens are
 in no file: everything refers to a participant's own random id.
+
+Some texts are strangers', and a spreadsheet program takes a text that begins with `=`, `+`, `-`, `@` or a tab
+for a formula. Where a text in a CSV file begins so, or goes on so after a semicolon, a tab or a line break,
+it has one apostrophe more before that sign. To have the text as it was, remove one apostrophe in those
+places, as `saliency.spreadsheets.original` does. Numbers, JSON files and the `samples.csv` of a dataset are
+unchanged.
 """
 
 

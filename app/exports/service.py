@@ -24,6 +24,7 @@ from app.maps.queries import exported_annotations
 from app.maps.service import newest_map_set
 from app.models import Arm, MapSet, Participant, SaliencyMap, Source, Study
 from app.storage import BlobStore
+from saliency.spreadsheets import cell
 
 CHUNK_BYTES: Final = 1 << 16
 
@@ -172,7 +173,7 @@ def _csv(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> Chunks:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     for row in rows:
-        writer.writerow([_plain(value) for value in row])
+        writer.writerow([_cell(value) for value in row])
         if text.tell() > CHUNK_BYTES:
             yield _taken(text)
     yield _taken(text)
@@ -183,6 +184,12 @@ def _taken(text: io.StringIO) -> bytes:
     text.seek(0)
     text.truncate()
     return content
+
+
+def _cell(value: Any) -> Any:
+    """A value as a CSV file has it: some texts are strangers', and a program may take one for a formula."""
+    plain = _plain(value)
+    return cell(plain) if isinstance(plain, str) else plain
 
 
 def _plain(value: Any) -> Any:

@@ -394,6 +394,10 @@ class TestTidy:
         assert len(found) == len(table().frame)
         assert list(found.columns) == list(COLUMNS)
 
+    def test_no_text_is_taken_for_a_formula(self):
+        outside = replace(table(), frame=table().frame.assign(participant="=cmd()"))
+        assert set(pd.read_csv(io.StringIO(decisions_csv(outside))).participant) == {"'=cmd()"}
+
     def test_estimates_have_a_row_each(self, whole):
         found = pd.read_csv(io.StringIO(estimates_csv(whole)))
         assert len(found) == len(whole.estimates)

@@ -3,11 +3,14 @@
 import csv
 import io
 import json
+import re
 import zipfile
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 from typer.testing import CliRunner
 
 from app.accounts.service import open_session
@@ -31,6 +34,7 @@ from app.models import (
     WorkerIdentity,
 )
 from saliency.__main__ import cli as saliency_cli
+from saliency.spreadsheets import original
 from tests.app.factories import (
     AnnotationFactory,
     ArmFactory,
@@ -186,6 +190,22 @@ class TestExport:
         built.stale = True
         db.commit()
         assert not (exported() / "maps").exists()
+
+    def test_no_text_of_a_stranger_is_taken_for_a_formula(self, exported, participant, annotation, db):
+        said = ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "fine;=1", "'=1", "a, b\n=2", "plain"]
+        participant.answers = {f"q{number}": text for number, text in enumerate(said)}
+        participant.client = {"=cmd;=cmd": 1}
+        for image in db.scalars(select(Image)):
+            image.original_name = f"={image.id}.png"
+        db.commit()
+        folder = exported()
+        answers = [row["answer"] for row in rows_of(folder, "answers.csv")]
+        assert answers[0] == f"'{said[0]}"
+        assert [original(answer) for answer in answers] == said
+        for path in folder.glob("*.csv"):
+            cells = chain.from_iterable(row.values() for row in rows_of(folder, path.name))
+            parts = [part for text in cells for part in re.split(r"[;\t\r\n]", text)]
+            assert [part for part in parts if re.match(r"[=+@-](?![\d.]+$)", part)] == []
 
     def test_it_is_the_same_twice(self, db, blobs, study, built):
         twice = [b"".join(zipped(db, blobs, study)) for _ in range(2)]

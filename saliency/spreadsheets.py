@@ -1,0 +1,26 @@
+"""Text in CSV files that people open with a spreadsheet program.
+
+Such a program takes a cell for a formula that begins with one of a few signs, and a formula can send data
+away or start a program. So an apostrophe is put before such a sign. It is put as well after a semicolon, a
+tab or a line break inside a text, because a program that takes semicolons for separators starts a new cell
+there. What was written can be had back exactly.
+"""
+
+import re
+from typing import Final
+
+SIGNS: Final = "=+@\t\r\n＝＋－＠-"
+"""The last ones are the wide forms that some programs read as the narrow ones."""
+
+_RISKY: Final = re.compile(rf"(^|[;\t\r\n])('*)(?=[{SIGNS}])")
+_MARKED: Final = re.compile(rf"(^|[;\t\r\n])'('*)(?=[{SIGNS}])")
+
+
+def cell(text: str) -> str:
+    """A text as a cell that no program takes for a formula; most texts are their own."""
+    return _RISKY.sub(r"\1'\2", text)
+
+
+def original(cell: str) -> str:
+    """The text that became a cell: one apostrophe goes wherever one was put."""
+    return _MARKED.sub(r"\1\2", cell)

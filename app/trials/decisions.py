@@ -6,7 +6,20 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 from uuid import UUID
 
-from sqlalchemy import CTE, Double, Select, bindparam, cast, column, func, insert, select, true, update
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Double,
+    Select,
+    bindparam,
+    cast,
+    column,
+    func,
+    insert,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session, aliased
 
@@ -17,6 +30,7 @@ from app.errors import (
     BadInput,
     NotFound,
     PlaceGivenAway,
+    StudyNotOpen,
     Unavailable,
 )
 from app.models import (
@@ -24,12 +38,14 @@ from app.models import (
     Decision,
     Image,
     Label,
+    Participant,
     ParticipantState,
     RegionCheck,
     Screening,
     Side,
     Stroke,
     Study,
+    StudyState,
     Trial,
     TrialKind,
     TrialState,
@@ -41,6 +57,8 @@ from app.trials.schemas import AnnotationRule, DecisionBody, Feedback
 from app.trials.scoring import check_rule, read_strokes, region_iou
 from app.trials.service import AnyRow, finish, renew_lease
 from app.trials.steps import Step, next_step
+
+CLOSED: Final = "This study has been closed. Nothing more is recorded."
 
 Left, Right = aliased(Image), aliased(Image)
 
@@ -61,13 +79,15 @@ def record_decision(
 
     The same body again changes nothing; another body is refused. A decision that comes after the
     place was given away takes the place again if it is free, and is refused otherwise, so that no
-    study collects more than it wants.
+    study collects more than it wants. A closed study takes no decision any more; a paused one does.
     """
     trial = _find(session, visit, trial_id)
     fingerprint = body_hash(body)
     if trial.state is TrialState.DECIDED:
         _must_be_the_same(session, trial_id, fingerprint)
         return _feedback(trial, body)
+    if visit.study.state is StudyState.CLOSED:
+        raise StudyNotOpen(CLOSED)
     verdict = _judge(trial, visit, body)
     may_end = trial.kind is TrialKind.CHECK and not verdict.correct and plan.max_failed is not None
     if may_end or trial.state is TrialState.RELEASED:
@@ -175,9 +195,12 @@ def _take_again(session: Session, visit: Visit, trial_id: UUID) -> None:
 
 
 def _decided_meanwhile(session: Session, visit: Visit, trial_id: UUID, fingerprint: str) -> None:
-    """Another request changed the trial a moment ago; fine when it brought the same decision."""
-    if _find(session, visit, trial_id).state is TrialState.RELEASED:
-        raise Unavailable  # it lapsed this very moment; asked again, its place can be taken again
+    """Another request changed something a moment ago; fine when it brought the same decision."""
+    match _find(session, visit, trial_id).state:
+        case TrialState.RELEASED:
+            raise Unavailable  # it lapsed this very moment; asked again, its place can be taken again
+        case TrialState.ASSIGNED:
+            raise StudyNotOpen(CLOSED)  # this very moment
     _must_be_the_same(session, trial_id, fingerprint)
 
 
@@ -217,7 +240,7 @@ RECORDED: Final = (
 def _recording(*, painted: bool) -> Select[Any]:
     claimed = (
         update(Trial)
-        .where(Trial.id == bindparam("trial"), Trial.state == TrialState.ASSIGNED)
+        .where(Trial.id == bindparam("trial"), Trial.state == TrialState.ASSIGNED, ~_is_closed())
         .values(state=TrialState.DECIDED, draft=None)
         .returning(Trial.id)
         .cte("claimed")
@@ -232,6 +255,12 @@ def _recording(*, painted: bool) -> Select[Any]:
     )
     query = select(decided.c.id)
     return query.add_cte(_painting(decided)) if painted else query
+
+
+def _is_closed() -> ColumnElement[bool]:
+    """Whether the study of a trial is closed, as the statement itself sees it."""
+    closed = select(Study.id).join(Participant, Participant.study_id == Study.id)
+    return closed.where(Participant.id == Trial.participant_id, Study.state == StudyState.CLOSED).exists()
 
 
 def _painting(decided: CTE) -> CTE:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.deps import Visit
 from app.errors import AlreadyAnswered, BadInput, NotAParticipant, WrongState
-from app.models import ParticipantState, QuizAttempt, Screening
+from app.models import ParticipantState, QuizAttempt, Screening, StudyState
 from app.recruitment.assignment import lock_study
 from app.recruitment.service import screen_out
 from app.studies.parts import ClosingQuestion, QuizQuestion
@@ -44,7 +44,8 @@ def take_quiz(session: Session, visit: Visit, plan: VisitPlan, answers: Mapping[
         return QuizResult(passed=attempts[0].passed, wrong=attempts[0].wrong, attempts_left=left)
     if participant.quiz_passed_at is not None:
         return QuizResult(passed=True, wrong=[], attempts_left=left)
-    if plan.quiz is None or participant.state is not ParticipantState.ACTIVE:
+    is_over = participant.state is not ParticipantState.ACTIVE or visit.study.state is StudyState.CLOSED
+    if plan.quiz is None or is_over:
         raise WrongState("There is no quiz to answer now.")
     wrong = [key for key, question in plan.quiz_questions.items() if answers[key] != question.answer]
     session.add(
@@ -110,7 +111,9 @@ def _refuse_withdrawn(visit: Visit) -> None:
 
 
 def save_device(session: Session, visit: Visit, report: DeviceBody) -> None:
-    """Keep the last report of the device check."""
+    """Keep the last report of the device check; a closed study keeps none."""
+    if visit.study.state is StudyState.CLOSED:
+        return
     session.refresh(visit.participant, with_for_update=True)  # they may be withdrawing at the same time
     _refuse_withdrawn(visit)
     visit.participant.device = report.model_dump()

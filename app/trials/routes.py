@@ -8,7 +8,9 @@ from fastapi import APIRouter, Response
 
 from app.db import Db
 from app.deps import Blobs, ParticipantDoor, Visit
-from app.models import TrialKind
+from app.errors import AppError
+from app.models import StudyState, TrialKind
+from app.security import RateLimit
 from app.studies.plan import VisitPlan, plan_of
 from app.trials import forms
 from app.trials.decisions import record_decision, rule_of
@@ -38,6 +40,13 @@ from app.trials.service import KEEP_DRAFT, AnyRow, proceed
 from app.trials.steps import Step
 
 router = APIRouter(tags=["participant"])
+
+OFTEN: Final = "Too many requests at once; please wait a minute."
+
+# Of one participant, in each web process. Reading and deciding have no limit: a trial is decided once.
+DRAFTS: Final = RateLimit("60 per minute", OFTEN)  # a page sends one every three seconds
+FORMS: Final = RateLimit("60 per minute", OFTEN)  # quiz, closing questions, device
+REFUSED: Final = RateLimit("120 per minute", OFTEN)  # decisions that are looked at and not taken
 
 CACHED: Final = {"Cache-Control": "private, max-age=3600, immutable"}
 
@@ -126,8 +135,11 @@ def picture_url(token: str) -> str:
 
 @router.put("/api/trials/{trial_id}/draft")
 def keep_draft(trial_id: UUID, body: DraftBody, door: ParticipantDoor) -> Saved:
-    """Keep what is painted so far. The last one counts; one that comes after the decision is dropped."""
+    """Keep what is painted so far. The last one counts; one after the decision or the close is dropped."""
     with door.opened() as (db, visit):
+        DRAFTS.count(str(visit.participant.id))
+        if visit.study.state is StudyState.CLOSED:
+            return Saved()
         db.execute(KEEP_DRAFT, {"trial": trial_id, "own": visit.participant.id, "kept": body.draft})
         return Saved()
 
@@ -136,13 +148,18 @@ def keep_draft(trial_id: UUID, body: DraftBody, door: ParticipantDoor) -> Saved:
 def decide(trial_id: UUID, body: DecisionBody, door: ParticipantDoor) -> Decided:
     """Record the decision and the strokes of one trial. Safe to send again."""
     with door.opened() as (db, visit):
-        return Decided(feedback=record_decision(db, visit, plan_of(visit.study), trial_id, body))
+        try:
+            return Decided(feedback=record_decision(db, visit, plan_of(visit.study), trial_id, body))
+        except AppError:
+            REFUSED.count(str(visit.participant.id))
+            raise
 
 
 @router.post("/api/participant/quiz")
 def quiz(body: QuizBody, door: ParticipantDoor) -> QuizResult:
     """One attempt at the comprehension quiz. Safe to send again."""
     with door.opened() as (db, visit):
+        FORMS.count(str(visit.participant.id))
         return forms.take_quiz(db, visit, plan_of(visit.study), body.answers)
 
 
@@ -150,6 +167,7 @@ def quiz(body: QuizBody, door: ParticipantDoor) -> QuizResult:
 def answers(body: AnswersBody, door: ParticipantDoor) -> Saved:
     """The answers to the closing questions. Safe to send again."""
     with door.opened() as (db, visit):
+        FORMS.count(str(visit.participant.id))
         forms.save_answers(db, visit, plan_of(visit.study), body.answers)
         return Saved()
 
@@ -158,6 +176,7 @@ def answers(body: AnswersBody, door: ParticipantDoor) -> Saved:
 def device(body: DeviceBody, door: ParticipantDoor) -> Saved:
     """What the page's device check found; the last report is kept."""
     with door.opened() as (db, visit):
+        FORMS.count(str(visit.participant.id))
         forms.save_device(db, visit, body)
         return Saved()
 

@@ -1,11 +1,13 @@
 """The participant API: what is shown, what comes back."""
 
-from typing import Annotated, Literal, Self
+import json
+from typing import Annotated, Final, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from app.models import Question, Side
+from saliency.strokes import MAX_POINTS, MAX_STROKES
 
 Milliseconds = Annotated[float, Field(ge=0, le=86_400_000, allow_inf_nan=False)]
 Fact = Annotated[float, Field(allow_inf_nan=False)] | Annotated[str, Field(max_length=32)]
@@ -45,10 +47,20 @@ class DecisionBody(Body):
     """What happened meanwhile: the tab hidden, the focus lost, a resize, a reload."""
 
 
+LONGEST_DRAFT: Final = 25 * MAX_POINTS + 100 * MAX_STROKES + 100_000  # characters of JSON
+"""What the largest annotation comes to, with `[1023.4,1023.4,1234567],` for a point, and its events."""
+
+
+def _is_drawing(draft: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if len(json.dumps(draft)) > LONGEST_DRAFT:
+        raise ValueError(f"at most {LONGEST_DRAFT} characters of JSON are kept")
+    return draft
+
+
 class DraftBody(Body):
     """What the page wants back when it is opened again, here or elsewhere; nobody else reads it."""
 
-    draft: dict[str, JsonValue]
+    draft: Annotated[dict[str, JsonValue], AfterValidator(_is_drawing)]
 
 
 class QuizBody(Body):

@@ -1,11 +1,15 @@
 import json
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select, update
 
+from app.deps import Visit
+from app.errors import StudyNotOpen
 from app.models import (
     Annotation,
+    Arm,
     Decision,
     Image,
     MapSet,
@@ -17,6 +21,12 @@ from app.models import (
     Trial,
     TrialState,
 )
+from app.security import RateLimit
+from app.studies.plan import plan_of
+from app.studies.service import close_study, pause_study
+from app.trials import routes
+from app.trials.decisions import record_decision
+from app.trials.schemas import DecisionBody
 from tests.app.worlds import STROKES, Visitor, make_study
 
 
@@ -253,6 +263,85 @@ class TestLease:
 
 def both(answer):
     return [answer["trial"], *answer["upcoming"]]
+
+
+@pytest.fixture
+def closed(db, study):
+    """Close the study in the middle of a visit."""
+
+    def close():
+        close_study(db, study)
+        db.commit()
+
+    return close
+
+
+class TestClosing:
+    def test_a_closed_study_takes_no_decision(self, visitor, db, trial, closed):
+        closed()
+        response = visitor.decide(trial["id"])
+        assert (response.status_code, response.json()["error"]) == (409, "study_not_open")
+        assert decisions(db, trial) == []
+
+    def test_a_decision_that_it_had_before_is_known_again(self, visitor, trial, closed):
+        visitor.decide(trial["id"])
+        closed()
+        assert visitor.decide(trial["id"]).status_code == 200
+        assert visitor.decide(trial["id"], choice="right").json()["error"] == "already_decided"
+
+    def test_a_place_that_lapsed_is_not_taken_again(self, visitor, db, trial, closed):
+        db.execute(update(Trial).where(Trial.id == trial["id"]).values(state=TrialState.RELEASED))
+        closed()
+        assert visitor.decide(trial["id"]).json()["error"] == "study_not_open"
+
+    def test_one_that_closes_while_a_decision_is_looked_at_takes_it_no_more(self, visitor, db, study, trial):
+        """The request read that the study is open; the statement that writes sees that it is not."""
+        person = db.get_one(Participant, visitor.participant)
+        visit = Visit(person, study, db.get_one(Arm, person.arm_id))
+        closing = update(Study).where(Study.id == study.id).values(state=StudyState.CLOSED)
+        db.execute(closing.execution_options(synchronize_session=False))
+        body = DecisionBody(choice="left", decision_ms=1, annotation_ms=1, strokes=STROKES)
+        with pytest.raises(StudyNotOpen):
+            record_decision(db, visit, plan_of(study), UUID(trial["id"]), body)
+        assert decisions(db, trial) == []
+
+    def test_another_study_goes_on(self, client, db, closed):
+        other = Visitor(client, make_study(db, arms=(True,)).slug)
+        other.consent()
+        closed()
+        assert other.decide(other.next().json()["trial"]["id"]).status_code == 200
+
+    def test_who_worked_has_a_code_and_may_still_withdraw(self, visitor, db, trial, closed):
+        visitor.decide(trial["id"])
+        closed()
+        assert visitor.next().json()["completion"]["code"]
+        assert visitor.withdraw().status_code == 200
+        assert decisions(db, trial) == []
+
+    def test_a_paused_study_lets_whoever_is_in_finish(self, client, visitor, db, study):
+        pause_study(db, study)
+        db.commit()
+        assert visitor.finish()["completion"]["ending"] == "finished"
+        assert Visitor(client, study.slug).consent().json()["error"] == "study_not_open"
+
+    def test_in_a_paused_study_places_that_lapsed_come_back(self, visitor, db, study, trial):
+        mine = Trial.participant_id == visitor.participant
+        db.execute(update(Trial).where(mine).values(state=TrialState.RELEASED))
+        db.execute(update(Quota).values(taken=0))
+        pause_study(db, study)
+        db.commit()
+        assert visitor.finish()["completion"]["ending"] == "finished"
+
+
+class TestRefusedDecisions:
+    def test_they_are_looked_at_only_so_often(self, client, study, visitor, trial, monkeypatch):
+        monkeypatch.setattr(routes, "REFUSED", RateLimit("2 per minute", "Too many."))
+        answers = [visitor.decide(trial["id"], strokes=[]).status_code for _ in range(3)]
+        assert answers == [422, 422, 429]
+        assert visitor.decide(trial["id"]).status_code == 200
+        other = Visitor(client, study.slug)
+        other.consent()
+        assert other.decide(trial["id"]).status_code == 404
 
 
 class TestWithdrawal:

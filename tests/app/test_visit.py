@@ -23,8 +23,12 @@ from app.models import (
     Trial,
     TrialKind,
 )
+from app.security import RateLimit
 from app.studies.schemas import StudySpec
-from app.studies.service import create_study, open_study
+from app.studies.service import close_study, create_study, open_study
+from app.trials import routes
+from app.trials.schemas import LONGEST_DRAFT
+from saliency.strokes import MAX_POINTS
 from tests.app.factories import ImageFactory
 from tests.app.test_decisions import lapse
 from tests.app.worlds import Visitor
@@ -632,6 +636,43 @@ class TestOnePersonOneParticipation:
         assert Visitor(client, "second").consent(**consent).json()["error"] == "already_took_part"
 
 
+class TestForms:
+    """What a page sends beside decisions."""
+
+    def test_they_come_only_so_often(self, make, arrive, monkeypatch):
+        monkeypatch.setattr(routes, "FORMS", RateLimit("3 per minute", "Too many."))
+        visitor = arrive(make(quiz=QUIZ, questions=QUESTIONS))
+        answers = [
+            post(visitor, "device", REPORT),
+            answer_quiz(visitor, WRONG),
+            post(visitor, "answers", {"answers": {"age": "40+"}}),
+            post(visitor, "device", REPORT | {"width": 1}),
+            answer_quiz(visitor, RIGHT),
+            post(visitor, "answers", {"answers": {"age": "40+"}}),
+        ]
+        assert [answer.status_code for answer in answers] == [200, 200, 409, 429, 429, 429]
+        assert visitor.next().json()["step"]["attempts_left"] == 1
+        assert visitor.withdraw().status_code == 200
+
+    def test_a_closed_study_keeps_none_of_it(self, db, make, arrive):
+        study = make(quiz=QUIZ, questions=QUESTIONS)
+        visitor, ready = arrive(study), arrive(study)
+        answer_quiz(ready, RIGHT)
+        decide_all(db, ready)
+        trial = db.scalars(select(Trial.id).where(Trial.participant_id == visitor.participant)).first()
+        close_study(db, study)
+        db.commit()
+        assert answer_quiz(visitor, RIGHT).json()["error"] == "wrong_state"
+        assert post(ready, "answers", {"answers": {"age": "40+"}}).json()["error"] == "wrong_state"
+        assert post(visitor, "device", REPORT).json() == {"saved": True}
+        TestDrafts().keep(visitor, trial)
+        assert db.scalar(select(func.count()).where(QuizAttempt.participant_id == visitor.participant)) == 0
+        assert db.scalar(select(Trial.draft).where(Trial.id == trial)) is None
+        for person in (visitor, ready):
+            kept = db.get_one(Participant, person.participant, populate_existing=True)
+            assert (kept.answers, kept.device, kept.state) == (None, None, "active")
+
+
 class TestRefusals:
     def test_a_full_study_sends_people_where_the_study_says(self, client, make, arrive):
         study = make(
@@ -709,6 +750,27 @@ class TestDrafts:
         self.keep(visitor, trial)
         assert db.scalar(select(Trial.draft).where(Trial.id == trial)) is None
         assert visitor.next().json()["draft"] is None
+
+    def test_it_may_be_as_large_as_a_drawing_and_no_larger(self, make, arrive):
+        visitor = arrive(make())
+        trial = visitor.next().json()["trial"]["id"]
+        points = [[1023.4, 1023.4, 1234567]] * MAX_POINTS
+        largest = {"strokes": [{"tool": "brush", "radius": 12.5, "points": points}]}
+        assert self.keep(visitor, trial, largest).status_code == 200
+        assert visitor.next().json()["draft"] == largest
+        too_large = self.keep(visitor, trial, {"strokes": "x" * LONGEST_DRAFT})
+        assert (too_large.status_code, too_large.json()["error"]) == (422, "invalid")
+        assert "draft" in too_large.json()["detail"]
+        assert visitor.next().json()["draft"] == largest
+
+    def test_they_come_only_so_often(self, make, arrive, monkeypatch):
+        monkeypatch.setattr(routes, "DRAFTS", RateLimit("2 per minute", "Too many."))
+        study = make()
+        visitor, other = arrive(study), arrive(study)
+        trial = visitor.next().json()["trial"]["id"]
+        assert [self.keep(visitor, trial, {"at": n}).status_code for n in range(3)] == [200, 200, 429]
+        assert visitor.next().json()["draft"] == {"at": 1}
+        assert self.keep(other, other.next().json()["trial"]["id"]).status_code == 200
 
     def test_nobody_writes_into_a_trial_of_somebody_else(self, db, make, arrive):
         study = make()

@@ -33,7 +33,7 @@ const TEXT = [
   ...["paper", "surface", "accent-soft"].map((ground) => ["accent", ground]),
   ...STATES.flatMap((state) => [[state, `${state}-soft`], ["ink", `${state}-soft`], [state, "surface"], [state, "paper"]]),
   ["accent-strong", "accent-soft"], ["on-accent", "accent"], ["on-accent", "accent-strong"], ["on-danger", "danger"],
-  ["on-word", "real"], ["on-word", "fake"],
+  ["on-word", "real"], ["fake", "surface"],
 ];
 const CONTROLS = [["line-strong", "paper"], ["line-strong", "surface"], ["focus", "paper"], ["focus", "surface"], ["focus", "stage"]];
 

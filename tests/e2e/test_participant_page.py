@@ -17,22 +17,32 @@ from app.models import Arm, Decision, Participant, Trial
 from saliency.masks import rasterize
 from saliency.strokes import parse_strokes
 from tests.e2e.lab import DESK, PHONE, Lab, browsing
-from tests.e2e.visits import painted, press_on, touch
+from tests.e2e.visits import Mouse, Walk, painted, press_on, touch
 
 TRIALS = 4
 NO_STORAGE = """for (const name of ["localStorage", "sessionStorage", "indexedDB"])
   Object.defineProperty(window, name, {get() { throw new DOMException("refused", "SecurityError"); }})"""
 
-SCREENS = {
-    "1280px": DESK,
-    "390px": {"viewport": {"width": 390, "height": 844}, "has_touch": True},
-    "360px": PHONE,
+WINDOWS = {
+    "laptop": {"width": 1366, "height": 632},  # what a browser leaves of a screen of 1366 × 768
+    "720p": {"width": 1280, "height": 720},
+    "full HD": {"width": 1920, "height": 1080},
+    "tablet": {"width": 1024, "height": 768},
+    "1366 × 768 at 200 %": {"width": 683, "height": 316},
+    "1440 × 900 at 200 %": {"width": 720, "height": 382},
+    "phone": {"width": 390, "height": 844},
+    "small phone": {"width": 360, "height": 640},
 }
+LAPTOP = {"viewport": WINDOWS["laptop"]}
+HELD = {"viewport": WINDOWS["phone"], "has_touch": True, "is_mobile": True}
+SIZE = "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
 BOXES = """() => [...document.querySelectorAll(".face__frame")].map((frame) => {
   const { x, y, width, height } = frame.getBoundingClientRect();
   return [x, y, width, height].map((length) => Math.round(10 * length) / 10);
 })"""
 ARMS = ("annotate", "control", "told", "shown", "helped")
+SHOWN = """() => [...document.querySelectorAll(".face__view")].map((view) => view.style.transform)"""
+FOCUSED = """(selector) => document.activeElement.matches(selector)"""
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -207,29 +217,63 @@ class TestPaint:
 class TestArms:
     """An arm differs from another one in what it is about and in nothing else."""
 
-    @pytest.mark.parametrize("screen", SCREENS.values(), ids=SCREENS)
-    def test_faces_are_as_large_and_zoom_alike_with_and_without_paint(self, browser, platform, screen):
+    def test_faces_are_as_large_and_zoom_alike_with_and_without_paint(self, browser, platform):
         seen = {}
         for slug in ("paint", "choose"):
-            with browsing(browser, screen) as context:
+            with browsing(browser, HELD) as context:
                 page = begin(context, f"{platform.url}/s/{slug}").page
-                seen[slug] = {"free": page.evaluate(BOXES)}
-                pick(page, "right")
-                seen[slug] |= {"chosen": page.evaluate(BOXES)} | zoomed(context, page)
-        assert seen["paint"] == seen["choose"]
-        assert all(seen["paint"].values())
+                page.set_viewport_size(DESK["viewport"])
+                before = zoomed(context, page)
+                sizes = measured(page)
+                page.set_viewport_size(DESK["viewport"])
+                seen[slug] = [before, zoomed(context, page), sizes]
+        paint, choose = seen.values()
+        assert paint == choose
+        assert smallest_face(paint[-1]["laptop"]) >= 450
 
-    @pytest.mark.parametrize("screen", SCREENS.values(), ids=SCREENS)
-    def test_faces_are_as_large_with_and_without_advice(self, browser, database, arms, screen):
-        seen: dict[str, list[object]] = {}
+    def test_faces_are_as_large_with_and_without_advice(self, browser, database, arms):
+        seen: dict[str, dict[str, object]] = {}
         while len(seen) < len(ARMS):
-            with browsing(browser, screen) as context:
-                page = begin(context, arms).page
-                boxes = [page.evaluate(BOXES)]
-                pick(page, "left")
-                seen[newest_arm(database)] = [*boxes, page.evaluate(BOXES)]
-                assert page.evaluate("document.documentElement.scrollWidth") == screen["viewport"]["width"]
-        assert len({str(boxes) for boxes in seen.values()}) == 1, seen
+            with browsing(browser, HELD) as context:
+                sizes = measured(begin(context, arms).page)
+            seen[newest_arm(database)] = sizes
+        first = seen["annotate"]
+        assert {arm: {name for name in WINDOWS if seen[arm][name] != first[name]} for arm in ARMS} == {
+            arm: set() for arm in ARMS
+        }
+        assert smallest_face(first["laptop"]) >= 450
+
+    @pytest.mark.parametrize("screen", [LAPTOP, DESK], ids=["1366px", "1280px"])
+    def test_a_face_has_one_place_and_size_from_practice_to_the_last_check(self, browser, lab, screen):
+        seen: dict[str, list[list[float]]] = {}
+        with browsing(browser, screen) as context:
+
+            def measure(page: Page, name: str) -> None:
+                if name in ("trial", "feedback"):
+                    kind = "region" if page.locator(".trial--region").count() else name
+                    seen[kind] = page.evaluate(BOXES)
+
+            walk = Walk(context.new_page(), Mouse(), measure)
+            walk.page.goto(lab.everything(f"sizes-{screen['viewport']['width']}"))
+            walk.go()
+        left, right = seen["trial"]
+        assert left[1:] == right[1:]
+        assert seen["feedback"] == [left, right]
+        assert {side for _, _, *size in seen["region"] for side in size if side} == {left[2]}
+        if screen is LAPTOP:
+            assert left[2] >= 450
+
+    @pytest.mark.parametrize("screen", [DESK, HELD], ids=["mouse", "touch"])
+    def test_everything_one_needs_is_in_the_window(self, browser, platform, screen):
+        names = [name for name in WINDOWS if screen is HELD or "phone" not in name]
+        with browsing(browser, screen) as context:
+            page = begin(context, f"{platform.url}/s/paint").page
+            for _ in ("before the choice", "after it"):
+                for name in names:
+                    page.set_viewport_size(WINDOWS[name])
+                    assert page.evaluate(SIZE) == [*WINDOWS[name].values()], name
+                    expect_nothing_over_each_other(page, name)
+                page.keyboard.press("ArrowLeft")
 
     def test_help_and_instructions_speak_of_paint_where_one_paints(self, browser, platform):
         says = {}
@@ -242,6 +286,31 @@ class TestArms:
         assert "paint" in says["paint"]
         assert "paint" not in says["choose"]
         assert says["paint"].count("Two faces appear") == 1
+
+
+def measured(page: Page) -> dict[str, list[object]]:
+    """Where the faces are in every window, before and after the left one is chosen."""
+    seen: dict[str, list[object]] = {name: [] for name in WINDOWS}
+    for _ in ("before", "after"):
+        for name, size in WINDOWS.items():
+            page.set_viewport_size(size)
+            seen[name].append(page.evaluate(BOXES))
+            assert page.evaluate(SIZE)[0] == size["width"], f"{name}: too wide"
+        pick(page, "left")
+    return seen
+
+
+def smallest_face(boxes: list[Any]) -> float:
+    return min(width for faces in boxes for _, _, width, _ in faces)
+
+
+def expect_nothing_over_each_other(page: Page, name: str) -> None:
+    places = [
+        place for place in ("#pair", "#next", "#hint", "#zoom", "#tools") if page.locator(place).is_visible()
+    ]
+    for one, other in itertools.combinations(places, 2):
+        boxes = [page.locator(place).bounding_box() for place in (one, other)]
+        assert not overlap(*boxes), (name, one, other, boxes)
 
 
 def newest_arm(database: Session) -> str:
@@ -257,9 +326,9 @@ def pick(page: Page, side: str) -> None:
 
 
 def zoomed(context: BrowserContext, page: Page) -> dict[str, str]:
-    """What the chosen face shows after each way to zoom."""
-    view = page.locator(".face--chosen .face__view")
-    box = view.bounding_box()
+    """What the right face shows after each way to zoom; the left one shows the same."""
+    view = page.locator(".face[data-side=right] .face__view")
+    box = page.locator(".face[data-side=right] .face__frame").bounding_box()
     x, y = box["x"] + 90, box["y"] + 80
 
     def wheel() -> None:
@@ -280,10 +349,109 @@ def zoomed(context: BrowserContext, page: Page) -> dict[str, str]:
     seen = {}
     for name, way in ways.items():
         way()
-        seen[name] = view.evaluate("(view) => view.style.transform")
+        left, seen[name] = page.evaluate(SHOWN)
+        assert left == seen[name]
         page.get_by_role("button", name="Whole face").click()
         expect(view).not_to_have_attribute("style", re.compile("scale"))
     return seen
+
+
+class TestZoom:
+    """Before the choice as after it, and neither face is seen better than the other."""
+
+    @pytest.mark.parametrize("side", ["left", "right"])
+    def test_a_zoomed_face_is_moved_by_a_drag_and_chosen_by_a_click(self, browser, platform, side):
+        with browsing(browser, DESK) as context:
+            page = begin(context, f"{platform.url}/s/paint").page
+            page.keyboard.press("+")
+            before = page.evaluate(SHOWN)
+            frame = page.locator(f".face[data-side={side}] .face__frame")
+            box = frame.bounding_box()
+            page.mouse.move(box["x"] + 200, box["y"] + 200)
+            page.mouse.down()
+            page.mouse.move(box["x"] + 150, box["y"] + 170, steps=5)
+            page.mouse.up()
+            moved = page.evaluate(SHOWN)
+            assert moved[0] == moved[1] != before[0]
+            expect(page.locator(".face--chosen")).to_have_count(0)
+            frame.click()
+            expect(page.locator(f".face--chosen[data-side={side}]")).to_be_visible()
+            assert page.evaluate(SHOWN) == moved
+
+    def test_keys_alone_zoom_and_move(self, browser, platform):
+        with browsing(browser, DESK) as context:
+            page = begin(context, f"{platform.url}/s/paint").page
+            seen = [page.evaluate(SHOWN)]
+            for key in ("+", "Shift+ArrowRight", "Shift+ArrowDown", "0"):
+                page.keyboard.press(key)
+                seen.append(page.evaluate(SHOWN))
+            assert all(left == right for left, right in seen)
+            assert len({left for left, _ in seen}) == 4  # the last is the first again
+            expect(page.locator(".face--chosen")).to_have_count(0)
+
+    def test_one_finger_moves_a_zoomed_face_and_two_zoom_it(self, browser, platform):
+        with browsing(browser, HELD) as context:
+            page = begin(context, f"{platform.url}/s/choose").page
+            box = page.locator(".face[data-side=left] .face__frame").bounding_box()
+            x, y = box["x"] + 120, box["y"] + 120
+            touch(context, page, [[(x - 3 * step, y), (x + 40 + 3 * step, y)] for step in range(20)])
+            pinched = page.evaluate(SHOWN)
+            touch(context, page, [[(x + 3 * step, y)] for step in range(20)])
+            moved = page.evaluate(SHOWN)
+            assert "scale" in pinched[0]
+            assert moved[0] == moved[1] != pinched[0]
+            expect(page.locator(".face--chosen")).to_have_count(0)
+
+    def test_paint_on_a_face_that_was_zoomed_before_lies_where_the_hand_was(self, browser, platform):
+        with browsing(browser, DESK) as context:
+            visit = begin(context, f"{platform.url}/s/paint")
+            for _ in range(3):
+                visit.page.keyboard.press("+")
+            visit.choose()
+            visit.scribble()
+            assert "1" in painted(visit.page)
+            visit.submit()
+            visit.expect_trial(2)
+            places = [point for stroke in visit.sent[0]["strokes"] for point in stroke["points"]]
+        assert all(50 < x < 100 and 60 < y < 90 for x, y, _ in places)
+
+
+class TestKeyboard:
+    @pytest.mark.parametrize(
+        "keys", [["ArrowLeft"], ["ArrowRight"], ["ArrowRight", "ArrowLeft"]], ids="-".join
+    )
+    def test_after_a_choice_the_painting_area_is_the_next_stop(self, browser, platform, keys):
+        with browsing(browser, DESK) as context:
+            page = begin(context, f"{platform.url}/s/paint").page
+            for key in keys:
+                page.keyboard.press(key)
+            page.keyboard.press("Tab")
+            assert page.evaluate(FOCUSED, ".face--chosen .face__frame")
+
+
+class TestContrast:
+    def test_the_tool_in_hand_shows_in_the_colours_of_the_system(self, browser, platform):
+        with browsing(browser, DESK | {"forced_colors": "active"}) as context:
+            page = begin(context, f"{platform.url}/s/paint").page
+            pick(page, "left")
+            outlines = page.locator("[data-tool]").evaluate_all(
+                "(tools) => tools.map((tool) => getComputedStyle(tool).outlineStyle)"
+            )
+        assert outlines == ["solid", "none", "none"]
+
+
+class TestBrush:
+    def test_its_size_is_shown_on_the_face_while_it_changes(self, browser, platform):
+        with browsing(browser, DESK) as context:
+            page = begin(context, f"{platform.url}/s/paint").page
+            pick(page, "left")
+            page.mouse.move(5, 5)
+            slider, ring = page.locator("#size"), page.locator(".face--chosen .cursor__ring")
+            slider.fill("80")
+            radius = ring.get_attribute("r")
+            assert slider.get_attribute("aria-valuetext") == f"radius {radius} pixels"
+            assert float(radius) > 20
+            expect(ring).to_have_attribute("r", "0")  # a moment later
 
 
 class TestWheel:
@@ -308,7 +476,7 @@ class TestPen:
 
     @pytest.fixture
     def tablet(self, browser, platform) -> Iterator[Tablet]:
-        with browsing(browser, SCREENS["390px"]) as context:
+        with browsing(browser, HELD) as context:
             visit = begin(context, f"{platform.url}/s/paint")
             pick(visit.page, "left")
             yield Tablet(visit)
@@ -446,7 +614,7 @@ class TestHands:
             page.set_viewport_size({"width": 900, "height": 700})
             expect(page.get_by_label("The left face")).to_have_count(1)
 
-    @pytest.mark.parametrize("screen", [SCREENS["390px"], PHONE], ids=["390px", "360px"])
+    @pytest.mark.parametrize("screen", [HELD, PHONE], ids=["390px", "360px"])
     def test_the_focus_is_seen_on_the_face_where_its_button_is_hidden(self, browser, platform, screen):
         with browsing(browser, screen) as context:
             page = begin(context, f"{platform.url}/s/choose").page
@@ -463,7 +631,7 @@ class TestHands:
             page.locator("#progress-text").evaluate("(text) => { text.textContent = 'Practice 10 of 10'; }")
             page.locator("#banner").evaluate(
                 "(banner) => { banner.hidden = false;"
-                " banner.textContent = 'No connection. The page goes on by itself when the network is back.';"
+                " banner.textContent = 'No connection. This page continues by itself when you are online again.';"
                 " }"
             )
             boxes = [

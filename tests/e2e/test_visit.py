@@ -287,10 +287,11 @@ class TestPractice:
             walk = Walk(no_error(context.new_page()), Mouse())
             walk.page.goto(everything)
             walk.go(until="feedback")
-            said = walk.page.locator("#hint").inner_text()
+            said = walk.page.locator("#verdict").inner_text()
+            assert re.match("Correct. You chose the|Wrong. The face you chose is", said)
             walk.page.reload()
             expect(walk.page.locator(".trial--feedback")).to_be_visible()
-            expect(walk.page.locator("#hint")).to_have_text(said)
+            expect(walk.page.locator("#verdict")).to_have_text(said)
             walk.page.get_by_role("button", name="Continue").click()
             expect(walk.page.locator("#progress-text")).to_have_text("Practice 2 of 2")
 
@@ -318,7 +319,7 @@ class TestTrials:
             kinds = [event["kind"] for event in walk.sent[0]["events"]]
             assert kinds.count("advice_shown") == 1
 
-    def test_a_small_phone_shows_feedback_in_whole_lines_and_advice_by_upper_and_lower(
+    def test_a_small_phone_shows_both_faces_with_the_verdict_and_advice_by_upper_and_lower(
         self, browser, advised
     ):
         with browsing(browser, {**PHONE, "viewport": {"width": 360, "height": 640}}) as context:
@@ -331,10 +332,14 @@ class TestTrials:
             )
             walk.judge()
             walk.front(after="trial 1 of 2")
-            said = page.locator("#hint")
-            expect(said).to_contain_text(re.compile("You chose the|The face you chose is"))
-            assert said.bounding_box()["width"] > 300
-            assert said.bounding_box()["y"] < page.locator("#next").bounding_box()["y"]
+            question = page.locator("#question").bounding_box()
+            expect(page.locator("#question")).to_have_text(
+                re.compile("^(Correct. You chose the|Wrong. The face you chose is)"), use_inner_text=True
+            )
+            faces = [frame.bounding_box() for frame in page.locator(".face__frame").all()]
+            assert faces[0]["width"] == faces[1]["width"] > 150
+            assert page.evaluate("document.documentElement.scrollHeight") == 640
+            assert question["height"] < 50
 
     def test_too_little_and_too_much_paint_is_a_hint_before_it_is_a_refusal(self, browser, lab):
         rule = "annotation = {min_strokes = 1, min_area = 0.03, max_area = 0.5}"

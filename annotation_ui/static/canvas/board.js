@@ -13,11 +13,15 @@ import { Surface } from "./surface.js";
  */
 
 export class Board {
-  /** @param {HTMLElement} frame with a view inside @param {HTMLElement} view @param {HTMLImageElement} face @param {Size} size */
-  constructor(frame, view, face, size) {
+  /**
+   * @param {HTMLElement} frame with a view inside @param {HTMLElement} view @param {HTMLImageElement} face @param {Size} size
+   * @param {(viewport: Viewport) => void} [onLook] somebody zoomed or moved this face
+   */
+  constructor(frame, view, face, size, onLook = () => {}) {
     this.frame = frame;
     this.view = view;
     this.size = size;
+    this.onLook = onLook;
     /** @type {Surface | null} */
     this.painted = null;
     this.cursor = new Cursor(size);
@@ -47,29 +51,40 @@ export class Board {
     return toImage(this.viewport, this.frame.getBoundingClientRect(), this.size, event);
   }
 
-  /** @param {Viewport} viewport */
+  /** Show a part of the image. @param {Viewport} viewport */
   look(viewport) {
     this.viewport = viewport;
+    this.frame.classList.toggle("face__frame--zoomed", viewport.scale > 1);
     const x = (-100 * viewport.scale * viewport.x) / this.size.width;
     const y = (-100 * viewport.scale * viewport.y) / this.size.height;
     this.view.style.setProperty("--zoom", String(viewport.scale));
     this.view.style.transform = viewport.scale === 1 ? "" : `translate(${x}%, ${y}%) scale(${viewport.scale})`;
   }
 
+  /** Show a part of the image, and tell of it. @param {Viewport} viewport */
+  go(viewport) {
+    this.look(viewport);
+    this.onLook(viewport);
+  }
+
+  /** The middle of what is shown, in image px. */
+  get middle() {
+    const { scale, x, y } = this.viewport;
+    return { x: x + this.size.width / scale / 2, y: y + this.size.height / scale / 2 };
+  }
+
   /** @param {number} factor @param {{clientX: number, clientY: number}} [about] the middle if left out */
   zoom(factor, about) {
-    const box = this.frame.getBoundingClientRect();
-    const middle = { clientX: box.left + box.width / 2, clientY: box.top + box.height / 2 };
-    this.look(zoom(this.viewport, this.size, this.locate(about ?? middle), factor));
+    this.go(zoom(this.viewport, this.size, about ? this.locate(about) : this.middle, factor));
   }
 
   /** Move the image under the frame. @param {number} dx CSS px @param {number} dy CSS px */
   pan(dx, dy) {
     const step = imagePixelsPerPixel(this.viewport, this.frame.getBoundingClientRect(), this.size);
-    this.look(pan(this.viewport, this.size, -dx * step, -dy * step));
+    this.go(pan(this.viewport, this.size, -dx * step, -dy * step));
   }
 
   whole() {
-    this.look(WHOLE);
+    this.go(WHOLE);
   }
 }

@@ -38,6 +38,13 @@ export class Cursor {
     this.element.removeAttribute("visibility");
   }
 
+  /** Another brush: the ring changes where it is, or shows at `middle`. @param {{x: number, y: number}} middle image px @param {number} radius image px */
+  resize(middle, radius) {
+    const [ring] = this.rings;
+    const isShown = Number(ring?.getAttribute("r")) > 0;
+    this.move(isShown ? { x: Number(ring?.getAttribute("cx")), y: Number(ring?.getAttribute("cy")) } : middle, radius);
+  }
+
   /** Show an outline that only grows, with the next frame. @param {readonly Point[]} outline image px */
   trace(outline) {
     this.outline = outline;

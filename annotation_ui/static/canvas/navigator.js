@@ -1,7 +1,7 @@
 /**
- * Zoom and pan on a face: Ctrl with the wheel (a pinch on a touchpad), two fingers, the middle button, or a
- * drag while Space is held. The plain wheel moves a zoomed face and scrolls the page otherwise; with Shift it
- * changes the brush.
+ * Zoom and pan on a face: Ctrl with the wheel (a pinch on a touchpad), two fingers, the middle button, a drag
+ * while Space is held, or, where nothing paints, a plain drag of a zoomed face. The plain wheel moves a zoomed
+ * face and scrolls the page otherwise; with Shift it changes the brush.
  */
 
 import { isPalm } from "./pen.js";
@@ -11,10 +11,12 @@ import { isPalm } from "./pen.js";
  * @typedef {object} Reports
  * @property {(now: number) => void} onTakeOver a gesture has begun; whatever else follows the pointer must stop
  * @property {(presses: number) => void} onResize Shift with the wheel: a larger or smaller brush
+ * @property {() => boolean} mayDrag nothing paints here, so a plain drag moves a zoomed face
  */
 
 const LINE = 100 / 3; // px that browsers scroll by a line
 const NOTCH = 100; // px of a wheel
+const SLOP = 5; // px that a hand may move while it presses
 
 export class Navigator {
   /** @param {Board} board @param {Reports} reports */
@@ -28,6 +30,8 @@ export class Navigator {
     /** @type {PointerEvent | null} */
     this.dragged = null;
     this.hasSpace = false;
+    /** How far the last drag went, px: a press that moved the face chooses nothing. */
+    this.travel = 0;
     /** How far the wheel has turned towards the next size of the brush, px. */
     this.turned = 0;
   }
@@ -37,20 +41,19 @@ export class Navigator {
     this.listening = new AbortController();
     const { signal } = this.listening;
     const frame = this.board.frame;
-    frame.classList.add("face__frame--zooming");
     frame.addEventListener("wheel", (event) => this.wheel(event), { signal, passive: false });
     frame.addEventListener("pointerdown", (event) => this.down(event), { signal, capture: true });
     frame.addEventListener("pointermove", (event) => this.move(event), { signal, capture: true });
     for (const type of /** @type {const} */ (["pointerup", "pointercancel"])) {
       frame.addEventListener(type, (event) => this.up(event), { signal, capture: true });
     }
+    frame.addEventListener("click", (event) => this.click(event), { signal, capture: true });
     window.addEventListener("blur", () => this.hold(false), { signal });
   }
 
   disable() {
     this.listening?.abort();
     this.listening = null;
-    this.board.frame.classList.remove("face__frame--zooming");
     this.fingers.clear();
     this.dragged = null;
     this.hold(false);
@@ -90,9 +93,14 @@ export class Navigator {
   down(event) {
     if (isPalm(event)) return;
     if (event.pointerType === "pen") this.fingers.clear(); // what was down before it is a palm
+    this.travel = 0;
     if (event.pointerType === "touch") this.fingers.set(event.pointerId, event);
-    else if (event.button === 1 || (event.button === 0 && this.hasSpace)) this.drag(event);
+    else if (event.button === 1 || (event.button === 0 && (this.hasSpace || this.mayDrag))) this.drag(event);
     if (this.fingers.size === 2) this.reports.onTakeOver(event.timeStamp);
+  }
+
+  get mayDrag() {
+    return this.board.viewport.scale > 1 && this.reports.mayDrag();
   }
 
   /** @param {PointerEvent} event */
@@ -108,7 +116,7 @@ export class Navigator {
   move(event) {
     if (isPalm(event)) this.fingers.delete(event.pointerId);
     if (this.dragged?.pointerId === event.pointerId) {
-      this.board.pan(event.clientX - this.dragged.clientX, event.clientY - this.dragged.clientY);
+      this.follow(this.dragged, event);
       this.dragged = event;
     } else if (this.fingers.has(event.pointerId)) {
       this.pinch(event);
@@ -119,10 +127,22 @@ export class Navigator {
   pinch(event) {
     const before = middle([...this.fingers.values()]);
     this.fingers.set(event.pointerId, event);
-    if (this.fingers.size !== 2) return;
+    if (this.fingers.size > 2 || (this.fingers.size === 1 && !this.mayDrag)) return;
     const now = middle([...this.fingers.values()]);
-    this.board.pan(now.clientX - before.clientX, now.clientY - before.clientY);
+    this.follow(before, now);
     if (before.spread > 0 && now.spread > 0) this.board.zoom(now.spread / before.spread, now);
+  }
+
+  /** @param {{clientX: number, clientY: number}} before @param {{clientX: number, clientY: number}} now */
+  follow(before, now) {
+    const [dx, dy] = [now.clientX - before.clientX, now.clientY - before.clientY];
+    this.travel += Math.hypot(dx, dy);
+    this.board.pan(dx, dy);
+  }
+
+  /** @param {MouseEvent} event */
+  click(event) {
+    if (this.travel > SLOP) event.stopImmediatePropagation();
   }
 
   /** @param {PointerEvent} event */

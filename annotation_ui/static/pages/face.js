@@ -10,6 +10,8 @@ import { find } from "./dom.js";
  * @import { Picture, Side } from "../../participant.d.ts"
  * @import { Orders } from "../canvas/painter.js"
  * @import { Reports } from "../canvas/navigator.js"
+ * @import { Viewport } from "../core/viewport.js"
+ * @typedef {Pick<Reports, "onResize"> & {onLook: (viewport: Viewport) => void}} Sight
  * @typedef {[face: HTMLImageElement, ...map: HTMLImageElement[]]} Images decoded: a face, and what lies beside it: a copy and, over that, a model's map
  */
 
@@ -27,18 +29,23 @@ export class Face {
     this.desk = null;
   }
 
-  /** @param {Images} images @param {Picture} picture @param {Orders} orders @param {Pick<Reports, "onResize">} reports */
-  show([face, ...map], picture, orders, reports) {
-    this.stop();
+  /** @param {Images} images @param {Picture} picture @param {Orders} orders @param {Sight} sight */
+  show([face, ...map], picture, orders, { onLook, onResize }) {
+    this.leave();
     for (const image of [face, ...map]) Object.assign(image, { alt: "", draggable: false });
     this.map.replaceChildren(...map);
     this.map.hidden = map.length === 0;
     this.root.hidden = false;
-    this.root.style.setProperty("--ratio", String(picture.width / picture.height));
-    const board = new Board(this.frame, this.view, face, picture);
-    const navigator = new Navigator(board, { ...reports, onTakeOver: (now) => painter.interrupt(now) });
+    const board = new Board(this.frame, this.view, face, picture, onLook);
+    const navigator = new Navigator(board, {
+      onResize,
+      onTakeOver: (now) => painter.interrupt(now),
+      mayDrag: () => !painter.listening,
+    });
     const painter = new Painter(board, { ...orders, mayPaint: () => orders.mayPaint() && !navigator.isBusy });
     this.desk = { board, painter, navigator, keys: new KeyPainter(board, painter) };
+    // The navigator listens first: it decides whether a press is a gesture before the painter sees it.
+    navigator.enable();
   }
 
   /** A word in the corner of the face; empty takes it away. @param {string} text @param {string} [kind] */
@@ -52,15 +59,12 @@ export class Face {
   reflect(isChosen, mayPaint) {
     this.root.classList.toggle("face--chosen", isChosen);
     this.radio.checked = isChosen;
-    if (isChosen) this.start(mayPaint);
+    if (isChosen && mayPaint) this.start();
     else this.stop();
   }
 
-  /** @param {boolean} mayPaint */
-  start(mayPaint) {
-    // The navigator listens first: it decides whether a press is a gesture before the painter sees it.
-    this.desk?.navigator.enable();
-    if (!mayPaint) return;
+  /** From here on one paints on this face. */
+  start() {
     this.desk?.board.prepare();
     this.desk?.painter.enable();
     this.desk?.keys.enable();
@@ -69,13 +73,17 @@ export class Face {
   stop() {
     this.desk?.keys.disable();
     this.desk?.painter.disable();
-    this.desk?.navigator.disable();
     if (this.desk?.board.painted) this.desk.board.surface.show([]);
-    this.desk?.board.whole();
+  }
+
+  leave() {
+    this.stop();
+    this.desk?.navigator.disable();
+    this.frame.classList.remove("face__frame--zoomed");
   }
 
   clear() {
-    this.stop();
+    this.leave();
     this.view.replaceChildren();
     this.map.replaceChildren();
     this.label("");

@@ -16,7 +16,7 @@ const HINTS = {
   small: "You painted very little. Please paint a little more.",
   large: "You painted almost the whole face. Please erase some of it.",
   ready: "Paint more, or press Next.",
-  next: "You can still change your choice. Then press Next.",
+  next: "Press Next, or change your choice.",
 };
 
 /** What keeps the participant from going on, or from doing what they tried. */
@@ -67,12 +67,11 @@ function adviceText(advice) {
   return said + (left_map || right_map ? ` The small pictures show where ${said ? "it" : "an AI model"} looked.` : "");
 }
 
-/** @param {Feedback} feedback @param {boolean} isFake the chosen face @param {boolean} isLast */
-export function feedbackText({ correct }, isFake, isLast) {
-  const kind = isFake ? "fake" : "real";
-  const verdict = correct ? `Correct. You chose the ${kind} face.` : `Wrong. The face you chose is ${kind}.`;
-  return isLast ? `${verdict} Practice is over. From now on we do not show the answer.` : verdict;
-}
+/** What is said once the last practice pair is done. */
+export const PRACTICE_OVER = "Practice is over. From now on we do not show the answer.";
+
+/** @param {boolean} isCorrect @param {"real" | "fake"} kind of the chosen face */
+const verdictText = (isCorrect, kind) => (isCorrect ? `Correct. You chose the ${kind} face.` : `Wrong. The face you chose is ${kind}.`);
 
 /** @param {HTMLElement} root @param {Faces} faces @param {Trial} trial */
 export function showQuestion(root, faces, { question, annotate, kind, prompt, advice }) {
@@ -82,6 +81,7 @@ export function showQuestion(root, faces, { question, annotate, kind, prompt, ad
   word.className = `question__word question__word--${question}`;
   byId("question-choose").hidden = isRegion;
   byId("question-paint").textContent = isRegion ? (prompt ?? "") : "";
+  byId("verdict").textContent = "";
   root.classList.toggle("trial--annotate", annotate || isRegion);
   root.classList.toggle("trial--region", isRegion);
   for (const face of Object.values(faces)) face.label(advice?.decision === face.side ? "AI model: fake" : "", "model");
@@ -94,9 +94,16 @@ export function nameSides(faces, advice) {
   for (const { radio, side } of Object.values(faces)) radio.setAttribute("aria-label", `The ${nameOf(side)} face`);
 }
 
-/** @param {HTMLElement} root @param {Faces} faces @param {Feedback} feedback */
-export function showFeedback(root, faces, { fake }) {
+/**
+ * Practice: the verdict stands where the question stood, and each face has its label.
+ *
+ * @param {HTMLElement} root @param {Faces} faces @param {Feedback} feedback @param {Side | null | undefined} choice
+ */
+export function showFeedback(root, faces, { correct, fake }, choice) {
   root.classList.add("trial--feedback");
+  byId("question-choose").hidden = true;
+  byId("verdict").textContent = verdictText(correct, choice === fake ? "fake" : "real");
+  byId("verdict").className = `question__verdict question__verdict--${correct ? "right" : "wrong"}`;
   for (const face of Object.values(faces)) {
     const kind = face.side === fake ? "fake" : "real";
     face.label(kind === "fake" ? "Fake" : "Real", kind);

@@ -120,7 +120,9 @@ function field(question, kind) {
   const name = [question.text, ...(kind === "questions" && !question.required ? [make("span", { class: "muted small" }, " (optional)")] : [])];
   const label = isOpen ? make("legend", {}, ...name) : make("label", { for: `${kind}-${question.id}` }, ...name);
   const complaint = make("p", { class: "field__error", id: error, hidden: "" });
-  return make(isOpen ? "fieldset" : "div", { class: "card question-card field", "data-question": question.id }, label, ...input, complaint);
+  // A legend lies on the border of its fieldset in some browsers, whatever the style says: the card has the border.
+  const asked = isOpen ? [make("fieldset", { class: "question-card__options" }, label, ...input)] : [label, ...input];
+  return make("div", { class: "card question-card field", "data-question": question.id }, ...asked, complaint);
 }
 
 /** @param {Question} question @param {{text: string, value: string}[]} options @param {string} error */

@@ -10,7 +10,9 @@
  * @property {() => void} undo
  * @property {() => void} redo
  * @property {() => void} clear
- * @property {(factor: number) => void} zoom 0 for the whole face
+ * @property {(presses: number) => void} zoom in, or out if negative
+ * @property {() => void} whole the whole face
+ * @property {(right: number, down: number) => void} pan in eighths of the face
  * @property {(hasSpace: boolean) => void} space
  */
 
@@ -27,10 +29,18 @@ const KEYS = {
   "]": (actions) => actions.resize(1),
   Delete: (actions) => actions.clear(),
   Backspace: (actions) => actions.clear(),
-  "+": (actions) => actions.zoom(1.4),
-  "=": (actions) => actions.zoom(1.4),
-  "-": (actions) => actions.zoom(1 / 1.4),
-  0: (actions) => actions.zoom(0),
+  "+": (actions) => actions.zoom(1),
+  "=": (actions) => actions.zoom(1),
+  "-": (actions) => actions.zoom(-1),
+  0: (actions) => actions.whole(),
+};
+
+/** @type {{[key: string]: (actions: Actions) => void}} */
+const WITH_SHIFT = {
+  ArrowLeft: (actions) => actions.pan(-1, 0),
+  ArrowRight: (actions) => actions.pan(1, 0),
+  ArrowUp: (actions) => actions.pan(0, -1),
+  ArrowDown: (actions) => actions.pan(0, 1),
 };
 
 /** @type {{[key: string]: (actions: Actions) => void}} */
@@ -58,14 +68,23 @@ function press(event, actions) {
   if (event.altKey || isTyping(target)) return;
   if (event.key === "Enter" && !target.closest("button, a, summary")) return act(event, () => actions.submit());
   if (event.key === " ") return holdSpace(event, target, actions);
-  const wanted = event.ctrlKey || event.metaKey ? WITH_CONTROL[combination(event)] : KEYS[plain(event)];
+  const wanted = meaning(event);
   if (wanted) act(event, () => wanted(actions));
 }
+
+/** @param {KeyboardEvent} event */
+function meaning(event) {
+  if (event.ctrlKey || event.metaKey) return WITH_CONTROL[combination(event)];
+  return (event.shiftKey && WITH_SHIFT[event.key]) || KEYS[plain(event)];
+}
+
+/** What goes on while its key is held. */
+const REPEATED = ["[", "]", ...Object.keys(WITH_SHIFT)];
 
 /** @param {KeyboardEvent} event @param {() => void} action */
 function act(event, action) {
   event.preventDefault();
-  if (!event.repeat || event.key === "[" || event.key === "]") action();
+  if (!event.repeat || REPEATED.includes(event.key)) action();
 }
 
 /** Space on a control works the control. @param {KeyboardEvent} event @param {Element} target @param {Actions} actions */

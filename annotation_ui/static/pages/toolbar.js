@@ -1,4 +1,4 @@
-/** The tools below the faces: which tool paints, how large, undo, redo, clear; and, in every arm, zoom. */
+/** The tools beside the faces: which tool paints, how large, undo, redo, clear; and, in every arm, zoom. */
 
 import { LARGEST_RADIUS, SMALLEST_RADIUS, clampRadius, stepRadius } from "../core/stroke.js";
 import { button, byId, enable, find } from "./dom.js";
@@ -17,15 +17,16 @@ const radiusAt = (position) => clampRadius(SMALLEST_RADIUS * RANGE ** (position 
 const positionOf = (radius) => (100 * Math.log(radius / SMALLEST_RADIUS)) / Math.log(RANGE);
 
 export class Toolbar {
-  /** @param {(command: Command) => void} onCommand */
-  constructor(onCommand) {
+  /** @param {(command: Command) => void} onCommand @param {() => void} onSize the brush has another size */
+  constructor(onCommand, onSize) {
     this.root = byId("tools");
+    this.onSize = onSize;
     this.slider = find(this.root, "#size", HTMLInputElement);
     /** @type {Tool} */
     this.tool = "brush";
     this.radius = 0;
-    this.root.addEventListener("click", (event) => this.click(event, onCommand));
-    this.slider.addEventListener("input", () => this.resize(radiusAt(this.slider.valueAsNumber)));
+    for (const part of [this.root, byId("zoom")]) part.addEventListener("click", (event) => this.click(event, onCommand));
+    this.slider.addEventListener("input", () => this.change(radiusAt(this.slider.valueAsNumber)));
   }
 
   /** @param {Event} event @param {(command: Command) => void} onCommand */
@@ -52,9 +53,21 @@ export class Toolbar {
     this.slider.setAttribute("aria-valuetext", `radius ${radius} pixels`);
   }
 
+  /** @param {number} radius image px */
+  change(radius) {
+    this.resize(radius);
+    this.onSize();
+  }
+
   /** @param {number} presses negative for smaller */
   step(presses) {
-    this.resize(stepRadius(this.radius, presses));
+    this.change(stepRadius(this.radius, presses));
+  }
+
+  /** @param {boolean} isZoomed */
+  reflectZoom(isZoomed) {
+    enable(button("zoom-out"), isZoomed);
+    enable(button("zoom-whole"), isZoomed);
   }
 
   /** @param {{canUndo: boolean, canRedo: boolean, canClear: boolean}} may */

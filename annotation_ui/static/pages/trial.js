@@ -4,9 +4,11 @@ import * as drawings from "../core/drawing.js";
 import * as judgements from "../core/judgement.js";
 import { note } from "../core/events.js";
 import { firstRadius } from "../core/stroke.js";
+import { actionsOf, commandsOf } from "./commands.js";
 import { byId, button } from "./dom.js";
 import { Face } from "./face.js";
-import { URGENT, feedbackText, hint, nameSides, showFeedback, showQuestion, stacked, urgent } from "./hints.js";
+import { PRACTICE_OVER, URGENT, hint, nameSides, showFeedback, showQuestion, stacked, urgent } from "./hints.js";
+import { Lens } from "./lens.js";
 import { listen } from "./shortcuts.js";
 import { Toolbar } from "./toolbar.js";
 
@@ -30,7 +32,8 @@ export class TrialPage {
     this.hint = byId("hint");
     this.next = button("next");
     this.faces = { left: new Face(this.root, "left"), right: new Face(this.root, "right") };
-    this.toolbar = new Toolbar((command) => this.commands()[command]());
+    this.toolbar = new Toolbar((command) => commandsOf(this)[command](), () => this.lens.showBrush(this.paper));
+    this.lens = new Lens(this.faces, this.toolbar);
     /** @type {Judgement | null} */
     this.judgement = null;
     /** @type {import("../../participant.d.ts").Advice | null | undefined} */
@@ -42,7 +45,7 @@ export class TrialPage {
     this.isBusy = false;
     this.next.addEventListener("click", () => (this.root.classList.contains("trial--feedback") ? orders.onNoticed() : this.submit()));
     for (const face of Object.values(this.faces)) this.listenTo(face);
-    listen(this.actions(), () => this.isOn);
+    listen(actionsOf(this), () => this.isOn);
     stacked.addEventListener("change", () => nameSides(this.faces, this.advice));
   }
 
@@ -80,13 +83,19 @@ export class TrialPage {
       mayPaint: () => !this.isBusy,
       onStroke: (/** @type {Stroke} */ stroke) => this.addStroke(stroke),
     };
-    const reports = { onResize: (/** @type {number} */ presses) => this.paper && this.toolbar.step(presses) };
+    const sight = {
+      onResize: (/** @type {number} */ presses) => this.paper && this.toolbar.step(presses),
+      onLook: (/** @type {import("../core/viewport.js").Viewport} */ viewport) => this.lens.look(viewport),
+    };
+    this.root.style.setProperty("--ratio", String(trial.left.width / trial.left.height));
     for (const face of Object.values(this.faces)) {
       const picture = trial[face.side];
       const shown = images[face.side];
       face.root.hidden = !picture;
-      if (picture && shown) face.show(shown, picture, orders, reports);
+      if (picture && shown) face.show(shown, picture, orders, sight);
+      else face.clear();
     }
+    this.toolbar.reflectZoom(false);
     showQuestion(this.root, this.faces, trial);
     this.reflect();
   }
@@ -206,8 +215,9 @@ export class TrialPage {
     this.busy(false);
     this.isBusy = true; // nothing more is painted
     this.next.textContent = "Continue";
-    showFeedback(this.root, this.faces, feedback);
-    this.say(feedbackText(feedback, this.judgement?.choice === feedback.fake, isLast), false);
+    this.lens.zoom(0);
+    showFeedback(this.root, this.faces, feedback, this.judgement?.choice);
+    this.say(isLast ? PRACTICE_OVER : "", false);
     this.next.focus();
   }
 
@@ -265,35 +275,9 @@ export class TrialPage {
     this.orders.onDraft(judgements.draft(judgement, this.elapsed, Date.now(), this.events));
   }
 
-  commands() {
-    return {
-      undo: () => this.change("undo"),
-      redo: () => this.change("redo"),
-      clear: () => this.change("clear"),
-      "zoom-in": () => this.zoom(1.4),
-      "zoom-out": () => this.zoom(1 / 1.4),
-      "zoom-whole": () => this.zoom(0),
-    };
-  }
-
-  /** @param {number} factor 0 for the whole face */
-  zoom(factor) {
-    if (factor) this.desk?.board.zoom(factor);
-    else this.desk?.board.whole();
-  }
-
-  /** @returns {import("./shortcuts.js").Actions} */
-  actions() {
-    return {
-      choose: (side) => this.choose(side),
-      submit: () => this.submit(),
-      tool: (tool) => this.paper && this.toolbar.choose(tool),
-      resize: (presses) => this.toolbar.step(presses),
-      undo: () => this.change("undo"),
-      redo: () => this.change("redo"),
-      clear: () => this.change("clear"),
-      zoom: (factor) => this.zoom(factor),
-      space: (isDown) => this.desk?.navigator.hold(isDown),
-    };
+  /** By a key: the painting area is the next stop of Tab then. @param {Side} side */
+  chooseByKey(side) {
+    this.choose(side);
+    if (this.judgement?.choice === side && !this.judgement.isRegion) this.faces[side].radio.focus({ preventScroll: true });
   }
 }

@@ -43,7 +43,8 @@ def visit_column(spec: StudySpec) -> dict[str, Any]:
         exclude_studies=spec.exclude_studies,
         endings=spec.endings,
     )
-    return plan.model_dump(mode="json", exclude_defaults=True)
+    # With its defaults: a later version may have others, and a study keeps the rules that it was made with.
+    return plan.model_dump(mode="json", exclude_none=True)
 
 
 def plan_of(study: Study) -> VisitPlan:

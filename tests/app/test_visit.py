@@ -176,7 +176,7 @@ class TestOrder:
         visitor = arrive(study)
         page = visitor.page()
         assert (page["has_quiz"], page["has_practice"], page["breaks_every"]) == (True, True, 3)
-        assert page["device"] == {"min_width": 320, "min_height": 480, "touch": True}
+        assert page["device"] == {"min_width": 320, "min_height": 300, "touch": True}
         assert visitor.client.get(page["check_image"]).status_code == 200
         assert "secret" not in json.dumps(page)
 

@@ -631,8 +631,8 @@ class TestHands:
             page.locator("#progress-text").evaluate("(text) => { text.textContent = 'Practice 10 of 10'; }")
             page.locator("#banner").evaluate(
                 "(banner) => { banner.hidden = false;"
-                " banner.textContent = 'No connection. This page continues by itself when you are online again.';"
-                " }"
+                " banner.textContent ="
+                " 'No connection. This page continues by itself when you are online again.'; }"
             )
             boxes = [
                 page.locator(place).bounding_box()

@@ -151,11 +151,26 @@ class TestDevice:
             expect(
                 page.get_by_text("Your window is 800 × 700. The study needs at least 900 × 500.")
             ).to_be_visible()
+            expect(page.get_by_text("If you have zoomed in, zoom out")).to_be_visible()
             assert newest(lab).device["passed"] is False
             with page.expect_response("**/api/participant/device"):
                 page.set_viewport_size({"width": 1000, "height": 700})
             expect(page.get_by_role("button", name="Start")).to_be_visible()
         assert newest(lab).device["passed"] is True
+
+    def test_a_zoom_of_200_percent_keeps_nobody_out(self, browser, lab):
+        address = lab.plain("zoomed")
+        screens = ({"width": 683, "height": 316}, {"width": 720, "height": 382})  # 1366 × 768, 1440 × 900
+        with browsing(browser, DESK) as context:
+            page = context.new_page()
+            for screen in screens:
+                page.set_viewport_size(screen)
+                page.goto(address)
+                page.evaluate("localStorage.clear()")
+                page.goto(address)
+                page.get_by_label("I have read").check()
+                page.get_by_role("button", name="Continue").click()
+                expect(page.get_by_role("button", name="Start")).to_be_visible()
 
     def test_a_study_that_needs_a_mouse_says_so_on_a_phone(self, browser, lab):
         address = lab.plain("mouse", further="device = {touch = false}")

@@ -1,17 +1,16 @@
-"""Connections, the embedded server, and one request = one transaction."""
+"""Connections, the schema, backups."""
 
 import os
 import subprocess
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from uuid import uuid4
 
 import psycopg
-from fastapi import Depends, Request
 from psycopg.conninfo import make_conninfo
-from sqlalchemy import URL, Dialect, Engine, Row, Select, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Dialect, Engine, Row, Select, create_engine, event, make_url, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from app import embedded
@@ -77,9 +76,37 @@ def factory(engine: Engine) -> SessionFactory:
     return sessionmaker(engine, expire_on_commit=False)
 
 
+def revisions() -> list[str]:
+    """Every revision of the schema, the oldest first: what their files' names begin with."""
+    return sorted(path.name.partition("_")[0] for path in MIGRATIONS.glob("versions/[0-9]*_*.py"))
+
+
 def upgrade(engine: Engine) -> None:
-    """Bring the schema to the newest revision; processes that start together wait for one another."""
-    from alembic import command
+    """Bring the schema to the newest revision; processes that start together wait for one another.
+
+    `WrongState`: the schema is of a newer version of this program.
+    """
+    known = revisions()
+    with engine.connect() as connection:
+        found = _revision(connection)
+    if found is not None and found not in known:
+        raise WrongState(
+            f"The database is of a newer version of Cyborg ({found}, not {known[-1]}): upgrade Cyborg."
+        )
+    if found != known[-1]:
+        _migrate(engine)
+
+
+def _revision(connection: Connection) -> str | None:
+    """The schema's revision; None of an empty database."""
+    if connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
+
+
+def _migrate(engine: Engine) -> None:
+    from alembic import command  # a third of a second, which most starts need not pay
     from alembic.config import Config
 
     config = Config()
@@ -155,13 +182,3 @@ def _postgres(engine: Engine, program: str, *arguments: str) -> None:
     )
     if done.returncode:
         raise OSError(f"{program}: {done.stderr.strip().partition(chr(10))[0]}")
-
-
-def unit_of_work(request: Request) -> Iterator[Session]:
-    with request.app.state.session_factory.begin() as session:
-        yield session
-
-
-# scope="function": commit before the response leaves. By default FastAPI runs the code after `yield`
-# once the client has its answer, and a failed commit would be reported as a success.
-Db = Annotated[Session, Depends(unit_of_work, scope="function")]

@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session, defer
 
-from app.db import Db, SessionFactory
+from app.db import SessionFactory
 from app.errors import NotAllowed, NotAParticipant, NotLoggedIn
 from app.models import (
     Arm,
@@ -27,6 +27,16 @@ from app.settings import Settings
 from app.storage import BlobStore
 
 SESSION_COOKIE: Final = "cyborg_session"
+
+
+def unit_of_work(request: Request) -> Iterator[Session]:
+    with request.app.state.session_factory.begin() as session:
+        yield session
+
+
+# scope="function": commit before the response leaves. By default FastAPI runs the code after `yield`
+# once the client has its answer, and a failed commit would be reported as a success.
+Db = Annotated[Session, Depends(unit_of_work, scope="function")]
 
 
 async def get_settings(request: Request) -> Settings:

@@ -33,9 +33,10 @@ A class is a promise to the client: `code` is its name in snake case and never c
 
 import re
 from http import HTTPStatus
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from sqlalchemy.exc import IntegrityError
+if TYPE_CHECKING:
+    from sqlalchemy.exc import IntegrityError
 
 
 class AppError(Exception):
@@ -185,7 +186,7 @@ CONSTRAINTS: dict[str, type[AppError]] = {
 """The database is the judge; this table translates its verdicts."""
 
 
-def from_integrity_error(error: IntegrityError) -> AppError | None:
+def from_integrity_error(error: "IntegrityError") -> AppError | None:
     """The error that a violated constraint stands for, if it is one that can happen on purpose."""
     diagnostics = getattr(error.orig, "diag", None)
     verdict = CONSTRAINTS.get(getattr(diagnostics, "constraint_name", None) or "")

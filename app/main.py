@@ -16,16 +16,18 @@ from annotation_ui import STATIC
 from app.accounts import people
 from app.accounts import routes as accounts
 from app.dashboard import routes as dashboard
-from app.db import CONNECTIONS, Db, SessionFactory, connect, factory, upgrade
+from app.db import CONNECTIONS, SessionFactory, connect, factory, upgrade
+from app.deps import Db
 from app.exports import routes as exports
 from app.maps import routes as maps
+from app.middleware import BodyLimit, Compressed, Envelope, InFlight, SameOriginOnly
 from app.recruitment import routes as recruitment
-from app.security import RateLimit, SameOriginOnly
+from app.security import RateLimit
 from app.settings import Settings
 from app.stimuli import routes as stimuli
 from app.storage import BlobStore
 from app.trials import routes as trials
-from app.web import BodyLimit, Compressed, Envelope, InFlight, add_error_handlers
+from app.web import add_error_handlers
 
 # A comment that begins its line; what stands behind code, and what a string holds, stays.
 COMMENT: Final = re.compile(r"^[ \t]*(?:/\*\*(?:(?!\*/).)*\*/|//[^\n]*)[ \t]*$", re.MULTILINE | re.DOTALL)

@@ -10,8 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts import service
 from app.accounts.routes import see_other
-from app.db import Db
-from app.deps import Admin, Config
+from app.deps import Admin, Config, Db
 from app.errors import AppError
 from app.models import Role, Staff
 from app.web import page

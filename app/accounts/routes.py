@@ -9,8 +9,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.accounts import attempts, service
 from app.accounts.schemas import Credentials, PasswordChange
-from app.db import Db, SessionFactory
-from app.deps import SESSION_COOKIE, Config, CurrentStaff, logged_in
+from app.db import SessionFactory
+from app.deps import SESSION_COOKIE, Config, CurrentStaff, Db, logged_in
 from app.errors import AppError, BadInput, NotLoggedIn
 from app.models import Staff
 from app.settings import Settings

@@ -4,13 +4,8 @@ import sys
 from typing import Final, NoReturn
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
-from sqlalchemy.exc import ArgumentError, OperationalError
-
-from app.errors import AppError
-from app.settings import Settings
 
 app = typer.Typer(
     name="cyborg",
@@ -30,20 +25,12 @@ def run() -> None:
 
     try:
         app()
-    except ArgumentError:
-        _complain("CYBORG_DATABASE_URL is not an address like postgresql://user:password@host/name.")
-    except ValidationError as error:
-        _complain(_of_settings(error) if error.title == Settings.__name__ else str(error))
-    except (AppError, OSError, ValueError) as error:
-        _complain(str(error))
-    except OperationalError as error:
-        _complain(f"the database does not answer: {error.orig}")
+    except Exception as error:
+        from app.cli.failures import sentence_of
 
-
-def _of_settings(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    variable = "_".join(["CYBORG", *(str(part).upper() for part in first["loc"])])
-    return f"{variable}: {first['msg']}, not {first['input']!r}."
+        if (sentence := sentence_of(error)) is None:
+            raise
+        _complain(sentence)
 
 
 def _complain(sentence: str) -> NoReturn:

@@ -7,7 +7,6 @@ import typer
 
 from app.cli import app
 from app.cli.context import opened
-from app.settings import Settings
 
 database = typer.Typer(help="The database.", no_args_is_help=True)
 app.add_typer(database, name="db")
@@ -39,6 +38,7 @@ def restore_from(
 ) -> None:
     """Fill an empty database from a backup, all or nothing."""
     from app.db import connect, restore
+    from app.settings import Settings
 
     engine = connect(Settings())
     try:

@@ -1,8 +1,9 @@
 """`cyborg demo`, `cyborg simulate`"""
 
+from __future__ import annotations
+
 import json
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
@@ -16,10 +17,12 @@ from rich.table import Table
 from app.cli import app, complaints
 from app.cli.context import Context, opened
 from app.errors import BadInput
-from app.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from app.demo.chain import Shown, Workplace
+    from app.settings import Settings
 
 
 @app.command()
@@ -68,6 +71,8 @@ def demo(
 
 def _settings(*, fresh: bool) -> Settings:
     """The usual settings, or the same with the first data folder `…-demo-N` that does not exist."""
+    from app.settings import Settings
+
     settings = Settings()
     if not fresh:
         return settings
@@ -88,7 +93,7 @@ def _port(asked: int | None, usual: int) -> int:
     return asked
 
 
-def _print_outcome(console: Console, place: "Workplace", shown: "Shown") -> None:
+def _print_outcome(console: Console, place: Workplace, shown: Shown) -> None:
     console.print()
     split = "test" if shown.results.metric.startswith("test") else "validation"
     # A table's own title would be folded to the width of the table.
@@ -101,7 +106,7 @@ def _print_outcome(console: Console, place: "Workplace", shown: "Shown") -> None
     console.print()
 
 
-def _detectors(shown: "Shown") -> Table:
+def _detectors(shown: Shown) -> Table:
     table = Table(box=None)
     for column in ("network", "objective", "AUC", "runs"):
         table.add_column(column)
@@ -112,7 +117,7 @@ def _detectors(shown: "Shown") -> Table:
     return table
 
 
-def _people(shown: "Shown") -> Table:
+def _people(shown: Shown) -> Table:
     table = Table(box=None)
     for column in ("arm", "participants", "decisions", "correct"):
         table.add_column(column, justify="left" if column == "arm" else "right")
@@ -122,7 +127,7 @@ def _people(shown: "Shown") -> Table:
     return table
 
 
-def _serve_on(console: Console, place: "Workplace", shown: "Shown") -> None:
+def _serve_on(console: Console, place: Workplace, shown: Shown) -> None:
     """Print where to look, and wait for Ctrl-C."""
     from app.demo.chain import demo_login
 

@@ -1,5 +1,7 @@
 """`cyborg dataset freeze`, `cyborg train`, `cyborg results`"""
 
+from __future__ import annotations
+
 import json
 import subprocess
 import sys
@@ -18,10 +20,10 @@ from typer.core import TyperGroup
 from app.cli import app, complaints
 from app.cli.context import Context, opened
 from app.errors import BadInput
-from app.models import JobState, Run
 
 if TYPE_CHECKING:
     from app.experiments.service import Cell, Results
+    from app.models import JobState, Run
     from training.config import Recipe
     from training.events import Event
 
@@ -179,6 +181,7 @@ def score_image_files(
 def _run_folder(run: str) -> Path:
     """The folder itself, or that of the run with this id."""
     from app.errors import NotFound
+    from app.models import Run
 
     if Path(run).is_dir():
         return Path(run)
@@ -193,7 +196,7 @@ def _run_folder(run: str) -> Path:
         return Path(found.folder)
 
 
-def _recipe(source: str) -> "Recipe":
+def _recipe(source: str) -> Recipe:
     from training.config import load_recipe
     from training.errors import TrainingError
 
@@ -222,6 +225,7 @@ def _train_here(context: Context, experiment_id: int) -> None:
 def _train_one(context: Context, run: Run, progress: Progress) -> None:
     from app.experiments.records import state_of
     from app.experiments.supervisor import Watch, supervise
+    from app.models import JobState
 
     task = progress.add_task(_title(run), total=None)
 
@@ -229,7 +233,7 @@ def _train_one(context: Context, run: Run, progress: Progress) -> None:
         state = state_of(context.sessions, run.id)
         return state if state is JobState.ABORTED else None
 
-    def show(event: "Event") -> None:
+    def show(event: Event) -> None:
         _show(progress, task, event)
 
     state = supervise(context.sessions, run.id, Watch(should_stop=aborted_by_staff, on_event=show))
@@ -242,11 +246,13 @@ def _title(run: Run) -> str:
 
 
 def _error(context: Context, run: Run) -> str | None:
+    from app.models import Run
+
     with context.sessions() as session:
         return session.get_one(Run, run.id).error
 
 
-def _show(progress: Progress, task: TaskID, event: "Event") -> None:
+def _show(progress: Progress, task: TaskID, event: Event) -> None:
     from training.events import Epoch, Step
 
     match event:
@@ -267,7 +273,7 @@ def _show_results(context: Context, name: str, *, as_json: bool) -> None:
         Console(soft_wrap=True).print(_table(found))
 
 
-def _table(found: "Results") -> Table:
+def _table(found: Results) -> Table:
     states = ", ".join(f"{count} {state}" for state, count in sorted(found.states.items()))
     table = Table(title=f"{found.name} (experiment {found.experiment}): {found.metric}; {states}")
     for column in ("architecture", "objective", "AUC", "runs"):
@@ -277,7 +283,7 @@ def _table(found: "Results") -> Table:
     return table
 
 
-def _figure(cell: "Cell") -> str:
+def _figure(cell: Cell) -> str:
     if cell.mean is None:
         return "-"
     return f"{cell.mean:.4f}" if cell.sd is None else f"{cell.mean:.4f} ± {cell.sd:.4f}"

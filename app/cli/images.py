@@ -1,8 +1,10 @@
 """`cyborg images …`"""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,8 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from app.cli import app
 from app.cli.context import opened
 from app.errors import BadInput
-from app.stimuli.decode import MIN_SIDE
-from app.stimuli.service import ImportReport, import_path
+
+if TYPE_CHECKING:
+    from app.stimuli.service import ImportReport
 
 images = typer.Typer(help="Images of faces, real and fake.", no_args_is_help=True)
 app.add_typer(images, name="images")
@@ -25,11 +28,13 @@ def import_command(
     ],
     size: Annotated[
         int | None,
-        typer.Option(min=MIN_SIDE, max=4096, help="Crop to the centred square and scale to SIZE × SIZE."),
+        typer.Option(min=32, max=4096, help="Crop to the centred square and scale to SIZE × SIZE."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Import images; whatever cannot be used is named with its reason, and the rest goes on."""
+    from app.stimuli.service import import_path
+
     with opened() as context, _progress() as progress:
         task = progress.add_task("Importing", total=None)
         report = import_path(

@@ -1,22 +1,23 @@
 """`cyborg maps …`"""
 
+from __future__ import annotations
+
 import json
 import os
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
-from sqlalchemy import func, select
 
 from app.cli import app, complaints
 from app.cli import map_options as option
 from app.cli.context import Context, opened
-from app.models import MapSet, SaliencyMap
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from app.maps.diff import Difference
 
 maps = typer.Typer(help="Saliency maps.", no_args_is_help=True)
@@ -102,6 +103,10 @@ def _built(context: Context, study: str, asked: dict[str, Any], *, jobs: int) ->
 
 
 def summarise(context: Context, map_set_id: int) -> dict[str, int | str | None]:
+    from sqlalchemy import func, select
+
+    from app.models import MapSet, SaliencyMap
+
     with context.sessions() as session:
         map_set = session.get_one(MapSet, map_set_id)
         count = select(func.count()).where(SaliencyMap.map_set_id == map_set_id)
@@ -137,7 +142,7 @@ def diff(
     print(json.dumps(described)) if as_json else _print(described)
 
 
-def _as_json(difference: "Difference") -> dict[str, Any]:
+def _as_json(difference: Difference) -> dict[str, Any]:
     from app.maps.diff import KINDS
 
     return {

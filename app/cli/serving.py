@@ -5,12 +5,9 @@ import sys
 from typing import Annotated
 
 import typer
-import uvicorn
 
-from app import logs
 from app.cli import app
 from app.cli.context import opened
-from app.settings import Settings
 
 
 @app.command()
@@ -22,6 +19,11 @@ def serve(
     processes: Annotated[int | None, typer.Option(min=1, help="Web processes; CYBORG_WEB_PROCESSES.")] = None,
 ) -> None:
     """Serve the web application; brings the database schema up to date first."""
+    import uvicorn
+
+    from app import logs
+    from app.settings import Settings
+
     settings = Settings()
     # uvicorn raises the signal that stopped it once more; unhandled, it would end the process before the
     # embedded database is told that nobody is left who needs it.

@@ -1,14 +1,12 @@
 """`cyborg staff …`"""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from app.accounts import service
 from app.cli import app
 from app.cli.context import opened
-from app.models import Role
 
 staff = typer.Typer(help="The people who run studies.", no_args_is_help=True)
 app.add_typer(staff, name="staff")
@@ -18,15 +16,18 @@ app.add_typer(staff, name="staff")
 def add(
     email: Annotated[str, typer.Argument(help="Their e-mail address: their login name.")],
     name: Annotated[str, typer.Option(help="How they are called on the pages.")] = "",
-    role: Annotated[Role, typer.Option(help="What they may do.")] = Role.EDITOR,
+    role: Annotated[Literal["admin", "editor", "viewer"], typer.Option(help="What they may do.")] = "editor",
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read a password from standard input.")
     ] = False,
 ) -> None:
     """Add an account; without a password, print a link that logs its owner in once."""
+    from app.accounts import service
+    from app.models import Role
+
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
     with opened() as context, context.sessions.begin() as session:
-        person = service.add_staff(session, email=email, name=name, role=role, password=password)
+        person = service.add_staff(session, email=email, name=name, role=Role(role), password=password)
         path = None if password_stdin else service.login_link(session, person)
         public_url = context.settings.public_url.rstrip("/")
     print(f"{person.email} is now {role}." if path is None else f"{public_url}{path}")
@@ -35,6 +36,8 @@ def add(
 @staff.command("link")
 def link(email: Annotated[str, typer.Argument(help="Whose link.")]) -> None:
     """Print a new link that logs somebody in once; using it forgets their old password."""
+    from app.accounts import service
+
     with opened() as context, context.sessions.begin() as session:
         path = service.login_link(session, service.find_staff(session, email))
         public_url = context.settings.public_url.rstrip("/")

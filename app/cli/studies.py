@@ -1,24 +1,25 @@
 """`cyborg study …`"""
 
+from __future__ import annotations
+
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy.orm import Session
 
 from app.cli import app
 from app.cli.context import opened
-from app.models import Study, StudyState
-from app.recruitment.identity import link_secret
-from app.recruitment.service import find_by_id, return_link
-from app.security import new_link_token
-from app.studies import service
-from app.studies.schemas import load_study
-from app.studies.service import StudySummary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy.orm import Session
+
+    from app.models import Study
+    from app.studies.service import StudySummary
 
 study = typer.Typer(help="Studies: create, list, open, pause, close.", no_args_is_help=True)
 app.add_typer(study, name="study")
@@ -31,6 +32,9 @@ def create(
     path: Annotated[Path, typer.Argument(help="The description, STUDY.toml; docs/studies.md.")],
 ) -> None:
     """Create a study from its description, as a draft."""
+    from app.studies import service
+    from app.studies.schemas import load_study
+
     spec = load_study(path)
     with opened() as context, context.sessions.begin() as session:
         made = service.create_study(session, spec, blobs=context.blobs)
@@ -46,26 +50,34 @@ def list_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
     """List the studies, the newest first."""
+    from app.studies.service import list_studies
+
     with opened() as context, context.sessions() as session:
-        summaries = service.list_studies(session)
+        summaries = list_studies(session)
     print(json.dumps([_as_json(line) for line in summaries])) if as_json else _print_table(summaries)
 
 
 @study.command("open")
 def open_command(slug: Slug) -> None:
     """Let participants in."""
+    from app.studies import service
+
     _change(service.open_study, slug)
 
 
 @study.command()
 def pause(slug: Slug) -> None:
     """Let nobody new in; whoever is in may finish."""
+    from app.studies import service
+
     _change(service.pause_study, slug)
 
 
 @study.command()
 def close(slug: Slug) -> None:
     """End a study for good."""
+    from app.studies import service
+
     _change(service.close_study, slug)
 
 
@@ -75,8 +87,12 @@ def links(
     count: Annotated[int, typer.Argument(min=1, max=10_000, help="How many people are invited.")],
 ) -> None:
     """Print personal links, one for each person; whoever opens one again goes on where they were."""
+    from app.recruitment.identity import link_secret
+    from app.security import new_link_token
+    from app.studies.service import find_study
+
     with opened() as context, context.sessions() as session:
-        service.find_study(session, slug)
+        find_study(session, slug)
         secret = link_secret(session)
         for _ in range(count):
             print(f"{context.settings.public_url}/s/{slug}?link={new_link_token(secret)}")
@@ -88,14 +104,20 @@ def let_in(
     who: Annotated[str, typer.Argument(help="Their worker id, the reference they quote, or their whole id.")],
 ) -> None:
     """Print a link that lets somebody back into their visit once; their other browsers lose access."""
+    from app.recruitment.service import find_by_id, return_link
+    from app.studies.service import find_study
+
     with opened() as context, context.sessions.begin() as session:
-        person = find_by_id(session, service.find_study(session, slug), who)
+        person = find_by_id(session, find_study(session, slug), who)
         print(f"{context.settings.public_url.rstrip('/')}{return_link(session, person)}")
 
 
 def _change(change: Callable[[Session, Study], Study], slug: str) -> None:
+    from app.models import StudyState
+    from app.studies.service import find_study
+
     with opened() as context, context.sessions.begin() as session:
-        changed = change(session, service.find_study(session, slug))
+        changed = change(session, find_study(session, slug))
     print(f"Study {slug} is {changed.state}.")
     if changed.state is StudyState.OPEN:
         print(f"Participants take part at {context.settings.public_url}/s/{slug}")

@@ -5,11 +5,8 @@ from typing import Annotated
 
 import typer
 
-from app import logs
 from app.cli import app
 from app.cli.context import opened
-from app.db import connect, factory
-from app.jobs import working_queue
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +19,9 @@ def worker(
     map_processes: Annotated[int, typer.Option(help="Processes that share the building of maps.", min=1)] = 1,
 ) -> None:
     """Work off the queue: maps, training, and places that lapsed. Any number of workers may run."""
+    from app import logs
+    from app.db import connect, factory
+    from app.jobs import working_queue
     from app.tasks import HEARTBEAT_S, STALLED_AFTER_S, Services
 
     with opened() as context, working_queue(context.engine) as queue:

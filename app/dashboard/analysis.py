@@ -16,8 +16,7 @@ from app.analysis.extremes import PairTally, extremes
 from app.analysis.queries import Choice, Who
 from app.analysis.requests import find_analysis, request_analysis
 from app.analysis.words import WORDS
-from app.db import Db
-from app.deps import Blobs, CurrentStaff, Editor
+from app.deps import Blobs, CurrentStaff, Db, Editor
 from app.errors import NotFound
 from app.models import Image, JobState, Pair, Study, StudyAnalysis
 from app.studies.service import find_study

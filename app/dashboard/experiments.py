@@ -10,8 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.dashboard import experiment_queries as queries
 from app.dashboard.paging import cut
-from app.db import Db
-from app.deps import Blobs, Config, CurrentStaff, Editor
+from app.deps import Blobs, Config, CurrentStaff, Db, Editor
 from app.errors import AppError, NotFound
 from app.experiments.datasets import FreezeParameters, checked_parameters
 from app.experiments.detectors import detectors_on, forget_detector, import_scores

@@ -9,8 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.dashboard.study_queries import overview
-from app.db import Db
-from app.deps import CurrentStaff
+from app.deps import CurrentStaff, Db
 from app.models import Experiment, Image, JobState, MapSet, Run, Study
 from app.web import page
 

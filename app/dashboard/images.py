@@ -9,8 +9,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from app.dashboard.paging import cut
-from app.db import Db
-from app.deps import CurrentStaff
+from app.deps import CurrentStaff, Db
 from app.errors import NotFound
 from app.models import Image, Label, Pair, Study
 from app.web import page

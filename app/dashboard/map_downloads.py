@@ -10,8 +10,8 @@ from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
 from app.dashboard.map_queries import Filter, listed
-from app.db import AnySelect, Db
-from app.deps import Blobs, CurrentStaff
+from app.db import AnySelect
+from app.deps import Blobs, CurrentStaff, Db
 from app.exports.dictionary import Field, File
 from app.exports.routes import download
 from app.exports.service import Member, archive, table

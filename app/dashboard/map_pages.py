@@ -14,8 +14,7 @@ from app.dashboard.map_charts import reliability_curve
 from app.dashboard.map_queries import Count, chosen
 from app.dashboard.map_words import in_words
 from app.dashboard.paging import cut
-from app.db import Db
-from app.deps import CurrentStaff
+from app.deps import CurrentStaff, Db
 from app.errors import NotFound
 from app.maps.averages import groups_of
 from app.maps.diff import KINDS, Kind, compare_sets

@@ -13,8 +13,7 @@ from app.dashboard.map_build import BuildForm
 from app.dashboard.map_queries import Count, Filter, chosen
 from app.dashboard.map_words import in_words
 from app.dashboard.paging import cut
-from app.db import Db
-from app.deps import CurrentStaff, Editor
+from app.deps import CurrentStaff, Db, Editor
 from app.errors import AppError, NotFound
 from app.maps.pictures import Colours
 from app.maps.service import request_map_set

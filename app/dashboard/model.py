@@ -10,8 +10,7 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Resp
 from sqlalchemy.orm import Session
 
 from app.dashboard import experiment_queries as queries
-from app.db import Db
-from app.deps import CurrentStaff, Editor
+from app.deps import CurrentStaff, Db, Editor
 from app.errors import AppError, BadInput, NotFound
 from app.experiments.errands import (
     UNDER_WAY,

@@ -10,8 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.dashboard import experiment_queries as queries
 from app.dashboard.recipes import built_in, chosen_recipe, count_runs
-from app.db import Db
-from app.deps import Config, Editor
+from app.deps import Config, Db, Editor
 from app.errors import AppError, NotFound
 from app.experiments.service import request_experiment
 from app.models import Dataset

@@ -10,8 +10,7 @@ from starlette.datastructures import FormData
 from app.dashboard import study_form
 from app.dashboard.images import sources
 from app.dashboard.study_form import StudyForm
-from app.db import Db
-from app.deps import Editor
+from app.deps import Db, Editor
 from app.errors import AlreadyExists, BadStudy
 from app.models import Label
 from app.studies.schemas import StudySpec

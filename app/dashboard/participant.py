@@ -11,8 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.dashboard.participants import work_of
-from app.db import Db
-from app.deps import Config, CurrentStaff, Editor
+from app.deps import Config, CurrentStaff, Db, Editor
 from app.errors import NotFound, WrongState
 from app.models import Annotation, Arm, Decision, Image, Participant, ParticipantState, Stroke, Study, Trial
 from app.quality.service import SET_ASIDE, check_participant, flags_of, set_aside, take_back

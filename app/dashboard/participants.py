@@ -14,8 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.dashboard.paging import cut
 from app.dashboard.statistics import Proportion
-from app.db import Db
-from app.deps import CurrentStaff, Editor
+from app.deps import CurrentStaff, Db, Editor
 from app.errors import BadInput
 from app.models import Arm, Decision, Participant, ParticipantState, QualityFlag, Source, Trial, TrialKind
 from app.quality.service import SENTENCES

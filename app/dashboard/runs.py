@@ -8,8 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.dashboard import experiment_queries as queries
-from app.db import Db
-from app.deps import CurrentStaff, Editor
+from app.deps import CurrentStaff, Db, Editor
 from app.experiments.service import ENDED, abort_run
 from app.models import Dataset, Experiment
 from app.web import page

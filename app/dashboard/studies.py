@@ -9,8 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from app.dashboard import study_queries as queries
 from app.dashboard.charts import in_words
 from app.dashboard.study_queries import Who
-from app.db import Db
-from app.deps import Config, CurrentStaff, Editor
+from app.deps import Config, CurrentStaff, Db, Editor
 from app.models import Study
 from app.studies import service
 from app.web import page

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import StreamingResponse
 from sqlalchemy.orm import Session
 
-from app.db import Db, SessionFactory, snapshot
-from app.deps import Blobs, logged_in
+from app.db import SessionFactory, snapshot
+from app.deps import Blobs, Db, logged_in
 from app.exports import dictionary, queries, service
 from app.models import Study
 from app.studies.service import find_study

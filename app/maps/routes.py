@@ -6,8 +6,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 from sqlalchemy import select
 
-from app.db import Db
-from app.deps import Blobs, logged_in
+from app.deps import Blobs, Db, logged_in
 from app.errors import NotFound
 from app.maps.averages import average
 from app.maps.pictures import Colours, overlay_png, picture_png

@@ -6,8 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlalchemy import select
 
-from app.db import Db
-from app.deps import ParticipantDoor, bearer_token
+from app.deps import Db, ParticipantDoor, bearer_token
 from app.errors import AlreadyTookPart, BegunElsewhere
 from app.models import Advice, Arm, Participant, Source, Study, StudyState
 from app.recruitment import service

@@ -4,8 +4,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from app.db import Db
-from app.deps import Blobs, CurrentStaff
+from app.deps import Blobs, CurrentStaff, Db
 from app.errors import NotFound
 from app.models import Image
 from app.stimuli.encode import thumbnail

@@ -1,12 +1,14 @@
 """What a visit holds beside its main trials: small, because every request reads it."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
 from app.models import Study
 from app.studies.parts import BreaksSpec, ClosingQuestion, DeviceSpec, EndingsSpec, QuizQuestion, QuizSpec
-from app.studies.schemas import StudySpec
+
+if TYPE_CHECKING:
+    from app.studies.schemas import StudySpec
 
 
 class VisitPlan(BaseModel):
@@ -31,7 +33,7 @@ class VisitPlan(BaseModel):
         return {f"q{number}": question for number, question in enumerate(asked, 1)}
 
 
-def visit_column(spec: StudySpec) -> dict[str, Any]:
+def visit_column(spec: "StudySpec") -> dict[str, Any]:
     """What `Study.visit` keeps of a description."""
     plan = VisitPlan(
         device=spec.device,

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import cast, func, insert, literal, select, true, union_all
 from sqlalchemy.exc import IntegrityError
@@ -29,11 +29,11 @@ from app.models import (
     is_judgement,
 )
 from app.storage import BlobStore
-from app.studies.advice import add_advice
-from app.studies.choice import Material, choose_material
-from app.studies.listing import Listing
 from app.studies.plan import visit_column
-from app.studies.schemas import StudySpec
+
+if TYPE_CHECKING:
+    from app.studies.choice import Material
+    from app.studies.schemas import StudySpec
 
 PADDING: Final = 4096  # bytes; both images of a pair are served in the same whole number of these
 
@@ -94,12 +94,17 @@ def find_study(session: Session, slug: str) -> Study:
 
 
 def create_study(
-    session: Session, spec: StudySpec, *, staff_id: int | None = None, blobs: BlobStore | None = None
+    session: Session, spec: "StudySpec", *, staff_id: int | None = None, blobs: BlobStore | None = None
 ) -> Study:
     """A draft with everything it shows. BadStudy when it cannot be carried out.
 
     `blobs` is needed by a description whose model brings maps.
     """
+    # Loaded when a study is made: they read files and pictures, and most commands do neither.
+    from app.studies.advice import add_advice
+    from app.studies.choice import choose_material
+    from app.studies.listing import Listing
+
     _check_known(session, spec.exclude_studies)
     listing = Listing(session)
     material = choose_material(session, spec, listing)
@@ -129,7 +134,7 @@ def _check_enough(pairs: int, *, trials_per_participant: int) -> None:
         )
 
 
-def _add_study(session: Session, spec: StudySpec, *, staff_id: int | None) -> Study:
+def _add_study(session: Session, spec: "StudySpec", *, staff_id: int | None) -> Study:
     study = Study(
         slug=spec.slug,
         title=spec.title,
@@ -164,7 +169,7 @@ def consent_version(consent: str) -> str:
     return hashlib.sha256(consent.encode()).hexdigest()[:12]
 
 
-def _add_pairs(session: Session, study: Study, material: Material) -> None:
+def _add_pairs(session: Session, study: Study, material: "Material") -> None:
     weights = dict(session.execute(select(Image.id, Image.display_bytes)).all())
     rows = [
         {

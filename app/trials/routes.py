@@ -6,8 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
-from app.db import Db
-from app.deps import Blobs, ParticipantDoor, Visit
+from app.deps import Blobs, Db, ParticipantDoor, Visit
 from app.errors import AppError
 from app.models import StudyState, TrialKind
 from app.security import RateLimit

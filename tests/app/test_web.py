@@ -13,7 +13,7 @@ from annotation_ui import STATIC
 from app.db import CONNECTIONS
 from app.errors import WrongState
 from app.main import create_app, without_comments
-from app.security import same_origin
+from app.middleware import same_origin
 
 
 class TestBodyLimit:

@@ -24,6 +24,7 @@ AppError
 │   ├── BegunElsewhere       this id has a visit, and nothing shows that it is this person's
 │   ├── WrongState           the thing is not in a state that allows this
 │   └── AlreadyExists        a name that is taken
+├── TooSlow              408
 ├── TooLarge             413
 ├── TooManyRequests      429
 └── Unavailable          503
@@ -156,6 +157,12 @@ class WrongState(Conflict):
 
 class AlreadyExists(Conflict):
     """That name is taken."""
+
+
+class TooSlow(AppError):
+    """The request did not arrive in time."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
 
 
 class TooLarge(AppError):

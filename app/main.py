@@ -4,6 +4,7 @@ import importlib.resources
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from sqlalchemy import text
 
 from annotation_ui import STATIC
+from app import logs
 from app.accounts import people
 from app.accounts import routes as accounts
 from app.dashboard import routes as dashboard
@@ -78,7 +80,11 @@ def create_app(settings: Settings, *, session_factory: SessionFactory | None = N
     app.add_middleware(Compressed)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(SameOriginOnly)
-    app.add_middleware(Envelope, frame_ancestors=settings.frame_ancestors)
+    app.add_middleware(
+        Envelope,
+        frame_ancestors=settings.frame_ancestors,
+        hsts=settings.hsts if settings.secure_cookies else timedelta(0),
+    )
     return app
 
 
@@ -116,5 +122,7 @@ def health(db: Db) -> dict[str, str]:
 
 
 def application() -> FastAPI:
-    """The application as uvicorn starts it: settings from the environment."""
-    return create_app(Settings())
+    """The application as uvicorn starts it in each web process: settings from the environment."""
+    settings = Settings()
+    logs.configure(settings.log_format)
+    return create_app(settings)

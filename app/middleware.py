@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from datetime import timedelta
 from typing import Final
 from uuid import uuid4
 
@@ -12,8 +13,11 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import logs
-from app.errors import TooLarge
+from app.errors import AppError, TooLarge, TooSlow
 from app.web import on_bug
+
+BODY_S: Final = 60.0
+"""For a body of some 100 kB; a phone on a bad network needs a few seconds."""
 
 SAFE_METHODS: Final = {"GET", "HEAD", "OPTIONS"}
 
@@ -31,8 +35,9 @@ STAFF_POLICY: Final = (
 class Envelope:
     """Gives every request an id and every answer, a bug's too, its security headers."""
 
-    def __init__(self, app: ASGIApp, *, frame_ancestors: str) -> None:
+    def __init__(self, app: ASGIApp, *, frame_ancestors: str, hsts: timedelta) -> None:
         self.app = app
+        self.hsts = f"max-age={hsts.total_seconds():.0f}" if hsts else None
         self.participant_policy = (
             f"{PARTICIPANT_POLICY}form-action 'self' {frame_ancestors}; frame-ancestors {frame_ancestors}"
         )
@@ -67,20 +72,23 @@ class Envelope:
         headers.setdefault("X-Content-Type-Options", "nosniff")
         headers.setdefault("Referrer-Policy", "no-referrer")
         headers.setdefault("Cache-Control", "no-store")
+        if self.hsts:
+            headers.setdefault("Strict-Transport-Security", self.hsts)
         headers["X-Request-ID"] = identity
 
 
 class BodyLimit:
-    """Let a request in when all of its body is here; refuse one over `limit` bytes.
+    """Let a request in when all of its body is here; refuse one over `limit` bytes or `patience_s` seconds.
 
     Whoever sends slowly, or stops half-way because the network is gone, waits here and keeps none of
     the places of `InFlight`. FastAPI has a limit of its own, which answers in plain text; every error
     here has one shape.
     """
 
-    def __init__(self, app: ASGIApp, *, limit: int) -> None:
+    def __init__(self, app: ASGIApp, *, limit: int, patience_s: float = BODY_S) -> None:
         self.app = app
         self.limit = limit
+        self.patience_s = patience_s
         self.complaint = f"The request is larger than {limit / 1e6:.0f} MB."
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,12 +97,21 @@ class BodyLimit:
             return
         announced = Headers(scope=scope).get("content-length", "0")
         is_short = not announced.isdecimal() or int(announced) <= self.limit
-        messages = await self._whole(receive) if is_short else None
+        try:
+            async with asyncio.timeout(self.patience_s):
+                messages = await self._whole(receive) if is_short else None
+        except TimeoutError:
+            await self._refuse(TooSlow())(scope, receive, send)
+            return
         if messages is None:
-            body = {"error": TooLarge.code(), "detail": self.complaint}
-            await JSONResponse(body, status_code=TooLarge.status)(scope, receive, send)
+            await self._refuse(TooLarge(self.complaint))(scope, receive, send)
         elif messages[-1]["type"] != "http.disconnect":
             await self.app(scope, replayed(messages, receive), send)
+
+    def _refuse(self, error: AppError) -> JSONResponse:
+        """The rest of the body is not wanted, so the connection is of no more use."""
+        body = {"error": error.code(), "detail": str(error)}
+        return JSONResponse(body, status_code=error.status, headers={"Connection": "close"})
 
     async def _whole(self, receive: Receive) -> list[Message] | None:
         """What the client sent, up to the end of its body; None when that is too long."""

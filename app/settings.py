@@ -1,54 +1,114 @@
 """The only place that reads the environment."""
 
+import re
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ORIGIN: Final = re.compile(r"(https?)://([^\s/?#@\\]+?)/?", re.IGNORECASE)
+DATABASE: Final = re.compile(r"postgres(ql)?(\+\w+)?://.+", re.DOTALL)
+STORAGE: Final = re.compile(r"[a-z][a-z0-9+.-]*://.+|/.*", re.DOTALL)
+FRAMING_SITE: Final = re.compile(r"'self'|https?:|(https?://)?[\w*.-]+(:\d+)?")
+
+
+def _blank_is_none(value: Any) -> Any:
+    return None if value == "" else value
+
+
+def _origin(value: str) -> str:
+    """`https://host[:port]`: a browser's idea of one site. Pages are served at its root and nowhere else."""
+    found = ORIGIN.fullmatch(value.strip())
+    port = found and re.search(r":(\d*)$", found[2])
+    if found is None or (port and not 0 < int(port[1] or 0) <= 65535):
+        raise ValueError("must be like https://lab.example, without a path")
+    return f"{found[1].lower()}://{found[2].lower()}"
+
+
+def _database(value: str | None) -> str | None:
+    if value is not None and not DATABASE.fullmatch(value):
+        raise ValueError("must be like postgresql://user:password@host/name")  # the value holds a password
+    return value
+
+
+def _storage(value: str | None) -> str | None:
+    if value is not None and not STORAGE.fullmatch(value):
+        raise ValueError("must be like s3://bucket/prefix, or a folder from / on")
+    return value
+
+
+def _folder(value: Path) -> Path:
+    if value == Path():
+        raise ValueError("must be a folder of its own")
+    return value.expanduser()
+
+
+def _sites(value: str) -> str:
+    """Sources of a Content-Security-Policy; anything else could end its directive and begin another."""
+    sites = value.split() or ["'none'"]
+    if sites != ["'none'"] and not all(FRAMING_SITE.fullmatch(site) for site in sites):
+        raise ValueError("must be sites with spaces between them, like https://*.mturk.com, or 'none'")
+    return " ".join(sites)
+
+
+def _networks(value: str) -> str:
+    try:
+        return " ".join(str(ip_network(one, strict=False)) for one in value.replace(",", " ").split())
+    except ValueError:
+        raise ValueError("must be addresses or networks, like 10.0.0.2 172.16.0.0/12") from None
 
 
 class Settings(BaseSettings):
     """Read once at start, frozen, passed in. Every field is an environment variable `CYBORG_…`."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="CYBORG_",
-        env_file=".env",
-        env_file_encoding="utf-8-sig",  # an editor's byte order mark would hide the first setting
-        frozen=True,
-        extra="ignore",
-    )
+    model_config = SettingsConfigDict(env_prefix="CYBORG_", env_file=".env", frozen=True, extra="ignore")
 
-    data_dir: Path = Path("data")
+    data_dir: Annotated[Path, AfterValidator(_folder)] = Path("data")
     """Folder of everything this machine keeps: the embedded database, blobs, datasets, runs."""
 
-    database_url: str | None = None
+    database_url: Annotated[str | None, BeforeValidator(_blank_is_none), AfterValidator(_database)] = None
     """`postgresql://user:password@host/name`; unset: an embedded PostgreSQL server in the data folder."""
 
-    storage_url: str | None = None
+    storage_url: Annotated[str | None, BeforeValidator(_blank_is_none), AfterValidator(_storage)] = None
     """fsspec URL of the blobs, for example `s3://bucket/prefix`; unset: a folder in the data folder."""
 
-    public_url: str = "http://127.0.0.1:8000"
+    host: str = Field("127.0.0.1", min_length=1)
+    port: int = Field(8000, ge=0, le=65535)
+
+    public_url: Annotated[str, AfterValidator(_origin)] = Field(
+        default_factory=lambda known: f"http://127.0.0.1:{known.get('port') or 8000}"
+    )
     """Where people reach the platform; https here makes cookies `Secure`."""
 
-    host: str = "127.0.0.1"
-    port: int = Field(8000, ge=0, le=65535)
-    web_processes: int = Field(1, ge=1)
+    hsts: timedelta = Field(timedelta(days=180), ge=timedelta(0), le=timedelta(days=3650))
+    """How long browsers remember that the platform is reached by https alone; nothing where it is not."""
+
+    trusted_proxies: Annotated[str, AfterValidator(_networks)] = ""
+    """Addresses or networks of the proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
+
+    web_processes: int = Field(1, ge=1, le=256)
     """Number of uvicorn processes that `cyborg serve` starts."""
 
-    devices: int = Field(1, ge=1)
+    devices: int = Field(1, ge=1, le=100_000)
     """Number of training devices: at most one run at a time on each, over all workers."""
 
-    session_lifetime: timedelta = timedelta(hours=12)
+    session_lifetime: timedelta = Field(timedelta(hours=12), gt=timedelta(0), le=timedelta(days=366))
     """How long a staff login lasts."""
 
-    max_body_bytes: int = Field(4_000_000, ge=100_000)
+    max_body_bytes: int = Field(4_000_000, ge=100_000, le=1_000_000_000)
     """Largest request body; a long annotation is about 100 kB."""
 
-    enrolments_per_minute: int = Field(30, ge=1)
+    enrolments_per_minute: int = Field(30, ge=1, le=1_000_000)
     """New participants from one address, for each web process; simulated ones do not count."""
 
-    frame_ancestors: str = "https://*.mturk.com https://*.mturkcontent.com"
+    frame_ancestors: Annotated[str, AfterValidator(_sites)] = "https://*.mturk.com https://*.mturkcontent.com"
     """Sites that may show a participant's page in a frame."""
+
+    log_format: Literal["auto", "json", "plain"] = "auto"
+    """Of the log on standard error; auto: plain on a terminal, JSON anywhere else."""
 
     @property
     def secure_cookies(self) -> bool:

@@ -25,4 +25,6 @@ def sentence_of(error: Exception) -> str | None:
 def _of_settings(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     variable = "_".join(["CYBORG", *(str(part).upper() for part in first["loc"])])
-    return f"{variable}: {first['msg']}, not {first['input']!r}."
+    what = first["msg"].removeprefix("Value error, ")
+    has_password = variable == "CYBORG_DATABASE_URL"
+    return f"{variable}: {what}." if has_password else f"{variable}: {what}, not {str(first['input'])!r}."

@@ -1,13 +1,24 @@
 """`cyborg serve`"""
 
+from __future__ import annotations
+
+import os
 import signal
+import socket
 import sys
-from typing import Annotated
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli import app
 from app.cli.context import opened
+from app.errors import BadInput, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from app.settings import Settings
 
 
 @app.command()
@@ -19,24 +30,71 @@ def serve(
     processes: Annotated[int | None, typer.Option(min=1, help="Web processes; CYBORG_WEB_PROCESSES.")] = None,
 ) -> None:
     """Serve the web application; brings the database schema up to date first."""
-    import uvicorn
-
     from app import logs
+
+    settings = asked(host=host, port=port, processes=processes)
+    # uvicorn raises the signal that stopped it once more. To be stopped when asked is no failure.
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
+    with opened(settings), listening(settings) as door:
+        logs.configure(settings.log_format)
+        print(welcome(settings, door), flush=True)
+        run_server(settings, door)
+
+
+def welcome(settings: Settings, door: socket.socket) -> str:
+    """The line with the address to open."""
+    host, port = door.getsockname()[:2]
+    return (
+        f"Cyborg is at {settings.public_url} (listening on {host}, port {port}). "
+        "`cyborg staff link E-MAIL` prints a link to log in with; Ctrl+C stops the server."
+    )
+
+
+def asked(**options: int | str | None) -> Settings:
+    """The settings with what the command line says instead; the web processes read them, too."""
+    names = {"host": "CYBORG_HOST", "port": "CYBORG_PORT", "processes": "CYBORG_WEB_PROCESSES"}
+    os.environ.update({names[name]: str(value) for name, value in options.items() if value is not None})
     from app.settings import Settings
 
-    settings = Settings()
-    # uvicorn raises the signal that stopped it once more; unhandled, it would end the process before the
-    # embedded database is told that nobody is left who needs it.
-    signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
-    with opened():  # also keeps the embedded server alive for the web processes
-        logs.configure()
-        uvicorn.run(
-            "app.main:application",
-            factory=True,
-            host=host or settings.host,
-            port=settings.port if port is None else port,
-            workers=processes or settings.web_processes,
-            log_config=None,
-            access_log=False,
-            proxy_headers=True,
-        )
+    return Settings()
+
+
+@contextmanager
+def listening(settings: Settings) -> Iterator[socket.socket]:
+    """The port, taken before anything is promised."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        door = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except OSError as error:
+        # asyncio's and Python's own texts say the address again.
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise BadInput(f"Cannot listen on port {settings.port} of {settings.host}: {why}.") from None
+    with door:
+        yield door
+
+
+def run_server(settings: Settings, door: socket.socket) -> None:
+    """Until it is told to stop."""
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    from app.protocol import PatientProtocol
+
+    config = uvicorn.Config(
+        "app.main:application",
+        factory=True,
+        http=PatientProtocol,
+        workers=settings.web_processes,
+        log_config=None,
+        access_log=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies.split(),
+    )
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):
+        if settings.web_processes > 1:
+            Multiprocess(config, sockets=[door]).run()
+        else:
+            server.run([door])
+    if settings.web_processes == 1 and not server.started:
+        raise Unavailable("The server did not start; its log says why.")

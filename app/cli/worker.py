@@ -29,8 +29,7 @@ def worker(
         # A run holds one connection all along, and needs another now and then.
         engine = connect(context.settings, connections=2 * jobs)
         services = Services(factory(engine), context.blobs, map_processes)
-        logs.configure()
-        logging.getLogger("procrastinate").setLevel(logging.WARNING)  # it tells of every tick
+        logs.configure(context.settings.log_format)
         logger.info("worker started", extra={"action": "worker_started"})
         queue.run_worker(
             concurrency=jobs,

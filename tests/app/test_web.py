@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx2
 import pytest
 from fastapi import APIRouter
+from fastapi.testclient import TestClient
 from sqlalchemy import literal, select
 from sqlalchemy.exc import DBAPIError
 
@@ -99,8 +100,6 @@ class TestErrors:
         assert response.json()["detail"].startswith("source: ")
 
     def test_a_bug_gives_a_reference_and_no_traceback(self, settings, session_factory):
-        from fastapi.testclient import TestClient
-
         application = create_app(settings, session_factory=session_factory)
         broken = APIRouter()
         broken.add_api_route("/api/broken", lambda: 1 // 0)
@@ -131,6 +130,14 @@ class TestHeaders:
 
     def test_answers_are_not_kept(self, client):
         assert client.get("/api/participant/next").headers["cache-control"] == "no-store"
+
+    def test_browsers_are_told_to_keep_to_https_where_it_is_spoken(self, settings, session_factory):
+        for url, told in (("https://lab.example", "max-age=15552000"), ("http://lab.example", None)):
+            application = create_app(
+                settings.model_copy(update={"public_url": url}), session_factory=session_factory
+            )
+            with TestClient(application) as client:
+                assert client.get("/login").headers.get("strict-transport-security") == told
 
 
 class TestCompression:

@@ -1,5 +1,6 @@
 """An acknowledged decision is there after a real process was really killed."""
 
+import json
 import signal
 import subprocess
 import time
@@ -84,6 +85,19 @@ def restart_database(installation: Installation) -> None:
     postmaster.send_signal(signal.SIGQUIT)
     postmaster.wait(20)
     embedded.join(installation.data_dir)  # returns when it answers
+
+
+class TestStart:
+    def test_it_says_in_one_line_where_it_is_and_logs_for_machines(self, installation, server):
+        first, *others = (installation.data_dir.parent / "serve.log").read_text().splitlines()
+        assert first.startswith(f"Cyborg is at {installation.url} ")
+        assert all(json.loads(line)["message"] for line in others)
+
+    def test_a_port_that_is_taken_is_told_in_one_sentence(self, installation, server):
+        second = installation.run("serve", check=False)
+        assert second.returncode == 1
+        said = f"cyborg: Cannot listen on port {installation.port} of 127.0.0.1: Address already in use.\n"
+        assert second.stderr == said
 
 
 class TestKill:

@@ -1,0 +1,75 @@
+"""HTTP with deadlines: whoever sends half a request, or reads half an answer, keeps nothing for ever."""
+
+import asyncio
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_S: Final = 15.0
+"""From a connection, or from the first byte of a later request, to the end of its headers."""
+
+READ_S: Final = 60.0
+"""To take in the 48 kB that lie between a full buffer and one with room again."""
+
+LONGEST_HEAD_BYTES: Final = 64_000
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, whose own timeout counts between requests alone."""
+
+    head_s = HEAD_S
+    read_s = READ_S
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+        self._in_head = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._set_deadline(self.head_s)
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > LONGEST_HEAD_BYTES:
+            self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        if self._deadline is None:
+            self._set_deadline(self.head_s)
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._head_bytes = 0
+        self._lift_deadline()
+        super().on_headers_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._set_deadline(self.read_s)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._lift_deadline()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()  # which waits for what is still to be read
+        self._set_deadline(self.read_s)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lift_deadline()
+        super().connection_lost(exc)
+
+    def _set_deadline(self, seconds: float) -> None:
+        self._lift_deadline()
+        self._deadline = self.loop.call_later(seconds, self.transport.abort)
+
+    def _lift_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None

@@ -1,4 +1,4 @@
-"""Files that come out: 16-bit maps, and folders of them.
+"""Maps as 16-bit pictures, the numbers of other people's pictures, and folders that come out.
 
 What is written appears whole or not at all: a folder is built beside its place and moved there when it is
 complete.
@@ -6,18 +6,24 @@ complete.
 
 import csv
 import io
+import struct
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from saliency.scaling import SaliencyMap
 
 WHITE: Final = 65_535  # the 16-bit value of 1.0
+PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+PNG_HEADER: Final = struct.Struct(">IIBB")
+"""Width, height, bits per sample, colour type (0 = grey): 16 bytes after the file's beginning."""
+MOST_PIXELS: Final = 1 << 28  # a gigabyte as float32; known before a file is unpacked
 PNG_OPTIONS: Final = (  # on smooth maps half the time of OpenCV's defaults at the same size
     *(cv2.IMWRITE_PNG_COMPRESSION, 1),
     *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
@@ -53,16 +59,47 @@ def decode_map_png(data: bytes) -> SaliencyMap:
     ValueError
         The bytes are no greyscale image.
     """
-    image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if data else None
-    if image is None:
-        raise ValueError("the map is not a readable image")
-    if image.ndim != 2:
-        raise ValueError(f"a map is greyscale; this image has {image.shape[2]} channels")
-    if image.dtype not in (np.uint8, np.uint16):
-        raise ValueError(f"a map has 8 or 16 bits per pixel; this image holds {image.dtype}")
-    white = np.float32(255 if image.dtype == np.uint8 else WHITE)
-    values: SaliencyMap = image.astype(np.float32) / white
+    stored, white = decode_numbers(data)
+    if stored.ndim != 2:
+        raise ValueError(f"a map is greyscale; this image has {stored.shape[2]} channels")
+    values: SaliencyMap = stored.astype(np.float32) / np.float32(white)
     return values
+
+
+def decode_numbers(data: bytes) -> tuple[NDArray[Any], int]:
+    """Read a picture that holds data (a map, a mask, classes): its numbers as they are stored.
+
+    Colour profiles, gamma and orientation mean nothing here; pictures that people saw are read by
+    `saliency.image_files`.
+
+    Returns
+    -------
+    values : (height, width), or (height, width, 3 or 4) in the order blue, green, red, alpha; uint8 or uint16
+    white : the highest number that the file's depth allows; 1, 3 or 15 in grey PNGs of 1, 2 or 4 bits
+
+    Raises
+    ------
+    ValueError
+        The bytes are no image of at most 16 bits.
+    """
+    is_png = data[:8] == PNG_SIGNATURE and len(data) >= 16 + PNG_HEADER.size
+    width, height, depth, colour = PNG_HEADER.unpack_from(data, 16) if is_png else (1, 1, 8, 0)
+    values = _unpacked(data) if data and width * height <= MOST_PIXELS else None
+    if values is None:
+        raise ValueError("the map is not a readable image")
+    if values.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"a map has 8 or 16 bits per pixel; this image holds {values.dtype}")
+    if colour == 0 and depth < 8:  # grey of few bits, which OpenCV stretches to eight
+        white = 2**depth - 1
+        return values // (255 // white), white
+    return values, int(np.iinfo(values.dtype).max)
+
+
+def _unpacked(data: bytes) -> NDArray[Any] | None:
+    try:
+        return cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:  # an image beyond OpenCV's own limits
+        return None
 
 
 class OutputError(ValueError):

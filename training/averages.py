@@ -5,16 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import cv2
 import matplotlib as mpl
-import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
-from numpy.typing import NDArray
 
 from training.folder import write_bytes
 from training.paper import DPI, STYLE
 from training.results import Result, columns
+from training.style import grey_picture
 
 TILE_IN: Final = 0.85
 MOST: Final = 10
@@ -60,13 +58,9 @@ def _drawn(runs: Sequence[Result], caption: str) -> Canvas:
 
 
 def _show(axes: Any, path: Path, title: str) -> None:
-    picture = _read(path)
+    picture = grey_picture(path)
     axes.set_title(title, fontsize=8, pad=2)
     if picture is None:
         axes.text(0.5, 0.5, "none", ha="center", va="center", fontsize=8, transform=axes.transAxes)
         return
     axes.imshow(picture, cmap="viridis", vmin=0, vmax=255)
-
-
-def _read(path: Path) -> NDArray[np.uint8] | None:
-    return cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)  # type: ignore[return-value]

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from training.cache import Where, goes_to_disk, holds, kept, key_of
 from training.dataset import Dataset, Sample
-from training.errors import DatasetError
 from training.guidance import Guidance, load_maps
+from training.images import pixels_of
 
 Bytes = NDArray[np.uint8]
 
@@ -163,10 +163,7 @@ def _threads(workers: int | None) -> int:
 
 def decode_image(path: Path, side: int) -> Bytes:
     """An image file of any shape -> (3, side, side) RGB."""
-    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-    if pixels is None:
-        raise DatasetError(f"{path} is not an image that can be read.")
-    return np.ascontiguousarray(_resize(pixels, side).transpose(2, 0, 1))
+    return np.ascontiguousarray(_resize(pixels_of(path), side).transpose(2, 0, 1))
 
 
 def stream(

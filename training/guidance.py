@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, assert_never
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from saliency.files import WHITE, decode_numbers
 from saliency.merging import ImageMap
 from saliency.parameters import MapParameters
 from saliency.sources import (
@@ -96,10 +96,13 @@ def load_maps(
 
 def decode_map(path: Path) -> NDArray[np.float32]:
     """A 16-bit greyscale PNG -> (height, width) in [0, 1]."""
-    values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if values is None or values.dtype != np.uint16 or values.ndim != 2:
+    try:
+        values, white = decode_numbers(path.read_bytes())
+    except (OSError, ValueError):
+        values, white = np.empty(0), 0
+    if values.ndim != 2 or white != WHITE:
         raise DatasetError(f"{path} is not a 16-bit greyscale map.")
-    return values.astype(np.float32) / np.float32(65535)
+    return values.astype(np.float32) / np.float32(WHITE)
 
 
 def _source(dataset: Dataset, samples: Sequence[Sample], guidance: Guidance) -> MapSource:

@@ -4,6 +4,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from saliency.files import decode_numbers
 
 COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Okabe and Ito's, in the order of the run page's curves; legible on white and on black."""
@@ -24,8 +28,16 @@ def dash(style: int, wanted: str) -> str:
 
 def coloured(path: Path) -> bytes | None:
     """A map's grey picture in the colours of the figures, as PNG; None where there is no such picture."""
-    grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    grey = grey_picture(path)
     return None if grey is None else in_colour(grey)
+
+
+def grey_picture(path: Path) -> NDArray[np.uint8] | None:
+    """A map's grey picture (h, w), as `training.gallery` wrote it; None where there is no such picture."""
+    try:
+        return decode_numbers(path.read_bytes())[0]
+    except (OSError, ValueError):
+        return None
 
 
 def in_colour(grey: Any) -> bytes:

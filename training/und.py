@@ -23,8 +23,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from saliency.files import decode_numbers
 from training.dataset import DatasetWriter
 from training.errors import DatasetError
+from training.images import pixels_of
 
 LABELS: Final = {"Real": "real", "Synthetic": "fake"}
 SPLITS: Final = {"train": "train", "test": "val"}
@@ -150,23 +152,30 @@ def _test_images(base: Path, limit: int | None) -> Iterator[Found]:
 
 
 def _decode(path: Path) -> NDArray[np.uint8]:
-    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if pixels is None:
-        raise DatasetError(f"{path} is not an image that can be read.")
-    return np.asarray(pixels, np.uint8)
+    return np.asarray(cv2.cvtColor(pixels_of(path), cv2.COLOR_RGB2BGR), np.uint8)
 
 
 def _map(path: Path, shape: tuple[int, ...]) -> tuple[bytes | None, str]:
     """The map as a 16-bit PNG of the image's size, or None and why not."""
-    grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
+    grey = _grey(path) if path.is_file() else None
     if grey is None:
         return None, f"{path.name} has no map"
     if not grey.any():
         return None, f"the map of {path.name} is black"
     height, width = shape
     if grey.shape != shape:
-        grey = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
-    return _png(grey.astype(np.uint16) * 257), ""
+        grey = np.asarray(cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA), np.uint16)
+    return _png(grey), ""
+
+
+def _grey(path: Path) -> NDArray[np.uint16] | None:
+    """16 bits, all of them used; None where nothing can be read."""
+    try:
+        values, white = decode_numbers(path.read_bytes())
+    except ValueError:
+        return None
+    grey = values if values.ndim == 2 else cv2.cvtColor(values[..., :3], cv2.COLOR_BGR2GRAY)
+    return (grey.astype(np.uint32) * (65_535 // white)).astype(np.uint16)
 
 
 def _png(pixels: NDArray[Any]) -> bytes:

@@ -28,6 +28,9 @@ from app.models import (
 )
 from app.storage import BlobStore
 from saliency.crop import apply_crop, face_crop
+from saliency.files import decode_numbers
+from saliency.image_files import decode_bytes
+from saliency.unusable import Unusable
 from training.config import explain
 from training.dataset import Dataset as Folder
 from training.dataset import DatasetWriter, load_dataset
@@ -211,10 +214,11 @@ def _cut(
     box = _face(image) if parameters.crop else None
     crop = face_crop(box, width=image.width, height=image.height)
 
-    def cut(blob: str) -> bytes:
-        return _encoded(apply_crop(_decoded(blobs.get(blob)), crop, size=parameters.size))
+    def cut(pixels: NDArray[Any]) -> bytes:
+        return _encoded(apply_crop(pixels, crop, size=parameters.size))
 
-    return cut(image.content_hash), cut(map_hash) if map_hash else None
+    saliency = cut(_numbers(blobs.get(map_hash))) if map_hash else None
+    return cut(_picture(blobs.get(image.content_hash))), saliency
 
 
 def _face(image: Image) -> tuple[float, float, float, float] | None:
@@ -225,11 +229,18 @@ def _face(image: Image) -> tuple[float, float, float, float] | None:
     return x, y, width, height
 
 
-def _decoded(png: bytes) -> NDArray[Any]:
-    pixels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
-        raise BadInput("A stored image cannot be read; the storage is damaged.")
-    return pixels
+def _picture(png: bytes) -> NDArray[Any]:
+    try:
+        return cv2.cvtColor(np.asarray(decode_bytes(png)), cv2.COLOR_RGB2BGR)
+    except Unusable as reason:
+        raise BadInput(f"A stored image {reason} The storage is damaged.") from None
+
+
+def _numbers(png: bytes) -> NDArray[Any]:
+    try:
+        return decode_numbers(png)[0]
+    except ValueError as reason:
+        raise BadInput(f"A stored map cannot be read ({reason}). The storage is damaged.") from None
 
 
 def _encoded(pixels: NDArray[Any]) -> bytes:

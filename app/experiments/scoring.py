@@ -4,9 +4,7 @@ A worker lets the detector look at it: the web process never imports PyTorch, an
 """
 
 import json
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import cv2
@@ -14,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.errors import BadInput
-from app.stimuli.decode import Unusable, decode
+from app.stimuli.decode import decode_upload
 from saliency.crop import apply_crop, face_crop
 from training.config import explain
 
@@ -55,13 +53,7 @@ def prepared(content: bytes, *, called: str, face: FaceBox | None) -> Prepared:
         takes the whole picture, for one that is a face crop already.
     `BadInput`: no image, or no face box of it.
     """
-    with tempfile.NamedTemporaryFile(prefix="cyborg-score-") as file:
-        file.write(content)
-        file.flush()
-        try:
-            picture = np.asarray(decode(Path(file.name)))
-        except Unusable as reason:
-            raise BadInput(f"{called or 'The file'} {reason}") from None
+    picture = np.asarray(decode_upload(content, called=called))
     height, width = picture.shape[:2]
     png = cv2.imencode(".png", cv2.cvtColor(_cut(picture, face), cv2.COLOR_RGB2BGR))[1]
     return Prepared(bytes(png), width, height)

@@ -6,11 +6,11 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from app.errors import BadStudy
+from saliency.files import decode_numbers
 
-GREY_MODES: Final = {"L": 255.0, "I;16": 65535.0}
 MOST_OPAQUE: Final = 0.65
 
 
@@ -21,16 +21,15 @@ def heat_map(path: Path, *, size: tuple[int, int], where: str) -> bytes:
     constant map covers evenly. BadStudy, naming `where`, when the file is no such picture.
     """
     try:
-        with Image.open(path) as picture:
-            if picture.format != "PNG" or picture.mode not in GREY_MODES:
-                raise BadStudy(f"{where}: {path.name} is not a greyscale PNG.")
-            if picture.size != size:
-                given, wanted = ("×".join(map(str, pixels)) for pixels in (picture.size, size))
-                raise BadStudy(f"{where}: {path.name} has {given} pixels and its image {wanted}.")
-            values = np.asarray(picture, dtype=np.float64) / GREY_MODES[picture.mode]
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
+        values, white = decode_numbers(path.read_bytes())
+    except (OSError, ValueError):
         raise BadStudy(f"{where}: the map {path.name} cannot be read.") from None
-    return _painted(values)
+    if values.ndim != 2:
+        raise BadStudy(f"{where}: {path.name} is not a greyscale PNG.")
+    if values.shape[::-1] != size:
+        given, wanted = ("×".join(map(str, pixels)) for pixels in (values.shape[::-1], size))
+        raise BadStudy(f"{where}: {path.name} has {given} pixels and its image {wanted}.")
+    return _painted(values / white)
 
 
 def _painted(values: NDArray[np.float64]) -> bytes:

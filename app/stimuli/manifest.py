@@ -9,6 +9,7 @@ from typing import Final
 
 from app.errors import BadInput
 from app.models import Label, Split
+from saliency.image_files import hidden_reason
 
 REQUIRED: Final = ("path", "label", "source")
 BOX: Final = ("x", "y", "w", "h")
@@ -181,7 +182,3 @@ def _located(name: Path, *, folder: Path) -> Item | Refusal:
         return Refusal(name.as_posix(), "a fake needs its generator: put it in fake/<source>/.")
     source = folders[1] if len(folders) > 1 else "real"
     return Item(path=folder / name, name=name.as_posix(), label=label, source=source)
-
-
-def hidden_reason(name: str) -> str:
-    return "is a macOS metadata file, not an image." if name.startswith("._") else "is a hidden file."

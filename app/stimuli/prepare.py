@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from app.stimuli.decode import Unusable, decode
 from app.stimuli.encode import jpeg, png
 from app.stimuli.manifest import FaceBox, Item
+from saliency.image_files import decode
+from saliency.unusable import Unusable
 
 
 @dataclass(frozen=True, slots=True)

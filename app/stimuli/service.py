@@ -17,10 +17,10 @@ from sqlalchemy.orm import Session
 
 from app.db import SessionFactory
 from app.models import Image, Label
-from app.stimuli.decode import Unusable
 from app.stimuli.manifest import Item, Refusal, read_listing
 from app.stimuli.prepare import Prepared, prepare
 from app.storage import BlobStore
+from saliency.unusable import Unusable
 
 BATCH: Final = 100  # images per transaction
 

@@ -16,6 +16,7 @@ from app.demo.anatomy import EYE_Y, MOUTH_Y, head_outline
 from app.demo.canvas import Canvas, Points
 from app.demo.identity import Identity, invent, take
 from app.demo.portrait import draw
+from saliency.image_files import read_pixels
 
 Picture = NDArray[np.uint8]
 
@@ -90,9 +91,7 @@ def write_photos(path: Path, manifest: Path, *, size: int) -> int:
 
 
 def _small(file: Path, size: int) -> Picture:
-    pixels = cv2.imread(str(file), cv2.IMREAD_COLOR)
-    if pixels is None:
-        raise ValueError(f"{file} is not an image that can be read.")
+    pixels = cv2.cvtColor(read_pixels(file), cv2.COLOR_RGB2BGR)
     return np.asarray(cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
 
 

@@ -20,7 +20,9 @@ from saliency.folders import (
     shown,
     write_measures,
 )
+from saliency.image_files import read_pixels
 from saliency.pictures import Colours, colour
+from saliency.unusable import Unusable
 
 
 @cli.command()
@@ -111,15 +113,17 @@ def overlay(
 ) -> None:
     """Lay a saliency map over its image."""
     with user_errors():
-        picture = cv2.imdecode(np.frombuffer(image.read_bytes() or b"0", np.uint8), cv2.IMREAD_COLOR)
-        if picture is None:
-            raise MapFolderError(f"{image} is not a readable image")
-        values = read_map(saliency_map)
-        laid = pictures.overlay(
-            np.asarray(picture, dtype=np.uint8), values, strength=strength, colours=colours
-        )
+        picture = np.asarray(cv2.cvtColor(_pixels(image), cv2.COLOR_RGB2BGR), np.uint8)
+        laid = pictures.overlay(picture, read_map(saliency_map), strength=strength, colours=colours)
         write_file(out, _png(laid))
     typer.echo(f"overlay in {out}")
+
+
+def _pixels(image: Path) -> pictures.Picture:
+    try:
+        return read_pixels(image)
+    except Unusable as reason:
+        raise MapFolderError(f"{image} {str(reason).removesuffix('.')}") from None
 
 
 def _png(picture: pictures.Picture) -> bytes:

@@ -43,10 +43,9 @@ class FolderMaps:
 
 def read_grey(path: Path) -> SaliencyMap:
     """Read a grey picture, (height, width) float32 in [0, 1]; colours are refused, for they have no order."""
-    picture = read_picture(path)
-    white = np.float32(np.iinfo(picture.dtype).max)
+    picture, white = read_picture(path)
     if picture.ndim == 3:
         if np.ptp(picture[..., :3].astype(np.int32), axis=2).any():
             raise SourceError(f"{path} is in colours; a map is greyscale")
         picture = picture[..., 0]
-    return picture.astype(np.float32) / white
+    return picture.astype(np.float32) / np.float32(white)

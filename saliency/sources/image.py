@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 from numpy.typing import NDArray
 
+from saliency.files import decode_numbers
 from saliency.merging import ImageMap
 from saliency.metrics import coverage, entropy
 from saliency.scaling import SaliencyMap
@@ -59,13 +58,13 @@ def map_of(image: SourceImage, values: SaliencyMap) -> ImageMap | None:
     )
 
 
-def read_picture(path: Path) -> NDArray[Any]:
-    """Read a picture as it is stored, (height, width) or (height, width, channels), uint8 or uint16."""
+def read_picture(path: Path) -> tuple[NDArray[Any], int]:
+    """Read the numbers of a picture, and which of them is white, as `decode_numbers` does."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}") from error
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
-    if picture is None or picture.dtype not in (np.uint8, np.uint16):
-        raise SourceError(f"{path} is not a readable image of 8 or 16 bits")
-    return np.asarray(picture)
+    try:
+        return decode_numbers(data)
+    except ValueError:
+        raise SourceError(f"{path} is not a readable image of 8 or 16 bits") from None

@@ -43,7 +43,7 @@ def read_mask(path: Path) -> Mask:
     alike. What counts is the alpha channel where it varies, otherwise the brightest of the colours. A picture
     of zeros is an empty mask.
     """
-    strength = _strength(read_picture(path))
+    strength = _strength(read_picture(path)[0])
     highest = int(strength.max())
     painted = strength.astype(np.uint32) * 2 >= highest if highest else np.zeros(strength.shape, dtype=bool)
     return painted.astype(np.uint8)

@@ -31,7 +31,7 @@ class Segmentation:
 
     Parameters
     ----------
-    folder : holds `<image_id>.png`, greyscale of 8 or 16 bits whose value is the class, of any size; brought
+    folder : holds `<image_id>.png`, greyscale of up to 16 bits whose value is the class, of any size; brought
         to the image's size by the nearest pixel. No file, or none of the classes in it: no map
     classes : numbers of the classes that are salient, at least one
     """
@@ -44,7 +44,7 @@ class Segmentation:
         path = self.folder / f"{image.image_id}.png"
         if not path.is_file():
             return None
-        labels = read_picture(path)
+        labels, _ = read_picture(path)
         if labels.ndim != 2:
             raise SourceError(
                 f"{path} is in colours; a segmentation is greyscale, its values are the classes"

@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from saliency import AnnotationFileError, MapParameters, decode_map_png, encode_map_png, read_annotations
 from saliency.files import OutputError, new_folder
+from tests.image_writers import png
 
 STROKE = {"tool": "brush", "radius": 5, "points": [[20, 20, 0], [40, 30, 10]]}
 
@@ -57,6 +58,17 @@ class TestMapPng:
     def test_an_eight_bit_map_is_read_to_the_same_range(self):
         data = cv2.imencode(".png", np.array([[0, 51, 255]], np.uint8))[1].tobytes()
         np.testing.assert_allclose(decode_map_png(data), [[0, 0.2, 1]], rtol=1e-6)
+
+    @pytest.mark.parametrize("bits", [1, 2, 4])
+    def test_few_bits_go_to_their_own_white(self, bits):
+        levels = np.arange(2**bits).reshape(1, -1)
+        np.testing.assert_allclose(decode_map_png(png(levels, bits=bits)), levels / (2**bits - 1), rtol=1e-6)
+
+    def test_a_map_too_large_for_anything_is_refused_by_its_header(self):
+        data = bytearray(encode_map_png(np.zeros((9, 9), np.float32)))
+        data[16:24] = (60_000).to_bytes(4, "big") * 2
+        with pytest.raises(ValueError, match="not a readable image"):
+            decode_map_png(bytes(data))
 
     @pytest.mark.parametrize("data", [b"", b"no image", encode_map_png(np.ones((9, 9), np.float32))[:40]])
     def test_bytes_that_are_no_image_are_refused(self, data):

@@ -276,7 +276,8 @@ class TestOverlay:
 
     def test_what_is_no_image_is_one_sentence(self, build, annotations, tmp_path):
         result = run("overlay", annotations, build / "maps/b.png", tmp_path / "out.png")
-        assert (result.exit_code, result.stderr) == (1, f"error: {annotations} is not a readable image\n")
+        message = f"error: {annotations} is not an image in a format that can be read\n"
+        assert (result.exit_code, result.stderr) == (1, message)
 
 
 class TestHelp:

@@ -27,6 +27,7 @@ from saliency.sources import (
 )
 from saliency.sources.listing import read_images
 from saliency.sources.raster import read_mask
+from tests.image_writers import png
 
 IMAGES = [SourceImage(f"i{n}", 60 + n, 50, "real" if n < 5 else "fake") for n in range(8)]
 IMAGE = IMAGES[0]
@@ -144,6 +145,13 @@ class TestSegmentation:
         np.testing.assert_array_equal(Segmentation(tmp_path)(small).values, labels == 1)
         hair = Segmentation(tmp_path, (17,))(small).values
         np.testing.assert_array_equal(hair, labels == 17)
+
+    @pytest.mark.parametrize("bits", [1, 2, 4])
+    def test_classes_of_few_bits_are_numbers_and_not_shades(self, tmp_path, bits):
+        labels = np.tile(np.arange(6) % 2**bits, (4, 1))
+        (tmp_path / "i0.png").write_bytes(png(labels, bits=bits))
+        found = Segmentation(tmp_path, (1,))(SourceImage("i0", 6, 4))
+        np.testing.assert_array_equal(found.values, labels == 1)
 
     def test_a_segmentation_of_another_size_keeps_hard_edges(self, tmp_path):
         save(tmp_path / "i0.png", np.eye(20, dtype=np.uint8))

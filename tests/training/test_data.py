@@ -39,13 +39,13 @@ class TestLoad:
         assert (cached.human[1].min(), cached.human[1].max()) == (0, 1)
 
     def test_colours_are_red_green_blue(self, tmp_path):
-        red = np.zeros((8, 8, 3), np.uint8)
+        red = np.zeros((32, 32, 3), np.uint8)
         red[..., 2] = 255  # OpenCV writes blue, green, red
         cv2.imwrite(str(tmp_path / "red.png"), red)
         assert data.decode_image(tmp_path / "red.png", 8)[:, 0, 0].tolist() == [255, 0, 0]
 
     def test_any_shape_becomes_square(self, tmp_path):
-        cv2.imwrite(str(tmp_path / "wide.png"), np.zeros((10, 30), np.uint8))
+        cv2.imwrite(str(tmp_path / "wide.png"), np.zeros((32, 96), np.uint8))
         assert data.decode_image(tmp_path / "wide.png", 16).shape == (3, 16, 16)
 
     def test_a_file_that_is_no_image_is_named(self, tmp_path):

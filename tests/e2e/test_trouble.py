@@ -59,6 +59,83 @@ class TestAServerThatIsIll:
         assert walk.code
 
 
+class TestAPageThatCannotStart:
+    """What it says is what is wrong, and not something else."""
+
+    def test_a_script_that_does_not_come_is_not_called_an_old_browser(self, walk):
+        page = walk.page
+        page.route("**/static/core/raster.js", lambda route: route.fulfill(status=500, body="No."))
+        page.goto(walk.address)
+        expect(page.get_by_text("This page did not load completely")).to_be_visible()
+        expect(page.get_by_text("too old")).to_be_hidden()
+        page.unroute("**/static/core/raster.js")
+        page.reload()
+        expect(page.locator("#agree")).to_be_visible()
+        expect(page.get_by_text("This page did not load completely")).to_be_hidden()
+
+    def test_an_old_browser_is_called_one(self, walk):
+        page = walk.page
+        page.add_init_script("delete HTMLScriptElement.prototype.noModule")
+        page.route("**/pages/participant.js", lambda route: route.abort())
+        page.goto(walk.address)
+        expect(page.get_by_text("This browser is too old for this study")).to_be_visible()
+        expect(page.get_by_text("did not load completely")).to_be_hidden()
+
+    def test_a_program_that_breaks_says_so(self, walk):
+        page = walk.page
+        page.add_init_script("delete window.IntersectionObserver")
+        page.goto(walk.address)
+        expect(page.get_by_text("Something went wrong")).to_be_visible()
+
+    def test_a_server_that_fails_is_not_called_an_old_browser(self, walk):
+        page = walk.page
+        page.clock.install()
+        page.goto(walk.address)
+        page.route("**/participant/next", broken)
+        page.locator("#agree").check()
+        page.get_by_role("button", name="Continue").click()
+        expect(page.locator("#banner")).to_contain_text("The server is busy")
+        assert page.locator(".waiting__late").evaluate("(line) => getComputedStyle(line).display") == "none"
+        expect(page.locator("[data-trouble]")).to_have_count(3)
+        for said in page.locator("[data-trouble]").all():
+            expect(said).to_be_hidden()
+
+    def test_without_javascript_it_says_what_it_needs(self, browser, walk):
+        with browsing(browser, DESK | {"java_script_enabled": False}) as context:
+            page = context.new_page()
+            page.goto(walk.address)
+            expect(page.locator("noscript .notice__title")).to_be_visible()
+            expect(page.locator("[data-page=loading]")).to_be_hidden()
+
+
+class TestASlowNetwork:
+    def test_the_first_pair_shows_how_far_it_has_come_and_the_clock_waits_for_it(self, walk):
+        page = walk.page
+        seen: list[float] = []
+        page.goto(walk.address)
+        expect(page.locator("#agree")).to_be_visible()
+        slow = page.context.new_cdp_session(page)
+        slow.send("Network.enable")
+        slow.send(
+            "Network.emulateNetworkConditions",
+            {"offline": False, "latency": 50, "downloadThroughput": 3000, "uploadThroughput": 20_000},
+        )
+        walk.go(until="instructions")
+        bar = page.locator("#waiting-bar")
+        page.get_by_role("button", name="Start").click()
+        expect(bar).to_be_visible()
+        while page.locator("[data-page=loading]").is_visible():
+            seen.append(float(bar.evaluate("(bar) => bar.value")))
+        expect(page.locator("#trial")).to_be_visible()
+        slow.detach()
+        assert seen == sorted(seen)
+        assert len({part for part in seen if 0 < part < 1}) >= 3
+        walk.judge()
+        loaded = next(event for event in walk.sent[0]["events"] if event["kind"] == "loaded")
+        assert loaded["load_ms"] > 500
+        assert walk.sent[0]["decision_ms"] < loaded["load_ms"] + 15_000
+
+
 class TestAnotherDevice:
     def test_it_goes_on_with_the_strokes_of_the_first(self, browser, walk):
         page = walk.page

@@ -51,4 +51,5 @@ for (const line of document.querySelectorAll("[data-step]")) {
 const visit = new Visit(page, await openShelf());
 wire(visit);
 new Example(find(document, "#example", HTMLCanvasElement), byId("example-caption"), button("example-toggle"), () => visit.session?.annotate ?? true);
+document.documentElement.dataset["started"] = "";
 await visit.begin();

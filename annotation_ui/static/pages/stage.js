@@ -4,7 +4,8 @@ import { note } from "../core/events.js";
 import { LookAhead } from "../core/lookahead.js";
 import { isBreakDue } from "../core/visit.js";
 import { byId, button } from "./dom.js";
-import { copyOf, loadPicture, reveal, sleep } from "./pictures.js";
+import { Loading } from "./loading.js";
+import { copyOf, loadPicture, release, reveal, sleep } from "./pictures.js";
 import { showArm, showProgress } from "./screens.js";
 import { TrialPage } from "./trial.js";
 
@@ -25,7 +26,8 @@ export class Stage {
     this.orders = orders;
     this.breaksEvery = breaksEvery;
     this.tell = tell;
-    this.pictures = new LookAhead(loadPicture, sleep);
+    this.loading = new Loading();
+    this.pictures = new LookAhead((url) => loadPicture(url, (...bytes) => this.loading.note(url, ...bytes)), sleep);
     this.pause = new Pause(notes);
     this.trialPage = new TrialPage({ ...orders, onDraft: (draft) => this.keep(draft) });
     /** Pairs that the server has handed out already: with them the work goes on offline. @type {Trial[]} */
@@ -46,6 +48,14 @@ export class Stage {
     if (draft && !(own?.trial === draft.trial && own.at >= draft.at)) this.notes.write("draft", draft);
   }
 
+  /** Fetch a pair, and then those after it, which on a slow network must not slow it down. @param {Trial | undefined} trial @param {readonly string[]} later */
+  async fetch(trial, later) {
+    const now = trial ? addresses(trial) : [];
+    this.pictures.want(now);
+    await Promise.allSettled(now.map((url) => this.pictures.get(url)));
+    this.pictures.want(later);
+  }
+
   /** @param {Trial} trial */
   async present(trial) {
     showProgress(trial);
@@ -53,10 +63,10 @@ export class Stage {
     const pauseMs = this.pause.lengthBefore(trial);
     const isDue = isBreakDue(trial, this.breaksEvery) && pauseMs === null;
     const asked = performance.now();
-    const loading = isDue ? null : this.load(trial);
-    this.pictures.want([trial, ...this.upcoming].flatMap(addresses));
-    if (!loading) return this.rest(trial);
-    const images = await loading;
+    void this.fetch(trial, this.upcoming.flatMap(addresses));
+    if (isDue) return this.rest(trial);
+    this.loading.expect(addresses(trial));
+    const images = await this.load(trial);
     if (!images) return this.offerRetry(() => this.present(trial));
     const load_ms = Math.round(performance.now() - asked);
     const events = pauseMs === null ? [] : note([], "break", 0, { pause_ms: pauseMs });
@@ -82,7 +92,10 @@ export class Stage {
   /** @param {Picture} picture @param {string | null | undefined} mapUrl @returns {Promise<Images>} */
   async side({ url }, mapUrl) {
     const [face, map] = await Promise.all([this.pictures.take(url), mapUrl ? this.pictures.take(mapUrl) : null]);
-    return map ? [face, await copyOf(face), map] : [face];
+    /** @type {Images} */
+    const images = map ? [face, await copyOf(face), map] : [face];
+    images.forEach(release);
+    return images;
   }
 
   /** @param {Trial} trial the next one */
@@ -98,16 +111,13 @@ export class Stage {
   /** Go on when the network is back or when the participant says so. @param {() => void} again */
   offerRetry(again) {
     const retry = button("retry");
-    const text = byId("waiting-text");
-    const usual = text.textContent;
     const over = new AbortController();
     const go = () => {
       over.abort();
       retry.hidden = true;
-      text.textContent = usual;
       again();
     };
-    text.textContent = "The faces could not be loaded. Please check your connection.";
+    this.loading.fail();
     retry.hidden = false;
     retry.addEventListener("click", go, { signal: over.signal });
     window.addEventListener("online", go, { signal: over.signal });
@@ -115,7 +125,7 @@ export class Stage {
 }
 
 /** Every picture of a trial. @param {Trial} trial */
-export const addresses = ({ left, right, advice }) =>
+const addresses = ({ left, right, advice }) =>
   [left.url, right?.url, advice?.left_map, advice?.right_map].filter((url) => typeof url === "string");
 
 /** A break between two pairs: as long as one likes, or not at all; how long it was is noted. */

@@ -9,7 +9,7 @@ import { sleep } from "./pictures.js";
 import { QuestionPage } from "./questions.js";
 import { bringToFront, showArm, showCompletion, showEnding } from "./screens.js";
 import { Server } from "./server.js";
-import { Stage, addresses } from "./stage.js";
+import { Stage } from "./stage.js";
 import { Notes, forgetLink, ownLink, putLinkInAddress, putTokenInAddress, tokenInAddress } from "./storage.js";
 
 /**
@@ -156,7 +156,7 @@ export class Visit {
     if (reply.status !== 200) return this.refuse(reply);
     const { step, trial, upcoming, preload, rule, draft, done, completion } = reply.body;
     if (done) return this.end(completion);
-    this.stage.pictures.want([...(trial ? addresses(trial) : []), ...(preload ?? [])]);
+    void this.stage.fetch(trial, preload ?? []);
     if (isBeginning(reply.body) && !this.notes.read("briefed")) return void this.tell({ type: "briefed" });
     this.hasWorked = true;
     if (step) return this.put(step);

@@ -81,9 +81,12 @@ export interface Step {
 
 export interface Completion {
   ending: string;
-  /** null for whoever gave nothing that counts */
+  /** null where the platform that somebody comes from would know none */
   code: string | null;
+  /** why the visit is over */
   message: string;
+  /** it ended early after work that counts */
+  is_owed?: boolean;
   redirect_url?: string | null;
   reference?: string;
   debrief_html?: string | null;
@@ -106,10 +109,17 @@ export interface Facts {
   images_load: boolean;
 }
 
+/** Where a study sends people, and with which code. */
+export interface WayOut {
+  redirect_url: string | null;
+  code: string | null;
+}
+
 /** What the page was served with. */
 export interface PageData {
   study: string;
-  state: "open" | "paused" | "closed";
+  /** as this visitor meets it: `full` where nobody new gets in */
+  state: "open" | "paused" | "closed" | "full";
   consent_version: string;
   source: string;
   external_id: string | null;
@@ -121,6 +131,8 @@ export interface PageData {
   api: string;
   device: Needs;
   check_image: string;
+  /** of the ends that come before any answer of the server */
+  ways_out: { [ending in "declined" | "closed" | "quota_full"]: WayOut };
   /** main trials */
   breaks_every: number | null;
   has_quiz: boolean;
@@ -147,11 +159,13 @@ export interface State {
   redirect_url: string | null;
   /** what to show or submit there */
   code: string | null;
+  /** the visit ended early after work that counts */
+  isOwed: boolean;
 }
 
 export type VisitEvent =
   | { type: "agreed" }
-  | { type: "declined" }
+  | { type: "declined"; redirect_url?: string | null; code?: string | null }
   | { type: "joined" }
   /** the browser can show the study */
   | { type: "fits" }

@@ -113,6 +113,20 @@ def choose_arm(session: Session, study: Study) -> Arm | None:
     )
 
 
+def has_places(session: Session, study_id: int) -> bool:
+    """Whether a newcomer would be given something to judge now; places whose lease has run out count."""
+    free = exists().where(Quota.arm_id == Arm.id, Arm.study_id == study_id, Quota.taken < Quota.wanted)
+    lapsed = exists().where(
+        Trial.participant_id == Participant.id,
+        Participant.study_id == study_id,
+        Participant.state == ParticipantState.ACTIVE,
+        Participant.lease_expires_at < func.now(),
+        Trial.kind == TrialKind.MAIN,
+        Trial.state == TrialState.ASSIGNED,
+    )
+    return bool(session.scalar(select(or_(free, lapsed))))
+
+
 def assign_visit(session: Session, participant: Participant, arm: Arm, *, wanted: int) -> None:
     """Give a newcomer everything they will meet: practice, then up to `wanted` main trials among checks."""
     own = select(Pair).where(Pair.study_id == arm.study_id, Pair.kind != TrialKind.MAIN)

@@ -14,11 +14,15 @@ from app.recruitment.identity import page_token
 from app.recruitment.platforms import Arrival, arrival
 from app.recruitment.schemas import ArmView, Enrolled, Enrolment, PageData, Return, Withdrawn
 from app.security import RateLimit
+from app.studies.parts import Ending
 from app.studies.plan import plan_of
 from app.studies.service import find_study
 from app.web import markdown, page, static
 
 router = APIRouter()
+
+BEFORE_CONSENT: Final[tuple[Ending, ...]] = ("declined", "closed", "quota_full")
+"""The ends that a page can come to without asking the server."""
 
 CHECK_IMAGE: Final = "icon.svg"
 """Says nothing; whether it loads tells whether pictures do."""
@@ -28,9 +32,9 @@ CHECK_IMAGE: Final = "icon.svg"
 def study_page(slug: str, request: Request, db: Db) -> Response:
     """The whole visit in one page. A GET starts nothing: only consent does."""
     study = find_study(db, slug)
-    if study.state is StudyState.DRAFT:
-        return page(request, "participant/draft.html", study=study)
     who = arrival(request.query_params.multi_items())
+    if study.state is StudyState.DRAFT:
+        return page(request, "participant/draft.html", study=study, source=who.source)
     return page(
         request,
         "participant/study.html",
@@ -38,7 +42,8 @@ def study_page(slug: str, request: Request, db: Db) -> Response:
         consent_html=markdown(study.consent),
         consent_version=study.consent_version,
         instructions_html=markdown(study.instructions),
-        page=page_data(study, who, link_token=page_token(db, who.link)),
+        page=page_data(study, who, link_token=page_token(db, who.link))
+        | {"state": service.entrance(db, study, who)},
         rooms=rooms(set(db.scalars(select(Arm.advice).where(Arm.study_id == study.id)))),
     )
 
@@ -56,7 +61,6 @@ def page_data(study: Study, who: Arrival, *, link_token: str) -> PageData:
         "title": study.title,
         "consent_version": study.consent_version,
         "source": who.source,
-        "state": study.state,
         "external_id": who.external_id,
         "assignment_id": who.session,
         "turk_submit_to": who.submit_url,
@@ -67,6 +71,7 @@ def page_data(study: Study, who: Arrival, *, link_token: str) -> PageData:
         "has_quiz": plan.quiz is not None,
         "has_practice": plan.has_practice,
         "check_image": static(CHECK_IMAGE),
+        "ways_out": {ending: plan.endings.way_out(ending, who.source)._asdict() for ending in BEFORE_CONSENT},
         "api": "/api",
     }
 
@@ -111,5 +116,5 @@ def withdraw(door: ParticipantDoor) -> Withdrawn:
     """Leave the study; what was recorded is removed. Safe to send again."""
     with door.opened(withdrawn=True) as (db, visit):
         service.withdraw(db, visit.participant)
-        redirect_url, code = plan_of(visit.study).endings.way_out("withdrawn")
+        redirect_url, code = plan_of(visit.study).endings.way_out("withdrawn", visit.participant.source)
         return Withdrawn(reference=visit.participant.reference, redirect_url=redirect_url, code=code)

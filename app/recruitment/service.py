@@ -2,7 +2,7 @@
 
 import secrets
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 from sqlalchemy import ColumnElement, Select, String, cast, delete, func, or_, select, update
 from sqlalchemy.orm import Session
@@ -40,10 +40,26 @@ from app.models import (
     TrialState,
     WorkerIdentity,
 )
-from app.recruitment.assignment import assign_visit, choose_arm, give_back_places, lock_study, release_lapsed
-from app.recruitment.identity import Claim, claim_of, lock_person, proves, took_part_in, visit_of
+from app.recruitment.assignment import (
+    assign_visit,
+    choose_arm,
+    give_back_places,
+    has_places,
+    lock_study,
+    release_lapsed,
+)
+from app.recruitment.identity import (
+    Claim,
+    claim_of,
+    link_secret,
+    lock_person,
+    proves,
+    took_part_in,
+    visit_of,
+)
+from app.recruitment.platforms import Arrival
 from app.recruitment.schemas import Enrolment
-from app.security import new_token, token_hash
+from app.security import link_identity, new_token, token_hash
 from app.studies.plan import VisitPlan, plan_of
 from app.studies.service import find_study
 
@@ -67,7 +83,7 @@ def enrol(session: Session, slug: str, enrolment: Enrolment, *, token: str = "")
     found = find_study(session, slug)
     plan = plan_of(found)
     if found.state is StudyState.DRAFT:
-        raise StudyNotOpen(way_out=plan.endings.way_out("closed"))
+        raise StudyNotOpen(way_out=plan.endings.way_out("closed", enrolment.source))
     claim = claim_of(session, enrolment, token=token)
     lock_person(session, claim)
     study = lock_study(session, found.id)
@@ -75,17 +91,43 @@ def enrol(session: Session, slug: str, enrolment: Enrolment, *, token: str = "")
     if known and proves(session, claim, known):
         return _welcome_back(session, known, plan), False
     _check_newcomer(session, study, plan, enrolment, claim)
-    arm = _free_arm(session, study, plan)
+    arm = _free_arm(session, study, plan, claim.source)
     if known:  # said last: where a newcomer would be refused, nobody learns whether an id has taken part
         raise BegunElsewhere
     return _admit(session, study, arm, enrolment, claim), True
+
+
+def entrance(session: Session, study: Study, who: Arrival) -> StudyState | Literal["full"]:
+    """The study's state as somebody meets it who has read nothing yet: `full` where nobody new gets in.
+
+    Whoever shows that they are in already finds an open study, unless it is closed: they go on.
+    """
+    is_open = study.state is StudyState.OPEN
+    if study.state is StudyState.CLOSED or (is_open and has_places(session, study.id)):
+        return study.state
+    if _is_in(session, study, who):
+        return StudyState.OPEN
+    return "full" if is_open else study.state
+
+
+def _is_in(session: Session, study: Study, who: Arrival) -> bool:
+    """Whether an address alone shows whose visit it leads to."""
+    given = (
+        link_identity(link_secret(session), who.link or "") if who.source is Source.LINK else who.external_id
+    )
+    if given is None:
+        return False
+    claim = Claim(who.source, given, who.session)
+    known = visit_of(session, study, claim)
+    return known is not None and proves(session, claim, known)
 
 
 def _welcome_back(session: Session, known: WorkerIdentity, plan: VisitPlan) -> Participant:
     participant = session.get_one(Participant, known.participant_id)
     if participant.state is ParticipantState.WITHDRAWN:
         raise AlreadyTookPart(
-            "You have withdrawn from this study.", way_out=plan.endings.way_out("already_took_part")
+            "You have withdrawn from this study.",
+            way_out=plan.endings.way_out("already_took_part", participant.source),
         )
     return participant
 
@@ -94,23 +136,23 @@ def _check_newcomer(
     session: Session, study: Study, plan: VisitPlan, enrolment: Enrolment, claim: Claim
 ) -> None:
     if study.state is not StudyState.OPEN:
-        raise StudyNotOpen(way_out=plan.endings.way_out("closed"))
+        raise StudyNotOpen(way_out=plan.endings.way_out("closed", claim.source))
     if enrolment.consent_version != study.consent_version:
         raise ConsentMissing
     if enrolment.source is Source.SIMULATED and not study.accepts_simulated:
         raise BadInput("This study does not accept simulated participants.")
     if took_part_in(session, plan.exclude_studies, claim):
         raise AlreadyTookPart(
-            "You have taken part in a study before that rules this one out.",
-            way_out=plan.endings.way_out("already_took_part"),
+            "You took part in an earlier study. Its participants cannot take part in this one.",
+            way_out=plan.endings.way_out("already_took_part", claim.source),
         )
 
 
-def _free_arm(session: Session, study: Study, plan: VisitPlan) -> Arm:
+def _free_arm(session: Session, study: Study, plan: VisitPlan, source: Source) -> Arm:
     release_lapsed(session, study.id)
     arm = choose_arm(session, study)
     if arm is None:
-        raise QuotaFull(way_out=plan.endings.way_out("quota_full"))
+        raise QuotaFull(way_out=plan.endings.way_out("quota_full", source))
     return arm
 
 
@@ -248,7 +290,6 @@ def screen_out(session: Session, participant: Participant, by: Screening) -> Non
     participant.state = ParticipantState.SCREENED_OUT
     participant.screened_out_at = datetime.now(UTC)
     participant.screened_out_by = by
-    participant.completion_code = new_completion_code()
     enqueue(session, CHECK_QUALITY, participant_id=str(participant.id))
 
 

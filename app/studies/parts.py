@@ -4,11 +4,11 @@ import re
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal, NamedTuple, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from app.models import Advice
+from app.models import Advice, Source
 
 SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -243,16 +243,38 @@ class AdviceSpec(Part):
 EndingCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
+PROLIFIC: Final = re.compile(r"(.+\.)?prolific\.(com|co)")
+"""The hosts of its addresses."""
+
+
 class WayOut(NamedTuple):
     """Where somebody is sent, and with which code."""
 
-    redirect_url: str | None
-    code: str | None
+    redirect_url: str | None = None
+    code: str | None = None
+
+    @classmethod
+    def of(cls, url: str | None, code: str | None, source: Source) -> Self:
+        """What of it is known where somebody comes from: an address of Prolific leads nobody else there.
+
+        Only MTurk's own workers are sure to come from elsewhere; a plain link may be one on Prolific.
+        Prolific writes the code into its address, so that it need not be said twice.
+        """
+        parts = urlsplit(url or "")
+        if source is Source.MTURK and PROLIFIC.fullmatch(parts.hostname or ""):
+            return cls()
+        return cls(url, code or next(iter(parse_qs(parts.query).get("cc", [])), None))
+
+
+Ending = Literal["declined", "screened_out", "quota_full", "closed", "already_took_part", "withdrawn"]
+"""How a visit ends otherwise than with the last answer."""
 
 
 class EndingsSpec(Part):
     """Where people are sent whose visit ends otherwise than with the last answer, and their code there."""
 
+    declined_url: Url | None = None
+    declined_code: EndingCode | None = None
     screened_out_url: Url | None = None
     screened_out_code: EndingCode | None = None
     quota_full_url: Url | None = None
@@ -264,10 +286,8 @@ class EndingsSpec(Part):
     withdrawn_url: Url | None = None
     withdrawn_code: EndingCode | None = None
 
-    def way_out(
-        self, ending: Literal["screened_out", "quota_full", "closed", "already_took_part", "withdrawn"]
-    ) -> WayOut:
-        return WayOut(getattr(self, f"{ending}_url"), getattr(self, f"{ending}_code"))
+    def way_out(self, ending: Ending, source: Source) -> WayOut:
+        return WayOut.of(getattr(self, f"{ending}_url"), getattr(self, f"{ending}_code"), source)
 
 
 def all_different(values: Sequence[Hashable]) -> bool:

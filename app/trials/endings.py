@@ -1,4 +1,4 @@
-"""How visits end, and what a participant has in hand then."""
+"""How visits end, why, and what a participant has in hand then."""
 
 from typing import Final, Literal
 
@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.deps import Visit
-from app.models import ParticipantState, StudyState, Trial, TrialKind, TrialState
+from app.models import ParticipantState, Screening, Source, StudyState, Trial, TrialKind, TrialState
 from app.recruitment.service import new_completion_code
 from app.studies.parts import WayOut
 from app.studies.plan import VisitPlan
@@ -15,30 +15,65 @@ from app.web import markdown
 
 Ending = Literal["finished", "screened_out", "quota_full", "closed"]
 
-MESSAGES: Final[dict[Ending, str]] = {
+REASONS: Final[dict[Ending, str]] = {
     "finished": "All your answers are saved.",
     "screened_out": "Thank you for your time.",
     "quota_full": "While you were away, other people took all the places that were left.",
     "closed": "The researchers have closed this study. Thank you for your time.",
 }
+SCREENED_OUT: Final = {
+    Screening.QUIZ: "Some of your answers about the instructions were wrong, and no attempts are left.",
+    Screening.CHECKS: "This study has attention checks. You failed more of them than it allows.",
+}
+CLOSED_EARLY: Final = "The researchers closed this study before you finished. Your answers are saved."
 
 
 def completion(session: Session, visit: Visit, plan: VisitPlan) -> Completion:
     """What the last page shows of a visit that is over."""
     ending = ending_of(visit)
     participant, study = visit.participant, visit.study
-    if ending == "closed" and participant.completion_code is None and has_judged(session, visit):
+    is_owed = ending == "closed" and has_judged(session, visit)
+    if is_owed and participant.completion_code is None:
         participant.completion_code = new_completion_code()  # who worked is paid, whatever ended it
-    finished = WayOut(study.completion_url, None)
-    redirect_url, code = finished if ending == "finished" else plan.endings.way_out(ending)
+    way_out = way_out_of(visit, plan, ending)
     return Completion(
         ending=ending,
-        code=participant.completion_code or code,
-        message=MESSAGES[ending],
-        redirect_url=redirect_url,
+        code=code_of(visit, ending, way_out),
+        message=CLOSED_EARLY if is_owed else reason(visit, ending),
+        is_owed=is_owed,
+        redirect_url=way_out.redirect_url,
         reference=participant.reference,
         debrief_html=markdown(study.debrief) if study.debrief and ending != "quota_full" else None,
     )
+
+
+def way_out_of(visit: Visit, plan: VisitPlan, ending: Ending) -> WayOut:
+    source = visit.participant.source
+    if ending == "finished":
+        return WayOut.of(visit.study.completion_url, None, source)
+    return plan.endings.way_out(ending, source)
+
+
+def code_of(visit: Visit, ending: Ending, way_out: WayOut) -> str | None:
+    """A code that is known where the participant comes from, and no other.
+
+    Prolific knows the codes that its study was set up with. Everywhere else staff look codes up, and a
+    participant's own says more than one that all of them have.
+    """
+    own = visit.participant.completion_code if visit.participant.source is not Source.PROLIFIC else None
+    match ending:
+        case "finished":
+            return way_out.code or own
+        case "closed":
+            return own or way_out.code
+        case _:
+            return way_out.code
+
+
+def reason(visit: Visit, ending: Ending) -> str:
+    """Why a visit is over, in words for its participant."""
+    by = visit.participant.screened_out_by
+    return SCREENED_OUT[by] if ending == "screened_out" and by else REASONS[ending]
 
 
 def ending_of(visit: Visit) -> Ending:

@@ -170,8 +170,11 @@ class NextStep(BaseModel):
 class Completion(BaseModel):
     ending: Literal["finished", "screened_out", "quota_full", "closed"]
     code: str | None
-    """None for whoever gave nothing that counts."""
+    """None where the platform that somebody comes from would know none."""
     message: str
+    """Why the visit is over."""
+    is_owed: bool = False
+    """Whether it ended early after work that counts."""
     redirect_url: str | None = None
     reference: str
     """What to quote in a letter to the staff."""

@@ -11,7 +11,12 @@ import { isBeginning, isBreakDue, move, start, stepText } from "../../annotation
 const trial = /** @type {any} */ ({ id: "t1", kind: "main", position: 1, total: 30 });
 const completion = { ending: "finished", code: "ABCDE-12345", message: "Thank you." };
 const quiz = /** @type {any} */ ({ kind: "quiz", questions: [], attempts_left: 3 });
-const visitor = { preview: false, known: false };
+const WAYS_OUT = {
+  declined: { redirect_url: null, code: "NO" },
+  closed: { redirect_url: "https://lab.example/closed", code: null },
+  quota_full: { redirect_url: null, code: "FULL" },
+};
+const visitor = { preview: false, known: false, state: /** @type {const} */ ("open"), ways_out: WAYS_OUT };
 
 /** @param {State} state @param {VisitEvent[]} events */
 const after = (state, ...events) => events.reduce(move, state);
@@ -91,10 +96,12 @@ describe("a visit", () => {
   test("a token that is not known leads back to consent", () => {
     assert.equal(move(inTrial, { type: "forgotten" }).page, "consent");
   });
-  test("a study that is closed or paused tells newcomers at once, and lets others go on", () => {
-    assert.equal(start({ ...visitor, study: "closed" }).ending, "closed");
-    assert.equal(start({ ...visitor, study: "paused" }).ending, "study_not_open");
-    assert.equal(start({ preview: false, known: true, study: "closed" }).page, "device");
+  test("a study that is closed, paused or full tells newcomers at once, and lets others go on", () => {
+    const ends = /** @type {const} */ (["closed", "paused", "full"]).map((state) => start({ ...visitor, state }));
+    assert.deepEqual(ends.map(({ ending }) => ending), ["closed", "study_not_open", "quota_full"]);
+    assert.deepEqual(ends.map(({ redirect_url }) => redirect_url), [WAYS_OUT.closed.redirect_url, WAYS_OUT.closed.redirect_url, null]);
+    assert.equal(ends[2]?.code, "FULL");
+    assert.equal(start({ ...visitor, known: true, state: "closed" }).page, "device");
   });
   test("every ending has its own name and is final", () => {
     for (const code of ["study_not_open", "quota_full", "already_took_part", "screened_out"]) {
@@ -103,7 +110,8 @@ describe("a visit", () => {
     assert.equal(move(inTrial, { type: "refused", error: "internal", detail: "x" }).ending, "error");
     const left = move(inTrial, { type: "withdrew" });
     assert.equal(move(left, { type: "given", trial }), left);
-    assert.equal(move(start(visitor), { type: "declined" }).ending, "declined");
+    const declined = move(start(visitor), { type: "declined", ...WAYS_OUT.declined });
+    assert.deepEqual([declined.ending, declined.code], ["declined", "NO"]);
   });
   test("an unknown event is a mistake", () => {
     assert.throws(() => move(start(visitor), /** @type {any} */ ({ type: "sneezed" })), /sneezed/);

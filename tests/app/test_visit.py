@@ -220,7 +220,7 @@ class TestQuiz:
         assert answer_quiz(visitor, {"q1": 2, "q2": 2}).json()["attempts_left"] == 0
         completion = visitor.next().json()["completion"]
         assert completion["ending"] == "screened_out"
-        assert len(completion["code"]) == 11
+        assert completion["code"] is None
         assert completion["redirect_url"] == "https://a.example/out"
         assert db.scalar(select(func.sum(Quota.taken))) == 0
         assert answer_quiz(visitor, RIGHT).json()["error"] == "wrong_state"
@@ -723,6 +723,167 @@ class TestRefusals:
         study.state = "closed"
         db.commit()
         assert idler.next().json()["completion"]["code"] == "SHUT"
+
+
+PROLIFIC_URL = "https://app.prolific.com/submissions/complete?cc="
+EVERY_WAY_OUT = {
+    f"{ending}_url": f"{PROLIFIC_URL}{ending.upper()}"
+    for ending in ("declined", "screened_out", "quota_full", "closed", "already_took_part", "withdrawn")
+}
+PEOPLE = {
+    "prolific": {"source": "prolific", "external_id": "5f1a", "assignment_id": "s1"},
+    "mturk": {"source": "mturk", "external_id": "A1B2", "assignment_id": "3XYZ"},
+    "link": {},
+}
+QUERIES = {
+    "prolific": "?PROLIFIC_PID=5f1a&SESSION_ID=s1&STUDY_ID=st",
+    "mturk": "?workerId=A1B2&assignmentId=3XYZ&hitId=h",
+    "link": "",
+}
+
+
+class TestWaysOut:
+    """Nobody is shown a code or an address that the place they came from does not know."""
+
+    @pytest.mark.parametrize("source", PEOPLE)
+    def test_who_is_screened_out_is_told_why_and_gets_no_code_that_nobody_knows(self, make, arrive, source):
+        visitor = arrive(make(quiz=QUIZ), **PEOPLE[source])
+        for answers in (WRONG, {"q1": 2, "q2": 2}):
+            answer_quiz(visitor, answers)
+        completion = visitor.next().json()["completion"]
+        assert (completion["ending"], completion["code"], completion["redirect_url"]) == (
+            "screened_out",
+            None,
+            None,
+        )
+        assert "answers about the instructions" in completion["message"]
+
+    def test_failed_checks_are_another_reason(self, db, make, arrive):
+        visitor = arrive(make(checks=CHECKS))
+        completion = decide_all(db, visitor, fail_checks=True)["completion"]
+        assert completion["ending"] == "screened_out"
+        assert "attention checks" in completion["message"]
+
+    @pytest.mark.parametrize(
+        ("source", "code", "has_url"),
+        [("prolific", "SCREENED_OUT", True), ("link", "SCREENED_OUT", True), ("mturk", None, False)],
+    )
+    def test_an_address_of_prolific_leads_no_worker_of_mturk_there(self, make, arrive, source, code, has_url):
+        visitor = arrive(make(quiz=QUIZ, endings=EVERY_WAY_OUT), **PEOPLE[source])
+        for answers in (WRONG, {"q1": 2, "q2": 2}):
+            answer_quiz(visitor, answers)
+        completion = visitor.next().json()["completion"]
+        assert (completion["code"], completion["redirect_url"] is not None) == (code, has_url)
+
+    @pytest.mark.parametrize(
+        ("source", "completion_url", "code"),
+        [
+            ("prolific", f"{PROLIFIC_URL}C1", "C1"),
+            ("prolific", None, None),
+            ("mturk", f"{PROLIFIC_URL}C1", "own"),
+            ("mturk", None, "own"),
+            ("link", f"{PROLIFIC_URL}C1", "C1"),
+            ("link", "https://panel.example/done?status=complete", "own"),
+            ("link", None, "own"),
+        ],
+    )
+    def test_who_finishes_has_the_code_that_is_known_there(
+        self, db, make, arrive, source, completion_url, code
+    ):
+        visitor = arrive(make(completion_url=completion_url), **PEOPLE[source])
+        completion = decide_all(db, visitor)["completion"]
+        own = db.get_one(Participant, visitor.participant, populate_existing=True).completion_code
+        assert completion["code"] == (own if code == "own" else code)
+        assert completion["redirect_url"] == (None if source == "mturk" else completion_url)
+
+    @pytest.mark.parametrize(("source", "has_code"), [("prolific", False), ("mturk", True), ("link", True)])
+    def test_who_worked_in_a_study_that_closes_is_owed_something(self, db, make, arrive, source, has_code):
+        study = make()
+        visitor = arrive(study, **PEOPLE[source])
+        visitor.decide(visitor.next().json()["trial"]["id"])
+        close_study(db, study)
+        db.commit()
+        completion = visitor.next().json()["completion"]
+        assert (completion["is_owed"], bool(completion["code"])) == (True, has_code)
+
+    def test_who_worked_there_for_prolific_has_the_code_that_prolific_knows(self, db, make, arrive):
+        study = make(endings=EVERY_WAY_OUT)
+        visitor = arrive(study, **PEOPLE["prolific"])
+        visitor.decide(visitor.next().json()["trial"]["id"])
+        close_study(db, study)
+        db.commit()
+        assert visitor.next().json()["completion"]["code"] == "CLOSED"
+
+    @pytest.mark.parametrize("source", ["prolific", "mturk"])
+    def test_withdrawing_and_coming_back_lead_where_they_should(self, client, make, arrive, source):
+        study = make(endings=EVERY_WAY_OUT)
+        visitor = arrive(study, **PEOPLE[source])
+        left = client.post("/api/participant/withdraw", json={}, headers=visitor.headers).json()
+        again = visitor.consent(consent_version=study.consent_version, **PEOPLE[source]).json()
+        knows = source != "mturk"
+        assert (left["redirect_url"] is not None, left["code"]) == (knows, "WITHDRAWN" if knows else None)
+        assert again["error"] == "already_took_part"
+        assert again.get("completion_code") == ("ALREADY_TOOK_PART" if knows else None)
+
+    @pytest.mark.parametrize("source", PEOPLE)
+    def test_the_page_knows_the_ends_that_come_before_consent(self, client, make, source):
+        study = make(endings=EVERY_WAY_OUT)
+        told = Visitor(client, study.slug).page(QUERIES[source])["ways_out"]
+        knows = source != "mturk"
+        assert {ending: way["code"] for ending, way in told.items()} == {
+            ending: ending.upper() if knows else None for ending in ("declined", "closed", "quota_full")
+        }
+
+
+class TestEntrance:
+    """A page tells before consent is read that nobody new gets in."""
+
+    @pytest.fixture
+    def full(self, make, arrive):
+        study = make(trials_per_participant=8, judgements=1)
+        people = [arrive(study, **PEOPLE["prolific"]), arrive(study, **PEOPLE["mturk"])]
+        return study, people
+
+    @pytest.mark.parametrize(
+        ("query", "state"),
+        [
+            ("", "full"),
+            ("?PROLIFIC_PID=5f1b&SESSION_ID=s2", "full"),
+            ("?PROLIFIC_PID=5f1a&SESSION_ID=s2", "full"),  # an id alone is no proof
+            (QUERIES["prolific"], "open"),
+            (QUERIES["mturk"], "open"),
+        ],
+    )
+    def test_a_full_study_is_open_to_those_who_are_in(self, client, full, query, state):
+        study, _ = full
+        assert Visitor(client, study.slug).page(query)["state"] == state
+
+    def test_a_place_that_lapsed_is_one_again(self, client, db, full):
+        study, _ = full
+        lapse(db)
+        assert Visitor(client, study.slug).page()["state"] == "open"
+
+    @pytest.mark.parametrize(("query", "state"), [("", "paused"), (QUERIES["prolific"], "open")])
+    def test_so_is_a_paused_one(self, client, db, full, query, state):
+        study, _ = full
+        study.state = "paused"
+        db.commit()
+        assert Visitor(client, study.slug).page(query)["state"] == state
+
+    def test_a_closed_one_is_closed_to_everybody(self, client, db, full):
+        study, _ = full
+        close_study(db, study)
+        db.commit()
+        assert Visitor(client, study.slug).page(QUERIES["prolific"])["state"] == "closed"
+
+    def test_a_draft_says_how_to_leave_the_platform(self, client, db, make):
+        study = make()
+        study.state = "draft"
+        db.commit()
+        said = {source: client.get(f"/s/{study.slug}{query}").text for source, query in QUERIES.items()}
+        assert "Cancel participation" in said["prolific"]
+        assert "return the HIT" in said["mturk"]
+        assert "return" not in said["link"]
 
 
 DRAFT = {"trial": "t", "strokes": [{"tool": "brush", "radius": 5, "points": [[1, 1, 0]]}], "at": 5}

@@ -27,6 +27,14 @@ from tests.e2e.visits import Mouse, Walk
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 MTURK = "worker.mturk.com"
+QUIZ = """\
+[quiz]
+attempts = 1
+[[quiz.questions]]
+text = "How many of the two faces are real?"
+options = ["None", "One", "Both"]
+answer = 2
+"""
 STORAGE = """async () => {
   const tried = {};
   for (const name of ["localStorage", "sessionStorage"]) {
@@ -200,7 +208,7 @@ class TestMturk:
         expect(frame.locator("#progress-text")).to_have_text("2 of 4")
         walk.go()
         code = frame.locator("#completion-code").inner_text()
-        frame.get_by_role("button", name="Submit the task").click()
+        frame.get_by_role("button", name="Submit the HIT").click()
         expect(frame.get_by_text("Submitted")).to_be_visible()
         assert marketplace.submitted == [
             {"path": ["/mturk/externalSubmit"], "assignmentId": ["A1"], "completionCode": [code]}
@@ -233,6 +241,7 @@ class TestProlific:
             walk = Walk(context.new_page(), Mouse())
             walk.page.goto(f"{address}?PROLIFIC_PID=5f1&STUDY_ID=s1&SESSION_ID=x1")
             walk.go()
+            expect(walk.page.locator("#completion-code")).to_have_text("1")
             walk.page.get_by_role("link", name="Return and finish").click()
             expect(walk.page).to_have_url("https://app.prolific.com/c?cc=1")
 
@@ -252,7 +261,7 @@ class TestProlific:
             Walk(page, Mouse()).go(until="ended")
             expect(page.get_by_role("heading", name="You have begun this study elsewhere")).to_be_visible()
             expect(page.get_by_text("They can send you a link that lets you back in")).to_be_visible()
-            expect(page.get_by_text("return your submission")).to_be_hidden()
+            expect(page.locator("#ending-next")).to_be_hidden()
 
             link = let_in(lab, "returned", "5f3")
             for _ in range(2):  # a second time in one browser goes on where it led
@@ -289,4 +298,36 @@ class TestProlific:
             page = context.new_page()
             page.goto(f"{lab.plain('declining')}?PROLIFIC_PID=5f2&STUDY_ID=s1&SESSION_ID=x1")
             page.get_by_role("button", name="I do not want to take part").click()
-            expect(page.get_by_text("Please return your submission on Prolific")).to_be_visible()
+            expect(page.locator("#ending-next")).to_contain_text("Please return your submission")
+
+    @pytest.mark.parametrize(
+        ("query", "way"),
+        [
+            ("PROLIFIC_PID=5f3&STUDY_ID=s1&SESSION_ID=x3", "choose “Cancel participation”"),
+            ("assignmentId=A3&hitId=h&workerId=W3", "Please return the HIT on MTurk"),
+        ],
+        ids=["prolific", "mturk"],
+    )
+    def test_who_is_screened_out_is_told_why_and_how_to_leave(self, browser, lab, query, way):
+        address = lab.plain(f"quiz-{query[:2].lower()}", further=QUIZ)
+        with browsing(browser, DESK) as context:
+            walk = Walk(context.new_page(), Mouse())
+            page = walk.page
+            page.goto(f"{address}?{query}")
+            walk.go(until="quiz")
+            page.get_by_role("radio", name="None").check()
+            page.get_by_role("button", name="Check my answers").click()
+            expect(page.get_by_role("heading", name="You cannot continue this study")).to_be_visible()
+            expect(page.get_by_text("Some of your answers about the instructions were wrong")).to_be_visible()
+            expect(page.locator("#ending-next")).to_contain_text(way)
+            for nothing in ("#ending-code", "#ending-link", "#turk-form"):
+                expect(page.locator(nothing)).to_be_hidden()
+            assert "Reference" in page.locator("main").inner_text()
+
+    def test_who_finishes_without_a_code_is_told_how_to_finish(self, browser, lab):
+        with browsing(browser, DESK) as context:
+            walk = Walk(context.new_page(), Mouse())
+            walk.page.goto(f"{lab.plain('codeless', annotate='false')}?PROLIFIC_PID=5f5&SESSION_ID=x5")
+            walk.go()
+            expect(walk.page.locator("#completion-code")).to_be_hidden()
+            expect(walk.page.get_by_text("the researchers know your Prolific ID")).to_be_visible()

@@ -5,9 +5,9 @@ import re
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from app.models import Participant, QuizAttempt
+from app.models import Arm, Participant, QuizAttempt, Quota
 from app.studies.service import close_study, find_study
 from tests.e2e.lab import DESK, PHONE, SIDE, Lab, browsing
 from tests.e2e.visits import Finger, Hands, Keyboard, Mouse, Walk, painted, press_on
@@ -66,7 +66,7 @@ class TestFromConsentToTheCode:
         assert middle == ["consent", "instructions", "quiz", "break", *END]
         assert len(walk.sent) == 2 + 3 + 1  # practice, main, one region
         participant = newest(lab)
-        assert (participant.completion_code, participant.answers) == (code, {"age": "30 to 49"})
+        assert (code, participant.answers) == ("C0FFEE", {"age": "30 to 49"})
         assert participant.device["passed"] is True
         assert participant.device["touch"] is (screen is PHONE)
         rests = [event for one in walk.sent for event in one["events"] if event["kind"] == "break"]
@@ -152,6 +152,7 @@ class TestDevice:
                 page.get_by_text("Your window is 800 × 700. The study needs at least 900 × 500.")
             ).to_be_visible()
             expect(page.get_by_text("If you have zoomed in, zoom out")).to_be_visible()
+            expect(page.locator("#device-leave")).to_contain_text("The same link brings you back")
             assert newest(lab).device["passed"] is False
             with page.expect_response("**/api/participant/device"):
                 page.set_viewport_size({"width": 1000, "height": 700})
@@ -219,6 +220,8 @@ class TestSteps:
             page.get_by_role("button", name="Continue").click()  # the debriefing
             expect(page.get_by_role("heading", name="You cannot continue this study")).to_be_visible()
             expect(page.get_by_text(newest(lab).reference)).to_be_visible()
+            expect(page.get_by_text("Some of your answers about the instructions were wrong")).to_be_visible()
+            expect(page.locator("#ending-code")).to_have_text("SORRY")
             assert page.get_by_role("link", name="Return").get_attribute("href").endswith("cc=SORRY")
         with lab.session() as session:
             made = session.scalars(
@@ -408,15 +411,29 @@ class TestEndings:
             walk.page.reload()
             expect(walk.page.locator("#completion-code")).to_have_text(walk.code)
 
-    def test_a_newcomer_to_a_closed_study_is_told_at_once(self, browser, lab):
-        address = lab.plain("closed-before")
+    @pytest.mark.parametrize(
+        ("state", "title"),
+        [
+            ("closed", "This study is closed"),
+            ("paused", "This study is not taking participants now"),
+            ("full", "All places are taken"),
+        ],
+    )
+    def test_a_newcomer_who_cannot_take_part_is_told_before_consent(self, browser, lab, state, title):
+        address = lab.plain(f"{state}-before")
         with lab.sessions.begin() as session:
-            close_study(session, find_study(session, "closed-before"))
+            study = find_study(session, f"{state}-before")
+            if state == "full":
+                arms = select(Arm.id).where(Arm.study_id == study.id)
+                session.execute(update(Quota).where(Quota.arm_id.in_(arms)).values(taken=Quota.wanted))
+            else:
+                study.state = state
         with browsing(browser, DESK) as context:
             page = no_error(context.new_page())
-            page.goto(address)
-            expect(page.get_by_role("heading", name="This study is closed")).to_be_visible()
+            page.goto(f"{address}?PROLIFIC_PID=5f4&SESSION_ID=x4")
+            expect(page.get_by_role("heading", name=title)).to_be_visible()
             expect(page.locator("#agree")).to_be_hidden()
+            expect(page.locator("#ending-next")).to_contain_text("choose “Cancel participation”")
 
     def test_a_worker_of_mturk_is_paid_for_what_they_did_before_it_closed(self, browser, lab):
         query = "assignmentId=A9&workerId=W9&hitId=h&turkSubmitTo=https%3A%2F%2Fworker.mturk.com"
@@ -430,12 +447,12 @@ class TestEndings:
             with lab.sessions.begin() as session:
                 close_study(session, find_study(session, "closing-task"))
             walk.judge()
-            expect(walk.page.get_by_role("button", name="Submit the task")).to_be_visible()
+            expect(walk.page.get_by_role("button", name="Submit the HIT")).to_be_visible()
             expect(walk.page.get_by_text("return the HIT")).to_be_hidden()
         with browsing(browser, DESK) as context:  # elsewhere, days later
             page = no_error(context.new_page())
             page.goto(address)
-            expect(page.get_by_role("button", name="Submit the task")).to_be_visible()
+            expect(page.get_by_role("button", name="Submit the HIT")).to_be_visible()
 
     def test_one_browser_is_one_person_in_every_study(self, browser, lab):
         first = lab.plain("first-of-two")

@@ -2,22 +2,28 @@
  * The visit as a state machine: which page a participant sees, and what may happen next. An event that does
  * not fit the present page changes nothing, so a late answer or a double click can do no harm.
  *
- * @import { Completion, Ending, PageName, State, Step, Trial, VisitEvent } from "../../participant.d.ts"
+ * @import { Completion, Ending, PageData, PageName, State, Step, Trial, VisitEvent } from "../../participant.d.ts"
  */
 
 /** @type {PageName[]} a participation has begun and has not ended */
 export const UNDER_WAY = ["device", "instructions", "loading", "quiz", "trial", "feedback", "break", "questions"];
 
+/** What becomes of a newcomer to a study that is not open, and which of its ways out is theirs. */
+const SHUT = /** @type {const} */ ({
+  closed: { ending: "closed", way: "closed" },
+  paused: { ending: "study_not_open", way: "closed" },
+  full: { ending: "quota_full", way: "quota_full" },
+});
+
 /**
- * @param {{preview: boolean, known: boolean, study?: "open" | "paused" | "closed"}} visitor who is known goes on, whatever
- * became of the study @returns {State}
+ * @param {Pick<PageData, "preview" | "state" | "ways_out"> & {known: boolean}} visitor who is known goes on, whatever became
+ * of the study @returns {State}
  */
-export function start({ preview, known, study = "open" }) {
-  const state = { busy: false, trial: null, completion: null, detail: "", redirect_url: null, code: null };
-  if (!preview && !known && study !== "open") {
-    return { ...state, page: "ended", ending: study === "closed" ? "closed" : "study_not_open" };
-  }
-  return { ...state, page: firstPage(preview, known), ending: null };
+export function start({ preview, known, state: study, ways_out }) {
+  const state = { busy: false, trial: null, completion: null, detail: "", redirect_url: null, code: null, isOwed: false };
+  if (preview || known || study === "open") return { ...state, page: firstPage(preview, known), ending: null };
+  const { ending, way } = SHUT[study];
+  return { ...state, ...ways_out[way], page: "ended", ending };
 }
 
 /** @param {boolean} preview @param {boolean} known @returns {PageName} */
@@ -29,7 +35,7 @@ function firstPage(preview, known) {
 /** @type {{[type: string]: (state: State, event: any) => State}} */
 const MOVES = {
   agreed: (state) => when(state, ["consent"], { busy: true }),
-  declined: (state) => when(state, ["consent"], { page: "ended", ending: "declined" }),
+  declined: (state, { redirect_url = null, code = null }) => when(state, ["consent"], { page: "ended", ending: "declined", redirect_url, code }),
   joined: (state) => when(state, ["consent"], { page: "device", busy: false }),
   fits: (state) => when(state, ["device"], { page: "loading", busy: true }),
   briefed: (state) => when(state, ["loading"], { page: "instructions", busy: false }),
@@ -72,8 +78,8 @@ const last = ({ completion }) => (completion ? lastOf(completion) : {});
 /** @param {Completion} completion @returns {Partial<State>} */
 function lastOf(completion) {
   if ((completion.ending ?? "finished") === "finished") return { page: "finished" };
-  const { message, redirect_url = null, code } = completion;
-  return { page: "ended", ending: ending(completion.ending), detail: message, redirect_url, code };
+  const { message, redirect_url = null, code, is_owed: isOwed = false } = completion;
+  return { page: "ended", ending: ending(completion.ending), detail: message, redirect_url, code, isOwed };
 }
 
 const ENDINGS = /** @type {const} */ (["study_not_open", "closed", "quota_full", "already_took_part", "begun_elsewhere", "screened_out"]);

@@ -10,7 +10,7 @@ import { Visit } from "./visit.js";
 
 /** @param {Visit} visit */
 function wire(visit) {
-  listenToConsent(() => visit.agree({ website: honeypot() }), () => visit.tell({ type: "declined" }));
+  listenToConsent(() => visit.agree({ website: honeypot() }), () => visit.tell({ type: "declined", ...visit.page.ways_out.declined }));
   button("start").addEventListener("click", () => visit.understand());
   button("debriefed").addEventListener("click", () => visit.tell({ type: "debriefed" }));
   button("withdraw").addEventListener("click", async () => {

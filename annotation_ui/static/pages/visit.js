@@ -4,10 +4,11 @@ import { UNDER_WAY, isBeginning, move, start } from "../core/visit.js";
 import { checkDevice } from "./browser.js";
 import { showBusy } from "./consent.js";
 import { byId, button } from "./dom.js";
+import { leaveText, showCompletion, showEnding } from "./endings.js";
 import { codeInAddress, consentOf, isAnotherSession } from "./entry.js";
 import { sleep } from "./pictures.js";
 import { QuestionPage } from "./questions.js";
-import { bringToFront, showArm, showCompletion, showEnding } from "./screens.js";
+import { bringToFront, showArm } from "./screens.js";
 import { Server } from "./server.js";
 import { Stage } from "./stage.js";
 import { Notes, forgetLink, ownLink, putLinkInAddress, putTokenInAddress, tokenInAddress } from "./storage.js";
@@ -32,9 +33,8 @@ export class Visit {
     this.link = page.link_token ? ownLink(page.link_token, this.code !== "") : "";
     this.notes = new Notes(`cyborg.${page.study}.${page.external_id ?? this.link}.`);
     this.server.api.token = tokenInAddress() || this.session?.token || "";
-    // Whoever comes by a marketplace may have begun in another browser: consent finds out.
-    const study = page.state === "paused" && page.external_id ? "open" : page.state;
-    this.state = start({ preview: page.preview, known: (this.code || this.server.api.token) !== "", study });
+    this.state = start({ ...page, known: (this.code || this.server.api.token) !== "" });
+    byId("device-leave").textContent = leaveText(page.source);
     this.hasWorked = false;
     this.quiz = new QuestionPage("quiz", this.notes, (answers) => this.sendQuiz(answers));
     this.questions = new QuestionPage("questions", this.notes, (answers) => this.send(this.questions, "answers", answers));

@@ -27,7 +27,8 @@ H200: Final[dict[str, tuple[float, float, float]]] = {
 RTX_3090: Final[dict[str, float]] = {
     # Training images per second in mixed precision, channels last, at the size each network is made for, from
     # results/benchmark-train-amp-nhwc-pt112-cu113-rtx3090.csv of huggingface/pytorch-image-models, which
-    # called legacy_xception `xception` then.
+    # called legacy_xception `xception` then. Its batches are of 512 images (ResNet-50), 256 (DenseNet-121,
+    # Inception) or 128 (Xception); batches of 20 are slower, so hours by these speeds are the least.
     "densenet121": 913.7,
     "resnet18": 3481.8,
     "resnet50": 1218.0,
@@ -125,7 +126,10 @@ def speeds_of_tables() -> list[Basis]:
     ours = {name: Speed(*rates) for name, rates in H200.items()}
     return [
         (ours, "On an NVIDIA H200, as measured with this loop and batches of 20, without reading images:"),
-        (published, "On an RTX 3090, not measured, from timm's table for batches of 128 to 512:"),
+        (
+            published,
+            "On an RTX 3090, not measured and at least, from timm's table for batches of 128 to 512:",
+        ),
     ]
 
 

@@ -1,10 +1,11 @@
-"""One way of resizing maps and images."""
+"""One way of resizing maps and images, and the way in which other people's detectors see pictures."""
 
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 
 def resize(array: NDArray[Any], *, width: int, height: int) -> NDArray[Any]:
@@ -24,3 +25,17 @@ def resize(array: NDArray[Any], *, width: int, height: int) -> NDArray[Any]:
             method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
             array = np.asarray(cv2.resize(array, size, interpolation=method))
     return array
+
+
+def resize_as_pillow(picture: NDArray[np.uint8], *, width: int, height: int) -> NDArray[np.uint8]:
+    """Resize by Pillow's bilinear filter, which widens when it shrinks: torchvision's `Resize` of an image.
+
+    Parameters
+    ----------
+    picture : (height, width, 3), with at least one pixel
+
+    Returns
+    -------
+    resized : (height, width, 3); a constant stays that constant, a picture of that size stays as it is
+    """
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
-from training.config import Job, RunConfig, load_recipe
+from training.config import CamClass, CamTensor, Job, Resize, RunConfig, Scaling, load_recipe
 from training.errors import DatasetError, RecipeError, TrainingError
 from training.events import Epoch, Event, Finished, Heartbeat, Started, Step
 
@@ -28,8 +28,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train detectors that look where people looked, and find out whether it helps.",
 )
-out = Console()
-err = Console(stderr=True)
+out = Console(markup=False)
+err = Console(stderr=True, markup=False)
+"""Without markup: a path may have brackets in it."""
 
 Data = Annotated[Path, typer.Option("--data", help="A dataset folder, as `cyborg dataset freeze` writes it.")]
 DataOfRuns = Annotated[
@@ -48,7 +49,7 @@ def user_errors() -> Iterator[None]:
     try:
         yield
     except TrainingError as error:
-        err.print(f"[red]Error:[/] {error}", soft_wrap=True, highlight=False)
+        err.print(Text("Error: ", "red").append(str(error), "none"), soft_wrap=True)
         raise typer.Exit(1) from None
 
 
@@ -61,7 +62,9 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter for each option
     runs: Runs = None,
     seeds: Annotated[int | None, typer.Option(help="Only the first so many seeds of the recipe.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Another number of epochs than the recipe's.")] = None,
-    weights: Annotated[str | None, typer.Option(help="Other initial weights: timm, none, or a file.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Other initial weights: timm, timm:TAG, none, or a file.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
     limit: Annotated[
         int | None, typer.Option(help="At most so many images of each split: a trial, not a result.")
@@ -199,7 +202,7 @@ def report(
         table = Table("architecture", "scenario", "seeds", "AUC", "sd")
         for row in step.summary:
             numbers = (str(row["seeds"]), _number(row["mean"]), _number(row["sd"]))
-            table.add_row(escape(row["architecture"]), escape(row["scenario"]), *numbers)
+            table.add_row(row["architecture"], row["scenario"], *numbers)
         out.print(table)
         out.print(f"{out_dir / 'index.html'}", highlight=False, soft_wrap=True)
 
@@ -233,6 +236,44 @@ def _rivals(runs: Path, files: list[Path]) -> "list[Rival]":
         if count > 1:
             raise DatasetError(f"{count} files hold scores of a detector {name}.")
     return [Rival(imported.name, numbers_of(imported.scored)) for imported in found]
+
+
+@app.command("import-weights")
+def import_weights(
+    file: Annotated[Path, typer.Argument(help="A checkpoint, such as the CYBORG authors' final_model.pth.")],
+    out_dir: Annotated[Path, typer.Argument(help="The run folder to write; it must not exist.")],
+    architecture: Annotated[
+        str | None, typer.Option(help="Name of the network; the papers' four are recognised.")
+    ] = None,
+    image_size: Annotated[int | None, typer.Option(help="Side in pixels, if not the network's own.")] = None,
+    scaling: Annotated[
+        Scaling, typer.Option(help="Scale of pixels; half is -1 to 1, auto that of the network's weights.")
+    ] = "auto",
+    resize: Annotated[
+        Resize, typer.Option(help="As the released code does it, if not said.")
+    ] = "pil_bilinear",
+    cam_tensor: Annotated[
+        CamTensor | None, typer.Option(help="Of its maps; released for the papers' four, if not said.")
+    ] = None,
+    cam_class: Annotated[CamClass, typer.Option(help="The class that its maps explain.")] = "predicted",
+) -> None:
+    """Make a run folder of somebody else's weights, for `score` and `evaluate`."""
+    with user_errors():
+        from training.import_weights import import_weights as write
+        from training.import_weights import in_words
+
+        record = write(
+            file,
+            out_dir,
+            architecture=architecture,
+            image_size=image_size,
+            scaling=scaling,
+            resize=resize,
+            cam_tensor=cam_tensor,
+            cam_class=cam_class,
+        )
+        out.print(in_words(record), highlight=False, soft_wrap=True)
+        out.print(f"{out_dir}: for `score` and `evaluate`", highlight=False, soft_wrap=True)
 
 
 @app.command("import-und")
@@ -303,7 +344,7 @@ def _print_results(grid: list[RunConfig], outcome: "Outcome") -> None:
         table.add_row(run.name, *(_number(found.get(key)) for key in keys))
     out.print(table)
     for name, reason in outcome.failed.items():
-        err.print(f"[red]failed:[/] {name}: {escape(reason)}", soft_wrap=True, highlight=False)
+        err.print(Text("failed: ", "red").append(f"{name}: {reason}", "none"), soft_wrap=True)
     if outcome.failed:
         err.print(f"{len(outcome.failed)} of {len(grid)} runs failed.", highlight=False)
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Canvas
 
 from training.folder import write_bytes
 from training.paper import DPI, STYLE
-from training.results import Result, columns
+from training.results import Result, about_maps, columns
 from training.style import grey_picture
 
 TILE_IN: Final = 0.85
@@ -52,8 +52,8 @@ def _drawn(runs: Sequence[Result], caption: str) -> Canvas:
         _show(row[0], own[0].folder.maps / "average_human.png", "human")
         for axes, run in zip(row[1:], own, strict=False):
             _show(axes, run.folder.maps / "average_all.png", f"seed {run.config.seed}")
-    if caption:
-        canvas.supxlabel(caption, fontsize=8, color="#5a398b")
+    if said := ". ".join(filter(None, [caption.rstrip("."), about_maps(runs).capitalize()])):
+        canvas.supxlabel(said, fontsize=8, color="#5a398b")
     return canvas
 
 

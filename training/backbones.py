@@ -6,72 +6,37 @@ checked for every model that is built, with random input, so that no architectur
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import torch
 from torch import Tensor, nn
 
+from training.attention import ATTENTION, Attention, attend
+from training.cam_tensor import Tap, require_released
+from training.config import CamTensor, Resize, plain_name
 from training.errors import ModelError
+from training.network_input import IMAGENET, Input, Scale
 
 CLASSES: Final = 2
-ATTENTION: Final = "attention"
-"""Name of the attention layer in a network; a child of that name is ours."""
-Colour = tuple[float, float, float]
-
-IMAGENET_MEAN: Final[Colour] = (0.485, 0.456, 0.406)
-IMAGENET_STD: Final[Colour] = (0.229, 0.224, 0.225)
-
-PAPER_INPUT: Final[dict[str, tuple[Colour, Colour]]] = {
-    # The papers' networks are torchvision's, whose Inception takes ImageNet's mean and deviation.
-    "inception_v3": (IMAGENET_MEAN, IMAGENET_STD),
-}
-
-
-ATTEND_AFTER: Final[dict[str, str]] = {
-    # Where Dang et al. (CVPR 2020) put it in Xception; elsewhere it follows the last stage of stride 16.
-    "legacy_xception": "block7",
-    "cyborg_tiny": "features.3",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """What a network expects of its images."""
-
-    side: int  # px
-    mean: Colour
-    std: Colour
-
-
-class Attention(nn.Module):
-    """Weighs every place of a tensor by a number in [0, 1] that it computes from the tensor.
-
-    As in Dang et al.: a convolution to one channel, a sigmoid, a product. `seen` is the map of the last pass.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.look = nn.Conv2d(channels, 1, 3, padding=1)
-        self.seen: Tensor | None = None
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(N, C, h, w) -> the same shape; keeps (N, h, w)."""
-        attention: Tensor = self.look(features).sigmoid()
-        self.seen = attention[:, 0]
-        return features * attention
+DROPOUT: Final[dict[str, float]] = {"inception_v3": 0.5}
+"""Before the classifier, as torchvision has it, whose networks the papers train; timm's have none."""
 
 
 class Backbone(nn.Module):
-    """A network and its linear head. `forward` gives features (N, C, h, w) and logits (N, 2)."""
+    """A network and its linear head.
+
+    `forward` gives logits (N, 2) and the features (N, C, h, w) that a class activation map is made of: those
+    that the classifier pools, or those that pass `tap`.
+    """
 
     def __init__(self, net: nn.Module, *, expects: Input) -> None:
         super().__init__()
         self.net = net
         self.expects = expects
+        self.tap: Tap | None = None
         self._mean: Tensor
         self._std: Tensor
-        for name, colour in {"_mean": expects.mean, "_std": expects.std}.items():
+        for name, colour in {"_mean": expects.scale.mean, "_std": expects.scale.std}.items():
             self.register_buffer(name, 255 * torch.tensor(colour).view(1, 3, 1, 1), persistent=False)
 
     def normalise(self, images: Tensor) -> Tensor:
@@ -82,6 +47,8 @@ class Backbone(nn.Module):
         net = cast("Any", self.net)
         features = net.forward_features(images)
         logits = net.forward_head(features)
+        if self.tap is not None:
+            return self.tap.take(), logits
         norm = _norm_after_pooling(self.net)
         return (features if norm is None else normalise_as_pooled(features, norm)), logits
 
@@ -93,6 +60,17 @@ class Backbone(nn.Module):
     def weight(self) -> Tensor:
         """(2, C); row 0 = real, row 1 = fake."""
         return self.head.weight
+
+    @property
+    def cam_tensor(self) -> CamTensor:
+        """Which features `forward` gives."""
+        return "pooled" if self.tap is None else "released"
+
+    @property
+    def dropout(self) -> float:
+        """Share of the pooled features that are left out at each step of training."""
+        layer = getattr(self.net, "head_drop", None)
+        return float(layer.p if isinstance(layer, nn.Dropout) else getattr(self.net, "drop_rate", 0.0))
 
     @property
     def attention(self) -> Tensor | None:
@@ -162,84 +140,77 @@ def _block(inputs: int, outputs: int, stride: int) -> nn.Sequential:
 OWN: Final[dict[str, Callable[[], nn.Module]]] = {"cyborg_tiny": CyborgTiny}
 
 
-def build(architecture: str, *, image_size: int | None = None, attention: bool = False) -> Backbone:
+def build(
+    architecture: str,
+    *,
+    image_size: int | None = None,
+    attention: bool = False,
+    expects: Input | None = None,
+    scale: Scale | None = None,
+    resize: Resize = "area",
+    dropout: float | None = None,
+    cam_tensor: CamTensor = "pooled",
+) -> Backbone:
     """A network with random weights, drawn from torch's global generator.
 
+    architecture : with a tag of weights (`inception_v3.gluon_in1k`) it expects the scale of those
     attention : put an attention map inside it
+    expects : what is known of its input, in place of `image_size`, `scale` and `resize`
+    image_size, scale, dropout : None is the architecture's own
     `ModelError`: an unknown architecture, or one whose logits are not linear in its pooled features.
     """
-    net = OWN[architecture]() if architecture in OWN else _from_timm(architecture)
+    net = _own(architecture, dropout) if architecture in OWN else _from_timm(architecture, dropout)
     if attention:
-        _attend(net, architecture)
-    backbone = Backbone(net, expects=_expects(net, architecture, image_size))
+        attend(net, architecture)
+    backbone = Backbone(net, expects=expects or _expects(net, image_size, scale, resize))
     _require_linear_head(backbone, architecture)
+    if cam_tensor == "released":
+        backbone.tap = Tap(net, require_released(architecture))
     return backbone
 
 
 def require_known(architecture: str) -> None:
-    """`ModelError` for a name that neither we nor timm know."""
+    """`ModelError` for a name, or a tag of weights behind it, that neither we nor timm know."""
     if architecture in OWN:
         return
     import timm  # takes seconds to import, and the tiny network does not need it
 
-    if not timm.is_model(architecture):
-        near = timm.list_models(f"*{architecture.partition('.')[0].rstrip('0123456789')}*")[:3]
+    name = plain_name(architecture)
+    if not timm.is_model(name):
+        near = timm.list_models(f"*{name.rstrip('0123456789')}*")[:3]
         hint = f" Did you mean {', '.join(near)}?" if near else ""
         raise ModelError(f"There is no architecture {architecture!r} among timm's or our own.{hint}")
+    tagged = timm.list_pretrained(f"{name}.*")
+    if architecture != name and architecture not in tagged:
+        known = ", ".join(one.removeprefix(f"{name}.") for one in tagged) or "none"
+        raise ModelError(f"timm has no weights {architecture!r}; the tags of {name} are: {known}.")
 
 
-def _from_timm(architecture: str) -> nn.Module:
+def _own(architecture: str, dropout: float | None) -> nn.Module:
+    if dropout:
+        raise ModelError(f"{architecture} has no dropout before its classifier.")
+    return OWN[architecture]()
+
+
+def _from_timm(architecture: str, dropout: float | None) -> nn.Module:
     import timm
 
     require_known(architecture)
-    net: nn.Module = timm.create_model(architecture, pretrained=False, num_classes=CLASSES)
+    share = DROPOUT.get(plain_name(architecture)) if dropout is None else dropout
+    settings: dict[str, Any] = {} if share is None else {"drop_rate": share}
+    net: nn.Module = timm.create_model(architecture, pretrained=False, num_classes=CLASSES, **settings)
+    head = cast("Any", net).get_classifier()
+    if isinstance(head, nn.Linear):
+        # As torch draws a layer that is put in place of another, which is how the papers make theirs: timm's
+        # Inception would begin with weights eight times as large.
+        head.reset_parameters()
     return net
 
 
-def _attend(net: nn.Module, architecture: str) -> None:
-    """Let an attention map weigh what leaves one stage of the network.
-
-    The layer is a child of the network, so that checkpoints hold it, and is called by a hook on the stage, so
-    that the stage's weights keep their names.
-    """
-    name = ATTEND_AFTER.get(architecture) or _stage_of_stride(net, 16)
-    if name is None:
-        raise ModelError(
-            f"{architecture} has no stage of stride 16 after which an attention map could stand."
-        )
-    stage = net.get_submodule(name)
-    layer = Attention(_channels(net, stage))
-    net.add_module(ATTENTION, layer)
-    stage.register_forward_hook(lambda _stage, _inputs, output: layer(output))
-
-
-def _stage_of_stride(net: nn.Module, stride: int) -> str | None:
-    stages = getattr(net, "feature_info", ())
-    names = [stage["module"] for stage in stages if stage["reduction"] == stride]
-    return names[-1] if names else None
-
-
-@torch.no_grad()
-def _channels(net: nn.Module, stage: nn.Module) -> int:
-    """How many channels leave a stage, found by letting an image through."""
-    found: list[int] = []
-    hook = stage.register_forward_hook(lambda _stage, _inputs, output: found.append(output.shape[1]))
-    training, side = net.training, getattr(net, "pretrained_cfg", {}).get("input_size", (3, 64, 64))[-1]
-    try:
-        cast("Any", net.eval()).forward_features(torch.zeros(1, 3, side, side))
-    finally:
-        hook.remove()
-        net.train(training)
-    return found[0]
-
-
-def _expects(net: nn.Module, architecture: str, image_size: int | None) -> Input:
+def _expects(net: nn.Module, image_size: int | None, scale: Scale | None, resize: Resize) -> Input:
     known = getattr(net, "pretrained_cfg", {})
-    mean, std = PAPER_INPUT.get(
-        architecture, (known.get("mean", IMAGENET_MEAN), known.get("std", IMAGENET_STD))
-    )
-    side = image_size or known.get("input_size", (3, 224, 224))[-1]
-    return Input(side=side, mean=tuple(mean), std=tuple(std))
+    own = Scale(tuple(known.get("mean", IMAGENET.mean)), tuple(known.get("std", IMAGENET.std)))
+    return Input(image_size or known.get("input_size", (3, 224, 224))[-1], scale or own, resize)
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from torch import nn
 from training.errors import RunError
 from training.folder import write_bytes
 from training.optimiser import Descent
-from training.weights import OPTIMISER
+from training.weight_files import OPTIMISER
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What a training run is asked to do. Pure data: importing this does not import torch."""
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
@@ -18,6 +19,14 @@ from pydantic import (
 from training.errors import RecipeError
 
 CamClass = Literal["predicted", "true"]
+CamTensor = Literal["pooled", "released"]
+CAM_TENSORS: dict[CamTensor, str] = {
+    "pooled": "what the classifier pools",
+    "released": "what the papers' released code takes",
+}
+"""In words."""
+Scaling = Literal["auto", "imagenet", "half"]
+Resize = Literal["area", "pil_bilinear"]
 MapDistance = Literal["mse", "l1", "kl", "cc"]
 MapSource = Literal["human", "shuffled", "inverted", "uniform", "random", "segmentation", "teacher", "masks"]
 NEEDS_FOLDER: frozenset[MapSource] = frozenset({"segmentation", "teacher", "masks"})
@@ -31,6 +40,11 @@ Seed = Annotated[int, Field(ge=0, strict=True)]
 Rate = Annotated[float, Field(ge=0, le=1)]
 Architecture = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
 """A bare name: no path, no address of a hub."""
+
+
+def plain_name(architecture: str) -> str:
+    """The name without a tag of weights: timm calls a network with weights `resnet50.tv_in1k`."""
+    return architecture.partition(".")[0]
 
 
 class Frozen(BaseModel):
@@ -212,12 +226,24 @@ def _augmentation(value: object) -> object:
 AugmentationField = Annotated[Augmentation, BeforeValidator(_augmentation)]
 
 
+PRETRAINED = re.compile(r"timm(:\w+)?")
+"""Pretrained weights of an architecture: timm's first choice, or those of a tag."""
+
+
+def is_file(weights: str) -> bool:
+    """Whether these weights lie in a file or folder of this machine."""
+    return weights != "none" and PRETRAINED.fullmatch(weights) is None
+
+
 def _weights(value: str) -> str:
-    if value in ("timm", "none"):
-        return value
+    if value.startswith("timm:") and is_file(value):
+        raise ValueError(f'weights "timm:TAG" name a tag of timm such as tv_in1k, not {value[5:]!r}')
     if not value.strip() or not value.isprintable():
-        raise ValueError('weights are "timm", "none", a file or a run folder')
+        raise ValueError('weights are "timm", "timm:TAG", "none", a file or a run folder')
     return value
+
+
+Weights = Annotated[str, AfterValidator(_weights)]
 
 
 class RunSettings(Frozen):
@@ -230,8 +256,16 @@ class RunSettings(Frozen):
     """Side in pixels; nothing = the size that the architecture was made for."""
     limit: int | None = Field(None, ge=2)
     """At most so many images of each split, half of them real: for a trial, not for a result."""
-    weights: Annotated[str, AfterValidator(_weights)] = "timm"
-    """`timm` = pretrained, `none` = random, else a .safetensors or .pth file or the folder of a run."""
+    weights: Weights = "timm"
+    """`timm` = pretrained, `timm:TAG` = those of that tag, `none` = random, else a file or a run folder."""
+    scaling: Scaling = "auto"
+    """Of pixels: ImageNet's mean and deviation, or `half`, -1 to 1; `auto` = as the weights were trained."""
+    resize: Resize = "area"
+    """How images are brought to the size of the network: see docs/training.md."""
+    dropout: float | None = Field(None, ge=0, lt=1)
+    """Before the classifier; nothing = as the architecture's authors have it."""
+    cam_tensor: CamTensor = "pooled"
+    """Of what the map is made: what the classifier pools, or what the papers' released code takes."""
     score: Literal["sigmoid", "softmax"] = "sigmoid"
     """Headline score: sigmoid of the fake logit (as in the papers) or softmax over both."""
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
@@ -323,6 +357,8 @@ class Recipe(Frozen):
     seeds: tuple[Seed, ...] = Field((0,), min_length=1)
     """A list of seeds; a bare number n means 0 … n-1."""
     run: RunSettings = RunSettings()
+    weights: dict[Architecture, Weights] = {}
+    """Of single architectures, in place of those of `run`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -340,6 +376,8 @@ class Recipe(Frozen):
             raise ValueError(f"two columns of the grid have the same name, {twice}")
         if twice := _twice(self.architectures) or _twice(self.seeds):
             raise ValueError(f"{twice} is in the grid twice")
+        if unknown := sorted(self.weights.keys() - set(self.architectures)):
+            raise ValueError(f"weights are given for {unknown[0]}, which is none of the architectures")
         return self
 
     @property
@@ -348,6 +386,15 @@ class Recipe(Frozen):
         plain = (Scenario(name=o.title, objective=o) for o in self.objectives)
         return (*plain, *self.scenarios)
 
+    def weights_of(self, architecture: str) -> str:
+        """The initial weights of one architecture."""
+        return self.weights.get(architecture, self.run.weights)
+
+    @property
+    def first_weights(self) -> list[str]:
+        """The initial weights of each architecture in words, without repeating any."""
+        return list(dict.fromkeys(_in_words(one, self.weights_of(one)) for one in self.architectures))
+
     def runs(self) -> list[RunConfig]:
         """The whole grid; seeds vary slowest, so that an early stop has every cell once."""
         return list(self._runs())
@@ -355,13 +402,13 @@ class Recipe(Frozen):
     def files(self) -> list[str]:
         """Every path on this machine that the recipe names: to be refused from whoever may not read here."""
         folders = [str(column.maps_folder) for column in self.columns if column.maps_folder]
-        return folders + ([] if self.run.weights in ("timm", "none") else [self.run.weights])
+        return folders + [one for one in (self.run.weights, *self.weights.values()) if is_file(one)]
 
     def _runs(self) -> Iterator[RunConfig]:
         shared = dict(self.run)
         for seed, architecture, column in product(self.seeds, self.architectures, self.columns):
             yield RunConfig(
-                **shared,
+                **shared | {"weights": self.weights_of(architecture)},
                 architecture=architecture,
                 objective=column.objective,
                 seed=seed,
@@ -371,6 +418,15 @@ class Recipe(Frozen):
                 maps_folder=column.maps_folder,
                 augmentation=column.augmentation,
             )
+
+
+def _in_words(architecture: str, weights: str) -> str:
+    if weights == "none":
+        return "random"
+    if is_file(weights):
+        return weights
+    tag = weights.partition(":")[2]
+    return f"{plain_name(architecture)}.{tag}" if tag else "pretrained, timm's first choice"
 
 
 def _twice(values: Sequence[object]) -> str:

@@ -9,20 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from training.cache import Where, goes_to_disk, holds, kept, key_of
 from training.dataset import Dataset, Sample
 from training.guidance import Guidance, load_maps
 from training.images import pixels_of
-
-Bytes = NDArray[np.uint8]
+from training.network_input import Bytes, Input, resized
 
 EVERY: Final = slice(None)
 ON_DEVICE_SHARE: Final = 0.4
@@ -101,7 +98,7 @@ def load(
     dataset: Dataset,
     samples: Sequence[Sample],
     *,
-    side: int,
+    expects: Input,
     map_size: tuple[int, int],
     workers: int | None = None,
     guidance: Guidance | None = None,
@@ -109,13 +106,13 @@ def load(
 ) -> Cached:
     """Decode these samples, or map them from disk where that was done before.
 
-    side : px; images are resized to side × side, as the papers do, whatever their shape
+    expects : images are brought to its side, whatever their shape was, as it says
     map_size : of the CAM; maps are brought to it once, here, from the size at which they are stored
     """
-    images = on_disk(dataset, samples, side=side, workers=workers, keep=keep or Keep())
+    images = on_disk(dataset, samples, expects=expects, workers=workers, keep=keep or Keep())
     if images is None:
-        images = np.empty((len(samples), 3, side, side), np.uint8)
-        for i, image in enumerate(_decoded(dataset.root, samples, side, workers)):
+        images = np.empty((len(samples), 3, expects.side, expects.side), np.uint8)
+        for i, image in enumerate(_decoded(dataset.root, samples, expects, workers)):
             images[i] = image
     human = load_maps(dataset, samples, map_size, guidance)
     labels = torch.tensor([sample.target for sample in samples], dtype=torch.int64)
@@ -127,7 +124,7 @@ def on_disk(
     dataset: Dataset,
     samples: Sequence[Sample],
     *,
-    side: int,
+    expects: Input,
     workers: int | None,
     keep: Keep,
     of: int | None = None,
@@ -138,42 +135,42 @@ def on_disk(
     """
     if keep.folder is None or keep.where == "memory":
         return None
-    shape = (len(samples), 3, side, side)
-    key = key_of(dataset.id, side, [sample.image_id for sample in samples])
+    shape = (len(samples), 3, expects.side, expects.side)
+    key = key_of(dataset.id, expects.side, expects.resize, [sample.image_id for sample in samples])
     whole = math.prod(shape[1:]) * (of or len(samples))
     if not holds(keep.folder, key, shape) and not goes_to_disk(keep.where, keep.folder, whole):
         return None
 
     def fill(images: Bytes) -> Iterator[None]:
-        for i, image in enumerate(_decoded(dataset.root, samples, side, workers)):
+        for i, image in enumerate(_decoded(dataset.root, samples, expects, workers)):
             images[i] = image
             yield
 
     return kept(keep.folder, key, shape, fill)
 
 
-def _decoded(root: Path, samples: Sequence[Sample], side: int, workers: int | None) -> Iterator[Bytes]:
+def _decoded(root: Path, samples: Sequence[Sample], expects: Input, workers: int | None) -> Iterator[Bytes]:
     with ThreadPoolExecutor(_threads(workers)) as pool:
-        yield from pool.map(lambda sample: decode_image(root / sample.path, side), samples)
+        yield from pool.map(lambda sample: decode_image(root / sample.path, expects), samples)
 
 
 def _threads(workers: int | None) -> int:
     return workers or os.cpu_count() or 1
 
 
-def decode_image(path: Path, side: int) -> Bytes:
+def decode_image(path: Path, expects: Input) -> Bytes:
     """An image file of any shape -> (3, side, side) RGB."""
-    return np.ascontiguousarray(_resize(pixels_of(path), side).transpose(2, 0, 1))
+    return np.ascontiguousarray(resized(pixels_of(path), expects.side, expects.resize).transpose(2, 0, 1))
 
 
 def stream(
-    root: Path, samples: Sequence[Sample], *, side: int, batch_size: int, workers: int | None = None
+    root: Path, samples: Sequence[Sample], *, expects: Input, batch_size: int, workers: int | None = None
 ) -> Iterator[tuple[Sequence[Sample], Tensor]]:
     """Batches of a set too large to keep: the next batch is decoded while the caller works on this one."""
     with ThreadPoolExecutor(_threads(workers)) as pool:
         waiting = None
         for chunk in _chunks(samples, batch_size):
-            ahead = pool.map(lambda sample: decode_image(root / sample.path, side), chunk)
+            ahead = pool.map(lambda sample: decode_image(root / sample.path, expects), chunk)
             if waiting is not None:
                 yield waiting[0], torch.from_numpy(np.stack(list(waiting[1])))
             waiting = (chunk, ahead)
@@ -235,14 +232,6 @@ def stream_seed(seed: int, *purpose: object) -> int:
 
 def _draw(seed: int, image_id: str) -> float:
     return stream_seed(seed, "keep", image_id) / 2**63
-
-
-def _resize(pixels: Any, side: int) -> Bytes:
-    if pixels.shape[:2] == (side, side):
-        return np.asarray(pixels, np.uint8)
-    shrinks = side < min(pixels.shape[:2])
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(pixels, (side, side), interpolation=how), np.uint8)
 
 
 def _chunks(samples: Iterable[Sample], size: int) -> Iterator[list[Sample]]:

@@ -91,11 +91,11 @@ class Examiner:
     def batches(
         self, dataset: Dataset, samples: Sequence[Sample], of: int | None
     ) -> Iterator[tuple[Sequence[Sample], Tensor]]:
-        side = self.backbone.expects.side
-        images = data.on_disk(dataset, samples, side=side, workers=self.workers, keep=self.keep, of=of)
+        expects, size = self.backbone.expects, self.batch_size
+        images = data.on_disk(dataset, samples, expects=expects, workers=self.workers, keep=self.keep, of=of)
         if images is not None:
-            return data.slices(samples, images, batch_size=self.batch_size)
-        return data.stream(dataset.root, samples, side=side, batch_size=self.batch_size, workers=self.workers)
+            return data.slices(samples, images, batch_size=size)
+        return data.stream(dataset.root, samples, expects=expects, batch_size=size, workers=self.workers)
 
     @torch.inference_mode()
     def look(self, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -29,18 +29,12 @@ class Detector(nn.Module):
     -> logits (N, 2), score_sigmoid (N,), score_softmax (N,), cam (N, h, w) in [0, 1] of the predicted class
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
         self.backbone = backbone
-        for name in ("mean", "std"):
-            values = torch.tensor(getattr(backbone.expects, name)).view(1, 3, 1, 1) * 255
-            self.register_buffer(name, values)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        features, logits = self.backbone((images - self.mean) / self.std)
+        features, logits = self.backbone(self.backbone.normalise(images))
         cam = min_max(class_activation_map(features, self.backbone.weight, logits.argmax(dim=1)))
         fake = logits[:, 1]
         return logits, torch.sigmoid(fake), torch.sigmoid(fake - logits[:, 0]), cam

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from training.results import OTHER, Result, Row, columns
+from training.results import OTHER, Result, Row, about_maps, columns
 from training.scored import POOLED
 from training.statistics import mean_sd
 
@@ -296,7 +296,7 @@ def _agreement(tables: Tables, measure: str, words: str) -> Figure:
     )
     return Figure(
         key=f"agreement-{measure}-{_slug(tables.architecture)}",
-        title=f"Agreement with the human maps{where}",
+        title=", ".join(filter(None, [f"Agreement with the human maps{where}", about_maps(tables.runs)])),
         x="",
         y=words,
         marks=boxes,

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from training.config import RunConfig
 from training.errors import RunError
 from training.events import Epoch, Evaluated, Event, Failed, Finished, parse_event
+from training.network_input import Input
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,13 @@ class RunFolder:
         except (KeyError, ValidationError):
             raise RunError(f"{self.root / 'run.json'} is not the record of a run.") from None
 
+    def expects(self) -> Input:
+        """What its network takes of a picture."""
+        try:
+            return Input.of_record(self.record()["input"])
+        except (KeyError, TypeError, ValueError):
+            raise RunError(f"{self.root / 'run.json'} does not say what the network takes.") from None
+
     def begin(self, record: dict[str, Any]) -> None:
         """Write run.json, or make sure that the one that is there belongs to the same run."""
         if not (self.root / "run.json").is_file():
@@ -73,7 +81,9 @@ class RunFolder:
             write_json(self.root / "run.json", record)
             return
         known = self.record()
-        for key in ("config", "dataset"):
+        known["config"] = self.config().model_dump(mode="json")  # with defaults that came later
+        known["input"] = self.expects().as_record()
+        for key in ("config", "dataset", "input"):
             differing = _differing(known.get(key, {}), record[key])
             if differing:
                 raise RunError(f"{self.root} belongs to another run: its {key} differs in {differing}.")

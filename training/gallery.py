@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saliency.spreadsheets import cell
+from training.config import CamTensor
 from training.data import Cached
 from training.evaluate import Looks, Scores
 from training.folder import write_bytes, write_text
@@ -21,13 +22,23 @@ EXAMPLES = 8
 SAMPLED = 128
 """Images whose maps are kept as numbers, to be compared between runs."""
 
-INDEX_COLUMNS = ("file", "image_id", "path", "label", "source", "split", "score_sigmoid", "cam_entropy")
+INDEX_COLUMNS = (
+    "file",
+    "image_id",
+    "path",
+    "label",
+    "source",
+    "split",
+    "score_sigmoid",
+    "cam_entropy",
+    "cam_tensor",
+)
 
 
-def write_gallery(folder: Path, scores: Scores, looks: Looks, *, split: str) -> None:
+def write_gallery(folder: Path, scores: Scores, looks: Looks, *, split: str, cam_tensor: CamTensor) -> None:
     """Average maps of the real, the fake and all images; maps of a few as pictures, of more as numbers.
 
-    index.csv says which images the pictures are of.
+    index.csv says which images the pictures are of, and of what tensor the maps are made.
     """
     for name, keep in {"all": None, "real": ~scores.fake, "fake": scores.fake}.items():
         chosen = looks.cams if keep is None else looks.cams[keep]
@@ -42,7 +53,7 @@ def write_gallery(folder: Path, scores: Scores, looks: Looks, *, split: str) -> 
         write_bytes(folder / file, picture(looks.cams[i]))
         score = float(sigmoid(scores.logits[i, 1]))
         row = [file, *map(cell, (sample.image_id, sample.path, sample.label, sample.source, split))]
-        writer.writerow([*row, f"{score:.6f}", f"{looks.entropies[i]:.4f}"])
+        writer.writerow([*row, f"{score:.6f}", f"{looks.entropies[i]:.4f}", cam_tensor])
     write_text(folder / "index.csv", text.getvalue())
     _write_sample(folder / "sample.npz", scores, looks)
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
-from training.config import Recipe, RunConfig
-from training.errors import in_words
+from training.config import Recipe, RunConfig, is_file
+from training.errors import ModelError, in_words
 from training.estimate import Estimate, calibrate, counts_of, estimate, speeds_of_tables
 from training.events import Finished
 
@@ -30,9 +31,10 @@ def changed(recipe: Recipe, changes: dict[str, object], seeds: int | None) -> li
 def require_possible(grid: list[RunConfig], data: Path) -> None:
     """Find out before the first run has trained for hours that the last one cannot begin.
 
-    Looks at splits, names of architectures, devices and whether weights can be had.
+    Looks at splits, names of architectures, tensors of maps, devices and whether weights can be had.
     """
     from training.backbones import require_known
+    from training.cam_tensor import require_released
     from training.dataset import load_dataset
     from training.device import pick_device
     from training.run import require_processes
@@ -43,6 +45,8 @@ def require_possible(grid: list[RunConfig], data: Path) -> None:
     for run in grid:
         require_splits(run, dataset)
         require_processes(run)
+        if run.cam_tensor == "released":
+            require_released(run.architecture)
     for architecture, weights, device in dict.fromkeys((r.architecture, r.weights, r.device) for r in grid):
         require_known(architecture)
         pick_device(device)
@@ -79,8 +83,7 @@ def plan(recipe: Recipe, grid: list[RunConfig], data: Path | None, *, measure: b
     measure : time each architecture here instead of looking its speed up
     """
     for run in grid:
-        several = f", {run.devices} devices" if run.devices > 1 else ""
-        yield f"{run.name}  {run.epochs} epochs, batch {run.batch_size}, weights {run.weights}{several}"
+        yield f"{run.name}  {_how(run)}"
     yield f"{recipe.name}: {len(grid)} runs"
     counts, whose = counts_of(data)
     for speeds, basis in [calibrate(grid)] if measure else speeds_of_tables():
@@ -88,6 +91,25 @@ def plan(recipe: Recipe, grid: list[RunConfig], data: Path | None, *, measure: b
         yield from _told(estimate(grid, counts, speeds), whose)
     if not measure:
         yield "--calibrate measures this device instead."
+
+
+def _how(run: RunConfig) -> str:
+    several = f", {run.devices} devices" if run.devices > 1 else ""
+    return (
+        f"{run.epochs} epochs, batch {run.batch_size}, weights {_weights(run.architecture, run.weights)}, "
+        f"resize {run.resize}, cam_tensor {run.cam_tensor}{several}"
+    )
+
+
+@cache
+def _weights(architecture: str, weights: str) -> str:
+    """By the name of the very weights; as the recipe has them where there are none of that name."""
+    from training.weights import pretrained_name
+
+    try:
+        return weights if weights == "none" or is_file(weights) else pretrained_name(architecture, weights)
+    except ModelError:
+        return weights
 
 
 def _told(found: Estimate, whose: str) -> Iterator[str]:

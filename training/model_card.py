@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from training.config import CAM_TENSORS
 from training.folder import RunFolder, read_json
 from training.results import read_run
 from training.scored import POOLED
@@ -19,9 +20,16 @@ ABOUT_SCORES: Final = (
 )
 ABOUT_FILES: Final = (
     "`model.onnx`: `images` (N, 3, side, side) RGB from 0 to 255 → `logits` (N, 2; real, fake), "
-    "`score_sigmoid`, `score_softmax` (N), `cam` (N, h, w) in [0, 1] of the predicted class. "
+    "`score_sigmoid`, `score_softmax` (N), `cam` (N, h, w) in [0, 1] of the predicted class. Pictures are "
+    "brought to side × side before, as said above; the scale of pixels is inside the model. "
     "`model.safetensors`: the weights alone. `card.json`: this page as data."
 )
+NETWORK: Final = {"dropout": 0.0, "cam_tensor": "pooled"}
+"""Of runs of before there was a choice."""
+RESIZES: Final = {
+    "area": "the mean over the covered area (OpenCV's INTER_AREA; INTER_LINEAR when enlarging)",
+    "pil_bilinear": "Pillow's bilinear filter",
+}
 UNKNOWN: Final = "unknown: the dataset's folder is gone"
 
 
@@ -39,6 +47,9 @@ def card_of(folder: RunFolder) -> dict[str, Any]:
         "config": record["config"],
         "best_epoch": result.best_epoch,
         "input": record.get("input"),
+        "network": record.get("network", NETWORK),
+        "about_maps": f"of the predicted class, made of {CAM_TENSORS[result.config.cam_tensor]}",
+        "start": record.get("start", {"weights": record["config"]["weights"]}),
         "data": {
             "study": dataset.get("study"),
             "counts": dataset.get("counts"),
@@ -93,12 +104,15 @@ def _what(card: dict[str, Any]) -> str:
     config, expects = card["config"], card["input"] or {}
     objective = config["objective"]
     settings = ", ".join(f"{name} {value}" for name, value in objective.items() if name != "name")
-    start = "random weights" if config["weights"] == "none" else f"weights `{config['weights']}`"
+    weights = card["start"]["weights"]
+    start = "random weights" if weights in {"none", "random"} else f"weights `{_plain(weights)}`"
+    side, resize = expects.get("side", "?"), expects.get("resize", "area")
     return (
         f"A {card['architecture']} that tells synthetic faces from real ones, trained with the objective "
         f"`{objective['name']}` ({settings}) for {config['epochs']} epochs from {start}, "
         f"seed {config['seed']}; epoch {card['best_epoch']} was chosen on the validation split. It takes "
-        f"faces of {expects.get('side', '?')} × {expects.get('side', '?')} pixels."
+        f"faces of {side} × {side} pixels, brought to that size by {RESIZES[resize]}. Its maps are "
+        f"{card['about_maps']}."
     )
 
 

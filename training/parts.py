@@ -65,7 +65,8 @@ class Parts:
         """The folder of the parts; its name tells what they are parts of."""
         digest = hashlib.sha256(self.checkpoint.read_bytes())
         ids = [sample.image_id for sample in self.samples]
-        digest.update(repr((self.dataset.id, ids, self.examiner.cam_class, PART)).encode())
+        looks = (self.examiner.cam_class, self.examiner.backbone.cam_tensor, self.examiner.backbone.expects)
+        digest.update(repr((self.dataset.id, ids, looks, PART)).encode())
         return self.folder / f".parts-{digest.hexdigest()[:16]}"
 
     def of(self, part: int) -> Sequence[Sample]:

@@ -63,6 +63,12 @@ class Result:
         return numbers_of_file(self.scores_file)
 
 
+def about_maps(results: Iterable[Result]) -> str:
+    """Of what tensor the maps of these runs are made, for a title; empty for the usual one alone."""
+    tensors = sorted({result.config.cam_tensor for result in results})
+    return "" if tensors == ["pooled"] else f"maps of the {' or '.join(tensors)} tensor"
+
+
 @dataclass(frozen=True, slots=True)
 class Rival:
     """Somebody else's detector on the same images."""
@@ -115,7 +121,9 @@ def run_table(results: Iterable[Result]) -> list[Row]:
     rows = []
     for result in results:
         pooled = result.numbers.metrics[POOLED, result.config.score]
-        where = {"split": result.split, "best_epoch": result.best_epoch}
+        config = result.config
+        where = {"split": result.split, "best_epoch": result.best_epoch, "resize": config.resize}
+        where |= {"cam_class": config.objective.cam_class, "cam_tensor": config.cam_tensor}
         interval = {name: pooled[name] for name in ("auc_low", "auc_high")}
         rows.append({**_head(result), **where, **interval, **result.metrics})
     return rows

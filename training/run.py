@@ -3,6 +3,7 @@
 import hashlib
 import platform
 from collections.abc import Iterator
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,8 @@ def _evaluate(setup: Setup, dataset: Dataset, folder: RunFolder, *, best_epoch: 
         results[split] = summarise(scores, looks, headline=setup.run.score)
         write_scores(folder.scores / f"{split}.csv", scores)
         if split == shown:
-            write_gallery(folder.maps, scores, looks, split=split)
+            tensor = setup.backbone.cam_tensor
+            write_gallery(folder.maps, scores, looks, split=split, cam_tensor=tensor)
         parts.forget()
         yield Evaluated(split=split, metrics=results[split])
     finished = Finished(metrics=_flat(results, best_epoch))
@@ -149,7 +151,7 @@ def open_run(folder: RunFolder, *, device: str = "auto") -> tuple[RunConfig, Bac
     run = folder.config()
     if not folder.best.is_file():
         raise RunError(f"{folder.root} has no checkpoint yet: the run has not finished its first epoch.")
-    backbone = new_backbone(run)
+    backbone = new_backbone(run, expects=folder.expects())
     load_checkpoint(folder.best, backbone.net)
     return run, backbone.to(pick_device(device)).eval()
 
@@ -195,7 +197,6 @@ def _examiner(run: RunConfig, backbone: Backbone, folder: RunFolder) -> Examiner
 
 def _record(setup: Setup, dataset: Dataset) -> dict[str, Any]:
     """Everything needed to repeat the run."""
-    expects = setup.backbone.expects
     return {
         "format": FORMAT,
         "name": setup.run.name,
@@ -207,18 +208,29 @@ def _record(setup: Setup, dataset: Dataset) -> dict[str, Any]:
             "map_set": dataset.map_set,
             "counts": dataset.counts,
         },
-        "input": {"side": expects.side, "mean": expects.mean, "std": expects.std},
+        "start": asdict(setup.start),
+        **backbone_record(setup.backbone),
         "map_size": list(setup.map_size),
         "maps": setup.maps,
         "computation": setup.computation.as_record(),
-        "code": code_hash(),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in LIBRARIES},
-        },
+        **software_record(),
         "device": _device_name(setup.device),
         "threads": torch.get_num_threads(),
     }
+
+
+def backbone_record(backbone: Backbone) -> dict[str, Any]:
+    """What a network takes of a picture, and what is not the same wherever it has its name."""
+    return {
+        "input": backbone.expects.as_record(),
+        "network": {"dropout": backbone.dropout, "cam_tensor": backbone.cam_tensor},
+    }
+
+
+def software_record() -> dict[str, Any]:
+    """Which code, on which libraries."""
+    versions = {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+    return {"code": code_hash(), "versions": versions}
 
 
 def code_hash() -> str:

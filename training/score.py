@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from training import data
 from training.cam import class_activation_map, entropy, min_max
+from training.config import CamTensor
 from training.errors import DatasetError
 from training.folder import RunFolder, write_bytes
 from training.gallery import enlarged, picture
@@ -35,6 +36,8 @@ class Scoring:
     """(h, w) in [0, 1], of the predicted class."""
     entropy: float
     """Of the map, in nats."""
+    cam_tensor: CamTensor
+    """What the map is made of."""
     seen: NDArray[np.uint8]
     """(side, side, 3) RGB: the image as the network got it."""
 
@@ -59,6 +62,7 @@ class Scoring:
             "score_sigmoid": self.score_sigmoid,
             "score_softmax": self.score_softmax,
             "entropy": self.entropy,
+            "cam_tensor": self.cam_tensor,
             "side": self.seen.shape[0],
             "seen": base64.b64encode(seen).decode(),
             "cam": base64.b64encode(in_colour(enlarged(self.cam))).decode(),
@@ -73,14 +77,15 @@ def score_images(run: Path, images: Sequence[Path], *, cams: Path | None, device
     _require_images(images, distinct=cams is not None)
     _, backbone = open_run(RunFolder(run), device=device)
     for path in images:
-        pixels = torch.from_numpy(data.decode_image(path, backbone.expects.side))[None]
+        pixels = torch.from_numpy(data.decode_image(path, backbone.expects))[None]
         with torch.inference_mode():
             batch = backbone.normalise(pixels.to(backbone.weight.device))
             features, logits = backbone(batch)
             cam = min_max(class_activation_map(features, backbone.weight, logits.argmax(dim=1)))
         real, fake = logits[0].double().tolist()
         seen = np.ascontiguousarray(pixels[0].numpy().transpose(1, 2, 0))
-        found = Scoring(path, real, fake, cam[0].cpu().numpy(), float(entropy(cam)[0]), seen)
+        looked = cam[0].cpu().numpy()
+        found = Scoring(path, real, fake, looked, float(entropy(cam)[0]), backbone.cam_tensor, seen)
         if cams is not None:
             write_bytes(cams / f"{path.stem}.png", picture(found.cam))
         yield found

@@ -11,14 +11,15 @@ from torch import Tensor, nn
 from training import data, distributed
 from training.augment import Draws, augment, mirror
 from training.backbones import Backbone, build
-from training.config import Attention, RunConfig
+from training.config import Attention, RunConfig, is_file, plain_name
 from training.data import Cached, Keep
 from training.dataset import Dataset, Sample
 from training.device import Computation, decide, looking_batch, make_repeatable, pick_device
 from training.errors import DatasetError
 from training.guidance import Guidance
+from training.network_input import Input, scale_of
 from training.optimiser import Descent
-from training.weights import initialise
+from training.weights import RANDOM, Start, initialise, recorded_scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,10 @@ class Setup:
     val: Cached
     map_size: tuple[int, int]
     """Of the CAM; `train.human` has the size of the attention where there is one."""
-    maps: str
+    maps: str = ""
     """Fingerprint of maps that come from outside the dataset; empty without any."""
+    start: Start = RANDOM
+    """What the network began with."""
 
     @property
     def where(self) -> str:
@@ -94,10 +97,22 @@ class Setup:
         return self.model if is_usual or not self.computation.compile else self.backbone
 
 
-def new_backbone(run: RunConfig) -> Backbone:
-    """The network that a run trains, with random weights."""
-    attends = isinstance(run.objective, Attention)
-    return build(run.architecture, image_size=run.image_size, attention=attends)
+def new_backbone(run: RunConfig, *, expects: Input | None = None) -> Backbone:
+    """The network that a run trains, with random weights.
+
+    expects : its input as the run recorded it; None where it begins
+    """
+    tag = run.weights.partition(":")[2] if not is_file(run.weights) else ""
+    return build(
+        f"{plain_name(run.architecture)}.{tag}" if tag else run.architecture,
+        attention=isinstance(run.objective, Attention),
+        expects=expects,
+        image_size=run.image_size,
+        scale=None if expects else scale_of(run.scaling) or recorded_scale(run.weights),
+        resize=run.resize,
+        dropout=run.dropout,
+        cam_tensor=run.cam_tensor,
+    )
 
 
 def prepare(run: RunConfig, dataset: Dataset, *, cache: Path | None = None) -> Setup:
@@ -108,22 +123,26 @@ def prepare(run: RunConfig, dataset: Dataset, *, cache: Path | None = None) -> S
     require_splits(run, dataset)
     torch.manual_seed(data.stream_seed(run.seed, "weights"))
     backbone = new_backbone(run)
-    initialise(backbone, architecture=run.architecture, weights=run.weights)
+    start = initialise(backbone, architecture=run.architecture, weights=run.weights)
     samples = training_samples(run, dataset)
     guidance = Guidance(run.maps, run.maps_folder, run.seed)
-    side, keep = backbone.expects.side, Keep(run.cache, cache)
-    size = backbone.guided_size()
-    load = partial(data.load, dataset, side=side, map_size=size, workers=run.workers, keep=keep)
+    load = partial(
+        data.load,
+        dataset,
+        expects=backbone.expects,
+        map_size=backbone.guided_size(),
+        workers=run.workers,
+        keep=Keep(run.cache, cache),
+    )
     train = load(samples, guidance=guidance)
     val = load(data.limited(dataset.of("val"), run.limit))
     train = data.keep_maps(train, samples, rate=getattr(run.objective, "keep_rate", 1.0), seed=run.seed)
     steps = run.epochs * (len(samples) // run.batch_size)
-    return assemble(run, backbone, train, val, steps=steps, maps=guidance.fingerprint(samples))
+    maps = guidance.fingerprint(samples)
+    return replace(assemble(run, backbone, train, val, steps=steps), maps=maps, start=start)
 
 
-def assemble(
-    run: RunConfig, backbone: Backbone, train: Cached, val: Cached, *, steps: int, maps: str = ""
-) -> Setup:
+def assemble(run: RunConfig, backbone: Backbone, train: Cached, val: Cached, *, steps: int) -> Setup:
     """Bring network and data to their device; the other arguments are those of `Setup` and `decide`."""
     size = backbone.map_size()
     device, computation, model = place(run, backbone, steps=steps)
@@ -138,7 +157,6 @@ def assemble(
         train=train.near(device),
         val=val.near(device),
         map_size=size,
-        maps=maps,
     )
 
 

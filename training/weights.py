@@ -1,104 +1,153 @@
 """Initial weights: none, timm's pretrained ones, a file, or the checkpoint of a run."""
 
+import hashlib
 import os
 import socket
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from training.backbones import ATTENTION, OWN, Backbone
+from training.attention import ATTENTION
+from training.backbones import OWN, Backbone, require_known
+from training.config import is_file, plain_name
 from training.errors import ModelError
+from training.folder import read_json
+from training.network_input import Input, Scale
+from training.weight_files import Match, Part, State, both_sides, first_line, match, read_parts
 
-State = dict[str, Tensor]
+Classifier = Literal["random", "loaded"]
+
 HEADS: Final = ("last_linear", "last_linear.1", "fc", "fc.1", "classifier", "classifier.1", "head.fc", "head")
 """What the classifier is called in files from elsewhere; `.1` follows a dropout."""
-OPTIMISER: Final = "optimiser/"
-"""Prefix of the tensors in a checkpoint that are not weights of the network."""
+IN_FOLDER: Final = ("checkpoints/best.safetensors", "model.safetensors", "pytorch_model.bin")
+"""Weights in the folder of a run, of an export, and of what hubs hand out."""
 
 
-def initialise(backbone: Backbone, *, architecture: str, weights: str) -> None:
-    """Fill the network from `none`, `timm`, a .safetensors or .pth state dictionary, or the folder of a run.
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a network began with, as run.json has it."""
+
+    weights: str
+    """`random`, the name of pretrained weights, or a path."""
+    where: str = ""
+    """Keys and prefix that led to them in their file."""
+    sha256: str = ""
+    """Of the file; empty without one."""
+    classifier: Classifier = "random"
+
+
+RANDOM: Final = Start("random")
+
+
+def initialise(backbone: Backbone, *, architecture: str, weights: str) -> Start:
+    """Fill the network from `none`, `timm`, `timm:TAG`, a file of weights, or a folder that holds one.
 
     A classifier for another number of classes keeps its random weights, and so does an attention map that the
-    file does not have; anything else that does not fit is refused.
+    file does not have; anything else that does not fit is refused. Tensors that the network does not have are
+    left out, such as Inception's second classifier.
     """
     if weights == "none":
-        return
-    state = _pretrained(architecture) if weights == "timm" else read_state(_file(Path(weights)))
-    _fill(backbone, state, source=f"{architecture}'s pretrained weights" if weights == "timm" else weights)
+        return RANDOM
+    if not is_file(weights):
+        name = pretrained_name(architecture, weights)
+        found = fill(backbone, [Part("", _pretrained(name))], source=f"The weights {name} of timm")
+        return Start(name, classifier=found[1])
+    path = weights_path(Path(weights))
+    best, classifier = fill(backbone, read_parts(path), source=f"The weights file {path}")
+    return Start(weights, best.where, hashlib.sha256(path.read_bytes()).hexdigest(), classifier)
 
 
 def require_weights(architecture: str, weights: str) -> None:
     """`ModelError` if these weights cannot be had: cheap, and without opening them."""
-    if weights == "timm":
-        _require_pretrained(architecture)
-    elif weights != "none" and not _file(Path(weights)).is_file():
-        raise ModelError(f"The weights file {_file(Path(weights))} does not exist.")
+    if weights == "none":
+        return
+    if not is_file(weights):
+        _require_pretrained(pretrained_name(architecture, weights))
+    elif not weights_path(Path(weights)).is_file():
+        raise ModelError(f"The weights file {weights_path(Path(weights))} does not exist.")
 
 
-def _file(path: Path) -> Path:
-    """Of a run folder its chosen epoch."""
-    return path / "checkpoints" / "best.safetensors" if path.is_dir() else path
+def weights_path(path: Path) -> Path:
+    """The file itself, or the one of a folder: of a run that is its chosen epoch."""
+    if not path.is_dir():
+        return path
+    inside = [path / name for name in IN_FOLDER]
+    return next((file for file in inside if file.is_file()), inside[0])
 
 
-def read_state(path: Path) -> State:
-    """Weights of a file, without the wrappings that trainers leave around them."""
-    if not path.is_file():
-        raise ModelError(f"The weights file {path} does not exist.")
-    try:
-        loaded = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu")
-    except (OSError, RuntimeError, SafetensorError, EOFError, ValueError, ImportError) as error:
-        raise ModelError(f"The weights file {path} cannot be read: {_first_line(error)}.") from None
-    except Exception as error:  # noqa: BLE001 - unpickling garbage raises anything
-        raise ModelError(f"The weights file {path} is no state dictionary: {_first_line(error)}.") from None
-    return _unwrap(loaded, path)
+def pretrained_name(architecture: str, weights: str) -> str:
+    """timm's name of `timm` or `timm:TAG`, such as `resnet50.tv_in1k`; its first choice without a tag."""
+    name = plain_name(architecture)
+    tag = weights.removeprefix("timm").removeprefix(":")
+    if architecture in OWN:
+        raise ModelError(f'{architecture} has no pretrained weights; set weights = "none".')
+    wanted = f"{name}.{tag}" if tag else architecture
+    require_known(wanted)
+    import timm
+
+    config = timm.get_pretrained_cfg(wanted)
+    if config is None or not (config.hf_hub_id or config.url or config.file):
+        raise ModelError(f'timm has no pretrained weights for {name}; set weights = "none" or give a file.')
+    return f"{name}.{config.tag}" if config.tag else name
 
 
-def _unwrap(loaded: Any, path: Path) -> State:
-    for key in ("state_dict", "model_state_dict", "model"):
-        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
-            loaded = loaded[key]
-    if not isinstance(loaded, dict) or not any(isinstance(value, Tensor) for value in loaded.values()):
-        raise ModelError(f"The weights file {path} holds no state dictionary.")
-    tensors = {str(key): value for key, value in loaded.items() if isinstance(value, Tensor)}
-    return {_bare(key): value for key, value in tensors.items() if not key.startswith(OPTIMISER)}
+def recorded_scale(weights: str) -> Scale | None:
+    """The scale of pixels that the folder of a run or of an export says its weights take; None elsewhere."""
+    folder = Path(weights)
+    for name in ("run.json", "card.json"):
+        if is_file(weights) and (folder / name).is_file():
+            return Input.of_record(read_json(folder / name)["input"]).scale
+    return None
 
 
-def _bare(key: str) -> str:
-    """DataParallel, torch.compile and Lightning each put a word in front."""
-    for prefix in ("module.", "_orig_mod.", "net.", "model."):
-        key = key.removeprefix(prefix)
-    return key
+def fill(backbone: Backbone, parts: list[Part], *, source: str) -> tuple[Match, Classifier]:
+    """Give the network the tensors that are its own; what they were, and whether the classifier was there.
 
-
-def _fill(backbone: Backbone, state: State, *, source: str) -> None:
-    net = backbone.net
-    wanted = net.state_dict()
-    head = {
-        name
-        for name, tensor in net.named_parameters()
-        if any(tensor is p for p in backbone.head.parameters())
-    }
-    state = _with_our_head(state, head)
+    `ModelError`: a tensor is missing or of another shape, the classifier and what is optional apart.
+    """
+    net, wanted = backbone.net, backbone.net.state_dict()
+    head = {name for name, one in net.named_parameters() if any(one is p for p in backbone.head.parameters())}
+    best = match(parts, wanted.keys(), source=source)
+    state = _with_our_head(best.tensors, head)
     fitting = {
-        key: value for key, value in state.items() if key in wanted and value.shape == wanted[key].shape
+        name: value.reshape(wanted[name].shape) for name, value in state.items() if _fits(name, value, wanted)
     }
-    optional = {
-        key for key in wanted if key.endswith("num_batches_tracked") or key.startswith(f"{ATTENTION}.")
-    }
-    missing = wanted.keys() - fitting.keys() - head - optional
-    if missing:
-        raise ModelError(
-            f"{source} does not fit the architecture: {len(missing)} of {len(wanted)} tensors are missing "
-            f"or have another shape, {min(missing)} among them."
-        )
+    misfits = sorted(wanted.keys() - fitting.keys() - head - _optional(wanted))
+    if misfits:
+        raise ModelError(f"{source} does not fit the architecture: {_why_not(misfits, state, wanted)}.")
     net.load_state_dict(fitting, strict=False)
+    return best, "loaded" if head <= fitting.keys() else "random"
+
+
+def _fits(name: str, value: Tensor, wanted: State) -> bool:
+    """The same shape, or the same but for ones behind it: 1 × 1 convolutions were matrices once."""
+    if name not in wanted:
+        return False
+    long, short = sorted((tuple(value.shape), tuple(wanted[name].shape)), key=len, reverse=True)
+    return long[: len(short)] == short and all(size == 1 for size in long[len(short) :])
+
+
+def _optional(wanted: Collection[str]) -> set[str]:
+    return {
+        name for name in wanted if name.endswith("num_batches_tracked") or name.startswith(f"{ATTENTION}.")
+    }
+
+
+def _why_not(misfits: list[str], state: State, wanted: State) -> str:
+    """How many tensors do not fit, and the first of either kind."""
+    said = f"{len(misfits)} of {len(wanted)} tensors are missing or have another shape"
+    missing = [name for name in misfits if name not in state]
+    if missing:
+        known = set(state) & set(wanted)
+        return f"{said}; beside what agrees {both_sides([n for n in state if n not in known], missing)}"
+    name = misfits[0]
+    return f"{said}; {name} has {tuple(state[name].shape)}, wanted is {tuple(wanted[name].shape)}"
 
 
 def _with_our_head(state: State, head: set[str]) -> State:
@@ -112,35 +161,29 @@ def _with_our_head(state: State, head: set[str]) -> State:
     return renamed
 
 
-def _pretrained(architecture: str) -> State:
-    _require_pretrained(architecture)
+def _pretrained(name: str) -> State:
+    _require_pretrained(name)
     import timm
 
     try:
-        net: nn.Module = timm.create_model(architecture, pretrained=True)
+        net: nn.Module = timm.create_model(name, pretrained=True)
     except Exception as error:  # noqa: BLE001 - each download library raises its own
-        raise ModelError(_unreachable(architecture, _first_line(error))) from None
+        raise ModelError(_unreachable(name, first_line(error))) from None
     return net.state_dict()
 
 
-def _require_pretrained(architecture: str) -> None:
+def _require_pretrained(name: str) -> None:
     """Without a name server the download library would retry for most of a minute before it says so."""
-    if architecture in OWN:
-        raise ModelError(f'{architecture} has no pretrained weights; set weights = "none".')
     import timm
 
-    config = timm.get_pretrained_cfg(architecture)
-    if config is None or not (config.hf_hub_id or config.url or config.file):
-        raise ModelError(
-            f'timm has no pretrained weights for {architecture}; set weights = "none" or give a file.'
-        )
+    config = timm.get_pretrained_cfg(name)
     if _is_cached(config) or getproxies():
         return
     host = _host(config)
     try:
         socket.getaddrinfo(host, 443)
     except OSError:
-        raise ModelError(_unreachable(architecture, f"{host} cannot be reached")) from None
+        raise ModelError(_unreachable(name, f"{host} cannot be reached")) from None
 
 
 def _host(config: Any) -> str:
@@ -158,12 +201,8 @@ def _is_cached(config: Any) -> bool:
     return any(isinstance(try_to_load_from_cache(config.hf_hub_id, name), str) for name in names)
 
 
-def _unreachable(architecture: str, reason: str) -> str:
+def _unreachable(name: str, reason: str) -> str:
     return (
-        f"The pretrained weights of {architecture} cannot be fetched ({reason}); "
+        f"The pretrained weights {name} cannot be fetched ({reason}); "
         'give a weights file, or set weights = "none".'
     )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -19,6 +19,7 @@ from training.config import Cyborg
 from training.dataset import Dataset, Sample, load_dataset
 from training.folder import RunFolder
 from training.guidance import load_maps
+from training.network_input import IMAGENET, Input
 from training.run import open_run
 
 Maps = NDArray[np.float32]
@@ -115,8 +116,8 @@ def draw_looks(out: Path, chosen: Sequence[Column], *, seed: int) -> Figure:
     shown = _spread(len(samples), EXAMPLES)
     figure = Figure(figsize=(1.45 * (len(cams) + 2), 1.5 * (EXAMPLES + 1)), layout="constrained")
     grid = figure.subplots(EXAMPLES + 1, len(cams) + 2)
-    side = chosen[0].design.size
-    pictures = [data.decode_image(dataset.root / s.path, side).transpose(1, 2, 0) for s in samples]
+    whole = Input(chosen[0].design.size, IMAGENET)
+    pictures = [data.decode_image(dataset.root / s.path, whole).transpose(1, 2, 0) for s in samples]
     for row, number in zip(grid, [*shown, None], strict=False):
         take = slice(None) if number is None else slice(number, number + 1)
         face = np.mean(pictures[take], axis=0).astype(np.uint8)
@@ -140,8 +141,8 @@ def marked_fakes(dataset: Dataset) -> list[Sample]:
 def look(run: Path, dataset: Dataset, samples: Sequence[Sample]) -> Maps:
     """(N, 64, 64): the maps of a finished run, enlarged."""
     config, backbone = open_run(RunFolder(run), device="cpu")
-    side = backbone.expects.side
-    pixels = torch.from_numpy(np.stack([data.decode_image(dataset.root / s.path, side) for s in samples]))
+    expects = backbone.expects
+    pixels = torch.from_numpy(np.stack([data.decode_image(dataset.root / s.path, expects) for s in samples]))
     features, logits = backbone(backbone.normalise(pixels))
     labels = torch.tensor([sample.target for sample in samples])
     target = logits.argmax(dim=1) if config.objective.cam_class == "predicted" else labels

@@ -3,12 +3,11 @@ import sys
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from training.backbones import OWN, CyborgTiny, build, normalise_as_pooled
 from training.cam import class_activation_map
 from training.errors import ModelError
-from training.weights import initialise
+from training.network_input import HALF, IMAGENET, Input
 
 PAPER = ["resnet18", "resnet50", "densenet121", "inception_v3", "legacy_xception"]
 OTHERS = ["cyborg_tiny", "efficientnet_b0", "regnetx_002", "convnext_atto", "convnext_tiny"]
@@ -38,12 +37,15 @@ class TestBackbone:
 
     def test_its_input_is_that_of_the_papers(self, backbone):
         name, network = backbone
-        assert network.expects.side == SIDES.get(name, 224)
-        assert network.expects.mean == ((0.5,) * 3 if name == "legacy_xception" else (0.485, 0.456, 0.406))
+        assert network.expects == Input(SIDES.get(name, 224), HALF if name in SIDES else IMAGENET)
 
-    def test_it_tells_real_from_fake_with_one_linear_layer(self, backbone):
+    def test_it_tells_real_from_fake_with_one_linear_layer_as_torch_draws_it(self, backbone):
         _, network = backbone
-        assert network.weight.shape[0] == 2
+        classes, channels = network.weight.shape
+        assert classes == 2
+        largest = channels**-0.5
+        assert 0.95 * largest < network.weight.abs().max() <= largest
+        assert 0 < network.head.bias.abs().max() <= largest
 
 
 def test_a_norm_after_pooling_may_move_in_front_of_it():
@@ -103,7 +105,7 @@ class TestAttention:
 
 
 def test_a_network_without_a_stage_for_it_is_refused(monkeypatch):
-    monkeypatch.setattr("training.backbones.ATTEND_AFTER", {})
+    monkeypatch.setattr("training.attention.ATTEND_AFTER", {})
     with pytest.raises(ModelError, match="cyborg_tiny has no stage of stride 16"):
         build("cyborg_tiny", attention=True)
 
@@ -140,111 +142,6 @@ class TestRefusals:
     def test_images_too_small_for_the_network(self):
         with pytest.raises(ModelError, match="32 pixels"):
             build("inception_v3", image_size=32)
-
-
-class TestWeights:
-    @pytest.fixture
-    def donor(self):
-        torch.manual_seed(1)
-        return build("cyborg_tiny").net.state_dict()
-
-    @pytest.fixture
-    def network(self):
-        torch.manual_seed(2)
-        return build("cyborg_tiny")
-
-    @pytest.mark.parametrize(
-        "wrap", [dict, lambda s: {"state_dict": s}, lambda s: {f"module.{k}": v for k, v in s.items()}]
-    )
-    def test_a_pth_file_however_it_is_wrapped(self, tmp_path, network, donor, wrap):
-        torch.save(wrap(donor), tmp_path / "w.pth")
-        initialise(network, architecture="cyborg_tiny", weights=str(tmp_path / "w.pth"))
-        assert all(torch.equal(value, donor[key]) for key, value in network.net.state_dict().items())
-
-    def test_a_safetensors_file(self, tmp_path, network, donor):
-        save_file(donor, tmp_path / "w.safetensors")
-        initialise(network, architecture="cyborg_tiny", weights=str(tmp_path / "w.safetensors"))
-        assert torch.equal(network.net.features[0][0].weight, donor["features.0.0.weight"])
-
-    def test_a_classifier_of_another_size_stays_random(self, tmp_path, network, donor):
-        before = network.weight.clone()
-        donor["classifier.weight"], donor["classifier.bias"] = torch.rand(1000, 64), torch.rand(1000)
-        torch.save(donor, tmp_path / "w.pth")
-        initialise(network, architecture="cyborg_tiny", weights=str(tmp_path / "w.pth"))
-        assert torch.equal(network.weight, before)
-        assert torch.equal(network.net.features[0][0].weight, donor["features.0.0.weight"])
-
-    def test_an_attention_map_that_the_file_lacks_stays_random(self, tmp_path, donor):
-        torch.save(donor, tmp_path / "w.pth")
-        network = build("cyborg_tiny", attention=True)
-        before = network.net.attention.look.weight.clone()
-        initialise(network, architecture="cyborg_tiny", weights=str(tmp_path / "w.pth"))
-        assert torch.equal(network.net.attention.look.weight, before)
-        assert torch.equal(network.net.features[0][0].weight, donor["features.0.0.weight"])
-
-    @pytest.mark.parametrize(
-        ("architecture", "head", "prefix"),
-        [
-            ("legacy_xception", "fc", "model."),
-            ("legacy_xception", "fc", "model.last_linear.1"),
-            ("resnet18", "fc", ""),
-        ],
-    )
-    def test_the_files_of_the_authors_bring_their_classifier_along(
-        self, tmp_path, architecture, head, prefix
-    ):
-        """`final_model.pth` holds epoch, state_dict and optimizer; Xception stands in a wrapper there."""
-        torch.manual_seed(3)
-        state = build(architecture).net.state_dict()
-        renamed = prefix.removeprefix("model.") or ("last_linear" if prefix else head)
-        theirs = {prefix[:6] + key.replace(f"{head}.", f"{renamed}."): value for key, value in state.items()}
-        content = {
-            "epoch": 12,
-            "state_dict": theirs,
-            "optimizer": {"state": {}, "param_groups": [{"lr": 0.1}]},
-        }
-        torch.save(content, tmp_path / "final_model.pth")
-        network = build(architecture)
-        initialise(network, architecture=architecture, weights=str(tmp_path / "final_model.pth"))
-        assert all(torch.equal(value, state[key]) for key, value in network.net.state_dict().items())
-
-    def test_the_folder_of_a_run_gives_its_chosen_epoch(self, tmp_path, network, donor):
-        (tmp_path / "checkpoints").mkdir()
-        save_file(donor | {"optimiser/x": torch.ones(1)}, tmp_path / "checkpoints/best.safetensors")
-        initialise(network, architecture="cyborg_tiny", weights=str(tmp_path))
-        assert torch.equal(network.weight, donor["classifier.weight"])
-
-    def test_a_folder_that_is_no_run_is_named(self, tmp_path, network):
-        with pytest.raises(ModelError, match=r"checkpoints/best\.safetensors does not exist"):
-            initialise(network, architecture="cyborg_tiny", weights=str(tmp_path))
-
-    def test_weights_of_another_network_are_refused(self, tmp_path, network):
-        torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "w.pth")
-        with pytest.raises(ModelError, match="does not fit the architecture"):
-            initialise(network, architecture="cyborg_tiny", weights=str(tmp_path / "w.pth"))
-
-    @pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
-    def test_a_file_that_holds_something_else_is_refused(self, tmp_path, network, name):
-        (tmp_path / name).write_bytes(b"not weights")
-        with pytest.raises(ModelError, match=name):
-            initialise(network, architecture="cyborg_tiny", weights=str(tmp_path / name))
-
-    def test_a_missing_file_is_named(self, network):
-        with pytest.raises(ModelError, match=r"nowhere\.pth does not exist"):
-            initialise(network, architecture="cyborg_tiny", weights="nowhere.pth")
-
-    def test_our_own_network_has_no_pretrained_weights(self, network):
-        with pytest.raises(ModelError, match='weights = "none"'):
-            initialise(network, architecture="cyborg_tiny", weights="timm")
-
-    def test_a_hub_that_cannot_be_reached_is_said_at_once(self, monkeypatch, tmp_path):
-        monkeypatch.setenv("HF_ENDPOINT", "https://hub.invalid")
-        monkeypatch.setenv("no_proxy", "*")
-        monkeypatch.setattr("training.weights.getproxies", dict)
-        with pytest.raises(
-            ModelError, match=r"resnet34 cannot be fetched \(hub\.invalid cannot be reached\)"
-        ):
-            initialise(build("cyborg_tiny"), architecture="resnet34", weights="timm")
 
 
 def test_our_own_network_does_not_load_timm():

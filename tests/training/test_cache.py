@@ -7,6 +7,7 @@ from training.backbones import build
 from training.data import Keep
 from training.dataset import load_dataset
 from training.evaluate import Examiner, assess
+from training.network_input import IMAGENET, Input
 
 
 @pytest.fixture
@@ -67,8 +68,13 @@ class TestLoad:
     @pytest.fixture
     def load(self, request, tmp_path):
         dataset = load_dataset(request.getfixturevalue("data"))
-        size = {"side": 24, "map_size": (3, 3), "workers": 1}
-        return lambda where: data.load(dataset, dataset.of("val"), **size, keep=Keep(where, tmp_path))
+
+        def load_it(where, resize="area"):
+            expects = Input(24, IMAGENET, resize)
+            given = {"expects": expects, "map_size": (3, 3), "workers": 1}
+            return data.load(dataset, dataset.of("val"), **given, keep=Keep(where, tmp_path))
+
+        return load_it
 
     def test_disk_and_memory_hold_the_same_bytes(self, load):
         on_disk, in_memory = load("disk"), load("memory")
@@ -78,6 +84,11 @@ class TestLoad:
         load("disk")
         monkeypatch.setattr(data, "decode_image", lambda *_: pytest.fail("decoded again"))
         assert load("disk").images.dtype == torch.uint8
+
+    def test_images_of_one_resize_are_not_those_of_another(self, load):
+        load("disk")
+        assert torch.equal(load("disk", "pil_bilinear").images, load("memory", "pil_bilinear").images)
+        assert not torch.equal(load("disk", "pil_bilinear").images, load("disk").images)
 
     def test_a_batch_can_be_taken_from_disk(self, load):
         taken = load("disk").take(torch.tensor([3, 0]), torch.device("cpu"))

@@ -71,6 +71,11 @@ class TestRunConfig:
         with pytest.raises(ValidationError, match="a file or a run folder"):
             RunConfig(architecture="a", weights=weights)
 
+    @pytest.mark.parametrize("weights", ["timm:", "timm:../x", "timm:a b", "timm:tv_in1k\n"])
+    def test_a_tag_of_weights_is_a_bare_word(self, weights):
+        with pytest.raises(ValidationError, match="name a tag of timm such as tv_in1k"):
+            RunConfig(architecture="a", weights=weights)
+
     @pytest.mark.parametrize(
         ("settings", "reason"),
         [
@@ -98,6 +103,25 @@ class TestRunConfig:
 
     def test_it_describes_itself_to_a_form(self):
         assert "CyborgDroid" in RunConfig.model_json_schema()["$defs"]
+
+
+class TestWeightsOfARecipe:
+    def test_an_architecture_may_have_its_own(self):
+        recipe = load_recipe(
+            MINIMAL.replace("[", '["resnet18", ', 1) + '[weights]\nresnet18 = "timm:tv_in1k"\n'
+        )
+        assert {run.architecture: run.weights for run in recipe.runs()} == {
+            "resnet18": "timm:tv_in1k",
+            "cyborg_tiny": "timm",
+        }
+
+    def test_those_of_an_architecture_that_is_not_in_the_grid_are_a_mistake(self):
+        with pytest.raises(RecipeError, match="weights are given for resnet18, which is none"):
+            load_recipe(MINIMAL + '[weights]\nresnet18 = "timm"\n')
+
+    def test_files_are_named_wherever_they_stand(self):
+        text = MINIMAL + '[weights]\ncyborg_tiny = "/etc/w.pth"\n[run]\nweights = "timm:tv_in1k"\n'
+        assert load_recipe(text).files() == ["/etc/w.pth"]
 
 
 class TestRecipe:

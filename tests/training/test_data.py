@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from training import data
-from training.backbones import Backbone, CyborgTiny, Input
+from training.backbones import Backbone, CyborgTiny
 from training.dataset import load_dataset
 from training.errors import DatasetError
+from training.network_input import IMAGENET, Input, Scale
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,7 @@ def dataset(request):
 
 @pytest.fixture(scope="module")
 def cached(dataset):
-    return data.load(dataset, dataset.of("train"), side=32, map_size=(4, 4), workers=2)
+    return data.load(dataset, dataset.of("train"), expects=Input(32, IMAGENET), map_size=(4, 4), workers=2)
 
 
 class TestLoad:
@@ -42,20 +43,20 @@ class TestLoad:
         red = np.zeros((32, 32, 3), np.uint8)
         red[..., 2] = 255  # OpenCV writes blue, green, red
         cv2.imwrite(str(tmp_path / "red.png"), red)
-        assert data.decode_image(tmp_path / "red.png", 8)[:, 0, 0].tolist() == [255, 0, 0]
+        assert data.decode_image(tmp_path / "red.png", Input(8, IMAGENET))[:, 0, 0].tolist() == [255, 0, 0]
 
     def test_any_shape_becomes_square(self, tmp_path):
         cv2.imwrite(str(tmp_path / "wide.png"), np.zeros((32, 96), np.uint8))
-        assert data.decode_image(tmp_path / "wide.png", 16).shape == (3, 16, 16)
+        assert data.decode_image(tmp_path / "wide.png", Input(16, IMAGENET)).shape == (3, 16, 16)
 
     def test_a_file_that_is_no_image_is_named(self, tmp_path):
         (tmp_path / "x.png").write_text("no")
         with pytest.raises(DatasetError, match=r"x\.png is not an image"):
-            data.decode_image(tmp_path / "x.png", 8)
+            data.decode_image(tmp_path / "x.png", Input(8, IMAGENET))
 
 
 def test_normalising_by_hand():
-    expects = Input(side=1, mean=(0.5, 0.5, 0.0), std=(0.5, 1.0, 1.0))
+    expects = Input(1, Scale((0.5, 0.5, 0.0), (0.5, 1.0, 1.0)))
     images = torch.tensor([255, 0, 51], dtype=torch.uint8).view(1, 3, 1, 1)
     backbone = Backbone(CyborgTiny(), expects=expects)
     torch.testing.assert_close(backbone.normalise(images).flatten(), torch.tensor([1.0, -0.5, 0.2]))
@@ -65,13 +66,15 @@ class TestStream:
     @pytest.mark.parametrize("batch_size", [1, 3, 8, 100])
     def test_any_batch_size_gives_the_same_images_in_order(self, dataset, batch_size):
         samples = dataset.of("test")
-        batches = list(data.stream(dataset.root, samples, side=16, batch_size=batch_size, workers=2))
-        whole = data.load(dataset, samples, side=16, map_size=(4, 4), workers=1).images
+        batches = list(
+            data.stream(dataset.root, samples, expects=Input(16, IMAGENET), batch_size=batch_size, workers=2)
+        )
+        whole = data.load(dataset, samples, expects=Input(16, IMAGENET), map_size=(4, 4), workers=1).images
         assert [sample for chunk, _ in batches for sample in chunk] == list(samples)
         assert torch.equal(torch.cat([images for _, images in batches]), whole)
 
     def test_no_images_are_no_batches(self, dataset):
-        assert list(data.stream(dataset.root, [], side=16, batch_size=2, workers=1)) == []
+        assert list(data.stream(dataset.root, [], expects=Input(16, IMAGENET), batch_size=2, workers=1)) == []
 
 
 class TestShuffledBatches:

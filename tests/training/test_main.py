@@ -1,14 +1,16 @@
 import json
+import os
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from tests.training.conftest import picture
 from training.__main__ import app
 from training.folder import RunFolder
 
-COMMANDS = ["fit", "evaluate", "report", "compare-papers", "score", "export", "import-und"]
+COMMANDS = ["fit", "evaluate", "report", "compare-papers", "score", "export", "import-und", "import-weights"]
 RECIPE = """
 name = "r"
 architectures = ["cyborg_tiny"]
@@ -86,7 +88,17 @@ class TestFit:
     def test_a_dry_run_prints_the_plan_and_trains_nothing(self, tmp_path):
         result = invoke("fit", "wacv2023", "--out", tmp_path / "runs", "--dry-run")
         assert "wacv2023: 120 runs" in result.output
+        assert (
+            "inception_v3-cyborg-seed0  50 epochs, batch 20, weights inception_v3.tv_in1k, "
+            "resize pil_bilinear, cam_tensor released\n"
+        ) in result.output
         assert not (tmp_path / "runs").exists()
+
+    def test_a_plan_names_the_weights_that_timm_would_choose(self, tmp_path):
+        (tmp_path / "r.toml").write_text(
+            RECIPE.replace("cyborg_tiny", "densenet121").replace('"none"', '"timm"')
+        )
+        assert "weights densenet121.ra_in1k" in invoke("fit", tmp_path / "r.toml", "--dry-run").output
 
     def test_a_plan_for_a_dataset_that_is_not_there_is_refused(self, tmp_path):
         result = invoke("fit", "wacv2023", "--data", tmp_path, "--dry-run")
@@ -111,6 +123,16 @@ class TestFit:
         assert reason in result.output
         assert "Traceback" not in result.output
         assert not (tmp_path / "runs").exists()
+
+    def test_what_a_library_or_a_path_says_reaches_the_reader_as_it_is(self, data, tmp_path):
+        folder = tmp_path / "[red]weights[0]"
+        folder.mkdir()
+        torch.save({"model": {}, "step": torch.ones(1), "run": os.getpid}, folder / "w.pth")
+        (tmp_path / "r.toml").write_text(RECIPE.replace('"none"', f'"{folder / "w.pth"}"'))
+        result = invoke("fit", tmp_path / "r.toml", "--data", data, "--out", tmp_path / "runs", "--seeds", 1)
+        assert result.exit_code == 1
+        assert f"seed0: The weights file {folder / 'w.pth'} holds objects" in result.output
+        assert "\x1b" not in result.output
 
     def test_a_plan_says_how_long_it_may_take_and_how_it_knows(self, data, tmp_path):
         plain = invoke("fit", "wacv2023", "--dry-run").output

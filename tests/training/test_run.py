@@ -19,7 +19,8 @@ from training.device import is_out_of_memory
 from training.errors import DatasetError, RunError
 from training.events import HEARTBEAT_S, Epoch, Evaluated, Failed, Finished, Started, Step, parse_event
 from training.folder import RunFolder
-from training.run import OutOfMemory, perform
+from training.network_input import HALF, Input
+from training.run import OutOfMemory, open_run, perform
 from training.worker import SILENCE_S, Mouth
 
 TREE = {
@@ -44,6 +45,13 @@ def config(**changes):
 
 def run(data, out, **changes):
     return list(perform(Job(run=config(**changes), dataset=data, out=out)))
+
+
+def begun(data, out, **changes):
+    """A run that was stopped after its first epoch."""
+    for event in perform(Job(run=config(**changes), dataset=data, out=out)):
+        if isinstance(event, Epoch):
+            break
 
 
 def weights(folder, which="last"):
@@ -165,6 +173,42 @@ class TestResume:
         folder, event = RunFolder(tmp_path), Failed(error="a\u2028b\x85c\x0bd")
         folder.append(event)
         assert list(folder.history()) == [event]
+
+    def test_it_is_read_with_the_input_that_it_recorded(self, data, tmp_path):
+        """Scales were others once; a run keeps that of its day."""
+        run(data, tmp_path / "r", epochs=1)
+        record = json.loads((tmp_path / "r/run.json").read_text())
+        record["input"] = {"side": 32, "mean": [0.5] * 3, "std": [0.5] * 3}
+        (tmp_path / "r/run.json").write_text(json.dumps(record))
+        assert open_run(RunFolder(tmp_path / "r"))[1].expects == Input(32, HALF, "area")
+
+    def test_it_goes_on_under_a_version_that_has_more_settings(self, data, tmp_path):
+        begun(data, tmp_path / "r")
+        record = json.loads((tmp_path / "r/run.json").read_text())
+        for setting in ("resize", "cam_tensor", "scaling", "dropout"):
+            del record["config"][setting]
+        (tmp_path / "r/run.json").write_text(json.dumps(record))
+        assert isinstance(run(data, tmp_path / "r")[-1], Finished)
+
+    @pytest.mark.parametrize(
+        ("changes", "reason"),
+        [
+            ({"resize": "pil_bilinear"}, "config differs in resize"),
+            ({"scaling": "half"}, "config differs in scal"),
+        ],
+    )
+    def test_it_does_not_go_on_with_another_input(self, data, tmp_path, changes, reason):
+        begun(data, tmp_path / "r")
+        with pytest.raises(RunError, match=reason):
+            run(data, tmp_path / "r", **changes)
+
+    def test_it_does_not_go_on_when_the_network_takes_another_scale_by_now(self, data, tmp_path):
+        begun(data, tmp_path / "r")
+        record = json.loads((tmp_path / "r/run.json").read_text())
+        record["input"]["mean"] = [0.5] * 3
+        (tmp_path / "r/run.json").write_text(json.dumps(record))
+        with pytest.raises(RunError, match="its input differs in mean"):
+            run(data, tmp_path / "r")
 
     def test_the_folder_of_another_run_is_refused(self, finished, data):
         (RunFolder(finished[0]).metrics).rename(finished[0] / "kept")

@@ -1,0 +1,116 @@
+"""A checkpoint of somebody else's training as a run folder, for `score` and `evaluate`."""
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from training.backbones import Backbone
+from training.cam_tensor import RELEASED
+from training.checkpoint import Progress, save_checkpoint
+from training.config import CamClass, CamTensor, Resize, RunConfig, Scaling, explain, plain_name
+from training.errors import ModelError, RecipeError, RunError
+from training.folder import RunFolder, write_json
+from training.run import FORMAT, backbone_record, software_record
+from training.setup import new_backbone
+from training.weight_files import Part, match, read_parts
+from training.weights import initialise, weights_path
+
+SIGNS: Final[dict[str, str]] = {
+    # A tensor that this one of the papers' networks has and the other three have not.
+    "densenet121": "features.denseblock4.denselayer16.conv2.weight",
+    "inception_v3": "Mixed_7c.branch_pool.conv.weight",
+    "legacy_xception": "block12.skip.weight",
+    "resnet50": "layer3.5.conv3.weight",
+}
+
+
+def import_weights(
+    file: Path,
+    out_dir: Path,
+    *,
+    architecture: str | None = None,
+    image_size: int | None = None,
+    scaling: Scaling = "auto",
+    resize: Resize = "pil_bilinear",
+    cam_tensor: CamTensor | None = None,
+    cam_class: CamClass = "predicted",
+) -> dict[str, Any]:
+    """Write a run folder around the weights in a file; gives the record that is its run.json.
+
+    What is not said is as the papers' released code has it.
+
+    architecture : None recognises the papers' four by their tensors
+    cam_tensor : None is `released` for those four, `pooled` for others
+    `ModelError`: unknown weights, or none for a classifier of real and fake
+    """
+    if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
+        raise RunError(f"{out_dir} exists already; weights are never imported over something else.")
+    name = architecture or recognised(read_parts(weights_path(file)), source=f"The weights file {file}")
+    run = _config(
+        {
+            "architecture": name,
+            "objective": {"name": "cross_entropy", "cam_class": cam_class},
+            "scenario": "imported",
+            "epochs": 1,
+            "image_size": image_size,
+            "weights": str(file),
+            "scaling": scaling,
+            "resize": resize,
+            "cam_tensor": cam_tensor or ("released" if plain_name(name) in RELEASED else "pooled"),
+        }
+    )
+    backbone = new_backbone(run)
+    start = initialise(backbone, architecture=name, weights=run.weights)
+    if start.classifier == "random":
+        raise ModelError(f"The weights file {file} has no classifier for two classes, real and fake.")
+    record = {
+        "format": FORMAT,
+        "name": out_dir.resolve().name,
+        "config": run.model_dump(mode="json"),
+        "imported": True,
+        "start": asdict(start),
+        **backbone_record(backbone),
+        **software_record(),
+    }
+    _write(out_dir, backbone, record)
+    return record
+
+
+def recognised(parts: list[Part], *, source: str) -> str:
+    """Which of the papers' networks the tensors are of."""
+    signs = {sign: name for name, sign in SIGNS.items()}
+    found = match(parts, signs.keys(), source=f"{source} is of none of the papers' networks and")
+    return next(name for sign, name in signs.items() if sign in found.tensors)
+
+
+def in_words(record: dict[str, Any]) -> str:
+    """What was made of a file: for whoever asked for it."""
+    taken, network = record["input"], record["network"]
+    scale = " and ".join(str(tuple(taken[name])) for name in ("mean", "std"))
+    name = record["config"]["architecture"]
+    return (
+        f"{name} at {taken['side']} px, resize {taken['resize']}, mean and deviation {scale}, maps of the "
+        f"{network['cam_tensor']} tensor; its classes are taken as real, fake"
+    )
+
+
+def _config(settings: dict[str, Any]) -> RunConfig:
+    try:
+        return RunConfig.model_validate(settings)
+    except ValidationError as error:
+        raise RecipeError(explain(error)) from None
+
+
+def _write(out_dir: Path, backbone: Backbone, record: dict[str, Any]) -> None:
+    draft = out_dir.with_name(f".{out_dir.name}.partial")
+    try:
+        write_json(draft / "run.json", record)
+        save_checkpoint(RunFolder(draft).best, backbone.net, Progress())
+        if out_dir.is_dir():
+            out_dir.rmdir()
+        draft.rename(out_dir)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

@@ -317,6 +317,8 @@ def _show(bar: Progress, task: object, event: Event) -> None:
         case Started():
             total = event.epochs * event.steps_per_epoch
             bar.update(task, total=total, completed=(event.first_epoch - 1) * event.steps_per_epoch)  # type: ignore[arg-type]
+            for caution in event.cautions:
+                bar.console.print(f"caution: {event.run}: {caution}", highlight=False, soft_wrap=True)
         case Step():
             bar.update(task, completed=(event.epoch - 1) * event.steps + event.step)  # type: ignore[arg-type]
         case Epoch():

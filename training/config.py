@@ -71,6 +71,11 @@ class Objective(Frozen):
             raise RecipeError(f"There is no objective {name!r}; the known ones are {known}.") from None
 
     @property
+    def needs_maps(self) -> bool:
+        """Whether a term that counts compares with human maps, or with what stands in for them."""
+        return False
+
+    @property
     def title(self) -> str:
         """The name, and every setting that differs from the preset; fit for a file name."""
         changed = self.model_dump(exclude_defaults=True, exclude={"name"})
@@ -93,6 +98,10 @@ class Cyborg(Objective):
     keep_rate: Rate = 1.0
     """Fraction of the human maps that are used; the same ones in every epoch."""
 
+    @property
+    def needs_maps(self) -> bool:
+        return self.map_weight > 0
+
 
 class Hseb(Objective):
     """Classification, and the squared gap between the mean entropies of model and human maps."""
@@ -101,6 +110,10 @@ class Hseb(Objective):
     entropy_weight: Weight = 0.5
     keep_rate: Rate = 1.0
     """Fraction of the human maps that are used; the same ones in every epoch."""
+
+    @property
+    def needs_maps(self) -> bool:
+        return self.entropy_weight > 0
 
 
 class Fmmmse(Objective):
@@ -130,6 +143,10 @@ class CyborgDroid(Objective):
     keep_rate: Rate = 1.0
     """Fraction of the human maps that are used; the same ones in every epoch."""
 
+    @property
+    def needs_maps(self) -> bool:
+        return self.map_weight > 0
+
 
 class Attention(Objective):
     """Classification, and the distance of an attention map inside the network from the human one."""
@@ -141,6 +158,10 @@ class Attention(Objective):
     distance: MapDistance = "l1"
     keep_rate: Rate = 1.0
     """Fraction of the human maps that are used; the same ones in every epoch."""
+
+    @property
+    def needs_maps(self) -> bool:
+        return self.map_weight > 0
 
 
 AnyObjective = CrossEntropy | Cyborg | Hseb | Fmmmse | Droid | CyborgDroid | Attention
@@ -311,6 +332,11 @@ class RunConfig(RunSettings):
         if self.batch_size < 2 * self.devices:
             raise ValueError(f"batch_size {self.batch_size} is too small for {self.devices} devices")
         return self
+
+    @property
+    def needs_maps_of_the_dataset(self) -> bool:
+        """Whether the objective compares with maps that lie in the dataset, or are made of those."""
+        return self.objective.needs_maps and self.maps not in NEEDS_FOLDER
 
     @property
     def column(self) -> str:

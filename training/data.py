@@ -201,8 +201,13 @@ def shuffled_batches(n: int, *, batch_size: int, seed: int, epoch: int) -> list[
 
 def keep_maps(cached: Cached, samples: Sequence[Sample], *, rate: float, seed: int) -> Cached:
     """Forget the maps of all but a fraction of the images; which ones depends on seed and image id alone."""
-    kept = torch.tensor([_draw(seed, sample.image_id) < rate for sample in samples], dtype=torch.bool)
+    kept = torch.tensor([is_kept(sample, rate=rate, seed=seed) for sample in samples], dtype=torch.bool)
     return replace(cached, present=cached.present & kept)
+
+
+def is_kept(sample: Sample, *, rate: float, seed: int) -> bool:
+    """Whether the map of an image is among the fraction that is used."""
+    return stream_seed(seed, "keep", sample.image_id) / 2**63 < rate
 
 
 def limited(samples: Sequence[Sample], limit: int | None) -> Sequence[Sample]:
@@ -228,10 +233,6 @@ def stream_seed(seed: int, *purpose: object) -> int:
     """A 63-bit seed from the run's seed and what it is for."""
     digest = hashlib.sha256(repr((seed, *purpose)).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
-
-
-def _draw(seed: int, image_id: str) -> float:
-    return stream_seed(seed, "keep", image_id) / 2**63
 
 
 def _chunks(samples: Iterable[Sample], size: int) -> Iterator[list[Sample]]:

@@ -47,6 +47,8 @@ class Started(_Event):
     steps_per_epoch: int
     plan: str
     """The run in words."""
+    cautions: tuple[str, ...] = ()
+    """What is to be known of its maps by whoever reads its results."""
 
 
 class Step(_Event):

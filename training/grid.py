@@ -1,5 +1,6 @@
 """A grid of runs: what would be done, whether it can be begun, and doing all of it."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -31,19 +32,20 @@ def changed(recipe: Recipe, changes: dict[str, object], seeds: int | None) -> li
 def require_possible(grid: list[RunConfig], data: Path) -> None:
     """Find out before the first run has trained for hours that the last one cannot begin.
 
-    Looks at splits, names of architectures, tensors of maps, devices and whether weights can be had.
+    Looks at splits, maps, names of architectures, tensors of maps, devices and whether weights can be had.
     """
     from training.backbones import require_known
     from training.cam_tensor import require_released
     from training.dataset import load_dataset
     from training.device import pick_device
     from training.run import require_processes
-    from training.setup import require_splits
+    from training.setup import expected_cautions, require_splits
     from training.weights import require_weights
 
     dataset = load_dataset(data)
     for run in grid:
         require_splits(run, dataset)
+        expected_cautions(run, dataset)
         require_processes(run)
         if run.cam_tensor == "released":
             require_released(run.architecture)
@@ -85,12 +87,25 @@ def plan(recipe: Recipe, grid: list[RunConfig], data: Path | None, *, measure: b
     for run in grid:
         yield f"{run.name}  {_how(run)}"
     yield f"{recipe.name}: {len(grid)} runs"
+    if data is not None:
+        yield from _cautions(grid, data)
     counts, whose = counts_of(data)
     for speeds, basis in [calibrate(grid)] if measure else speeds_of_tables():
         yield basis
         yield from _told(estimate(grid, counts, speeds), whose)
     if not measure:
         yield "--calibrate measures this device instead."
+
+
+def _cautions(grid: list[RunConfig], data: Path) -> Iterator[str]:
+    """What the dataset's table says of the maps of these runs, each sentence once."""
+    from training.dataset import load_dataset
+    from training.setup import expected_cautions
+
+    dataset = load_dataset(data)
+    found = Counter(sentence for run in grid for sentence in expected_cautions(run, dataset))
+    for sentence, count in found.items():
+        yield f"caution, {count} of {len(grid)} runs: {sentence}"
 
 
 def _how(run: RunConfig) -> str:

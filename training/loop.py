@@ -131,5 +131,6 @@ def _started(setup: Setup, first: int) -> Started:
         epochs=run.epochs,
         first_epoch=first,
         steps_per_epoch=steps,
+        cautions=setup.cautions,
         plan=f"{run.architecture} at {side} px, {run.column}, seed {run.seed}, {run.epochs} epochs",
     )

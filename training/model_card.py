@@ -49,6 +49,7 @@ def card_of(folder: RunFolder) -> dict[str, Any]:
         "input": record.get("input"),
         "network": record.get("network", NETWORK),
         "about_maps": f"of the predicted class, made of {CAM_TENSORS[result.config.cam_tensor]}",
+        "cautions": record.get("cautions", []),
         "start": record.get("start", {"weights": record["config"]["weights"]}),
         "data": {
             "study": dataset.get("study"),
@@ -153,6 +154,7 @@ def _limits(card: dict[str, Any]) -> str:
     sources = sorted({_plain(row["source"]) for row in card["metrics"]} - {POOLED})
     few = min((row["images"] or 0 for row in pooled), default=0)
     lines = [
+        *(f"- **Caution:** {_plain(sentence)}" for sentence in card["cautions"]),
         f"- It was measured on {', '.join(sources)} only; on others it may be no better than chance.",
         "- A score is no proof about a person or a picture. Do not decide about people by it.",
         "- Faces must be cropped as those of its dataset were; crops, compression and size shift scores.",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from training.results import Result, Row, columns
+from training.results import Result, Row, cautions_of, columns
 from training.scored import POOLED
 from training.statistics import mean_sd
 from training.tables import is_simulated
@@ -90,7 +90,7 @@ def _how(runs: Sequence[Result]) -> str:
         "pretrained weights" if config.weights not in {"none", ""} else "no pretrained weights",
         *(["simulated annotators"] if is_simulated(runs) else []),
     ]
-    return ", ".join(parts)
+    return ". ".join([", ".join(parts), *(sentence.rstrip(".") for sentence in cautions_of(runs))])
 
 
 def as_markdown(rows: Sequence[Row]) -> str:

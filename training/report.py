@@ -72,7 +72,8 @@ def report_steps(runs_dir: Path, out_dir: Path, rivals: Sequence[Rival] = ()) ->
         yield Written(done := done + 1, total)
     summary = tuple(row for row in tables["summary"] if row["metric"] == "auc")
     write_text(out_dir / "plotly.min.js", get_plotlyjs())
-    write_text(out_dir / "index.html", _page(summary, tables, sections, caption))
+    said = _cautions(results.cautions_of(found))
+    write_text(out_dir / "index.html", _page(summary, tables, sections, caption, said))
     yield Written(total, total, summary)
 
 
@@ -108,10 +109,21 @@ def _plot(figure: Figure) -> str:
     )
 
 
-def _page(summary: Sequence[Row], tables: dict[str, list[Row]], sections: Sequence[str], caption: str) -> str:
+def _cautions(found: dict[str, list[str]]) -> str:
+    """What has to be known before any number is read; nothing as a rule."""
+    rows = "".join(
+        f"<li>{escape(sentence)} <small>({escape(', '.join(columns))})</small></li>"
+        for sentence, columns in found.items()
+    )
+    return f"<h2>Cautions</h2><ul>{rows}</ul>" if rows else ""
+
+
+def _page(
+    summary: Sequence[Row], tables: dict[str, list[Row]], sections: Sequence[str], caption: str, cautions: str
+) -> str:
     warning = f'<p class="simulated">{escape(caption)}</p>' if caption else ""
     body = (
-        f"<h1>Results</h1>{warning}<h2>AUC</h2>"
+        f"<h1>Results</h1>{warning}{cautions}<h2>AUC</h2>"
         + _table(summary, ("architecture", "scenario", "seeds", "mean", "sd"))
         + "<h2>Differences of AUC over seeds</h2><p>Paired t-tests; p after Holm's correction.</p>"
         + _table(

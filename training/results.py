@@ -58,9 +58,23 @@ class Result:
         return self.folder.scores / f"{self.split}.csv"
 
     @property
+    def cautions(self) -> tuple[str, ...]:
+        """What is to be known of its maps by whoever reads its results."""
+        return tuple(self.folder.record().get("cautions", ()))
+
+    @property
     def numbers(self) -> Numbers:
         """What its scores on the split that counts come to."""
         return numbers_of_file(self.scores_file)
+
+
+def cautions_of(results: Iterable[Result]) -> dict[str, list[str]]:
+    """Each caution, and the architectures and scenarios that it is about."""
+    found: dict[str, dict[str, None]] = {}
+    for result in results:
+        for sentence in result.cautions:
+            found.setdefault(sentence, {})[" ".join(result.column)] = None
+    return {sentence: list(columns) for sentence, columns in found.items()}
 
 
 def about_maps(results: Iterable[Result]) -> str:
@@ -124,6 +138,7 @@ def run_table(results: Iterable[Result]) -> list[Row]:
         config = result.config
         where = {"split": result.split, "best_epoch": result.best_epoch, "resize": config.resize}
         where |= {"cam_class": config.objective.cam_class, "cam_tensor": config.cam_tensor}
+        where["cautions"] = " ".join(result.cautions)
         interval = {name: pooled[name] for name in ("auc_low", "auc_high")}
         rows.append({**_head(result), **where, **interval, **result.metrics})
     return rows

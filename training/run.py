@@ -212,6 +212,7 @@ def _record(setup: Setup, dataset: Dataset) -> dict[str, Any]:
         **backbone_record(setup.backbone),
         "map_size": list(setup.map_size),
         "maps": setup.maps,
+        "cautions": list(setup.cautions),
         "computation": setup.computation.as_record(),
         **software_record(),
         "device": _device_name(setup.device),

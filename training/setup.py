@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from training import data, distributed
 from training.augment import Draws, augment, mirror
 from training.backbones import Backbone, build
+from training.cam import is_flat
+from training.cautions import Supply, cautions
 from training.config import Attention, RunConfig, is_file, plain_name
 from training.data import Cached, Keep
 from training.dataset import Dataset, Sample
@@ -54,6 +56,8 @@ class Setup:
     """Fingerprint of maps that come from outside the dataset; empty without any."""
     start: Start = RANDOM
     """What the network began with."""
+    cautions: tuple[str, ...] = ()
+    """What is to be known of its maps by whoever reads its results."""
 
     @property
     def where(self) -> str:
@@ -136,10 +140,12 @@ def prepare(run: RunConfig, dataset: Dataset, *, cache: Path | None = None) -> S
     )
     train = load(samples, guidance=guidance)
     val = load(data.limited(dataset.of("val"), run.limit))
-    train = data.keep_maps(train, samples, rate=getattr(run.objective, "keep_rate", 1.0), seed=run.seed)
+    given = int(train.present.sum())
+    train = data.keep_maps(train, samples, rate=_keep_rate(run), seed=run.seed)
+    said = cautions(run, _supply(train, given))
     steps = run.epochs * (len(samples) // run.batch_size)
     maps = guidance.fingerprint(samples)
-    return replace(assemble(run, backbone, train, val, steps=steps), maps=maps, start=start)
+    return replace(assemble(run, backbone, train, val, steps=steps), maps=maps, start=start, cautions=said)
 
 
 def assemble(run: RunConfig, backbone: Backbone, train: Cached, val: Cached, *, steps: int) -> Setup:
@@ -172,6 +178,30 @@ def place(run: RunConfig, backbone: Backbone, *, steps: int) -> tuple[torch.devi
 def training_samples(run: RunConfig, dataset: Dataset) -> Sequence[Sample]:
     """The images that a run learns from."""
     return data.limited(dataset.of(*run.train_splits), run.limit)
+
+
+def expected_cautions(run: RunConfig, dataset: Dataset) -> tuple[str, ...]:
+    """What the dataset's table says of a run's maps before any is read; it says nothing of maps in a folder.
+
+    `DatasetError`: there is none.
+    """
+    if not run.needs_maps_of_the_dataset:
+        return ()
+    samples = training_samples(run, dataset)
+    given = [sample for sample in samples if sample.map]
+    labels = [one.label for one in given if data.is_kept(one, rate=_keep_rate(run), seed=run.seed)]
+    real = labels.count("real")
+    return cautions(run, Supply(len(samples), real, len(labels) - real, given=len(given)))
+
+
+def _supply(train: Cached, given: int) -> Supply:
+    maps, labels = train.human[train.present], train.labels[train.present]
+    fake, flat = int(labels.sum()), int(is_flat(maps).sum())
+    return Supply(len(train), len(labels) - fake, fake, flat, given)
+
+
+def _keep_rate(run: RunConfig) -> float:
+    return float(getattr(run.objective, "keep_rate", 1.0))
 
 
 def require_splits(run: RunConfig, dataset: Dataset) -> None:

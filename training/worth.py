@@ -52,8 +52,7 @@ def given_to(result: Result) -> Given | None:
 
 def uses_maps(result: Result) -> bool:
     """Whether its objective looks at human maps, rather than at none or at a stand-in for them."""
-    settings = result.config.objective.model_dump()
-    return "keep_rate" in settings and result.config.maps == "human"
+    return result.config.objective.needs_maps and result.config.maps == "human"
 
 
 def guidance_table(results: Iterable[Result]) -> list[Row]:

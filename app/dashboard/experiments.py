@@ -19,7 +19,7 @@ from app.experiments.outcomes import outcome_of
 from app.experiments.service import abort_experiment, results, runs_of
 from app.models import Dataset, Experiment, JobState, MapSet, Study
 from app.web import page
-from training.results import to_csv
+from training.results import cautions_of, to_csv
 
 router: Final = APIRouter(prefix="/staff/experiments", include_in_schema=False)
 
@@ -132,6 +132,7 @@ def details(request: Request, db: Db, blobs: Blobs, _staff: CurrentStaff, experi
         paired=tables["paired"],
         by_source=queries.by_source(tables["sources"]),
         worth=tables["worth"],
+        cautions=cautions_of(outcome.results),
         metrics=queries.SOURCE_METRICS,
         files=sorted(tables),
     )

@@ -12,7 +12,7 @@ from app.dashboard import experiment_queries as queries
 from app.dashboard.recipes import built_in, chosen_recipe, count_runs
 from app.deps import Config, Db, Editor
 from app.errors import AppError, NotFound
-from app.experiments.service import request_experiment
+from app.experiments.service import request_experiment, require_trainable
 from app.models import Dataset
 from app.web import page
 from training.config import Recipe
@@ -44,6 +44,7 @@ def check_or_start(
     try:
         dataset = find_dataset(db, asked.dataset)
         recipe = chosen_recipe(asked.recipe, asked.toml.strip())
+        require_trainable(dataset, recipe)
         if asked.action == "check":
             return form_page(request, db, asked, recipe=recipe)
         experiment = request_experiment(

@@ -38,8 +38,7 @@ def request_experiment(
     devices : runs are dealt out over so many devices; those of one device run one after the other
     queued : False when the caller trains the runs
     """
-    if dataset.stale:
-        raise WrongState("This dataset holds the work of somebody who withdrew; freeze it again.")
+    require_trainable(dataset, recipe)
     experiment = Experiment(
         name=name, dataset_id=dataset.id, recipe=recipe.model_dump(mode="json"), created_by=staff_id
     )
@@ -54,6 +53,20 @@ def request_experiment(
             device = number % devices if run.config["devices"] == 1 else 0
             run.job_id = enqueue(session, TRAIN, lock=f"device:{device}", run_id=str(run.id))
     return experiment
+
+
+def require_trainable(dataset: Dataset, recipe: Recipe) -> None:
+    """`WrongState`: the dataset is stale, or lacks the maps that an objective of the recipe compares with."""
+    if dataset.stale:
+        raise WrongState("This dataset holds the work of somebody who withdrew; freeze it again.")
+    for run in recipe.runs():
+        with_map = [
+            dataset.counts[split]["with_map"] for split in run.train_splits if split in dataset.counts
+        ]
+        if run.needs_maps_of_the_dataset and with_map and not any(with_map):
+            raise WrongState(
+                f"{run.column} compares with human maps, and no training image of this dataset has one."
+            )
 
 
 def _planned(experiment: Experiment, recipe: Recipe, runs_dir: Path) -> list[Run]:

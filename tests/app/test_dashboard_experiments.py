@@ -1,6 +1,7 @@
 import json
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import uuid4
 
 import cv2
@@ -96,6 +97,23 @@ class TestNew:
         db.commit()
         assert ask(editor, dataset, action="start").status_code == 422
 
+    @pytest.mark.parametrize("action", ["check", "start"])
+    def test_an_objective_without_a_map_to_compare_with_is_refused(self, editor, db, dataset, action):
+        counts = {split: {**row, "with_map": 0} for split, row in dataset.counts.items()}
+        dataset.counts = counts
+        db.commit()
+        answer = ask(editor, dataset, action=action)
+        assert answer.status_code == 422
+        assert (
+            "cyborg compares with human maps, and no training image of this dataset has one." in answer.text
+        )
+        assert db.scalar(select(func.count()).select_from(Experiment)) == 0
+
+    def test_a_check_names_the_first_weights_and_what_pictures_become(self, editor, dataset):
+        page = ask(editor, dataset, action="check", toml="", recipe="wacv2023_controls").text
+        assert "densenet121.tv_in1k, resnet50.tv_in1k, inception_v3.tv_in1k, legacy_xception.tf_in1k" in page
+        assert "resized by pil_bilinear; maps of the released tensor" in page
+
     def test_without_a_dataset_it_says_how_to_get_one(self, editor):
         assert "Freeze a dataset" in editor.get("/staff/experiments/new").text
 
@@ -176,6 +194,14 @@ class TestOutcome:
         page = editor.get(f"/staff/experiments/{trained.id}/details").text
         for words in ("ganA", "ganB", "camera", "sigmoid", "softmax", "APCER", "+0."):
             assert words in page
+
+    def test_what_is_to_be_known_of_its_maps_stands_before_its_numbers(self, editor, db, trained):
+        (folder, *_) = db.scalars(select(Run.folder).where(Run.experiment_id == trained.id)).all()
+        record = json.loads((Path(folder) / "run.json").read_text())
+        said = "Only fake images have a map, 5 of 16 training images."
+        (Path(folder) / "run.json").write_text(json.dumps(record | {"cautions": [said]}))
+        page = editor.get(f"/staff/experiments/{trained.id}/details").text
+        assert page.index(said) < page.index("Differences")
 
     def test_its_figures_are_for_plotly(self, editor, trained):
         answer = editor.get(f"/staff/experiments/{trained.id}/figures.json?source=ganA").json()

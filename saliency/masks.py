@@ -5,25 +5,28 @@ if its centre is enclosed by the closed outline: on the outline, or unable to re
 it, so self-crossings leave no holes, whatever the direction of winding. Strokes apply in order and overlaps
 count once. A centre exactly on a border is inside; see `saliency.spans` for the tolerance that keeps
 rounding out of it.
+
+What strokes cover is worked out as intervals of pixels in the columns of the image, so the cost follows the
+outlines of the strokes, not the area that they cover.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from math import ceil, floor
-from typing import Final
+from itertools import pairwise
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from saliency.boxes import Box
-from saliency.outline import outer_outline
-from saliency.spans import Floats, Paths, Sheet, add_inside, add_paths
+from saliency.intervals import Intervals, Ints, covered, ends, latest
+from saliency.outline import enclosed
+from saliency.spans import Floats, Frame, Paths, path_ends
 from saliency.strokes import Stroke
 
 Mask = NDArray[np.uint8]
 
-PIXELS_AT_ONCE: Final = 1_600_000  # some 6 MB for a moment; smaller batches cost more in calls
+POINTS_AT_ONCE: Final = 5_000  # of drawings that are worked out together; smaller batches cost more in calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,109 +76,122 @@ def rasterize(strokes: Sequence[Stroke], *, width: int, height: int) -> Mask:
 
 
 def rasterize_ink(strokes: Sequence[Stroke], *, width: int, height: int) -> Ink:
-    """Paint like `rasterize`, inside the bounding box of the strokes alone."""
+    """Paint like `rasterize`, inside the bounding box of what is painted alone."""
     return rasterize_inks([strokes], width=width, height=height)[0]
 
 
 def rasterize_inks(drawings: Sequence[Sequence[Stroke]], *, width: int, height: int) -> list[Ink]:
     """Paint the strokes of several annotations of one image, which is quicker than one after another."""
-    pieces = [_pieces(strokes, Box(0, 0, width, height)) for strokes in drawings]
-    inks = [_blank(of_one) for of_one in pieces]
-    canvases = [ink for ink, of_one in zip(inks, pieces, strict=True) for _ in of_one]
-    done = 0
-    for batch in _batches(piece for of_one in pieces for piece in of_one):
-        for piece, covered in zip(batch, _cover(batch), strict=True):
-            _apply(piece, covered, canvases[done])
-            done += 1
-    return inks
+    frame = Frame(width, height)
+    return [_ink(one, frame) for batch in _batches(drawings) for one in _painted(batch, frame)]
 
 
-def _blank(pieces: Iterable["_Piece"]) -> Ink:
-    box = reduce(Box.join, (piece.box for piece in pieces if not piece.erases), Box(0, 0, 0, 0))
-    return Ink(box, np.zeros((box.height, box.width), dtype=np.uint8))
+def painted(strokes: Sequence[Stroke], *, width: int, height: int) -> Intervals:
+    """Return the painted pixels as intervals; pixel (row i, column j) is the number j * (height + 1) + i.
 
-
-def _apply(piece: "_Piece", covered: Mask, canvas: Ink) -> None:
-    shared = piece.box.meet(canvas.box)
-    if shared.empty:  # an eraser beside the paint
-        return
-    part = covered[shared.within(piece.box).slices]
-    target = canvas.mask[shared.within(canvas.box).slices]
-    if piece.erases:
-        target &= 1 - part
-    else:
-        target |= part
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """What is covered in one go: thick polylines, and the inside of an outline or none."""
-
-    box: Box
-    erases: bool
-    lines: tuple[tuple[Floats, float], ...]
-    outline: Floats | None = None
-
-    @property
-    def joins(self) -> bool:
-        """Whether other brush strokes may join it."""
-        return not self.erases and self.outline is None
-
-
-def _pieces(strokes: Sequence[Stroke], image: Box) -> list[_Piece]:
-    """Turn strokes into pieces; those outside the image are left out.
-
-    Brush strokes in a row become one piece when its box is no larger than theirs together.
+    Their `length` is the painted area in pixels; no picture is made.
     """
-    pieces: list[_Piece] = []
-    for piece in (_piece(stroke, image) for stroke in strokes):
-        if piece.box.empty:
-            continue
-        joined = pieces[-1].box.join(piece.box) if pieces and pieces[-1].joins and piece.joins else None
-        if joined and joined.area <= pieces[-1].box.area + piece.box.area:
-            piece = _Piece(joined, erases=False, lines=pieces.pop().lines + piece.lines)  # noqa: PLW2901
-        pieces.append(piece)
-    return pieces
+    return _painted([strokes], Frame(width, height))[0]
 
 
-def _piece(stroke: Stroke, image: Box) -> _Piece:
-    points = stroke.points[:, :2]
-    if stroke.tool != "lasso":
-        box = _around(points, stroke.radius).meet(image)
-        return _Piece(box, stroke.tool == "eraser", ((points, stroke.radius),))
-    closed = np.concatenate([points, points[:1]])
-    box = _around(points, 0.0).meet(image)
-    outline = None if box.empty else outer_outline(points)
-    return _Piece(box, erases=False, lines=((closed, 0.0),), outline=outline)
-
-
-def _around(points: Floats, radius: float) -> Box:
-    """Return the pixels whose centres a thick polyline may cover, and a few more."""
-    (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-    reach = radius + 1.0
-    return Box(floor(left - reach), floor(top - reach), ceil(right + reach), ceil(bottom + reach))
-
-
-def _batches(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
-    batch: list[_Piece] = []
-    pixels = 0
-    for piece in pieces:
-        pixels += piece.box.area
-        if batch and pixels > PIXELS_AT_ONCE:
+def _batches(drawings: Sequence[Sequence[Stroke]]) -> Iterator[list[Sequence[Stroke]]]:
+    batch: list[Sequence[Stroke]] = []
+    points = 0
+    for drawing in drawings:
+        more = sum(len(stroke.points) for stroke in drawing)
+        if batch and points + more > POINTS_AT_ONCE:
             yield batch
-            batch, pixels = [], piece.box.area
-        batch.append(piece)
+            batch, points = [], 0
+        batch.append(drawing)
+        points += more
     if batch:
         yield batch
 
 
-def _cover(batch: Sequence[_Piece]) -> Iterator[Mask]:
-    """What each piece covers, (box.height, box.width); worked out with x and y exchanged: see `spans`."""
-    sheet = Sheet([piece.box.turned for piece in batch])
-    paths = Paths.of([(points[:, ::-1], radius) for piece in batch for points, radius in piece.lines])
-    line_box = np.repeat(np.arange(len(batch)), [len(piece.lines) for piece in batch])
-    add_paths(sheet, paths, line_box[np.cumsum(paths.first) - 1])
-    for number, piece in enumerate(batch):
-        if piece.outline is not None:
-            add_inside(sheet, piece.outline[::-1, ::-1], number)  # which is clockwise again
-    return sheet.covered()
+def _painted(drawings: Sequence[Sequence[Stroke]], frame: Frame) -> list[Intervals]:
+    layers = [layer for number, drawing in enumerate(drawings) for layer in _layers(drawing, number)]
+    if not layers:
+        return [Intervals(*np.empty((2, 0), dtype=np.int64))] * len(drawings)
+    all_painted = _flattened(_covered(layers, frame), layers, frame)
+    starts = [number * frame.places for number in range(len(drawings) + 1)]
+    return [all_painted.within(low, high).moved(-low) for low, high in pairwise(starts)]
+
+
+class _Layer(NamedTuple):
+    """Strokes in a row of one drawing that all paint or all erase: their order makes no difference."""
+
+    drawing: int
+    erases: bool
+    strokes: list[Stroke]
+
+
+def _layers(drawing: Sequence[Stroke], number: int) -> list[_Layer]:
+    layers: list[_Layer] = []
+    for stroke in drawing:
+        erases = stroke.tool == "eraser"
+        if layers and layers[-1].erases == erases:
+            layers[-1].strokes.append(stroke)
+        elif layers or not erases:  # an eraser that comes first has nothing to clear
+            layers.append(_Layer(number, erases, [stroke]))
+    return layers
+
+
+def _covered(layers: Sequence[_Layer], frame: Frame) -> Intervals:
+    """Return what each layer covers, one layer after another, each on places of its own."""
+    strokes = [stroke for layer in layers for stroke in layer.strokes]
+    numbers = np.repeat(np.arange(len(layers)), [len(layer.strokes) for layer in layers])
+    lassos = np.flatnonzero([stroke.tool == "lasso" for stroke in strokes])
+    paths = Paths.of([_line(stroke) for stroke in strokes], numbers * frame.places)
+    found = [np.empty(0, dtype=np.int64), *path_ends(paths, frame)]
+    if len(lassos):
+        outlines = [strokes[number].points[:, :2] for number in lassos]
+        found.append(_inner_ends(outlines, numbers[lassos] * frame.places, frame))
+    return covered(np.concatenate(found))
+
+
+def _line(stroke: Stroke) -> tuple[Floats, float]:
+    points = stroke.points[:, :2]
+    if stroke.tool != "lasso":
+        return points, stroke.radius
+    return np.concatenate([points, points[:1]]), 0.0
+
+
+def _inner_ends(outlines: Sequence[Floats], places: Ints, frame: Frame) -> Ints:
+    inner = enclosed(outlines, width=frame.width, height=frame.height)
+    column = places[inner.outline] + inner.column * frame.stride
+    steps = np.repeat(np.array([1, -1], dtype=np.int32), len(column))
+    return ends(np.concatenate([column + inner.start, column + inner.after]), steps)
+
+
+def _flattened(layered: Intervals, layers: Sequence[_Layer], frame: Frame) -> Intervals:
+    """Lay the layers of each drawing upon each other: a pixel is as the last one that covers it made it."""
+    layer = layered.start // frame.places
+    drawing = np.array([one.drawing for one in layers])
+    moved = (drawing - np.arange(len(layers)))[layer] * frame.places
+    start, stop = layered.start + moved, layered.stop + moved
+    if len(layers) == len(set(drawing.tolist())):  # one layer each, and none erases
+        return Intervals(start, stop)
+    paints = np.array([not one.erases for one in layers])
+    place, top = latest(start, stop, (2 * layer + 2 + paints[layer]).astype(np.int32))
+    return _where(place, (top & 1).astype(bool))
+
+
+def _where(place: Ints, inside: NDArray[np.bool_]) -> Intervals:
+    """Return where something holds that is known from each place up to the next one."""
+    before = np.zeros_like(inside)
+    before[1:] = inside[:-1]
+    return Intervals(place[inside & ~before], place[before & ~inside])
+
+
+def _ink(pixels: Intervals, frame: Frame) -> Ink:
+    if not len(pixels.start):
+        return Ink(Box(0, 0, 0, 0), np.zeros((0, 0), dtype=np.uint8))
+    column = pixels.start // frame.stride
+    top, after = pixels.start - column * frame.stride, pixels.stop - column * frame.stride
+    box = Box(int(column[0]), int(top.min()), int(column[-1]) + 1, int(after.max()))
+    turns: Mask = np.zeros((box.height + 1, box.width), dtype=np.uint8)
+    turns[top - box.top, column - box.left] = 1
+    turns[after - box.top, column - box.left] = 1
+    for above, row in pairwise(turns):
+        np.bitwise_xor(above, row, out=row)  # whole rows of memory at once
+    return Ink(box, turns[:-1])

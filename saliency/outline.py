@@ -1,237 +1,296 @@
-"""The outer outline of a closed curve that may cross itself, found with exact arithmetic.
+"""What closed outlines enclose, exactly, however often they cross themselves.
 
 A point is enclosed when no path leads from it to infinity without meeting the curve: on the curve, or in any
-region that it cuts off, however often and in whichever direction it winds round that region. The curve is
-connected, so the outside has one border, and walking along it, always turning towards the outside, draws an
-outline that goes round every enclosed point exactly once.
+region that it cuts off, however often and in whichever direction it winds round that region.
 
-Corners are read to the nearest 2^-30 px. From there on all decisions are made on integers and fractions:
-retraced lines, crossings in a corner and overlapping edges are ordinary cases.
+The plane is cut by upright lines, the *levels*: through every corner, and through the centres of the pixel
+columns. Between two levels no edge begins or ends, so all edges go from one level to the other, in some order
+from top to bottom. A path through such a strip that meets no edge has the same edges above it all the way.
+Therefore it exists between two neighbouring edges if, and only if, the edges above are the same ones on both
+levels: crossings need not be found, however many there are. What the gaps on the levels leave connected with
+the outside is not enclosed. The cost follows how often edges meet levels (`meetings`).
+
+Corners are read to the nearest 2^-30 px. From there on every comparison is exact: where an edge meets a level
+is a whole number of units, the `whole`, and a fraction of one, `rest` / `per`, all in 64 bits.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from fractions import Fraction
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-Exact = int | Fraction
-Vector = tuple[int, int]
+from saliency.intervals import Ints, distinct
 
-UNITS_PER_PX: Final = 2**30  # coordinates up to 2^22 px stay exact in float64
-PAIRS_AT_ONCE: Final = 2**21  # edge pairs compared in one go, some 10 MB
-
-
-@dataclass(frozen=True, slots=True)
-class _Heading:
-    """A place on an edge, as the fraction `at` of its length, and the way to go on along it."""
-
-    edge: int
-    at: Exact
-    forward: bool
+UNIT: Final = 2**30  # a pixel
+HALF: Final = UNIT // 2
+REACH_PX: Final = 2**16  # of coordinates, and between two of them: so that products of two keep to their bits
+MEETINGS_AT_ONCE: Final = 2**17  # of several outlines, some 30 MB for a moment
+MOST_MEETINGS: Final = 2**18  # of one: so that the number of a meeting and a digit fit 64 bits
+DIGIT: Final = 46  # bits; two digits tell any two fractions apart whose lower parts are below 2^46
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 
-class _Curve:
-    """The edges of the closed polyline in integer units, and which of them come near a stretch."""
+class Enclosed(NamedTuple):
+    """Column spans inside outlines: in a column, from row `start` up to row `after`, (N,) int64."""
 
-    def __init__(self, corners: NDArray[np.float64]) -> None:
-        following = np.roll(corners, -1, axis=0)
-        self.low, self.high = np.minimum(corners, following).T, np.maximum(corners, following).T
-        self.start: list[Vector] = [(int(x), int(y)) for x, y in corners]
-        ends = self.start[1:] + self.start[:1]
-        self.run: list[Vector] = [(b[0] - a[0], b[1] - a[1]) for a, b in zip(self.start, ends, strict=True)]
-        self.plain = self._plain_edges(following - corners)
-
-    def _plain_edges(self, run: NDArray[np.float64]) -> list[bool]:
-        """Tell which edges meet only the edges before and after them, each in one corner.
-
-        Almost all edges of a hand-drawn outline are plain; the walk passes them without any arithmetic.
-        """
-        edges = len(run)
-        met = np.empty(edges, dtype=np.intp)
-        for first in range(0, edges, step := max(1, PAIRS_AT_ONCE // edges)):
-            part = slice(first, first + step)
-            met[part] = self._meets(self.low[:, part, None], self.high[:, part, None]).sum(axis=1)
-        after = np.roll(run, -1, axis=0)
-        sharp = (run * after).sum(axis=1) <= 0  # the two might lie on each other: left to exact arithmetic
-        plain: list[bool] = ((met == 3) & ~sharp & ~np.roll(sharp, 1)).tolist()
-        return plain
-
-    def _meets(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return which bounding boxes of edges touch the given ones, as x and y of two corners."""
-        across: NDArray[np.bool_] = (self.low[0] <= high[0]) & (self.high[0] >= low[0])
-        across &= self.low[1] <= high[1]
-        across &= self.high[1] >= low[1]
-        return across
-
-    def near(self, edge: int) -> list[int]:
-        """Return the other edges whose bounding box meets this one's."""
-        (left, top), (right, bottom) = self.low[:, edge], self.high[:, edge]
-        meets = (
-            (self.low[0] <= right) & (self.high[0] >= left) & (self.low[1] <= bottom) & (self.high[1] >= top)
-        )
-        return [int(other) for other in np.flatnonzero(meets) if other != edge]
-
-    def direction(self, heading: _Heading) -> Vector:
-        x, y = self.run[heading.edge]
-        return (x, y) if heading.forward else (-x, -y)
-
-    def place(self, heading: _Heading) -> tuple[Exact, Exact]:
-        (x, y), (dx, dy) = self.start[heading.edge], self.run[heading.edge]
-        return x + heading.at * dx, y + heading.at * dy
+    outline: Ints
+    column: Ints
+    start: Ints
+    after: Ints
 
 
-def outer_outline(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the border between the enclosed points of a closed polyline and the outside.
+class _Edges(NamedTuple):
+    """Edges, (E,) int64 in units: of which outline; left end, of upright ones the upper end; the way on."""
+
+    outline: Ints
+    x: Ints
+    y: Ints
+    run: Ints
+    rise: Ints
+
+
+class _Meetings(NamedTuple):
+    """Where edges meet levels, edge by edge and from left to right; upright edges last, with both ends.
 
     Parameters
     ----------
-    points : (P, 2) float64 of x, y in pixels; the last point is joined to the first
-
-    Returns
-    -------
-    outline : (Q, 2) float64, clockwise as seen on the screen; Q = 0 when fewer than three corners differ.
-        A curve that encloses no area gives an outline that runs there and back.
+    level : (M,) number of the level
+    whole, rest, per : (M,) y in units is whole + rest / per, with 0 <= rest < per
+    comes, goes : (M,) bool, whether the edge reaches the level from the left, and goes on to the right
+    upright : (M,) 1 where an upright edge begins, -1 where it ends, 0 for other edges
     """
-    corners = _distinct(np.rint(points * UNITS_PER_PX))
-    if len(corners) < 3:
-        return np.empty((0, 2))
-    walk = [(float(x), float(y)) for x, y in _walk(_Curve(corners))]
-    return np.array(walk) / UNITS_PER_PX
+
+    level: Ints
+    whole: Ints
+    rest: Ints
+    per: Ints
+    comes: Bools
+    goes: Bools
+    upright: Ints
 
 
-def _distinct(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    kept = np.any(corners != np.roll(corners, 1, axis=0), axis=1)
-    return corners[kept]
+def meetings(outlines: Sequence[Floats], *, width: int) -> int:
+    """Return how often the edges of outlines meet levels: what finding the inside costs.
+
+    Parameters
+    ----------
+    outlines : (P, 2) float64 each, of x, y in pixels; the last point is joined to the first
+    width : of the image
+    """
+    edges = _edges(outlines)
+    return _number(*_spans(edges, _levels(edges, width)))
 
 
-def _walk(curve: _Curve) -> Iterator[tuple[Exact, Exact]]:
-    first = heading = _departure(curve)
-    while True:
-        yield curve.place(heading)
-        heading = _next_heading(curve, heading)
-        if _same(curve, heading, first):
-            return
+def enclosed(outlines: Sequence[Floats], *, width: int, height: int) -> Enclosed:
+    """Return the pixels whose centres lie inside closed outlines; centres on an outline may be missing.
+
+    Parameters
+    ----------
+    outlines : (P, 2) float64 each, of x, y in pixels, P >= 1; the last point is joined to the first
+    width, height : of the image
+
+    Raises
+    ------
+    ValueError
+        A coordinate lies 65,536 px from the corner of the image, or two of an outline lie so far apart; or an
+        outline meets more than `MOST_MEETINGS` levels.
+    """
+    edges = _edges(outlines)
+    levels = _levels(edges, width)
+    spans = _spans(edges, levels)
+    if _number(*spans) > MEETINGS_AT_ONCE and len(outlines) > 1:
+        return _in_halves(outlines, width, height)
+    met = _meetings(edges, levels, spans)
+    if len(met.level) > MOST_MEETINGS:
+        raise ValueError(f"an outline meets more than {MOST_MEETINGS} levels")
+    order, tied = _order(met)
+    return _pixels(met, order, _gaps(met, order, tied).inner(), levels, (width, height))
 
 
-def _departure(curve: _Curve) -> _Heading:
-    """Leave the topmost, then leftmost corner, keeping the inside on the right."""
-    x, y = min(curve.start, key=lambda corner: (corner[1], corner[0]))
-    last = len(curve.start) - 1
-    leaving = [edge for edge, corner in enumerate(curve.start) if corner == (x, y)]
-    ways = [_Heading(edge, 0, forward=True) for edge in leaving]
-    ways += [_Heading(edge - 1 if edge else last, 1, forward=False) for edge in leaving]
-    return _leftmost(curve, ways, back=(-1, 0))
+def _in_halves(outlines: Sequence[Floats], width: int, height: int) -> Enclosed:
+    half = len(outlines) // 2
+    one, two = (enclosed(some, width=width, height=height) for some in (outlines[:half], outlines[half:]))
+    parts = zip(one, two._replace(outline=two.outline + half), strict=True)
+    return Enclosed(*(np.concatenate(part) for part in parts))
 
 
-def _next_heading(curve: _Curve, heading: _Heading) -> _Heading:
-    """Go on to the nearest place where anything meets the edge, then turn as far left as possible."""
-    if curve.plain[heading.edge]:
-        return _along(curve, heading)
-    goal: Exact = 1 if heading.forward else 0
-    meetings = [_Heading(heading.edge, goal, forward=True)]
-    for at, other, other_at in _meetings(curve, heading.edge):
-        if not _ahead(at, heading):
-            continue
-        if _ahead(meetings[0].at, _Heading(heading.edge, at, heading.forward)):
-            meetings = [_Heading(heading.edge, at, forward=True)]
-        if at == meetings[0].at:
-            meetings.append(_Heading(other, other_at, forward=True))
-    ways = [way for meeting in meetings for way in _ways(meeting)]
-    x, y = curve.direction(heading)
-    return _leftmost(curve, ways, back=(-x, -y))
+def _edges(outlines: Sequence[Floats]) -> _Edges:
+    corners = np.concatenate(outlines)
+    if not np.all(np.abs(corners) < REACH_PX):
+        raise ValueError(f"an outline leaves the image by {REACH_PX} px or more")
+    x, y = np.rint(corners * UNIT).astype(np.int64).T
+    lengths = np.array([len(outline) for outline in outlines])
+    outline = np.repeat(np.arange(len(outlines)), lengths)
+    first = np.repeat(np.cumsum(lengths) - lengths, lengths)
+    following = np.arange(1, len(x) + 1)
+    following = np.where(following == first + lengths[outline], first, following)
+    run, rise = x[following] - x, y[following] - y
+    if max(np.abs(run).max(), np.abs(rise).max()) >= REACH_PX * UNIT:
+        raise ValueError(f"an outline has corners {REACH_PX} px apart or more")
+    turned = (run < 0) | ((run == 0) & (rise < 0))
+    left = np.where(turned, following, np.arange(len(x)))
+    sign = np.where(turned, -1, 1)
+    some = (run != 0) | (rise != 0)
+    return _Edges(outline[some], x[left][some], y[left][some], (sign * run)[some], (sign * rise)[some])
 
 
-def _along(curve: _Curve, heading: _Heading) -> _Heading:
-    edges = len(curve.start)
-    if heading.forward:
-        return _Heading((heading.edge + 1) % edges, 0, forward=True)
-    return _Heading((heading.edge - 1) % edges, 1, forward=False)
+# A level as one number: 2^48 times the outline plus its x, in units from far left.
+_FAR: Final = REACH_PX * UNIT
+_OUTLINE: Final = 48
 
 
-def _ahead(at: Exact, heading: _Heading) -> bool:
-    return at > heading.at if heading.forward else at < heading.at
+def _levels(edges: _Edges, width: int) -> Ints:
+    """Return the levels of each outline: its corners, and the columns of the image that it spans."""
+    ends = np.concatenate([edges.x, edges.x + edges.run])
+    outline = np.concatenate([edges.outline, edges.outline])
+    first = np.flatnonzero(np.diff(edges.outline, prepend=-1))  # edges stand outline by outline
+    numbers = edges.outline[first]
+    low = np.minimum.reduceat(edges.x, first) if len(first) else edges.x
+    high = np.maximum.reduceat(edges.x + edges.run, first) if len(first) else edges.x
+    start = np.clip(-((HALF - low) // UNIT), 0, width)
+    count = np.maximum(np.clip((high - HALF) // UNIT + 1, 0, width) - start, 0)
+    column = np.arange(count.sum()) + np.repeat(start - np.cumsum(count) + count, count)
+    outline = np.concatenate([outline, np.repeat(numbers, count)])
+    x = np.concatenate([ends, column * UNIT + HALF])
+    return distinct(np.sort((outline << _OUTLINE) + x + _FAR))
 
 
-def _ways(meeting: _Heading) -> Iterator[_Heading]:
-    if meeting.at < 1:
-        yield _Heading(meeting.edge, meeting.at, forward=True)
-    if meeting.at > 0:
-        yield _Heading(meeting.edge, meeting.at, forward=False)
+def _spans(edges: _Edges, levels: Ints) -> tuple[Ints, Ints]:
+    """Return the first and the last level of each edge."""
+    x = (edges.outline << _OUTLINE) + edges.x + _FAR
+    return np.searchsorted(levels, x), np.searchsorted(levels, x + edges.run)
 
 
-def _meetings(curve: _Curve, edge: int) -> Iterator[tuple[Exact, int, Exact]]:
-    """Yield (place on this edge, other edge, place on the other) wherever another edge meets this one."""
-    for other in curve.near(edge):
-        gap = _minus(curve.start[other], curve.start[edge])
-        if _cross(curve.run[edge], curve.run[other]):
-            yield from _crossing(curve.run[edge], curve.run[other], gap, other)
-        elif not _cross(gap, curve.run[edge]):
-            yield from _overlap(curve.run[edge], curve.run[other], gap, other)
+def _number(first: Ints, last: Ints) -> int:
+    return int((last - first + 1).sum())
 
 
-def _crossing(run: Vector, other_run: Vector, gap: Vector, other: int) -> Iterator[tuple[Exact, int, Exact]]:
-    turn = _cross(run, other_run)
-    at, other_at = _cross(gap, other_run), _cross(gap, run)
-    if turn < 0:
-        turn, at, other_at = -turn, -at, -other_at
-    if 0 <= at <= turn and 0 <= other_at <= turn:
-        yield _ratio(at, turn), other, _ratio(other_at, turn)
+def _meetings(edges: _Edges, levels: Ints, spans: tuple[Ints, Ints]) -> _Meetings:
+    first, last = spans
+    sloped, upright = np.flatnonzero(edges.run != 0), np.flatnonzero(edges.run == 0)
+    number = (last - first + 1)[sloped]
+    edge = np.repeat(sloped, number)
+    step = np.arange(len(edge)) - np.repeat(np.cumsum(number) - number, number)
+    level = first[edge] + step
+    way = (levels[level] & (2**_OUTLINE - 1)) - _FAR - edges.x[edge]
+    quotient, rest = _divided(way, edges.rise[edge], edges.run[edge])
+    nothing = np.zeros(2 * len(upright), dtype=np.int64)
+    begin, end = np.ones(len(upright), dtype=np.int64), np.full(len(upright), -1)
+    y = edges.y[upright]
+    return _Meetings(
+        level=np.concatenate([level, first[upright], first[upright]]),
+        whole=np.concatenate([edges.y[edge] + quotient, y, y + edges.rise[upright]]),
+        rest=np.concatenate([rest, nothing]),
+        per=np.concatenate([edges.run[edge], nothing + 1]),
+        comes=np.concatenate([step > 0, nothing > 0]),
+        goes=np.concatenate([step < np.repeat(number, number) - 1, nothing > 0]),
+        upright=np.concatenate([np.zeros(len(edge), dtype=np.int64), begin, end]),
+    )
 
 
-def _overlap(run: Vector, other_run: Vector, gap: Vector, other: int) -> Iterator[tuple[Exact, int, Exact]]:
-    """Yield the ends of either edge that lie on the other, for edges on one line."""
-    length, other_length = _dot(run, run), _dot(other_run, other_run)
-    for end in (0, 1):
-        at = _dot((gap[0] + end * other_run[0], gap[1] + end * other_run[1]), run)
-        if 0 <= at <= length:
-            yield _ratio(at, length), other, end
-        other_at = _dot((end * run[0] - gap[0], end * run[1] - gap[1]), other_run)
-        if 0 < other_at < other_length:
-            yield end, other, _ratio(other_at, other_length)
+def _divided(one: Ints, two: Ints, by: Ints) -> tuple[Ints, Ints]:
+    """Return quotient and rest of one * two / by, exactly, for numbers below 2^46 and quotients below 2^47.
+
+    The quotient of the rounded numbers is wrong by one at most, so the rest is small; and small numbers come
+    out right of 64 bits, although the products do not fit.
+    """
+    quotient = np.floor(one.astype(np.float64) * two / by).astype(np.int64)
+    rest = one * two - quotient * by
+    wrong = (rest >= by).astype(np.int64) - (rest < 0)
+    return quotient + wrong, rest - wrong * by
 
 
-def _leftmost(curve: _Curve, ways: list[_Heading], *, back: Vector) -> _Heading:
-    """Return the way met first when turning clockwise from the way back, which itself comes last."""
-    best = ways[0]
-    for way in ways[1:]:
-        if _sooner(curve.direction(way), curve.direction(best), back):
-            best = way
-    return best
+def _order(met: _Meetings) -> tuple[Ints, Bools]:
+    """Sort meetings by level and, on each, from top to bottom; tell which meet where the one before does."""
+    place = met.whole - met.whole.min(initial=0)
+    key = (met.level.astype(np.uint64) << np.uint64(47)) + place.astype(np.uint64)
+    order = np.argsort(key)
+    tied = _as_before(key[order])
+    rest = met.rest.copy()
+    for _ in range(2):
+        some = np.flatnonzero(tied | np.append(tied[1:], False))
+        members = order[some]
+        if not rest[members].any():
+            break
+        digit, rest[members] = _divided(rest[members], np.full(len(members), 2**DIGIT), met.per[members])
+        group = np.cumsum(~tied[some]).astype(np.uint64)
+        fine = (group << np.uint64(DIGIT)) + digit.astype(np.uint64)
+        again = np.argsort(fine)
+        order[some] = members[again]
+        tied[some] = _as_before(fine[again])
+    return order, tied
 
 
-def _sooner(one: Vector, two: Vector, back: Vector) -> bool:
-    half_one, half_two = _half(one, back), _half(two, back)
-    return half_one < half_two if half_one != half_two else _cross(one, two) > 0
+def _as_before(keys: NDArray[np.uint64]) -> Bools:
+    tied = np.zeros(len(keys), dtype=bool)
+    np.equal(keys[1:], keys[:-1], out=tied[1:])
+    return tied
 
 
-def _half(direction: Vector, back: Vector) -> int:
-    turn = _cross(back, direction)
-    if turn == 0:
-        return 1 if _dot(back, direction) < 0 else 3
-    return 0 if turn > 0 else 2
+class _Gaps(NamedTuple):
+    """Gaps between two meetings that follow each other on a level, not at one place.
+
+    Parameters
+    ----------
+    below : (G,) which meeting of the order is above the gap
+    before, behind : (G,) its region in the strip to the left and in the strip to the right
+    closed : (G,) bool, whether an upright edge fills it
+    regions : how many numbers of regions there are; the last is the outside
+    """
+
+    below: Ints
+    before: Ints
+    behind: Ints
+    closed: Bools
+    regions: int
+
+    def inner(self) -> Ints:
+        """Return below which meetings a gap is cut off from the outside, or on the outline itself."""
+        ways = np.flatnonzero(~self.closed & (self.before != self.behind))
+        joined = coo_array(
+            (np.ones(len(ways)), (self.before[ways], self.behind[ways])), shape=(self.regions, self.regions)
+        )
+        region: NDArray[np.int32] = connected_components(joined, directed=False)[1]
+        inside: Ints = self.below[self.closed | (region[self.before] != region[-1])]
+        return inside
 
 
-def _same(curve: _Curve, one: _Heading, two: _Heading) -> bool:
-    ahead, other = curve.direction(one), curve.direction(two)
-    return _cross(ahead, other) == 0 and _dot(ahead, other) > 0 and curve.place(one) == curve.place(two)
+def _gaps(met: _Meetings, order: Ints, tied: Bools) -> _Gaps:
+    """Find the gaps on the levels, and what the strips beside the levels join them to.
+
+    In each strip a gap is numbered by the rank of the edge above it, counted through all strips. On both its
+    levels a strip has the same edges, so the ranks on both are of the same strip. Above the first edge of a
+    strip lies the outside, and below its last one too: the number of the latter serves for both.
+    """
+    level, going = met.level[order], met.goes[order]
+    comes, goes = np.cumsum(met.comes[order]) - 1, np.cumsum(going) - 1
+    rank = np.empty_like(comes)
+    rank[order] = comes
+    right_of = rank[order[going] + 1]  # the rank on the right level, in the order of the left one
+    number = len(right_of)
+    here = np.arange(number)
+    is_open = np.maximum.accumulate(right_of) == here  # the edges above are the same on both levels
+    strip = level[going]
+    is_last = np.append(strip[1:] != strip[:-1], True)[:number]
+    left = np.append(np.where(is_last, 2 * number, here), 2 * number)
+    right = np.append(np.where(is_open | is_last, left[:-1], here + number), 2 * number)
+    below = np.flatnonzero((level[1:] == level[:-1]) & ~tied[1:])
+    closed = np.cumsum(met.upright[order])[below] > 0
+    return _Gaps(below, right[comes[below]], left[goes[below]], closed, 2 * number + 1)
 
 
-def _ratio(part: int, whole: int) -> Exact:
-    if part in (0, whole):
-        return int(part != 0)
-    return Fraction(part, whole)
-
-
-def _minus(one: Vector, two: Vector) -> Vector:
-    return one[0] - two[0], one[1] - two[1]
-
-
-def _cross(one: Vector, two: Vector) -> int:
-    return one[0] * two[1] - one[1] * two[0]
-
-
-def _dot(one: Vector, two: Vector) -> int:
-    return one[0] * two[0] + one[1] * two[1]
+def _pixels(met: _Meetings, order: Ints, below: Ints, levels: Ints, size: tuple[int, int]) -> Enclosed:
+    """Return the pixels whose centres lie in gaps below meetings."""
+    column, aside = np.divmod((levels & (2**_OUTLINE - 1)) - _FAR - HALF, UNIT)
+    is_column = (aside == 0) & (column >= 0) & (column < size[0])
+    below = below[is_column[met.level[order[below]]]]
+    upper, lower = order[below], order[below + 1]
+    start = np.clip((met.whole[upper] + (UNIT - 1 - HALF)) // UNIT, 0, size[1])
+    after = np.clip((met.whole[lower] + (UNIT - HALF)) // UNIT, 0, size[1])
+    some = after > start
+    level = met.level[upper[some]]
+    return Enclosed(levels[level] >> _OUTLINE, column[level], start[some], after[some])

@@ -1,11 +1,10 @@
-"""Spans: for each pixel row, the columns that a thick polyline or a closed outline covers.
+"""Spans: for each pixel column, the rows that a thick polyline covers.
 
-A capsule is every point within `radius` of a segment. It is convex, so it meets the centre line of a pixel
-row in one interval, each end of which lies on the disc around an end of the segment or on a straight edge.
-Overlapping spans are summed through a difference array (+1 where a span starts, -1 after it ends; the running
-sum along the row counts the spans on each pixel). What is a column here lies in memory row after row, so that
-the running sum adds whole rows of memory, many numbers at once, instead of one number after the other. Who
-wants a picture in the usual order hands in boxes and points with x and y exchanged.
+A capsule is every point within `reach` of a segment. It is convex, so it meets the centre line of a pixel
+column in one interval, each end of which lies on the disc around an end of the segment or on a straight edge.
+Adding all capsules and taking away the discs in which two of them join counts, at each pixel, how often the
+polyline comes within reach of it. In that sum most ends of intervals cancel out, and which ones do is known
+beforehand: only those on the outline of the polyline are worked out.
 
 Ties: a pixel centre exactly on the border counts as covered. So that rounding never decides, the border is
 moved outwards by `TIE_PX`, a billionth of a pixel.
@@ -17,54 +16,30 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency.boxes import Box
+from saliency.intervals import Ints, ends
 
 TIE_PX: Final = 1e-9
-ROWS_AT_ONCE: Final = 100_000  # some 10 MB for a moment
+ENDS_AT_ONCE: Final = 16_384  # what is worked out about them stays in the processor's cache
 Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 Bools = NDArray[np.bool_]
+Steps = NDArray[np.int32]
 
 
-class Sheet:
-    """Difference arrays of many boxes, one after another in flat memory, so that one pass serves them all.
+class Frame(NamedTuple):
+    """An image whose pixels stand in one line: column after column, below each one place that stays empty."""
 
-    A box has one column more, where the spans that reach its right edge end. Column follows column in memory.
-    """
+    width: int
+    height: int
 
-    def __init__(self, boxes: Sequence[Box]) -> None:
-        self.boxes = boxes
-        self.left, self.top, self.right, self.bottom = np.array(boxes, dtype=np.float64).T
-        self.stride = self.bottom - self.top
-        ends = np.cumsum(self.stride * (self.right - self.left + 1))
-        self.first = np.concatenate([[0], ends[:-1]]).astype(np.intp)
-        self.origin = self.first - self.left * self.stride - self.top
-        self.counts = np.zeros(int(ends[-1]), dtype=np.int32)
+    @property
+    def stride(self) -> int:
+        """Places in a column."""
+        return self.height + 1
 
-    def add(self, places: Floats, *, step: int) -> None:
-        """Change counts by `step` from some places of the flat memory onwards; they are whole numbers."""
-        np.add.at(self.counts, places.astype(np.intp), np.int32(step))  # of one type: ten times faster
-
-    def rows(self, y: Floats, reach: Floats, box: Ints) -> "_Rows":
-        """Return the rows that meet discs of that reach around heights, clipped to their boxes."""
-        top, bottom = self.top[box], self.bottom[box]
-        return _Rows(
-            np.clip(np.ceil(y - reach - 0.5), top, bottom), np.clip(np.floor(y + reach + 0.5), top, bottom)
-        )
-
-    def add_ends(self, row: Floats, x: Floats, box: Ints, *, steps: NDArray[np.int32], sign: float) -> None:
-        """Begin (sign -1) or end (sign 1) a span at x on each row, `steps` times; clipped to its box."""
-        column = np.ceil(x - 0.5) if sign < 0 else np.floor(x + 0.5)
-        column = np.clip(column, self.left[box], self.right[box])
-        places = self.origin[box] + column * self.stride[box] + row
-        np.add.at(self.counts, places.astype(np.intp), steps if sign < 0 else -steps)
-
-    def covered(self) -> Iterator[NDArray[np.uint8]]:
-        """Sum up and yield, for each box, a mask (width, height) in {0, 1} of what is covered."""
-        for box, first in zip(self.boxes, self.first.tolist(), strict=True):
-            counts = self.counts[first : first + box.height * (box.width + 1)].reshape(-1, box.height)
-            np.cumsum(counts, axis=0, out=counts)  # box by box, so that what follows meets it in the cache
-            yield (counts[:-1] > 0).view(np.uint8)
+    @property
+    def places(self) -> int:
+        """Places altogether."""
+        return self.width * self.stride
 
 
 class Paths(NamedTuple):
@@ -72,173 +47,145 @@ class Paths(NamedTuple):
 
     Parameters
     ----------
-    points : (V, 2) float64, x, y
+    x, y : (V,) float64, pixels
     reach : (V,) float64, half the width
+    place : (V,) int64, where the places of the image begin that a polyline is drawn on
     first, last : (V,) bool, where a polyline begins and ends
     """
 
-    points: Floats
+    x: Floats
+    y: Floats
     reach: Floats
+    place: Ints
     first: Bools
     last: Bools
 
     @classmethod
-    def of(cls, lines: Sequence[tuple[Floats, float]]) -> "Paths":
-        """Collect polylines (P, 2) and their radii."""
-        kept = [points[_moves(points)] for points, _ in lines]
-        ends = np.cumsum([len(points) for points in kept])
-        first, last = np.zeros((2, ends[-1]), dtype=bool)
-        first[0], first[ends[:-1]], last[ends - 1] = True, True, True
-        radii = np.array([radius for _, radius in lines])
-        return cls(np.concatenate(kept), np.repeat(radii + TIE_PX, np.diff(ends, prepend=0)), first, last)
+    def of(cls, lines: Sequence[tuple[Floats, float]], places: Ints) -> "Paths":
+        """Collect polylines (P, 2) and their radii, one at least; `places` as `place`, for each polyline."""
+        points = np.concatenate([points for points, _ in lines])
+        radii = np.array([radius for _, radius in lines], dtype=np.float64)
+        line = np.repeat(np.arange(len(lines)), [len(points) for points, _ in lines])
+        first = np.ones(len(line), dtype=bool)
+        first[1:] = line[1:] != line[:-1]
+        moves = first.copy()
+        moves[1:] |= np.any(points[1:] != points[:-1], axis=1)
+        kept, line, first = points[moves], line[moves], first[moves]
+        last = np.append(first[1:], True)
+        return cls(kept[:, 0].copy(), kept[:, 1].copy(), radii[line] + TIE_PX, places[line], first, last)
 
 
-def _moves(points: Floats) -> Bools:
-    moves = np.ones(len(points), dtype=bool)
-    np.any(points[1:] != points[:-1], axis=1, out=moves[1:])
-    return moves
-
-
-def add_paths(sheet: Sheet, paths: Paths, box: Ints) -> None:
-    """Add the row spans of thick polylines to a sheet, each clipped to its box.
-
-    Per row, the spans of all capsules less those of the discs around the points where two capsules join: what
-    is left counts, for each pixel, how often the polyline comes within reach of it. Most ends of spans cancel
-    out; only those on the outline of the polyline are worked out.
-
-    Parameters
-    ----------
-    paths : at least one point
-    box : (V,) which box of the sheet each point belongs to
-    """
-    x, y = paths.points.T
-    rows = sheet.rows(y, paths.reach, box)
+def path_ends(paths: Paths, frame: Frame) -> Iterator[Ints]:
+    """Yield the ends of the column spans of thick polylines, clipped to the image."""
+    columns = _columns(paths, frame)
     segments = _segments(paths)
-    for sign in (-1.0, 1.0):  # the left ends, then the right ends
-        lean = -sign * segments.tilt
-        upper = _row_from(y[segments.upper] + lean, rows, segments.upper)
-        lower = _row_from(y[segments.lower] + lean, rows, segments.lower)
-        arcs = _arcs(segments, rows, upper, lower)
-        for some, row in _by_row(arcs.top, arcs.after):
+    for side in (-1.0, 1.0):  # where spans begin, then where they stop
+        lean = -side * segments.tilt
+        left = _column_from(paths.x[segments.left] + lean, columns, segments.left)
+        right = _column_from(paths.x[segments.right] + lean, columns, segments.right)
+        arcs = _arcs(segments, columns, left, right)
+        for some, column in _by_column(arcs.start, arcs.after):
             at = arcs.point[some]
-            rise = row + 0.5 - y[at]
-            half = np.sqrt(np.maximum(paths.reach[at] ** 2 - rise * rise, 0.0))
-            sheet.add_ends(row, x[at] + sign * half, box[at], steps=arcs.times[some], sign=sign)
-        for some, row in _by_row(upper, lower):
-            at = segments.upper[some]
-            share = np.clip((row + 0.5 - y[at] - lean[some]) / segments.fall[some], 0.0, 1.0)
-            column = x[at] + share * segments.run[some] + sign * segments.half[some]
-            sheet.add_ends(row, column, box[at], steps=np.ones(len(some), dtype=np.int32), sign=sign)
+            far = column + 0.5 - paths.x[at]
+            half = np.sqrt(np.maximum(paths.reach[at] ** 2 - far * far, 0.0))
+            row = _row(paths.y[at] + side * half, frame, side)
+            yield ends(paths.place[at] + column * frame.stride + row, -int(side) * arcs.times[some])
+        for some, column in _by_column(left, right):
+            at = segments.left[some]
+            share = (column + 0.5 - paths.x[at] - lean[some]) / segments.run[some]
+            y = paths.y[at] + np.clip(share, 0.0, 1.0) * segments.rise[some] + side * segments.half[some]
+            place = paths.place[at] + column * frame.stride + _row(y, frame, side)
+            yield ends(place, np.full(len(place), -side, dtype=np.int32))
+
+
+def _row(y: Floats, frame: Frame, side: float) -> Ints:
+    """Return the row at which a span begins (side -1) or before which it stops (side 1)."""
+    row = np.ceil(y - 0.5) if side < 0 else np.floor(y + 0.5)
+    return np.clip(row, 0.0, frame.height).astype(np.int64)
+
+
+class _Columns(NamedTuple):
+    """The columns from `start` up to `after` that the disc around each point meets, (V,)."""
+
+    start: Ints
+    after: Ints
+
+
+def _columns(paths: Paths, frame: Frame) -> _Columns:
+    start = np.clip(np.ceil(paths.x - paths.reach - 0.5), 0, frame.width)
+    after = np.clip(np.floor(paths.x + paths.reach + 0.5), 0, frame.width)
+    return _Columns(start.astype(np.int64), after.astype(np.int64))
+
+
+def _column_from(x: Floats, columns: _Columns, point: Ints) -> Ints:
+    """Return the first column at or right of x, held within the columns of a point."""
+    column = np.clip(np.ceil(x - 0.5), columns.start[point], columns.after[point])
+    return column.astype(np.int64)
 
 
 class _Segments(NamedTuple):
     """Segments of polylines: (S,) numbers of their points, and what places their straight edges."""
 
-    start: Ints
-    upper: Ints
-    lower: Ints
+    first: Ints
+    left: Ints
+    right: Ints
     run: Floats
-    fall: Floats
+    rise: Floats
     tilt: Floats
     half: Floats
 
 
 def _segments(paths: Paths) -> _Segments:
-    start = np.flatnonzero(~paths.last)
-    downward = paths.points[start, 1] <= paths.points[start + 1, 1]
-    upper, lower = np.where(downward, start, start + 1), np.where(downward, start + 1, start)
-    run, fall = (paths.points[lower] - paths.points[upper]).T
-    per_length = paths.reach[start] / np.hypot(run, fall)
-    return _Segments(start, upper, lower, run, fall, tilt=run * per_length, half=fall * per_length)
-
-
-class _Rows(NamedTuple):
-    """The rows from `top` up to `after` that the disc around each point meets, (V,) whole numbers."""
-
-    top: Floats
-    after: Floats
-
-
-def _row_from(height: Floats, rows: _Rows, point: Ints) -> Floats:
-    """Return the first row at or below a height, held within the rows of a point."""
-    return np.clip(np.ceil(height - 0.5), rows.top[point], rows.after[point])
+    first = np.flatnonzero(~paths.last)
+    rightward = paths.x[first] <= paths.x[first + 1]
+    left, right = np.where(rightward, first, first + 1), np.where(rightward, first + 1, first)
+    run, rise = paths.x[right] - paths.x[left], paths.y[right] - paths.y[left]
+    per_length = paths.reach[first] / np.hypot(run, rise)
+    return _Segments(first, left, right, run, rise, tilt=rise * per_length, half=run * per_length)
 
 
 class _Arcs(NamedTuple):
-    """Rows of discs on which the outline follows the disc: which point, rows, and how often (1 or -1)."""
+    """Columns in which the outline follows a disc: of which point, from where to where, 1 or -1 times."""
 
     point: Ints
-    top: Floats
-    after: Floats
-    times: NDArray[np.int32]
+    start: Ints
+    after: Ints
+    times: Steps
 
 
-def _arcs(segments: _Segments, rows: _Rows, upper: Floats, lower: Floats) -> _Arcs:
+def _arcs(segments: _Segments, columns: _Columns, left: Ints, right: Ints) -> _Arcs:
     """Find where an end of the spans lies on a disc.
 
-    A capsule follows the disc of its upper point above the row `upper` and that of its lower point from the
-    row `lower` on. A disc between two capsules is taken away once; where there is no capsule it is not.
+    A capsule follows the disc of its left point up to the column `left` and that of its right point from the
+    column `right` on. A disc between two capsules is taken away once; where there is no capsule it is not.
     """
-    turn = np.stack([rows.top, rows.top])  # the row at which the capsules before and after a point turn
-    below = np.ones(
-        (2, len(rows.top)), dtype=bool
-    )  # whether they follow the disc from there on or up to there
-    downward = segments.start == segments.upper
-    turn[1, segments.start] = np.where(downward, upper, lower)
-    turn[0, segments.start + 1] = np.where(downward, lower, upper)
-    below[1, segments.start] = ~downward
-    below[0, segments.start + 1] = downward
+    points = len(columns.start)
+    turn = np.stack([columns.start, columns.start])  # the column at which the capsules beside a point turn
+    onward = np.ones((2, points), dtype=bool)  # whether they follow the disc from there on or up to there
+    rightward = segments.first == segments.left
+    turn[1, segments.first] = np.where(rightward, left, right)
+    turn[0, segments.first + 1] = np.where(rightward, right, left)
+    onward[1, segments.first] = ~rightward
+    onward[0, segments.first + 1] = rightward
     early, late = turn.min(axis=0), turn.max(axis=0)
     swap = turn[0] > turn[1]
-    below_early, below_late = np.where(swap, below[1], below[0]), np.where(swap, below[0], below[1])
-    top = np.concatenate([rows.top, early, late])
-    after = np.concatenate([early, late, rows.after])
-    follows = [(~below_early, ~below_late), (below_early, ~below_late), (below_early, below_late)]
+    from_early, from_late = np.where(swap, onward[1], onward[0]), np.where(swap, onward[0], onward[1])
+    start = np.concatenate([columns.start, early, late])
+    after = np.concatenate([early, late, columns.after])
+    follows = [(~from_early, ~from_late), (from_early, ~from_late), (from_early, from_late)]
     times = np.concatenate([one.astype(np.int32) + two - 1 for one, two in follows])
-    used = np.flatnonzero((times != 0) & (after > top))
-    return _Arcs(used % len(rows.top), top[used], after[used], times[used])
+    used = np.flatnonzero((times != 0) & (after > start))
+    return _Arcs(used % points, start[used], after[used], times[used])
 
 
-def _by_row(top: Floats, after: Floats) -> Iterator[tuple[Ints, Floats]]:
-    """Yield, a bounded number at a time, every row from `top` up to `after` of each, and whose row it is."""
-    ends = np.cumsum(after - top)
+def _by_column(start: Ints, after: Ints) -> Iterator[tuple[Ints, Ints]]:
+    """Yield, a bounded number at a time, every column from `start` up to `after` of each, and whose it is."""
+    stops = np.cumsum(np.maximum(after - start, 0))
     first = 0
-    while first < len(top):
-        before = ends[first - 1] if first else 0.0
-        end = max(first + 1, int(np.searchsorted(ends, before + ROWS_AT_ONCE, side="right")))
-        rows, row = _rows(top[first:end], after[first:end])
-        yield np.repeat(np.arange(first, end), rows), row
+    while first < len(start):
+        before = int(stops[first - 1]) if first else 0
+        end = max(first + 1, int(np.searchsorted(stops, before + ENDS_AT_ONCE, side="right")))
+        number = np.diff(stops[first:end], prepend=before)
+        offset = np.repeat(start[first:end] - (stops[first:end] - number - before), number)
+        yield np.repeat(np.arange(first, end), number), offset + np.arange(len(offset))
         first = end
-
-
-def _rows(top: Floats, after: Floats) -> tuple[Ints, Floats]:
-    """Return how many rows there are from `top` up to `after` of each, and all of them one after another."""
-    rows = np.maximum(after - top, 0).astype(np.intp)
-    before = np.cumsum(rows) - rows
-    return rows, np.arange(float(rows.sum())) + np.repeat(top - before, rows)
-
-
-def add_inside(sheet: Sheet, outline: Floats, box: int) -> None:
-    """Add the row spans of the inside of a closed outline to a sheet.
-
-    Parameters
-    ----------
-    outline : (P, 2) float64, corners as x, y, closed from last to first, going round every enclosed point
-        exactly once and clockwise as seen on the screen; centres on the outline itself may fall either way
-    box : which box of the sheet it belongs to
-    """
-    following = np.roll(outline, -1, axis=0)
-    for start, end, step in ((outline, following, -1), (following, outline, 1)):
-        row, column = _crossings(start, end, sheet.boxes[box])
-        sheet.add(sheet.origin[box] + column * sheet.stride[box] + row, step=step)
-
-
-def _crossings(start: Floats, end: Floats, box: Box) -> tuple[Floats, Floats]:
-    """Return, for each row that a descending edge crosses, the row and the first column right of it."""
-    top = np.clip(np.ceil(start[:, 1] - 0.5), box.top, box.bottom)
-    after = np.clip(np.ceil(end[:, 1] - 0.5), box.top, box.bottom)
-    rows, row = _rows(top, after)
-    run, fall = (end - start).T
-    slope = np.divide(run, fall, out=np.zeros_like(run), where=fall > 0)
-    x = np.repeat(start[:, 0], rows) + (row + 0.5 - np.repeat(start[:, 1], rows)) * np.repeat(slope, rows)
-    return row, np.clip(np.ceil(x - 0.5), box.left, box.right)

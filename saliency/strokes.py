@@ -6,12 +6,17 @@ and column j has its centre at (j + 0.5, i + 0.5). `t_ms` counts from the moment
 """
 
 import math
+import sys
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, chain, pairwise
 from typing import Any, Final, Literal, TypeGuard, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+
+from saliency.work import MAX_WORK, work
 
 Tool = Literal["brush", "lasso", "eraser"]
 Points = NDArray[np.float64]
@@ -19,9 +24,9 @@ Points = NDArray[np.float64]
 TOOLS: Final[tuple[str, ...]] = get_args(Tool)
 FIELDS: Final = frozenset({"tool", "radius", "points"})
 
+# Those that the participant's page keeps, too, are in annotation_ui/static/core/limits.js.
 MAX_STROKES: Final = 1_000  # per annotation
-MAX_POINTS: Final = 50_000  # per annotation: about a minute of a 1 kHz mouse that never rests
-MAX_LASSO_POINTS: Final = 10_000  # per outline: finding what an outline encloses grows with its square
+MAX_POINTS: Final = 10_000  # per annotation: what a page sends is thinned, a stroke has some 40
 MIN_RADIUS_PX: Final = 0.5
 MAX_RADIUS_PX: Final = 512.0
 MARGIN_PX: Final = 16_384.0  # a captured pointer may leave the image by a whole screen, magnified
@@ -74,7 +79,11 @@ def parse_strokes(value: object, *, width: int, height: int) -> tuple[Stroke, ..
     if len(value) > MAX_STROKES:
         raise StrokeError(f"strokes has {len(value)} entries; at most {MAX_STROKES} are accepted")
     _check_total(value)
-    return tuple(_parse_stroke(entry, f"stroke {i}", (width, height)) for i, entry in enumerate(value))
+    heads = [_parse_head(entry, f"stroke {i}") for i, entry in enumerate(value)]
+    points = _parse_points([entry["points"] for entry in value], (width, height))
+    strokes = tuple(Stroke(tool, radius, one) for (tool, radius), one in zip(heads, points, strict=True))
+    _check_work(strokes, width)
+    return strokes
 
 
 def _check_total(entries: Sequence[object]) -> None:
@@ -84,7 +93,8 @@ def _check_total(entries: Sequence[object]) -> None:
         raise StrokeError(f"strokes have {total} points together; at most {MAX_POINTS} are accepted")
 
 
-def _parse_stroke(entry: object, name: str, size: tuple[int, int]) -> Stroke:
+def _parse_head(entry: object, name: str) -> tuple[Tool, float]:
+    """Check one stroke but for the numbers of its points; return tool and radius."""
     if not isinstance(entry, dict):
         raise StrokeError(f"{name} must be an object, not {_kind(entry)}")
     if entry.keys() != FIELDS:
@@ -92,11 +102,8 @@ def _parse_stroke(entry: object, name: str, size: tuple[int, int]) -> Stroke:
     tool = entry["tool"]
     if not isinstance(tool, str) or tool not in TOOLS:
         raise StrokeError(f"{name}: tool must be one of {', '.join(TOOLS)}, not {_shown(tool)}")
-    radius = _parse_radius(entry["radius"], tool, name)
-    points = _parse_points(entry["points"], name, size)
-    if tool == "lasso" and len(points) > MAX_LASSO_POINTS:
-        raise StrokeError(f"{name}: points has {len(points)}; a lasso takes at most {MAX_LASSO_POINTS}")
-    return Stroke(tool=cast("Tool", tool), radius=radius, points=points)
+    _check_points(entry["points"], name)
+    return cast("Tool", tool), _parse_radius(entry["radius"], tool, name)
 
 
 def _wrong_fields(entry: Mapping[str, object], name: str) -> str:
@@ -115,32 +122,52 @@ def _parse_radius(value: object, tool: str, name: str) -> float:
     return float(value)
 
 
-def _parse_points(value: object, name: str, size: tuple[int, int]) -> Points:
+def _check_points(value: object, name: str) -> None:
     if not isinstance(value, list) or not value:
         raise StrokeError(f"{name}: points must be a list of at least one [x, y, t_ms]")
     for i, point in enumerate(value):
         if not isinstance(point, list) or len(point) != 3 or not all(map(_is_number, point)):
             raise StrokeError(f"{name}: points[{i}] must be three numbers [x, y, t_ms], not {_shown(point)}")
+
+
+def _parse_points(lists: Sequence[list[Any]], size: tuple[int, int]) -> list[Points]:
+    """Turn the points of all strokes into arrays at once, and check what they hold."""
+    ends = list(accumulate(map(len, lists), initial=0))
     try:
-        points = np.array(value, dtype=np.float64)
+        points = np.array(list(chain.from_iterable(lists)), dtype=np.float64).reshape(-1, 3)
     except OverflowError as error:
-        raise StrokeError(f"{name}: points holds a number that is too large") from error
-    _check_ranges(points, name, size)
+        wrong = next(
+            i for i, one in enumerate(lists) if any(abs(n) > sys.float_info.max for p in one for n in p)
+        )
+        raise StrokeError(f"stroke {wrong}: points holds a number that is too large") from error
+    _check_ranges(points, ends, size)
     points.flags.writeable = False
-    return points
+    return [points[start:end] for start, end in pairwise(ends)]
 
 
-def _check_ranges(points: Points, name: str, size: tuple[int, int]) -> None:
+def _check_ranges(points: Points, ends: Sequence[int], size: tuple[int, int]) -> None:
     lowest = (-MARGIN_PX, -MARGIN_PX, -MAX_TIME_MS)
     highest = (size[0] + MARGIN_PX, size[1] + MARGIN_PX, MAX_TIME_MS)
     inside = (points >= lowest) & (points <= highest)  # False for NaN as well
     if inside.all():
         return
     row, column = np.argwhere(~inside)[0]
+    stroke = bisect_right(ends, row) - 1
     raise StrokeError(
-        f"{name}: points[{row}] has {('x', 'y', 't_ms')[column]} = {points[row, column]:g}, "
-        f"outside {lowest[column]:g} to {highest[column]:g}"
+        f"stroke {stroke}: points[{row - ends[stroke]}] has {('x', 'y', 't_ms')[column]} = "
+        f"{points[row, column]:g}, outside {lowest[column]:g} to {highest[column]:g}"
     )
+
+
+def _check_work(strokes: Sequence[Stroke], width: int) -> None:
+    outlines = [stroke.points[:, :2] for stroke in strokes if stroke.tool == "lasso"]
+    lines = [(stroke.points[:, :2], stroke.radius) for stroke in strokes if stroke.tool != "lasso"]
+    needed = work(lines, outlines, width=width)
+    if needed > MAX_WORK:
+        raise StrokeError(
+            f"strokes come to {needed:.0f} px of work (points, outlines, what lassos cross); "
+            f"at most {MAX_WORK} are accepted"
+        )
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:

@@ -8,7 +8,7 @@ from app.demo.regions import Region, inside
 from app.demo.strokes import PAUSE_MS, Hand, StrokeJson, paint
 from app.errors import AnnotationMissing, AnnotationTooLarge, AnnotationTooSmall
 from app.trials.schemas import AnnotationRule
-from app.trials.scoring import Size, check_rule, read_strokes
+from app.trials.scoring import Size, check_rule, read_painting
 
 TRIES: Final = 4
 """Before somebody draws one outline of the right size instead."""
@@ -37,7 +37,7 @@ def paint_by(
         start = strokes[-1]["points"][-1][2] + PAUSE_MS[0] if strokes else start_ms
         strokes = [*strokes, *paint(rng, hand, places, width=size[0], start_ms=start)]
         try:
-            check_rule(rule, read_strokes(strokes, size), size)
+            check_rule(rule, read_painting(strokes, size))
         except AnnotationMissing:
             continue
         except AnnotationTooSmall:

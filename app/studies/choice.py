@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Final
 
+import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -13,6 +15,10 @@ from app.studies.listing import Found, Listing
 from app.studies.pairing import Candidate, Matched, random_pairs
 from app.studies.parts import ChecksSpec, ListedPair, PairsSpec, RegionSpec
 from app.studies.schemas import StudySpec
+from saliency.work import MAX_WORK, work
+
+MAX_REGION_WORK: Final = MAX_WORK // 4
+"""Of the outline of a region: it is worked out again with each decision on its check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,15 @@ def _regions(checks: ChecksSpec | None, listing: Listing) -> Iterator[Region]:
                 f"{where}.region: a corner lies outside of {spec.image}, "
                 f"which has {image.width}×{image.height} pixels."
             )
+        if _work(spec, image) > MAX_REGION_WORK:
+            raise BadStudy(
+                f"{where}.region: the outline crosses itself too often; draw it once around the place."
+            )
         yield Region(image, spec)
+
+
+def _work(spec: RegionSpec, image: Found) -> float:
+    return work([], [np.array(spec.region, dtype=np.float64)], width=image.width)
 
 
 def _refuse_shared_images(session: Session, material: Material) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     Double,
     Select,
+    Text,
     bindparam,
     cast,
     column,
@@ -54,7 +55,7 @@ from app.recruitment.assignment import lock_study, retake_trials
 from app.recruitment.service import screen_out
 from app.studies.plan import VisitPlan
 from app.trials.schemas import AnnotationRule, DecisionBody, Feedback
-from app.trials.scoring import check_rule, read_strokes, region_iou
+from app.trials.scoring import check_rule, read_painting, region_iou
 from app.trials.service import AnyRow, finish, renew_lease
 from app.trials.steps import Step, next_step
 
@@ -82,19 +83,20 @@ def record_decision(
     study collects more than it wants. A closed study takes no decision any more; a paused one does.
     """
     trial = _find(session, visit, trial_id)
-    fingerprint = body_hash(body)
     if trial.state is TrialState.DECIDED:
-        _must_be_the_same(session, trial_id, fingerprint)
+        _must_be_the_same(session, trial_id, body_hash(body))
         return _feedback(trial, body)
     if visit.study.state is StudyState.CLOSED:
         raise StudyNotOpen(CLOSED)
     verdict = _judge(trial, visit, body)
+    strokes = strokes_text(body)
+    fingerprint = _hashed(body, strokes)
     may_end = trial.kind is TrialKind.CHECK and not verdict.correct and plan.max_failed is not None
     if may_end or trial.state is TrialState.RELEASED:
         lock_study(session, visit.study.id)
     if trial.state is TrialState.RELEASED:
         _take_again(session, visit, trial_id)
-    if not _record(session, trial_id, body, verdict, fingerprint):
+    if not _record(session, trial_id, body, verdict, strokes, fingerprint):
         _decided_meanwhile(session, visit, trial_id, fingerprint)
         return _feedback(trial, body)
     if may_end:
@@ -151,24 +153,33 @@ def _must_be_the_same(session: Session, trial_id: UUID, fingerprint: str) -> Non
 
 def body_hash(body: DecisionBody) -> str:
     """SHA-256 of a decision's content, whatever the order of its keys."""
-    content = json.dumps(body.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(content.encode()).hexdigest()
+    return _hashed(body, strokes_text(body))
+
+
+def strokes_text(body: DecisionBody) -> str:
+    """The strokes as JSON; they are most of a decision, so they are written once, for hash and database."""
+    return json.dumps(body.strokes, sort_keys=True, separators=(",", ":"))
+
+
+def _hashed(body: DecisionBody, strokes: str) -> str:
+    rest = body.model_dump(mode="json", exclude={"strokes"})
+    others = json.dumps(rest, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(f'{others[:-1]},"strokes":{strokes}}}'.encode()).hexdigest()  # the last of the keys
 
 
 def _judge(trial: AnyRow, visit: Visit, body: DecisionBody) -> Verdict:
     """Whether the decision is right; BadInput when it cannot be used at all."""
     if body.strokes and not visit.arm.annotate:
         raise AnnotationNotAsked
-    size = (trial.width, trial.height)
-    strokes = read_strokes(body.strokes or [], size)
+    painting = read_painting(body.strokes or [], (trial.width, trial.height))
     if trial.region is not None:
         if body.choice is not Side.LEFT:
             raise BadInput("This trial has one picture only; its side is left.")
-        check_rule(PAINT_SOMETHING, strokes, size)
-        iou = region_iou(strokes, trial.region, size)
+        check_rule(PAINT_SOMETHING, painting)
+        iou = region_iou(painting, trial.region)
         return Verdict(trial.left_image_id, iou >= trial.min_iou, iou)
     if visit.arm.annotate:
-        check_rule(rule_of(visit.study), strokes, size)
+        check_rule(rule_of(visit.study), painting)
     chosen = "left" if body.choice is Side.LEFT else "right"
     label: Label = getattr(trial, f"{chosen}_label")
     return Verdict(getattr(trial, f"{chosen}_image_id"), label.value == trial.question.value)
@@ -204,7 +215,9 @@ def _decided_meanwhile(session: Session, visit: Visit, trial_id: UUID, fingerpri
     _must_be_the_same(session, trial_id, fingerprint)
 
 
-def _record(session: Session, trial_id: UUID, body: DecisionBody, verdict: Verdict, fingerprint: str) -> bool:
+def _record(
+    session: Session, trial_id: UUID, body: DecisionBody, verdict: Verdict, strokes: str, fingerprint: str
+) -> bool:
     """Make an assigned trial a decided one and write what was decided, in one statement.
 
     Of several requests at once the first one succeeds; for the others it is False and nothing is written.
@@ -222,7 +235,7 @@ def _record(session: Session, trial_id: UUID, body: DecisionBody, verdict: Verdi
     }
     if not body.strokes:
         return session.execute(DECIDE, row).first() is not None
-    return session.execute(DECIDE_AND_PAINT, {**row, "strokes": body.strokes}).first() is not None
+    return session.execute(DECIDE_AND_PAINT, {**row, "strokes": strokes}).first() is not None
 
 
 RECORDED: Final = (
@@ -271,7 +284,7 @@ def _painting(decided: CTE) -> CTE:
         .returning(Annotation.id)
         .cte("annotated")
     )
-    elements = func.jsonb_array_elements(bindparam("strokes", type_=JSONB))
+    elements = func.jsonb_array_elements(cast(bindparam("strokes", type_=Text), JSONB))
     sent = elements.table_valued(column("stroke", JSONB), with_ordinality="number", name="sent")
     sent = sent.render_derived()
     stroke = sent.c.stroke

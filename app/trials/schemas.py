@@ -1,7 +1,7 @@
 """The participant API: what is shown, what comes back."""
 
 import json
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
@@ -42,7 +42,8 @@ class DecisionBody(Body):
     """From the frame in which both faces appeared to the last change of the choice."""
     annotation_ms: Milliseconds | None = None
     """From the choice to the submission."""
-    strokes: Annotated[list[dict[str, JsonValue]], Field(max_length=2000)] | None = None
+    strokes: list[Any] | None = None
+    """Read and limited by `saliency.strokes.parse_strokes`."""
     events: Annotated[list[TrialEvent], Field(max_length=500)] = []
     """What happened meanwhile: the tab hidden, the focus lost, a resize, a reload."""
 
@@ -51,7 +52,7 @@ LONGEST_DRAFT: Final = 25 * MAX_POINTS + 100 * MAX_STROKES + 100_000  # characte
 """What the largest annotation comes to, with `[1023.4,1023.4,1234567],` for a point, and its events."""
 
 
-def _is_drawing(draft: dict[str, JsonValue]) -> dict[str, JsonValue]:
+def _is_drawing(draft: dict[str, Any]) -> dict[str, Any]:
     if len(json.dumps(draft)) > LONGEST_DRAFT:
         raise ValueError(f"at most {LONGEST_DRAFT} characters of JSON are kept")
     return draft
@@ -60,7 +61,7 @@ def _is_drawing(draft: dict[str, JsonValue]) -> dict[str, JsonValue]:
 class DraftBody(Body):
     """What the page wants back when it is opened again, here or elsewhere; nobody else reads it."""
 
-    draft: Annotated[dict[str, JsonValue], AfterValidator(_is_drawing)]
+    draft: Annotated[dict[str, Any], AfterValidator(_is_drawing)]
 
 
 class QuizBody(Body):

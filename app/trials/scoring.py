@@ -1,57 +1,75 @@
-"""What a painted mask is held against: the study's rule, and the region of a check."""
+"""What is painted, and what it is held against: the study's rule, and the region of a check."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from app.errors import AnnotationMissing, AnnotationTooLarge, AnnotationTooSmall, BadStrokes
 from app.trials.schemas import AnnotationRule
-from saliency.masks import rasterize, rasterize_ink
+from saliency.intervals import Intervals, overlap
+from saliency.masks import painted
 from saliency.strokes import Stroke, StrokeError, parse_strokes
 
 Size = tuple[int, int]
 """Width and height of an image in pixels."""
 
-NO_AREA_RULE = (0.0, 1.0)
+
+@dataclass(frozen=True, slots=True)
+class Painting:
+    """Strokes on an image, and the pixels that they leave painted."""
+
+    strokes: tuple[Stroke, ...]
+    pixels: Intervals
+    size: Size
+
+    @property
+    def that_paint(self) -> int:
+        """How many strokes paint; an eraser does not. The page keeps none that changes no pixel."""
+        return sum(stroke.tool != "eraser" for stroke in self.strokes)
+
+    @property
+    def area(self) -> float:
+        """Share of the image that is painted, in [0, 1]."""
+        return self.pixels.length / (self.size[0] * self.size[1])
 
 
-def read_strokes(strokes: object, size: Size) -> tuple[Stroke, ...]:
-    """Strokes as the browser sent them; BadStrokes names the first that is none."""
+def read_painting(strokes: object, size: Size) -> Painting:
+    """Strokes as the browser sent them; BadStrokes names the first that is none, or what is too much."""
+    width, height = size
     try:
-        return parse_strokes(strokes, width=size[0], height=size[1])
+        parsed = parse_strokes(strokes, width=width, height=height)
     except StrokeError as error:
         raise BadStrokes(str(error)) from error
+    return Painting(parsed, painted(parsed, width=width, height=height), size)
 
 
-def check_rule(rule: AnnotationRule, strokes: Sequence[Stroke], size: Size) -> None:
-    """Raise unless there are enough strokes and their mask covers as much as the rule wants.
+def check_rule(rule: AnnotationRule, painting: Painting) -> None:
+    """Raise unless enough strokes paint and what they leave painted is as much as the rule wants.
 
-    A rule of no strokes lets participants go on without painting; if they do paint, it must be enough.
+    A rule of no strokes lets participants go on without any; if there are some, they must paint enough.
+    `missing` in annotation_ui/static/core/judgement.js says the same on the page.
     """
-    if len(strokes) < rule.min_strokes:
-        raise AnnotationMissing
-    if not strokes or (rule.min_area, rule.max_area) == NO_AREA_RULE:
+    if rule.min_strokes == 0 and not painting.strokes:
         return
-    width, height = size
-    area = rasterize_ink(strokes, width=width, height=height).pixels / (width * height)
-    if area < rule.min_area:
+    if painting.that_paint < rule.min_strokes:
+        raise AnnotationMissing
+    if painting.area < rule.min_area:
         raise AnnotationTooSmall
-    if area > rule.max_area:
+    if painting.area > rule.max_area:
         raise AnnotationTooLarge
+    if rule.min_strokes > 0 and painting.area == 0:
+        raise AnnotationMissing
 
 
-def region_iou(strokes: Sequence[Stroke], region: Sequence[Sequence[float]], size: Size) -> float:
+def region_iou(painting: Painting, region: Sequence[Sequence[float]]) -> float:
     """Intersection over union of what is painted and a polygon; 0 when neither covers a pixel.
 
-    Parameters
-    ----------
-    strokes : in drawing order
     region : corners [x, y] in image pixels
-    size : (width, height) of the image
     """
-    width, height = size
+    width, height = painting.size
     corners = np.array([[x, y, 0.0] for x, y in region])
-    wanted = rasterize([Stroke(tool="lasso", radius=0.0, points=corners)], width=width, height=height)
-    painted = rasterize(strokes, width=width, height=height)
-    union = int(np.count_nonzero(wanted | painted))
-    return int(np.count_nonzero(wanted & painted)) / union if union else 0.0
+    wanted = painted([Stroke(tool="lasso", radius=0.0, points=corners)], width=width, height=height)
+    shared = overlap(wanted, painting.pixels)
+    union = wanted.length + painting.pixels.length - shared
+    return shared / union if union else 0.0

@@ -25,9 +25,13 @@ from app.security import RateLimit
 from app.studies.plan import plan_of
 from app.studies.service import close_study, pause_study
 from app.trials import routes
-from app.trials.decisions import record_decision
+from app.trials.decisions import body_hash, record_decision
 from app.trials.schemas import DecisionBody
+from saliency.strokes import MAX_STROKES
 from tests.app.worlds import STROKES, Visitor, make_study
+
+ZIGZAG = [[n * 7.3 % 60, 60 * (n % 2), n] for n in range(2000)]
+"""An outline whose edges all cross one another."""
 
 
 @pytest.fixture
@@ -138,6 +142,12 @@ class TestDecision:
             ({"strokes": [{"tool": "spray", "radius": 5, "points": [[1, 1, 0]]}]}, "bad_strokes"),
             ({"strokes": [{"tool": "brush", "radius": 5, "points": [[1e9, 1, 0]]}]}, "bad_strokes"),
             ({"strokes": [{"tool": "brush", "radius": 5, "points": [[1, 1, 0]] * 500_000}]}, "too_large"),
+            ({"strokes": [{"tool": "lasso", "radius": 0, "points": ZIGZAG}]}, "bad_strokes"),
+            ({"strokes": STROKES * (MAX_STROKES + 1)}, "bad_strokes"),
+            ({"strokes": ["brush"]}, "bad_strokes"),
+            ({"strokes": [{"tool": "eraser", "radius": 5, "points": [[20, 20, 0]]}]}, "annotation_missing"),
+            ({"strokes": [{"tool": "brush", "radius": 5, "points": [[-90, 20, 0]]}]}, "annotation_missing"),
+            ({"strokes": [*STROKES, {**STROKES[0], "tool": "eraser"}]}, "annotation_missing"),
             ({"choice": "both"}, "invalid"),
             ({"decision_ms": -1}, "invalid"),
             ({"events": [{"t_ms": 1}]}, "invalid"),
@@ -369,3 +379,38 @@ class TestWithdrawal:
     def test_the_link_is_dead_afterwards(self, client, visitor):
         client.post("/api/participant/withdraw", headers=visitor.headers)
         assert visitor.next().status_code == 401
+
+
+class TestBodyHash:
+    """It is on record with each decision, so it stays what it is."""
+
+    @pytest.mark.parametrize(
+        ("changes", "digest"),
+        [
+            ({}, "f14afbf35cee27522251153c05a71dc59da2e2b0a9f98b590a79c3fca308a8d4"),
+            (
+                {
+                    "choice": "left",
+                    "decision_ms": 4210.5,
+                    "annotation_ms": 8300,
+                    "events": [
+                        {"kind": "choose", "t_ms": 12, "side": "left"},
+                        {"kind": "loaded", "t_ms": 0, "load_ms": 3.25},
+                    ],
+                    "strokes": [
+                        {
+                            "radius": 12,
+                            "tool": "brush",
+                            "points": [[201.5, 188.2, 5120], [203, 190.0, 5136.25]],
+                        }
+                    ],
+                },
+                "065abdb1e994ea328e97fbf3017916ec6ffe90bc17d6d7fca05c37bab5ee7765",
+            ),
+        ],
+        ids=["without strokes", "with strokes"],
+    )
+    def test_it_is_the_same_in_every_version(self, changes, digest):
+        assert (
+            body_hash(DecisionBody.model_validate({"choice": "right", "decision_ms": 1} | changes)) == digest
+        )

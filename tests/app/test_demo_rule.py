@@ -8,7 +8,7 @@ from app.demo.rule import paint_by
 from app.demo.strokes import any_hand, paint
 from app.errors import AnnotationTooSmall
 from app.trials.schemas import AnnotationRule
-from app.trials.scoring import check_rule, read_strokes
+from app.trials.scoring import check_rule, read_painting
 
 DEFAULT = AnnotationRule(min_strokes=1, min_area=0.001, max_area=0.8)
 
@@ -21,7 +21,7 @@ def annotation(seed: int, rule: AnnotationRule, *, size=(512, 512), face=None):
 
 def accepts(rule: AnnotationRule, strokes, size) -> bool:
     try:
-        check_rule(rule, read_strokes(strokes, size), size)
+        check_rule(rule, read_painting(strokes, size))
     except AnnotationTooSmall:
         return False
     return True
@@ -43,7 +43,7 @@ class TestRule:
     @pytest.mark.parametrize("size", [(512, 512), (1024, 768), (160, 200)])
     def test_every_annotation_is_accepted(self, rule, size):
         for seed in range(12):
-            check_rule(rule, read_strokes(annotation(seed, rule, size=size), size), size)
+            check_rule(rule, read_painting(annotation(seed, rule, size=size), size))
 
     def test_so_is_one_that_would_be_refused_as_it_was_begun(self, monkeypatch):
         monkeypatch.setattr("app.demo.strokes.DAB_SHARE", 1.0)

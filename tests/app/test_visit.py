@@ -10,6 +10,7 @@ import pytest
 from PIL import Image as Picture
 from sqlalchemy import func, select, update
 
+from app.errors import BadStudy
 from app.models import (
     Decision,
     Image,
@@ -400,6 +401,19 @@ class TestChecks:
         paint(visitor, answer["trial"], outline)
         assert db.scalars(select(Decision.correct).order_by(Decision.id.desc())).first() is passes
         assert ("trial" in visitor.next().json() or passes) is passes
+
+    def test_a_region_that_is_painted_and_erased_again_is_not_painted(self, make, arrive):
+        visitor = arrive(make(checks={"regions": [EYE]}))
+        while (answer := visitor.next().json())["trial"]["kind"] != "check":
+            visitor.decide(answer["trial"]["id"])
+        dab = {"tool": "brush", "radius": 5, "points": [[20, 20, 0]]}
+        answer = visitor.decide(answer["trial"]["id"], strokes=[dab, dab | {"tool": "eraser"}])
+        assert answer.json()["error"] == "annotation_missing"
+
+    def test_a_region_whose_outline_is_a_tangle_is_refused(self, make):
+        tangle = [[n * 7.3 % SIDE, SIDE * (n % 2)] for n in range(1000)]
+        with pytest.raises(BadStudy, match="crosses itself too often"):
+            make(checks={"regions": [EYE | {"region": tangle}]})
 
     def test_an_arm_that_does_not_paint_meets_no_region_check(self, db, make, arrive):
         arms = [{"name": "paint", "annotate": True}, {"name": "control", "annotate": False}]

@@ -1,15 +1,15 @@
-"""Lasso masks against a slow reference in fractions that shares nothing with the walk round the outline."""
+"""Lasso masks against a slow reference in fractions that finds every crossing and every cell between them."""
 
 from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saliency import Stroke, rasterize
-from saliency.outline import outer_outline
+from saliency.masks import rasterize_ink, rasterize_inks
 
 SIDE = 10
 TILT = Fraction(1, 1_000_003)  # x += y * TILT leaves no edge upright and changes no topology
@@ -107,8 +107,30 @@ def reference(points, *, side=SIDE):
     return mask
 
 
+def read(points):
+    """Corners as the lasso reads them, to the nearest 2^-30 px."""
+    return [tuple(Fraction(round(Fraction(value) * 2**30), 2**30) for value in point) for point in points]
+
+
+def on_outline(points):
+    """Centres that lie on the outline when its corners are tenths of a pixel exactly."""
+    exact = [tuple(Fraction(str(value)) for value in point) for point in points]
+    edges = [tuple(sorted(edge)) for edge in zip(exact, exact[1:] + exact[:1], strict=True)]
+    mask = np.zeros((SIDE, SIDE), dtype=np.uint8)
+    for row, column in np.ndindex(SIDE, SIDE):
+        centre = Fraction(2 * column + 1, 2), Fraction(2 * row + 1, 2)
+        mask[row, column] = any(edge_holds(edge, centre) and within(edge, centre) for edge in edges)
+    return mask
+
+
+def within(edge, point):
+    (_, one), (_, two) = edge
+    return min(one, two) <= point[1] <= max(one, two)
+
+
 halves = st.integers(-2, 2 * SIDE + 2).map(lambda n: n / 2)
 reals = st.floats(-1, SIDE + 1, allow_subnormal=False).map(lambda x: round(x, 6))
+tenths = st.integers(-10, 10 * SIDE + 10).map(lambda n: n / 10)
 SQUARES = ((1, 1), (7, 1), (7, 7), (1, 7))
 
 
@@ -170,32 +192,69 @@ class TestLasso:
     def test_an_outline_without_area_encloses_only_centres_on_it(self, points):
         assert not mask_of(*points).any()
 
-    def test_an_outline_covered_in_pieces_is_the_same(self, monkeypatch):
+    def test_outlines_worked_out_one_after_another_are_the_same(self, monkeypatch):
         points = [
             (5 + r * np.cos(a), 5 + r * np.sin(a)) for a, r in zip(range(300), [3, 4.5] * 150, strict=True)
         ]
-        whole = mask_of(*points)
-        monkeypatch.setattr("saliency.masks.PIXELS_AT_ONCE", 1)
-        np.testing.assert_array_equal(mask_of(*points), whole)
+        lassos = [lasso(*points[:n]) for n in (300, 3, 200, 90)]
+        whole = [rasterize_ink([one], width=SIDE, height=SIDE) for one in lassos]
+        monkeypatch.setattr("saliency.outline.MEETINGS_AT_ONCE", 1)
+        pieces = rasterize_inks([[one] for one in lassos], width=SIDE, height=SIDE)
+        for one, other in zip(whole, pieces, strict=True):
+            np.testing.assert_array_equal(one.mask, other.mask)
+            assert one.box == other.box
 
     def test_a_large_outline_round_the_image_fills_it(self):
         assert mask_of((-9000, -9000), (9000, -9000), (0, 9000), side=100).all()
 
+    @settings(max_examples=60, deadline=None)
+    @given(st.lists(st.tuples(tenths, tenths), min_size=3, max_size=12))
+    def test_corners_on_tenths_where_edges_nearly_meet(self, points):
+        np.testing.assert_array_equal(mask_of(*points), reference(read(points)) | on_outline(points))
 
-class TestOuterOutline:
-    def test_it_goes_round_clockwise_on_the_screen(self):
-        outline = outer_outline(np.array(SQUARES[::-1], dtype=np.float64))
-        assert outline.tolist() == [[1, 1], [7, 1], [7, 7], [1, 7]]
+    @pytest.mark.parametrize("shift", [0, 2**-30, -(2**-30)])
+    def test_a_gap_of_a_billionth_of_a_pixel_is_a_gap(self, shift):
+        """A bay whose opening is as narrow as coordinates can be, or is closed, or is crossed."""
+        bay = [
+            (1, 1),
+            (9, 1),
+            (9, 5 - shift),
+            (8, 5),
+            (8, 2),
+            (2, 2),
+            (2, 8),
+            (8, 8),
+            (8, 5),
+            (9, 5),
+            (9, 9),
+            (1, 9),
+        ]
+        np.testing.assert_array_equal(mask_of(*bay), reference(bay))
 
-    @example([(0, 0), (1, 0), (0, 0), (1, 0)])
-    @given(st.lists(st.tuples(halves, halves), min_size=1, max_size=2))
-    def test_fewer_than_three_corners_enclose_nothing(self, points):
-        assert abs(signed_area(outer_outline(np.array(points, dtype=np.float64)))) == 0
+    def test_edges_that_differ_by_less_than_a_unit_are_told_apart(self):
+        """Two edges between the same levels that cross within 2^-30 px of other crossings."""
+        points = [
+            (0, 0),
+            (10, 7),
+            (0, 2**-30),
+            (10, 7 + 2**-29),
+            (0, 3),
+            (10, 2),
+            (0, 3 + 2**-30),
+            (10, 2 - 2**-30),
+        ]
+        np.testing.assert_array_equal(mask_of(*points), reference(points))
 
-    def test_a_scribble_of_many_crossings_is_walked_quickly(self):
-        scribble = np.random.default_rng(3).uniform(0, 500, (300, 2))
-        assert len(outer_outline(scribble)) < 2000
+    @pytest.mark.parametrize("far", [(2**16, 5), (5, -(2**16))])
+    def test_coordinates_that_would_not_fit_are_refused(self, far):
+        with pytest.raises(ValueError, match="65536 px or more"):
+            mask_of((1, 1), (5, 9), far)
 
+    def test_edges_that_would_not_fit_are_refused(self):
+        with pytest.raises(ValueError, match="65536 px apart or more"):
+            mask_of((-40_000, 1), (5, 9), (40_000, 3))
 
-def signed_area(outline):
-    return sum(cross(a, b) for a, b in zip(outline, np.roll(outline, -1, axis=0), strict=True)) / 2
+    def test_an_outline_that_is_too_tangled_for_its_numbers_is_refused(self):
+        zigzag = [(50 * (n % 2), n / 900) for n in range(9000)]
+        with pytest.raises(ValueError, match="more than 262144 levels"):
+            mask_of(*zigzag, side=50)

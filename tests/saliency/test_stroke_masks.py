@@ -123,7 +123,7 @@ class TestBrushAndEraser:
     def test_a_stroke_cut_into_memory_sized_batches_is_the_same(self, monkeypatch):
         one = brush(3, *np.random.default_rng(1).uniform(0, 40, (500, 2)))
         whole = mask_of(one)
-        monkeypatch.setattr("saliency.spans.ROWS_AT_ONCE", 1)
+        monkeypatch.setattr("saliency.spans.ENDS_AT_ONCE", 1)
         np.testing.assert_array_equal(mask_of(one), whole)
 
 

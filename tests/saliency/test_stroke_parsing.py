@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from saliency import StrokeError, parse_strokes
-from saliency.strokes import MAX_LASSO_POINTS, MAX_POINTS, MAX_RADIUS_PX, MAX_STROKES
+from saliency.strokes import MAX_POINTS, MAX_RADIUS_PX, MAX_STROKES
 
 
 def parse(value):
@@ -76,9 +76,3 @@ class TestParseStrokes:
     def test_too_many_points_are_refused_before_they_are_read(self):
         with pytest.raises(StrokeError, match=f"at most {MAX_POINTS}"):
             parse([entry(points=["no point"] * (MAX_POINTS + 1))])
-
-    def test_a_lasso_takes_fewer_points_than_a_brush(self):
-        many = [[1, 2, 3]] * (MAX_LASSO_POINTS + 1)
-        assert len(parse([entry(points=many)])) == 1
-        with pytest.raises(StrokeError, match="a lasso takes at most"):
-            parse([entry(tool="lasso", points=many)])

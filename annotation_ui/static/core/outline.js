@@ -1,147 +1,217 @@
 /**
- * What a closed freehand outline encloses. A hand crosses its own path, sometimes in both directions, so
- * neither the even-odd nor the winding rule gives every enclosed point. The border towards the outside does:
- * cut the outline where it crosses itself and walk round it with the outside always on the same hand.
+ * What a closed outline encloses, exactly, however often it crosses itself: every point from which no path leads
+ * away without meeting it. The same algorithm as the server's (saliency/outline.py).
  *
- * @import { Point } from "./stroke.js"
- * @typedef {[x: number, y: number]} Place
- * @typedef {{place: Place, neighbours: Map<string, number>}} Node neighbours by key, with the angle towards them
+ * The plane is cut by upright lines, the *levels*: through every corner, and through the centres of the pixel
+ * columns. Between two levels no edge begins or ends, so all edges go from one level to the other, in some order
+ * from top to bottom. A path through such a strip that meets no edge has the same edges above it all the way.
+ * Therefore it exists between two neighbouring edges if, and only if, the edges above are the same ones on both
+ * levels: crossings need not be found, however many there are. What the gaps on the levels leave connected with
+ * the outside is not enclosed.
+ *
+ * Corners are read to the nearest 2^-30 px; from there on all comparisons are exact.
+ *
+ * @import { Point, Size } from "./stroke.js"
+ * @typedef {{column: number, start: number, after: number}} Span in a column, from row `start` up to row `after`
+ * @typedef {{x: number, y: number, run: number, rise: number}} Edge its left end (its upper end, if upright) and the way on, in units
+ *
+ * @typedef {object} Meeting of an edge and a level
+ * @property {number} y in units, rounded
+ * @property {{y: number, way: number, rise: number, run: number}} at exactly: y + way * rise / run
+ * @property {Meeting | null} next where the edge goes on to, on the next level
+ * @property {boolean} comes does the edge reach the level from the left?
+ * @property {number} upright 1 where an upright edge begins, -1 where it ends, 0 for other edges
+ * @property {number} rank among those that come
+ * @property {number} before region of the gap below it, to the left of the level
+ * @property {number} behind the same to the right
  */
 
-const GRID = 1e6; // two crossings closer than a millionth of a pixel are one
-const NEAR = 1 / GRID; // px; wider than every tolerance below
+const UNIT = 2 ** 30; // a pixel
+const HALF = UNIT / 2;
+const OUTSIDE = 0;
 
 /**
- * The outer border of a closed outline.
+ * The pixels whose centres lie inside; centres on the outline itself may be missing.
  *
- * @param {readonly (Point | Place)[]} outline closed from last to first
- * @returns {Place[]} corners of the border; fewer than three enclose nothing
+ * @param {readonly Point[]} outline closed from last to first @param {Size} size of the image @returns {Span[]}
  */
-export function outerBorder(outline) {
-  const nodes = crossings(distinct(outline.map(([x, y]) => [x, y])));
-  if (nodes.size < 3) return [];
-  const start = leftmost(nodes);
-  const first = leave(nodes, start, Math.PI);
-  const border = [place(nodes, start)];
-  let from = start;
-  let to = first;
-  // Each edge is walked at most once in each direction, so this ends.
-  while (to !== start || leave(nodes, to, heading(nodes, to, from)) !== first) {
-    border.push(place(nodes, to));
-    [from, to] = [to, leave(nodes, to, heading(nodes, to, from))];
-  }
-  return border;
+export function enclosed(outline, { width, height }) {
+  const edges = edgesOf(outline);
+  const levels = levelsOf(edges, width);
+  const met = meet(edges, levels);
+  const regions = new Regions();
+  met.forEach((meetings, index) => open(meetings, met[index + 1] ?? [], regions));
+  const gaps = met.flatMap((meetings, index) => pass(meetings, Number(levels[index]), regions));
+  return gaps
+    .filter(({ before, isClosed }) => isClosed || regions.find(before) !== regions.find(OUTSIDE))
+    .map(({ x, above, below }) => spanOf(x, above, below, height))
+    .filter(({ column, start, after }) => column >= 0 && column < width && column % 1 === 0 && start < after);
 }
 
-/** Without a corner that repeats the one before it: a piece without length meets everything. @param {Place[]} outline */
-const distinct = (outline) => outline.filter((corner, index) => key(corner) !== key(/** @type {Place} */ (outline.at(index - 1))));
+/**
+ * How often edges meet levels: what finding the inside costs.
+ *
+ * @param {readonly Point[]} outline @param {number} width of the image
+ */
+export function countMeetings(outline, width) {
+  const edges = edgesOf(outline);
+  const levels = levelsOf(edges, width);
+  return edges.reduce((sum, { x, run }) => sum + place(levels, x + run) - place(levels, x) + 1, 0);
+}
 
-/** The outline as a graph: its corners and crossings, joined by pieces that cross nothing. @param {Place[]} outline */
-function crossings(outline) {
-  /** @type {Map<string, Node>} */
-  const nodes = new Map();
-  const ends = outline.map((_, index) => /** @type {Place} */ (outline[(index + 1) % outline.length]));
-  outline.forEach((start, index) => {
-    const end = /** @type {Place} */ (ends[index]);
-    /** @type {[along: number, at: Place][]} */
-    const cuts = [[0, start], [1, end]];
-    outline.forEach((other, at) => {
-      const otherEnd = /** @type {Place} */ (ends[at]);
-      if (at !== index && mayMeet(start, end, other, otherEnd)) cuts.push(...meetings(start, end, other, otherEnd));
-    });
-    cuts.sort((one, two) => one[0] - two[0]);
-    cuts.slice(1).forEach((cut, before) => join(nodes, /** @type {[number, Place]} */ (cuts[before])[1], cut[1]));
+/** @param {readonly Point[]} outline @returns {Edge[]} those that have a length */
+function edgesOf(outline) {
+  const corners = outline.map(([x, y]) => ({ x: nearest(x * UNIT), y: nearest(y * UNIT) }));
+  return corners.flatMap((one, index) => {
+    const two = /** @type {typeof one} */ (corners[(index + 1) % corners.length]);
+    const [from, to] = two.x < one.x || (two.x === one.x && two.y < one.y) ? [two, one] : [one, two];
+    const edge = { x: from.x, y: from.y, run: to.x - from.x, rise: to.y - from.y };
+    return edge.run || edge.rise ? [edge] : [];
   });
-  return nodes;
 }
 
-/** Most pieces are far from each other. @param {Place} a @param {Place} b @param {Place} c @param {Place} d */
-const mayMeet = (a, b, c, d) => overlap(a[0], b[0], c[0], d[0]) && overlap(a[1], b[1], c[1], d[1]);
+/** The nearest whole number, of two the even one. @param {number} value */
+const nearest = (value) => (Math.abs(value % 1) === 0.5 ? 2 * Math.round(value / 2) : Math.round(value));
 
-/** @param {number} a @param {number} b @param {number} c @param {number} d */
-const overlap = (a, b, c, d) => Math.min(a, b) <= Math.max(c, d) + NEAR && Math.min(c, d) <= Math.max(a, b) + NEAR;
-
-/**
- * Where a-b meets c-d, as fractions of a-b. Parallel pieces meet where the ends of one lie on the other.
- *
- * @param {Place} a @param {Place} b @param {Place} c @param {Place} d @returns {[number, Place][]}
- */
-function meetings(a, b, c, d) {
-  const run = [b[0] - a[0], b[1] - a[1]];
-  const other = [d[0] - c[0], d[1] - c[1]];
-  const turn = cross(run, other);
-  const gap = [c[0] - a[0], c[1] - a[1]];
-  if (Math.abs(turn) < 1e-12) return [c, d].flatMap((end) => onPiece(a, run, end));
-  const along = cross(gap, other) / turn;
-  const across = cross(gap, run) / turn;
-  if (!isFraction(along) || !isFraction(across)) return [];
-  const end = [c, d][Math.round(across)];
-  const touches = Math.abs(across - Math.round(across)) < 1e-9 && end;
-  return [[along, touches || [a[0] + along * Number(run[0]), a[1] + along * Number(run[1])]]];
+/** @param {readonly Edge[]} edges @param {number} width of the image @returns {number[]} x in units, ascending */
+function levelsOf(edges, width) {
+  const corners = edges.flatMap(({ x, run }) => [x, x + run]);
+  let [low, high] = [Infinity, -Infinity];
+  for (const x of corners) [low, high] = [Math.min(low, x), Math.max(high, x)];
+  const first = Math.max(0, Math.ceil((low - HALF) / UNIT));
+  const last = Math.min(width - 1, Math.floor((high - HALF) / UNIT));
+  const columns = Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => (first + index) * UNIT + HALF);
+  return [...new Set([...corners, ...columns])].sort((one, two) => one - two);
 }
 
-/** @param {Place} a @param {number[]} run @param {Place} end @returns {[number, Place][]} */
-function onPiece(a, run, end) {
-  const gap = [end[0] - a[0], end[1] - a[1]];
-  const squared = dot(run, run);
-  const along = squared ? dot(gap, run) / squared : 0;
-  const isOn = Math.abs(cross(run, gap)) <= 1e-9 * Math.sqrt(squared) && isFraction(along);
-  return isOn ? [[along, end]] : [];
-}
-
-/** @param {Map<string, Node>} nodes @param {Place} one @param {Place} two */
-function join(nodes, one, two) {
-  const [first, second] = [key(one), key(two)];
-  if (first === second) return;
-  const angle = Math.atan2(two[1] - one[1], two[0] - one[0]);
-  node(nodes, first, one).neighbours.set(second, angle);
-  node(nodes, second, two).neighbours.set(first, angle > 0 ? angle - Math.PI : angle + Math.PI);
-}
-
-/** @param {Map<string, Node>} nodes @param {string} name @param {Place} at */
-function node(nodes, name, at) {
-  const found = nodes.get(name) ?? { place: at, neighbours: new Map() };
-  nodes.set(name, found);
-  return found;
-}
-
-/** @param {Map<string, Node>} nodes @returns {string} */
-function leftmost(nodes) {
-  const [best] = [...nodes].sort(([, { place: a }], [, { place: b }]) => a[0] - b[0] || a[1] - b[1]);
-  return /** @type {[string, Node]} */ (best)[0];
-}
-
-/**
- * The next piece of the border: the first that a hand meets when it turns, clockwise on the screen, away from
- * where it came from.
- *
- * @param {Map<string, Node>} nodes @param {string} at @param {number} back the angle towards where one came from
- */
-function leave(nodes, at, back) {
-  let best = "";
-  let least = Infinity;
-  for (const [name, angle] of /** @type {Node} */ (nodes.get(at)).neighbours) {
-    const turned = (angle - back + 4 * Math.PI) % (2 * Math.PI);
-    const turn = turned < 1e-12 ? 2 * Math.PI : turned; // the way back is the last resort
-    if (turn < least) [best, least] = [name, turn];
+/** Which level it is. @param {readonly number[]} levels @param {number} x one of them */
+function place(levels, x) {
+  let [low, high] = [0, levels.length - 1];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (Number(levels[middle]) < x) low = middle + 1;
+    else high = middle;
   }
-  return best;
+  return low;
 }
 
-/** @param {Map<string, Node>} nodes @param {string} from @param {string} to */
-const heading = (nodes, from, to) => Number(/** @type {Node} */ (nodes.get(from)).neighbours.get(to));
+/** @param {readonly Edge[]} edges @param {readonly number[]} levels @returns {Meeting[][]} of each level, from top to bottom */
+function meet(edges, levels) {
+  /** @type {Meeting[][]} */
+  const met = levels.map(() => []);
+  for (const edge of edges) {
+    const index = place(levels, edge.x);
+    if (edge.run === 0) met[index]?.push(end(edge.y, 1), end(edge.y + edge.rise, -1));
+    else follow(edge, index, levels, met);
+  }
+  for (const meetings of met) meetings.sort(compare);
+  return met;
+}
 
-/** @param {Map<string, Node>} nodes @param {string} name */
-const place = (nodes, name) => /** @type {Node} */ (nodes.get(name)).place;
+/** One end of an upright edge. @param {number} y @param {number} upright @returns {Meeting} */
+const end = (y, upright) => meeting({ y, way: 0, rise: 0, run: 1 }, false, upright);
 
-/** @param {Place} at */
-const key = (at) => `${Math.round(at[0] * GRID)},${Math.round(at[1] * GRID)}`;
+/** @param {Edge} edge @param {number} first level @param {readonly number[]} levels @param {Meeting[][]} met */
+function follow({ x, y, run, rise }, first, levels, met) {
+  /** @type {Meeting | null} */
+  let last = null;
+  for (let index = first; Number(levels[index]) <= x + run; index += 1) {
+    const found = meeting({ y, way: Number(levels[index]) - x, rise, run }, last !== null, 0);
+    if (last) last.next = found;
+    met[index]?.push(found);
+    last = found;
+  }
+}
 
-/** @param {number[]} a @param {number[]} b */
-const cross = (a, b) => Number(a[0]) * Number(b[1]) - Number(a[1]) * Number(b[0]);
+/** @param {Meeting["at"]} at @param {boolean} comes @param {number} upright @returns {Meeting} */
+const meeting = (at, comes, upright) => ({
+  at, comes, upright, y: at.y + (at.way / at.run) * at.rise, next: null, rank: 0, before: OUTSIDE, behind: OUTSIDE,
+});
 
-/** @param {number[]} a @param {number[]} b */
-const dot = (a, b) => Number(a[0]) * Number(b[0]) + Number(a[1]) * Number(b[1]);
+/** Which is further up. @param {Meeting} one @param {Meeting} two */
+function compare(one, two) {
+  const gap = one.y - two.y;
+  if (Math.abs(gap) > 1) return gap; // `y` is wrong by far less than a unit
+  return isCorner(one.at) && isCorner(two.at) ? gap : exactly(one.at, two.at);
+}
 
-/** @param {number} value */
-const isFraction = (value) => value >= -1e-12 && value <= 1 + 1e-12;
+/** @param {Meeting["at"]} at */
+const isCorner = ({ way, run }) => way === 0 || way === run;
+
+/** @param {Meeting["at"]} one @param {Meeting["at"]} two */
+function exactly(one, two) {
+  const [top, bottom] = [one, two].map(({ y, way, rise, run }) => BigInt(y) * BigInt(run) + BigInt(way) * BigInt(rise));
+  const gap = /** @type {bigint} */ (top) * BigInt(two.run) - /** @type {bigint} */ (bottom) * BigInt(one.run);
+  return gap < 0n ? -1 : Number(gap > 0n);
+}
+
+/**
+ * Number the gaps of the strip between two levels: one number where a path leads from one level to the other,
+ * two where none does. Above the first edge and below the last one is the outside.
+ *
+ * @param {readonly Meeting[]} left @param {readonly Meeting[]} right @param {Regions} regions
+ */
+function open(left, right, regions) {
+  const going = left.filter(({ next }) => next);
+  const coming = right.filter(({ comes }) => comes);
+  coming.forEach((one, rank) => (one.rank = rank));
+  let lowest = -1;
+  going.slice(0, -1).forEach((one, rank) => {
+    lowest = Math.max(lowest, Number(one.next?.rank));
+    one.behind = regions.more();
+    const other = /** @type {Meeting} */ (coming[rank]);
+    other.before = lowest === rank ? one.behind : regions.more(); // are the edges above the same ones?
+  });
+}
+
+/**
+ * Join what a level does not part, and return its gaps.
+ *
+ * @param {readonly Meeting[]} meetings @param {number} x @param {Regions} regions
+ */
+function pass(meetings, x, regions) {
+  let [before, behind, upright] = [OUTSIDE, OUTSIDE, 0];
+  return meetings.slice(0, -1).flatMap((above, index) => {
+    const below = /** @type {Meeting} */ (meetings[index + 1]);
+    if (above.comes) before = above.before;
+    if (above.next) behind = above.behind;
+    upright += above.upright;
+    if (compare(above, below) === 0) return [];
+    if (upright === 0) regions.join(before, behind);
+    return [{ x, above, below, before, isClosed: upright > 0 }];
+  });
+}
+
+/** @param {number} x @param {Meeting} above @param {Meeting} below @param {number} height @returns {Span} a fraction of a column where the level is none */
+function spanOf(x, above, below, height) {
+  const start = Math.max(0, Math.ceil((above.y - HALF) / UNIT));
+  const after = Math.min(height, Math.floor((below.y - HALF) / UNIT) + 1);
+  return { column: (x - HALF) / UNIT, start, after };
+}
+
+/** Numbers that are joined one by one (union and find). */
+class Regions {
+  constructor() {
+    /** @type {number[]} */
+    this.leader = [OUTSIDE];
+  }
+
+  more() {
+    return this.leader.push(this.leader.length) - 1;
+  }
+
+  /** @param {number} region @returns {number} the same for all that are joined */
+  find(region) {
+    let here = region;
+    for (let next = Number(this.leader[here]); next !== here; next = Number(this.leader[here])) {
+      this.leader[here] = Number(this.leader[next]);
+      here = next;
+    }
+    return here;
+  }
+
+  /** @param {number} one @param {number} two */
+  join(one, two) {
+    this.leader[this.find(one)] = this.find(two);
+  }
+}

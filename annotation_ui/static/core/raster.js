@@ -1,7 +1,7 @@
 /**
  * Strokes to pixels, by the definition that the server uses: a pixel belongs to a brush stroke if its centre
- * is within `radius` of the polyline. The pixels may be those of a canvas, so that what is seen is the mask
- * itself and not a picture of it.
+ * is within `radius` of the polyline, and to a lasso if its centre is enclosed by the outline. The pixels may be
+ * those of a canvas, so that what is seen is the mask itself and not a picture of it.
  *
  * A centre exactly on the border belongs to the stroke; so that rounding never decides, the border lies a
  * billionth of a pixel further out.
@@ -15,7 +15,7 @@
  * @property {Uint8Array | Uint32Array} data row by row
  */
 
-import { outerBorder } from "./outline.js";
+import { enclosed } from "./outline.js";
 
 const TIE = 1e-9; // px
 
@@ -47,14 +47,17 @@ export function paintAll(pixels, strokes, ink) {
 
 /** @param {Pixels} pixels @param {Stroke} stroke @param {number} ink @returns {Rectangle} what may have changed */
 export function paint(pixels, stroke, ink) {
-  if (stroke.tool === "lasso") return fill(pixels, stroke.points, ink);
-  const value = stroke.tool === "eraser" ? 0 : ink;
+  const { tool, radius, points } = stroke;
+  if (tool === "lasso") return fill(pixels, points, ink);
+  return line(pixels, points, radius, tool === "eraser" ? 0 : ink);
+}
+
+/** @param {Pixels} pixels @param {readonly Point[]} points @param {number} radius @param {number} value @returns {Rectangle} what may have changed */
+function line(pixels, points, radius, value) {
   let changed = NOTHING;
-  stroke.points.forEach((end, index) => {
-    const start = stroke.points[Math.max(0, index - 1)] ?? end;
-    if (index > 0 || stroke.points.length === 1) {
-      changed = union(changed, capsule(pixels, start, end, stroke.radius, value));
-    }
+  points.forEach((end, index) => {
+    const start = points[Math.max(0, index - 1)] ?? end;
+    if (index > 0 || points.length === 1) changed = union(changed, capsule(pixels, start, end, radius, value));
   });
   return changed;
 }
@@ -109,39 +112,14 @@ function clipped({ width, height }, left, top, right, bottom) {
 /**
  * Every pixel whose centre a closed outline encloses; where it crosses itself it leaves no hole.
  *
- * @param {Pixels} pixels @param {readonly Point[]} points @param {number} value @returns {Rectangle}
+ * @param {Pixels} pixels @param {readonly Point[]} points @param {number} value @returns {Rectangle} what may have changed
  */
 function fill(pixels, points, value) {
-  const border = outerBorder(points);
-  if (border.length < 3) return NOTHING;
-  const columns = border.map((corner) => corner[0]);
-  const rows = border.map((corner) => corner[1]);
-  const area = clipped(pixels, Math.min(...columns), Math.min(...rows), Math.max(...columns), Math.max(...rows));
-  for (let row = area.top; row < area.bottom; row += 1) {
-    for (const [low, high] of inside(border, row + 0.5)) span(pixels, row, low - TIE, high + TIE, value);
+  const { data, width } = pixels;
+  for (const { column, start, after } of enclosed(points, pixels)) {
+    for (let row = start; row < after; row += 1) data[row * width + column] = value;
   }
-  return area;
-}
-
-/** Where a row lies inside a border that goes round once. @param {[number, number][]} border @param {number} y @returns {[number, number][]} */
-function inside(border, y) {
-  /** @type {[x: number, step: number][]} */
-  const crossed = [];
-  border.forEach((start, index) => {
-    const end = /** @type {[number, number]} */ (border[(index + 1) % border.length]);
-    if (start[1] < y === end[1] < y) return;
-    crossed.push([start[0] + ((y - start[1]) * (end[0] - start[0])) / (end[1] - start[1]), start[1] < y ? 1 : -1]);
-  });
-  crossed.sort((one, two) => one[0] - two[0]);
-  let turns = 0;
-  /** @type {[number, number][]} */
-  const covered = [];
-  crossed.forEach(([x, step], index) => {
-    turns += step;
-    const after = crossed[index + 1];
-    if (turns !== 0 && after) covered.push([x, after[0]]);
-  });
-  return covered;
+  return line(pixels, [...points, ...points.slice(0, 1)], 0, value); // the outline lies around all of it
 }
 
 /**

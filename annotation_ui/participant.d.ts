@@ -200,10 +200,14 @@ export interface Judgement {
   /** a region check */
   isRegion: boolean;
   rule: Rule;
+  /** of either face, in its own pixels */
+  size: import("./static/core/stroke.js").Size;
   choice: Side | null;
   /** ms since the pair was shown */
   chosenAt: number;
   drawing: import("./static/core/drawing.js").Drawing;
+  /** fraction of the chosen face that is painted, in [0, 1] */
+  covered: number;
 }
 
 /** What a browser keeps of a judgement so that a reload loses nothing; `at` by the wall clock. */

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
-import { KINDS, MOST_EVENTS, note } from "../../annotation_ui/static/core/events.js";
+import { KINDS, note } from "../../annotation_ui/static/core/events.js";
+import { MOST_EVENTS } from "../../annotation_ui/static/core/limits.js";
 
 describe("the log of a trial", () => {
   test("says what happened and when", () => {

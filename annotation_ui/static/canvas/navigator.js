@@ -48,12 +48,16 @@ export class Navigator {
       frame.addEventListener(type, (event) => this.up(event), { signal, capture: true });
     }
     frame.addEventListener("click", (event) => this.click(event), { signal, capture: true });
-    window.addEventListener("blur", () => this.hold(false), { signal });
+    window.addEventListener("blur", () => this.letGo(), { signal });
   }
 
   disable() {
     this.listening?.abort();
     this.listening = null;
+    this.letGo();
+  }
+
+  letGo() {
     this.fingers.clear();
     this.dragged = null;
     this.hold(false);
@@ -92,7 +96,8 @@ export class Navigator {
   /** @param {PointerEvent} event */
   down(event) {
     if (isPalm(event)) return;
-    if (event.pointerType === "pen") this.fingers.clear(); // what was down before it is a palm
+    // What was down before a pen is a palm; what was down before a first finger has gone without a word.
+    if (event.pointerType === "pen" || event.isPrimary) this.fingers.clear();
     this.travel = 0;
     if (event.pointerType === "touch") this.fingers.set(event.pointerId, event);
     else if (event.button === 1 || (event.button === 0 && (this.hasSpace || this.mayDrag))) this.drag(event);

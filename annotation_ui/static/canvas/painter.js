@@ -52,7 +52,10 @@ export class Painter {
     frame.addEventListener("pointermove", (event) => this.move(event), { signal });
     frame.addEventListener("pointerup", (event) => this.up(event), { signal });
     frame.addEventListener("pointercancel", (event) => this.cancel(event), { signal });
+    frame.addEventListener("lostpointercapture", (event) => this.lose(event), { signal });
     frame.addEventListener("pointerleave", () => this.board.cursor.hide(), { signal });
+    frame.addEventListener("contextmenu", (event) => this.isPainting && event.preventDefault(), { signal });
+    window.addEventListener("blur", () => this.finish(), { signal });
     // Without this, Safari on iOS selects text or shows its loupe under a painting finger.
     frame.addEventListener("touchstart", (event) => event.preventDefault(), { signal, passive: false });
   }
@@ -73,8 +76,9 @@ export class Painter {
   down(event) {
     if (event.pointerType === "pen" && this.isTouch) this.drop();
     if (!this.starts(event)) return;
+    this.finish(); // a pointer that has gone without a word, or the keyboard
     event.preventDefault();
-    this.board.frame.setPointerCapture(event.pointerId);
+    this.capture(event.pointerId);
     this.pointer = event.pointerId;
     this.isTouch = event.pointerType === "touch";
     this.startedAt = event.timeStamp;
@@ -84,10 +88,19 @@ export class Painter {
     this.ring(event);
   }
 
-  /** @param {PointerEvent} event */
+  /** Whether the fingers on the face are one is for `mayPaint` to say. @param {PointerEvent} event */
   starts(event) {
-    const isSecond = event.pointerType === "touch" && !event.isPrimary;
-    return event.button === 0 && !isPalm(event) && !isSecond && !this.isPainting && this.orders.mayPaint();
+    return event.button === 0 && !isPalm(event) && this.orders.mayPaint();
+  }
+
+  /** Follow the pointer when it leaves the face. @param {number} pointer */
+  capture(pointer) {
+    try {
+      this.board.frame.setPointerCapture(pointer);
+    } catch (error) {
+      // The pointer has gone already; the first event that tells of no button ends the stroke.
+      if (!(error instanceof DOMException)) throw error;
+    }
   }
 
   /** @param {PointerEvent} event */
@@ -95,7 +108,9 @@ export class Painter {
     if (isPalm(event)) return this.cancel(event);
     if (event.pointerId === this.pointer) {
       const between = event.getCoalescedEvents?.() ?? [];
-      for (const moment of between.length ? between : [event]) this.record(moment);
+      for (const moment of between.length ? between : [event]) if (isHeld(moment)) this.record(moment);
+      // Another button may still be down, or nobody told of the release: either way this one is up.
+      if (!isHeld(event)) return this.up(event);
     }
     this.ring(event);
   }
@@ -113,6 +128,11 @@ export class Painter {
     if (event.pointerId !== this.pointer) return;
     if (this.isTouch) this.drop();
     else this.finish();
+  }
+
+  /** Capture that passes from a part of the face to the face is not lost. @param {PointerEvent} event */
+  lose(event) {
+    if (event.target === this.board.frame && event.pointerId === this.pointer) this.finish();
   }
 
   /** @param {PointerEvent} event */
@@ -146,15 +166,14 @@ export class Painter {
     return { tool, radius, points };
   }
 
-  /** End the stroke in progress, if any, and hand it over. */
+  /** End the stroke in progress, if any, and hand it over; one that changes no pixel is none. */
   finish() {
     if (!this.isPainting) return;
     const stroke = this.current();
     this.board.cursor.untrace();
     this.forget();
-    if (!stroke) return this.board.surface.takeBack();
-    this.board.surface.finish(stroke);
-    this.orders.onStroke(stroke);
+    if (!stroke) this.board.surface.takeBack();
+    else if (this.board.surface.finish(stroke)) this.orders.onStroke(stroke);
   }
 
   /** A second finger: what began as a touch to zoom is no stroke. @param {number} now */
@@ -171,3 +190,6 @@ export class Painter {
     this.board.surface.takeBack();
   }
 }
+
+/** Is the button that paints down, or the pen or finger on the screen? @param {PointerEvent} event */
+const isHeld = ({ buttons }) => (buttons & 1) === 1;

@@ -51,10 +51,19 @@ export class Surface {
     this.refresh(area);
   }
 
-  /** The stroke as it will be sent takes the place of the one in progress. @param {Stroke} stroke */
+  /** The stroke as it will be sent takes the place of the one in progress. @param {Stroke} stroke @returns {boolean} does it change anything? */
   finish(stroke) {
     this.takeBack();
-    this.refresh(paint(this.pixels, stroke, this.ink));
+    const area = paint(this.pixels, stroke, this.ink);
+    this.refresh(area);
+    return this.hasChanged(area);
+  }
+
+  /** Since the stroke began. @param {Rectangle} area */
+  hasChanged(area) {
+    const [first, last] = [area.top, area.bottom].map((row) => row * this.pixels.width);
+    const [now, before] = [this.pixels.data, this.before].map((data) => data.subarray(first, last));
+    return !isNothing(area) && /** @type {Uint32Array} */ (now).some((pixel, index) => pixel !== before?.[index]);
   }
 
   takeBack() {

@@ -7,15 +7,16 @@
  * @typedef {typeof KINDS[number]} Kind
  */
 
+import { MOST_EVENTS } from "./limits.js";
+
 /** Everything that is noted; docs/participant-page.md says what each means. */
 export const KINDS = /** @type {const} */ ([
   "loaded", "break", "advice_shown", "choose", "undo", "redo", "clear", "reload", "hidden", "visible", "blur", "focus", "resize", "offline", "online",
 ]);
 
-/** A page that is resized for an hour does not grow a decision without end. */
-export const MOST_EVENTS = 400;
-
 /**
+ * One more event; a page that is resized for an hour does not grow a decision without end.
+ *
  * @param {Events} events @param {Kind} kind @param {number} t_ms since the pair was shown; what came before
  * is at 0 @param {{[name: string]: string | number}} [detail] @returns {Events}
  */

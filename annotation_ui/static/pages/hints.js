@@ -24,8 +24,10 @@ export const URGENT = {
   ...HINTS,
   choose: "Please choose one of the two faces first.",
   paint: "Please paint first: which parts made you choose this face?",
-  fixed: "You have painted already. Clear your paint to choose the other face.",
+  fixed: "You have painted on the face you chose.",
+  click: "To paint, press and drag over the face.",
   full: "You have reached the limit for this face. Please press Next.",
+  endless: "This stroke is too long. Please paint it again in several strokes.",
 };
 
 const REGION = "Please paint the area named above.";

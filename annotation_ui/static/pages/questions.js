@@ -1,5 +1,6 @@
 /** Questions in words: the quiz before the faces, and what a study asks at its end. */
 
+import { MOST_LETTERS } from "../core/limits.js";
 import { find } from "./dom.js";
 
 /**
@@ -9,7 +10,6 @@ import { find } from "./dom.js";
  */
 
 const MOST_BUTTONS = 8; // more options than that make a list to open
-const MOST_LETTERS = 2000;
 
 export class QuestionPage {
   /**

@@ -31,6 +31,7 @@ export class TrialPage {
     this.root = byId("trial");
     this.hint = byId("hint");
     this.next = button("next");
+    this.switch = button("switch");
     this.faces = { left: new Face(this.root, "left"), right: new Face(this.root, "right") };
     this.toolbar = new Toolbar((command) => commandsOf(this)[command](), () => this.lens.showBrush(this.paper));
     this.lens = new Lens(this.faces, this.toolbar);
@@ -44,6 +45,7 @@ export class TrialPage {
     this.shownAt = 0;
     this.isBusy = false;
     this.next.addEventListener("click", () => (this.root.classList.contains("trial--feedback") ? orders.onNoticed() : this.submit()));
+    this.switch.addEventListener("click", () => this.isOn && this.switchFace());
     for (const face of Object.values(this.faces)) this.listenTo(face);
     listen(actionsOf(this), () => this.isOn);
     stacked.addEventListener("change", () => nameSides(this.faces, this.advice));
@@ -61,7 +63,6 @@ export class TrialPage {
   /** @param {Face} face */
   listenTo(face) {
     face.frame.addEventListener("click", () => this.isOn && this.choose(face.side));
-    face.frame.addEventListener("dblclick", () => this.isOn && this.forgiveDoubleClick());
     face.radio.addEventListener("change", () => (this.isOn ? this.choose(face.side) : this.reflect()));
   }
 
@@ -76,6 +77,7 @@ export class TrialPage {
     this.advice = trial.advice;
     this.events = trial.advice ? note(events, "advice_shown", 0) : events;
     this.isBusy = true;
+    this.toolbar.choose("brush");
     if (!this.toolbar.radius) this.toolbar.resize(firstRadius(trial.left));
     const orders = {
       brush: () => ({ tool: this.toolbar.tool, radius: this.toolbar.radius }),
@@ -107,7 +109,7 @@ export class TrialPage {
     this.shownAt = this.begunAt;
     this.isBusy = false;
     if (kept?.trial === this.judgement.trial) this.restore(kept);
-    if (this.judgement.drawing.strokes.length) this.paper?.surface.show(this.judgement.drawing.strokes);
+    if (this.judgement.drawing.strokes.length) return this.redraw(this.judgement.drawing);
     this.reflect();
     this.keep();
   }
@@ -131,41 +133,57 @@ export class TrialPage {
     if (!this.judgement || this.judgement.isRegion || this.judgement.choice === side) return;
     if (this.desk?.painter.isPainting) return this.reflect();
     const judgement = judgements.choose(this.judgement, side, this.elapsed);
-    if (judgement === this.judgement) {
-      this.reflect();
-      return this.say(URGENT.fixed, true);
-    }
-    this.judgement = judgement;
-    this.noteEvent("choose", { side });
-    this.reflect();
-    this.keep();
+    if (judgement === this.judgement) return this.offerSwitch();
+    this.turnTo(judgement);
   }
 
-  /** A double click chooses; the dab of its second press was not meant. */
-  forgiveDoubleClick() {
-    const { judgement } = this;
-    const [first, second] = judgement?.drawing.strokes ?? [];
-    if (!judgement || !first || second || first.points.length > 1) return;
-    if (this.elapsed - judgement.chosenAt < 700) this.redraw(drawings.EMPTY);
+  /** There is paint: the other face is chosen with a button that says what becomes of it. */
+  offerSwitch() {
+    this.reflect();
+    this.say(URGENT.fixed, true);
+    this.switch.hidden = false;
+  }
+
+  switchFace() {
+    if (!this.judgement) return;
+    this.noteEvent("clear");
+    this.turnTo(judgements.switchFace(this.judgement, this.elapsed));
+    this.faces[this.judgement.choice ?? "left"].radio.focus({ preventScroll: true });
+  }
+
+  /** @param {Judgement} judgement with another choice */
+  turnTo(judgement) {
+    this.judgement = judgement;
+    this.noteEvent("choose", { side: judgement.choice ?? "" });
+    this.reflect();
+    this.keep();
   }
 
   /** @param {Stroke} stroke */
   addStroke(stroke) {
     if (!this.judgement) return;
-    if (judgements.isFull(this.judgement)) {
-      this.redraw(this.judgement.drawing);
-      return this.say(URGENT.full, true);
-    }
-    this.judgement = judgements.draw(this.judgement, drawings.add(this.judgement.drawing, stroke));
-    this.reflect();
-    this.keep();
+    if (judgements.isClick(this.judgement, stroke)) return this.refuse(URGENT.click);
+    const excess = judgements.excess(this.judgement, stroke);
+    if (excess) return this.refuse(URGENT[excess]);
+    this.draw(drawings.add(this.judgement.drawing, stroke));
+  }
+
+  /** Take the last stroke back. @param {string} why */
+  refuse(why) {
+    if (this.judgement) this.redraw(this.judgement.drawing);
+    this.say(why, true);
   }
 
   /** @param {import("../core/drawing.js").Drawing} drawing */
   redraw(drawing) {
-    if (!this.judgement) return;
-    this.judgement = judgements.draw(this.judgement, drawing);
     this.paper?.surface.show(drawing.strokes);
+    this.draw(drawing);
+  }
+
+  /** @param {import("../core/drawing.js").Drawing} drawing which is on the paper */
+  draw(drawing) {
+    if (!this.judgement) return;
+    this.judgement = judgements.draw(this.judgement, drawing, this.paper?.painted?.covered() ?? 0);
     this.reflect();
     this.keep();
   }
@@ -192,16 +210,11 @@ export class TrialPage {
   submit() {
     if (!this.isOn || !this.judgement) return;
     this.desk?.painter.finish();
-    const lack = this.lack;
+    const lack = judgements.missing(this.judgement);
     if (lack) return this.say(urgent(this.judgement, lack), true);
     this.busy(true);
     const decision = judgements.decision(this.judgement, this.elapsed, this.events);
     this.orders.onSubmit(this.judgement.trial, decision);
-  }
-
-  /** What keeps the judgement from being sent. */
-  get lack() {
-    return this.judgement && judgements.missing(this.judgement, this.paper?.painted?.covered() ?? 0);
   }
 
   /** The server wants something better. @param {string} detail */
@@ -252,11 +265,12 @@ export class TrialPage {
       canRedo: drawings.canRedo(drawing),
       canClear: !drawings.isEmpty(drawing),
     });
-    this.say(hint(judgement, this.lack), false);
+    this.say(hint(judgement, judgements.missing(judgement)), false);
   }
 
   /** @param {string} text @param {boolean} isUrgent */
   say(text, isUrgent) {
+    this.switch.hidden = true;
     this.hint.textContent = text;
     this.hint.classList.toggle("actions__hint--urgent", isUrgent);
   }
@@ -271,7 +285,7 @@ export class TrialPage {
     if (!this.judgement || this.isBusy) return;
     const stroke = this.desk?.painter.current();
     const drawing = stroke ? drawings.add(this.judgement.drawing, stroke) : this.judgement.drawing;
-    const judgement = judgements.draw(this.judgement, drawing);
+    const judgement = { ...this.judgement, drawing };
     this.orders.onDraft(judgements.draft(judgement, this.elapsed, Date.now(), this.events));
   }
 

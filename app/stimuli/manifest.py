@@ -1,19 +1,21 @@
 """What an import is asked to bring in: the rows of a CSV manifest, or the files of a folder."""
 
-import csv
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from app.errors import BadInput
 from app.models import Label, Split
+from app.stimuli.names import Finder, plain
 from saliency.image_files import hidden_reason
+from saliency.text_files import SEPARATORS, TextFileError, csv_rows, read_text, separator_of
 
 REQUIRED: Final = ("path", "label", "source")
 BOX: Final = ("x", "y", "w", "h")
 COLUMNS: Final = (*REQUIRED, "split", "group", *BOX)
+EXPECTED: Final = "path,label,source[,split][,group][,x,y,w,h]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,85 +69,109 @@ def read_listing(path: Path) -> Listing:
 
 def read_manifest(path: Path) -> tuple[Item, ...]:
     """Every row of a manifest; one malformed line refuses the whole file, naming the line."""
-    items = tuple(_rows(path))
+    finder = Finder(path.parent)
+    items = tuple(_item(row, finder) for row in read_rows(path, required=REQUIRED))
     if not items:
         raise BadInput(f"{path}: the manifest lists no image.")
     return items
 
 
-def _rows(path: Path) -> Iterator[Item]:
-    # utf-8-sig: spreadsheets write a byte order mark, which would hide in the first column's name.
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, strict=True)
-        try:
-            header = _header(next(reader, []))
-            for cells in reader:
-                if any(cell.strip() for cell in cells):
-                    yield _item(_by_column(header, cells), folder=path.parent)
-        except UnicodeDecodeError:
-            raise BadInput(f"{path}: the manifest is not UTF-8 text.") from None
-        except (ValueError, csv.Error) as error:
-            raise BadInput(f"{path}, line {max(reader.line_num, 1)}: {error}") from None
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of a manifest. `where` is what errors call it."""
+
+    where: str
+    cells: dict[str, str]
+    decimal_comma: bool
+
+    def refused(self, reason: str) -> BadInput:
+        return BadInput(f"{self.where}: {reason}")
+
+    def __getitem__(self, column: str) -> str:
+        """A cell; empty where the file has no such column."""
+        return self.cells.get(column, "")
+
+    @property
+    def split(self) -> Split | None:
+        text = self["split"].lower()
+        if text and text not in set(Split):
+            raise self.refused(f"the split is {self['split']!r}; it must be train, val, test or empty.")
+        return Split(text) if text else None
 
 
-def _header(cells: list[str]) -> list[str]:
-    header = [cell.strip() for cell in cells]
-    if missing := [column for column in REQUIRED if column not in header]:
-        expected = "path,label,source[,split][,group][,x,y,w,h]"
-        raise ValueError(f"the header lacks {', '.join(missing)}; it should be {expected}.")
+def read_rows(path: Path, *, required: Sequence[str]) -> Iterator[Row]:
+    """The rows of a CSV file with the columns of a manifest, of which `required` must be there."""
+    try:
+        text = read_text(path)
+        separator = separator_of(text, known=COLUMNS)
+        rows = csv_rows(text, name=str(path), separator=separator)
+        line, cells = next(rows, (1, []))
+        header = _header(cells, separator, required, where=f"{path}, line {line}")
+        for line, cells in rows:
+            where = f"{path}, line {line}"
+            yield Row(where, _by_column(header, cells, where), decimal_comma=separator != ",")
+    except TextFileError as error:
+        raise BadInput(str(error)) from None
+
+
+def _header(cells: list[str], separator: str, required: Sequence[str], *, where: str) -> list[str]:
+    """The names of the columns; a spreadsheet may leave further ones without a name at the end."""
+    header = [cell.lower() for cell in cells]
+    while header and not header[-1]:
+        header.pop()
+    if missing := [column for column in required if column not in header]:
+        found = f", not {', '.join(header)!r} between {SEPARATORS[separator]}" if header else ""
+        expected = EXPECTED if required == REQUIRED else ",".join(required)
+        raise BadInput(f"{where}: the header lacks {', '.join(missing)}; it should be {expected}{found}.")
     if unknown := [column for column in header if column not in COLUMNS]:
-        raise ValueError(f"the column {unknown[0]!r} is unknown; known are {', '.join(COLUMNS)}.")
+        raise BadInput(f"{where}: the column {unknown[0]!r} is unknown; known are {', '.join(COLUMNS)}.")
     if len(set(header)) < len(header):
-        raise ValueError("a column appears twice in the header.")
+        raise BadInput(f"{where}: a column appears twice in the header.")
     if 0 < len(set(BOX) & set(header)) < len(BOX):
-        raise ValueError("a face box needs all four columns x, y, w and h.")
+        raise BadInput(f"{where}: a face box needs all four columns x, y, w and h.")
     return header
 
 
-def _by_column(header: list[str], cells: list[str]) -> dict[str, str]:
-    if len(cells) != len(header):
-        raise ValueError(f"{len(cells)} values where the header has {len(header)} columns.")
-    return dict(zip(header, (cell.strip() for cell in cells), strict=True))
+def _by_column(header: list[str], cells: list[str], where: str) -> dict[str, str]:
+    """The cells by their columns; empty ones behind the last column are no cells."""
+    if len(cells) < len(header) or any(cells[len(header) :]):
+        raise BadInput(f"{where}: {len(cells)} values where the header has {len(header)} columns.")
+    return dict(zip(header, cells, strict=False))
 
 
-def _item(row: dict[str, str], *, folder: Path) -> Item:
+def _item(row: Row, finder: Finder) -> Item:
     for column in ("path", "source"):
         if not row[column]:
-            raise ValueError(f"the {column} is empty.")
-    if "\0" in "".join(row.values()):
-        raise ValueError("a value holds a NUL character.")
+            raise row.refused(f"the {column} is empty.")
     return Item(
-        path=folder / row["path"],
-        name=row["path"],
-        label=_label(row["label"]),
+        path=finder.find(row["path"]),
+        name=plain(row["path"]),
+        label=_label(row),
         source=row["source"],
-        split=_split(row.get("split", "")),
-        group=row.get("group") or None,
-        face=_face([row.get(column, "") for column in BOX]),
+        split=row.split,
+        group=row["group"] or None,
+        face=_face(row),
     )
 
 
-def _label(text: str) -> Label:
+def _label(row: Row) -> Label:
+    text = row["label"].lower()
     if text not in set(Label):
-        raise ValueError(f"the label is {text!r}; it must be real or fake.")
+        raise row.refused(f"the label is {row['label']!r}; it must be real or fake.")
     return Label(text)
 
 
-def _split(text: str) -> Split | None:
-    if text and text not in set(Split):
-        raise ValueError(f"the split is {text!r}; it must be train, val, test or empty.")
-    return Split(text) if text else None
-
-
-def _face(cells: list[str]) -> FaceBox | None:
+def _face(row: Row) -> FaceBox | None:
+    cells = [row[column] for column in BOX]
     if not any(cells):
         return None
     try:
-        x, y, width, height = map(float, cells)
+        numbers = (cell.replace(",", ".") if row.decimal_comma else cell for cell in cells)
+        x, y, width, height = map(float, numbers)
     except ValueError:
-        raise ValueError(f"the face box x,y,w,h is {','.join(cells)!r}; it needs four numbers.") from None
+        raise row.refused(f"the face box x,y,w,h is {' '.join(cells)!r}; it needs four numbers.") from None
     if not all(map(math.isfinite, (x, y, width, height))) or width <= 0 or height <= 0:
-        raise ValueError("the face box needs finite numbers and a positive width and height.")
+        raise row.refused("the face box needs finite numbers and a positive width and height.")
     return FaceBox(x, y, width, height)
 
 
@@ -181,4 +207,4 @@ def _located(name: Path, *, folder: Path) -> Item | Refusal:
     if label is Label.FAKE and len(folders) < 2:
         return Refusal(name.as_posix(), "a fake needs its generator: put it in fake/<source>/.")
     source = folders[1] if len(folders) > 1 else "real"
-    return Item(path=folder / name, name=name.as_posix(), label=label, source=source)
+    return Item(path=folder / name, name=plain(name.as_posix()), label=label, source=source)

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from app.errors import BadStudy
 from app.models import Image, Label, Split, TrialKind
-from app.studies.listing import Found, Listing
+from app.stimuli.known import Known
+from app.studies.listing import Listing
 from app.studies.pairing import Candidate, Matched, random_pairs
 from app.studies.parts import ChecksSpec, ListedPair, PairsSpec, RegionSpec
 from app.studies.schemas import StudySpec
@@ -25,7 +26,7 @@ MAX_REGION_WORK: Final = MAX_WORK // 4
 class Region:
     """A region check and the image that it is about."""
 
-    image: Found
+    image: Known
     spec: RegionSpec
 
 

@@ -1,30 +1,21 @@
 """Images that a description names, found among the images there are."""
 
-from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 
-from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from app.errors import BadStudy
-from app.models import Image, Label, Split
+from app.models import Label, Split
+from app.stimuli.known import Known, KnownImages
 from app.studies.pairing import IMPORT_AGAIN, Matched
 from app.studies.parts import ListedPair
 
-Found = Row[int, Label, Split | None, int, int, int, str, str]
-
 
 class Listing:
-    """Images by content hash, by the name they were imported under, and by its last part."""
+    """Images by the names that people call them."""
 
     def __init__(self, session: Session) -> None:
-        columns = (Image.id, Image.label, Image.split, Image.width, Image.height, Image.display_bytes)
-        self._index: dict[str, list[Found]] = defaultdict(list)
-        for image in session.execute(select(*columns, Image.content_hash, Image.original_name)):
-            names = {image.content_hash, image.original_name, PurePosixPath(image.original_name).name}
-            for name in names:
-                self._index[name].append(image)
+        self._images = KnownImages(session)
 
     def pairs(self, listed: Sequence[ListedPair]) -> list[Matched]:
         """The images of each line. BadStudy names the line of the first that cannot be carried out."""
@@ -47,20 +38,17 @@ class Listing:
             )
         return real.id, fake.id
 
-    def _labelled(self, name: str, *, label: Label, where: str) -> Found:
-        found = self._index.get(name, ())
-        if found and label not in {image.label for image in found}:
-            raise BadStudy(f"{where}: {name} is {found[0].label}, but stands in the column {label}.")
-        return self._shown([image for image in found if image.label is label], name, where=where)
+    def _labelled(self, name: str, *, label: Label, where: str) -> Known:
+        found = self._images.called(name, label=label)
+        if not found and (others := self._images.called(name)):
+            raise BadStudy(f"{where}: {name} is {others[0].label}, but stands in the column {label}.")
+        return self._shown(found, name, where=where)
 
-    def image(self, name: str, *, where: str) -> Found:
+    def image(self, name: str, *, where: str) -> Known:
         """The one image of that name, whatever its label."""
-        return self._shown(self._index.get(name, ()), name, where=where)
+        return self._shown(self._images.called(name), name, where=where)
 
-    def _shown(self, candidates: Sequence[Found], name: str, *, where: str) -> Found:
-        # A whole name is meant before the last part of a longer one.
-        whole = [image for image in candidates if name in (image.content_hash, image.original_name)]
-        meant = whole or candidates
+    def _shown(self, meant: Sequence[Known], name: str, *, where: str) -> Known:
         if not meant:
             raise BadStudy(f"{where}: there is no image {name}.")
         if len(meant) > 1:

@@ -29,6 +29,62 @@ class TestManifest:
     def test_a_spreadsheets_byte_order_mark_is_no_part_of_the_header(self, manifest):
         assert len(read_manifest(manifest("\ufeffpath,label,source", "b.png,real,camera"))) == 1
 
+    @pytest.mark.parametrize("separator", [";", "\t", "|"])
+    def test_other_separators_are_read(self, manifest, separator):
+        lines = ["path,label,source,x,y,w,h", '"b.png",real,camera,1.5,2,30,40']
+        (item,) = read_manifest(manifest(*(line.replace(",", separator) for line in lines)))
+        assert (item.name, item.source, item.face) == ("b.png", "camera", FaceBox(1.5, 2, 30, 40))
+
+    def test_beside_semicolons_numbers_may_have_decimal_commas(self, manifest):
+        (item,) = read_manifest(manifest("path;label;source;x;y;w;h", "b.png;real;camera;1,5;2;30;40,25"))
+        assert item.face == FaceBox(1.5, 2, 30, 40.25)
+
+    def test_a_spreadsheets_utf_16_is_read(self, manifest):
+        path = manifest("path\tlabel\tsource", "Zo\u00eb.png\treal\tcamera")
+        path.write_bytes(path.read_text("utf-8").encode("utf-16"))
+        assert read_manifest(path)[0].name == "Zo\u00eb.png"
+
+    def test_empty_columns_at_the_end_are_none(self, manifest):
+        lines = ["path,label,source,,", "b.png,real,camera,,", "c.png,fake,gan,", "d.png,fake,gan,,,,"]
+        assert [item.name for item in read_manifest(manifest(*lines))] == ["b.png", "c.png", "d.png"]
+
+    def test_capitals_and_spaces_around_words_do_not_matter(self, manifest):
+        (item,) = read_manifest(manifest('"Path", LABEL ,Source,Split', " b.png ,Real,camera , Test"))
+        assert (item.name, item.label, item.source, item.split) == ("b.png", Label.REAL, "camera", Split.TEST)
+
+    def test_a_line_separator_inside_a_cell_is_a_character(self, manifest):
+        (item,) = read_manifest(manifest("path,label,source", "b.png,real,cam\u2028era\x85"))
+        assert item.source == "cam\u2028era"
+
+    @pytest.mark.parametrize(
+        ("there", "listed"),
+        [
+            ("a/b.png", "a\\b.png"),
+            ("sub dir/a b.png", "sub dir\\a b.png"),
+            ("Zo\u00eb.png", "Zoe\u0308.png"),
+            ("Zoe\u0308/E\u0301.png", "Zo\u00eb\\\u00c9.PNG"),
+            ("UPPER.PNG", "upper.png"),
+            ("Faces/A.JPG", "faces/a.jpg"),
+            ("a/b.png", "./a/../a/b.png"),
+        ],
+    )
+    def test_a_name_is_found_however_its_system_writes_it(self, manifest, there, listed):
+        path = manifest("path,label,source", f"{listed},real,camera")
+        draw(path.parent / there)
+        (item,) = read_manifest(path)
+        assert item.path.samefile(path.parent / there)
+
+    def test_the_name_as_it_is_written_comes_first(self, manifest):
+        path = manifest("path,label,source", "a.png,real,camera", "A.PNG,real,camera", "A.png,real,camera")
+        draw(path.parent / "a.png", format="PNG"), draw(path.parent / "A.PNG", format="PNG")
+        found = [item.path.name for item in read_manifest(path)]
+        assert found == ["a.png", "A.PNG", "A.png"]  # which of the two is meant by the last, nobody knows
+
+    def test_an_absolute_name_is_found_too(self, manifest, tmp_path):
+        draw(tmp_path / "elsewhere/a.png")
+        (item,) = read_manifest(manifest("path,label,source", f"{tmp_path}\\ELSEWHERE\\a.png,real,camera"))
+        assert item.path.samefile(tmp_path / "elsewhere/a.png")
+
     @pytest.mark.parametrize(
         ("line", "complaint"),
         [
@@ -65,22 +121,26 @@ class TestManifest:
         ("header", "complaint"),
         [
             ("path,label", "the header lacks source"),
+            ("path;label;kind", "not 'path, label, kind' between semicolons"),
             ("path,label,source,splitt", "the column 'splitt' is unknown"),
             ("path,label,source,source", "twice"),
             ("path,label,source,x,y", "all four columns"),
-            ("", "the header lacks path"),
         ],
     )
     def test_a_wrong_header_is_line_one(self, manifest, header, complaint):
         with pytest.raises(BadInput, match=f"line 1: .*{complaint}"):
             read_manifest(manifest(header, "b.png,real,camera"))
 
+    def test_rows_without_a_header_are_refused(self, manifest):
+        with pytest.raises(BadInput, match=r"line 2: the header lacks path, .* not 'b.png, real, camera'"):
+            read_manifest(manifest("", "b.png,real,camera"))
+
     def test_a_manifest_without_rows_is_refused(self, manifest):
         with pytest.raises(BadInput, match="lists no image"):
             read_manifest(manifest("path,label,source"))
 
     def test_a_picture_given_as_a_manifest_is_refused(self, tmp_path):
-        with pytest.raises(BadInput, match=r"manifest\.csv: the manifest is not UTF-8 text"):
+        with pytest.raises(BadInput, match=r"manifest\.csv, line 1: this is not UTF-8 text"):
             read_manifest(draw(tmp_path / "a.png").rename(tmp_path / "manifest.csv"))
 
     def test_what_is_not_there_is_refused(self, tmp_path):

@@ -1,0 +1,30 @@
+"""Images that a list names, found among the images there are."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
+
+from app.models import Image, Label, Split
+from app.stimuli.names import plain
+
+Known = Row[int, Label, Split | None, int, int, int, str, str]
+
+
+class KnownImages:
+    """Images by content hash, by the name they were imported under, and by its last part."""
+
+    def __init__(self, session: Session) -> None:
+        columns = (Image.id, Image.label, Image.split, Image.width, Image.height, Image.display_bytes)
+        self._index: dict[str, list[Known]] = defaultdict(list)
+        for image in session.execute(select(*columns, Image.content_hash, Image.original_name)):
+            name = plain(image.original_name)
+            for key in {image.content_hash, name, PurePosixPath(name).name}:
+                self._index[key].append(image)
+
+    def called(self, name: str, *, label: Label | None = None) -> Sequence[Known]:
+        """The images that may be meant; a whole name is meant before the last part of a longer one."""
+        found = [i for i in self._index.get(plain(name), ()) if label in (None, i.label)]
+        return [i for i in found if plain(name) in (i.content_hash, plain(i.original_name))] or found

@@ -45,6 +45,9 @@ def freeze(  # noqa: PLR0913, PLR0917 - one parameter for each option
     val: Annotated[float, typer.Option(help="Fraction for validation, if no image has that split.")] = 0.15,
     test: Annotated[float, typer.Option(help="Fraction for the test, if no image has that split.")] = 0.25,
     seed: Annotated[int, typer.Option(help="Decides which images are set aside.")] = 0,
+    test_on_unshown: Annotated[
+        bool, typer.Option("--test-on-unshown", help="Give images that no study shows the split test first.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Freeze the images, labels, maps and splits of a study into a folder that training reads."""
@@ -53,6 +56,8 @@ def freeze(  # noqa: PLR0913, PLR0917 - one parameter for each option
     from app.studies.service import find_study
 
     parameters = checked_parameters(crop=crop, size=size, val=val, test=test, seed=seed)
+    if test_on_unshown:
+        _set_aside_unshown(study)
     with opened() as context, context.sessions.begin() as session, _bar() as progress:
         task = progress.add_task("Freezing", total=None)
         dataset = freeze_dataset(
@@ -68,6 +73,16 @@ def freeze(  # noqa: PLR0913, PLR0917 - one parameter for each option
         summary = {"dataset": dataset.id, "content_hash": dataset.content_hash, "folder": folder}
         counts = dataset.counts
     print(json.dumps({**summary, "counts": counts}) if as_json else _frozen(summary, counts))
+
+
+def _set_aside_unshown(study: str) -> None:
+    """In a transaction of its own: a freeze is long, and nobody makes a study while these are locked."""
+    from app.stimuli.setting_aside import set_aside_unshown
+    from app.studies.service import find_study
+
+    with opened() as context, context.sessions.begin() as session:
+        count = set_aside_unshown(session, find_study(session, study))
+    print(f"{count} images that no study shows have the split test now.", file=sys.stderr)
 
 
 def _frozen(summary: dict[str, Any], counts: dict[str, dict[str, int]]) -> str:

@@ -49,6 +49,32 @@ def import_command(
         raise BadInput(f"{path}: no image in it can be used.")
 
 
+@images.command("split")
+def split_command(
+    path: Annotated[Path | None, typer.Argument(help="A CSV file with the columns path,split.")] = None,
+    val: Annotated[float, typer.Option(min=0, max=1, help="Or: fraction to set aside for validation.")] = 0,
+    test: Annotated[float, typer.Option(min=0, max=1, help="Or: fraction to set aside for the test.")] = 0,
+    seed: Annotated[int, typer.Option(help="Decides which images are set aside.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Give images their splits, as long as no study shows them and no dataset holds them."""
+    from app.stimuli.setting_aside import deal_splits, set_splits
+
+    if (path is None) == (val + test == 0):
+        raise BadInput("Give either a file with the columns path,split or fractions with --val and --test.")
+    if val + test >= 1:
+        raise BadInput("--val and --test together must leave something to train on.")
+    with opened() as context, context.sessions.begin() as session:
+        report = set_splits(session, path) if path else deal_splits(session, val=val, test=test, seed=seed)
+    if as_json:
+        print(json.dumps({"changed": dict(report.changed), "unchanged": report.unchanged}))
+        return
+    for split, count in sorted(report.changed.items()):
+        print(f"{count} images have the split {split} now." if split else f"{count} have no split now.")
+    if report.unchanged or not report.changed:
+        print(f"{report.unchanged} had their split already.")
+
+
 def _progress() -> Progress:
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -56,8 +82,10 @@ def _progress() -> Progress:
 
 
 def _print_lines(report: ImportReport) -> None:
-    for refusal in report.refused:
-        print(refusal)
+    for line in (*report.refused, *report.kept):
+        print(line)
+    if any(one.field == "split" for one in report.kept):
+        print("`cyborg images split` sets splits, as long as no dataset holds the images.")
     print(
         f"{report.imported} images imported, {report.already_there} already there, "
         f"{len(report.refused)} refused."
@@ -67,4 +95,5 @@ def _print_lines(report: ImportReport) -> None:
 def _print_json(report: ImportReport) -> None:
     refused = [{"file": refusal.name, "reason": refusal.reason} for refusal in report.refused]
     counts = {"imported": report.imported, "already_there": report.already_there}
-    print(json.dumps(counts | {"refused": refused}))
+    kept = [{"file": k.name, "field": k.field, "stored": k.stored, "given": k.given} for k in report.kept]
+    print(json.dumps(counts | {"refused": refused, "kept": kept}))

@@ -18,6 +18,7 @@ from app.experiments.errands import request_freeze
 from app.experiments.outcomes import outcome_of
 from app.experiments.service import abort_experiment, results, runs_of
 from app.models import Dataset, Experiment, JobState, MapSet, Study
+from app.stimuli.setting_aside import set_aside_unshown
 from app.web import page
 from training.results import cautions_of, to_csv
 
@@ -59,6 +60,8 @@ class FreezeForm(BaseModel):
     seed: str = ""
     crop: bool = False
     """An unticked box is not sent."""
+    test_on_unshown: bool = False
+    """Images that no study shows get the split test first."""
 
 
 @router.post("/datasets")
@@ -70,8 +73,11 @@ def freeze(
     try:
         if map_set is None:
             raise NotFound("Choose a map set.")
-        parameters = checked_parameters(**asked.model_dump(exclude={"map_set"}))
-        request_freeze(db, map_set, parameters, datasets_dir=config.datasets_dir, staff_id=editor.id)
+        parameters = checked_parameters(**asked.model_dump(exclude={"map_set", "test_on_unshown"}))
+        with db.begin_nested():  # what is set aside is taken back if the freeze is refused
+            if asked.test_on_unshown:
+                set_aside_unshown(db, db.get_one(Study, map_set.study_id))
+            request_freeze(db, map_set, parameters, datasets_dir=config.datasets_dir, staff_id=editor.id)
     except AppError as error:
         return list_page(request, db, values=asked.model_dump(), error=str(error))
     return RedirectResponse(f"{router.prefix}#freezes", HTTPStatus.SEE_OTHER)

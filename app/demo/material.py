@@ -13,10 +13,10 @@ from app.db import SessionFactory
 from app.demo.faces import MANIFEST, draw_faces
 from app.demo.stages import Stage
 from app.errors import BadInput
-from app.experiments.splits import Candidate, assign_splits
 from app.models import Image, Label, Split, Study
 from app.stimuli.manifest import Item, read_listing
 from app.stimuli.service import ImportReport, import_images
+from app.stimuli.splits import Candidate, assign_splits
 from app.storage import BlobStore
 from app.studies.parts import PairsSpec
 from app.studies.schemas import StudySpec
@@ -92,7 +92,8 @@ def bring_in(
     report = import_images(sessions, blobs, items, size=size, generated=generated, on_progress=stage.progress)
     counts = f"{report.imported} imported, {report.already_there} already there"
     refused = f", {len(report.refused)} refused: {report.refused[0]}" if report.refused else ""
-    stage.summary = counts + refused
+    kept = f", {len(report.kept)} details kept as they were: {report.kept[0]}" if report.kept else ""
+    stage.summary = counts + refused + kept
     if not report.usable:
         raise BadInput(f"no image can be used: {report.refused[0]}")
     return report

@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, insert, or_, select
 from sqlalchemy.orm import Session
 
 from app.errors import BadInput, NotFound, WrongState
-from app.experiments.splits import Candidate, assign_splits
 from app.models import (
     Dataset,
+    DatasetImage,
     Image,
     JobState,
     MapSet,
@@ -26,6 +26,7 @@ from app.models import (
     Study,
     TrialKind,
 )
+from app.stimuli.splits import Candidate, assign_splits
 from app.storage import BlobStore
 from saliency.crop import apply_crop, face_crop
 from saliency.files import decode_numbers
@@ -135,6 +136,8 @@ def _row(session: Session, map_set: MapSet, folder: Folder, home: Path) -> Datas
     )
     session.add(dataset)
     session.flush()  # callers name it by its id; and from here on a withdrawal waits for this transaction
+    held = [{"dataset_id": dataset.id, "image_id": int(sample.image_id)} for sample in folder.samples]
+    session.execute(insert(DatasetImage), held)
     session.refresh(map_set, ["stale"])  # somebody may have withdrawn while the folder was written
     dataset.stale = map_set.stale
     return dataset
@@ -189,6 +192,7 @@ def _images(map_set: MapSet) -> Select[Image, str | None, int | None]:
         .outerjoin(SaliencyMap, mine)
         .where(or_(Image.id.in_(shown), Image.split.in_([Split.VAL, Split.TEST])))
         .order_by(Image.id)
+        .with_for_update(read=True, of=Image)  # their splits stay until it is known that they are frozen
     )
 
 

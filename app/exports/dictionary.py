@@ -123,7 +123,7 @@ IMAGES: Final = File(
         ("image_id", "number", "The image."),
         LABEL,
         ("source", "text", "Camera set or generator."),
-        ("split", "train/val/test or empty", "The split given at import."),
+        ("split", "train/val/test or empty", "The split that it was given, at import or later."),
         ("group", "text or empty", "Images of one group stay in one split."),
         ("width", "px", "Width of the image as annotated."),
         ("height", "px", "Height of the image as annotated."),
@@ -381,10 +381,10 @@ DATASET: Final = File(
 
 SAMPLES: Final = File(
     "samples.csv",
-    "Of a frozen dataset: one row per image, ordered by image id as text. A split given at import is kept, "
-    "and the rest of the image's group follows it. If no image was imported as `val` (or `test`), that split "
-    "takes its fraction of the remaining groups, evenly over labels and sources. All else is `train`; no "
-    "group is ever in two splits.",
+    "Of a frozen dataset: one row per image, ordered by image id as text. A split that an image has been "
+    "given is kept, and the rest of the image's group follows it. If no image has the split `val` (or "
+    "`test`), that split takes its fraction of the remaining groups, evenly over labels and sources. All "
+    "else is `train`; no group is ever in two splits.",
     _fields(
         ("image_id", "text", "The image."),
         ("path", "text", "Its file, 8-bit PNG, relative to the dataset folder."),

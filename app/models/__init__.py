@@ -4,6 +4,7 @@ from app.models.analyses import StudyAnalysis
 from app.models.base import Base, Json
 from app.models.derived import (
     Dataset,
+    DatasetImage,
     Detector,
     Errand,
     ErrandKind,
@@ -68,6 +69,7 @@ __all__ = [
     "Arm",
     "Base",
     "Dataset",
+    "DatasetImage",
     "Decision",
     "Detector",
     "Errand",

@@ -101,6 +101,15 @@ class Dataset(Base):
     created_at: Mapped[Now]
 
 
+class DatasetImage(Base):
+    """Which images a dataset holds: their splits are settled from then on."""
+
+    __tablename__ = "dataset_image"
+
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("dataset.id", ondelete="CASCADE"), primary_key=True)
+    image_id: Mapped[int] = mapped_column(ForeignKey("image.id"), primary_key=True, index=True)
+
+
 class Experiment(Base):
     """A grid of runs from one recipe."""
 

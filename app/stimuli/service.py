@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -29,10 +29,25 @@ OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """Something that an import gives of an image that is there already with something else, which stays."""
+
+    name: str
+    field: str
+    stored: str
+    given: str
+
+    def __str__(self) -> str:
+        stays = f"stays {self.stored}" if self.stored else "stays empty"
+        return f"{self.name}: is there already; its {self.field} {stays}, {self.given} is not taken."
+
+
+@dataclass(frozen=True, slots=True)
 class ImportReport:
     imported: int
     already_there: int
     refused: tuple[Refusal, ...]
+    kept: tuple[Kept, ...] = ()
 
     @property
     def usable(self) -> int:
@@ -43,6 +58,7 @@ class ImportReport:
             self.imported + other.imported,
             self.already_there + other.already_there,
             self.refused + other.refused,
+            self.kept + other.kept,
         )
 
 
@@ -88,7 +104,8 @@ def import_images(
     """Import every item that can be used and say why the others cannot.
 
     Commits every hundred images, so an interrupted import is continued by repeating it: what is
-    there already is counted and left as it is. `generated` marks faces that code has drawn.
+    there already is counted and left as it is, and what would have changed it is told. `generated` marks
+    faces that code has drawn.
     """
     report, done = ImportReport(0, 0, ()), 0
     work = partial(_store, blobs=blobs, size=size, generated=generated)
@@ -152,17 +169,20 @@ def _row(item: Item, prepared: Prepared, *, generated: bool) -> dict[str, Any]:
 
 
 def _record(session: Session, batch: Sequence[_Stored | Refusal]) -> ImportReport:
-    """Insert what is new; compare the label of what is not."""
+    """Insert what is new; compare what is not with what is known of it."""
     stored = [entry for entry in batch if isinstance(entry, _Stored)]
-    fresh = _insert(session, stored)
-    labels = _labels(session, [entry.content_hash for entry in stored])
-    imported, refused = len(fresh), []
+    imported = len(_insert(session, stored))
+    known = _known(session, [entry.content_hash for entry in stored])
+    refused: list[Refusal] = []
+    kept: list[Kept] = []
     for entry in batch:
         if isinstance(entry, Refusal):
             refused.append(entry)
-        elif labels[entry.content_hash] is not entry.item.label:
-            refused.append(_contradiction(entry.item, labels[entry.content_hash]))
-    return ImportReport(imported, len(batch) - imported - len(refused), tuple(refused))
+        elif (image := known[entry.content_hash]).label is not entry.item.label:
+            refused.append(_contradiction(entry.item, image.label))
+        else:
+            kept += _kept(entry, image)
+    return ImportReport(imported, len(batch) - imported - len(refused), tuple(refused), tuple(kept))
 
 
 def _insert(session: Session, stored: Sequence[_Stored]) -> set[str]:
@@ -178,9 +198,27 @@ def _insert(session: Session, stored: Sequence[_Stored]) -> set[str]:
     return set(session.scalars(statement.returning(Image.content_hash)))
 
 
-def _labels(session: Session, hashes: Sequence[str]) -> dict[str, Label]:
-    known = select(Image.content_hash, Image.label).where(Image.content_hash.in_(hashes))
-    return {row.content_hash: row.label for row in session.execute(known)}
+def _known(session: Session, hashes: Sequence[str]) -> dict[str, Image]:
+    found = session.scalars(select(Image).where(Image.content_hash.in_(hashes)))
+    return {image.content_hash: image for image in found}
+
+
+def _kept(entry: _Stored, image: Image) -> list[Kept]:
+    """Where the import gives something else than is stored; what it does not give is no contradiction."""
+    stored, given = _details({name: getattr(image, name) for name in entry.row}), _details(entry.row)
+    differing = [field for field, value in given.items() if value and value != stored[field]]
+    return [Kept(entry.item.name, field, stored[field], given[field]) for field in differing]
+
+
+def _details(row: Mapping[str, Any]) -> dict[str, str]:
+    """What an import may say of an image beside its label, in words."""
+    face = [row[f"face_{name}"] for name in ("x", "y", "width", "height")]
+    return {
+        "source": row["source"],
+        "split": row["split"] or "",
+        "group": row["group"] or "",
+        "face box": "" if None in face else ",".join(f"{value:g}" for value in face),
+    }
 
 
 def _contradiction(item: Item, known: Label) -> Refusal:

@@ -58,7 +58,7 @@ def assign_splits(
     given = {unit.name: split for unit in units if (split := _given(unit)) is not None}
     free = [unit for unit in units if unit.name not in given]
     fractions: dict[SplitName, float] = {"val": val, "test": test}
-    wanted = {name: part for name, part in fractions.items() if name not in given.values()}
+    wanted = {name: part for name, part in fractions.items() if part and name not in given.values()}
     chosen = given | _carved(free, wanted, seed=seed)
     return {image.image_id: chosen[unit.name] for unit in units for image in unit.images}
 

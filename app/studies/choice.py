@@ -86,7 +86,7 @@ def _regions(checks: ChecksSpec | None, listing: Listing) -> Iterator[Region]:
         yield Region(image, spec)
 
 
-def _work(spec: RegionSpec, image: Found) -> float:
+def _work(spec: RegionSpec, image: Known) -> float:
     return work([], [np.array(spec.region, dtype=np.float64)], width=image.width)
 
 

@@ -115,6 +115,7 @@ def create_study(
     )
     session.flush()  # the quota is inserted by a statement that reads arms and pairs
     _add_pairs(session, study, material)
+    _refuse_set_aside(session, study)
     _add_quota(session, study)
     add_advice(session, study, spec, listing=listing, shown=material.images(), blobs=blobs)
     return study
@@ -194,6 +195,16 @@ def _add_pairs(session: Session, study: Study, material: "Material") -> None:
         )
         for region in material.regions
     )
+
+
+def _refuse_set_aside(session: Session, study: Study) -> None:
+    """Refuse an image that was set aside after it was chosen; from its pair on it can be no more."""
+    from app.stimuli.setting_aside import HELD_OUT, shown_images
+
+    session.flush()
+    held = Image.id.in_(shown_images(study)) & Image.split.in_(HELD_OUT)
+    if name := session.scalar(select(Image.original_name).where(held).limit(1)):
+        raise BadStudy(f"{name} was set aside meanwhile and is shown to nobody; try again.")
 
 
 def served_bytes(*display_bytes: int) -> int:

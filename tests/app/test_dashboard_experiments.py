@@ -14,9 +14,22 @@ from app.dashboard.recipes import built_in, chosen_recipe
 from app.errors import BadInput
 from app.experiments import errands
 from app.experiments.errands import SCORES_KEPT, Work, do_errand, forget_scores
-from app.models import Dataset, Detector, Errand, Experiment, JobState, MapSet, Role, Run, RunEvent
+from app.models import (
+    Dataset,
+    Detector,
+    Errand,
+    Experiment,
+    Image,
+    JobState,
+    Label,
+    MapSet,
+    Role,
+    Run,
+    RunEvent,
+    Split,
+)
 from saliency.parameters import MapParameters
-from tests.app.factories import StudyFactory
+from tests.app.factories import ImageFactory, StudyFactory
 from tests.training.conftest import fill
 from tests.training.test_report import fake_run
 from tests.training.test_run import run as train
@@ -141,6 +154,28 @@ class TestFreeze:
         page = editor.get("/staff/experiments").text
         assert "waits for a worker" in page
         assert editor.get("/staff/experiments/datasets/state.json").json() == {str(errand.id): "queued"}
+
+    def test_images_that_no_study_shows_become_test_images_at_once(self, editor, db, map_set):
+        free = [ImageFactory(label=label).id for label in Label]
+        form = {"map_set": map_set.id, "size": "64", "val": "0.2", "test": "0.2", "seed": "0"}
+        editor.post("/staff/experiments/datasets", data=form | {"test_on_unshown": "true"})
+        assert list(db.scalars(select(Image.split).where(Image.id.in_(free)))) == [Split.TEST] * 2
+        assert db.scalar(select(func.count()).select_from(Errand)) == 1
+
+    @pytest.mark.parametrize("obstacle", ["map set", "label"])
+    def test_a_freeze_that_is_refused_sets_nothing_aside(self, editor, db, map_set, obstacle):
+        for label in Label if obstacle == "map set" else [Label.FAKE]:
+            ImageFactory(label=label)
+        map_set.stale = obstacle == "map set"
+        db.commit()
+        form = {"map_set": map_set.id, "size": "64", "val": "0.2", "test": "0.2", "seed": "0"}
+        answer = editor.post("/staff/experiments/datasets", data=form | {"test_on_unshown": "true"})
+        told = "build again" if obstacle == "map set" else "there is no real image that no study shows"
+        assert (answer.status_code, told in answer.text) == (422, True)
+        if obstacle == "label":
+            assert 'name="test_on_unshown" value="true" checked' in answer.text
+        db.expire_all()
+        assert set(db.scalars(select(Image.split))) == {None}
 
     def test_asking_twice_freezes_once(self, editor, db, map_set):
         form = {"map_set": map_set.id, "size": "64", "val": "0.2", "test": "0.2", "seed": "0"}

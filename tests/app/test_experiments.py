@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner
 
@@ -23,12 +23,14 @@ from app.experiments import errands, records
 from app.experiments.datasets import FreezeParameters, find_dataset, freeze_dataset
 from app.experiments.errands import Interrupted, Work, do_errand, request_export, request_freeze
 from app.experiments.service import abort_run, find_experiment, request_experiment, results, runs_of
-from app.experiments.splits import Candidate, assign_splits
 from app.experiments.supervisor import Watch, supervise
 from app.exports import dictionary
 from app.maps.building import build_map_set
 from app.maps.service import request_map_set
-from app.models import Dataset, Experiment, Image, JobState, Label, Run, RunEvent, Split
+from app.models import Dataset, DatasetImage, Experiment, Image, JobState, Label, Run, RunEvent, Split
+from app.stimuli.setting_aside import set_aside_unshown
+from app.stimuli.splits import Candidate, assign_splits
+from app.storage import BlobStore
 from saliency.files import decode_map_png
 from saliency.parameters import MapParameters
 from tests.app import factories
@@ -139,6 +141,23 @@ class TestFreeze:
         folder = load_dataset(Path(frozen().folder))
         assert [sample.image_id for sample in folder.of("test")] == [str(outsider.id)]
         assert {sample.source for sample in folder.of("train")} == {"camera", "generator"}
+
+    def test_it_is_known_of_every_image_that_a_dataset_holds_it(self, db, frozen):
+        first, second = frozen(), frozen(size=48)
+        frozen()  # again
+        rows = db.execute(select(DatasetImage.dataset_id, DatasetImage.image_id)).all()
+        samples = load_dataset(Path(first.folder)).samples
+        assert sorted(rows) == sorted(
+            (dataset.id, int(sample.image_id)) for dataset in (first, second) for sample in samples
+        )
+
+    def test_images_that_no_study_shows_make_the_test_when_that_is_asked(self, db, blobs, study, frozen):
+        unshown = [picture(blobs, label=label) for label in Label for _ in range(2)]
+        assert len(load_dataset(Path(frozen().folder)).samples) == 16
+        assert set_aside_unshown(db, study) == 4
+        folder = load_dataset(Path(frozen().folder))
+        assert {sample.image_id for sample in folder.of("test")} == {str(image.id) for image in unshown}
+        assert len(folder.of("train", "val")) == 16
 
     def test_it_says_how_much_of_it_is_simulated(self, frozen):
         head = json.loads((Path(frozen().folder) / "dataset.json").read_text())
@@ -406,6 +425,23 @@ class TestSupervisor:
 
 
 class TestCommands:
+    def test_a_freeze_can_test_on_images_that_no_study_shows(self, own, own_database, run_cli):
+        settings, sessions = own_database
+        blobs = BlobStore(settings.blobs_url)
+        study = StudyFactory()
+        for shown in (True, True, True, True, False, False):
+            real, fake = (picture(blobs, label=label) for label in Label)
+            if shown:
+                PairFactory(study_id=study.id, real_image_id=real.id, fake_image_id=fake.id)
+        paint(own, study)
+        map_set = request_map_set(own, study, MapParameters(), queued=False)
+        own.commit()
+        build_map_set(sessions, blobs, map_set.id)
+        result = run_cli("dataset", "freeze", study.slug, "--size", "64", "--test-on-unshown", "--json")
+        assert result.stderr.strip() == "4 images that no study shows have the split test now."
+        counts = json.loads(result.stdout)["counts"]
+        assert {split: row["images"] for split, row in counts.items()} == {"train": 6, "val": 2, "test": 4}
+
     def test_results_are_printed_for_people_and_for_scripts(self, own, run_cli, tmp_path):
         experiment = make_experiment(own, tmp_path, "resnet18")
         runs_of(own, experiment)[0].metrics = {"test/auc": 0.8125}
@@ -467,6 +503,11 @@ def study(db, blobs, noise):
 
 @pytest.fixture
 def annotated(db, study) -> Image:
+    return paint(db, study)
+
+
+def paint(db, study) -> Image:
+    """Somebody has painted an image of the study; which one."""
     pair = db.query(factories.models.Pair).filter_by(study_id=study.id).first()
     participant = ParticipantFactory(arm=ArmFactory(study_id=study.id))
     decision = DecisionFactory(trial=TrialFactory(participant=participant, pair=pair))

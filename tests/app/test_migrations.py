@@ -1,6 +1,7 @@
 """Migrations that change rows: what an installation of an older version holds keeps its meaning."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from alembic import command
@@ -8,9 +9,9 @@ from alembic.config import Config
 from sqlalchemy import Engine, create_engine, select, text
 
 from app.db import MIGRATIONS, factory
-from app.models import Study
+from app.models import Dataset, DatasetImage, MapSet, Split, Study, TrialKind
 from app.studies.plan import plan_of
-from tests.app.factories import StudyFactory
+from tests.app.factories import SESSION_HOLDER, ImageFactory, PairFactory, StudyFactory
 
 OLD = {"device": {"min_width": 320, "min_height": 480, "touch": True}, "quiz": {"attempts": 3}}
 """What a description of the version before said of a study with nothing but defaults."""
@@ -29,6 +30,38 @@ class TestKeptRules:
             visit = connection.scalar(text("SELECT visit FROM study"))
         assert visit["device"] == {"min_width": 320, "min_height": 480, "touch": False}
         assert visit["quiz"]["attempts"] == 3
+
+
+class TestDatasetImages:
+    def test_images_that_were_frozen_before_keep_their_splits(self, new_database):
+        engine = create_engine(new_database())
+        migrate(engine, "0012")
+        with factory(engine)() as session:
+            SESSION_HOLDER["session"] = session
+            study, other = StudyFactory(), StudyFactory()
+            paired, elsewhere = PairFactory(study_id=study.id), PairFactory(study_id=other.id)
+            practice = PairFactory(study_id=study.id, kind=TrialKind.PRACTICE)
+            early = ImageFactory(split=Split.TEST, imported_at=datetime(2026, 1, 1, tzinfo=UTC))
+            late = ImageFactory(split=Split.VAL, imported_at=datetime(2026, 3, 1, tzinfo=UTC))
+            free = ImageFactory()
+            map_set = MapSet(study_id=study.id, version=1, parameters={})
+            session.add(map_set)
+            session.flush()
+            made = {
+                "map_set_id": map_set.id,
+                "folder": "",
+                "parameters": {},
+                "counts": {},
+                "content_hash": "0",
+            }
+            session.add(Dataset(study_id=study.id, created_at=datetime(2026, 2, 1, tzinfo=UTC), **made))
+            session.commit()
+        migrate(engine, "head")
+        with factory(engine)() as session:
+            held = set(session.scalars(select(DatasetImage.image_id)))
+        engine.dispose()
+        assert held == {paired.real_image_id, paired.fake_image_id, early.id}
+        assert not held & {elsewhere.real_image_id, practice.fake_image_id, late.id, free.id}
 
 
 @pytest.fixture

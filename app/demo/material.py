@@ -132,7 +132,7 @@ def describe_study(material: Material, *, slug: str, participants: int, seed: in
     most = min(*material.fake.values(), max(1, sum(material.real.values()) // len(material.fake)))
     per_source = min(max(wanted, enough), most)
     pairs = per_source * len(material.fake)
-    trials = min(TRIALS, pairs)
+    trials = min(TRIALS, pairs, sum(material.real.values()))  # so that no face comes again
     visits = participants // 2 + 2
     return StudySpec(
         slug=slug,

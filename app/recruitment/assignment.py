@@ -30,6 +30,7 @@ from app.models import (
 )
 from app.security import new_token
 from app.studies.advice import Said, advise, said_of_images
+from app.studies.memory import Met, candidates
 
 Place = tuple[Pair | RegionCheck, Question]
 
@@ -158,7 +159,7 @@ def _take_places(
     study has no more; the questions stop alternating when one of them has run out.
     """
     open_pairs = {
-        question: _open_pairs(session, participant, question=question, limit=3 * wanted)
+        question: _open_pairs(session, participant, question=question, limit=candidates(wanted))
         for question in QUESTIONS
     }
     left = {pair.id for pairs in open_pairs.values() for pair in pairs}
@@ -199,29 +200,37 @@ def other_question(question: Question) -> Question:
 
 
 def choose_places(
-    open_pairs: dict[Question, Sequence[Pair]], *, asked: Sequence[Question], met: Iterable[int] = ()
+    open_pairs: Mapping[Question, Sequence[Pair]], *, asked: Sequence[Question], met: Iterable[int] = ()
 ) -> list[tuple[Pair, Question]]:
     """For each question asked its next pair that has not been chosen yet; of the other one if it has none.
 
-    Pairs of images that the participant has not met go first: an image that comes again is more often
-    the one that was paired more often, and that is no secret of the pixels.
+    Pairs of images that the participant has not met go first, and no image comes again without need:
+    `app.studies.memory`.
+
+    met : ids of images, each as often as it was met
     """
-    chosen: dict[int, tuple[Pair, Question]] = {}
-    images = set(met)
+    seen, pairs = Met(met), {pair.id: pair for of_one in open_pairs.values() for pair in of_one}
+    left = {
+        question: {pair.id: (pair.real_image_id, pair.fake_image_id) for pair in of_one}
+        for question, of_one in open_pairs.items()
+    }
+    chosen = []
     for wanted in asked:
-        for question in (wanted, other_question(wanted)):
-            left = [pair for pair in open_pairs[question] if pair.id not in chosen]
-            fresh = (pair for pair in left if not images & {pair.real_image_id, pair.fake_image_id})
-            if pair := next(fresh, left[0] if left else None):
-                chosen[pair.id] = pair, question
-                images |= {pair.real_image_id, pair.fake_image_id}
-                break
-    return list(chosen.values())
+        question = wanted if left[wanted] else other_question(wanted)
+        if not left[question]:
+            break
+        number = seen.pick(left[question])
+        seen.add((pairs[number].real_image_id, pairs[number].fake_image_id))
+        chosen.append((pairs[number], question))
+        for of_one in left.values():
+            of_one.pop(number, None)
+    return chosen
 
 
-def _images_met(session: Session, participant: Participant) -> set[int]:
+def _images_met(session: Session, participant: Participant) -> list[int]:
+    """As often as they were met."""
     met = select(Trial.left_image_id, Trial.right_image_id).where(Trial.participant_id == participant.id)
-    return {image for both in session.execute(met) for image in both if image is not None}
+    return [image for both in session.execute(met) for image in both if image is not None]
 
 
 def _open_pairs(

@@ -33,6 +33,7 @@ from app.studies.plan import visit_column
 
 if TYPE_CHECKING:
     from app.studies.choice import Material
+    from app.studies.pairing import Matched
     from app.studies.schemas import StudySpec
 
 PADDING: Final = 4096  # bytes; both images of a pair are served in the same whole number of these
@@ -108,7 +109,7 @@ def create_study(
     _check_known(session, spec.exclude_studies)
     listing = Listing(session)
     material = choose_material(session, spec, listing)
-    _check_enough(len(material.pairs[TrialKind.MAIN]), trials_per_participant=spec.trials_per_participant)
+    _check_pairs(material.pairs[TrialKind.MAIN], trials_per_participant=spec.trials_per_participant)
     study = _add_study(session, spec, staff_id=staff_id)
     session.add_all(
         Arm(study_id=study.id, name=arm.name, annotate=arm.annotate, advice=arm.advice) for arm in spec.arms
@@ -127,12 +128,15 @@ def _check_known(session: Session, slugs: Sequence[str]) -> None:
         raise BadStudy(f"exclude_studies: there is no study {missing[0]}.")
 
 
-def _check_enough(pairs: int, *, trials_per_participant: int) -> None:
-    if pairs < trials_per_participant:
+def _check_pairs(pairs: Sequence["Matched"], *, trials_per_participant: int) -> None:
+    if len(pairs) < trials_per_participant:
         raise BadStudy(
             f"{trials_per_participant} trials per participant need as many pairs, "
-            f"because nobody sees a pair twice; the study has {pairs}."
+            f"because nobody sees a pair twice; the study has {len(pairs)}."
         )
+    from app.studies.memory import refuse_tell_tales
+
+    refuse_tell_tales(pairs, trials=trials_per_participant)
 
 
 def _add_study(session: Session, spec: "StudySpec", *, staff_id: int | None) -> Study:
@@ -233,10 +237,17 @@ def count_pairs(session: Session, study: Study) -> int:
     return session.scalar(select(func.count()).where(*main)) or 0
 
 
+def _main_pairs(session: Session, study: Study) -> list["Matched"]:
+    main = Pair.study_id == study.id, Pair.kind == TrialKind.MAIN
+    rows = session.execute(select(Pair.real_image_id, Pair.fake_image_id).where(*main).order_by(Pair.id))
+    return [(real, fake) for real, fake in rows]
+
+
 def open_study(session: Session, study: Study) -> Study:
-    """Take participants. A draft or a paused study can be opened."""
+    """Take participants. A draft or a paused study can be opened; of a draft the pairs are checked again."""
     _lock(session, study, "opened", StudyState.DRAFT, StudyState.PAUSED)
-    _check_enough(count_pairs(session, study), trials_per_participant=study.trials_per_participant)
+    if study.state is StudyState.DRAFT:
+        _check_pairs(_main_pairs(session, study), trials_per_participant=study.trials_per_participant)
     study.state = StudyState.OPEN
     study.opened_at = study.opened_at or datetime.now(UTC)
     return study

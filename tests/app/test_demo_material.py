@@ -85,6 +85,15 @@ class TestDescribeStudy:
         spec = describe_study(few, slug="demo", participants=40, seed=0)
         assert (spec.pairs.per_source, spec.trials_per_participant) == (5, 5)
 
+    def test_fewer_real_faces_than_generators_make_visits_in_which_none_comes_again(self, db):
+        ImageFactory.create_batch(2, label=Label.REAL, source="s")
+        for generator in ("a", "b", "c"):
+            ImageFactory.create_batch(2, label=Label.FAKE, source=generator)
+        wanted = [Item(Path("x.jpg"), "x.jpg", Label.REAL, source) for source in ("s", "a", "b", "c")]
+        spec = describe_study(find_material(db, wanted, generated=False), slug="demo", participants=8, seed=0)
+        assert spec.trials_per_participant == 2
+        assert create_study(db, spec)
+
     def test_its_studies_can_be_created(self, db):
         for _ in range(6):
             ImageFactory(label=Label.REAL, source="s")

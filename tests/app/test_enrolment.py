@@ -1,7 +1,8 @@
 from datetime import UTC, datetime
-from itertools import islice, pairwise
+from itertools import islice, pairwise, product
 from uuid import UUID
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select, text, update
@@ -10,6 +11,7 @@ from app.errors import BadInput, NotFound, WrongState
 from app.main import create_app
 from app.models import (
     Arm,
+    Label,
     Pair,
     Participant,
     ParticipantToken,
@@ -24,7 +26,8 @@ from app.models import (
 from app.recruitment.assignment import alternating, choose_places
 from app.recruitment.platforms import mturk_form, platform_id
 from app.recruitment.service import find_by_id, return_link
-from tests.app.factories import ParticipantFactory
+from app.studies.memory import Met
+from tests.app.factories import ImageFactory, ParticipantFactory
 from tests.app.worlds import Visitor, make_study
 
 WORKER = {"source": "mturk", "external_id": "A1B2C3D4E5F6G7", "assignment_id": "3ASSIGNMENT"}
@@ -474,6 +477,22 @@ class TestAssignment:
         assert set(
             db.scalars(select(Quota.taken).join_from(Quota, Trial, Quota.pair_id == Trial.pair_id))
         ) == {1}
+
+    def test_faces_come_again_only_as_often_as_those_beside_them(self, client, db):
+        real, fake = ([image.id for image in ImageFactory.create_batch(5, label=label)] for label in Label)
+        study = make_study(db, images=list(product(real, fake)), trials=15, judgements=9, arms=(True,))
+        shown = select(Pair.real_image_id, Pair.fake_image_id).join(Trial, Trial.pair_id == Pair.id)
+        signs = []
+        for _ in range(9):
+            visitor = Visitor(client, study.slug)
+            visitor.consent()
+            met = Met()
+            mine = shown.where(Trial.participant_id == visitor.participant).order_by(Trial.position)
+            for pair in db.execute(mine):
+                met.add(tuple(pair))
+            assert (len(met.signs), met.new >= 3) == (15, True)
+            signs += met.signs
+        assert np.mean(np.abs(signs)) < 0.25  # 0.01 on average; 0.4 when nothing cares
 
     def test_sides_are_random(self, client, db):
         study = make_study(db, pairs=40, trials=40, arms=(True,))

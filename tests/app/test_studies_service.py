@@ -284,7 +284,7 @@ class TestProgress:
 class TestList:
     def test_the_newest_study_comes_first_with_its_counts(self, db, spec, arm, decide):
         decide(correct=True)
-        create_study(db, spec())
+        create_study(db, spec(trials_per_participant=3))
         newest, *before = service.list_studies(db)
         assert (newest.study.slug, newest.pairs, newest.wanted, newest.decided) == ("faces", 6, 120, 0)
         (mine,) = [line for line in before if line.study.id == arm.study_id]

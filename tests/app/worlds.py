@@ -14,11 +14,14 @@ from tests.app.factories import ArmFactory, ImageFactory, PairFactory, StudyFact
 STROKES = [{"tool": "brush", "radius": 5, "points": [[10.5, 10.5, 900], [20, 12.25, 916]]}]
 
 
-def make_study(db, *, pairs: int = 6, judgements: int = 2, trials: int = 4, arms=(True, False), **study):
-    """An open study with arms, pairs and quotas."""
+def make_study(
+    db, *, pairs: int = 6, images=(), judgements: int = 2, trials: int = 4, arms=(True, False), **study
+):
+    """An open study with arms, pairs and quotas; `images`: ids (real, fake) of its pairs, else new ones."""
     made = StudyFactory(judgements=judgements, trials_per_participant=trials, **study)
     arm_ids = [ArmFactory(study_id=made.id, annotate=annotate).id for annotate in arms]
-    pair_ids = [PairFactory(study_id=made.id).id for _ in range(pairs)]
+    shown = [{"real_image_id": real, "fake_image_id": fake} for real, fake in images] or [{}] * pairs
+    pair_ids = [PairFactory(study_id=made.id, **one).id for one in shown]
     db.execute(
         insert(models.Quota),
         [

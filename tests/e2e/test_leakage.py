@@ -43,6 +43,22 @@ per_source = {TRIALS + 20}
 """
 
 
+FEW = 12
+REPEATED = 40  # trials of one participant
+
+CROWDED = f"""
+slug = "crowded"
+title = "Which face is real?"
+trials_per_participant = {REPEATED}
+judgements = {TRIALS // REPEATED}
+arms = [{{ name = "control", annotate = false }}]
+[pairs]
+per_source = {FEW * FEW}
+sources = ["painter"]
+real_sources = ["booth"]
+"""
+
+
 @dataclass
 class Seen:
     """What the browser got in one trial."""
@@ -94,16 +110,46 @@ def fake_face(folder: Path, number: int) -> str:
 @pytest.fixture(scope="module")
 def visit(installation: Installation, study: str) -> list[Seen]:
     """One participant's whole visit, recorded."""
+    seen = visit_of(installation, study, "attacker")
+    assert len(seen) == TRIALS
+    return seen
+
+
+def visit_of(installation: Installation, study: str, attacker: str) -> list[Seen]:
     with httpx2.Client(base_url=installation.url, timeout=30) as client:
         visitor = Visitor(client, study)
         version = page_version(client, study)
-        consented = visitor.consent(source="prolific", external_id="attacker", consent_version=version)
+        consented = visitor.consent(source="prolific", external_id=attacker, consent_version=version)
         assert consented.status_code == 201, consented.text
         visits, seen = [], {}
         while "trial" in (response := visitor.next()).json():
             visits.append(look_at(client, visitor, response, seen))
-    assert len(visits) == TRIALS
     return visits
+
+
+@pytest.fixture(scope="module")
+def crowded(installation: Installation, study: str) -> str:
+    """Twelve faces of each kind, so that they come again and again."""
+    folder = installation.data_dir.parent / "few"
+    folder.mkdir(parents=True)
+    with (folder / "manifest.csv").open("w", newline="") as file:
+        lines = csv.writer(file)
+        lines.writerow(["path", "label", "source"])
+        for number in range(FEW):
+            lines.writerow([real_face(folder, 1000 + number), "real", "booth"])
+            lines.writerow([fake_face(folder, 1000 + number), "fake", "painter"])
+    installation.run("images", "import", str(folder / "manifest.csv"), "--size", "64")
+    (folder / "study.toml").write_text(CROWDED)
+    installation.run("study", "create", str(folder / "study.toml"))
+    installation.run("study", "open", "crowded")
+    return "crowded"
+
+
+@pytest.fixture(scope="module")
+def visits(installation: Installation, crowded: str) -> list[Seen]:
+    """Whole visits of several participants, each of whom remembers what they saw."""
+    seen = [visit_of(installation, crowded, f"attacker-{n}") for n in range(TRIALS // REPEATED)]
+    return [one for visit in seen for one in visit]
 
 
 def page_version(client: httpx2.Client, study: str) -> str:
@@ -133,7 +179,12 @@ def look_at(client: httpx2.Client, visitor: Visitor, response: httpx2.Response, 
 
 @pytest.fixture(scope="module")
 def fake_on_the_left(installation: Installation, visit: list[Seen]) -> np.ndarray:
-    """The truth, shape (TRIALS,), +1 or -1: from the database, which no participant can read."""
+    return truth_of(installation, visit)
+
+
+def truth_of(installation: Installation, visit: list[Seen]) -> np.ndarray:
+    """Shape (trials,), +1 where the fake face was on the left, else -1: from the database, which no
+    participant can read."""
     engine = create_engine(database_url(Settings(data_dir=installation.data_dir, _env_file=None)))
     on_the_left = select(Trial.id, Image.label).join(Image, Image.id == Trial.left_image_id)
     with Session(engine) as session:
@@ -261,6 +312,21 @@ class TestAttack:
         unpadded = np.array([left - right for left, right in sizes], dtype=float)
         leaky = np.column_stack([table, (unpadded - unpadded.mean()) / unpadded.std()])
         assert chance_of_best_rule(leaky, fake_on_the_left) < FALSE_ALARM
+
+    def test_faces_that_come_again_do_not_tell_the_fake(self, installation, visits):
+        _, table = evidence(visits)
+        again = [max(seen.times_seen.values()) for seen in visits]
+        assert np.mean([times > 0 for times in again]) > 0.5  # most have been seen before
+        truth = truth_of(installation, visits)
+        assert chance_of_best_rule(table, truth) > FALSE_ALARM
+        assert accuracy_of_learned_rule(table, truth) < MOST_BY_CHANCE
+
+    def test_a_study_in_which_they_would_is_refused(self, installation, crowded):
+        path = installation.data_dir.parent / "few" / "seven.toml"
+        path.write_text(CROWDED.replace('"crowded"', '"seven"').replace('"painter"', '"generator"'))
+        refused = installation.run("study", "create", str(path), check=False)
+        assert refused.returncode == 1
+        assert "a face seen before is the real one" in refused.stderr
 
     def test_every_picture_has_the_same_headers_and_carries_no_metadata(self, visit):
         pictures = [picture for seen in visit for picture in seen.pictures.values()]

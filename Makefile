@@ -32,6 +32,7 @@ worker: setup  ## Run a worker: maps, exports, training
 
 test: setup  ## Run the whole test suite, browser tests included
 	.ci/need-chromium
+	.ci/need-engines
 	.ci/need-node
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
 	node --test tests/annotation_ui/*.test.mjs

@@ -120,7 +120,7 @@ function offerLink(id, url, name) {
   return leads;
 }
 
-const PAID = "Your answers are saved. Submit the HIT so that you are paid.";
+const PAID = "Please submit the HIT so that you are paid.";
 
 /**
  * MTurk pays for a form that its own page receives.

@@ -1,6 +1,8 @@
 """Connections, the schema, backups."""
 
+import json
 import os
+import re
 import subprocess
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +16,7 @@ from sqlalchemy import URL, Connection, Dialect, Engine, Row, Select, create_eng
 from sqlalchemy.orm import Session, sessionmaker
 
 from app import embedded
-from app.errors import AlreadyExists, BadInput, WrongState
+from app.errors import AlreadyExists, BadInput, NotStorable, WrongState
 from app.settings import Settings
 
 SessionFactory = sessionmaker[Session]
@@ -26,6 +28,9 @@ DRIVER: Final = "postgresql+psycopg"
 ROWS_AT_A_TIME: Final = 200
 
 CONNECTIONS: Final = 20  # per process; also the number of requests at work at once
+
+NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+"""As JSON writes it; after a backslash that is itself escaped it is six letters."""
 
 MIGRATIONS: Final = Path(__file__).parents[1] / "migrations"
 
@@ -52,11 +57,28 @@ def connect(settings: Settings, *, connections: int = CONNECTIONS) -> Engine:
     url = database_url(settings)
     # Errors are logged, and the parameters of a statement may be somebody's worker id.
     engine = create_engine(
-        url, pool_size=connections, max_overflow=5, pool_pre_ping=True, hide_parameters=True
+        url,
+        pool_size=connections,
+        max_overflow=5,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        json_serializer=to_json,
     )
     if not settings.database_url:
         revive_when_gone(engine, settings.data_dir)
     return engine
+
+
+def to_json(value: Any) -> str:
+    """JSON as PostgreSQL takes it; `NotStorable` of a text or a number that it cannot hold."""
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        text.encode()  # half of a surrogate pair has no bytes
+    except ValueError:
+        raise NotStorable from None
+    if NUL.search(text):
+        raise NotStorable
+    return text
 
 
 def revive_when_gone(engine: Engine, data_dir: Path) -> None:

@@ -2,6 +2,7 @@
 
 AppError
 ├── BadInput             422   what was sent cannot be used; nothing was changed
+│   ├── NotStorable          a character or a number that the database cannot hold
 │   ├── BadStudy             a study description that cannot be carried out
 │   ├── BadStrokes           strokes that are not strokes
 │   ├── AnnotationMissing    the arm asks for an annotation and none came
@@ -44,6 +45,8 @@ class AppError(Exception):
     """Something went wrong."""
 
     status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
+    retry_after_s: ClassVar[int | None] = None
+    """When to ask again, where that helps."""
 
     def __init__(
         self, detail: str | None = None, *, way_out: tuple[str | None, str | None] = (None, None)
@@ -61,6 +64,10 @@ class BadInput(AppError):
     """What was sent cannot be used."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class NotStorable(BadInput):
+    """This holds a character or a number that cannot be stored."""
 
 
 class BadStudy(BadInput):
@@ -175,12 +182,14 @@ class TooManyRequests(AppError):
     """Too many attempts; please wait a minute."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
+    retry_after_s = 60
 
 
 class Unavailable(AppError):
     """Please try again in a moment."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
+    retry_after_s = 3
 
 
 CONSTRAINTS: dict[str, type[AppError]] = {

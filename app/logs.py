@@ -3,9 +3,11 @@
 import json
 import logging
 import sys
+import traceback
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, Literal
+from types import TracebackType
+from typing import Any, Final, Literal
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
@@ -19,13 +21,60 @@ def facts(record: logging.LogRecord) -> dict[str, Any]:
     return {key: value for key, value in record.__dict__.items() if key not in STANDARD}
 
 
-class JsonLines(logging.Formatter):
+QUOTING: Final = (ValueError, LookupError)
+"""Errors whose message holds what was wrong: it may be what a participant wrote."""
+
+DATABASE: Final = {"psycopg", "sqlalchemy"}
+"""Packages whose errors hold values, too; known by name, because not everybody who logs has loaded them."""
+
+
+def explained(error: BaseException) -> str:
+    """An exception with its causes and where each came from, but without values that it quotes."""
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    told = f"{explained(before)}\nwhich led to\n" if before is not None else ""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    parts = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    return "\n".join([f"{told}{frames}{_in_short(error)}", *map(explained, parts)])
+
+
+def _in_short(error: BaseException) -> str:
+    kind = type(error)
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    if kind.__module__.partition(".")[0] in DATABASE:
+        original = getattr(error, "orig", error)
+        constraint = getattr(getattr(original, "diag", None), "constraint_name", None)
+        return f"{name} (SQLSTATE {sqlstate(error)}{f', {constraint}' if constraint else ''})"
+    return name if isinstance(error, QUOTING) else f"{name}: {error}"
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """PostgreSQL's five letters for what went wrong; None where it was not asked."""
+    return getattr(getattr(error, "orig", error), "sqlstate", None)
+
+
+class Careful(logging.Formatter):
+    """Never says what somebody sent."""
+
+    def formatException(  # noqa: N802 - logging's name
+        self,
+        ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None],
+    ) -> str:
+        return explained(ei[1]) if ei[1] is not None else ""
+
+    @staticmethod
+    def message(record: logging.LogRecord) -> str:
+        told = record.getMessage()
+        # Below its first line asyncio prints the exception of a task, values and all.
+        return told.partition("\n")[0] if record.name == "asyncio" else told
+
+
+class JsonLines(Careful):
     def format(self, record: logging.LogRecord) -> str:
         line = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": self.message(record),
             "request": request_id.get(),
         } | facts(record)
         if record.exc_info:
@@ -33,12 +82,12 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
-class PlainLines(logging.Formatter):
+class PlainLines(Careful):
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
         told = "".join(f" {key}={value}" for key, value in facts(record).items() if key != "action")
-        line = f"{at} {level}{record.getMessage()}{told}"
+        line = f"{at} {level}{self.message(record)}{told}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 

@@ -1,23 +1,29 @@
 """What every request passes on its way in, and every answer on its way out."""
 
 import asyncio
+import json
+import re
 from collections import deque
 from datetime import timedelta
 from typing import Final
 from uuid import uuid4
 
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import logs
-from app.errors import AppError, TooLarge, TooSlow
-from app.web import on_bug
+from app.db import to_json
+from app.errors import AppError, NotStorable, TooLarge, TooSlow
+from app.web import on_app_error, on_bug
 
 BODY_S: Final = 60.0
 """For a body of some 100 kB; a phone on a bad network needs a few seconds."""
+
+SUSPICIOUS: Final = re.compile(rb"\x00|%00|\\u0000|\\u[dD][89a-fA-F]|NaN|Infinity|[eE]\+?[0-9]{3}")
+"""What a body has that cannot be stored, and some that can: an emoji, a word. It is worth a closer look."""
 
 SAFE_METHODS: Final = {"GET", "HEAD", "OPTIONS"}
 
@@ -78,7 +84,10 @@ class Envelope:
 
 
 class BodyLimit:
-    """Let a request in when all of its body is here; refuse one over `limit` bytes or `patience_s` seconds.
+    """Let a request in when all of its body is here, and can be kept.
+
+    Refused is one over `limit` bytes or `patience_s` seconds, and a text that the database cannot hold:
+    found only there, it would end a download half-way, and PostgreSQL would quote it.
 
     Whoever sends slowly, or stops half-way because the network is gone, waits here and keeps none of
     the places of `InFlight`. FastAPI has a limit of its own, which answers in plain text; every error
@@ -101,17 +110,19 @@ class BodyLimit:
             async with asyncio.timeout(self.patience_s):
                 messages = await self._whole(receive) if is_short else None
         except TimeoutError:
-            await self._refuse(TooSlow())(scope, receive, send)
+            await self._refuse(scope, TooSlow())(scope, receive, send)
             return
         if messages is None:
-            await self._refuse(TooLarge(self.complaint))(scope, receive, send)
+            await self._refuse(scope, TooLarge(self.complaint))(scope, receive, send)
+        elif not is_storable(scope, b"".join(message.get("body", b"") for message in messages)):
+            await self._refuse(scope, NotStorable())(scope, receive, send)
         elif messages[-1]["type"] != "http.disconnect":
             await self.app(scope, replayed(messages, receive), send)
 
-    def _refuse(self, error: AppError) -> JSONResponse:
-        """The rest of the body is not wanted, so the connection is of no more use."""
-        body = {"error": error.code(), "detail": str(error)}
-        return JSONResponse(body, status_code=error.status, headers={"Connection": "close"})
+    def _refuse(self, scope: Scope, error: AppError) -> Response:
+        response = on_app_error(Request(scope), error)
+        response.headers["Connection"] = "close"  # the rest of the body is not wanted
+        return response
 
     async def _whole(self, receive: Receive) -> list[Message] | None:
         """What the client sent, up to the end of its body; None when that is too long."""
@@ -123,6 +134,28 @@ class BodyLimit:
             if received > self.limit:
                 return None
         return messages
+
+
+def is_storable(scope: Scope, body: bytes) -> bool:
+    """Whether neither the address nor the body has a text or a number that PostgreSQL refuses.
+
+    The files of a form may hold anything; its fields are looked at when they are stored.
+    """
+    if "\0" in scope["path"] or b"%00" in scope["query_string"] or b"\0" in scope["query_string"]:
+        return False
+    if not SUSPICIOUS.search(body) or b"multipart/form-data" in kind_of(scope):
+        return True
+    try:
+        to_json(json.loads(body))
+    except NotStorable:
+        return False
+    except (ValueError, RecursionError):  # no JSON, which others will say
+        return b"%00" not in body and b"\0" not in body
+    return True
+
+
+def kind_of(scope: Scope) -> bytes:
+    return next((value for name, value in scope["headers"] if name == b"content-type"), b"").lower()
 
 
 def replayed(messages: list[Message], receive: Receive) -> Receive:

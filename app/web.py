@@ -1,5 +1,6 @@
 """What every page and every answer shares: templates and the shape of errors."""
 
+import errno
 import logging
 from http import HTTPStatus
 from typing import Any, Final
@@ -11,14 +12,17 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from fastapi.templating import Jinja2Templates
 from markdown_it import MarkdownIt
 from markupsafe import Markup
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.exceptions import HTTPException
 
 from annotation_ui import TEMPLATES
 from app import logs
-from app.errors import AppError, BadInput, NotLoggedIn, TooLarge, from_integrity_error
+from app.errors import AppError, NotLoggedIn, NotStorable, TooLarge, Unavailable, from_integrity_error
 
 logger = logging.getLogger(__name__)
+
+FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 templates: Final = Jinja2Templates(directory=TEMPLATES)
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
@@ -75,7 +79,7 @@ def on_app_error(request: Request, error: Exception) -> Response:
     if isinstance(error, NotLoggedIn) and not wants_json(request) and request.method == "GET":
         address = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
         return RedirectResponse(f"/login?next={quote(address)}", HTTPStatus.SEE_OTHER)
-    return refusal(
+    response = refusal(
         request,
         status=error.status,
         code=error.code(),
@@ -83,6 +87,9 @@ def on_app_error(request: Request, error: Exception) -> Response:
         redirect_url=error.redirect_url,
         completion_code=error.completion_code,
     )
+    if error.retry_after_s is not None:
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    return response
 
 
 def on_invalid(request: Request, error: Exception) -> Response:
@@ -105,19 +112,39 @@ def on_integrity_error(request: Request, error: Exception) -> Response:
 
 
 def on_data_error(request: Request, error: Exception) -> Response:
-    """A NUL in a text, a number past bigint, NaN in JSON: valid to Python, refused by the database.
+    """A NUL in a text, a number past bigint: valid to Python, refused by the database or on the way to it.
 
     Answered as a bug it would be sent again for ever, because a 500 may pass.
     """
-    logger.warning("not storable", exc_info=error, extra={"action": "refused", "path": request.url.path})
-    return on_app_error(request, BadInput("This holds a character or a number that cannot be stored."))
+    logger.warning("not storable", extra=facts_of(request, error, action="refused"))
+    return on_app_error(request, NotStorable())
+
+
+def on_database_error(request: Request, error: Exception) -> Response:
+    """The database is gone, starting, full or too busy: all of it passes, so the page sends again."""
+    logger.warning("the database cannot", extra=facts_of(request, error, action="unavailable"))
+    return on_app_error(request, Unavailable("The database does not answer; please try again in a moment."))
+
+
+def on_os_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, OSError)  # noqa: S101
+    if error.errno not in FULL:
+        return on_bug(request, error)
+    logger.error("the disk is full", extra=facts_of(request, error, action="unavailable"))
+    return on_app_error(request, Unavailable("The server's disk is full; please tell the staff."))
 
 
 def on_bug(request: Request, error: Exception) -> Response:
-    logger.error("unexpected error", exc_info=error, extra={"action": "failed", "path": request.url.path})
+    logger.error("unexpected error", exc_info=error, extra=facts_of(request, error, action="failed"))
     reference = logs.request_id.get()
     detail = f"Something went wrong on our side. If you write to us, quote {reference}."
     return refusal(request, status=500, code="internal", detail=detail)
+
+
+def facts_of(request: Request, error: Exception, *, action: str) -> dict[str, Any]:
+    """What a log may hold of a request that failed: its route and not its address, which may hold a token."""
+    route = getattr(request.scope.get("route"), "path", "/" + request.url.path.split("/")[1])
+    return {"action": action, "route": route, "error": type(error).__name__, "sqlstate": logs.sqlstate(error)}
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -126,3 +153,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(IntegrityError, on_integrity_error)
     app.add_exception_handler(DataError, on_data_error)
+    app.add_exception_handler(UnicodeEncodeError, on_data_error)
+    for kind in (OperationalError, InterfaceError, NoConnection):
+        app.add_exception_handler(kind, on_database_error)
+    app.add_exception_handler(OSError, on_os_error)

@@ -61,7 +61,7 @@ def new_database(server_url: str):
 
 @pytest.fixture(scope="session")
 def engine(new_database) -> Iterator[Engine]:
-    engine = create_engine(new_database())
+    engine = connect(Settings(database_url=new_database(), _env_file=None))
     yield engine
     engine.dispose()
 

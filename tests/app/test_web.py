@@ -74,7 +74,7 @@ class TestWhatTheDatabaseCannotHold:
     @pytest.mark.parametrize("path", ["/s/a%00b", "/i/a%00b"])
     def test_an_address_with_a_nul_is_refused(self, client, path):
         response = client.get(path)
-        assert (response.status_code, response.json()["error"]) == (422, "bad_input")
+        assert (response.status_code, response.json()["error"]) == (422, "not_storable")
 
     @pytest.mark.parametrize("number", [2**63, 10**30])
     def test_a_number_past_the_largest_id_is_refused(self, editor, number):

@@ -27,7 +27,10 @@ DRIVER: Final = "postgresql+psycopg"
 
 ROWS_AT_A_TIME: Final = 200
 
-CONNECTIONS: Final = 20  # per process; also the number of requests at work at once
+CONNECTIONS: Final = 20  # of a process that does not say how many
+
+NO_CONNECTION_S: Final = 10.0
+"""How long to wait for one that others use, before somebody is told to ask again."""
 
 NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 """As JSON writes it; after a backslash that is itself escaped it is six letters."""
@@ -53,13 +56,14 @@ def embedded_url(data_dir: Path) -> URL:
 
 
 def connect(settings: Settings, *, connections: int = CONNECTIONS) -> Engine:
-    """An engine that keeps up to `connections` open, and a few more for downloads that stream."""
+    """An engine with up to `connections`, which stay open."""
     url = database_url(settings)
     # Errors are logged, and the parameters of a statement may be somebody's worker id.
     engine = create_engine(
         url,
         pool_size=connections,
-        max_overflow=5,
+        max_overflow=0,
+        pool_timeout=NO_CONNECTION_S,
         pool_pre_ping=True,
         hide_parameters=True,
         json_serializer=to_json,

@@ -29,6 +29,7 @@ AppError
 ├── TooLarge             413
 ├── TooManyRequests      429
 └── Unavailable          503
+    └── StorageUnavailable   the folder or object store of the pictures does not answer, or is full
 
 A class is a promise to the client: `code` is its name in snake case and never changes.
 """
@@ -190,6 +191,10 @@ class Unavailable(AppError):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     retry_after_s = 3
+
+
+class StorageUnavailable(Unavailable):
+    """The file store does not answer; please try again in a moment."""
 
 
 CONSTRAINTS: dict[str, type[AppError]] = {

@@ -11,24 +11,24 @@ from typing import Final
 from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
-from sqlalchemy import text
 
 from annotation_ui import STATIC
 from app import logs
 from app.accounts import people
 from app.accounts import routes as accounts
 from app.dashboard import routes as dashboard
-from app.db import CONNECTIONS, SessionFactory, connect, factory, upgrade
-from app.deps import Db
+from app.db import SessionFactory, connect, factory, upgrade
 from app.exports import routes as exports
+from app.health import Health, health
 from app.maps import routes as maps
 from app.middleware import BodyLimit, Compressed, Envelope, InFlight, SameOriginOnly
 from app.recruitment import routes as recruitment
 from app.security import RateLimit
 from app.settings import Settings
 from app.stimuli import routes as stimuli
-from app.storage import BlobStore
+from app.storage import WEB_PATIENCE_S, BlobStore
 from app.trials import routes as trials
+from app.trials.picture_room import PictureRoom, old_heat_map, picture
 from app.web import add_error_handlers
 
 # A comment that begins its line; what stands behind code, and what a string holds, stays.
@@ -36,7 +36,13 @@ COMMENT: Final = re.compile(r"^[ \t]*(?:/\*\*(?:(?!\*/).)*\*/|//[^\n]*)[ \t]*$",
 
 TOO_MANY_ARRIVALS: Final = "Many people are joining from your network; please try again in a minute."
 
-# Participants first: an address is looked for from the top, and theirs are most of what is asked for.
+STAFF_REQUESTS: Final = 4
+"""Of staff, at work at once in each web process."""
+
+OTHERS: Final = 4
+"""Connections for what has no place: downloads that are being made, old addresses of pictures, health."""
+
+# Participants first: theirs are most of what is asked for.
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     trials.router,
     recruitment.router,
@@ -56,10 +62,14 @@ def create_app(settings: Settings, *, session_factory: SessionFactory | None = N
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = None
         if session_factory is None:
-            engine = connect(settings)
+            engine = connect(settings, connections=sum(places(settings).values()) + OTHERS)
             upgrade(engine)
             app.state.session_factory = factory(engine)
+        app.state.blobs.connect()
+        build_routes(app)
         yield
+        for with_threads in (app.state.pictures, app.state.health):
+            with_threads.close()
         if engine is not None:
             engine.dispose()
 
@@ -68,15 +78,22 @@ def create_app(settings: Settings, *, session_factory: SessionFactory | None = N
     )
     app.state.settings = settings
     app.state.session_factory = session_factory
-    app.state.blobs = BlobStore(settings.blobs_url)
+    app.state.blobs = BlobStore(settings.blobs_url, patience_s=WEB_PATIENCE_S)
+    app.state.pictures = PictureRoom(
+        app.state.blobs, lambda: app.state.session_factory, memory_bytes=settings.picture_memory_bytes
+    )
+    app.state.health = Health(app.state.blobs, lambda: app.state.session_factory)
     app.state.arrivals = RateLimit(f"{settings.enrolments_per_minute} per minute", TOO_MANY_ARRIVALS)
+    # Before all others: an address is looked for from the top, and most of what is asked for is a picture.
+    app.add_route("/i/{address}", picture)
+    app.add_route("/i/{address}/map", old_heat_map)
     for router in ROUTERS:
         app.include_router(router)
     app.mount("/static", RevalidatedFiles(directory=STATIC))
     app.add_api_route("/plotly.min.js", plotly, include_in_schema=False)
-    app.add_api_route("/health", health)
+    app.add_route("/health", health)
     add_error_handlers(app)
-    app.add_middleware(InFlight, limit=CONNECTIONS)
+    app.add_middleware(InFlight, places=places(settings))
     app.add_middleware(Compressed)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(SameOriginOnly)
@@ -86,6 +103,17 @@ def create_app(settings: Settings, *, session_factory: SessionFactory | None = N
         hsts=settings.hsts if settings.secure_cookies else timedelta(0),
     )
     return app
+
+
+def places(settings: Settings) -> dict[str, int]:
+    """How many requests of each kind a web process works on at once."""
+    return {"participants": settings.participant_requests, "staff": STAFF_REQUESTS}
+
+
+def build_routes(app: FastAPI) -> None:
+    """FastAPI builds its routes when it first looks through them: now, and not while somebody waits."""
+    for route in app.routes:
+        route.matches({"type": "http", "method": "GET", "path": "/", "root_path": ""})
 
 
 class RevalidatedFiles(StaticFiles):
@@ -113,12 +141,6 @@ def plotly() -> FileResponse:
     """The plotting script, out of the installed package."""
     path = Path(str(importlib.resources.files("plotly") / "package_data" / "plotly.min.js"))
     return FileResponse(path, media_type="text/javascript", headers={"Cache-Control": "max-age=86400"})
-
-
-def health(db: Db) -> dict[str, str]:
-    """For load balancers: answers when the database does."""
-    db.execute(text("SELECT 1"))
-    return {"status": "ok"}
 
 
 def application() -> FastAPI:

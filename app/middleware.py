@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections import deque
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 from uuid import uuid4
@@ -16,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import logs
 from app.db import to_json
-from app.errors import AppError, NotStorable, TooLarge, TooSlow
+from app.errors import AppError, NotStorable, TooLarge, TooSlow, Unavailable
 from app.web import on_app_error, on_bug
 
 BODY_S: Final = 60.0
@@ -141,7 +142,9 @@ def is_storable(scope: Scope, body: bytes) -> bool:
 
     The files of a form may hold anything; its fields are looked at when they are stored.
     """
-    if "\0" in scope["path"] or b"%00" in scope["query_string"] or b"\0" in scope["query_string"]:
+    asked = scope["query_string"]
+    is_link = scope["path"].startswith("/s/")  # which says itself what is wrong with a link
+    if "\0" in scope["path"] or (not is_link and (b"%00" in asked or b"\0" in asked)):
         return False
     if not SUSPICIOUS.search(body) or b"multipart/form-data" in kind_of(scope):
         return True
@@ -185,31 +188,55 @@ class Compressed:
         await (self.compressed if is_text else self.plain)(scope, receive, send)
 
 
-class InFlight:
-    """Let at most `limit` requests work at once in this process; the others wait at the door.
+ROOMS: Final = {
+    # Pictures, files, and whether the server is well: none of them waits for the database.
+    **dict.fromkeys(("/i/", "/static/", "/plotly.min.js", "/health"), None),
+    **dict.fromkeys(("/api/participant/", "/api/trials/", "/api/studies/", "/s/"), "participants"),
+}
+"""Who works where, by the beginning of the address; staff have the rest."""
 
-    A request holds a database connection while it waits for a thread, and a thread while it waits for
-    a connection. With more requests at work than connections those two queues can wait for each other
-    for ever; at most as many requests as connections cannot. The place is free again when the answer
-    starts, so that a slow reader keeps nobody out.
+DOOR_S: Final = 15.0
+"""A page has given up by then, and will ask again."""
+
+
+class InFlight:
+    """Let at most so many requests work at once in each room of this process; the others wait at its door.
+
+    A request holds a database connection while it waits for a thread, and a thread while it waits for a
+    connection. With more requests at work than connections those two queues can wait for each other for
+    ever; at most as many requests as connections cannot. And threads take turns in Python: more of them
+    at once finish later, all of them. Participants and staff have a room each, so that nothing which holds
+    up staff, a long page or a stalled store, holds up a study.
+
+    The place is free again when the answer starts, so that a slow reader keeps nobody out.
     """
 
-    def __init__(self, app: ASGIApp, *, limit: int) -> None:
+    def __init__(self, app: ASGIApp, *, places: Mapping[str, int], patience_s: float = DOOR_S) -> None:
         self.app = app
-        self.places = asyncio.Semaphore(limit)
+        self.places = {room: asyncio.Semaphore(limit) for room, limit in places.items()}
+        self.patience_s = patience_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        room = room_of(scope)
+        if room is None:
             await self.app(scope, receive, send)
             return
-        await self.places.acquire()
+        try:
+            async with asyncio.timeout(self.patience_s):
+                await self.places[room].acquire()
+        except TimeoutError:
+            await on_app_error(Request(scope), Unavailable())(scope, receive, send)
+            return
+        await self._work(self.places[room], scope, receive, send)
+
+    async def _work(self, places: asyncio.Semaphore, scope: Scope, receive: Receive, send: Send) -> None:
         held = True
 
         def free() -> None:
             nonlocal held
             if held:
                 held = False
-                self.places.release()
+                places.release()
 
         async def send_and_free(message: Message) -> None:
             free()
@@ -219,6 +246,13 @@ class InFlight:
             await self.app(scope, receive, send_and_free)
         finally:
             free()
+
+
+def room_of(scope: Scope) -> str | None:
+    if scope["type"] != "http":
+        return None
+    path = scope["path"]
+    return next((room for start, room in ROOMS.items() if path.startswith(start)), "staff")
 
 
 class SameOriginOnly:

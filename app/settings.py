@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     web_processes: int = Field(1, ge=1, le=256)
     """Number of uvicorn processes that `cyborg serve` starts."""
 
+    participant_requests: int = Field(4, ge=1, le=100)
+    """Requests of participants at work at once in each web process; more threads wait for each other."""
+
     devices: int = Field(1, ge=1, le=100_000)
     """Number of training devices: at most one run at a time on each, over all workers."""
 
@@ -100,6 +103,9 @@ class Settings(BaseSettings):
 
     max_body_bytes: int = Field(4_000_000, ge=100_000, le=1_000_000_000)
     """Largest request body; a long annotation is about 100 kB."""
+
+    picture_memory_bytes: int = Field(64_000_000, ge=0, le=100_000_000_000)
+    """Pictures that each web process keeps ready to be sent; a face of 512 pixels has about 60 kB."""
 
     enrolments_per_minute: int = Field(30, ge=1, le=1_000_000)
     """New participants from one address, for each web process; simulated ones do not count."""

@@ -35,8 +35,13 @@ class Side(enum.StrEnum):
     RIGHT = "right"
 
 
+def _given(token: str) -> Index:
+    """A token that is there stands for one trial."""
+    return Index(f"ix__trial__{token}", token, unique=True, postgresql_where=text(f"{token} IS NOT NULL"))
+
+
 class Trial(Base):
-    """One pair shown to one participant. The image tokens are random: a URL says nothing.
+    """One pair shown to one participant.
 
     A region check has one image instead of a pair, on the left, and no question.
     """
@@ -53,8 +58,9 @@ class Trial(Base):
     state: Mapped[TrialState] = mapped_column(closed_set(TrialState, "state"), default=TrialState.ASSIGNED)
     left_image_id: Mapped[int] = mapped_column(ForeignKey("image.id"))
     right_image_id: Mapped[int | None] = mapped_column(ForeignKey("image.id"))
-    left_token: Mapped[str] = mapped_column(unique=True)
-    right_token: Mapped[str | None] = mapped_column(unique=True)
+    left_token: Mapped[str | None]
+    right_token: Mapped[str | None]
+    """Addresses of pictures that an earlier version gave out; newer trials have none of their own."""
     advice: Mapped[Json | None] = mapped_column(JSONB(none_as_null=True))
     """What a model said of the pair, as this participant is shown it; None in arms without advice."""
     shown_at: Mapped[datetime | None]
@@ -65,11 +71,12 @@ class Trial(Base):
         UniqueConstraint("participant_id", "pair_id"),
         UniqueConstraint("participant_id", "region_check_id"),
         CheckConstraint(
-            "num_nulls(pair_id, question, right_image_id, right_token) IN (0, 4) "
+            "num_nulls(pair_id, question, right_image_id) IN (0, 3) "
             "AND num_nulls(pair_id, region_check_id) = 1",
             name="a_pair_or_a_region",
         ),
         UniqueConstraint("participant_id", "position"),
+        *(_given(f"{side}_token") for side in ("left", "right")),
         # Every enrolment looks for places that lapsed; the decided trials are a hundred times as many.
         Index("ix__trial__assigned", "participant_id", postgresql_where=text("state = 'assigned'")),
     )

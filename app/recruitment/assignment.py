@@ -28,7 +28,6 @@ from app.models import (
     TrialKind,
     TrialState,
 )
-from app.security import new_token
 from app.studies.advice import Said, advise, said_of_images
 from app.studies.memory import Met, candidates
 
@@ -282,7 +281,7 @@ def _add_trials(session: Session, participant: Participant, arm: Arm, places: Se
 def _shown(
     material: Pair | RegionCheck, question: Question, arm: Arm, said: Mapping[int, Said]
 ) -> dict[str, Any]:
-    """What a trial shows and where; every address is new and random."""
+    """What a trial shows and where."""
     shown: dict[str, Any] = dict.fromkeys(("pair_id", "region_check_id", "question", "advice"))
     if isinstance(material, RegionCheck):
         return shown | {
@@ -290,8 +289,6 @@ def _shown(
             "region_check_id": material.id,
             "left_image_id": material.image_id,
             "right_image_id": None,
-            "left_token": new_token(),
-            "right_token": None,
         }
     sides = [material.real_image_id, material.fake_image_id]
     random.shuffle(sides)
@@ -302,8 +299,6 @@ def _shown(
         "question": question,
         "left_image_id": left,
         "right_image_id": right,
-        "left_token": new_token(),
-        "right_token": new_token(),
         "advice": advise(arm.advice, said[left], said[right]) if said else None,
     }
 

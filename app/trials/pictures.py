@@ -1,14 +1,19 @@
 """What a participant's browser gets of an image: bytes that do not tell a real face from a fake one."""
 
 import zlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, bindparam, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
+from app.db import AnyRow
 from app.errors import NotFound
 from app.models import Image, ImageAdvice, Pair, Participant, RegionCheck, Trial
 from app.studies.service import served_bytes
+from app.trials.addresses import Place, Seal
 
 START_OF_IMAGE: Final = b"\xff\xd8"
 COMMENT: Final = b"\xff\xfe"
@@ -18,6 +23,41 @@ SHORTEST_COMMENT: Final = 4
 END_OF_PNG_HEADER: Final = 8 + 25  # the signature and the header's chunk, which always comes first
 PADDING_CHUNK: Final = b"paDd"  # lower case: no decoder needs it, it is private, it may be copied
 CHUNK_FRAME: Final = 12  # length, name and checksum
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a browser gets what its trials show."""
+
+    session: Session
+    seal: Seal
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def of(self, trial: AnyRow, place: Place) -> str:
+        """`trial`: a row of `app.trials.service.upcoming`."""
+        is_left = place in (Place.LEFT, Place.LEFT_MAP)
+        if place.is_map:
+            blob, size = trial.advice["left_map" if is_left else "right_map"], self._map_bytes(trial.id)
+        else:
+            blob, size = trial.left_blob if is_left else trial.right_blob, trial.served_bytes
+        return f"/i/{self.seal.address(trial.id, place, blob=blob, size=size, at=self.now)}"
+
+    def _map_bytes(self, trial: UUID) -> int:
+        """The length of both maps of a trial as they are sent."""
+        longest = self.session.scalar(LONGEST_MAP, {"trial": trial})
+        assert longest is not None  # noqa: S101 - the trial names its maps
+        return served_bytes(longest)
+
+
+LONGEST_MAP: Final = (
+    select(func.max(ImageAdvice.map_bytes))
+    .join(Participant, Participant.study_id == ImageAdvice.study_id)
+    .join(Trial, Trial.participant_id == Participant.id)
+    .where(
+        Trial.id == bindparam("trial"),
+        ImageAdvice.image_id.in_([Trial.left_image_id, Trial.right_image_id]),
+    )
+)
 
 
 def find_picture(session: Session, token: str) -> tuple[str, int]:

@@ -1,20 +1,22 @@
 """The participant API. Who asks is known by a bearer token alone; there are no cookies."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Request
 
-from app.deps import Blobs, Db, ParticipantDoor, Visit
+from app.deps import ParticipantDoor, Visit
 from app.errors import AppError
 from app.models import StudyState, TrialKind
 from app.security import RateLimit
 from app.studies.plan import VisitPlan, plan_of
 from app.trials import forms
+from app.trials.addresses import Place
 from app.trials.decisions import record_decision, rule_of
 from app.trials.endings import completion
-from app.trials.pictures import find_heat_map, find_picture, pad_jpeg, pad_png
+from app.trials.picture_room import PictureRoom
+from app.trials.pictures import Addresses
 from app.trials.schemas import (
     AdviceView,
     AnswersBody,
@@ -47,11 +49,17 @@ DRAFTS: Final = RateLimit("60 per minute", OFTEN)  # a page sends one every thre
 FORMS: Final = RateLimit("60 per minute", OFTEN)  # quiz, closing questions, device
 REFUSED: Final = RateLimit("120 per minute", OFTEN)  # decisions that are looked at and not taken
 
-CACHED: Final = {"Cache-Control": "private, max-age=3600, immutable"}
+
+async def get_pictures(request: Request) -> PictureRoom:
+    room: PictureRoom = request.app.state.pictures
+    return room
+
+
+Pictures = Annotated[PictureRoom, Depends(get_pictures)]
 
 
 @router.get("/api/participant/next")
-def what_comes_next(door: ParticipantDoor) -> NextTrial | NextStep | Done:
+def what_comes_next(door: ParticipantDoor, pictures: Pictures) -> NextTrial | NextStep | Done:
     """The step that comes now: the quiz, a trial (the same one until it is decided), questions, the end."""
     with door.opened() as (db, visit):
         plan = plan_of(visit.study)
@@ -60,7 +68,7 @@ def what_comes_next(door: ParticipantDoor) -> NextTrial | NextStep | Done:
             case Step.QUIZ:
                 return NextStep(step=quiz_step(plan, forms.attempts_left(db, visit, plan)))
             case Step.TRIALS:
-                return next_trial(visit, place.trials)
+                return next_trial(visit, place.trials, Addresses(db, pictures.seal(db)))
             case Step.QUESTIONS:
                 return NextStep(step=questions_step(plan))
             case Step.END:
@@ -80,30 +88,23 @@ def questions_step(plan: VisitPlan) -> QuestionsStep:
     )
 
 
-def next_trial(visit: Visit, trials: Sequence[AnyRow]) -> NextTrial:
+def next_trial(visit: Visit, trials: Sequence[AnyRow], addresses: Addresses) -> NextTrial:
     """The trial to decide now and those after it that may be decided without an answer in between."""
-    first, *rest = trials
-    is_practice = first.kind is TrialKind.PRACTICE
+    first, *rest = (view(visit, trial, addresses, ahead) for ahead, trial in enumerate(trials))
     return NextTrial(
-        trial=view(visit, first),
-        upcoming=[] if is_practice else [view(visit, trial, ahead) for ahead, trial in enumerate(rest, 1)],
-        preload=[
-            picture_url(token)
-            for trial in rest
-            for token in (trial.left_token, trial.right_token)
-            if token is not None
-        ],
+        trial=first,
+        upcoming=[] if first.kind == "practice" else rest,
+        preload=[picture.url for one in rest for picture in (one.left, one.right) if picture is not None],
         rule=rule_of(visit.study),
-        draft=first.draft,
+        draft=trials[0].draft,
     )
 
 
-def view(visit: Visit, trial: AnyRow, ahead: int = 0) -> TrialView:
+def view(visit: Visit, trial: AnyRow, addresses: Addresses, ahead: int) -> TrialView:
     """A trial as the browser sees it. Whether a pair is a check stays here."""
     is_practice, is_region = trial.kind is TrialKind.PRACTICE, trial.prompt is not None
     decided = trial.practice_decided if is_practice else trial.decided
     size = {"width": trial.width, "height": trial.height}
-    right = trial.right_token
     return TrialView(
         id=trial.id,
         kind="practice" if is_practice else "check" if is_region else "main",
@@ -111,25 +112,21 @@ def view(visit: Visit, trial: AnyRow, ahead: int = 0) -> TrialView:
         total=trial.practice_total if is_practice else trial.total,
         question=trial.question,
         prompt=trial.prompt,
-        left=Picture(url=picture_url(trial.left_token), **size),
-        right=Picture(url=picture_url(right), **size) if right is not None else None,
+        left=Picture(url=addresses.of(trial, Place.LEFT), **size),
+        right=None if is_region else Picture(url=addresses.of(trial, Place.RIGHT), **size),
         annotate=visit.arm.annotate,
-        advice=advice_view(trial) if trial.advice is not None else None,
+        advice=advice_view(trial, addresses) if trial.advice is not None else None,
     )
 
 
-def advice_view(trial: AnyRow) -> AdviceView:
+def advice_view(trial: AnyRow, addresses: Addresses) -> AdviceView:
     said = trial.advice
     return AdviceView(
         decision=said["decision"],
         confidence=said["confidence"],
-        left_map=f"{picture_url(trial.left_token)}/map" if said["left_map"] else None,
-        right_map=f"{picture_url(trial.right_token)}/map" if said["right_map"] else None,
+        left_map=addresses.of(trial, Place.LEFT_MAP) if said["left_map"] else None,
+        right_map=addresses.of(trial, Place.RIGHT_MAP) if said["right_map"] else None,
     )
-
-
-def picture_url(token: str) -> str:
-    return f"/i/{token}"
 
 
 @router.put("/api/trials/{trial_id}/draft")
@@ -178,17 +175,3 @@ def device(body: DeviceBody, door: ParticipantDoor) -> Saved:
         FORMS.count(str(visit.participant.id))
         forms.save_device(db, visit, body)
         return Saved()
-
-
-@router.get("/i/{token}", include_in_schema=False)
-def picture(token: str, db: Db, blobs: Blobs) -> Response:
-    """One face, at a length and an address that say nothing of it."""
-    name, size = find_picture(db, token)
-    return Response(pad_jpeg(blobs.get(name), size), media_type="image/jpeg", headers=CACHED)
-
-
-@router.get("/i/{token}/map", include_in_schema=False)
-def heat_map(token: str, db: Db, blobs: Blobs) -> Response:
-    """What a model looked at in a face, to be laid over it; both of a pair have one length."""
-    name, size = find_heat_map(db, token)
-    return Response(pad_png(blobs.get(name), size), media_type="image/png", headers=CACHED)

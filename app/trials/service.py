@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import Row, Select, bindparam, func, select, true, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from app.deps import Visit
 from app.errors import NotAParticipant
 from app.jobs import CHECK_QUALITY, enqueue
 from app.models import (
     Image,
+    Pair,
     Participant,
     ParticipantState,
     RegionCheck,
@@ -29,6 +30,8 @@ from app.trials.steps import Step, next_step
 AnyRow = Row[*tuple[Any, ...]]
 
 PRELOAD_PAIRS: Final = 2
+
+Left, Right = aliased(Image), aliased(Image)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,19 +94,22 @@ def _upcoming() -> Select[*tuple[Any, ...]]:
         Trial.id,
         Trial.kind,
         Trial.question,
-        Trial.left_token,
-        Trial.right_token,
         Trial.advice,
         Trial.shown_at,
         Trial.draft,
         RegionCheck.prompt,
-        Image.width,
-        Image.height,
+        Left.width,
+        Left.height,
+        Left.display_hash.label("left_blob"),
+        Right.display_hash.label("right_blob"),
+        func.coalesce(Pair.served_bytes, RegionCheck.served_bytes).label("served_bytes"),
     )
     return (
         select(*shown, counts)
-        .join(Image, Image.id == Trial.left_image_id)
+        .join(Left, Left.id == Trial.left_image_id)
+        .outerjoin(Right, Right.id == Trial.right_image_id)
         .join(counts, true())
+        .outerjoin(Pair, Pair.id == Trial.pair_id)
         .outerjoin(RegionCheck, RegionCheck.id == Trial.region_check_id)
         .where(own, Trial.state == TrialState.ASSIGNED)
         .order_by(Trial.position)

@@ -7,7 +7,6 @@ from factory import LazyAttribute, LazyFunction, Sequence, SubFactory
 from factory.alchemy import SQLAlchemyModelFactory
 
 from app import models
-from app.security import new_token
 
 SESSION_HOLDER: dict[str, object] = {}
 
@@ -34,7 +33,7 @@ class ImageFactory(Row):
         model = models.Image
 
     content_hash = Sequence(lambda n: f"content{n}")
-    display_hash = Sequence(lambda n: f"display{n}")
+    display_hash = Sequence(lambda n: f"{n:064x}")
     display_bytes = 1000
     label = models.Label.REAL
     source = LazyAttribute(lambda image: "camera" if image.label is models.Label.REAL else "generator")
@@ -114,8 +113,6 @@ class TrialFactory(Row):
     pair_id = LazyAttribute(lambda trial: trial.pair.id)
     left_image_id = LazyAttribute(lambda trial: trial.pair.real_image_id)
     right_image_id = LazyAttribute(lambda trial: trial.pair.fake_image_id)
-    left_token = LazyFunction(new_token)
-    right_token = LazyFunction(new_token)
     question = models.Question.REAL
     position = Sequence(lambda n: n)
 

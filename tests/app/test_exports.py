@@ -177,13 +177,13 @@ class TestExport:
         assert lines_of(folder)[0]["simulated"] is True
         assert json.loads((folder / "study.json").read_text())["simulated_participants"] == 1
 
-    def test_no_worker_id_and_no_token_is_in_it(self, exported, participant, trial, db):
+    def test_no_worker_id_is_in_it(self, exported, participant, trial, db):
         participant.client = {"screen": 1920, "touch": False, "agent": "A1WORKER"}
         identity = {"study_id": participant.study_id, "source": Source.MTURK, "external_id": "A1WORKER"}
         db.add(WorkerIdentity(participant_id=participant.id, assignment_id="ASSIGNMENT", **identity))
         db.commit()
         text = b"".join(path.read_bytes() for path in exported().rglob("*") if path.is_file()).decode()
-        assert not any(secret in text for secret in ("A1WORKER", "ASSIGNMENT", trial.left_token))
+        assert not any(secret in text for secret in ("A1WORKER", "ASSIGNMENT"))
         assert "1920" in text
 
     def test_an_image_that_a_stale_map_set_knows_has_no_map(self, exported, built, db):

@@ -248,9 +248,9 @@ def form_routes(routers: Iterable[APIRouter]) -> Iterator[APIRoute]:
     """What the forms of staff pages send to."""
     for router in routers:
         for route in router.routes:
-            if not isinstance(route, APIRoute):
-                yield from form_routes([route.original_router])
-            elif "POST" in route.methods and not route.path.startswith("/api/"):
+            if router := getattr(route, "original_router", None):
+                yield from form_routes([router])
+            elif isinstance(route, APIRoute) and "POST" in route.methods and "/api/" not in route.path:
                 yield route
 
 

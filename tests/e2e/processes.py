@@ -30,6 +30,8 @@ class Installation:
     data_dir: Path
     port: int = field(default_factory=free_port)
     processes: list[subprocess.Popen] = field(default_factory=list)
+    extra: dict[str, str] = field(default_factory=dict)
+    """Environment variables beyond the usual ones."""
 
     @property
     def url(self) -> str:
@@ -43,6 +45,7 @@ class Installation:
             "CYBORG_PORT": str(self.port),
             "CYBORG_PUBLIC_URL": self.url,
             "CYBORG_ENROLMENTS_PER_MINUTE": "10000",
+            **self.extra,
         }
 
     def run(self, *arguments: str, check: bool = True, **options) -> subprocess.CompletedProcess:

@@ -17,6 +17,13 @@ describe("a drawing", () => {
     const drawing = add(add(EMPTY, a), b);
     assert.deepEqual(redo(undo(drawing)), drawing);
   });
+  test("is undone and redone step by step", () => {
+    const drawing = add(add(EMPTY, a), b);
+    const bare = undo(undo(drawing));
+    assert.deepEqual([drawing, undo(drawing), bare].map(canUndo), [true, true, false]);
+    assert.deepEqual([bare, redo(bare), redo(redo(bare))].map(canRedo), [true, true, false]);
+    assert.deepEqual([bare, redo(bare), redo(redo(bare))].map(({ strokes }) => strokes), [[], [a], [a, b]]);
+  });
   test("undo and redo of nothing do nothing", () => {
     assert.equal(undo(EMPTY), EMPTY);
     assert.equal(redo(EMPTY), EMPTY);

@@ -1,6 +1,7 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { backOff } from "../../annotation_ui/static/core/outbox.js";
 import { LookAhead } from "../../annotation_ui/static/core/lookahead.js";
 
 const at = async () => {};
@@ -32,6 +33,28 @@ describe("looking ahead", () => {
     const ahead = new LookAhead(async (url) => (++tries < 3 ? Promise.reject(new Error("lost")) : url), at);
     assert.equal(await ahead.take("a"), "a");
     assert.equal(tries, 3);
+  });
+  test("tries six times, with pauses that double", async () => {
+    let tries = 0;
+    /** @type {number[]} */
+    const pauses = [];
+    const fail = async () => Promise.reject(new Error(String((tries += 1))));
+    const ahead = new LookAhead(fail, async (ms) => void pauses.push(ms));
+    await assert.rejects(ahead.take("a"), /6/);
+    assert.deepEqual(pauses, [1, 2, 4, 8, 16].map((times) => times * backOff(1, 0.5)));
+  });
+  test("fetches three at a time, then and later", async () => {
+    /** @type {(() => void)[]} */
+    const open = [];
+    const ahead = new LookAhead((url) => new Promise((resolve) => open.push(() => resolve(url))), at);
+    ahead.want(["a", "b", "c", "d"]);
+    for (let turn = 0; turn < 4; turn += 1) {
+      await settle();
+      open.splice(0, 2).forEach((arrive) => arrive());
+    }
+    ahead.want(["e", "f", "g", "h"]);
+    await settle();
+    assert.equal(open.length, 3);
   });
   test("gives up in the end, and a later wish begins anew", async () => {
     let isBroken = true;

@@ -1,7 +1,7 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { FIRST_WAIT, LONGEST_WAIT, Outbox, backOff, verdict } from "../../annotation_ui/static/core/outbox.js";
+import { FIRST_WAIT, Outbox, backOff, verdict } from "../../annotation_ui/static/core/outbox.js";
 
 /**
  * @typedef {import("../../annotation_ui/static/core/outbox.js").Entry} Entry
@@ -15,7 +15,7 @@ const entry = { trial: "t1", study: "faces", token: "secret", body: { choice: "l
 function postOffice(...statuses) {
   /** @type {Map<string, Entry>} */
   const kept = new Map();
-  const log = { sent: /** @type {Entry[]} */ ([]), waits: /** @type {number[]} */ ([]), keptWhileSending: 0, waiting: /** @type {boolean[]} */ ([]) };
+  const log = { sent: /** @type {Entry[]} */ ([]), waits: /** @type {number[]} */ ([]), keptWhileSending: 0, waiting: /** @type {[number, number | null][]} */ ([]) };
   /** @type {Post} */
   const post = {
     shelf: {
@@ -29,7 +29,7 @@ function postOffice(...statuses) {
       return { status: statuses[log.sent.length - 1] ?? 200, detail: "said so" };
     },
     sleep: async (ms) => void log.waits.push(ms),
-    onWaiting: (failures) => log.waiting.push(failures > 0),
+    onWaiting: (failures, answer) => log.waiting.push([failures, answer?.status ?? null]),
     random: () => 0.5,
   };
   return { post, kept, log };
@@ -54,9 +54,9 @@ describe("the outbox", () => {
     assert.deepEqual(log.waits, [1, 2, 4].map((times) => times * FIRST_WAIT * 0.75));
   });
   test("says that it waits and that it no longer does", async () => {
-    const { post, log } = postOffice(0, 200);
+    const { post, log } = postOffice(0, 503, 200);
     await new Outbox(post).deliver(entry);
-    assert.deepEqual(log.waiting, [true, false]);
+    assert.deepEqual(log.waiting, [[1, 0], [2, 503], [0, null]]);
   });
   test("goes on when the trial is decided elsewhere or given away", async () => {
     const { post, kept } = postOffice(409);
@@ -104,8 +104,11 @@ describe("the outbox", () => {
 });
 
 describe("back-off", () => {
-  test("has an end", () => {
-    assert.equal(backOff(50, 1), LONGEST_WAIT);
+  test("begins with half a second and ends with twenty", () => {
+    assert.deepEqual([1, 2, 6, 7, 50].map((failures) => backOff(failures, 1)), [500, 1000, 16_000, 20_000, 20_000]);
+  });
+  test("waits half of that at least", () => {
+    assert.deepEqual([1, 50].map((failures) => backOff(failures, 0)), [250, 10_000]);
   });
   test("spreads a crowd over time", () => {
     assert.notEqual(backOff(3, 0), backOff(3, 0.9));
@@ -114,7 +117,11 @@ describe("back-off", () => {
 
 describe("a verdict", () => {
   test("every status has one", () => {
-    const expected = { 0: "again", 200: "saved", 401: "forgotten", 404: "settled", 408: "again", 409: "settled", 413: "refused", 422: "refused", 429: "again", 500: "again", 503: "again" };
+    const expected = {
+      0: "again", 199: "refused", 200: "saved", 204: "saved", 299: "saved", 300: "refused", 400: "refused", 401: "forgotten",
+      403: "refused", 404: "settled", 405: "refused", 408: "again", 409: "settled", 410: "settled", 411: "refused", 413: "refused",
+      422: "refused", 425: "again", 426: "refused", 429: "again", 430: "refused", 499: "refused", 500: "again", 503: "again",
+    };
     for (const [status, wanted] of Object.entries(expected)) assert.equal(verdict(Number(status)), wanted);
   });
 });

@@ -29,6 +29,21 @@ describe("a point", () => {
   });
 });
 
+describe("a distance", () => {
+  /** @type {[Point, Point]} */
+  const segment = [[10, 20, 0], [40, 60, 0]]; // 50 px long
+  test("to a segment is that to its nearest point", () => {
+    /** @type {[Point, number][]} */
+    const expected = [[[10, 20, 0], 0], [[25, 40, 0], 0], [[33, 34, 0], 100], [[17, 46, 0], 100], [[7, 16, 0], 25], [[43, 64, 0], 25]];
+    for (const [place, squared] of expected) {
+      assert.ok(Math.abs(squaredDistance(place, ...segment) - squared) < 1e-9, String(place));
+    }
+  });
+  test("to a segment without length is that to its place", () => {
+    assert.equal(squaredDistance([13, 24, 0], segment[0], segment[0]), 25);
+  });
+});
+
 describe("thinning", () => {
   test("moves the path by no more than the tolerance", () => {
     const path = wander(400);
@@ -41,6 +56,10 @@ describe("thinning", () => {
   test("leaves out most of a straight line", () => {
     const line = /** @type {Point[]} */ (Array.from({ length: 100 }, (_, i) => [i, i / 2, i]));
     assert.deepEqual(thin(line), [[0, 0, 0], [99, 49.5, 99]]);
+  });
+  test("leaves out what lies at the tolerance and keeps what lies beyond it", () => {
+    const bent = (/** @type {number} */ by) => /** @type {Point[]} */ ([[0, 0, 0], [5, by, 1], [10, 0, 2]]);
+    assert.deepEqual([0.5, 0.50001].map((by) => thin(bent(by), 0.5).length), [2, 3]);
   });
   test("keeps a turn on the spot", () => {
     /** @type {Point[]} */
@@ -72,8 +91,13 @@ describe("the brush", () => {
     assert.equal(clampRadius(0), SMALLEST_RADIUS);
     assert.equal(clampRadius(1e9), LARGEST_RADIUS);
   });
-  test("grows and shrinks with every press", () => {
-    assert.ok(stepRadius(2, 1) > 2);
-    assert.ok(stepRadius(20, -1) < 20);
+  test("grows and shrinks by a quarter with every press, to half a pixel", () => {
+    assert.deepEqual([stepRadius(2, 1), stepRadius(20, 1), stepRadius(20, -1), stepRadius(20, 2)], [2.5, 25, 16, 31.5]);
+  });
+  test("changes with every press between its ends", () => {
+    for (let radius = SMALLEST_RADIUS; radius < LARGEST_RADIUS; radius += 0.5) {
+      assert.ok(stepRadius(radius, 1) > radius);
+      assert.ok(stepRadius(radius + 0.5, -1) < radius + 0.5);
+    }
   });
 });

@@ -1,7 +1,7 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { isBeginning, isBreakDue, move, start, stepText } from "../../annotation_ui/static/core/visit.js";
+import { UNDER_WAY, isBeginning, isBreakDue, move, start, stepText } from "../../annotation_ui/static/core/visit.js";
 
 /**
  * @typedef {import("../../annotation_ui/participant.d.ts").State} State
@@ -112,6 +112,59 @@ describe("a visit", () => {
     assert.equal(move(left, { type: "given", trial }), left);
     const declined = move(start(visitor), { type: "declined", ...WAYS_OUT.declined });
     assert.deepEqual([declined.ending, declined.code], ["declined", "NO"]);
+  });
+  test("moves as this table says, and nothing else moves it", () => {
+    /** @type {[VisitEvent, string, string, boolean][]} event, page before, page after, and whether an answer is awaited then */
+    const table = [
+      [{ type: "agreed" }, "consent", "consent", true],
+      [{ type: "joined" }, "consent", "device", false],
+      [{ type: "declined" }, "consent", "ended", false],
+      [{ type: "fits" }, "device", "loading", true],
+      [{ type: "briefed" }, "loading", "instructions", false],
+      [{ type: "understood" }, "instructions", "loading", true],
+      [{ type: "asked", step: quiz }, "loading", "quiz", false],
+      [{ type: "asked", step: { ...quiz, kind: "questions" } }, "loading", "questions", false],
+      [{ type: "answered" }, "quiz", "loading", true],
+      [{ type: "answered" }, "questions", "loading", true],
+      [{ type: "given", trial }, "loading", "trial", false],
+      [{ type: "given", trial }, "trial", "trial", false],
+      [{ type: "paused" }, "loading", "break", false],
+      [{ type: "rested" }, "break", "loading", true],
+      [{ type: "submitted" }, "trial", "trial", true],
+      [{ type: "kept" }, "trial", "loading", true],
+      [{ type: "judged" }, "trial", "feedback", false],
+      [{ type: "noticed" }, "feedback", "loading", true],
+      [{ type: "returned" }, "trial", "trial", false],
+      [{ type: "completed", completion }, "loading", "finished", false],
+      [{ type: "debriefed" }, "debrief", "finished", false],
+    ];
+    const pages = ["preview", "consent", "debrief", "finished", ...UNDER_WAY];
+    for (const [event] of table) {
+      const wanted = new Map(table.filter(([one]) => JSON.stringify(one) === JSON.stringify(event)).map(([, from, to, busy]) => [from, [to, busy]]));
+      for (const page of pages) {
+        const before = { ...start(visitor), page: /** @type {State["page"]} */ (page), busy: !["submitted", "agreed", "debriefed"].includes(event.type), completion };
+        const next = move(before, event);
+        if (!wanted.has(page)) assert.equal(next, before, `${event.type} on ${page}`);
+        else if (event.type !== "declined") assert.deepEqual([next.page, next.busy], wanted.get(page), `${event.type} on ${page}`);
+      }
+    }
+  });
+  test("forgets the pair that is done", () => {
+    assert.equal(inTrial.trial, trial);
+    assert.deepEqual([decided, after(inTrial, { type: "judged" }, { type: "noticed" })].map((state) => state.trial), [null, null]);
+  });
+  test("can be left from every page on which it is under way, and a lost token found there", () => {
+    for (const page of UNDER_WAY) {
+      const here = { ...inTrial, page, busy: true };
+      assert.equal(move(here, { type: "withdrew" }).ending, "withdrew");
+      const { page: next, busy, trial: left } = move(here, { type: "forgotten" });
+      assert.deepEqual([next, busy, left], ["consent", false, null]);
+    }
+    for (const page of /** @type {const} */ (["consent", "finished"])) assert.equal(move({ ...inTrial, page }, { type: "withdrew" }).page, page);
+  });
+  test("waits for an answer to a click on Next but once", () => {
+    const twice = after(inTrial, { type: "submitted" }, { type: "submitted" });
+    assert.ok(twice.busy);
   });
   test("an unknown event is a mistake", () => {
     assert.throws(() => move(start(visitor), /** @type {any} */ ({ type: "sneezed" })), /sneezed/);

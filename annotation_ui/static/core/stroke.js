@@ -46,10 +46,7 @@ export function clampRadius(radius) {
 }
 
 /** @param {number} radius @param {number} presses negative for smaller */
-export function stepRadius(radius, presses) {
-  const stepped = clampRadius(radius * RADIUS_STEP ** presses);
-  return stepped === radius ? clampRadius(radius + 0.5 * Math.sign(presses)) : stepped;
-}
+export const stepRadius = (radius, presses) => clampRadius(radius * RADIUS_STEP ** presses);
 
 /**
  * The same path with fewer points: none of those left out lies further than `tolerance` from what stays

@@ -149,6 +149,20 @@ describe("a visit", () => {
       }
     }
   });
+  test("awaits no answer at its beginning and at any of its ends", () => {
+    const told = { ...completion, debrief_html: "<p>So it was.</p>" };
+    const states = [
+      start(visitor),
+      move({ ...inTrial, busy: true }, { type: "refused", error: "closed", detail: "" }),
+      ...[completion, told].map((one) => move({ ...decided, busy: true }, { type: "completed", completion: one })),
+    ];
+    assert.deepEqual(states.map(({ busy }) => busy), [false, false, false, false]);
+  });
+  test("owes nothing to whoever is not told so", () => {
+    const out = { ...completion, ending: "screened_out", message: "Sorry." };
+    const ends = [out, { ...out, is_owed: true }].map((one) => move(decided, { type: "completed", completion: one }));
+    assert.deepEqual([start(visitor), ...ends].map(({ isOwed }) => isOwed), [false, false, true]);
+  });
   test("forgets the pair that is done", () => {
     assert.equal(inTrial.trial, trial);
     assert.deepEqual([decided, after(inTrial, { type: "judged" }, { type: "noticed" })].map((state) => state.trial), [null, null]);
@@ -190,6 +204,7 @@ describe("a break", () => {
   test("comes after every so many trials, and never first", () => {
     const due = Array.from({ length: 30 }, (_, index) => index + 1).filter((position) => isBreakDue({ ...trial, position }, 10));
     assert.deepEqual(due, [11, 21]);
+    assert.deepEqual([1, 2, 3].map((position) => isBreakDue({ ...trial, position }, 1)), [false, true, true]);
   });
   test("comes in no practice, and in no study without breaks", () => {
     assert.ok(!isBreakDue({ ...trial, kind: "practice", position: 11 }, 10));

@@ -49,6 +49,21 @@ class TestRegion:
             assert corner == [pytest.approx(x, abs=2), pytest.approx(y, abs=2)]
         assert lab.plain("with-region", further=text.input_value())  # as it stands
 
+    def test_a_corner_moves_with_its_button_alone(self, page, lab):
+        page.goto(f"{lab.url}/staff/images")
+        page.locator("main a[href^='/staff/images/']").first.click()
+        drawing, text = page.locator("#region"), page.locator("#region-text")
+        drawing.click(position={"x": 40, "y": 40})
+        before = text.input_value()
+        drawing.click(position={"x": 90, "y": 90}, button="right")
+        box, session = drawing.bounding_box(), page.context.new_cdp_session(page)
+        for kind, buttons, far in (("mousePressed", 1, 40), ("mouseMoved", 0, 80)):
+            place = {"x": box["x"] + far, "y": box["y"] + far}
+            button = "left" if buttons else "none"
+            event = {"type": kind, "button": button, "buttons": buttons, "clickCount": 1}
+            session.send("Input.dispatchMouseEvent", event | place)
+        assert text.input_value() == before
+
     def test_what_is_typed_is_drawn(self, page, lab):
         page.goto(f"{lab.url}/staff/images")
         page.locator("main a[href^='/staff/images/']").first.click()

@@ -50,6 +50,7 @@ function listen(svg, field) {
   };
 
   svg.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0 || !event.isPrimary) return;
     svg.setPointerCapture(event.pointerId);
     const at = place(event);
     held = corners.findIndex(([x, y]) => Math.hypot(x - at[0], y - at[1]) < NEAR * scale());
@@ -58,9 +59,11 @@ function listen(svg, field) {
     change([...corners, at]);
   });
   svg.addEventListener("pointermove", (event) => {
-    if (held >= 0) change(corners.map((corner, index) => (index === held ? place(event) : corner)));
+    if (!event.isPrimary || held < 0) return;
+    if ((event.buttons & 1) === 0) held = -1; // nobody told of the release
+    else change(corners.map((corner, index) => (index === held ? place(event) : corner)));
   });
-  for (const end of ["pointerup", "pointercancel"]) svg.addEventListener(end, () => (held = -1));
+  for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) svg.addEventListener(end, () => (held = -1));
   field.addEventListener("input", () => {
     corners = read(field.value);
     show();

@@ -95,6 +95,19 @@ class TestBuild:
         del one["build.json"], two["build.json"]
         assert one == two
 
+    def test_a_lasso_that_crosses_itself_too_often_is_a_bad_line(self, annotations, tmp_path):
+        zigzag = {
+            "tool": "lasso",
+            "radius": 0,
+            "points": [[n * 7.3 % 120, 100 * (n % 2), n] for n in range(2000)],
+        }
+        with annotations.open("a") as file:
+            file.write(json.dumps(record(9, "b", zigzag)) + "\n")
+        result = run("build", annotations, tmp_path / "out")
+        assert result.exit_code == 1
+        assert "annotations.jsonl, line 6: strokes come to" in result.stderr
+        assert not (tmp_path / "out").exists()
+
     @pytest.mark.parametrize("jobs", [1, 2])
     def test_a_bad_line_is_one_sentence_and_nothing_is_written(self, annotations, tmp_path, jobs):
         with annotations.open("a") as file:

@@ -160,6 +160,8 @@ def _consent(client: httpx2.Client, study: str, *, external_id: str, crowd: str)
     if page is None:
         raise Refused("study_not_open", f"The page of {study} takes nobody.")
     shown = json.loads(unescape(page.group(1)))
+    if shown["state"] == "full":
+        raise Refused("quota_full", f"All places of {study} are taken.")
     if shown["state"] != "open":
         raise Refused("study_not_open", f"The study {study} takes nobody.")
     body = {

@@ -166,7 +166,7 @@ class TestAtTheSameTime:
             with own.begin() as other:
                 other.scalars(select(Image).where(Image.label == Label.REAL)).one().split = TEST
 
-        monkeypatch.setattr(service, "_check_enough", set_aside)
+        monkeypatch.setattr(service, "_check_pairs", set_aside)
         with pytest.raises(BadStudy, match=r"real\.png was set aside meanwhile"), own.begin() as session:
             create_study(session, description("faces"))
 

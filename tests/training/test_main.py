@@ -6,7 +6,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from tests.training.conftest import picture
+from tests.training.conftest import picture, saliency
 from training.__main__ import app
 from training.folder import RunFolder
 
@@ -164,6 +164,7 @@ class TestFit:
     def test_what_has_failed_can_be_done_again(self, broken, data, tmp_path):
         invoke("fit", broken, "--data", data, "--out", tmp_path / "runs")
         (tmp_path / "nowhere").mkdir()
+        (tmp_path / "nowhere/train001.png").write_bytes(saliency())
         assert invoke("fit", broken, "--data", data, "--out", tmp_path / "runs").exit_code == 0
         events = RunFolder(tmp_path / "runs/cyborg_tiny-a_teacher-seed0").history()
         assert "failed" not in {event.kind for event in events}

@@ -1,0 +1,308 @@
+"""Who may call what: every route, with every kind of credential. A new route needs a line here."""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import select, text
+
+from app.accounts.service import login_link, open_session
+from app.deps import SESSION_COOKIE
+from app.models import Base, Role, Trial
+from tests.app.factories import StaffFactory
+from tests.app.worlds import Visitor, make_images, make_study
+
+ANYONE = """
+GET /
+GET /api/openapi.json
+HEAD /api/openapi.json
+GET /health
+HEAD /health
+GET /plotly.min.js
+GET /s/{slug}
+GET /i/{address}
+HEAD /i/{address}
+GET /i/{address}/map
+HEAD /i/{address}/map
+POST /api/studies/{slug}/participants
+POST /api/participant/return
+GET /login
+POST /login
+GET /login/link/{token}
+POST /login/link/{token}
+POST /logout
+"""
+PARTICIPANTS = """
+GET /api/participant/next
+PUT /api/trials/{trial_id}/draft
+PUT /api/trials/{trial_id}/decision
+POST /api/participant/quiz
+POST /api/participant/answers
+POST /api/participant/device
+POST /api/participant/withdraw
+"""
+VIEWERS = """
+GET /staff
+GET /staff/account
+POST /staff/account
+GET /staff/images
+GET /staff/images/{image_id}
+GET /staff/images/{image_id}/picture
+GET /staff/studies
+GET /staff/studies/{slug}
+GET /staff/studies/{slug}/export
+GET /staff/studies/{slug}/decisions.csv
+GET /staff/studies/{slug}/annotations.jsonl
+GET /staff/studies/{slug}/export.zip
+GET /staff/studies/{slug}/participants
+GET /staff/studies/{slug}/participants/{participant_id}
+GET /staff/studies/{slug}/analysis
+GET /staff/studies/{slug}/analysis/state.json
+GET /staff/studies/{slug}/analysis/{version}/decisions.csv
+GET /staff/studies/{slug}/analysis/{version}/figures/{name}.svg
+GET /staff/studies/{slug}/analysis/{version}/{name}
+GET /staff/studies/{slug}/maps
+GET /staff/studies/{slug}/maps/state.json
+GET /staff/studies/{slug}/maps/{image_id:int}
+GET /staff/studies/{slug}/maps/list.csv
+GET /staff/studies/{slug}/maps/list.zip
+GET /staff/studies/{slug}/maps/agreement
+GET /staff/studies/{slug}/maps/sets
+GET /staff/studies/{slug}/maps/diff
+GET /staff/studies/{slug}/images/{image_id}/annotations.json
+GET /staff/maps/{map_set_id}/{image_id:int}.png
+GET /staff/maps/{map_set_id}/average.png
+GET /staff/experiments
+GET /staff/experiments/datasets/state.json
+GET /staff/experiments/datasets/progress.json
+GET /staff/experiments/{experiment_id}
+GET /staff/experiments/{experiment_id}/details
+GET /staff/experiments/{experiment_id}/figures.json
+GET /staff/experiments/{experiment_id}/tables/{name}.csv
+GET /staff/experiments/{experiment_id}/state.json
+GET /staff/runs/{run_id}
+GET /staff/runs/{run_id}/events
+GET /staff/runs/{run_id}/model
+POST /staff/runs/{run_id}/model
+GET /staff/runs/{run_id}/model/state.json
+GET /staff/runs/{run_id}/model/detector.zip
+GET /staff/runs/{run_id}/maps/{name}.png
+"""
+EDITORS = """
+GET /staff/studies/new
+POST /staff/studies/new
+POST /staff/studies/{slug}/open
+POST /staff/studies/{slug}/pause
+POST /staff/studies/{slug}/close
+POST /staff/studies/{slug}/participants
+POST /staff/studies/{slug}/participants/{participant_id}/check
+POST /staff/studies/{slug}/participants/{participant_id}/set-aside
+POST /staff/studies/{slug}/participants/{participant_id}/take-back
+POST /staff/studies/{slug}/participants/{participant_id}/return-link
+POST /staff/studies/{slug}/participants/{participant_id}/withdraw
+POST /staff/studies/{slug}/analysis
+POST /staff/studies/{slug}/maps
+GET /staff/experiments/new
+POST /staff/experiments/new
+POST /staff/experiments/datasets
+POST /staff/experiments/{experiment_id}/scores
+POST /staff/experiments/{experiment_id}/detectors/forget
+POST /staff/experiments/{experiment_id}/abort
+POST /staff/runs/{run_id}/abort
+POST /staff/runs/{run_id}/model/export
+"""
+ADMINS = """
+GET /staff/people
+POST /staff/people
+POST /staff/people/{staff_id}/link
+POST /staff/people/{staff_id}/role
+POST /staff/people/{staff_id}/disable
+POST /staff/people/{staff_id}/enable
+"""
+RULES = {
+    "anyone": ANYONE.split("\n")[1:-1],
+    "participants": PARTICIPANTS.split("\n")[1:-1],
+    "viewers": VIEWERS.split("\n")[1:-1],
+    "editors": EDITORS.split("\n")[1:-1],
+    "admins": ADMINS.split("\n")[1:-1],
+}
+
+NOBODY = ("nobody", "nonsense", "withdrawn", "lapsed", "disabled")
+STRANGERS = (*NOBODY, "participant", "another participant")
+MAY = {
+    "participants": ("participant",),
+    "viewers": ("viewer", "editor", "admin"),
+    "editors": ("editor", "admin"),
+    "admins": ("admin",),
+}
+REFUSED = {
+    "participants": dict.fromkeys((*NOBODY, "viewer", "editor", "admin"), 401),
+    "viewers": dict.fromkeys(STRANGERS, 401),
+    "editors": dict.fromkeys(STRANGERS, 401) | {"viewer": 403},
+    "admins": dict.fromkeys(STRANGERS, 401) | {"viewer": 403, "editor": 403},
+}
+
+BODIES = {
+    "/api/trials/{trial_id}/draft": {"draft": {"at": 1}},
+    "/api/trials/{trial_id}/decision": {"choice": "left", "decision_ms": 1},
+    "/api/participant/quiz": {"answers": {}},
+    "/api/participant/answers": {"answers": {}},
+    "/api/participant/device": {
+        "width": 1,
+        "height": 1,
+        "pixel_ratio": 1,
+        "pointer": "fine",
+        "touch": False,
+        "images_load": True,
+        "passed": True,
+    },
+}
+
+
+def routes(of) -> Iterator[str]:
+    """Every method and path of an application, whatever router they came by."""
+    for route in of:
+        if included := getattr(route, "original_router", None):
+            yield from routes(included.routes)
+        for method in getattr(route, "methods", None) or ():
+            yield f"{method} {route.path}"
+
+
+class TestEveryRoute:
+    def test_it_has_a_rule_and_every_rule_has_a_route(self, client):
+        ruled = list(chain.from_iterable(RULES.values()))
+        assert sorted(routes(client.app.routes)) == sorted(ruled)
+
+    def test_whoever_may_not_is_refused_and_changes_nothing(self, call, credentials, contents):
+        before = contents()
+        expected = {
+            (route, who): status
+            for group, refusals in REFUSED.items()
+            for route in RULES[group]
+            for who, status in refusals.items()
+        }
+        expected["POST /api/participant/withdraw", "withdrawn"] = 200  # safe to send again
+        answers = {key: call(*key).status_code for key in expected}
+        assert {key: status for key, status in answers.items() if status != expected[key]} == {}
+        assert contents() == before
+
+    def test_whoever_may_is_let_in(self, call, credentials):
+        answers = {
+            (route, who): call(route, who).status_code
+            for group, people in MAY.items()
+            for route in RULES[group]
+            for who in people
+        }
+        assert {key: status for key, status in answers.items() if status in (401, 403) or status >= 500} == {}
+
+    def test_a_participant_reaches_nothing_of_another(self, call, credentials, contents):
+        before = contents("trial", "decision", "annotation", "stroke")
+        call("PUT /api/trials/{trial_id}/draft", "another participant")
+        assert call("PUT /api/trials/{trial_id}/decision", "another participant").status_code == 404
+        trial = call("GET /api/participant/next", "another participant").json()["trial"]["id"]
+        assert trial != call("GET /api/participant/next", "participant").json()["trial"]["id"]
+        assert contents("trial", "decision", "annotation", "stroke") == before
+
+    def test_what_is_open_to_anyone_breaks_for_nobody(self, call, credentials):
+        answers = {
+            (route, who): call(route, who).status_code
+            for route in RULES["anyone"]
+            for who in ("nobody", "nonsense", "participant", "viewer")
+        }
+        assert {key: status for key, status in answers.items() if status >= 500} == {}
+
+
+@pytest.fixture
+def study(db, blobs):
+    """With pictures, and somebody in it who has judged nothing yet."""
+    images = make_images(db, blobs, count=8)
+    real, fake = ([image.id for image in images if image.label == label] for label in ("real", "fake"))
+    return make_study(db, images=list(zip(real, fake, strict=True)), arms=(False,))
+
+
+@pytest.fixture
+def visitors(client, study):
+    visitors = {
+        name: Visitor(client, study.slug) for name in ("participant", "another participant", "withdrawn")
+    }
+    for visitor in visitors.values():
+        visitor.consent()
+        visitor.next()
+    visitors["withdrawn"].withdraw()
+    return visitors
+
+
+@pytest.fixture
+def credentials(db, visitors):
+    """Headers by who sends them."""
+
+    def session(role, *, hours=1, **staff):
+        token = open_session(db, StaffFactory(role=role, **staff), lifetime=timedelta(hours=hours))
+        return {"cookie": f"{SESSION_COOKIE}={token}"}
+
+    headers = {
+        "nobody": {},
+        "nonsense": {"authorization": "Bearer nonsense", "cookie": f"{SESSION_COOKIE}=nonsense"},
+        "lapsed": session(Role.ADMIN, hours=-1),
+        "disabled": session(Role.ADMIN, disabled_at=datetime.now(UTC)),
+        **{role.value: session(role) for role in Role},
+        **{name: visitor.headers for name, visitor in visitors.items()},
+    }
+    db.commit()
+    return headers
+
+
+@pytest.fixture
+def places(db, study, visitors):
+    """What stands in the places of a path."""
+    participant = visitors["participant"].participant
+    trial = db.scalars(select(Trial).where(Trial.participant_id == participant)).first()
+    picture = visitors["participant"].next().json()["trial"]["left"]["url"]
+    colleague = StaffFactory()
+    link = login_link(db, colleague)
+    db.commit()
+    return {
+        "address": picture.rpartition("/")[2],
+        "token": link.rpartition("/")[2],
+        "slug": study.slug,
+        "participant_id": participant,
+        "trial_id": trial.id,
+        "image_id": trial.left_image_id,
+        "image_id:int": trial.left_image_id,
+        "staff_id": colleague.id,
+        "run_id": uuid4(),
+        **dict.fromkeys(("experiment_id", "version", "map_set_id"), 1),
+        "name": "x",
+    }
+
+
+@pytest.fixture
+def call(client, credentials, places):
+    def send(route, who):
+        method, path = route.split()
+        address = path
+        for name, value in places.items():
+            address = address.replace(f"{{{name}}}", str(value))
+        headers = {"accept": "application/json", **credentials[who]}
+        body = {"json": BODIES.get(path, {})} if path.startswith("/api/") else {"data": {}}
+        return client.request(method, address, headers=headers, **({} if method in ("GET", "HEAD") else body))
+
+    return send
+
+
+@pytest.fixture
+def contents(db):
+    """A digest of every row of some tables, or of all."""
+
+    def digest(*names):
+        tables = [table for table in Base.metadata.sorted_tables if not names or table.name in names]
+        rows = {
+            table.name: sorted(map(str, db.execute(text(f'SELECT x::text FROM "{table.name}" x')).scalars()))
+            for table in tables
+        }
+        return {name: hashlib.sha256("\n".join(found).encode()).hexdigest() for name, found in rows.items()}
+
+    return digest

@@ -189,6 +189,95 @@ class TestOneSide:
         assert kinds(judgement(n, chose_left=n < 20) for n in range(30)) == []
 
 
+def pairs_of(*cases):
+    """Work that a rule leaves alone, and work that is a little further and that it names."""
+    return pytest.mark.parametrize(("fine", "too_far"), cases)
+
+
+class TestThresholds:
+    """Where each rule begins to speak, from both sides."""
+
+    def test_a_decision_of_300_ms(self):
+        assert kinds([judgement(1, decision_ms=300.0, strokes=())]) == []
+        assert kinds([judgement(1, decision_ms=299.9, strokes=())]) == ["fast_decision"]
+
+    def test_a_check_without_paint_may_not_be_faster(self):
+        assert kinds([judgement(1, is_check=True, decision_ms=1.0, strokes=())]) == ["fast_decision"]
+
+    @pairs_of(
+        ({"start_ms": 1850.0}, {"start_ms": 1849.0}),  # the choice came at 1,900 ms
+        ({"start_ms": 5650.0}, {"start_ms": 5651.0}),  # and lasts 300 ms; the submission came at 5,900 ms
+        ({"ms": -50.0}, {"ms": -51.0}),
+    )
+    def test_clocks_are_50_ms_apart_at_most(self, fine, too_far):
+        assert kinds([judgement(1, strokes=(line((10, 10), (10, 10), **fine),))]) == []
+        assert kinds([judgement(1, strokes=(line((10, 10), (10, 10), **too_far),))]) == ["impossible_times"]
+
+    def test_a_hand_does_20_widths_a_second(self):
+        """2,048 px of a face of 512 px, which is four widths in 150 ms and the 50 ms of the clock."""
+        assert kinds([judgement(1, strokes=(line((0, 0), (2047, 0), ms=150),))]) == []
+        assert kinds([judgement(1, strokes=(line((0, 0), (2049, 0), ms=150),))]) == ["impossible_times"]
+
+    def test_a_twentieth_and_5_s_more_than_passed_may_be_spent(self):
+        """Ten judgements in ten minutes: 635 s of work are possible."""
+
+        def busy(seconds):
+            return [
+                judgement(n, decision_ms=1000 * seconds / 10, annotation_ms=None, strokes=())
+                for n in range(10)
+            ]
+
+        assert kinds(busy(634.9), minutes=10) == []
+        assert kinds(busy(635.1), minutes=10) == ["impossible_times"]
+
+    @pytest.mark.parametrize(("points", "times"), [(6, 2), (5, 4)])
+    def test_a_drawing_may_come_once_and_a_few_dabs_three_times(self, points, times):
+        same = curve(seed=1, points=points)
+        assert kinds(judgement(n, strokes=(same,)) for n in range(times - 1)) == []
+        assert kinds(judgement(n, strokes=(same,)) for n in range(times)) == ["identical_strokes"]
+
+    def test_drawings_are_compared_to_a_tenth_of_a_pixel(self):
+        first = Drawn(np.round(curve(seed=1).points))
+        for shift, found in ((0.04, ["identical_strokes"]), (0.06, [])):
+            moved = first.points.copy()
+            moved[5, 0] += shift
+            assert kinds([judgement(1, strokes=(first,)), judgement(2, strokes=(Drawn(moved),))]) == found
+
+    def test_eight_long_strokes_of_which_four_in_five_are_straight(self):
+        for straight, bent, found in (
+            (8, 2, ["straight_strokes"]),
+            (7, 2, []),
+            (8, 0, ["straight_strokes"]),
+            (7, 0, []),
+        ):
+            strokes = [line((0, 9 * n), (200, 9 * n + 50)) for n in range(straight)]
+            curves = [line((0, 9 * n), (100, 9 * n + 50), (200, 9 * n)) for n in range(bent)]
+            assert kinds(judgement(n, strokes=(one,)) for n, one in enumerate(strokes + curves)) == found
+
+    def test_straight_is_within_a_fivehundredth_of_the_width(self):
+        """1.024 px of 512."""
+        for bend, found in ((1.02, ["straight_strokes"]), (1.03, [])):
+            bent = (line((0, 9 * n), (100, 9 * n + bend), (200, 9 * n)) for n in range(8))
+            assert kinds(judgement(n, strokes=(one,)) for n, one in enumerate(bent)) == found
+
+    def test_long_is_a_tenth_of_the_width(self):
+        """51.2 px of 512."""
+        for length, found in ((51.2, ["straight_strokes"]), (51.1, [])):
+            strokes = (line((0, 9 * n), (length * 0.6, 9 * n + length * 0.8)) for n in range(8))
+            assert kinds(judgement(n, strokes=(one,)) for n, one in enumerate(strokes)) == found
+
+    def test_one_side_is_what_a_coin_does_less_than_once_in_ten_thousand(self):
+        """Of 20 trials: 19 on one side have p = 0.00004, 18 have 0.0004."""
+        for side in (True, False):
+            for count, found in ((19, ["one_side"]), (18, [])):
+                chosen = [side] * count + [not side] * (20 - count)
+                assert kinds(judgement(n, chose_left=left) for n, left in enumerate(chosen)) == found
+
+    def test_checks_are_on_no_side(self):
+        chosen = [judgement(n, chose_left=True) for n in range(10)]
+        assert kinds(chosen + [judgement(10 + n, is_check=True, chose_left=True) for n in range(10)]) == []
+
+
 @given(
     st.lists(
         st.lists(

@@ -181,9 +181,44 @@ class TestOrder:
         assert visitor.client.get(page["check_image"]).status_code == 200
         assert "secret" not in json.dumps(page)
 
+    def test_the_last_decision_ends_the_visit_of_somebody_who_closes_the_page_then(self, db, make, arrive):
+        study = make(practice={"count": 1}, checks=CHECKS)
+        visitor, other = arrive(study), arrive(study)
+        for trial in trials_of(db, visitor):
+            assert state_of(db, visitor) == ("active", None)
+            assert visitor.decide(trial.id, choice=right_side(db, {"id": trial.id})).status_code == 200
+        state, code = state_of(db, visitor)
+        assert (state, len(code)) == ("finished", 11)
+        assert visitor.next().json()["completion"]["code"] == code
+        assert state_of(db, other) == ("active", None)
+
+    def test_with_questions_left_the_last_decision_ends_nothing(self, db, make, arrive):
+        visitor = arrive(make(questions=QUESTIONS))
+        for trial in trials_of(db, visitor):
+            visitor.decide(trial.id)
+        assert state_of(db, visitor) == ("active", None)
+
+    def test_places_in_a_visit_are_counted_from_one(self, db, make, arrive):
+        study = make(practice={"count": 2}, checks=CHECKS)
+        for visitor in (arrive(study), arrive(study)):
+            trials = trials_of(db, visitor)
+            assert [trial.position for trial in trials] == list(range(1, 10))
+            assert [trial.kind == TrialKind.PRACTICE for trial in trials] == [True] * 2 + [False] * 7
+
     def test_asking_twice_gives_the_same_step(self, make, arrive):
         visitor = arrive(make(quiz=QUIZ))
         assert visitor.next().json() == visitor.next().json()
+
+
+def trials_of(db, visitor):
+    """In their order."""
+    mine = select(Trial).where(Trial.participant_id == visitor.participant)
+    return db.scalars(mine.order_by(Trial.position)).all()
+
+
+def state_of(db, visitor):
+    person = db.get_one(Participant, visitor.participant, populate_existing=True)
+    return person.state, person.completion_code
 
 
 class TestQuiz:
@@ -326,6 +361,20 @@ class TestChecks:
             assert at[1] - at[0] > 1
             places.update(at)
         assert len(places) >= 5
+
+    def test_what_others_fail_screens_nobody_out(self, db, make, arrive):
+        pairs = [MONSTER, {"real": "real9.png", "fake": "fake9.png"}]
+        study = make(checks={"max_failed": 1, "pairs": pairs})
+        visitors = [arrive(study) for _ in range(3)]
+        checks = [
+            [one for one in trials_of(db, visitor) if is_check(db, {"id": one.id})] for visitor in visitors
+        ]
+        for visitor, (first, _) in zip(visitors, checks, strict=True):
+            visitor.decide(first.id, choice=wrong_side(db, {"id": first.id}))
+        assert [state_of(db, visitor)[0] for visitor in visitors] == ["active"] * 3
+        second = checks[0][1]
+        visitors[0].decide(second.id, choice=wrong_side(db, {"id": second.id}))
+        assert [state_of(db, visitor)[0] for visitor in visitors] == ["screened_out", "active", "active"]
 
     def test_who_fails_more_than_allowed_is_screened_out_and_their_places_are_free(self, db, make, arrive):
         visitor = arrive(make(checks=CHECKS))

@@ -74,3 +74,31 @@ class TestDescent:
         net[2].weight.sum().backward()
         Descent(net, Optimiser(weight_decay=0.1)).step(1.0)
         assert torch.equal(net[0].weight, before)
+
+
+class TestUnderAGradientScaler:
+    """What float16 needs: the loss is scaled up, gradients are scaled down again before the step."""
+
+    @pytest.mark.parametrize("name", ["sgd", "adam"])
+    def test_a_step_is_the_one_without_it(self, name):
+        plain, scaled = network(), network()
+        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
+        step(plain, Descent(plain, Optimiser(name=name)), torch.amp.GradScaler("cpu", enabled=False))
+        step(scaled, Descent(scaled, Optimiser(name=name)), scaler)
+        for a, b in zip(plain.parameters(), scaled.parameters(), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-8)
+
+    def test_a_step_that_overflows_is_not_taken_and_the_scale_falls(self):
+        net = network()
+        before = [parameter.clone() for parameter in net.parameters()]
+        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
+        net[2].bias.register_hook(lambda gradient: gradient * torch.inf)
+        step(net, Descent(net, Optimiser()), scaler)
+        assert all(torch.equal(a, b) for a, b in zip(net.parameters(), before, strict=True))
+        assert scaler.get_scale() == 2.0**9
+
+
+def step(net, descent, scaler):
+    torch.autograd.backward(scaler.scale(loss(net)))
+    scaler.step(descent, 0.1)
+    scaler.update()

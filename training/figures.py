@@ -7,6 +7,7 @@ same colour in every figure of an experiment.
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -146,16 +147,25 @@ def figures(tables: Tables) -> list[Figure]:
         roc_se_figure,
         box_figure,
         accuracy_figure,
-        entropy_figure,
-        entropy_auc_figure,
-        stability_figure,
+        *(_of_maps(make) for make in (entropy_figure, entropy_auc_figure, stability_figure)),
         reliability_figure,
         annotated_figure,
         annotators_figure,
         data_figure,
     )
     per_generator = [roc_figure(tables, source=source) for source in tables.sources if source != POOLED]
-    return [*(make(tables) for make in makers), *agreement_figures(tables), *per_generator]
+    agreements = [_of_maps(partial(_agreement, measure=m, words=w))(tables) for m, w in AGREEMENTS.items()]
+    return [*(make(tables) for make in makers), *agreements, *per_generator]
+
+
+def _of_maps(make: Callable[[Tables], Figure]) -> Callable[[Tables], Figure]:
+    """A figure about maps, which says of what tensor they are made if it is not the usual one."""
+
+    def made(tables: Tables) -> Figure:
+        figure, about = make(tables), about_maps(tables.runs)
+        return replace(figure, title=f"{figure.title}, {about}") if about else figure
+
+    return made
 
 
 def roc_figure(tables: Tables, *, source: str = POOLED) -> Figure:
@@ -279,12 +289,8 @@ def box_figure(tables: Tables) -> Figure:
     return Figure(f"auc-{_slug(tables.architecture)}", "AUC over seeds", "", "AUC", boxes, note)
 
 
-def agreement_figures(tables: Tables) -> list[Figure]:
+def _agreement(tables: Tables, *, measure: str, words: str) -> Figure:
     """How much each run's maps agree with the human ones, on the first split that has human maps."""
-    return [_agreement(tables, measure, words) for measure, words in AGREEMENTS.items()]
-
-
-def _agreement(tables: Tables, measure: str, words: str) -> Figure:
     split = _mapped_split(tables.runs)
     boxes = tuple(
         Box(scenario, tables.styles.get(scenario, 0), values)
@@ -296,7 +302,7 @@ def _agreement(tables: Tables, measure: str, words: str) -> Figure:
     )
     return Figure(
         key=f"agreement-{measure}-{_slug(tables.architecture)}",
-        title=", ".join(filter(None, [f"Agreement with the human maps{where}", about_maps(tables.runs)])),
+        title=f"Agreement with the human maps{where}",
         x="",
         y=words,
         marks=boxes,

@@ -15,7 +15,7 @@ from training.errors import ModelError, RecipeError, RunError
 from training.folder import RunFolder, write_json
 from training.run import FORMAT, backbone_record, software_record
 from training.setup import new_backbone
-from training.weight_files import Part, match, read_parts
+from training.weight_files import Part, first_names, read_parts
 from training.weights import initialise, weights_path
 
 SIGNS: Final[dict[str, str]] = {
@@ -81,9 +81,12 @@ def import_weights(
 
 def recognised(parts: list[Part], *, source: str) -> str:
     """Which of the papers' networks the tensors are of."""
-    signs = {sign: name for name, sign in SIGNS.items()}
-    found = match(parts, signs.keys(), source=f"{source} is of none of the papers' networks and")
-    return next(name for sign, name in signs.items() if sign in found.tensors)
+    names = [name for part in parts for name in part.tensors]
+    for architecture, sign in SIGNS.items():
+        if any(f".{name}".endswith(f".{sign}") for name in names):
+            return architecture
+    known = ", ".join(SIGNS)
+    raise ModelError(f"{source} is of none of {known}; name its architecture. It has {first_names(names)}.")
 
 
 def in_words(record: dict[str, Any]) -> str:

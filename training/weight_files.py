@@ -82,7 +82,7 @@ def match(parts: Sequence[Part], wanted: Collection[str], *, source: str) -> Mat
     Weights are taken before a moving average of them.
 
     wanted : names of the network's tensors
-    `ModelError`: none of the names agrees, or several networks agree equally well
+    `ModelError`: none of the names agrees, or several networks do equally well
     """
     found = [one for part in parts for one in _matches(part, wanted)]
     if not found:
@@ -90,7 +90,7 @@ def match(parts: Sequence[Part], wanted: Collection[str], *, source: str) -> Mat
         raise ModelError(f"{source} does not fit the architecture: {both_sides(have, list(wanted))}.")
     best = max(found, key=_rank)
     equals = [one for one in found if _rank(one) == _rank(best) and not _are_equal(one, best)]
-    if equals:
+    if equals and 2 * best.hits > len(wanted):
         names = ", ".join(one.where or "the file itself" for one in (best, *equals))
         raise ModelError(f"{source} holds several networks ({names}); save the one that is meant alone.")
     return best
@@ -98,11 +98,12 @@ def match(parts: Sequence[Part], wanted: Collection[str], *, source: str) -> Mat
 
 def both_sides(have: Sequence[str], wanted: Sequence[str], *, named: int = 3) -> str:
     """The first names of a file and of a network, for whoever has to tell them apart."""
-    return f"it has {_first(have, named)}; {_first(wanted, named)} are wanted"
+    return f"it has {first_names(have, named)}; {first_names(wanted, named)} are wanted"
 
 
-def _first(names: Sequence[str], count: int) -> str:
-    return ", ".join([*names[:count], *(["…"] if len(names) > count else [])])
+def first_names(names: Sequence[str], count: int = 3) -> str:
+    """The first few of many names."""
+    return ", ".join([*names[:count], *(["…"] if len(names) > count else [])]) or "nothing"
 
 
 class StandIn:

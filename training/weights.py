@@ -19,7 +19,7 @@ from training.config import is_file, plain_name
 from training.errors import ModelError
 from training.folder import read_json
 from training.network_input import Input, Scale
-from training.weight_files import Match, Part, State, both_sides, first_line, match, read_parts
+from training.weight_files import Match, Part, State, both_sides, first_line, first_names, match, read_parts
 
 Classifier = Literal["random", "loaded"]
 
@@ -49,7 +49,7 @@ def initialise(backbone: Backbone, *, architecture: str, weights: str) -> Start:
     """Fill the network from `none`, `timm`, `timm:TAG`, a file of weights, or a folder that holds one.
 
     A classifier for another number of classes keeps its random weights, and so does an attention map that the
-    file does not have; anything else that does not fit is refused. Tensors that the network does not have are
+    file does not have; anything else that does not fit is refused. Parts that the network does not have are
     left out, such as Inception's second classifier.
     """
     if weights == "none":
@@ -109,7 +109,8 @@ def recorded_scale(weights: str) -> Scale | None:
 def fill(backbone: Backbone, parts: list[Part], *, source: str) -> tuple[Match, Classifier]:
     """Give the network the tensors that are its own; what they were, and whether the classifier was there.
 
-    `ModelError`: a tensor is missing or of another shape, the classifier and what is optional apart.
+    `ModelError`: a tensor is missing or of another shape, the classifier and what is optional apart; or the
+    file goes on where the network ends.
     """
     net, wanted = backbone.net, backbone.net.state_dict()
     head = {name for name, one in net.named_parameters() if any(one is p for p in backbone.head.parameters())}
@@ -121,6 +122,8 @@ def fill(backbone: Backbone, parts: list[Part], *, source: str) -> tuple[Match, 
     misfits = sorted(wanted.keys() - fitting.keys() - head - _optional(wanted))
     if misfits:
         raise ModelError(f"{source} does not fit the architecture: {_why_not(misfits, state, wanted)}.")
+    if beyond := _beyond(state, wanted, head):
+        raise ModelError(f"{source} is of a larger network: it goes on with {first_names(beyond)}.")
     net.load_state_dict(fitting, strict=False)
     return best, "loaded" if head <= fitting.keys() else "random"
 
@@ -137,6 +140,14 @@ def _optional(wanted: Collection[str]) -> set[str]:
     return {
         name for name in wanted if name.endswith("num_batches_tracked") or name.startswith(f"{ATTENTION}.")
     }
+
+
+def _beyond(state: Collection[str], wanted: Collection[str], head: set[str]) -> list[str]:
+    """Tensors of parts that the network has, too: a ResNet-101's stages go on where a ResNet-50's end."""
+    own = {name.partition(".")[0] for name in wanted}
+    heads = tuple(f"{name.rpartition('.')[0]}." for name in head)
+    extra = [name for name in state if name not in wanted and name.partition(".")[0] in own]
+    return [name for name in extra if not name.startswith(heads) and not name.endswith("num_batches_tracked")]
 
 
 def _why_not(misfits: list[str], state: State, wanted: State) -> str:

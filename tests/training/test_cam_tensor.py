@@ -84,7 +84,12 @@ class TestWhereItIsSaid:
         assert (row["cam_class"], row["cam_tensor"], row["resize"]) == ("predicted", "released", "area")
         write_report(run.parent, tmp_path / "out")
         page = (tmp_path / "out/index.html").read_text()
-        assert "Agreement with the human maps, training images, maps of the released tensor" in page
+        for title in (
+            "Agreement with the human maps, training images",
+            "Entropy of the maps against AUC, one point per run",
+        ):
+            assert f"{title}, maps of the released tensor" in page
+        assert "ROC, all generators: mean ± 1 sd over seeds ·" in page
 
     def test_in_an_answer_to_a_score(self, run, data):
         (scored,) = score_images(run, [data / "images/test001.png"], cams=None, device="cpu")

@@ -235,6 +235,25 @@ class TestInitialise:
         with pytest.raises(ModelError, match=r"has \(16, 1, 3, 3\), wanted is \(16, 3, 3, 3\)"):
             initialise(network, architecture="cyborg_tiny", weights=str(tmp_path / "w.pth"))
 
+    def test_a_larger_network_is_not_cut_off(self, tmp_path, network, donor):
+        """All of a ResNet-50's tensors are in a ResNet-101, and make no network without the others."""
+        donor |= {"features.6.0.weight": torch.rand(64, 64, 3, 3), "features.6.1.bias": torch.rand(64)}
+        torch.save(donor, tmp_path / "w.pth")
+        with pytest.raises(ModelError, match=r"of a larger network: it goes on with features\.6\.0\.weight"):
+            initialise(network, architecture="cyborg_tiny", weights=str(tmp_path / "w.pth"))
+
+    def test_parts_that_the_network_does_not_have_are_left_out(self, tmp_path, network, donor):
+        donor |= {"AuxLogits.fc.weight": torch.rand(2, 2), "classifier.3.weight": torch.rand(2, 2)}
+        torch.save(donor, tmp_path / "w.pth")
+        start = initialise(network, architecture="cyborg_tiny", weights=str(tmp_path / "w.pth"))
+        assert start.classifier == "loaded"
+
+    def test_a_few_equal_names_make_no_network(self, tmp_path, network):
+        stages = {f"stage{i}.features.0.0.weight": torch.full((1,), float(i)) for i in range(3)}
+        torch.save(stages, tmp_path / "w.pth")
+        with pytest.raises(ModelError, match=r"30 of 38 tensors .* it has nothing; features"):
+            initialise(network, architecture="cyborg_tiny", weights=str(tmp_path / "w.pth"))
+
     def test_convolutions_of_one_pixel_may_be_matrices(self, tmp_path):
         """xception-b5690688.pth, from which the authors start, was saved so."""
         torch.manual_seed(3)

@@ -225,14 +225,24 @@ def _why_not_linear(backbone: Backbone) -> str:
         return "its classifier is not one linear layer"
     features, logits = _probe(backbone)
     channels = backbone.weight.shape[1]
-    if features.ndim != 4 or features.shape[1] != channels:
-        return f"its features {tuple(features.shape)} are not {channels} maps that the classifier pools"
+    if reason := _why_no_maps(tuple(features.shape), channels):
+        return reason
     with _loud_head(backbone, logits):
         features, logits = _probe(backbone)
         pooled = _pooled_logits(backbone, features)
     if not torch.allclose(pooled, logits, rtol=1e-3, atol=1e-5):
         return "something that is not linear stands between its pooled features and its classifier"
     return ""
+
+
+def _why_no_maps(shape: tuple[int, ...], channels: int) -> str:
+    """Why features of this shape are not read as maps, one for each weight of the classifier."""
+    if len(shape) == 3:
+        return f"its features {shape} are tokens, which are not read as maps yet"
+    if len(shape) == 4 and shape[1] != channels == shape[3]:
+        return f"its features {shape} have their channels last, which is not read yet"
+    fits = len(shape) == 4 and shape[1] == channels
+    return "" if fits else f"its features {shape} are not {channels} maps that the classifier pools"
 
 
 @contextmanager

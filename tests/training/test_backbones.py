@@ -121,7 +121,8 @@ class TestRefusals:
         ("name", "reason"),
         [
             ("resnet19", "no architecture 'resnet19'"),
-            ("vit_tiny_patch16_224", "are not 192 maps"),
+            ("vit_tiny_patch16_224", r"features \(1, 197, 192\) are tokens, which are not read as maps yet"),
+            ("swin_tiny_patch4_window7_224", r"features \(1, 7, 7, 768\) have their channels last"),
             ("mobilenetv3_small_050", "are not 1024 maps"),
         ],
     )

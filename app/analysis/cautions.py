@@ -43,8 +43,8 @@ def _of_arms(decisions: Decisions) -> Iterator[Caution]:
             kind = "correct" if share else "wrong"
             yield Caution(
                 "separation",
-                f"Every decision in the arm {arm} is {kind}: its odds are infinite, so models and tests are "
-                "left out and its d' is a bound without an interval.",
+                f"Every decision in the arm {arm} is {kind}: its odds are infinite, so models have no "
+                "answer, its difference has no p, and its d′ is a bound without an interval.",
             )
     if decisions.has("item") and decisions.items < FEWEST_PAIRS:
         what = "pair" if decisions.design == "2afc" else "image"
@@ -55,12 +55,12 @@ def _of_arms(decisions: Decisions) -> Iterator[Caution]:
 
 
 def _moved(decisions: Decisions) -> Iterator[Caution]:
-    arms = decisions.frame.groupby("participant")["arm"].nunique()
-    if moved := int((arms > 1).sum()):
+    if moved := decisions.in_several_arms:
         yield Caution(
             "several_arms",
-            f"{counted(moved, 'participant')} decided in more than one arm: the test by reshuffling and the "
-            "bootstrap take arms for different people, so read the difference alone.",
+            f"{counted(moved, 'participant')} decided in more than one arm: between those arms the test by "
+            "reshuffling and the bootstrap are left out, because both take everybody to be in one arm; the "
+            "difference allows for it.",
         )
 
 

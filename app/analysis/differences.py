@@ -42,6 +42,22 @@ def the_difference(
 
 def _other_views(pair: Decisions, arm: str, against: str, *, sample: Sample) -> Iterator[Estimate]:
     here = scope(pair, "difference", f"{arm} − {against}")
+    if not pair.in_several_arms:
+        yield from _of_these_pairs(here, sample)
+    yield here.estimate(
+        "odds_ratio",
+        regression.exponential(comparison.log_odds_ratio(sample)),
+        unit="ratio",
+        method="logistic, estimating equations clustered by participants and pairs, t",
+        meaning=f"How many times the odds of a correct decision in {arm} are those in {against}; 1 is no "
+        f"difference; the interval is for {pair.others}.",
+    )
+    yield from _dprime_difference(pair, arm, against, here)
+    yield from _detectable(sample, here)
+
+
+def _of_these_pairs(here: Scope, sample: Sample) -> Iterator[Estimate]:
+    """What takes everybody to be in one arm: it would be wrong of arms that share people."""
     yield here.estimate(
         "difference",
         comparison.bootstrap_difference(sample),
@@ -58,16 +74,6 @@ def _other_views(pair: Decisions, arm: str, against: str, *, sample: Sample) -> 
         meaning="How often dealing the same people to the two arms anew gives a difference as large as "
         "this one: a test for these very pairs, not for others.",
     )
-    yield here.estimate(
-        "odds_ratio",
-        regression.exponential(comparison.log_odds_ratio(sample)),
-        unit="ratio",
-        method="logistic, estimating equations clustered by participants and pairs, t",
-        meaning=f"How many times the odds of a correct decision in {arm} are those in {against}; 1 is no "
-        f"difference; the interval is for {pair.others}.",
-    )
-    yield from _dprime_difference(pair, arm, against, here)
-    yield from _detectable(sample, here)
 
 
 def _permutation_method(test: comparison.Permutation | None) -> str:

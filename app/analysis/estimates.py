@@ -8,10 +8,13 @@ from app.analysis.comparison import Interval
 from app.analysis.proportions import holm
 
 Unit = Literal["share", "points", "ratio", "d'", "criterion", "ms", "people"]
-Section = Literal["arms", "difference", "sources", "cells", "time", "painting", "learning", "people", "pairs"]
+Section = Literal[
+    "arms", "designs", "difference", "sources", "cells", "time", "painting", "learning", "people", "pairs"
+]
 
 SECTIONS: Final[dict[Section, str]] = {
     "arms": "Accuracy in each arm",
+    "designs": "Beside it: decisions of another design, to be compared in d′",
     "difference": "Difference between arms",
     "sources": "Difference by source",
     "time": "Painting, or the time it takes?",

@@ -96,7 +96,7 @@ def figures(decisions: Decisions, analysis: Analysis, averages: Averages | None)
     left_out = [arm for arm in decisions.arms if arm not in arms]
     missing = f" Not drawn, for want of room: {', '.join(left_out)}." if left_out else ""
     found = [one and replace(one, caption=one.caption + missing) for one in of_arms]
-    found = [*found[:2], _differences(analysis), *found[2:], _averages(averages)]
+    found = [_measures(analysis, arms), *found[:2], _differences(analysis), *found[2:], _averages(averages)]
     return [one for one in found if one is not None]
 
 
@@ -223,6 +223,15 @@ class _Rows:
         axes.set_ylim(self.number - 0.5, -0.5)
         return axes
 
+    def panels(self, canvas: FigureBase, number: int) -> Sequence[Axes]:
+        """Axes side by side that share the rows."""
+        axes = canvas.subplots(1, number, sharey=True, squeeze=False)[0]
+        margins(canvas, self.height, left=self.left, top=self.above, bottom=self.below)
+        canvas.subplots_adjust(wspace=0.14)
+        axes[0].set_yticks(range(self.number), self.names, color=INK)
+        axes[0].set_ylim(self.number - 0.5, -0.5)
+        return list(axes)
+
     @property
     def missing(self) -> str:
         """What the caption says of rows that had no room."""
@@ -257,6 +266,48 @@ def _by_source(analysis: Analysis, arms: Sequence[str]) -> Figure | None:
         f"{rows.missing}"
     )
     return Figure("accuracy", "Accuracy by arm and kind of trial", caption, rows.height, draw)
+
+
+MEASURES: Final = {"accuracy": "correct decisions", "d_prime": "d′", "criterion": "criterion"}
+MEASURES_TOP_IN: Final = 0.3
+
+
+def _measures(analysis: Analysis, arms: Sequence[str]) -> Figure | None:
+    """Accuracy, d′ and criterion side by side: what two designs can be compared in, and what they cannot."""
+    found = [*analysis.of("arms", *MEASURES), *analysis.of("designs", *MEASURES)]
+    measures = [
+        name for name in MEASURES if any(one.measure == name and one.value is not None for one in found)
+    ]
+    if len(measures) < 2:
+        return None
+    shown = list(dict.fromkeys(one.of for one in found))
+    look = _look(arms)
+    rows = _Rows(shown, above=MEASURES_TOP_IN, below=0.45)
+
+    def draw(canvas: FigureBase) -> None:
+        panels = rows.panels(canvas, len(measures))
+        for axes, measure in zip(panels, measures, strict=True):
+            for at, arm in enumerate(shown[: rows.number]):
+                own = [(at, one) for one in found if (one.measure, one.of) == (measure, arm)]
+                _dots(axes, own, look.get(arm, (INK, "D")), None)
+            axes.axvline(0.5 if measure == "accuracy" else 0, color=MUTED, linewidth=0.9, linestyle=":")
+            axes.set_xlabel(MEASURES[measure])
+            axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        panels[0].xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+
+    yes = "“left”" if analysis.design == "2afc" else "“fake”"
+    caption = (
+        "With 95 % intervals; the dotted line is guessing, and no leaning. A criterion below 0 leans towards "
+        f"{yes}."
+    )
+    if analysis.of("designs"):
+        caption += (
+            " Of a forced choice and of single images only d′ can be compared: chance and what one leans "
+            "towards are not the same."
+        )
+    return Figure(
+        "measures", "Accuracy, d′ and criterion of each arm", caption + rows.missing, rows.height, draw
+    )
 
 
 def _words(within: str) -> str:

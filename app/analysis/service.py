@@ -11,8 +11,9 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.analysis import queries, reading
+from app.analysis.arms import of_arms
 from app.analysis.differences import the_difference
-from app.analysis.estimates import Analysis, Caution
+from app.analysis.estimates import Analysis, Caution, Estimate
 from app.analysis.figures import Figure, figures
 from app.analysis.findings import analyse
 from app.analysis.outside import Outside, beside
@@ -82,7 +83,8 @@ def compute(
             PAINTING_PERCENT + round((95 - PAINTING_PERCENT) * done / parts)
         ),
     )
-    found = replace(found, cautions=(*found.cautions, *cautions))
+    beside_it = [one for other in others for one in _beside(other, decisions, choice)]
+    found = replace(found, cautions=(*found.cautions, *cautions), estimates=(*found.estimates, *beside_it))
     if choice.without:
         found = _with_flagged(session, study, choice, found)
     return Computed(found, decisions, figures(decisions, found, averages), digest)
@@ -130,9 +132,16 @@ def _of_another_kind(other: Outside, choice: Choice) -> Iterator[Caution]:
 def _of_another_design(other: Outside, decisions: Decisions) -> Iterator[str]:
     if other.decisions.design != decisions.design:
         yield (
-            f"Not compared: {other.name}. A share correct of single images is not that of a forced choice; "
-            "compare d′."
+            f"{other.name} has another design, and a share correct of single images is not that of a forced "
+            "choice: its arms stand beside these without a difference; compare d′."
         )
+
+
+def _beside(other: Outside, decisions: Decisions, choice: Choice) -> Iterator[Estimate]:
+    """The arms of a file of another design, of people where these are people and programs where they are."""
+    if any(_of_another_design(other, decisions)) and not any(_of_another_kind(other, choice)):
+        for one in of_arms(other.decisions):
+            yield replace(one, section="designs", of=f"{other.name}: {one.of}")
 
 
 def _with_flagged(session: Session, study: Study, choice: Choice, found: Analysis) -> Analysis:

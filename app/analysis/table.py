@@ -72,6 +72,11 @@ class Decisions:
         return int(self.frame["participant"].nunique())
 
     @property
+    def in_several_arms(self) -> int:
+        """Participants with a decision in more than one arm."""
+        return int((self.frame.groupby("participant")["arm"].nunique() > 1).sum())
+
+    @property
     def others(self) -> str:
         """Whom intervals over participants and, where it is known which they saw, pairs speak of."""
         return "other people and other pictures" if self.has("item") else "other people with these pictures"

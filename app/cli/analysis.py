@@ -137,7 +137,8 @@ def _write(one: "Computed", folder: Path) -> None:
 
 
 IN_SHORT: "Final[tuple[tuple[Section, tuple[str, ...]], ...]]" = (
-    ("arms", ("accuracy", "d_prime")),
+    ("arms", ("accuracy", "d_prime", "criterion")),
+    ("designs", ("accuracy", "d_prime", "criterion")),
     ("difference", ("difference", "permutation_test", "d_prime_difference")),
     ("sources", ()),
 )

@@ -87,7 +87,7 @@ class TestWords:
         missing = decisions.arms[MOST_ARMS:]
         for figure, *_ in found:
             said = re.search(r"Not drawn, for want of room: (.*)\.$", figure.caption)
-            expected = len(missing) if figure.name != "differences" else 0
+            expected = len(missing) if figure.name not in ("differences", "measures") else 0
             assert len([arm for arm in decisions.arms if said and arm in said[1]]) == expected
 
     def test_a_key_names_every_arm_that_is_drawn(self, shown):
@@ -121,6 +121,48 @@ class TestWrapping:
     def test_what_is_left_out_is_marked(self):
         assert wrapped(LONG, 1.0, lines=2).endswith("…")
         assert wrapped(LONG, 1.0, lines=40).replace("\n", " ") == LONG
+
+
+class TestMeasures:
+    """Accuracy, d′ and criterion in one figure."""
+
+    @pytest.fixture
+    def analysis(self):
+        """A forced choice, with an arm of single images beside it."""
+        found = analyse(table(), name="x")
+        other = [
+            replace(one, section="designs", of="Elsewhere: A")
+            for one in found.of("arms")
+            if one.of == "control"
+        ]
+        return replace(found, estimates=(*found.estimates, *other))
+
+    def figure(self, analysis, decisions=None):
+        shown = figures(decisions or table(), analysis, None)
+        return next((one for one in shown if one.name == "measures"), None)
+
+    def test_every_arm_has_the_three_side_by_side(self, analysis):
+        canvas, found = drawn(self.figure(analysis))
+        labels = [axes.get_xlabel() for axes in canvas.axes]
+        assert labels == ["correct decisions", "d′", "criterion"]
+        rows = [one.get_text() for one in found if one.get_text() in ("control", "annotate", "Elsewhere: A")]
+        assert rows == ["control", "annotate", "Elsewhere: A"]
+
+    def test_dots_and_lines_are_the_estimates(self, analysis):
+        canvas, _ = drawn(self.figure(analysis))
+        for axes, measure in zip(canvas.axes, ("accuracy", "d_prime", "criterion"), strict=True):
+            wanted = [one for one in analysis.estimates if one.section in ("arms", "designs")]
+            wanted = [one for one in wanted if one.measure == measure]
+            spans = [line.get_xdata() for line in axes.lines if line.get_linewidth() == 1.6]
+            assert [tuple(span) for span in spans] == [(one.low, one.high) for one in wanted]
+
+    def test_what_two_designs_cannot_be_compared_in_is_said(self, analysis):
+        assert "only d′ can be compared" in self.figure(analysis).caption
+        assert "only d′" not in self.figure(analyse(table(), name="x")).caption
+
+    def test_accuracy_alone_needs_no_such_figure(self):
+        decisions = Decisions(table().frame.drop(columns=["choice", "answer"]), "single")
+        assert self.figure(analyse(decisions, name="x"), decisions) is None
 
 
 class TestFigures:

@@ -73,7 +73,8 @@ class TestWholeTable:
         assert codes(whole) == set()
 
     def test_every_section_speaks(self, whole):
-        assert {one.section for one in whole.estimates} == set(SECTIONS)
+        only_beside_another_file = {"designs"}
+        assert {one.section for one in whole.estimates} == set(SECTIONS) - only_beside_another_file
 
     def test_every_number_says_what_it_means_and_has_a_name(self, whole):
         assert all(re.fullmatch(r"[A-Z].*\.", one.meaning) for one in whole.estimates)
@@ -207,9 +208,29 @@ class TestTablesThatLack:
         alike = [one for one in found if one.unit == "points" or one.measure == "odds_ratio"]
         assert [(one.low, one.high, one.p) for one in alike] == [(None, None, None)] * len(alike)
 
-    def test_somebody_in_two_arms_is_told(self):
-        frame = table().frame.assign(participant=lambda all_: all_["participant"].astype(int) % 12)
-        assert "several_arms" in codes(analyse(Decisions(frame), name="x"))
+    @pytest.fixture
+    def shared(self) -> Analysis:
+        """Three arms, of which the first two are of the same people."""
+        frame = table(arms=("control", "annotate", "other")).frame
+        number = frame["participant"].astype(int)
+        return analyse(Decisions(frame.assign(participant=number.where(number >= 24, number % 12))), name="x")
+
+    def test_arms_that_share_people_have_no_test_that_takes_them_for_different_ones(self, shared):
+        without = [one for one in shared.of("difference") if one.of == "control − annotate"]
+        apart = [one for one in shared.of("difference") if one.of == "other − control"]
+        people_alone = {"permutation of participants", "bootstrap-t over participants"}
+        assert not people_alone & {one.method.partition(",")[0] for one in without}
+        assert people_alone == people_alone & {one.method.partition(",")[0] for one in apart}
+
+    def test_what_is_left_out_of_them_is_told_in_a_sentence(self, shared):
+        (told,) = [one.sentence for one in shared.cautions if one.code == "several_arms"]
+        assert told.startswith("12 participants decided in more than one arm: ")
+        assert "the test by reshuffling and the bootstrap are left out, because both take everybody" in told
+
+    def test_their_difference_allows_for_it(self, shared):
+        main = next(one for one in shared.of("difference", "difference") if one.of == "control − annotate")
+        assert main.p is not None
+        assert main.low < main.value < main.high
 
     @pytest.mark.slow
     def test_ten_thousand_participants(self):
@@ -368,7 +389,7 @@ class TestReport:
 
     def test_the_page_needs_no_other_file(self, whole, drawn):
         page = html(whole, draw(drawn), FACTS)
-        assert page.count("data:image/svg+xml") == len(drawn) == 8
+        assert page.count("data:image/svg+xml") == len(drawn) == 9
         assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
         assert "<script" not in page
 

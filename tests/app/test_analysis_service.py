@@ -375,8 +375,10 @@ class TestCommand:
         files = ["--compare", str(tmp_path / "other.csv"), "--columns", str(tmp_path / "columns.toml")]
         first, second = json.loads(CliRunner().invoke(cli, ["analyse", "faces", *files, "--json"]).stdout)
         (note,) = first["notes"]
-        assert note.startswith("Not compared: Elsewhere. ")
-        assert note.endswith("; compare d′.")
+        assert note.startswith("Elsewhere has another design, and a share correct of single images is not")
+        beside = [(one["measure"], one["of"]) for one in first["estimates"] if one["section"] == "designs"]
+        assert beside == [("accuracy", "Elsewhere: A"), ("accuracy", "Elsewhere: B")]
+        assert first["arms"] == ["control", "annotate"]
         assert second["notes"] == ["1 line left out, no value for correct (line 146)."]
 
     def test_a_file_without_sources_leaves_no_empty_rows(self, db, own, study, crowd, pairs, other):

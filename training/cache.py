@@ -15,7 +15,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-VERSION: Final = 1
+VERSION: Final = 2
 """To be raised when the same files would decode to other bytes."""
 
 SMALL_BYTES: Final = 64 * 2**20

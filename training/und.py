@@ -11,7 +11,6 @@ In their CSV the word "test" means validation. A map that is missing, black or i
 code crash or learn from NaN; here the image is kept without a map, or the map is read as grey.
 """
 
-import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saliency.files import decode_numbers
+from saliency.text_files import TextFileError, csv_rows, read_text, separator_of
 from training.dataset import DatasetWriter
 from training.errors import DatasetError
 from training.images import pixels_of
@@ -105,20 +105,18 @@ def _listed(root: Path, base: Path) -> Iterator[Found]:
 def _rows(table: Path, base: Path) -> Iterator[Found]:
     if not table.is_file():
         raise DatasetError(f"{table} does not exist; this is not the layout of UND WACV 2023 CYBORG.")
-    number = 0
     try:
-        with table.open(newline="", encoding="utf-8-sig") as stream:
-            for number, row in enumerate(csv.reader(stream), start=1):
-                if row:
-                    yield _row([field.strip() for field in row], base, where=f"{table}, line {number}")
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{table}, line {number + 1}: this is not a CSV file in UTF-8: {error}.") from None
+        text = read_text(table)
+        for number, row in csv_rows(text, name=str(table), separator=separator_of(text)):
+            yield _row(row, base, where=f"{table}, line {number}")
+    except TextFileError as error:
+        raise DatasetError(str(error)) from None
 
 
 def _row(row: list[str], base: Path, *, where: str) -> Found:
     if len(row) != 3 or row[0] not in SPLITS or row[1] not in LABELS:
         raise DatasetError(f"{where}: `train|test,Real|Synthetic,/path` is wanted, not {','.join(row)!r}.")
-    path = base / row[2].lstrip("/")
+    path = base / row[2].replace("\\", "/").lstrip("/")
     if ".." in path.parts:
         raise DatasetError(f"{where}: {row[2]} leads out of the folder.")
     if not path.is_file():

@@ -1,6 +1,5 @@
 """The faces of a world before anything is done to them: drawn once, used by every seed."""
 
-import csv
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from app.demo.anatomy import EYE_Y, MOUTH_Y, head_outline
 from app.demo.canvas import Canvas, Points
 from app.demo.identity import Identity, invent, take
 from app.demo.portrait import draw
+from app.stimuli.manifest import read_rows
+from app.stimuli.names import Finder
 from saliency.image_files import read_pixels
 
 Picture = NDArray[np.uint8]
@@ -74,8 +75,8 @@ def write_photos(path: Path, manifest: Path, *, size: int) -> int:
 
     Nobody knows where their parts are: those of an aligned face are taken for all of them.
     """
-    with manifest.open(newline="", encoding="utf-8") as stream:
-        files = [manifest.parent / row["path"] for row in csv.DictReader(stream)]
+    finder = Finder(manifest.parent)
+    files = [finder.find(row["path"]) for row in read_rows(manifest, required=["path"])]
     pictures = np.stack([_small(file, size) for file in files])
     parts, heads = np.array(ALIGNED) * size, np.array([0.2, 0.08, 0.6, 0.84]) * size
     path.parent.mkdir(parents=True, exist_ok=True)

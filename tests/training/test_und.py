@@ -113,7 +113,7 @@ class TestRefusals:
 
     def test_a_table_in_another_encoding(self, theirs, tmp_path):
         (theirs / "csvs/original.csv").write_bytes(b"train,Real,/train/\xe4.png\n")
-        with pytest.raises(DatasetError, match="line 1: this is not a CSV file in UTF-8"):
+        with pytest.raises(DatasetError, match="line 1: this is not UTF-8 text"):
             list(import_und(theirs, tmp_path / "out"))
 
     def test_a_folder_of_another_layout(self, tmp_path):

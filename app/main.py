@@ -19,6 +19,7 @@ from app.accounts import routes as accounts
 from app.dashboard import routes as dashboard
 from app.db import SessionFactory, connect, factory, upgrade
 from app.exports import routes as exports
+from app.exports.downloads import MAKERS, Downloads
 from app.health import Health, health
 from app.maps import routes as maps
 from app.middleware import BodyLimit, Compressed, Envelope, InFlight, SameOriginOnly
@@ -39,7 +40,7 @@ TOO_MANY_ARRIVALS: Final = "Many people are joining from your network; please tr
 STAFF_REQUESTS: Final = 4
 """Of staff, at work at once in each web process."""
 
-OTHERS: Final = 4
+OTHERS: Final = MAKERS + 2
 """Connections for what has no place: downloads that are being made, old addresses of pictures, health."""
 
 # Participants first: theirs are most of what is asked for.
@@ -68,7 +69,7 @@ def create_app(settings: Settings, *, session_factory: SessionFactory | None = N
         app.state.blobs.connect()
         build_routes(app)
         yield
-        for with_threads in (app.state.pictures, app.state.health):
+        for with_threads in (app.state.pictures, app.state.downloads, app.state.health):
             with_threads.close()
         if engine is not None:
             engine.dispose()
@@ -82,6 +83,7 @@ def create_app(settings: Settings, *, session_factory: SessionFactory | None = N
     app.state.pictures = PictureRoom(
         app.state.blobs, lambda: app.state.session_factory, memory_bytes=settings.picture_memory_bytes
     )
+    app.state.downloads = Downloads(settings.data_dir / "downloads", lambda: app.state.session_factory)
     app.state.health = Health(app.state.blobs, lambda: app.state.session_factory)
     app.state.arrivals = RateLimit(f"{settings.enrolments_per_minute} per minute", TOO_MANY_ARRIVALS)
     # Before all others: an address is looked for from the top, and most of what is asked for is a picture.

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import StreamingResponse
 from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
@@ -13,6 +12,7 @@ from app.dashboard.map_queries import Filter, listed
 from app.db import AnySelect
 from app.deps import Blobs, CurrentStaff, Db
 from app.exports.dictionary import Field, File
+from app.exports.downloads import Download
 from app.exports.routes import download
 from app.exports.service import Member, archive, table
 from app.maps.service import built_map_set
@@ -43,7 +43,7 @@ Wanted = Annotated[Filter, Query()]
 
 
 @router.get("/list.csv")
-def list_csv(request: Request, db: Db, _staff: CurrentStaff, slug: str, wanted: Wanted) -> StreamingResponse:
+def list_csv(request: Request, db: Db, _staff: CurrentStaff, slug: str, wanted: Wanted) -> Download:
     """The list that the gallery shows under the same filter, whole."""
     map_set = _shown(db, slug, wanted)
     return download(
@@ -57,7 +57,7 @@ def list_csv(request: Request, db: Db, _staff: CurrentStaff, slug: str, wanted: 
 @router.get("/list.zip")
 def list_zip(
     request: Request, db: Db, blobs: Blobs, _staff: CurrentStaff, slug: str, wanted: Wanted
-) -> StreamingResponse:
+) -> Download:
     """The same with every map, and with the parameters of the map set."""
     map_set = _shown(db, slug, wanted)
     name = f"{slug}-maps-{map_set.version}"

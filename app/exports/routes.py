@@ -1,15 +1,13 @@
 """Downloads for staff."""
 
-from collections.abc import Callable, Iterator
 from typing import Final
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import StreamingResponse
-from sqlalchemy.orm import Session
 
-from app.db import SessionFactory, snapshot
 from app.deps import Blobs, Db, logged_in
 from app.exports import dictionary, queries, service
+from app.exports.annotations import annotation_lines
+from app.exports.downloads import Content, Download, Downloads
 from app.models import Study
 from app.studies.service import find_study
 
@@ -17,11 +15,9 @@ router: Final = APIRouter(
     prefix="/staff/studies/{slug}", include_in_schema=False, dependencies=[Depends(logged_in)]
 )
 
-Content = Callable[[Session], Iterator[bytes]]
-
 
 @router.get("/decisions.csv")
-def decisions(request: Request, db: Db, slug: str) -> StreamingResponse:
+def decisions(request: Request, db: Db, slug: str) -> Download:
     study = find_study(db, slug)
     file = dictionary.DECISIONS
     return download(
@@ -33,18 +29,18 @@ def decisions(request: Request, db: Db, slug: str) -> StreamingResponse:
 
 
 @router.get("/annotations.jsonl")
-def annotations(request: Request, db: Db, slug: str) -> StreamingResponse:
+def annotations(request: Request, db: Db, slug: str) -> Download:
     study = find_study(db, slug)
     return download(
         request,
-        lambda session: service.annotation_lines(session, study),
+        lambda session: annotation_lines(session, study.id, file=dictionary.ANNOTATIONS, counting=True),
         name=f"{slug}-annotations.jsonl",
         media_type="application/jsonl",
     )
 
 
 @router.get("/export.zip")
-def everything(request: Request, db: Db, blobs: Blobs, slug: str) -> StreamingResponse:
+def everything(request: Request, db: Db, blobs: Blobs, slug: str) -> Download:
     study = find_study(db, slug)
     return download(
         request,
@@ -54,13 +50,7 @@ def everything(request: Request, db: Db, blobs: Blobs, slug: str) -> StreamingRe
     )
 
 
-def download(request: Request, content: Content, *, name: str, media_type: str) -> StreamingResponse:
-    """Stream a file. The request's own session is closed by then, so the file has one of its own."""
-    sessions: SessionFactory = request.app.state.session_factory
-
-    def chunks() -> Iterator[bytes]:
-        with snapshot(sessions) as session:
-            yield from content(session)
-
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingResponse(chunks(), media_type=media_type, headers=headers)
+def download(request: Request, content: Content, *, name: str, media_type: str) -> Download:
+    """A file, from a session of its own: that of the request is closed before it is sent."""
+    downloads: Downloads = request.app.state.downloads
+    return Download(downloads, content, name=name, media_type=media_type)

@@ -19,8 +19,8 @@ from sqlalchemy.orm import Session
 from app.db import AnySelect, streamed
 from app.errors import AlreadyExists
 from app.exports import dictionary, queries
+from app.exports.annotations import annotation_lines
 from app.exports.dictionary import File
-from app.maps.queries import exported_annotations
 from app.maps.service import newest_map_set
 from app.models import Arm, MapSet, Participant, SaliencyMap, Source, Study
 from app.storage import BlobStore
@@ -116,9 +116,8 @@ def members(session: Session, blobs: BlobStore, study: Study) -> Iterator[Member
     yield Member(dictionary.STUDY.name, iter([study_json(session, study, map_set)]))
     for file, query in TABLES:
         yield Member(file.name, table(session, file, query(study.id)))
-    yield Member(dictionary.ANNOTATIONS.name, annotation_lines(session, study))
-    others = annotation_lines(session, study, file=dictionary.OTHER_ANNOTATIONS, counting=False)
-    yield Member(dictionary.OTHER_ANNOTATIONS.name, others)
+    for file, counting in ((dictionary.ANNOTATIONS, True), (dictionary.OTHER_ANNOTATIONS, False)):
+        yield Member(file.name, annotation_lines(session, study.id, file=file, counting=counting))
     if map_set is not None:
         yield Member(dictionary.MAPS.name, table(session, dictionary.MAPS, queries.maps(map_set.id)))
         yield from map_files(session, blobs, map_set)
@@ -212,16 +211,6 @@ def _plain(value: Any) -> Any:
 def _facts(client: dict[str, Any]) -> dict[str, Any]:
     """Numbers and yes/no; a text could name its author."""
     return {key: value for key, value in client.items() if isinstance(value, int | float)}
-
-
-def annotation_lines(
-    session: Session, study: Study, *, file: File = dictionary.ANNOTATIONS, counting: bool = True
-) -> Chunks:
-    """The annotations that count, or those that do not, as JSON lines."""
-    for annotation in exported_annotations(session, study.id, counting=counting):
-        fields = {name: annotation[name] for name in file.names}
-        fields["image_id"] = str(fields["image_id"])  # the name of a map's file, for whom it is a text
-        yield (json.dumps(fields, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
 
 
 def map_files(session: Session, blobs: BlobStore, map_set: MapSet) -> Iterator[Member]:

@@ -1,7 +1,6 @@
 """The annotations of a study, as maps and exports read them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC
 from typing import Any, TypeVarTuple
 
 from sqlalchemy import (
@@ -39,7 +38,7 @@ Columns = TypeVarTuple("Columns")
 
 
 def annotation_rows(study_id: int, *, counting: bool = True) -> AnySelect:
-    """One row per annotation, strokes and all, ordered by image.
+    """One row per annotation, ordered by image, without its strokes.
 
     `counting` False: those of practice, of checks, and of people who were screened out, instead.
     """
@@ -58,7 +57,6 @@ def annotation_rows(study_id: int, *, counting: bool = True) -> AnySelect:
         Decision.correct,
         Decision.decision_ms,
         Decision.annotation_ms,
-        strokes_json().label("strokes"),
     )
     return painted(columns, study_id, counting=counting).order_by(Annotation.image_id, Annotation.id)
 
@@ -162,19 +160,7 @@ def painted(columns: Select[*Columns], study_id: int, *, counting: bool = True) 
 def annotations_on(session: Session, study_id: int, image_id: int) -> Iterator[Mapping[str, Any]]:
     """Every annotation of one image that counts, as JSON data."""
     query = annotation_rows(study_id).where(Annotation.image_id == image_id)
-    return map(as_json, streamed(session, query))
-
-
-def exported_annotations(
-    session: Session, study_id: int, *, counting: bool = True
-) -> Iterator[Mapping[str, Any]]:
-    """Every annotation as JSON data, with what a builder of maps may choose by."""
-    accuracies = _accuracies(study_id).subquery()
-    query = annotation_rows(study_id, counting=counting)
-    query = query.outerjoin(accuracies, accuracies.c.participant_id == Participant.id)
-    query = query.add_columns(Decision.decided_at, accuracies.c.accuracy, _flags().label("flags"))
-    for row in streamed(session, query):
-        yield as_json(row) | {"decided_at": row.decided_at.astimezone(UTC).isoformat()}
+    return map(as_json, streamed(session, query.add_columns(strokes_json().label("strokes"))))
 
 
 def as_json(row: AnyRow) -> dict[str, Any]:
@@ -184,3 +170,11 @@ def as_json(row: AnyRow) -> dict[str, Any]:
         for stroke in fields.pop("strokes") or ()
     ]
     return {**fields, "participant": str(fields["participant"]), "strokes": strokes}
+
+
+def exported_rows(study_id: int, *, counting: bool) -> AnySelect:
+    """One row per annotation with what a builder of maps may choose by, ordered by image, without strokes."""
+    accuracies = _accuracies(study_id).subquery()
+    query = annotation_rows(study_id, counting=counting)
+    query = query.outerjoin(accuracies, accuracies.c.participant_id == Participant.id)
+    return query.add_columns(Decision.decided_at, accuracies.c.accuracy, _flags().label("flags"))

@@ -19,7 +19,6 @@ from app.deps import SESSION_COOKIE
 from app.errors import BadInput, WrongState
 from app.exports.service import export_study
 from app.maps.building import BUILDING_LOCK, Interrupted, build_map_set
-from app.maps.queries import exported_annotations
 from app.maps.service import request_map_set
 from app.models import (
     JobState,
@@ -165,13 +164,6 @@ class TestBuild:
             build(should_stop=lambda: True)
         (waiting,) = db.query(MapSet)
         assert (waiting.state, maps_of(db, waiting)) == (JobState.QUEUED, [])
-
-    def test_annotations_come_through_a_cursor_of_the_server(self, db, study, paint, monkeypatch):
-        monkeypatch.setattr("app.db.ROWS_AT_A_TIME", 1)
-        paint()
-        rows = exported_annotations(db, study.id)
-        next(rows)
-        assert db.scalar(text("SELECT count(*) FROM pg_cursors WHERE name LIKE 'c_%'")) == 1
 
     def test_one_map_set_is_built_by_one_at_a_time(self, own_study, blobs):
         sessions, study = own_study

@@ -9,6 +9,7 @@ import numpy as np
 from saliency.crop import SIZE_PX, FaceBox, apply_crop, face_crop
 from saliency.folders import MapFolderError, map_paths, read_map
 from saliency.scaling import SaliencyMap, scale_map
+from saliency.spreadsheets import original
 from saliency.text_files import TextFileError, read_csv
 
 
@@ -38,7 +39,7 @@ def read_faces(path: Path) -> dict[str, Face]:
 
 def _face(row: Mapping[str, str], where: str) -> Face:
     texts = [row.get(name, "") for name in "xywh"]
-    label, source = row.get("label", ""), row.get("source", "")
+    label, source = row.get("label", ""), original(row.get("source", ""))
     if not any(texts):
         return Face(None, label, source)
     try:

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from saliency.spreadsheets import cell, original
 from training.errors import DatasetError
 
 FORMAT: Final = 1
@@ -241,7 +242,8 @@ def _read_row(row: dict[str, str], *, where: str) -> Sample:
         raise DatasetError(f"{where}: {len(COLUMNS)} fields are wanted.")
     if not row["annotators"].isdecimal():
         raise DatasetError(f"{where}: annotators must be a whole number, not {row['annotators']!r}.")
-    sample = Sample(**{**row, "annotators": int(row["annotators"])})  # type: ignore[arg-type]
+    read = {"source": original(row["source"]), "annotators": int(row["annotators"])}
+    sample = Sample(**{**row, **read})  # type: ignore[arg-type]
     _check_sample(sample, where=where)
     return sample
 
@@ -279,7 +281,9 @@ def _to_csv(samples: Iterable[Sample]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows([getattr(sample, column) for column in COLUMNS] for sample in samples)
+    for sample in samples:
+        row = {column: getattr(sample, column) for column in COLUMNS}
+        writer.writerow((row | {"source": cell(sample.source)}).values())
     return text.getvalue().encode()
 
 

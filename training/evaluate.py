@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from saliency.spreadsheets import cell
 from training import data, metrics
 from training.agreement import dice, overlap, spearman, squared_error
 from training.backbones import Backbone
@@ -195,5 +196,5 @@ def write_scores(path: Path, scores: Scores) -> None:
     sigmoid, softmax = (metrics.sigmoid(scores.ranking[kind]) for kind in ("sigmoid", "softmax"))
     for sample, (real, fake), one, both in zip(scores.samples, scores.logits, sigmoid, softmax, strict=True):
         numbers = [f"{value:.9g}" for value in (real, fake, one, both)]
-        writer.writerow([sample.image_id, sample.path, sample.label, sample.source, *numbers])
+        writer.writerow([sample.image_id, sample.path, sample.label, cell(sample.source), *numbers])
     write_text(path, text.getvalue())

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from saliency.spreadsheets import cell
 from training import data
 from training.cam import class_activation_map, entropy, min_max
 from training.config import CamTensor
@@ -51,7 +52,7 @@ class Scoring:
 
     def as_csv(self) -> str:
         numbers = f"{self.logit_real:.9g},{self.logit_fake:.9g}"
-        return f"{_quoted(str(self.path))},{numbers},{self.score_sigmoid:.6f},{self.score_softmax:.6f}"
+        return f"{_quoted(cell(str(self.path)))},{numbers},{self.score_sigmoid:.6f},{self.score_softmax:.6f}"
 
     def as_json(self) -> dict[str, Any]:
         """Numbers, and both pictures as base64 of PNG."""

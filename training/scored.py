@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from saliency.spreadsheets import original
 from training import calibration, metrics
 from training.errors import RunError
 from training.events import Metrics
@@ -137,7 +138,7 @@ def _read(path: Path, _changed_ns: int, _size_bytes: int) -> Scored:
         )
         ids = tuple(row["image_id"] for row in rows)
         flags = np.array([row["label"] == "fake" for row in rows], bool)
-        sources = np.array([row["source"] for row in rows], np.str_)
+        sources = np.array([original(row["source"]) for row in rows], np.str_)
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path} cannot be read: {error}.") from None
     with np.errstate(invalid="ignore"):  # inf - inf, of a network that diverged

@@ -254,8 +254,8 @@ class TestAverage:
         np.testing.assert_allclose(both, left, atol=1e-4)
 
     def test_a_class_or_a_source_is_averaged_alone(self, build, tmp_path):
-        (tmp_path / "list.csv").write_text("image_id,label,source\na,real,x\nb,fake,y\nc,fake,z\n")
-        for chosen, number in (((), 2), (("--label", "fake"), 1), (("--source", "x"), 1)):
+        (tmp_path / "list.csv").write_text("image_id,label,source\na,real,'+x\nb,fake,y\nc,fake,z\n")
+        for chosen, number in (((), 2), (("--label", "fake"), 1), (("--source", "+x"), 1)):
             result = run("average", build, tmp_path / "out.png", "--images", tmp_path / "list.csv", *chosen)
             assert result.stdout.startswith(f"average of {number} maps")
         assert "give one with --images" in run("average", build, tmp_path / "o.png", "--label", "fake").stderr

@@ -44,6 +44,12 @@ class TestDatasetWriter:
                 add(writer)
         assert load_dataset(tmp_path / "one").id != load_dataset(tmp_path / "two").id
 
+    def test_a_spreadsheet_takes_no_source_for_a_formula(self, tmp_path):
+        with DatasetWriter(tmp_path / "d", study="s", map_set="m") as writer:
+            add(writer, source="=cmd()")
+        assert ",'=cmd()," in (tmp_path / "d/samples.csv").read_text()
+        assert [one.source for one in load_dataset(tmp_path / "d").samples] == ["=cmd()"]
+
     def test_a_failure_leaves_nothing_behind(self, tmp_path):
         with (
             pytest.raises(DatasetError),

@@ -4,7 +4,9 @@ import torch
 from torchmetrics.functional.classification import binary_auroc
 
 from training.calibration import brier, reliability
+from training.dataset import Sample
 from training.errors import RunError
+from training.evaluate import Scores, write_scores
 from training.numbers import numbers_of, numbers_of_file
 from training.scored import Scored, measure, read_scored
 
@@ -111,6 +113,12 @@ class TestNumbers:
         assert numbers_of_file(path).metrics["all", "sigmoid"]["auc"] == 1
         path.write_text(HEADER + "a,p,real,c,0,0.123,0,0\nb,p,fake,g,0,0.01,0,0\n")
         assert numbers_of_file(path).metrics["all", "sigmoid"]["auc"] == 0
+
+    def test_a_spreadsheet_takes_no_source_for_a_formula(self, tmp_path):
+        samples = (Sample("a", "images/a.png", "fake", "=cmd()", "test", "", 0),)
+        write_scores(tmp_path / "test.csv", Scores(samples, np.array([[0.0, 1.0]])))
+        assert ",'=cmd()," in (tmp_path / "test.csv").read_text()
+        assert read_scored(tmp_path / "test.csv").sources.tolist() == ["=cmd()"]
 
     @pytest.mark.parametrize("text", [None, "nonsense", HEADER + "a,p,real,c,zero,0.1,0,0\n"])
     def test_what_cannot_be_read_is_named(self, tmp_path, text):

@@ -61,11 +61,11 @@ def platform_id(source: Source, given: str) -> str:
     """An id of a person, a session or an assignment as it is stored, without spaces around it.
 
     BadInput for what stands where an id belongs and is none: a placeholder that nobody filled in, a
-    program's word for nothing, a preview. Two people who bring the same one would be one participant.
+    program's word or number for nothing, a preview. Two people who bring it would be one participant.
     """
     found = given.strip()
     word = re.sub(r"[\W_]", "", found.lower())
-    if not ID.fullmatch(found) or word in NOBODY | FIELDS:
+    if not ID.fullmatch(found) or word in NOBODY | FIELDS or not word.strip("0"):
         raise BadInput(reopen(source))
     make, spelt = SPELLINGS.get(source, (ID, str))
     return spelt(found) if make.fullmatch(found) else found

@@ -122,7 +122,7 @@ PLACEHOLDERS = [
     "$workerId", "${e://Field/workerId}", "#{workerId}", "[ID]", "[[worker_id]]", "<id>", "(null)", "id",
     "null", "NULL", " Null ", "undefined", "Undefined", "None", "nan", "NaN", "n/a", "unknown", "anonymous",
     "false", "[object Object]", "ASSIGNMENT_ID_NOT_AVAILABLE", "assignment_id_not_available", "two words",
-    "a\tb", "a\u200b", "-", "...", "'\"", " ", "%20",
+    "a\tb", "a\u200b", "-", "...", "'\"", " ", "%20", "0", "000", "00000000-0000-0000-0000-000000000000",
 ]  # fmt: skip
 
 IDS = [

@@ -454,6 +454,20 @@ class TestBrush:
             expect(ring).to_have_attribute("r", "0")  # a moment later
 
 
+class TestLook:
+    def test_a_held_key_shows_the_face_without_its_paint(self, browser, platform):
+        with browsing(browser, DESK) as context:
+            visit = begin(context, f"{platform.url}/s/paint")
+            visit.choose()
+            visit.scribble()
+            opacity = "(canvas) => getComputedStyle(canvas).opacity"
+            paint = visit.page.locator(".face--chosen canvas")
+            visit.page.keyboard.down("h")
+            assert paint.evaluate(opacity) == "0"
+            visit.page.keyboard.up("h")
+            assert paint.evaluate(opacity) == "0.55"
+
+
 class TestWheel:
     def test_a_flick_on_a_touchpad_changes_the_brush_by_its_length(self, browser, platform):
         with browsing(browser, DESK) as context:

@@ -31,4 +31,5 @@ export const actionsOf = (page) => ({
   whole: () => page.lens.zoom(0),
   pan: (right, down) => page.lens.pan(right, down),
   space: (isDown) => page.lens.hold(isDown),
+  bare: (isBare) => page.root.classList.toggle("trial--bare", isBare),
 });

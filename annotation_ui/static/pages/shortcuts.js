@@ -14,6 +14,7 @@
  * @property {() => void} whole the whole face
  * @property {(right: number, down: number) => void} pan in eighths of the face
  * @property {(hasSpace: boolean) => void} space
+ * @property {(isBare: boolean) => void} bare without the paint
  */
 
 /** @type {{[key: string]: (actions: Actions) => void}} */
@@ -25,6 +26,7 @@ const KEYS = {
   b: (actions) => actions.tool("brush"),
   l: (actions) => actions.tool("lasso"),
   e: (actions) => actions.tool("eraser"),
+  h: (actions) => actions.bare(true),
   "[": (actions) => actions.resize(-1),
   "]": (actions) => actions.resize(1),
   Delete: (actions) => actions.clear(),
@@ -59,7 +61,14 @@ const WITH_CONTROL = {
 export function listen(actions, isOn, signal) {
   const options = signal ? { signal } : {};
   document.addEventListener("keydown", (event) => isOn() && press(event, actions), options);
-  document.addEventListener("keyup", (event) => event.key === " " && actions.space(false), options);
+  document.addEventListener("keyup", (event) => release(event, actions), options);
+  window.addEventListener("blur", () => actions.bare(false), options);
+}
+
+/** @param {KeyboardEvent} event @param {Actions} actions */
+function release(event, actions) {
+  if (event.key === " ") actions.space(false);
+  if (plain(event) === "h") actions.bare(false);
 }
 
 /** @param {KeyboardEvent} event @param {Actions} actions */

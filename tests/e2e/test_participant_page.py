@@ -417,16 +417,16 @@ class TestZoom:
 
 
 class TestKeyboard:
-    @pytest.mark.parametrize(
-        "keys", [["ArrowLeft"], ["ArrowRight"], ["ArrowRight", "ArrowLeft"]], ids="-".join
-    )
-    def test_after_a_choice_the_painting_area_is_the_next_stop(self, browser, platform, keys):
+    def test_after_a_choice_the_painting_area_is_the_next_stop(self, browser, platform):
         with browsing(browser, DESK) as context:
             page = begin(context, f"{platform.url}/s/paint").page
-            for key in keys:
-                page.keyboard.press(key)
-            page.keyboard.press("Tab")
-            assert page.evaluate(FOCUSED, ".face--chosen .face__frame")
+            press_on(page, page.locator(".face input"))
+            for keys in (["Space"], ["ArrowRight"], ["ArrowRight", "ArrowLeft"]):
+                for key in keys:
+                    page.keyboard.press(key)
+                page.keyboard.press("Tab")
+                assert page.evaluate(FOCUSED, ".face--chosen .face__frame"), keys
+                page.keyboard.press("Shift+Tab")
 
 
 class TestContrast:

@@ -130,7 +130,8 @@ class TestASlowNetwork:
         slow.detach()
         assert seen == sorted(seen)
         assert len({part for part in seen if 0 < part < 1}) >= 3
-        walk.judge()
+        with page.expect_request("**/decision"):
+            walk.judge()
         loaded = next(event for event in walk.sent[0]["events"] if event["kind"] == "loaded")
         assert loaded["load_ms"] > 500
         assert walk.sent[0]["decision_ms"] < loaded["load_ms"] + 15_000

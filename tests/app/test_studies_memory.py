@@ -133,4 +133,4 @@ class TestTellTales:
         assert open_study(db, study).state is StudyState.OPEN
 
     def test_a_lean_too_small_to_use_is_let_through(self):
-        refuse_tell_tales(design(99, 1000, 1000), trials=100)
+        assert refuse_tell_tales(design(99, 1000, 1000), trials=100) is None

@@ -23,6 +23,12 @@ def mask_of(*points, side=SIDE):
     return rasterize([lasso(*points)], width=side, height=side)
 
 
+def bay(outer, inner):
+    """A ring with a bay: its opening lies below y = `outer`, at the far end `inner`, and above y = 5."""
+    above = [(1, 1), (9, 1), (9, outer), (8, inner), (8, 2), (2, 2)]
+    return [*above, (2, 8), (8, 8), (8, 5), (9, 5), (9, 9), (1, 9)]
+
+
 def cross(a, b):
     return a[0] * b[1] - a[1] * b[0]
 
@@ -161,21 +167,7 @@ class TestLasso:
         assert mask_of(*ring).all()
 
     def test_a_bay_behind_a_gap_narrower_than_a_pixel_is_outside(self):
-        bay = [
-            (1, 1),
-            (9, 1),
-            (9, 4.9),
-            (8, 4.9),
-            (8, 2),
-            (2, 2),
-            (2, 8),
-            (8, 8),
-            (8, 5),
-            (9, 5),
-            (9, 9),
-            (1, 9),
-        ]
-        mask = mask_of(*bay)
+        mask = mask_of(*bay(4.9, 4.9))
         assert mask[4, 4] == 0
         assert mask[4, 1] == 1
 
@@ -215,21 +207,8 @@ class TestLasso:
     @pytest.mark.parametrize("shift", [0, 2**-30, -(2**-30)])
     def test_a_gap_of_a_billionth_of_a_pixel_is_a_gap(self, shift):
         """A bay whose opening is as narrow as coordinates can be, or is closed, or is crossed."""
-        bay = [
-            (1, 1),
-            (9, 1),
-            (9, 5 - shift),
-            (8, 5),
-            (8, 2),
-            (2, 2),
-            (2, 8),
-            (8, 8),
-            (8, 5),
-            (9, 5),
-            (9, 9),
-            (1, 9),
-        ]
-        np.testing.assert_array_equal(mask_of(*bay), reference(bay))
+        outline = bay(5 - shift, 5)
+        np.testing.assert_array_equal(mask_of(*outline), reference(outline))
 
     def test_edges_that_differ_by_less_than_a_unit_are_told_apart(self):
         """Two edges between the same levels that cross within 2^-30 px of other crossings."""

@@ -45,6 +45,8 @@ START_S: Final = 120.0
 REVIVAL_S: Final = 5.0
 """How long a request waits for that; whoever sent it will ask again."""
 
+STAYS: Final = "The embedded PostgreSQL server does not stop."
+
 LONGEST_LOG_BYTES: Final = 10_000_000
 """A longer one is begun anew when the server starts."""
 
@@ -147,9 +149,10 @@ def leave(data_dir: Path) -> None:
         # While the keeper is stopping the server it has the file to itself.
         if not _may_lock(place.users, fcntl.LOCK_EX) and _may_lock(place.users, fcntl.LOCK_SH):
             return  # others use it
-        if not _is_kept(place) and (orphan := _orphan(place)):
+        _wait(lambda: not _is_kept(place), STAYS)
+        if orphan := _orphan(place):  # its keeper was killed, perhaps just now
             os.kill(orphan, signal.SIGINT)
-        _wait(lambda: not _is_kept(place), "The embedded PostgreSQL server does not stop.")
+            _wait(lambda: not _told(place), STAYS)  # it takes the file back as the last thing
 
 
 def revive(data_dir: Path) -> None:

@@ -42,11 +42,15 @@ class Orphan:
 
 
 def _is_alive(pid: int) -> bool:
+    """Not so of one that has ended and whose parent, process 1 of a container say, never asks after it."""
     try:
         os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except ProcessLookupError:
         return False
-    return True
+    except OSError:  # no /proc here
+        return True
+    return state not in "ZX"
 
 
 Server = Orphan | subprocess.Popen[bytes]

@@ -28,10 +28,11 @@ from sqlalchemy.orm import Session
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from app.db import conninfo, database_url
+from app.demo.children import free_port
 from app.settings import Settings
 from tests.app.factories import SESSION_HOLDER
 from tests.app.worlds import STROKES, Visitor, make_study
-from tests.e2e.processes import Installation, free_port
+from tests.e2e.processes import Installation
 
 LOOPS = {1: 60, 16: 25, 64: 10}  # participants at once: loops of each
 

@@ -1,5 +1,6 @@
 """The server and the worker of a demonstration, as processes of their own."""
 
+import atexit
 import os
 import signal
 import socket
@@ -25,9 +26,19 @@ MOST_RUNS_AT_ONCE: Final = 4
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One for a server to listen on, which nobody else is given while this process lives.
+
+    The port of a closed socket may be another program's a moment later. Linux lets a server listen on one
+    that a silent socket holds, and gives it to no one else; other systems do not, so there it is let go.
+    """
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    port = int(holder.getsockname()[1])
+    atexit.register(holder.close)
+    if sys.platform != "linux":
+        holder.close()
+    return port
 
 
 class Children:

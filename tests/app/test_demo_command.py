@@ -87,6 +87,15 @@ class TestChildren:
             assert not is_free(held.getsockname()[1])
         assert is_free(free_port())
 
+    @pytest.mark.skipif(sys.platform != "linux", reason="other systems let nobody listen on a held port")
+    def test_a_free_port_is_given_to_nobody_else_until_a_server_listens(self):
+        address = ("127.0.0.1", free_port())
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(address)
+        for _ in range(2):  # one that stops may come back
+            with socket.create_server(address) as server, socket.create_connection(address):
+                server.accept()[0].close()
+
     def test_sigterm_ends_like_ctrl_c(self):
         with pytest.raises(KeyboardInterrupt), terminated_like_interrupted():
             os.kill(os.getpid(), signal.SIGTERM)

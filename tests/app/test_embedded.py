@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from sqlalchemy import Engine, text
 
 from app import embedded
 from app.db import connect
+from app.keeper import Orphan
 from app.settings import Settings
 from app.storage import BlobStore
 
@@ -51,9 +53,8 @@ class TestAFolderOfAnyName:
 class TestTheLastUser:
     def test_who_leaves_last_comes_back_when_the_server_has_stopped(self, data_dir):
         embedded.join(data_dir)
-        server = postmaster(data_dir)
         embedded.leave(data_dir)
-        assert not server.is_running()
+        assert not is_there(data_dir)
 
     def test_who_leaves_others_behind_leaves_the_server_too(self, data_dir, joined):
         embedded.join(data_dir)
@@ -67,11 +68,9 @@ class TestTheLastUser:
 
     def test_one_that_was_killed_is_not_counted(self, data_dir, joined):
         embedded.join(data_dir)
-        joined.kill()
-        joined.wait()
-        server = postmaster(data_dir)
+        end(joined)
         embedded.leave(data_dir)
-        assert not server.is_running()
+        assert not is_there(data_dir)
 
     def test_a_command_that_is_terminated_leaves_no_server(self, data_dir):
         command = [sys.executable, "-c", "from app.cli import run; run()", "worker"]
@@ -129,13 +128,35 @@ class TestAServerThatIsGone:
 
     def test_one_without_its_keeper_is_taken_over(self, data_dir, joined):
         server = postmaster(data_dir)
-        server.parent().kill()
+        kill(server.parent())
         embedded.join(data_dir)
         assert postmaster(data_dir) == server
-        joined.kill()
-        joined.wait()
+        end(joined)
         embedded.leave(data_dir)
-        assert not server.is_running()
+        assert not is_there(data_dir)
+        server.wait(30)
+
+    def test_one_whose_keeper_is_killed_while_it_is_left_is_stopped(self, data_dir):
+        embedded.join(data_dir)
+        keeper = postmaster(data_dir).parent()
+        keeper.suspend()
+        threading.Timer(0.5, keeper.kill).start()
+        embedded.leave(data_dir)
+        assert not is_there(data_dir)
+
+    def test_one_that_has_lost_its_keeper_has_stopped_when_who_leaves_last_comes_back(self, data_dir):
+        embedded.join(data_dir)
+        kill(postmaster(data_dir).parent())
+        embedded.leave(data_dir)
+        assert not is_there(data_dir)
+
+    def test_one_that_ended_unnoticed_by_its_parent_is_waited_for_no_longer(self):
+        with subprocess.Popen(["true"], stdout=subprocess.PIPE) as ended:
+            ended.stdout.read()
+            waiting = threading.Thread(target=Orphan(ended.pid).wait, daemon=True)
+            waiting.start()
+            waiting.join(20)
+            assert not waiting.is_alive()
 
     def test_one_that_cannot_start_is_told_in_one_sentence(self, data_dir):
         assert answers(data_dir)
@@ -189,6 +210,16 @@ def await_join(user: subprocess.Popen) -> None:
 def end(user: subprocess.Popen) -> None:
     with user:
         user.kill()
+
+
+def kill(process: psutil.Process) -> None:
+    process.kill()
+    process.wait(30)
+
+
+def is_there(data_dir: Path) -> bool:
+    """PostgreSQL's own sign of a server: it makes this file first and takes it away last."""
+    return (data_dir / "postgres" / "postmaster.pid").exists()
 
 
 def postmaster(data_dir: Path) -> psutil.Process:

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import httpx2
 
-from tests.e2e.processes import free_port
+from app.demo.children import free_port
 
 PATIENCE_S: Final = 60
 POLL_S: Final = 0.05

@@ -15,10 +15,12 @@ from markupsafe import Markup
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from annotation_ui import TEMPLATES
 from app import logs
 from app.errors import AppError, NotLoggedIn, NotStorable, TooLarge, Unavailable, from_integrity_error
+from app.flash import flash_of, forget_flash
 
 logger = logging.getLogger(__name__)
 
@@ -46,9 +48,13 @@ templates.env.filters["markdown"] = markdown
 
 
 def page(request: Request, template: str, /, *, status: int = 200, **context: Any) -> HTMLResponse:
-    """Render a template; `staff` is whoever is logged in, for the navigation."""
+    """Render a template; `staff` is who is logged in, `flash` the notice of the form that led here."""
     context.setdefault("staff", getattr(request.state, "staff", None))
-    return templates.TemplateResponse(request, template, context, status_code=status)
+    flash = flash_of(request)
+    response = templates.TemplateResponse(request, template, context | {"flash": flash}, status_code=status)
+    if flash is not None:
+        forget_flash(response)
+    return response
 
 
 def wants_json(request: Request) -> bool:
@@ -99,9 +105,23 @@ def on_invalid(request: Request, error: Exception) -> Response:
 
 def on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and (above := page_above(request)):
+        return RedirectResponse(above, HTTPStatus.SEE_OTHER)
     is_too_large = error.status_code == TooLarge.status
     code = TooLarge.code() if is_too_large else HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
     return refusal(request, status=error.status_code, code=code, detail=str(error.detail))
+
+
+def page_above(request: Request) -> str | None:
+    """Of an address that only takes forms, typed or loaded again: the page that its form is on."""
+    path = request.url.path
+    if request.method != "GET" or wants_json(request):
+        return None
+    while path := path.rpartition("/")[0]:
+        scope = {"type": "http", "method": "GET", "path": path, "headers": []}
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes):
+            return path
+    return "/"
 
 
 def on_integrity_error(request: Request, error: Exception) -> Response:

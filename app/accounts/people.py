@@ -12,6 +12,7 @@ from app.accounts import service
 from app.accounts.routes import see_other
 from app.deps import Admin, Config, Db
 from app.errors import AppError
+from app.flash import Flash, leave_for
 from app.models import Role, Staff
 from app.web import page
 
@@ -20,7 +21,7 @@ router: Final = APIRouter(prefix="/staff/people", include_in_schema=False)
 
 def listing(request: Request, db: Session, *, status: int = HTTPStatus.OK, **context: object) -> HTMLResponse:
     people = db.scalars(select(Staff).order_by(Staff.disabled_at.isnot(None), Staff.email)).all()
-    defaults: dict[str, object] = {"error": None, "link": None, "form": {}}
+    defaults: dict[str, object] = {"error": None, "form": {}}
     return page(
         request, "staff/people.html", status=status, people=people, roles=list(Role), **(defaults | context)
     )
@@ -40,7 +41,7 @@ def add(
     email: Annotated[str, Form(max_length=200)],
     name: Annotated[str, Form(max_length=100)],
     role: Annotated[Role, Form()],
-) -> HTMLResponse:
+) -> Response:
     try:
         staff = service.add_staff(db, email=email, name=name, role=role)
     except AppError as error:
@@ -50,14 +51,16 @@ def add(
 
 
 @router.post("/{staff_id}/link")
-def new_link(request: Request, db: Db, config: Config, _admin: Admin, staff_id: int) -> HTMLResponse:
+def new_link(request: Request, db: Db, config: Config, _admin: Admin, staff_id: int) -> Response:
     return with_link(request, db, service.get_staff(db, staff_id), config.public_url)
 
 
-def with_link(request: Request, db: Session, staff: Staff, public_url: str) -> HTMLResponse:
-    """The list with a fresh link on it: the only time that it can be read."""
+def with_link(request: Request, db: Session, staff: Staff, public_url: str) -> Response:
+    """Back to the list with a fresh link on it: the only time that it can be read."""
     url = public_url.rstrip("/") + service.login_link(db, staff)
-    return listing(request, db, link=url, link_for=staff)
+    told = f"Send it to {staff.email} now: it is shown only once, and lasts two days."
+    flash = Flash("ok", f"A one-time login link for {staff.name}", (told,), copies=url)
+    return leave_for(router.prefix, request, flash)
 
 
 @router.post("/{staff_id}/role")

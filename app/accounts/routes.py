@@ -4,7 +4,7 @@ import re
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.accounts import attempts, service
@@ -12,6 +12,7 @@ from app.accounts.schemas import Credentials, PasswordChange
 from app.db import SessionFactory
 from app.deps import SESSION_COOKIE, Config, CurrentStaff, Db, logged_in
 from app.errors import AppError, BadInput, NotLoggedIn
+from app.forms import Fields
 from app.models import Staff
 from app.settings import Settings
 from app.web import page
@@ -108,9 +109,15 @@ def logout(request: Request, db: Db) -> Response:
     return response
 
 
+class Done(Fields):
+    """What the address says: whether a password has just been changed."""
+
+    saved: bool = False
+
+
 @router.get(ACCOUNT)
-def account(request: Request, staff: CurrentStaff, saved: bool = False) -> HTMLResponse:  # noqa: FBT001, FBT002
-    return page(request, "staff/account.html", staff=staff, error=None, saved=saved)
+def account(request: Request, staff: CurrentStaff, done: Annotated[Done, Query()]) -> HTMLResponse:
+    return page(request, "staff/account.html", staff=staff, error=None, saved=done.saved)
 
 
 @router.post(ACCOUNT)

@@ -14,6 +14,7 @@ from app.analysis.proportions import Floats
 from app.analysis.table import sample_of
 
 FURTHEST: Final = 15.0  # log odds; further out means that the model separates right from wrong
+LARGEST_LOG: Final = 700.0  # of a double
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +84,11 @@ def odds_per(frame: pd.DataFrame, column: Floats) -> Interval:
 
 
 def exponential(one: Interval) -> Interval:
-    """An interval of log odds as odds."""
-    low, high = (None if bound is None else float(np.exp(bound)) for bound in (one.low, one.high))
-    return Interval(None if one.value is None else float(np.exp(one.value)), low, high, one.p)
+    """An interval of log odds as odds; unknown where one of them is larger than a number can be."""
+    if max(one.value or 0.0, one.high or 0.0) > LARGEST_LOG:
+        return UNKNOWN
+    value, low, high = (None if log is None else float(np.exp(log)) for log in (one.value, one.low, one.high))
+    return Interval(value, low, high, one.p)
 
 
 def difference_at_equal_time(frame: pd.DataFrame, arm: str, column: str = "decision_ms") -> Interval:

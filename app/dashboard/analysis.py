@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
@@ -18,6 +19,7 @@ from app.analysis.requests import find_analysis, request_analysis
 from app.analysis.words import WORDS
 from app.deps import Blobs, CurrentStaff, Db, Editor
 from app.errors import NotFound
+from app.forms import Fields
 from app.models import Image, JobState, Pair, Study, StudyAnalysis
 from app.studies.service import find_study
 from app.web import page
@@ -32,7 +34,20 @@ MEDIA: Final = {
 }
 REPORT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
-Version = Annotated[int | None, Query(ge=1, le=2**31 - 1)]
+
+class Shown(Fields):
+    """What the address of the page says."""
+
+    version: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    """None: the newest analysis that has ended."""
+
+
+class Asked(Fields):
+    """The form as it was sent."""
+
+    who: Who
+    without: tuple[str, ...] = ()
+    """Kinds of quality flags."""
 
 
 def versions_of(session: Session, study: Study) -> Sequence[StudyAnalysis]:
@@ -43,11 +58,11 @@ def versions_of(session: Session, study: Study) -> Sequence[StudyAnalysis]:
 
 @router.get("")
 def analysis(
-    request: Request, db: Db, _staff: CurrentStaff, slug: str, version: Version = None
+    request: Request, db: Db, _staff: CurrentStaff, slug: str, wanted: Annotated[Shown, Query()]
 ) -> HTMLResponse:
     study = find_study(db, slug)
     versions = versions_of(db, study)
-    shown = find_analysis(db, study, version) if version else _newest(versions)
+    shown = find_analysis(db, study, wanted.version) if wanted.version else _newest(versions)
     who = queries.whose(db, study.id)
     choice = Choice.from_dict(shown.parameters) if shown else Choice(who)
     found = Analysis.from_dict(shown.result) if shown and shown.result else None
@@ -70,7 +85,7 @@ def analysis(
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownPair:
     """A pair that was hard or easy, with its pictures."""
 
     tally: PairTally
@@ -78,7 +93,7 @@ class Shown:
     fake: Image
 
 
-def _with_pictures(session: Session, study: Study, found: Analysis) -> list[tuple[str, list[Shown]]]:
+def _with_pictures(session: Session, study: Study, found: Analysis) -> list[tuple[str, list[ShownPair]]]:
     """(words, pairs) of the hardest and of the easiest pairs; a pair that is gone is left out."""
     hardest, easiest = extremes(found)
     real, fake = aliased(Image), aliased(Image)
@@ -91,7 +106,7 @@ def _with_pictures(session: Session, study: Study, found: Analysis) -> list[tupl
     )
     pictures = {str(pair): (one, other) for pair, one, other in rows}
     return [
-        (words, [Shown(one, *pictures[one.item]) for one in pairs if one.item in pictures])
+        (words, [ShownPair(one, *pictures[one.item]) for one in pairs if one.item in pictures])
         for words, pairs in (("Hardest", hardest), ("Easiest", easiest))
     ]
 
@@ -106,17 +121,11 @@ def _states(versions: Sequence[StudyAnalysis]) -> dict[int, str]:
 
 
 @router.post("")
-def ask(
-    db: Db,
-    staff: Editor,
-    slug: str,
-    who: Annotated[Who, Form()],
-    without: Annotated[list[str] | None, Form()] = None,
-) -> RedirectResponse:
+def ask(db: Db, staff: Editor, slug: str, asked: Annotated[Asked, Form()]) -> RedirectResponse:
     study = find_study(db, slug)
-    choice = queries.checked(db, study.id, Choice(who, tuple(sorted(set(without or ())))))
-    asked = request_analysis(db, study, choice, staff_id=staff.id)
-    query = f"?version={asked.version}" if asked.state is JobState.SUCCEEDED else ""
+    choice = queries.checked(db, study.id, Choice(asked.who, tuple(sorted(set(asked.without)))))
+    requested = request_analysis(db, study, choice, staff_id=staff.id)
+    query = f"?version={requested.version}" if requested.state is JobState.SUCCEEDED else ""
     return RedirectResponse(f"/staff/studies/{slug}/analysis{query}", HTTPStatus.SEE_OTHER)
 
 

@@ -3,9 +3,9 @@
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Form, Request, UploadFile
+from fastapi import APIRouter, Form, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 from sqlalchemy.orm import Session
 
 from app.dashboard import experiment_queries as queries
@@ -13,11 +13,13 @@ from app.dashboard.paging import cut
 from app.deps import Blobs, Config, CurrentStaff, Db, Editor
 from app.errors import AppError, NotFound
 from app.experiments.datasets import FreezeParameters, checked_parameters
-from app.experiments.detectors import detectors_on, forget_detector, import_scores
+from app.experiments.detectors import Entrant, detectors_on, forget_detector, import_scores
 from app.experiments.errands import request_freeze
 from app.experiments.outcomes import outcome_of
 from app.experiments.service import abort_experiment, results, runs_of
-from app.models import Dataset, Experiment, JobState, MapSet, Study
+from app.flash import Flash, leave_for
+from app.forms import Fields
+from app.models import Dataset, JobState, MapSet, Study
 from app.stimuli.setting_aside import set_aside_unshown
 from app.web import page
 from training.results import cautions_of, to_csv
@@ -27,9 +29,17 @@ router: Final = APIRouter(prefix="/staff/experiments", include_in_schema=False)
 FREEZE_DEFAULTS: Final = FreezeParameters().model_dump()
 
 
+class Place(Fields):
+    """What the address of the list says: the last experiment seen."""
+
+    after: int = 0
+
+
 @router.get("")
-def experiments(request: Request, db: Db, _staff: CurrentStaff, after: int = 0) -> HTMLResponse:
-    return list_page(request, db, after=after)
+def experiments(
+    request: Request, db: Db, _staff: CurrentStaff, place: Annotated[Place, Query()]
+) -> HTMLResponse:
+    return list_page(request, db, after=place.after)
 
 
 def list_page(request: Request, db: Session, *, after: int = 0, **context: Any) -> HTMLResponse:
@@ -48,7 +58,7 @@ def list_page(request: Request, db: Session, *, after: int = 0, **context: Any) 
     )
 
 
-class FreezeForm(BaseModel):
+class FreezeForm(Fields):
     """The form as it was sent; its values are checked by `FreezeParameters`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -64,7 +74,7 @@ class FreezeForm(BaseModel):
     """Images that no study shows get the split test first."""
 
 
-@router.post("/datasets")
+@router.post("")
 def freeze(
     request: Request, db: Db, config: Config, editor: Editor, asked: Annotated[FreezeForm, Form()]
 ) -> Response:
@@ -97,18 +107,14 @@ def freezes_progress(db: Db, _staff: CurrentStaff) -> dict[int, list[int]]:
 
 @router.get("/{experiment_id}")
 def experiment(request: Request, db: Db, _staff: CurrentStaff, experiment_id: int) -> HTMLResponse:
-    return experiment_page(request, db, queries.get_experiment(db, experiment_id))
-
-
-def experiment_page(request: Request, db: Session, found: Experiment, **context: Any) -> HTMLResponse:
     """What the database knows; what takes reading every score is asked for by the page itself."""
+    found = queries.get_experiment(db, experiment_id)
     dataset = db.get_one(Dataset, found.dataset_id)
     summary = results(db, found)
     runs = runs_of(db, found)
     return page(
         request,
         "staff/experiment.html",
-        status=HTTPStatus.UNPROCESSABLE_ENTITY if context.get("error") else HTTPStatus.OK,
         experiment=found,
         author=queries.author_of(db, found),
         dataset=dataset,
@@ -119,8 +125,6 @@ def experiment_page(request: Request, db: Session, found: Experiment, **context:
         runs=runs,
         detectors=detectors_on(db, dataset),
         gallery=queries.galleries(runs),
-        error=context.get("error"),
-        entrants=context.get("entrants"),
     )
 
 
@@ -184,10 +188,10 @@ def import_detectors(
     experiment_id: int,
     file: UploadFile,
     name: Annotated[str, Form(max_length=60)] = "",
-) -> HTMLResponse:
+) -> Response:
     """Somebody else's detector enters the comparison by its scores."""
-    found = queries.get_experiment(db, experiment_id)
-    dataset = db.get_one(Dataset, found.dataset_id)
+    page_of = f"{router.prefix}/{experiment_id}#detectors"
+    dataset = db.get_one(Dataset, queries.get_experiment(db, experiment_id).dataset_id)
     called = (file.filename or "scores.csv").rpartition("/")[2][:60]
     try:
         entrants = import_scores(
@@ -200,9 +204,23 @@ def import_detectors(
             staff_id=editor.id,
         )
     except AppError as error:
-        return experiment_page(request, db, found, error=str(error))
-    db.flush()  # the page reads them
-    return experiment_page(request, db, found, entrants=entrants)
+        return leave_for(page_of, request, Flash("danger", "Nothing was imported", (str(error),)))
+    number = "1 detector is" if len(entrants) == 1 else f"{len(entrants)} detectors are"
+    told = tuple(in_words(one) for one in entrants)
+    return leave_for(page_of, request, Flash("ok", f"{number} in the comparison", told))
+
+
+def in_words(one: Entrant) -> str:
+    """What was imported of a detector, and what looks wrong with it."""
+    auc = "no AUC" if one.auc is None else f"AUC {one.auc:.3f}"
+    upside_down = one.auc is not None and one.auc < 0.5
+    return "; ".join(
+        [
+            f"{one.name}: {one.images} images, {auc}",
+            *(["below chance, so perhaps its higher scores mean real"] if upside_down else []),
+            *([f"{one.ignored} rows about other splits were left out"] if one.ignored else []),
+        ]
+    )
 
 
 @router.post("/{experiment_id}/detectors/forget")

@@ -1,16 +1,17 @@
 """The images page."""
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
-from sqlalchemy import func, or_, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.dashboard.paging import cut
 from app.deps import CurrentStaff, Db
 from app.errors import NotFound
+from app.forms import Fields
 from app.models import Image, Label, Pair, Study
 from app.web import page
 
@@ -19,23 +20,36 @@ router: Final = APIRouter(prefix="/staff/images", include_in_schema=False)
 PAGE_SIZE: Final = 60
 
 
+class Filter(Fields):
+    """What the address of the list says."""
+
+    label: Label | Literal[""] = ""
+    source: str = ""
+    after: int = 0
+
+
 @router.get("")
 def images(
-    request: Request,
-    db: Db,
-    _staff: CurrentStaff,
-    label: Label | Literal[""] = "",
-    source: str = "",
-    after: int = 0,
+    request: Request, db: Db, _staff: CurrentStaff, wanted: Annotated[Filter, Query()]
 ) -> HTMLResponse:
-    query = select(Image).where(Image.id > after).order_by(Image.id).limit(PAGE_SIZE + 1)
-    if label:
-        query = query.where(Image.label == label)
-    if source:
-        query = query.where(Image.source == source)
-    shown = cut(request, db.scalars(query).all(), size=PAGE_SIZE, key=lambda image: image.id)
-    counts = sources(db)
-    return page(request, "staff/images.html", page=shown, counts=counts, label=label, source=source)
+    shown = cut(request, db.scalars(matching(wanted)).all(), size=PAGE_SIZE, key=lambda image: image.id)
+    return page(
+        request,
+        "staff/images.html",
+        page=shown,
+        counts=sources(db),
+        label=wanted.label,
+        source=wanted.source,
+    )
+
+
+def matching(wanted: Filter) -> Select[Image]:
+    query = select(Image).where(Image.id > wanted.after).order_by(Image.id).limit(PAGE_SIZE + 1)
+    if wanted.label:
+        query = query.where(Image.label == wanted.label)
+    if wanted.source:
+        query = query.where(Image.source == wanted.source)
+    return query
 
 
 @router.get("/{image_id}")

@@ -3,36 +3,32 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import Field
 
 from app.errors import BadInput
+from app.forms import Fields
 from saliency.parameters import Granularity, Include, MapParameters, ParameterError, Scale, Weight
 
 LARGEST: Final = 2**31 - 1
 
 
-def _blank(value: object) -> object:
-    """An empty field of a form asks for nothing."""
-    return None if isinstance(value, str) and not value.strip() else value
-
-
 Number = Annotated[float, Field(allow_inf_nan=False)]
-Moment = Annotated[datetime | None, BeforeValidator(_blank)]
+Count = Annotated[int, Field(le=LARGEST)]
 
 
-class BuildForm(BaseModel):
+class BuildForm(Fields):
     """The fields of the form; one that is missing keeps its default, as in `MapParameters`."""
 
     include: Include = "correct"
-    arms: list[str] = []
-    questions: list[str] = []
-    without_flags: list[str] = []
-    first_annotators: Annotated[int | None, BeforeValidator(_blank), Field(le=LARGEST)] = None
-    decided_from: Moment = None
-    decided_before: Moment = None
-    min_annotators: Annotated[int, Field(le=LARGEST)] = 1
+    arms: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
+    without_flags: tuple[str, ...] = ()
+    first_annotators: Count | None = None
+    decided_from: datetime | None = None
+    decided_before: datetime | None = None
+    min_annotators: Count = 1
     sigma_px: Number = 5.0
-    sigma_percent: Annotated[Number | None, BeforeValidator(_blank)] = None
+    sigma_percent: Number | None = None
     weight: Weight = "equal"
     scale: Scale = "minmax"
     granularity: Granularity = "map"

@@ -7,15 +7,17 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
+from pydantic import Field
 from sqlalchemy.orm import Session
 
 from app.dashboard import map_queries as queries
 from app.dashboard.map_charts import reliability_curve
-from app.dashboard.map_queries import Count, chosen
+from app.dashboard.map_queries import Count, Look, chosen
 from app.dashboard.map_words import in_words
 from app.dashboard.paging import cut
 from app.deps import CurrentStaff, Db
 from app.errors import NotFound
+from app.forms import Fields
 from app.maps.averages import groups_of
 from app.maps.diff import KINDS, Kind, compare_sets
 from app.maps.pictures import Colours
@@ -28,7 +30,17 @@ router: Final = APIRouter(prefix="/staff/studies/{slug}/maps", include_in_schema
 
 CHANGES_A_PAGE: Final = 24
 
-Version = Annotated[Count, Query(alias="set")]
+
+class Compared(Fields):
+    """What the address of a comparison says."""
+
+    old: Count
+    new: Count | None = None
+    """None: the newest map set that is built."""
+    kind: Kind = "changed"
+    colours: Colours = "viridis"
+    after: Annotated[int, Field(ge=0)] = 0
+    """The place of the last change seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +72,12 @@ def built_sets(session: Session, study: Study) -> list[MapSet]:
 
 @router.get("/agreement")
 def agreement(
-    request: Request,
-    db: Db,
-    _staff: CurrentStaff,
-    slug: str,
-    version: Version = None,
-    colours: Colours = "viridis",
+    request: Request, db: Db, _staff: CurrentStaff, slug: str, look: Annotated[Look, Query()]
 ) -> HTMLResponse:
     """Average maps, and how far the annotators agree."""
     study = find_study(db, slug)
     sets = built_sets(db, study)
-    map_set = chosen(sets, version)
+    map_set = chosen(sets, look.version)
     return page(
         request,
         "staff/maps_agreement.html",
@@ -80,7 +87,7 @@ def agreement(
         averages=averages(groups_of(db, map_set)) if map_set else [],
         measured=map_set.reliability if map_set else None,
         curve=reliability_curve(map_set.reliability) if map_set else None,
-        colours=colours,
+        colours=look.colours,
         in_words=in_words,
     )
 
@@ -96,35 +103,27 @@ def sets_page(request: Request, db: Db, _staff: CurrentStaff, slug: str) -> HTML
 
 @router.get("/diff")
 def diff(
-    request: Request,
-    db: Db,
-    _staff: CurrentStaff,
-    slug: str,
-    old: Annotated[int, Query(ge=1, lt=2**31)],
-    new: Annotated[Count, Query()] = None,
-    kind: Kind = "changed",
-    colours: Colours = "viridis",
-    after: Annotated[int, Query(ge=0)] = 0,
+    request: Request, db: Db, _staff: CurrentStaff, slug: str, asked: Annotated[Compared, Query()]
 ) -> HTMLResponse:
     """What changed from one map set to another, side by side, the most changed first."""
     study = find_study(db, slug)
-    before, after_set = (built_map_set(db, study, version) for version in (old, new))
-    difference = compare_sets(db, before, after_set)
-    changes = list(enumerate(difference.of_kind(kind), start=1))
-    if after > len(changes):
+    old, new = (built_map_set(db, study, version) for version in (asked.old, asked.new))
+    difference = compare_sets(db, old, new)
+    changes = list(enumerate(difference.of_kind(asked.kind), start=1))
+    if asked.after > len(changes):
         raise NotFound("This page of the list does not exist; start again from its first page.")
     return page(
         request,
         "staff/maps_diff.html",
         study=study,
         sets=built_sets(db, study),
-        old=before,
-        new=after_set,
+        old=old,
+        new=new,
         difference=difference,
         counts={one: len(difference.of_kind(one)) for one in KINDS},
-        kind=kind,
-        page=cut(request, changes[after : after + CHANGES_A_PAGE + 1], size=CHANGES_A_PAGE, key=_number),
-        colours=colours,
+        kind=asked.kind,
+        page=cut(request, changes[asked.after :][: CHANGES_A_PAGE + 1], size=CHANGES_A_PAGE, key=_number),
+        colours=asked.colours,
         in_words=in_words,
     )
 

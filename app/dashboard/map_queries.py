@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import Field
 from sqlalchemy import ColumnElement, Float, Select, cast, func, literal, select, tuple_
 from sqlalchemy.orm import Session
 
 from app.errors import BadInput, NotFound
+from app.forms import Fields
 from app.maps.pictures import Colours
-from app.models import Arm, Image, JobState, Label, MapSet, Participant, QualityFlag, SaliencyMap
+from app.maps.queries import painted
+from app.models import Annotation, Arm, Image, JobState, Label, MapSet, Participant, QualityFlag, SaliencyMap
 
 Sort = Literal[
     "image", "annotators", "coverage", "focus", "agreement", "disagreement", "accuracy", "inaccuracy"
@@ -31,33 +33,31 @@ _KEYS: Final[dict[Sort, Any]] = {
 }
 
 
-def _blank(value: object) -> object:
-    """An empty field of a form asks for nothing."""
-    return None if value == "" else value
+Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+Correlation = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, lt=2**31)]
 
 
-Percent = Annotated[float | None, BeforeValidator(_blank), Field(ge=0, le=100, allow_inf_nan=False)]
-Correlation = Annotated[float | None, BeforeValidator(_blank), Field(ge=-1, le=1, allow_inf_nan=False)]
-Count = Annotated[int | None, BeforeValidator(_blank), Field(ge=1, lt=2**31)]
+class Look(Fields):
+    """What the address of every page about maps says: which map set, in which colours."""
 
-
-class Filter(BaseModel):
-    """What the address of a gallery says: which maps, in which order, in which colours."""
-
-    model_config = ConfigDict(frozen=True)
-
-    version: Count = Field(None, alias="set")
+    version: Count | None = Field(None, alias="set")
     """None: the newest map set that is built."""
+    colours: Colours = "viridis"
+
+
+class Filter(Look):
+    """What the address of a gallery says besides: which maps, in which order."""
+
     label: Label | Literal[""] = ""
     source: str = ""
-    annotators: Count = None
-    annotators_to: Count = None
-    accuracy: Percent = None
-    accuracy_to: Percent = None
-    agreement: Correlation = None
-    agreement_to: Correlation = None
+    annotators: Count | None = None
+    annotators_to: Count | None = None
+    accuracy: Percent | None = None
+    accuracy_to: Percent | None = None
+    agreement: Correlation | None = None
+    agreement_to: Correlation | None = None
     sort: Sort = "image"
-    colours: Colours = "viridis"
     after: str = ""
     """The place of the last map seen."""
 
@@ -176,6 +176,12 @@ def arms_of(session: Session, study_id: int) -> Sequence[str]:
     """Names of the arms that paint."""
     query = select(Arm.name).where(Arm.study_id == study_id, Arm.annotate).order_by(Arm.id)
     return session.scalars(query).all()
+
+
+def is_painted(session: Session, study_id: int) -> bool:
+    """Whether there is an annotation that counts, so that maps can be built."""
+    counting = painted(select(Annotation.id), study_id)
+    return bool(session.scalar(select(counting.exists())))
 
 
 def flags_of(session: Session, study_id: int) -> Sequence[str]:

@@ -10,12 +10,11 @@ from sqlalchemy.orm import Session
 
 from app.dashboard import map_queries as queries
 from app.dashboard.map_build import BuildForm
-from app.dashboard.map_queries import Count, Filter, chosen
+from app.dashboard.map_queries import Filter, Look, chosen
 from app.dashboard.map_words import in_words
 from app.dashboard.paging import cut
 from app.deps import CurrentStaff, Db, Editor
 from app.errors import AppError, NotFound
-from app.maps.pictures import Colours
 from app.maps.service import request_map_set
 from app.models import Image, JobState, MapSet, SaliencyMap, Study
 from app.studies.service import find_study
@@ -24,8 +23,6 @@ from app.web import page
 router: Final = APIRouter(prefix="/staff/studies/{slug}/maps", include_in_schema=False)
 
 UNDER_WAY: Final = (JobState.QUEUED, JobState.RUNNING)
-
-Version = Annotated[Count, Query(alias="set")]
 
 
 @router.get("")
@@ -62,6 +59,7 @@ def gallery_page(
         under_way=[one for one in sets if one.state in UNDER_WAY],
         states={one.version: one.state for one in sets},
         wanted=wanted,
+        is_painted=queries.is_painted(db, study.id),
         arms=queries.arms_of(db, study.id),
         flags=queries.flags_of(db, study.id),
         form=asked or BuildForm(),
@@ -97,16 +95,10 @@ def state(db: Db, _staff: CurrentStaff, slug: str) -> dict[int, JobState]:
 
 @router.get("/{image_id:int}")
 def one_map(
-    request: Request,
-    db: Db,
-    _staff: CurrentStaff,
-    slug: str,
-    image_id: int,
-    version: Version = None,
-    colours: Colours = "viridis",
+    request: Request, db: Db, _staff: CurrentStaff, slug: str, image_id: int, look: Annotated[Look, Query()]
 ) -> HTMLResponse:
     study = find_study(db, slug)
-    map_set = chosen(queries.map_sets(db, study.id), version)
+    map_set = chosen(queries.map_sets(db, study.id), look.version)
     image = db.get(Image, image_id)
     if map_set is None or image is None:
         raise NotFound("There is no such map.")
@@ -119,7 +111,7 @@ def one_map(
         map=map_of(db, map_set, image),
         highest_entropy=log(image.width * image.height),
         neighbours=queries.neighbours(db, map_set, image_id),
-        colours=colours,
+        colours=look.colours,
         in_words=in_words,
     )
 

@@ -3,9 +3,9 @@
 from http import HTTPStatus
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from app.dashboard import experiment_queries as queries
@@ -13,6 +13,7 @@ from app.dashboard.recipes import built_in, chosen_recipe, count_runs
 from app.deps import Config, Db, Editor
 from app.errors import AppError, NotFound
 from app.experiments.service import request_experiment, require_trainable
+from app.forms import Fields
 from app.models import Dataset
 from app.web import page
 from training.config import Recipe
@@ -20,7 +21,7 @@ from training.config import Recipe
 router: Final = APIRouter(prefix="/staff/experiments", include_in_schema=False)
 
 
-class Asked(BaseModel):
+class Asked(Fields):
     """The form as it was sent."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -32,9 +33,15 @@ class Asked(BaseModel):
     action: Literal["check", "start"] = "check"
 
 
+class Chosen(Fields):
+    """What the address says: the dataset from whose page one comes."""
+
+    dataset: int = 0
+
+
 @router.get("/new")
-def new(request: Request, db: Db, _editor: Editor, dataset: int = 0) -> HTMLResponse:
-    return form_page(request, db, Asked(dataset=dataset))
+def new(request: Request, db: Db, _editor: Editor, chosen: Annotated[Chosen, Query()]) -> HTMLResponse:
+    return form_page(request, db, Asked(dataset=chosen.dataset))
 
 
 @router.post("/new")

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Row, Select, case, func, select, tuple_
 from sqlalchemy.orm import Session
 
@@ -16,6 +15,7 @@ from app.dashboard.paging import cut
 from app.dashboard.statistics import Proportion
 from app.deps import CurrentStaff, Db, Editor
 from app.errors import BadInput
+from app.forms import Fields
 from app.models import Arm, Decision, Participant, ParticipantState, QualityFlag, Source, Trial, TrialKind
 from app.quality.service import SENTENCES
 from app.recruitment.service import find_by_id
@@ -27,10 +27,8 @@ router: Final = APIRouter(prefix="/staff/studies/{slug}/participants", include_i
 PAGE_SIZE: Final = 50
 
 
-class Filter(BaseModel):
+class Filter(Fields):
     """What the address of the list says."""
-
-    model_config = ConfigDict(frozen=True)
 
     arm: str = ""
     state: ParticipantState | Literal[""] = ""

@@ -6,10 +6,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import Field
 
 from app.dashboard import experiment_queries as queries
 from app.deps import CurrentStaff, Db, Editor
 from app.experiments.service import ENDED, abort_run
+from app.forms import Fields
 from app.models import Dataset, Experiment
 from app.web import page
 
@@ -33,13 +35,17 @@ def run(request: Request, db: Db, _staff: CurrentStaff, run_id: UUID) -> HTMLRes
     )
 
 
+class Heard(Fields):
+    """What the address says: the last event that the page has."""
+
+    after: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+
 @router.get("/events")
-def events(
-    db: Db, _staff: CurrentStaff, run_id: UUID, after: Annotated[int, Query(ge=0, lt=2**63)] = 0
-) -> dict[str, Any]:
-    """What the run said after event `after`, and its state. An ended run with nothing more to say is done."""
+def events(db: Db, _staff: CurrentStaff, run_id: UUID, heard: Annotated[Heard, Query()]) -> dict[str, Any]:
+    """What the run said since, and its state. An ended run with nothing more to say is done."""
     found = queries.get_run(db, run_id)
-    news = queries.events_after(db, found, after)
+    news = queries.events_after(db, found, heard.after)
     return {
         "state": found.state,
         "done": found.state in ENDED and len(news) < queries.MOST_EVENTS,

@@ -1,15 +1,16 @@
 """The list of studies and the page of one."""
 
 from http import HTTPStatus
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from app.dashboard import study_queries as queries
 from app.dashboard.charts import in_words
 from app.dashboard.study_queries import Who
 from app.deps import Config, CurrentStaff, Db, Editor
+from app.forms import Fields
 from app.models import Study
 from app.studies import service
 from app.web import page
@@ -22,13 +23,25 @@ def studies(request: Request, db: Db, _staff: CurrentStaff) -> HTMLResponse:
     return page(request, "staff/studies.html", studies=queries.overview(db))
 
 
+class Shown(Fields):
+    """What the address of a study's page says."""
+
+    who: Who | None = None
+    """None: people, or programs where no person took part."""
+
+
 @router.get("/{slug}")
 def study(
-    request: Request, db: Db, config: Config, _staff: CurrentStaff, slug: str, who: Who | None = None
+    request: Request,
+    db: Db,
+    config: Config,
+    _staff: CurrentStaff,
+    slug: str,
+    wanted: Annotated[Shown, Query()],
 ) -> HTMLResponse:
     found = service.find_study(db, slug)
     heads = queries.headcount(db, found.id)
-    counted: Who = who or ("people" if heads.people or not heads.simulated else "simulated")
+    counted: Who = wanted.who or ("people" if heads.people or not heads.simulated else "simulated")
     chart, step = queries.decisions_over_time(db, found, counted)
     tallies = queries.tally(db, found.id)
     return page(

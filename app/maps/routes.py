@@ -1,13 +1,14 @@
 """Maps and annotations as the gallery draws them."""
 
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 from sqlalchemy import select
 
 from app.deps import Blobs, Db, logged_in
 from app.errors import NotFound
+from app.forms import Fields
 from app.maps.averages import average
 from app.maps.pictures import Colours, overlay_png, picture_png
 from app.maps.queries import annotations_on
@@ -22,14 +23,25 @@ router: Final = APIRouter(prefix="/staff", include_in_schema=False, dependencies
 FOREVER: Final = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
+class MapLook(Fields):
+    """How the map of an image is wanted."""
+
+    format: Literal["overlay", "raw", "thumb"] = "overlay"
+    colours: Colours = "viridis"
+
+
+class AverageLook(Fields):
+    """Of which maps an average is wanted, and how."""
+
+    label: Label | None = None
+    source: str = ""
+    format: Literal["picture", "raw"] = "picture"
+    colours: Colours = "viridis"
+
+
 @router.get("/maps/{map_set_id}/{image_id:int}.png")
 def map_image(
-    db: Db,
-    blobs: Blobs,
-    map_set_id: int,
-    image_id: int,
-    format: Literal["overlay", "raw", "thumb"] = "overlay",  # noqa: A002 - the name in the address
-    colours: Colours = "viridis",
+    db: Db, blobs: Blobs, map_set_id: int, image_id: int, look: Annotated[MapLook, Query()]
 ) -> Response:
     """The map of an image: coloured and see-through, the same small, or raw (16-bit, 65535 = 1.0)."""
     found = db.execute(
@@ -40,8 +52,8 @@ def map_image(
     if found is None:
         raise NotFound("This image has no map in this map set.")
     whole, thumb = found
-    content = _small(blobs, thumb, whole) if format == "thumb" else blobs.get(whole)
-    content = content if format == "raw" else overlay_png(content, colours)
+    content = _small(blobs, thumb, whole) if look.format == "thumb" else blobs.get(whole)
+    content = content if look.format == "raw" else overlay_png(content, look.colours)
     return Response(content, media_type="image/png", headers=FOREVER)
 
 
@@ -53,21 +65,13 @@ def _small(blobs: BlobStore, thumb: str | None, whole: str) -> bytes:
 
 
 @router.get("/maps/{map_set_id}/average.png")
-def average_image(
-    db: Db,
-    blobs: Blobs,
-    map_set_id: int,
-    label: Label | None = None,
-    source: str = "",
-    format: Literal["picture", "raw"] = "picture",  # noqa: A002 - the name in the address
-    colours: Colours = "viridis",
-) -> Response:
+def average_image(db: Db, blobs: Blobs, map_set_id: int, look: Annotated[AverageLook, Query()]) -> Response:
     """The mean of the maps of a study, a label or a source: in colours, or raw (16-bit, 65535 = 1.0)."""
     map_set = db.get(MapSet, map_set_id)
     if map_set is None:
         raise NotFound("There is no such map set.")
-    values = average(db, blobs, map_set, label=label, source=source)
-    content = encode_map_png(values) if format == "raw" else picture_png(values, colours)
+    values = average(db, blobs, map_set, label=look.label, source=look.source)
+    content = encode_map_png(values) if look.format == "raw" else picture_png(values, look.colours)
     return Response(content, media_type="image/png", headers=FOREVER)
 
 

@@ -1,11 +1,21 @@
 """Experiments made quickly: what a test of training needs around it."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 from app.experiments.service import request_experiment
-from app.models import Dataset, Experiment, JobState, MapSet
+from app.models import Dataset, Experiment, JobState, MapSet, Run
 from tests.app.factories import StudyFactory
+from tests.training.test_report import fake_run
 from training.config import Recipe
+from training.dataset import DatasetWriter
+
+PICTURE = cv2.imencode(".png", np.full((40, 48, 3), 90, np.uint8))[1].tobytes()
+SCORES = "image,score\n" + "".join(f"i{i},{0.9 if i % 2 else 0.2}\n" for i in range(40))
+"""Of the test images of `make_trained`."""
 
 
 def make_dataset(db, folder: Path) -> Dataset:
@@ -37,3 +47,33 @@ def make_experiment(db, folder: Path, *architectures: str, queued: bool = True, 
     )
     db.commit()
     return experiment
+
+
+def make_trained(db, dataset: Dataset, folder: Path) -> Experiment:
+    """Two scenarios with two finished runs each, whose folders are there, on forty test images."""
+    with DatasetWriter(folder / "data", study="s", map_set="m") as writer:
+        for i in range(40):
+            label = ("real", "fake")[i % 2]
+            writer.add(image_id=f"i{i}", image=PICTURE, label=label, source=label, split="test")
+    dataset.folder = str(folder / "data")
+    made = Experiment(name="trained", dataset_id=dataset.id, recipe={})
+    db.add(made)
+    db.flush()
+    for scenario, lift in {"classical": 0.2, "cyborg": 1.5}.items():
+        for seed in range(2):
+            auc = fake_run(folder / "runs", scenario, seed, lift=lift)
+            db.add(
+                Run(
+                    experiment_id=made.id,
+                    architecture="net",
+                    objective=scenario,
+                    seed=seed,
+                    config={"score": "sigmoid"},
+                    folder=str(folder / "runs" / f"net-{scenario}-seed{seed}"),
+                    state=JobState.SUCCEEDED,
+                    metrics={"test/auc": auc},
+                    ended_at=datetime.now(UTC),
+                )
+            )
+    db.commit()
+    return made

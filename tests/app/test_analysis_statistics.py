@@ -287,6 +287,10 @@ class TestRegression:
         frame["participant"] = 0
         assert regression.odds_per(frame, np.arange(40.0)).value is None
 
+    def test_odds_larger_than_a_number_can_be_are_unknown(self):
+        assert regression.exponential(comparison.Interval(1.0, 0.5, 800.0, 0.04)) == comparison.UNKNOWN
+        assert regression.exponential(comparison.Interval(0.0, -800.0, 0.0)).low == 0
+
 
 STUDIES = 500
 NULL_STUDIES = 2_000

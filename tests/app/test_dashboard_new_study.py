@@ -140,7 +140,7 @@ class TestViewer:
             "/staff/studies/{}/close",
             "/staff/studies/{}/maps",
             "/staff/experiments/new",
-            "/staff/experiments/datasets",
+            "/staff/experiments",
             "/staff/experiments/1/abort",
             "/staff/runs/00000000-0000-0000-0000-000000000000/abort",
             "/staff/people",

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +12,21 @@ from uuid import uuid4
 
 import psycopg
 from psycopg.conninfo import make_conninfo
-from sqlalchemy import URL, Connection, Dialect, Engine, Row, Select, create_engine, event, make_url, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    Dialect,
+    Engine,
+    Row,
+    Select,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+    text,
+)
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from app import embedded
@@ -150,6 +164,26 @@ def snapshot(sessions: SessionFactory) -> Iterator[Session]:
         if isinstance(session.get_bind(), Engine):
             session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
         yield session
+
+
+@contextmanager
+def held(sessions: SessionFactory, wanted: Mapping[str, str]) -> Iterator[None]:
+    """Nobody else holds any of these names meanwhile; PostgreSQL lets go when this process dies.
+
+    No transaction is open for that. `wanted` says for each name what `WrongState` says when it is taken.
+    """
+    with sessions() as session:
+        own = isinstance(session.get_bind(), Engine)
+        connection = session.connection(execution_options={"isolation_level": "AUTOCOMMIT"} if own else {})
+        try:
+            for name, refusal in wanted.items():
+                if not connection.scalar(select(func.pg_try_advisory_lock(func.hashtextextended(name, 0)))):
+                    raise WrongState(refusal)
+            yield
+        finally:
+            with suppress(OperationalError):  # a server that is gone has let go
+                connection.execute(select(func.pg_advisory_unlock_all()))
+                session.commit()
 
 
 def streamed(session: Session, query: AnySelect) -> Generator[AnyRow, None, None]:

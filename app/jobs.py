@@ -7,7 +7,7 @@ from typing import Any, Final
 import procrastinate
 from procrastinate import PsycopgConnector, SyncPsycopgConnector
 from procrastinate.testing import InMemoryConnector
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from app.db import conninfo
@@ -18,6 +18,7 @@ CHECK_QUALITY: Final = "quality.check"
 ANALYSE: Final = "analysis.run"
 RUN_ERRAND: Final = "experiments.errand"
 RELEASE_LAPSED: Final = "trials.release_lapsed"
+FOLD_TALLIES: Final = "studies.fold_tallies"
 FORGET_SCORES: Final = "experiments.forget_scores"
 RETRY_STALLED: Final = "queue.retry_stalled"
 
@@ -51,6 +52,12 @@ def cancel(session: Session, job_id: int) -> bool:
     False when it has ended already.
     """
     return outbox.job_manager.cancel_job_by_id(job_id, abort=True, connection=_connection(session))
+
+
+def is_alive(session: Session, job_id: int) -> bool:
+    """Whether a job waits or runs; that of a dead worker does until it is given to another."""
+    query = text("SELECT status IN ('todo', 'doing') FROM procrastinate_jobs WHERE id = :id")
+    return bool(session.scalar(query, {"id": job_id}))
 
 
 def _connection(session: Session) -> Any:

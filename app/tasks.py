@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 from uuid import UUID
@@ -12,7 +13,7 @@ from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
 from procrastinate.exceptions import JobAborted
 from procrastinate.job_context import AbortReason
 from procrastinate.jobs import Job, Status
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from app import jobs
 from app.analysis.service import Stopped, run_analysis
@@ -26,6 +27,7 @@ from app.jobs import (
     ANALYSE,
     BUILD_MAPS,
     CHECK_QUALITY,
+    FOLD_TALLIES,
     FORGET_SCORES,
     RELEASE_LAPSED,
     RETRY_STALLED,
@@ -34,10 +36,20 @@ from app.jobs import (
     queue,
 )
 from app.maps.building import Interrupted, build_map_set
-from app.models import Errand, JobState, MapSet, Participant, ParticipantState, Run, StudyAnalysis
+from app.models import (
+    Errand,
+    JobState,
+    MapSet,
+    Participant,
+    ParticipantState,
+    Run,
+    SaliencyMap,
+    StudyAnalysis,
+)
 from app.quality.service import check_participant
 from app.recruitment.assignment import lock_study, release_lapsed
 from app.storage import BlobStore
+from app.studies.tallies import fold, unfolded
 
 logger = logging.getLogger(__name__)
 
@@ -75,14 +87,23 @@ def services(context: JobContext) -> Services:
     return cast("Services", context.additional_context["services"])
 
 
+def stopped_state(context: JobContext) -> JobState | None:
+    """What becomes of work that is asked to stop: it waits for another worker, or was aborted by somebody."""
+    match context.abort_reason():
+        case None:
+            return None
+        case AbortReason.SHUTDOWN:
+            return JobState.QUEUED
+        case _:
+            return JobState.ABORTED
+
+
 @queue.task(name=BUILD_MAPS, pass_context=True, retry=Resume())
 def build_maps(context: JobContext, *, map_set_id: int) -> None:
     """Build a map set; a worker that stops meanwhile leaves it to the next."""
-    own = services(context)
+    own, stop = services(context), partial(stopped_state, context)
     try:
-        build_map_set(
-            own.sessions, own.blobs, map_set_id, jobs=own.map_processes, should_stop=context.should_abort
-        )
+        build_map_set(own.sessions, own.blobs, map_set_id, jobs=own.map_processes, should_stop=stop)
     except Interrupted as stopped:
         raise JobAborted from stopped
 
@@ -91,18 +112,9 @@ def build_maps(context: JobContext, *, map_set_id: int) -> None:
 def train(context: JobContext, *, run_id: str) -> None:
     """Train a run. One that fails has said why in its row, so its job is done."""
 
-    def should_stop() -> JobState | None:
-        match context.abort_reason():
-            case None:
-                return None
-            case AbortReason.SHUTDOWN:
-                return JobState.QUEUED
-            case _:
-                return JobState.ABORTED
-
     sessions = services(context).sessions
     devices = devices_of_lock(context.job.lock, wanted=devices_of(sessions, UUID(run_id)))
-    watch = Watch(should_stop=should_stop, devices=devices, cards=cards_of(devices))
+    watch = Watch(should_stop=partial(stopped_state, context), devices=devices, cards=cards_of(devices))
     ended = supervise(sessions, UUID(run_id), watch)
     if ended in (JobState.QUEUED, JobState.ABORTED):
         raise JobAborted
@@ -169,6 +181,18 @@ def release_lapsed_places(context: JobContext, timestamp: int) -> None:  # noqa:
             release_lapsed(session, study_id)
 
 
+@queue.periodic(cron="* * * * *")
+@queue.task(name=FOLD_TALLIES, queueing_lock=FOLD_TALLIES, pass_context=True)
+def fold_tallies(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Add up the counts of studies at work, so that their pages stay quick."""
+    sessions = services(context).sessions
+    with sessions() as session:
+        studies = unfolded(session)
+    for study_id in studies:
+        with sessions.begin() as session:
+            fold(session, study_id)
+
+
 @queue.periodic(cron="*/10 * * * *")
 @queue.task(name=FORGET_SCORES, queueing_lock=FORGET_SCORES, pass_context=True)
 def forget_old_scores(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
@@ -210,6 +234,7 @@ def give_up(sessions: SessionFactory, job: Job, *, state: JobState, error: str |
             case jobs.BUILD_MAPS:
                 built = MapSet.id == arguments["map_set_id"]
                 session.execute(update(MapSet).where(built).values(state=state, error=error))
+                session.execute(delete(SaliencyMap).where(SaliencyMap.map_set_id == arguments["map_set_id"]))
             case jobs.ANALYSE:
                 asked = StudyAnalysis.id == arguments["analysis_id"]
                 session.execute(update(StudyAnalysis).where(asked).values(state=state, error=error))

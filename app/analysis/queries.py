@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import BadInput
 from app.models import Arm, Decision, Pair, Participant, QualityFlag, Source, Trial, is_judgement
+from app.studies.tallies import Cell, cells, changes
 
 Who = Literal["people", "simulated"]
 
@@ -51,8 +52,11 @@ def judgements(columns: Select[*tuple[Any, ...]], study_id: int) -> Select[*tupl
 
 def whose(session: Session, study_id: int) -> Who:
     """People where there is one with a decision that counts; otherwise the programs, if there are any."""
-    sources = set(session.scalars(judgements(select(Participant.source), study_id).distinct()))
-    return "simulated" if sources == {Source.SIMULATED} else "people"
+    return "simulated" if programs_alone(cells(session, study_id)) else "people"
+
+
+def programs_alone(judged: Sequence[Cell]) -> bool:
+    return bool(judged) and all(cell.simulated for cell in judged)
 
 
 def flag_kinds(session: Session, study_id: int, who: Who) -> Sequence[tuple[str, int]]:
@@ -79,15 +83,15 @@ def checked(session: Session, study_id: int, choice: Choice) -> Choice:
 
 def seen(session: Session, study_id: int) -> dict[str, int]:
     """Counts that change whenever a decision or a flag comes or goes; two equal ones saw the same study."""
-    decided = judgements(select(func.count(), func.max(Decision.id)), study_id)
-    number, last = session.execute(decided).one()
+    decided = sum(cell.decided for cell in cells(session, study_id))
     flags = (
         select(func.count(), func.max(QualityFlag.id))
         .join(Participant, Participant.id == QualityFlag.participant_id)
         .where(Participant.study_id == study_id)
     )
     flagged, last_flag = session.execute(flags).one()
-    return {"decisions": number, "last": last or 0, "flags": flagged, "last_flag": last_flag or 0}
+    changed = changes(session, study_id)
+    return {"decisions": decided, "changes": changed, "flags": flagged, "last_flag": last_flag or 0}
 
 
 def participant_count(session: Session, study_id: int, choice: Choice) -> int:

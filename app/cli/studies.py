@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from app.models import Study
-    from app.studies.service import StudySummary
+    from app.studies.progress import StudySummary
 
 study = typer.Typer(help="Studies: create, list, open, pause, close.", no_args_is_help=True)
 app.add_typer(study, name="study")
@@ -50,7 +50,7 @@ def list_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
     """List the studies, the newest first."""
-    from app.studies.service import list_studies
+    from app.studies.progress import list_studies
 
     with opened() as context, context.sessions() as session:
         summaries = list_studies(session)
@@ -129,9 +129,10 @@ def _as_json(line: StudySummary) -> dict[str, object]:
         "title": line.study.title,
         "state": line.study.state,
         "pairs": line.pairs,
-        "participants": line.participants,
-        "wanted": line.wanted,
-        "decided": line.decided,
+        "participants": line.progress.everybody,
+        "wanted": line.progress.wanted,
+        "decided": line.progress.decided,
+        "held": line.progress.held,
     }
 
 
@@ -140,9 +141,10 @@ def _print_table(summaries: list[StudySummary]) -> None:
         print("There is no study yet; `cyborg study create STUDY.toml` makes one.")
         return
     table = Table("study", "title", "state", box=None)
-    for column in ("pairs", "participants", "decided", "wanted"):
+    for column in ("pairs", "participants", "decided", "held", "wanted"):
         table.add_column(column, justify="right")
     for line in summaries:
-        counts = (line.pairs, line.participants, line.decided, line.wanted)
+        found = line.progress
+        counts = (line.pairs, found.everybody, found.decided, found.held, found.wanted)
         table.add_row(line.study.slug, line.study.title, line.study.state, *map(str, counts))
     Console(markup=False).print(table)

@@ -17,11 +17,13 @@ from app.analysis.extremes import PairTally, extremes
 from app.analysis.queries import Choice, Who
 from app.analysis.requests import find_analysis, request_analysis
 from app.analysis.words import WORDS
+from app.dashboard.waiting import Waiting
 from app.deps import Blobs, CurrentStaff, Db, Editor
 from app.errors import NotFound
 from app.forms import Fields
 from app.models import Image, JobState, Pair, Study, StudyAnalysis
 from app.studies.service import find_study
+from app.studies.tallies import cells
 from app.web import page
 
 router: Final = APIRouter(prefix="/staff/studies/{slug}/analysis", include_in_schema=False)
@@ -63,7 +65,8 @@ def analysis(
     study = find_study(db, slug)
     versions = versions_of(db, study)
     shown = find_analysis(db, study, wanted.version) if wanted.version else _newest(versions)
-    who = queries.whose(db, study.id)
+    judged = cells(db, study.id)
+    who: Who = "simulated" if queries.programs_alone(judged) else "people"
     choice = Choice.from_dict(shown.parameters) if shown else Choice(who)
     found = Analysis.from_dict(shown.result) if shown and shown.result else None
     return page(
@@ -76,9 +79,9 @@ def analysis(
         extremes=_with_pictures(db, study, found) if found else [],
         stale=bool(shown and shown.seen != queries.seen(db, study.id)),
         under_way=next((one for one in versions if one.state in UNDER_WAY), None),
-        states=_states(versions),
+        works=_works(versions),
         choice=choice,
-        both=who == "people" and queries.participant_count(db, study.id, Choice("simulated")) > 0,
+        both=len({cell.simulated for cell in judged}) == 2,
         flags=queries.flag_kinds(db, study.id, choice.who),
         **WORDS,
     )
@@ -116,8 +119,8 @@ def _newest(versions: Sequence[StudyAnalysis]) -> StudyAnalysis | None:
     return next((one for one in versions if one.state not in UNDER_WAY), None)
 
 
-def _states(versions: Sequence[StudyAnalysis]) -> dict[int, str]:
-    return {one.version: f"{one.state} {one.done}" for one in versions}
+def _works(versions: Sequence[StudyAnalysis]) -> dict[int, Waiting]:
+    return {one.version: Waiting(one.state, one.done, 100) for one in versions}
 
 
 @router.post("")
@@ -130,9 +133,9 @@ def ask(db: Db, staff: Editor, slug: str, asked: Annotated[Asked, Form()]) -> Re
 
 
 @router.get("/state.json")
-def state(db: Db, _staff: CurrentStaff, slug: str) -> dict[int, str]:
-    """State and progress of each analysis by version, for a page that waits."""
-    return _states(versions_of(db, find_study(db, slug)))
+def state(db: Db, _staff: CurrentStaff, slug: str) -> dict[int, Waiting]:
+    """How far each analysis is, in percent, by version, for a page that waits."""
+    return _works(versions_of(db, find_study(db, slug)))
 
 
 @router.get("/{version}/decisions.csv")

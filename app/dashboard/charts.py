@@ -1,15 +1,19 @@
 """Small charts as numbers in a 0-100 box, drawn by the templates as SVG; no script needed."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 STEPS: Final = tuple(
     timedelta(seconds=seconds)
-    for seconds in (10, 30, 60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 86400, 7 * 86400, 28 * 86400)
+    for seconds in (300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 86400, 7 * 86400, 28 * 86400)
 )
+"""Whole numbers of the five minutes in which judgements are counted."""
+
 MOST_BARS: Final = 48
+EPOCH: Final = datetime.fromisoformat("2001-01-01T00:00:00+00:00")  # a Monday: weeks start there
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,14 @@ class Bar:
 def step_for(first: datetime, last: datetime) -> timedelta:
     """The shortest round step that needs at most `MOST_BARS` bars."""
     return next((step for step in STEPS if (last - first) / step < MOST_BARS), STEPS[-1])
+
+
+def in_steps(counts: Iterable[tuple[datetime, int]], step: timedelta) -> list[tuple[datetime, int]]:
+    """Counts by the start of their step, in order; steps that come to nothing are left out."""
+    found: Counter[datetime] = Counter()
+    for at, number in counts:
+        found[EPOCH + (at - EPOCH) // step * step] += number
+    return sorted((at, number) for at, number in found.items() if number)
 
 
 def bars(counts: Sequence[tuple[datetime, int]], step: timedelta) -> list[Bar]:

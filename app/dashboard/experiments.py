@@ -1,5 +1,6 @@
 """Datasets and experiments."""
 
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -10,16 +11,17 @@ from sqlalchemy.orm import Session
 
 from app.dashboard import experiment_queries as queries
 from app.dashboard.paging import cut
+from app.dashboard.waiting import Waiting, waiting
 from app.deps import Blobs, Config, CurrentStaff, Db, Editor
 from app.errors import AppError, NotFound
 from app.experiments.datasets import FreezeParameters, checked_parameters
 from app.experiments.detectors import Entrant, detectors_on, forget_detector, import_scores
 from app.experiments.errands import request_freeze
 from app.experiments.outcomes import outcome_of
-from app.experiments.service import abort_experiment, results, runs_of
+from app.experiments.service import ENDED, abort_experiment, results, runs_of
 from app.flash import Flash, leave_for
 from app.forms import Fields
-from app.models import Dataset, JobState, MapSet, Study
+from app.models import Dataset, MapSet, Study
 from app.stimuli.setting_aside import set_aside_unshown
 from app.web import page
 from training.results import cautions_of, to_csv
@@ -43,7 +45,7 @@ def experiments(
 
 
 def list_page(request: Request, db: Session, *, after: int = 0, **context: Any) -> HTMLResponse:
-    lines = queries.experiments(db, before=after)
+    lines, freezes = queries.experiments(db, before=after), queries.freezes(db)
     return page(
         request,
         "staff/experiments.html",
@@ -51,7 +53,8 @@ def list_page(request: Request, db: Session, *, after: int = 0, **context: Any) 
         page=cut(request, lines, size=queries.PAGE_SIZE, key=lambda line: line.experiment.id),
         datasets=queries.datasets(db),
         freezable=queries.freezable(db),
-        freezes=queries.freezes(db),
+        freezes=freezes,
+        works=freezing(freezes),
         is_simulated=queries.is_simulated,
         values=FREEZE_DEFAULTS | context.get("values", {}),
         error=context.get("error"),
@@ -94,15 +97,13 @@ def freeze(
 
 
 @router.get("/datasets/state.json")
-def freezes_state(db: Db, _staff: CurrentStaff) -> dict[int, JobState]:
-    """The state of each freeze under way or just ended, for a page that waits."""
-    return {one.errand.id: one.errand.state for one in queries.freezes(db)}
+def freezes_state(db: Db, _staff: CurrentStaff) -> dict[int, Waiting]:
+    """How far each freeze is that is under way or has just ended, for a page that waits."""
+    return freezing(queries.freezes(db))
 
 
-@router.get("/datasets/progress.json")
-def freezes_progress(db: Db, _staff: CurrentStaff) -> dict[int, list[int]]:
-    """How far each freeze is: images done, of how many."""
-    return {one.errand.id: [one.errand.done, one.errand.total] for one in queries.freezes(db)}
+def freezing(freezes: Sequence[queries.Freeze]) -> dict[int, Waiting]:
+    return waiting((one.errand.id, one.errand) for one in freezes)
 
 
 @router.get("/{experiment_id}")
@@ -122,6 +123,7 @@ def experiment(request: Request, db: Db, _staff: CurrentStaff, experiment_id: in
         simulated=queries.is_simulated(dataset),
         results=summary,
         grid=queries.Grid.of(summary),
+        works={"runs": runs_waiting(summary.states)},
         runs=runs,
         detectors=detectors_on(db, dataset),
         gallery=queries.galleries(runs),
@@ -233,9 +235,16 @@ def forget(
 
 
 @router.get("/{experiment_id}/state.json")
-def state(db: Db, _staff: CurrentStaff, experiment_id: int) -> dict[JobState, int]:
-    """How many runs are in each state, for a page that waits."""
-    return queries.states_of(db, [experiment_id]).get(experiment_id, {})
+def state(db: Db, _staff: CurrentStaff, experiment_id: int) -> dict[str, Waiting]:
+    """How far the runs are, for a page that waits."""
+    states = queries.states_of(db, [experiment_id]).get(experiment_id, {})
+    return {"runs": runs_waiting({state.value: number for state, number in states.items()})}
+
+
+def runs_waiting(states: Mapping[str, int]) -> Waiting:
+    told = ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
+    ended = sum(number for state, number in states.items() if state in ENDED)
+    return Waiting(told, ended, sum(states.values()))
 
 
 @router.post("/{experiment_id}/abort")

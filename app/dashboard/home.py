@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.dashboard.study_queries import overview
+from app.dashboard.study_queries import open_ones_first
 from app.deps import CurrentStaff, Db
 from app.models import Experiment, Image, JobState, MapSet, Run, Study
 from app.web import page
@@ -25,7 +25,7 @@ def start() -> RedirectResponse:
 
 @router.get("/staff")
 def home(request: Request, db: Db, _staff: CurrentStaff) -> HTMLResponse:
-    studies = overview(db, limit=6)
+    studies = open_ones_first(db, limit=6)
     return page(
         request,
         "staff/home.html",
@@ -40,7 +40,7 @@ def home(request: Request, db: Db, _staff: CurrentStaff) -> HTMLResponse:
 
 def map_sets_under_way(session: Session) -> Sequence[Any]:
     return session.execute(
-        select(MapSet.version, MapSet.state, MapSet.created_at, Study.slug, Study.title)
+        select(MapSet, Study.slug, Study.title)
         .join(Study, Study.id == MapSet.study_id)
         .where(MapSet.state.in_(UNDER_WAY))
         .order_by(MapSet.id.desc())

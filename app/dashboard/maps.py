@@ -13,16 +13,15 @@ from app.dashboard.map_build import BuildForm
 from app.dashboard.map_queries import Filter, Look, chosen
 from app.dashboard.map_words import in_words
 from app.dashboard.paging import cut
+from app.dashboard.waiting import Waiting, waiting
 from app.deps import CurrentStaff, Db, Editor
 from app.errors import AppError, NotFound
-from app.maps.service import request_map_set
+from app.maps.service import UNDER_WAY, abort_map_set, find_map_set, request_map_set
 from app.models import Image, JobState, MapSet, SaliencyMap, Study
 from app.studies.service import find_study
 from app.web import page
 
 router: Final = APIRouter(prefix="/staff/studies/{slug}/maps", include_in_schema=False)
-
-UNDER_WAY: Final = (JobState.QUEUED, JobState.RUNNING)
 
 
 @router.get("")
@@ -57,7 +56,7 @@ def gallery_page(
         count=queries.count_of(db, built, wanted) if built and wanted.narrows else None,
         query=asked_query(request),
         under_way=[one for one in sets if one.state in UNDER_WAY],
-        states={one.version: one.state for one in sets},
+        works=waiting((one.version, one) for one in sets),
         wanted=wanted,
         is_painted=queries.is_painted(db, study.id),
         arms=queries.arms_of(db, study.id),
@@ -88,9 +87,15 @@ def build(
 
 
 @router.get("/state.json")
-def state(db: Db, _staff: CurrentStaff, slug: str) -> dict[int, JobState]:
-    """The state of each map set by version, for a page that waits."""
-    return {one.version: one.state for one in queries.map_sets(db, find_study(db, slug).id)}
+def state(db: Db, _staff: CurrentStaff, slug: str) -> dict[int, Waiting]:
+    """How far each map set is, by version, for a page that waits."""
+    return waiting((one.version, one) for one in queries.map_sets(db, find_study(db, slug).id))
+
+
+@router.post("/sets/{version:int}/abort")
+def abort(db: Db, _editor: Editor, slug: str, version: int) -> Response:
+    abort_map_set(db, find_map_set(db, find_study(db, slug), version))
+    return RedirectResponse(f"/staff/studies/{slug}/maps/sets", HTTPStatus.SEE_OTHER)
 
 
 @router.get("/{image_id:int}")
@@ -100,7 +105,7 @@ def one_map(
     study = find_study(db, slug)
     map_set = chosen(queries.map_sets(db, study.id), look.version)
     image = db.get(Image, image_id)
-    if map_set is None or image is None:
+    if map_set is None or map_set.state is not JobState.SUCCEEDED or image is None:
         raise NotFound("There is no such map.")
     return page(
         request,

@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Resp
 from sqlalchemy.orm import Session
 
 from app.dashboard import experiment_queries as queries
+from app.dashboard.waiting import Waiting, waiting
 from app.deps import CurrentStaff, Db, Editor
 from app.errors import AppError, BadInput, NotFound
 from app.experiments.errands import (
@@ -60,14 +61,14 @@ def model_page(request: Request, db: Session, run: Run, staff: Staff, *, error: 
         exported=_size_of(export_of(run)),
         asked=asked,
         looking=asked is not None and asked.state in UNDER_WAY,
-        states=_states(errand, asked),
+        works=_works(errand, asked),
         limit=request.app.state.settings.max_body_bytes,
         error=error,
     )
 
 
-def _states(*errands: Errand | None) -> dict[int, JobState]:
-    return {errand.id: errand.state for errand in errands if errand is not None}
+def _works(*errands: Errand | None) -> dict[int, Waiting]:
+    return waiting((errand.id, errand) for errand in errands if errand is not None)
 
 
 def _card(run: Run) -> tuple[dict[str, Any] | None, str]:
@@ -119,10 +120,10 @@ def export(db: Db, editor: Editor, run_id: UUID) -> Response:
 
 
 @router.get("/model/state.json")
-def errand_states(db: Db, staff: CurrentStaff, run_id: UUID) -> dict[int, JobState]:
+def errand_states(db: Db, staff: CurrentStaff, run_id: UUID) -> dict[int, Waiting]:
     """The states of the newest export and of one's own newest image, for a page that waits."""
     run = queries.get_run(db, run_id)
-    return _states(newest_export(db, run), newest_score(db, run, staff.id))
+    return _works(newest_export(db, run), newest_score(db, run, staff.id))
 
 
 @router.get("/model/detector.zip")

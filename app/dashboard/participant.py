@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from app.dashboard.participants import work_of
 from app.deps import Config, CurrentStaff, Db, Editor
 from app.errors import NotFound, WrongState
+from app.flash import Flash, leave_for
 from app.models import Annotation, Arm, Decision, Image, Participant, ParticipantState, Stroke, Study, Trial
 from app.quality.service import SET_ASIDE, check_participant, flags_of, set_aside, take_back
 from app.recruitment.service import return_link, withdraw
@@ -37,20 +38,13 @@ def participant(
     request: Request, db: Db, _staff: CurrentStaff, slug: str, participant_id: UUID
 ) -> HTMLResponse:
     study = find_study(db, slug)
-    return participant_page(request, db, study, find_participant(db, study, participant_id))
-
-
-def participant_page(
-    request: Request, db: Session, study: Study, found: Participant, *, link: str | None = None
-) -> HTMLResponse:
-    """`link` lets the participant back in; this page is the only one that shows it."""
+    found = find_participant(db, study, participant_id)
     trials, flags = trials_of(db, found), list(flags_of(db, found))
     return page(
         request,
         "staff/participant.html",
         study=study,
         participant=found,
-        link=link,
         arm=db.get_one(Arm, found.arm_id),
         work=work_of(db, [found.id]).get(found.id),
         flags=flags,
@@ -111,12 +105,13 @@ def take_in_again(db: Db, _editor: Editor, slug: str, participant_id: UUID) -> R
 @router.post("/return-link")
 def let_back_in(
     request: Request, db: Db, config: Config, _editor: Editor, slug: str, participant_id: UUID
-) -> HTMLResponse:
+) -> Response:
     """Make a link for somebody who cannot get back into their visit."""
-    study = find_study(db, slug)
-    found = find_participant(db, study, participant_id)
+    found = find_participant(db, find_study(db, slug), participant_id)
     url = config.public_url.rstrip("/") + return_link(db, found)
-    return participant_page(request, db, study, found, link=url)
+    told = "Send it to them now: it is shown only once, works once, and lasts two days."
+    flash = Flash("ok", "A link that lets this participant back in", (told,), copies=url)
+    return leave_for(f"/staff/studies/{slug}/participants/{participant_id}", request, flash)
 
 
 @router.post("/withdraw")

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 from app.dashboard.paging import cut
 from app.dashboard.statistics import Proportion
 from app.deps import CurrentStaff, Db, Editor
-from app.errors import BadInput
+from app.errors import AppError, BadInput
+from app.flash import Flash, leave_for
 from app.forms import Fields
 from app.models import Arm, Decision, Participant, ParticipantState, QualityFlag, Source, Trial, TrialKind
 from app.quality.service import SENTENCES
@@ -61,13 +62,19 @@ def participants(
 
 
 @router.post("")
-def find(db: Db, _editor: Editor, slug: str, who: Annotated[str, Form(max_length=200)] = "") -> Response:
+def find(
+    request: Request, db: Db, _editor: Editor, slug: str, who: Annotated[str, Form(max_length=200)] = ""
+) -> Response:
     """To somebody's page, by the id that their platform gives them or the reference that they quote.
 
     A form that is posted: a worker id is to be in no address, where logs and histories keep it.
     """
-    found = find_by_id(db, find_study(db, slug), who)
-    return RedirectResponse(f"/staff/studies/{slug}/participants/{found.id}", HTTPStatus.SEE_OTHER)
+    listed, study = f"/staff/studies/{slug}/participants", find_study(db, slug)
+    try:
+        found = find_by_id(db, study, who)
+    except AppError as error:
+        return leave_for(listed, request, Flash("danger", "Not found", (str(error),)))
+    return RedirectResponse(f"{listed}/{found.id}", HTTPStatus.SEE_OTHER)
 
 
 def matching(study_id: int, wanted: Filter) -> Select[Participant, str]:

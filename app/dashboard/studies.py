@@ -13,6 +13,8 @@ from app.deps import Config, CurrentStaff, Db, Editor
 from app.forms import Fields
 from app.models import Study
 from app.studies import service
+from app.studies.progress import progress
+from app.studies.tallies import medians
 from app.web import page
 
 router: Final = APIRouter(prefix="/staff/studies", include_in_schema=False)
@@ -20,7 +22,7 @@ router: Final = APIRouter(prefix="/staff/studies", include_in_schema=False)
 
 @router.get("")
 def studies(request: Request, db: Db, _staff: CurrentStaff) -> HTMLResponse:
-    return page(request, "staff/studies.html", studies=queries.overview(db))
+    return page(request, "staff/studies.html", studies=queries.open_ones_first(db))
 
 
 class Shown(Fields):
@@ -40,19 +42,17 @@ def study(
     wanted: Annotated[Shown, Query()],
 ) -> HTMLResponse:
     found = service.find_study(db, slug)
-    heads = queries.headcount(db, found.id)
-    counted: Who = wanted.who or ("people" if heads.people or not heads.simulated else "simulated")
-    chart, step = queries.decisions_over_time(db, found, counted)
-    tallies = queries.tally(db, found.id)
+    counts = progress(db, found)
+    counted: Who = wanted.who or ("people" if counts.people or not counts.simulated else "simulated")
+    chart, step = queries.decisions_over_time(db, found.id, counted)
     return page(
         request,
         "staff/study.html",
         study=found,
-        heads=heads,
+        progress=counts,
         who=counted,
-        arms=queries.arm_progress(db, found.id, tallies),
-        accuracy=queries.accuracy(tallies, counted),
-        times=queries.median_times(db, found.id, counted),
+        accuracy=queries.accuracy(counts.cells, counted),
+        times=medians(db, found.id, simulated=counted == "simulated"),
         chart=chart,
         step=step,
         step_words=in_words(step) if step else "",

@@ -24,7 +24,8 @@ from app.models import Dataset, Experiment, JobState, MapSet, Role, RunEvent, Sa
 from app.settings import Settings
 from app.stimuli.manifest import Item
 from app.storage import BlobStore
-from app.studies.service import ArmProgress, count_pairs, create_study, open_study, progress
+from app.studies.progress import ArmProgress, progress
+from app.studies.service import count_pairs, create_study, open_study
 from saliency.parameters import MapParameters
 from training.config import Recipe, load_recipe
 

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,12 +11,11 @@ from socket import gethostname
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Integer, and_, delete, func, or_, select
+from sqlalchemy import Integer, and_, delete, or_, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from app.db import SessionFactory
-from app.errors import WrongState
+from app.db import SessionFactory, held
 from app.models import Dataset, Experiment, JobState, Run, RunEvent
 from training.config import Job, RunConfig
 from training.events import Epoch, Event, Heartbeat, Metrics, Started, parse_event
@@ -39,10 +38,9 @@ class Outcome:
     metrics: Metrics | None = None
 
 
-@contextmanager
-def held(
+def training(
     sessions: SessionFactory, run_id: UUID, devices: Iterable[int] = (), cards: Iterable[str] = ()
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """Nobody else trains this run or uses its devices meanwhile; PostgreSQL lets go when this process dies.
 
     A worker that seems dead (a laptop that slept) may still be training what another one is given. A lock of
@@ -55,16 +53,7 @@ def held(
     wanted = {f"run {run_id}": "This run is being trained by another worker."}
     wanted |= {f"device {number}": f"Device {number} is in use by another run." for number in devices}
     wanted |= {f"card {card} of {host}": f"Card {card} of {host} is in use by another run." for card in cards}
-    with sessions() as session:
-        connection = session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
-        try:
-            for name, refusal in wanted.items():
-                if not connection.scalar(select(func.pg_try_advisory_lock(func.hashtextextended(name, 0)))):
-                    raise WrongState(refusal)
-            yield
-        finally:
-            with suppress(OperationalError):  # a server that is gone has let go
-                connection.execute(select(func.pg_advisory_unlock_all()))
+    return held(sessions, wanted)
 
 
 def devices_of(sessions: SessionFactory, run_id: UUID) -> int:

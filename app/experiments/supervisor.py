@@ -20,7 +20,7 @@ from typing import IO, Final
 from uuid import UUID
 
 from app.db import SessionFactory
-from app.experiments.records import Outcome, Recorder, begin, held
+from app.experiments.records import Outcome, Recorder, begin, training
 from app.models import JobState
 from training.config import Job
 from training.events import Event, Failed, Finished, parse_event
@@ -64,7 +64,7 @@ def supervise(sessions: SessionFactory, run_id: UUID, watch: Watch) -> JobState 
 
     A run that has ended already is left alone, and gives None.
     """
-    with held(sessions, run_id, watch.devices, watch.cards):
+    with training(sessions, run_id, watch.devices, watch.cards):
         job = begin(sessions, run_id)
         if job is None:
             return None

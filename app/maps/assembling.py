@@ -1,25 +1,36 @@
-"""What a build does between two states of its map set: images in, rows, blobs and averages out."""
+"""What a build does between two states of its map set: images in, rows, blobs and averages out.
 
+The database is read and written in short transactions: one that reads which annotations count, then one for
+the strokes of some images, then one for the maps of some.
+"""
+
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
+from tempfile import TemporaryFile
 from typing import Any, Final
 
-from sqlalchemy import delete, insert, select, tuple_, update
+from sqlalchemy import delete, func, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from app.db import SessionFactory, snapshot
 from app.maps.averages import Averages
-from app.maps.inputs import ImageInputs, Tally, image_inputs
-from app.maps.queries import image_accuracies, stroke_rows
+from app.maps.inputs import ImageInputs
+from app.maps.plan import Plan
+from app.maps.queries import stroke_rows
 from app.maps.reliability import Summary, as_json
 from app.maps.rendering import Fresh, Kept, Rendered, Result, render
-from app.models import MapAverage, MapSet, SaliencyMap
+from app.models import Annotation, JobState, MapAverage, MapSet, SaliencyMap
 from app.storage import BlobStore
 from saliency.parameters import MapParameters
 from saliency.pool import map_ordered
 
 ROWS_AT_A_TIME: Final = 200
+WRITE_EVERY_S: Final = 1.0
 IMAGES_AT_A_TIME: Final = 32
 """Whose earlier maps are looked up, and whose strokes are read, together."""
 
@@ -38,52 +49,47 @@ TAKEN_OVER: Final = (
 )
 
 
-class Assembly:
-    """One build, inside one transaction of the caller's."""
+DECIDED: Final = (SaliencyMap.inputs_hash, SaliencyMap.accuracy)
+"""What is this set's own."""
 
-    def __init__(self, session: Session, blobs: BlobStore, map_set: MapSet) -> None:
-        self.session, self.blobs, self.map_set = session, blobs, map_set
+
+class InputsGone(Exception):
+    """An annotation that counted when the build began is no longer there: somebody withdrew."""
+
+
+class TakenAway(Exception):
+    """The map set is not being built any more: somebody aborted it."""
+
+
+class Assembly:
+    """One try at a map set; what an earlier try wrote is used, as far as it has the same inputs."""
+
+    def __init__(self, sessions: SessionFactory, blobs: BlobStore, map_set: MapSet) -> None:
+        self.sessions, self.blobs, self.map_set = sessions, blobs, map_set
         self.parameters = MapParameters.from_dict(map_set.parameters)
-        self.tally, self.agreement, self.averages = Tally(), Summary(), Averages()
-        self.reused = 0
+        self.agreement, self.averages = Summary(), Averages()
+        self.reused = self.done = 0
+        self._built: list[int] = []
         self._under_way: dict[int, tuple[ImageInputs, Row | None]] = {}
 
     def run(self, jobs: int, on_progress: Progress) -> None:
-        """Write the rows of all maps and averages, and nothing of what an earlier try left."""
-        mine = self.map_set.id
-        self.session.execute(delete(SaliencyMap).where(SaliencyMap.map_set_id == mine))
-        self.session.execute(delete(MapAverage).where(MapAverage.map_set_id == mine))
-        total = sum(1 for _ in self._inputs())
-        with closing(self._tasks()) as tasks:
-            results = map_ordered(partial(render, parameters=self.parameters), tasks, jobs=jobs)
-            rows = self._rows(results, total, on_progress)
-            while part := list(islice(rows, ROWS_AT_A_TIME)):
-                self.session.execute(insert(SaliencyMap), part)
-        if averages := self.averages.rows(self.blobs, mine):
-            self.session.execute(insert(MapAverage), averages)
-        self._add_accuracies()
+        """Write the rows of all maps and averages, and what the row of the map set says when it is built."""
+        with TemporaryFile(prefix="cyborg-maps-") as file:  # without a name: a kill leaves nothing
+            with snapshot(self.sessions) as session:
+                plan = Plan(file, session, self.map_set.study_id, self.parameters)
+            self._write([], total=plan.inputs.images)
+            with closing(self._tasks(plan)) as tasks:
+                results = map_ordered(partial(render, parameters=self.parameters), tasks, jobs=jobs)
+                for part in _in_parts(self._rows(results, plan, on_progress)):
+                    self._write(part, total=plan.inputs.images)
+            self._finish(plan)
 
-    def summary(self) -> Row:
-        """What the row of the map set says of it."""
-        inputs = self.tally.inputs
-        return {
-            "inputs_hash": inputs.hash,
-            "annotations": inputs.annotations,
-            "simulated": inputs.simulated,
-            "reused": self.reused,
-            "reliability": self.agreement.to_dict(),
-        }
-
-    def _inputs(self) -> Iterator[ImageInputs]:
-        return image_inputs(self.session, self.map_set.study_id, self.parameters)
-
-    def _tasks(self) -> Generator[Fresh | Kept]:
-        images = self._inputs()
+    def _tasks(self, plan: Plan) -> Generator[Fresh | Kept]:
+        images = iter(plan)
         while part := list(islice(images, IMAGES_AT_A_TIME)):
             known = self._known(part)
-            strokes = self._strokes(one for one in part if one.image_id not in known)
+            strokes = self._strokes([one for one in part if one.image_id not in known])
             for one in part:
-                self.tally.add(one, self.parameters)
                 row, png = known.get(one.image_id, (None, b""))
                 self._under_way[one.image_id] = one, row
                 yield _fresh(one, strokes) if row is None else Kept(one.image_id, one.face, png)
@@ -93,36 +99,55 @@ class Assembly:
         same = tuple_(SaliencyMap.image_id, SaliencyMap.inputs_hash).in_(
             [(one.image_id, one.hash) for one in part]
         )
-        query = select(SaliencyMap.image_id, *TAKEN_OVER).where(same, SaliencyMap.thumb_hash.is_not(None))
+        is_own = SaliencyMap.map_set_id == self.map_set.id
+        query = select(SaliencyMap.image_id, is_own.label("is_own"), *TAKEN_OVER)
+        query = query.where(same, SaliencyMap.thumb_hash.is_not(None))
+        query = query.order_by(is_own.desc())  # those of other sets come last, and stay
+        with self.sessions() as session:
+            rows = session.execute(query).all()
         found = {}
-        for image_id, *values in self.session.execute(query):
-            row: Row = {column.key: value for column, value in zip(TAKEN_OVER, values, strict=True)}
+        for image_id, own, *kept in rows:
+            row: Row = {column.key: value for column, value in zip(TAKEN_OVER, kept, strict=True)}
             try:
-                found[image_id] = row, self.blobs.get(row["blob_hash"])
+                found[image_id] = row | {"is_own": own}, self.blobs.get(row["blob_hash"])
             except FileNotFoundError:
                 continue
         return found
 
-    def _strokes(self, images: Iterable[ImageInputs]) -> dict[int, str]:
+    def _strokes(self, images: Sequence[ImageInputs]) -> dict[int, str]:
+        """Of every annotation on these images; `InputsGone` when one of them is not there any more."""
         ids = [int(annotation.annotation_id) for one in images for annotation in one.annotations]
-        return {row[0]: row[1] for row in self.session.execute(stroke_rows(ids))} if ids else {}
+        with self.sessions() as session:
+            strokes: dict[int, str] = dict(session.execute(stroke_rows(ids)).all()) if ids else {}
+            there = session.scalar(select(func.count()).where(Annotation.id.in_(ids))) if ids else 0
+        if there != len(ids):
+            raise InputsGone
+        return strokes
 
-    def _rows(self, results: Iterable[Result], total: int, on_progress: Progress) -> Iterator[Row]:
+    def _rows(self, results: Iterable[Result], plan: Plan, on_progress: Progress) -> Iterator[Row | None]:
+        """One row for each image; None for one that too few people painted on."""
         for done, result in enumerate(results, start=1):
             one, row = self._under_way.pop(result.image_id)
-            if row is None and result.rendered is not None:
+            if row is not None:
+                self.reused += not row.pop("is_own")
+            elif result.rendered is not None:
                 row = self._stored(result.rendered)
-            elif row is not None:
-                self.reused += 1
-            if row is not None and result.aligned is not None:
-                self.averages.add((one.label, one.source), result.aligned)
-                self.agreement.add(row["reliability"])
-                yield row | {
-                    "map_set_id": self.map_set.id,
-                    "image_id": one.image_id,
-                    "inputs_hash": one.hash,
-                }
-            on_progress(done, total)
+            self.done = done
+            yield self._counted(one, row, result, plan)
+            on_progress(done, plan.inputs.images)
+
+    def _counted(self, one: ImageInputs, row: Row | None, result: Result, plan: Plan) -> Row | None:
+        if row is None or result.aligned is None:
+            return None
+        self.averages.add((one.label, one.source), result.aligned)
+        self.agreement.add(row["reliability"])
+        self._built.append(one.image_id)
+        return row | {
+            "map_set_id": self.map_set.id,
+            "image_id": one.image_id,
+            "inputs_hash": one.hash,
+            "accuracy": plan.accuracies.get(one.image_id),
+        }
 
     def _stored(self, rendered: Rendered) -> Row:
         built = rendered.map
@@ -137,15 +162,52 @@ class Assembly:
             "reliability": as_json(rendered.reliability),
         }
 
-    def _add_accuracies(self) -> None:
-        """They may differ from those of an earlier set though the map is the same."""
-        shares = image_accuracies(self.map_set.study_id).subquery()
-        self.session.execute(
-            update(SaliencyMap)
-            .where(SaliencyMap.map_set_id == self.map_set.id, SaliencyMap.image_id == shares.c.image_id)
-            .values(accuracy=shares.c.accuracy)
-            .execution_options(synchronize_session=False)
-        )
+    def _write(self, part: Sequence[Row], *, total: int) -> None:
+        """Keep some maps, and say how far the build is."""
+        with self.sessions.begin() as session:
+            self._record(session, done=self.done, total=total)
+            if part:
+                row = insert(SaliencyMap)
+                new = {column.key: row.excluded[column.key] for column in (*TAKEN_OVER, *DECIDED)}
+                again = row.on_conflict_do_update(index_elements=["map_set_id", "image_id"], set_=new)
+                session.execute(again, part)
+
+    def _finish(self, plan: Plan) -> None:
+        """The map set is built: its averages and its row say so together."""
+        mine, averages = self.map_set.id, self.averages.rows(self.blobs, self.map_set.id)
+        with self.sessions.begin() as session:
+            self._record(
+                session,
+                state=JobState.SUCCEEDED,
+                built_at=datetime.now(UTC),
+                inputs_hash=plan.inputs.hash,
+                annotations=plan.inputs.annotations,
+                simulated=plan.inputs.simulated,
+                reused=self.reused,
+                reliability=self.agreement.to_dict(),
+            )
+            outdated = SaliencyMap.image_id.not_in(self._built)
+            session.execute(delete(SaliencyMap).where(SaliencyMap.map_set_id == mine, outdated))
+            session.execute(delete(MapAverage).where(MapAverage.map_set_id == mine))
+            if averages:
+                session.execute(insert(MapAverage), averages)
+
+    def _record(self, session: Session, **values: Any) -> None:
+        running = (MapSet.id == self.map_set.id, MapSet.state == JobState.RUNNING)
+        if not session.execute(update(MapSet).where(*running).values(**values).returning(MapSet.id)).first():
+            raise TakenAway
+
+
+def _in_parts(rows: Iterable[Row | None]) -> Iterator[list[Row]]:
+    """Some rows at a time: as many as one statement takes, or those of a second, so that progress is seen."""
+    part: list[Row] = []
+    since = time.monotonic()
+    for row in rows:
+        part += [] if row is None else [row]
+        if len(part) == ROWS_AT_A_TIME or time.monotonic() - since > WRITE_EVERY_S:
+            yield part
+            part, since = [], time.monotonic()
+    yield part
 
 
 def _fresh(one: ImageInputs, strokes: dict[int, str]) -> Fresh:

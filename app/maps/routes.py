@@ -12,7 +12,7 @@ from app.forms import Fields
 from app.maps.averages import average
 from app.maps.pictures import Colours, overlay_png, picture_png
 from app.maps.queries import annotations_on
-from app.models import Image, Label, MapSet, SaliencyMap
+from app.models import Image, JobState, Label, MapSet, SaliencyMap
 from app.storage import BlobStore
 from app.studies.service import find_study
 from saliency.files import encode_map_png
@@ -45,9 +45,9 @@ def map_image(
 ) -> Response:
     """The map of an image: coloured and see-through, the same small, or raw (16-bit, 65535 = 1.0)."""
     found = db.execute(
-        select(SaliencyMap.blob_hash, SaliencyMap.thumb_hash).where(
-            SaliencyMap.map_set_id == map_set_id, SaliencyMap.image_id == image_id
-        )
+        select(SaliencyMap.blob_hash, SaliencyMap.thumb_hash)
+        .join(MapSet, MapSet.id == SaliencyMap.map_set_id)
+        .where(MapSet.id == map_set_id, MapSet.state == JobState.SUCCEEDED, SaliencyMap.image_id == image_id)
     ).first()
     if found is None:
         raise NotFound("This image has no map in this map set.")

@@ -2,19 +2,20 @@
 
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from app.errors import BadInput, NotFound, WrongState
-from app.jobs import BUILD_MAPS, enqueue
+from app.jobs import BUILD_MAPS, cancel, enqueue, is_alive
 from app.maps.inputs import Inputs, read_inputs
-from app.models import Arm, JobState, MapSet, Question, Study
+from app.models import Arm, JobState, MapSet, Question, SaliencyMap, Study
 from app.quality.service import SENTENCES
 from saliency.parameters import ANY_FLAG, MapParameters
 
 NUMBERING_LOCK: Final = 4711
 """First key of the advisory lock under which a study's map sets are numbered; the second is the study."""
 
+UNDER_WAY: Final = (JobState.QUEUED, JobState.RUNNING)
 NARROWING: Final = ("arms", "questions", "without_flags", "decided_from", "decided_before")
 
 
@@ -24,7 +25,7 @@ def request_map_set(
     """The study's next map set, and the job that builds it.
 
     The same parameters on the same annotations were built before: that map set, and no job. One with the
-    same parameters waits, or was cut off: that one, and a job, which does nothing if another was quicker.
+    same parameters waits, or was cut off: that one, and a job if it has none.
     `queued` says whether a worker builds it; otherwise the caller does.
     """
     _check_names(session, study, parameters)
@@ -37,9 +38,20 @@ def request_map_set(
     if same := _built_before(session, study, parameters, inputs):
         return same
     map_set = _unfinished(session, study, parameters) or _next(session, study, parameters)
-    if queued:
-        enqueue(session, BUILD_MAPS, lock=f"maps:{study.id}", map_set_id=map_set.id)
+    if queued and not (map_set.job_id and is_alive(session, map_set.job_id)):
+        map_set.job_id = enqueue(session, BUILD_MAPS, lock=f"maps:{study.id}", map_set_id=map_set.id)
     return map_set
+
+
+def abort_map_set(session: Session, map_set: MapSet) -> None:
+    """Take a waiting build back, or ask one that runs to stop; what it has made is removed."""
+    session.refresh(map_set, with_for_update=True)
+    if map_set.state not in UNDER_WAY:
+        raise WrongState(f"Map set {map_set.version} is {map_set.state}; only one under way can be aborted.")
+    asked = map_set.job_id is not None and cancel(session, map_set.job_id)
+    if map_set.state is JobState.QUEUED or not asked:
+        map_set.state = JobState.ABORTED
+        session.execute(delete(SaliencyMap).where(SaliencyMap.map_set_id == map_set.id))
 
 
 def _check_names(session: Session, study: Study, parameters: MapParameters) -> None:
@@ -77,7 +89,7 @@ def _unfinished(session: Session, study: Study, parameters: MapParameters) -> Ma
         select(MapSet)
         .where(
             MapSet.study_id == study.id,
-            MapSet.state.in_((JobState.QUEUED, JobState.RUNNING)),
+            MapSet.state.in_(UNDER_WAY),
             MapSet.parameters == parameters.to_dict(),
         )
         .order_by(MapSet.version.desc())

@@ -48,6 +48,7 @@ from app.models.studies import (
     StudyState,
     TrialKind,
 )
+from app.models.tallies import Measure, tally
 from app.models.trials import (
     Annotation,
     Decision,
@@ -83,6 +84,7 @@ __all__ = [
     "LoginLink",
     "MapAverage",
     "MapSet",
+    "Measure",
     "Pair",
     "Participant",
     "ParticipantState",
@@ -117,4 +119,5 @@ __all__ = [
     "is_judgement",
     "stroke_json",
     "strokes_json",
+    "tally",
 ]

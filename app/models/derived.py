@@ -4,7 +4,7 @@ import enum
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Id, Json, Now, closed_set
@@ -29,6 +29,11 @@ class MapSet(Base):
     version: Mapped[int]
     parameters: Mapped[Json]
     state: Mapped[JobState] = mapped_column(closed_set(JobState, "state"), default=JobState.QUEUED)
+    job_id: Mapped[int | None] = mapped_column(BigInteger)
+    """The job that builds it, which can be asked to stop; None when a command does."""
+    done: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    total: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    """Images that are done, of how many; 0 until they are counted."""
     inputs_hash: Mapped[str | None]
     """SHA-256 over the annotations it was built from, and over what decided a map besides them."""
     annotations: Mapped[int | None]

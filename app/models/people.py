@@ -113,7 +113,10 @@ class Participant(Base):
     """To the closing questions, by their id."""
     answered_at: Mapped[datetime | None]
 
-    __table_args__ = (Index("ix__participant__study_id_state", "study_id", "state", "lease_expires_at"),)
+    __table_args__ = (
+        Index("ix__participant__study_id_state", "study_id", "state", "lease_expires_at"),
+        Index("ix__participant__newest", "study_id", "consented_at", "id"),
+    )
 
     @property
     def is_simulated(self) -> bool:

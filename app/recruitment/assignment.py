@@ -12,7 +12,7 @@ from secrets import SystemRandom
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import CTE, and_, case, exists, func, insert, or_, select, update
+from sqlalchemy import and_, case, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.models import (
@@ -30,6 +30,7 @@ from app.models import (
 )
 from app.studies.advice import Said, advise, said_of_images
 from app.studies.memory import Met, candidates
+from app.studies.places import give_back, release_undecided
 
 Place = tuple[Pair | RegionCheck, Question]
 
@@ -47,26 +48,18 @@ def lock_study(session: Session, study_id: int) -> Study:
 
 def release_lapsed(session: Session, study_id: int) -> None:
     """Give back the undecided trials of everyone whose lease has run out."""
-    _give_back(
+    release_undecided(
         session,
-        update(Trial)
-        .where(
-            Trial.participant_id == Participant.id,
-            Participant.study_id == study_id,
-            Participant.state == ParticipantState.ACTIVE,
-            Participant.lease_expires_at < func.now(),
-            Trial.state == TrialState.ASSIGNED,
-        )
-        .values(state=TrialState.RELEASED)
-        .returning(Participant.arm_id, Trial.pair_id, Trial.question)
-        .cte("released"),
+        Participant.study_id == study_id,
+        Participant.state == ParticipantState.ACTIVE,
+        Participant.lease_expires_at < func.now(),
     )
 
 
 def give_back_places(session: Session, participant: Participant) -> None:
     """Give back every place that a participant holds; what is decided stays decided."""
     undecided = Trial.state == TrialState.ASSIGNED
-    _give_back(
+    give_back(
         session,
         update(Trial)
         .where(
@@ -77,19 +70,6 @@ def give_back_places(session: Session, participant: Participant) -> None:
         .values(state=case((undecided, TrialState.RELEASED.value), else_=Trial.state))
         .returning(Participant.arm_id, Trial.pair_id, Trial.question)
         .cte("given_back"),
-    )
-
-
-def _give_back(session: Session, released: CTE) -> None:
-    counted = select(*released.c, func.count().label("places")).group_by(*released.c).subquery()
-    session.execute(
-        update(Quota)
-        .where(
-            Quota.arm_id == counted.c.arm_id,
-            Quota.pair_id == counted.c.pair_id,
-            Quota.question == counted.c.question,
-        )
-        .values(taken=Quota.taken - counted.c.places)
     )
 
 

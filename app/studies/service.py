@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -13,22 +12,18 @@ from sqlalchemy.orm import Session
 from app.errors import AlreadyExists, BadStudy, NotFound, WrongState, from_integrity_error
 from app.models import (
     Arm,
-    Decision,
     Image,
     Pair,
     Participant,
-    ParticipantState,
     Question,
     Quota,
     RegionCheck,
-    Source,
     Study,
     StudyState,
-    Trial,
     TrialKind,
-    is_judgement,
 )
 from app.storage import BlobStore
+from app.studies.places import release_undecided
 from app.studies.plan import visit_column
 
 if TYPE_CHECKING:
@@ -37,54 +32,6 @@ if TYPE_CHECKING:
     from app.studies.schemas import StudySpec
 
 PADDING: Final = 4096  # bytes; both images of a pair are served in the same whole number of these
-
-
-@dataclass(frozen=True, slots=True)
-class ArmProgress:
-    """How far one arm is. Only judgements count: no practice, no checks, nobody who was screened out."""
-
-    id: int
-    name: str
-    annotate: bool
-    wanted: int
-    taken: int
-    """Decided, or held for somebody whose lease runs."""
-    decided: int
-    correct: int
-    participants: int
-
-    @property
-    def accuracy(self) -> float | None:
-        """Share of correct decisions; None before the first one."""
-        return self.correct / self.decided if self.decided else None
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    arms: tuple[ArmProgress, ...]
-    participants: dict[ParticipantState, int]
-    """Every state has its count, also when it is 0."""
-    simulated: int
-    """Participants that are programs; they are in the other counts too."""
-
-    @property
-    def wanted(self) -> int:
-        return sum(arm.wanted for arm in self.arms)
-
-    @property
-    def decided(self) -> int:
-        return sum(arm.decided for arm in self.arms)
-
-
-@dataclass(frozen=True, slots=True)
-class StudySummary:
-    """One line of a list of studies."""
-
-    study: Study
-    pairs: int
-    participants: int
-    wanted: int
-    decided: int
 
 
 def find_study(session: Session, slug: str) -> Study:
@@ -261,8 +208,9 @@ def pause_study(session: Session, study: Study) -> Study:
 
 
 def close_study(session: Session, study: Study) -> Study:
-    """End the study for good."""
+    """End the study for good; what nobody has decided by then is given back."""
     _lock(session, study, "closed", StudyState.OPEN, StudyState.PAUSED)
+    release_undecided(session, Participant.study_id == study.id)
     study.state = StudyState.CLOSED
     study.closed_at = datetime.now(UTC)
     return study
@@ -276,68 +224,3 @@ def _lock(session: Session, study: Study, verb: str, *states: StudyState) -> Non
         raise WrongState(
             f"Study {study.slug} is {study.state}; only one that is {' or '.join(states)} can be {verb}."
         )
-
-
-def progress(session: Session, study: Study) -> Progress:
-    """What is wanted, taken and decided in each arm, and where the participants are."""
-    quota = _quota_by_arm(session, study)
-    decisions = _decisions_by_arm(session, study)
-    people = _participants(session, study)
-    arms = session.scalars(select(Arm).where(Arm.study_id == study.id).order_by(Arm.id))
-    return Progress(
-        arms=tuple(
-            ArmProgress(
-                arm.id,
-                arm.name,
-                arm.annotate,
-                *quota.get(arm.id, (0, 0)),
-                *decisions.get(arm.id, (0, 0)),
-                participants=sum(count for (of, *_), count in people.items() if of == arm.id),
-            )
-            for arm in arms
-        ),
-        participants={
-            state: sum(count for (_, of, _), count in people.items() if of is state)
-            for state in ParticipantState
-        },
-        simulated=sum(count for (_, _, source), count in people.items() if source is Source.SIMULATED),
-    )
-
-
-def _quota_by_arm(session: Session, study: Study) -> dict[int, tuple[int, int]]:
-    """(wanted, taken) of each arm."""
-    sums = select(Quota.arm_id, func.sum(Quota.wanted), func.sum(Quota.taken))
-    rows = session.execute(sums.join(Arm).where(Arm.study_id == study.id).group_by(Quota.arm_id))
-    return {arm: (wanted, taken) for arm, wanted, taken in rows}
-
-
-def _decisions_by_arm(session: Session, study: Study) -> dict[int, tuple[int, int]]:
-    """(decided, correct) of each arm."""
-    counts = select(Participant.arm_id, func.count(), func.count().filter(Decision.correct))
-    rows = session.execute(
-        counts.select_from(Decision)
-        .join(Trial, Trial.id == Decision.trial_id)
-        .join(Participant, Participant.id == Trial.participant_id)
-        .where(Participant.study_id == study.id, is_judgement())
-        .group_by(Participant.arm_id)
-    )
-    return {arm: (decided, correct) for arm, decided, correct in rows}
-
-
-def _participants(session: Session, study: Study) -> dict[tuple[int, ParticipantState, Source], int]:
-    key = (Participant.arm_id, Participant.state, Participant.source)
-    rows = session.execute(select(*key, func.count()).where(Participant.study_id == study.id).group_by(*key))
-    return {(arm, state, source): count for arm, state, source, count in rows}
-
-
-def list_studies(session: Session) -> list[StudySummary]:
-    """Every study with its counts, the newest first."""
-    studies = session.scalars(select(Study).order_by(Study.id.desc())).all()
-    main = select(Pair.study_id, func.count()).where(Pair.kind == TrialKind.MAIN)
-    pairs = dict(session.execute(main.group_by(Pair.study_id)).all())
-    return [_summary(study, progress(session, study), pairs=pairs.get(study.id, 0)) for study in studies]
-
-
-def _summary(study: Study, found: Progress, *, pairs: int) -> StudySummary:
-    people = sum(found.participants.values())
-    return StudySummary(study, pairs, people, wanted=found.wanted, decided=found.decided)

@@ -217,7 +217,9 @@ class TestPage:
         assert editor.post(ADDRESS, data={"who": "people"}).status_code == 303
         page = editor.get(ADDRESS).text
         assert "data-waits" in page
-        assert editor.get(f"{ADDRESS}/state.json").json() == {"1": "queued 0"}
+        assert editor.get(f"{ADDRESS}/state.json").json() == {
+            "1": {"state": "queued", "done": 0, "total": 100}
+        }
 
     def test_it_shows_what_was_found(self, db, session_factory, blobs, editor, study, crowd):
         computed(db, session_factory, blobs, study)

@@ -149,7 +149,19 @@ class TestFreeze:
         assert errand.state is JobState.QUEUED
         page = editor.get("/staff/experiments").text
         assert "waits for a worker" in page
-        assert editor.get("/staff/experiments/datasets/state.json").json() == {str(errand.id): "queued"}
+        assert editor.get("/staff/experiments/datasets/state.json").json() == {
+            str(errand.id): {"state": "queued", "done": 0, "total": 0}
+        }
+
+    def test_what_has_ended_is_not_being_frozen(self, editor, db, map_set, dataset):
+        ended = {"kind": "freeze", "arguments": {"map_set": map_set.id}, "ended_at": datetime.now(UTC)}
+        db.add(Errand(**ended, state=JobState.SUCCEEDED, result={"dataset": dataset.id}))
+        db.add(Errand(**ended, state=JobState.FAILED, error="No space left."))
+        db.commit()
+        page = editor.get("/staff/experiments").text
+        assert "Being frozen" not in page
+        assert "could not be frozen" in page
+        assert 'badge--ok">new' in page
 
     def test_images_that_no_study_shows_become_test_images_at_once(self, editor, db, map_set):
         free = [ImageFactory(label=label).id for label in Label]
@@ -208,7 +220,7 @@ class TestExperiment:
 
     def test_it_tells_its_states_to_a_page_that_waits(self, editor, experiment):
         states = editor.get(f"/staff/experiments/{experiment.id}/state.json").json()
-        assert states == {"succeeded": 2, "queued": 1}
+        assert states == {"runs": {"state": "1 queued, 2 succeeded", "done": 2, "total": 3}}
 
     def test_aborting_it_ends_what_has_not_ended(self, editor, db, experiment):
         editor.post(f"/staff/experiments/{experiment.id}/abort")

@@ -7,7 +7,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import event, func, select, text
 
 from app.dashboard import map_queries as queries
 from app.dashboard.map_charts import reliability_curve
@@ -74,7 +74,19 @@ class TestGallery:
         built(images=0, state=JobState.RUNNING)
         built(images=0, state=JobState.QUEUED)
         shown = re.search('data-state="([^"]+)"', editor.get(address(study)).text)[1]
-        assert json.loads(html.unescape(shown)) == editor.get(f"{address(study)}/state.json").json()
+        told = editor.get(f"{address(study)}/state.json").json()
+        assert json.loads(html.unescape(shown)) == {
+            number: {"state": work["state"]} for number, work in told.items()
+        }
+
+    def test_how_far_a_set_is_is_shown_and_told(self, editor, study, built):
+        built(images=0, state=JobState.RUNNING, done=3, total=40)
+        assert "3 of 40" in editor.get(address(study)).text
+        assert editor.get(f"{address(study)}/state.json").json()["1"] == {
+            "state": "running",
+            "done": 3,
+            "total": 40,
+        }
 
     def test_a_stale_set_is_told(self, editor, study, built):
         built(images=1, stale=True)
@@ -207,6 +219,20 @@ class TestBuild:
     def test_asking_twice_asks_for_one_set(self, editor, db, study, painted):
         build(editor, study), build(editor, study)
         assert db.scalar(select(func.count()).where(MapSet.study_id == study.id)) == 1
+
+    def test_a_build_can_be_aborted(self, editor, db, study, painted):
+        build(editor, study)
+        assert "/maps/sets/1/abort" in editor.get(address(study)).text
+        assert editor.post(f"{address(study)}/sets/1/abort").status_code == 303
+        assert db.scalar(select(MapSet.state).where(MapSet.study_id == study.id)) is JobState.ABORTED
+        assert db.scalar(text("SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo'")) == 0
+        assert editor.post(f"{address(study)}/sets/1/abort").status_code == 409
+
+    def test_a_viewer_aborts_nothing(self, log_in, study, built):
+        built(images=0, state=JobState.RUNNING)
+        viewer = log_in(Role.VIEWER)
+        assert "abort" not in viewer.get(address(study)).text
+        assert viewer.post(f"{address(study)}/sets/1/abort").status_code == 403
 
     def test_a_viewer_cannot_build(self, log_in, study, painted):
         assert build(log_in(Role.VIEWER), study).status_code == 403

@@ -388,12 +388,12 @@ class TestSupervisor:
 
     def test_one_run_is_trained_by_one_at_a_time(self, train, sessions):
         run, _ = train(None)
-        with records.held(sessions, run.id), pytest.raises(WrongState, match="another worker"):
+        with records.training(sessions, run.id), pytest.raises(WrongState, match="another worker"):
             supervise(sessions, run.id, Watch(command=TOY))
 
     def test_two_devices_that_are_one_card_are_not_used_at_once(self, train, sessions):
         run, _ = train(None)
-        taken = records.held(sessions, uuid4(), [1], ["0"])
+        taken = records.training(sessions, uuid4(), [1], ["0"])
         with taken, pytest.raises(WrongState, match=r"Card 0 of .* is in use"):
             supervise(sessions, run.id, Watch(command=TOY, devices=[0], cards=["0"]))
 

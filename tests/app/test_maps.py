@@ -9,16 +9,17 @@ from datetime import timedelta
 import cv2
 import numpy as np
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 from typer.testing import CliRunner
 
 from app.accounts.service import open_session
 from app.cli import app as cli
 from app.cli import commands  # noqa: F401 - registers the commands
+from app.db import held
 from app.deps import SESSION_COOKIE
 from app.errors import BadInput, WrongState
 from app.exports.service import export_study
-from app.maps.building import BUILDING_LOCK, Interrupted, build_map_set
+from app.maps.building import Interrupted, build_map_set
 from app.maps.service import request_map_set
 from app.models import (
     JobState,
@@ -158,21 +159,27 @@ class TestBuild:
         db.refresh(failed)
         assert (failed.state, failed.error, len(maps_of(db, failed))) == (JobState.SUCCEEDED, None, 1)
 
-    def test_a_build_that_is_stopped_waits_and_leaves_no_maps(self, db, build, paint):
+    def test_a_build_that_is_stopped_waits_and_shows_no_maps(self, db, build, paint, staff_client):
+        image_id = db.get_one(factories.models.Annotation, paint().id).image_id
+        with pytest.raises(Interrupted):
+            build(should_stop=lambda: JobState.QUEUED)
+        (waiting,) = db.query(MapSet)
+        assert waiting.state is JobState.QUEUED
+        assert staff_client.get(f"/staff/maps/{waiting.id}/{image_id}.png").status_code == 404
+
+    def test_a_build_that_is_aborted_leaves_no_maps(self, db, build, paint):
         paint()
         with pytest.raises(Interrupted):
-            build(should_stop=lambda: True)
-        (waiting,) = db.query(MapSet)
-        assert (waiting.state, maps_of(db, waiting)) == (JobState.QUEUED, [])
+            build(should_stop=lambda: JobState.ABORTED)
+        (aborted,) = db.query(MapSet)
+        assert (aborted.state, maps_of(db, aborted)) == (JobState.ABORTED, [])
 
     def test_one_map_set_is_built_by_one_at_a_time(self, own_study, blobs):
         sessions, study = own_study
         with sessions.begin() as session:
             map_set_id = request_map_set(session, study, DEFAULT).id
-        with sessions() as other:
-            other.execute(select(func.pg_advisory_xact_lock(BUILDING_LOCK, map_set_id)))
-            with pytest.raises(WrongState, match="built already"):
-                build_map_set(sessions, blobs, map_set_id)
+        with held(sessions, {f"map set {map_set_id}": ""}), pytest.raises(WrongState, match="built already"):
+            build_map_set(sessions, blobs, map_set_id)
         with sessions() as session:
             assert session.get_one(MapSet, map_set_id).state is JobState.QUEUED
 

@@ -8,18 +8,20 @@ import textwrap
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from app.errors import BadInput
+from app.maps import assembling
 from app.maps.averages import average, groups_of
-from app.maps.building import build_map_set
+from app.maps.building import Interrupted, build_map_set
 from app.maps.diff import compare_sets
-from app.maps.service import request_map_set
+from app.maps.service import abort_map_set, request_map_set
 from app.models import (
     JobState,
     Label,
     MapAverage,
     MapSet,
+    Participant,
     QualityFlag,
     SaliencyMap,
     TrialKind,
@@ -249,36 +251,117 @@ class TestDiff:
 
 
 class TestKilled:
-    def test_a_killed_build_leaves_nothing_and_the_same_set_is_built_next_time(self, own_world, tmp_path):
+    def test_a_killed_build_goes_on_where_it_was_cut_off(self, own_world, monkeypatch):
         world, settings = own_world
-        for _ in range(3):
-            world.paint(world.image())
+        for n in range(4):
+            world.paint(world.image(), radius=3.0 + n)
         program = textwrap.dedent(f"""
             import os, signal
             from pathlib import Path
             from app.db import connect, factory
+            from app.maps import assembling
             from app.maps.building import build_map_set
             from app.maps.service import request_map_set
             from app.models import Study
             from app.settings import Settings
             from app.storage import BlobStore
             from saliency.parameters import MapParameters
+            assembling.ROWS_AT_A_TIME = 1
             data_dir, database_url = Path({str(settings.data_dir)!r}), {settings.database_url!r}
             settings = Settings(data_dir=data_dir, database_url=database_url)
             sessions = factory(connect(settings))
             with sessions.begin() as session:
                 study = session.get(Study, {world.study.id})
                 wanted = request_map_set(session, study, MapParameters(), queued=False).id
-            die = lambda done, total: done == 2 and os.kill(os.getpid(), signal.SIGKILL)
+            die = lambda done, total: done == 3 and os.kill(os.getpid(), signal.SIGKILL)
             build_map_set(sessions, BlobStore(settings.blobs_url), wanted, on_progress=die)
         """)
         killed = subprocess.run([sys.executable, "-c", program], check=False, env=os.environ)
         assert killed.returncode == -signal.SIGKILL
         (cut_off,) = world.db.scalars(select(MapSet))
-        assert (cut_off.state, world.images(cut_off)) == (JobState.RUNNING, [])
+        assert (cut_off.state, len(world.images(cut_off))) == (JobState.RUNNING, 3)
+        made, fresh = [], assembling._fresh
+        monkeypatch.setattr(assembling, "_fresh", lambda *given: made.append(given) or fresh(*given))
         again = world.build()
-        assert (again.id, again.state, len(world.images(again))) == (cut_off.id, JobState.SUCCEEDED, 3)
-        assert {one.state for one in world.db.scalars(select(MapSet))} == {JobState.SUCCEEDED}
+        assert (again.id, again.state, again.reused) == (cut_off.id, JobState.SUCCEEDED, 0)
+        assert len(made) == 1
+        assert world.rows(again) == world.rows(world.built_at_once())
+
+
+class TestMeanwhile:
+    """What happens while maps are being made, on a database of its own."""
+
+    @pytest.fixture(autouse=True)
+    def one_by_one(self, monkeypatch):
+        monkeypatch.setattr(assembling, "IMAGES_AT_A_TIME", 1)
+        monkeypatch.setattr(assembling, "ROWS_AT_A_TIME", 1)
+
+    def test_no_transaction_is_open_while_maps_are_made(self, own_world):
+        world, _ = own_world
+        world.paint(world.image()), world.paint(world.image())
+        world.db.commit()
+        open_ones = text(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND xact_start IS NOT NULL AND pid <> pg_backend_pid()"
+        )
+        seen = []
+
+        def look(_done, _total):
+            with world.sessions() as session:
+                seen.append(session.scalar(open_ones))
+
+        world.build(on_progress=look)
+        assert seen == [0, 0]
+
+    def test_how_far_it_is_can_be_read(self, own_world):
+        world, _ = own_world
+        for _ in range(3):
+            world.paint(world.image())
+        read = []
+
+        def look(_done, _total):
+            with world.sessions() as session:
+                read.append(session.execute(select(MapSet.state, MapSet.done, MapSet.total)).one())
+
+        world.build(on_progress=look)
+        assert read == [(JobState.RUNNING, done, 3) for done in (1, 2, 3)]
+
+    def test_who_withdraws_before_their_strokes_are_read_is_not_in_it(self, own_world):
+        world, _ = own_world
+        _, leaves = world.paint(world.image()), world.paint(world.image())
+        world.paint(world.image())
+        first_of_three = (1, 3)
+        built = world.build(on_progress=lambda *at: world.leave(leaves) if at == first_of_three else None)
+        assert (built.stale, built.annotations, len(world.images(built))) == (False, 2, 2)
+        assert leaves.image_id not in world.images(built)
+        assert world.rows(built) == world.rows(world.built_at_once())
+
+    def test_who_withdraws_after_makes_it_stale(self, own_world):
+        world, _ = own_world
+        leaves = world.paint(world.image())
+        world.paint(world.image())
+        built = world.build(on_progress=lambda done, total: world.leave(leaves) if done == total else None)
+        assert (built.state, built.stale, built.annotations) == (JobState.SUCCEEDED, True, 2)
+
+    def test_what_is_painted_meanwhile_is_for_the_next_set(self, own_world):
+        world, _ = own_world
+        first = world.image()
+        world.paint(first), world.paint(world.image())
+        built = world.build(on_progress=lambda done, _total: done == 1 and world.paint(first))
+        assert (built.annotations, world.row(built, first).annotators) == (2, 1)
+
+    def test_an_abort_ends_it_and_leaves_nothing(self, own_world):
+        world, _ = own_world
+        world.paint(world.image()), world.paint(world.image())
+
+        def abort(_done, _total):
+            with world.sessions.begin() as session:
+                abort_map_set(session, session.scalars(select(MapSet)).one())
+
+        with pytest.raises(Interrupted):
+            world.build(on_progress=abort)
+        (aborted,) = world.db.scalars(select(MapSet).execution_options(populate_existing=True))
+        assert (aborted.state, world.images(aborted)) == (JobState.ABORTED, [])
 
 
 class World:
@@ -353,12 +436,22 @@ class World:
         self.db.query(MapSet).delete()
         self.db.commit()
 
-    def build(self, parameters=DEFAULT) -> MapSet:
+    def build(self, parameters=DEFAULT, **options) -> MapSet:
         map_set = request_map_set(self.db, self.study, parameters, queued=False)
         self.db.commit()
-        build_map_set(self.sessions, self.blobs, map_set.id)
+        build_map_set(self.sessions, self.blobs, map_set.id, **options)
         self.db.refresh(map_set)
         return map_set
+
+    def built_at_once(self) -> MapSet:
+        """The same set again, by a build that nothing interrupts and that takes nothing over."""
+        self.forget()
+        return self.build()
+
+    def leave(self, annotation) -> None:
+        """Withdraw, on a connection of one's own."""
+        with self.sessions.begin() as session:
+            withdraw(session, session.get_one(Participant, self.participant_of(annotation).id))
 
     def row(self, map_set, image_id) -> SaliencyMap:
         return self.db.get_one(SaliencyMap, (map_set.id, image_id))

@@ -17,9 +17,11 @@ from app import models
 from app.db import connect, factory
 from app.experiments.service import abort_run, runs_of
 from app.jobs import cancel, enqueue
+from app.maps.service import abort_map_set, request_map_set
 from app.models import JobState, Run, TrialState
 from app.settings import Settings
 from app.tasks import cards_of, devices_of_lock
+from saliency.parameters import MapParameters
 from tests.app import factories
 from tests.app.grids import make_experiment
 from tests.app.toy_training import EPOCHS
@@ -101,6 +103,14 @@ class TestWorker:
         busy.commit()
         until(lambda: fresh(busy, run).state is JobState.ABORTED)
         assert time.monotonic() - began < 2
+
+    def test_an_abort_ends_a_build_of_maps(self, busy):
+        map_set = long_build(busy)
+        until(lambda: fresh(busy, map_set).done > 0)
+        abort_map_set(busy, map_set)
+        busy.commit()
+        until(lambda: fresh(busy, map_set).state is JobState.ABORTED)
+        assert busy.query(models.SaliencyMap).filter_by(map_set_id=map_set.id).count() == 0
 
     def test_lapsed_places_are_given_back(self, busy):
         trial = lapsed_trial(busy)
@@ -223,6 +233,21 @@ def abandoned_run(session, folder: Path, *, attempts: int, abort: bool = False) 
         assert run.state is JobState.RUNNING
     session.commit()
     return run
+
+
+def long_build(session) -> models.MapSet:
+    """A map set of images so large that it takes a while."""
+    study = factories.StudyFactory()
+    participant = factories.ParticipantFactory(arm=factories.ArmFactory(study_id=study.id))
+    for _ in range(60):
+        image = factories.ImageFactory(width=1024, height=1024)
+        pair = factories.PairFactory(study_id=study.id, real_image_id=image.id)
+        trial = factories.TrialFactory(participant=participant, pair=pair)
+        decision = factories.DecisionFactory(trial=trial)
+        factories.StrokeFactory(annotation_id=factories.AnnotationFactory(decision=decision).id)
+    map_set = request_map_set(session, study, MapParameters())
+    session.commit()
+    return map_set
 
 
 def lapsed_trial(session) -> models.Trial:

@@ -56,6 +56,7 @@ class TestStudyCommands:
                 "participants": 0,
                 "wanted": 80,
                 "decided": 0,
+                "held": 0,
             }
         ]
 

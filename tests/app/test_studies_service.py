@@ -20,6 +20,7 @@ from app.models import (
     TrialState,
 )
 from app.studies import service
+from app.studies.progress import list_studies, progress
 from app.studies.schemas import StudySpec
 from app.studies.service import create_study, served_bytes
 from tests.app.factories import (
@@ -244,8 +245,8 @@ class TestStates:
 
 class TestProgress:
     def test_a_new_study_wants_everything_and_has_nothing(self, db, spec):
-        found = service.progress(db, create_study(db, spec(judgements=2)))
-        assert [(arm.name, arm.wanted, arm.taken, arm.decided, arm.accuracy) for arm in found.arms] == [
+        found = progress(db, create_study(db, spec(judgements=2)))
+        assert [(arm.name, arm.wanted, arm.held, arm.decided, arm.accuracy) for arm in found.arms] == [
             ("annotate", 24, 0, 0, None),
             ("control", 24, 0, 0, None),
         ]
@@ -257,26 +258,27 @@ class TestProgress:
         decide(correct=True)
         decide(correct=False)
         ArmFactory(study_id=arm.study_id)
-        first, second = service.progress(db, db.get(Study, arm.study_id)).arms
+        first, second = progress(db, db.get(Study, arm.study_id)).arms
         assert (first.decided, first.correct, first.accuracy) == (3, 2, pytest.approx(2 / 3))
         assert (second.decided, second.accuracy) == (0, None)
 
     def test_practice_and_checks_do_not_count(self, db, arm, decide):
         decide(correct=True, kind=TrialKind.PRACTICE)
         decide(correct=True, kind=TrialKind.CHECK)
-        assert service.progress(db, db.get(Study, arm.study_id)).decided == 0
+        assert progress(db, db.get(Study, arm.study_id)).decided == 0
 
-    def test_places_that_are_held_are_taken(self, db, arm):
+    def test_what_somebody_has_in_hand_is_held(self, db, arm):
         pair = PairFactory(study_id=arm.study_id)
-        QuotaFactory(arm_id=arm.id, pair_id=pair.id, wanted=5, taken=3)
-        (found,) = service.progress(db, db.get(Study, arm.study_id)).arms
-        assert (found.wanted, found.taken, found.decided) == (5, 3, 0)
+        QuotaFactory(arm_id=arm.id, pair_id=pair.id, wanted=5, taken=1)
+        TrialFactory(participant=ParticipantFactory(arm=arm), pair=pair)
+        (found,) = progress(db, db.get(Study, arm.study_id)).arms
+        assert (found.wanted, found.held, found.decided) == (5, 1, 0)
 
     def test_participants_are_counted_by_state_and_programs_are_told_apart(self, db, arm):
         ParticipantFactory(arm=arm)
         ParticipantFactory(arm=arm, state=ParticipantState.FINISHED)
         ParticipantFactory(arm=arm, state=ParticipantState.FINISHED, source=Source.SIMULATED)
-        found = service.progress(db, db.get(Study, arm.study_id))
+        found = progress(db, db.get(Study, arm.study_id))
         assert found.participants == {"active": 1, "finished": 2, "screened_out": 0, "withdrawn": 0}
         assert (found.simulated, found.arms[0].participants) == (1, 3)
 
@@ -285,10 +287,11 @@ class TestList:
     def test_the_newest_study_comes_first_with_its_counts(self, db, spec, arm, decide):
         decide(correct=True)
         create_study(db, spec(trials_per_participant=3))
-        newest, *before = service.list_studies(db)
-        assert (newest.study.slug, newest.pairs, newest.wanted, newest.decided) == ("faces", 6, 120, 0)
+        newest, *before = list_studies(db)
+        assert (newest.study.slug, newest.pairs) == ("faces", 6)
+        assert (newest.progress.wanted, newest.progress.decided) == (120, 0)
         (mine,) = [line for line in before if line.study.id == arm.study_id]
-        assert (mine.participants, mine.decided) == (1, 1)
+        assert (mine.progress.everybody, mine.progress.decided) == (1, 1)
 
 
 def labels(db, study, column) -> set[Label]:

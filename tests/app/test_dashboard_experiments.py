@@ -166,7 +166,7 @@ class TestFreeze:
     def test_images_that_no_study_shows_become_test_images_at_once(self, editor, db, map_set):
         free = [ImageFactory(label=label).id for label in Label]
         form = {"map_set": map_set.id, "size": "64", "val": "0.2", "test": "0.2", "seed": "0"}
-        editor.post("/staff/experiments/datasets", data=form | {"test_on_unshown": "true"})
+        editor.post("/staff/experiments", data=form | {"test_on_unshown": "true"})
         assert list(db.scalars(select(Image.split).where(Image.id.in_(free)))) == [Split.TEST] * 2
         assert db.scalar(select(func.count()).select_from(Errand)) == 1
 
@@ -177,7 +177,7 @@ class TestFreeze:
         map_set.stale = obstacle == "map set"
         db.commit()
         form = {"map_set": map_set.id, "size": "64", "val": "0.2", "test": "0.2", "seed": "0"}
-        answer = editor.post("/staff/experiments/datasets", data=form | {"test_on_unshown": "true"})
+        answer = editor.post("/staff/experiments", data=form | {"test_on_unshown": "true"})
         told = "build again" if obstacle == "map set" else "there is no real image that no study shows"
         assert (answer.status_code, told in answer.text) == (422, True)
         if obstacle == "label":

@@ -5,8 +5,9 @@
 Fills a study by COPY in an embedded PostgreSQL of its own: two arms, four generators, people and a few
 programs, most of whom finished, some at work, away, screened out or withdrawn, spread over four weeks. Beside
 it stand twenty small studies. Then each page is asked for several times. Printed are the median of the
-clock, the mean CPU of the web process and of its database connection, and the number of statements. With `--data` the
-folder is kept and used again, so that another version of the program can be measured on the same rows.
+clock, the mean CPU of the web process and of its database connection, and the number of statements. With
+`--data` the folder is kept and used again, so that another version of the program can be measured on the
+same rows.
 """
 
 import argparse

@@ -47,3 +47,23 @@ def restore_from(
         engine.dispose()
     with opened():
         print("The database is restored and up to date.")
+
+
+@database.command("counts")
+def check_counts(
+    mend: Annotated[bool, typer.Option("--mend", help="Write the counts anew where they are wrong.")] = False,
+) -> None:
+    """Compare the counts that pages show with what counting gives; exit code 1 where they differ."""
+    from app.studies.tallies import differences, recount
+
+    with opened() as context, context.sessions.begin() as session:
+        found = differences(session)
+        for one in found:
+            print(f"Study {one.study_id}: {one.measure} is off by {one.off}.")
+        if found and mend:
+            recount(session)
+            print("The counts are written anew.")
+        elif not found:
+            print("Every count is right.")
+    if found and not mend:
+        raise typer.Exit(1)

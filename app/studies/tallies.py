@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from itertools import accumulate, groupby
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, delete, func, select, text
 from sqlalchemy.orm import Session
 
 from app.models import ParticipantState, Question, Source
@@ -143,3 +143,51 @@ def unfolded(session: Session) -> Sequence[int]:
 def fold(session: Session, study_id: int) -> None:
     """Add up the rows of a study; what is read from them stays the same."""
     session.execute(select(func.fold_tally(study_id)))
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Counts of a study that are not what counting gives, and by how much all in all."""
+
+    study_id: int
+    measure: Measure
+    off: int
+
+
+# Paces are compared by the hour, as those of long studies are kept; changes only grow, and cannot be counted.
+DIFFERENCES: Final = text("""
+    SELECT study_id, measure, sum(abs(number) + abs(correct)) FROM (
+        SELECT study_id, measure, sum(number) AS number, sum(correct) AS correct FROM (
+            SELECT study_id, simulated, measure, arm_id, source, part, bin, number, correct FROM tally
+            UNION ALL
+            SELECT study_id, simulated, measure, arm_id, source, part, bin, -number, -correct FROM counted
+        ) either WHERE measure <> 'change'
+        GROUP BY study_id, simulated, measure, arm_id, source, part,
+                 CASE measure WHEN 'pace' THEN bin - bin % 12 ELSE bin END
+    ) apart GROUP BY study_id, measure HAVING sum(abs(number) + abs(correct)) > 0 ORDER BY study_id, measure
+""")
+
+ANEW: Final = text("""
+    INSERT INTO tally (study_id, simulated, measure, arm_id, source, part, bin, number, correct, folded)
+    SELECT study_id, simulated, measure, arm_id, source, part, bin, number, correct, true
+    FROM counted WHERE measure <> 'change'
+""")
+
+
+def differences(session: Session) -> list[Difference]:
+    """Where the kept counts are not what counting gives; reads every decision."""
+    return [Difference(study, Measure(measure), off) for study, measure, off in session.execute(DIFFERENCES)]
+
+
+def recount(session: Session) -> None:
+    """Write the counts anew; whoever decides or enrols waits until the transaction ends."""
+    # Whatever changes a count writes here before it commits: what is seen from now on is all there is to add.
+    session.execute(text("LOCK TABLE tally IN SHARE ROW EXCLUSIVE MODE"))
+    wrong = {one.study_id for one in differences(session)}
+    session.execute(delete(tally).where(tally.c.measure != Measure.CHANGE))
+    session.execute(ANEW)
+    # What was computed from this study was computed from other counts.
+    changed = {"simulated": False, "measure": Measure.CHANGE, "bin": 0, "number": 1, "correct": 0}
+    for study_id in wrong:
+        session.execute(tally.insert(), {"study_id": study_id, **changed})
+        fold(session, study_id)

@@ -42,12 +42,13 @@ WHERE added.bin IS NOT NULL;
 """
 
 # The row of a participant is held first: whoever changes their state meanwhile waits, and then counts what is
-# written here; or went first, and what is written here counts nowhere.
+# written here; or went first, and what is written here counts nowhere. A check holds nothing, for it counts
+# nothing, and one that ends the visit waits for trials of other requests, which wait for this row.
 DECIDED = """
 CREATE FUNCTION tally_decided() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM FROM participant WHERE id IN (
-        SELECT t.participant_id FROM decided d JOIN trial t ON t.id = d.trial_id
+        SELECT t.participant_id FROM decided d JOIN trial t ON t.id = d.trial_id AND t.kind = 'main'
     ) ORDER BY id FOR NO KEY UPDATE;
     INSERT INTO tally (study_id, simulated, measure, arm_id, source, part, bin, number, correct)
     SELECT study_id, simulated, measure, arm_id, source, part, bin, count(*), sum(tallied.correct)
@@ -156,16 +157,23 @@ CREATE FUNCTION fold_tally(of_study bigint) RETURNS void LANGUAGE sql AS $$
 $$;
 """
 
-FILL = """
-INSERT INTO tally (study_id, simulated, measure, arm_id, source, part, bin, number, correct, folded)
-SELECT study_id, simulated, measure, arm_id, source, part, bin, count(*), sum(tallied.correct), true
+# What counting gives: `tally` adds up to the same, but for changes, which only grow, and for widened paces.
+COUNTED = """
+CREATE VIEW counted AS
+SELECT study_id, simulated, measure, arm_id, source, part, bin,
+       count(*)::integer AS number, sum(tallied.correct)::integer AS correct
 FROM tallied WHERE counts GROUP BY study_id, simulated, measure, arm_id, source, part, bin
 UNION ALL
-SELECT study_id, source = 'simulated', 'people', arm_id, source, state, 0, count(*), 0, true
+SELECT study_id, source = 'simulated', 'people', arm_id, source, state, 0, count(*)::integer, 0
 FROM participant GROUP BY study_id, arm_id, source, state
 UNION ALL
-SELECT study_id, false, 'wanted', arm_id, NULL, NULL, 0, sum(wanted), 0, true
+SELECT study_id, false, 'wanted', arm_id, NULL, NULL, 0, sum(wanted)::integer, 0
 FROM quota JOIN arm ON arm.id = arm_id GROUP BY study_id, arm_id;
+"""
+
+FILL = """
+INSERT INTO tally (study_id, simulated, measure, arm_id, source, part, bin, number, correct, folded)
+SELECT counted.*, true FROM counted;
 
 SELECT fold_tally(id) FROM study;
 """
@@ -213,7 +221,7 @@ def upgrade() -> None:
     op.create_index("ix__tally__study_id_measure", "tally", ["study_id", "measure"])
     op.create_index("ix__participant__newest", "participant", ["study_id", "consented_at", "id"])
     op.execute("LOCK TABLE decision, participant, quota IN SHARE ROW EXCLUSIVE MODE")
-    for statement in (VIEWS, FOLD, FILL, DECIDED, GONE, STATE, PEOPLE, WANTED, SEEN):
+    for statement in (VIEWS, COUNTED, FOLD, FILL, DECIDED, GONE, STATE, PEOPLE, WANTED, SEEN):
         op.execute(statement)
 
 
@@ -222,6 +230,7 @@ def downgrade() -> None:
         op.execute(f"DROP TRIGGER {trigger} ON {table}")
         op.execute(f"DROP FUNCTION {trigger}()")
     op.execute("DROP FUNCTION fold_tally(bigint)")
+    op.execute("DROP VIEW counted")
     op.execute("DROP VIEW tallied")
     op.execute("DROP FUNCTION time_bin(double precision)")
     op.execute("DROP VIEW judged")

@@ -7,8 +7,10 @@ from typer.testing import CliRunner
 from app.cli import app
 from app.cli import commands as _registers  # noqa: F401
 from app.db import connect, factory
-from app.models import Staff
+from app.models import Staff, tally
+from app.models.tallies import Measure
 from app.settings import Settings
+from tests.app.factories import SESSION_HOLDER, DecisionFactory
 
 
 @pytest.fixture
@@ -44,6 +46,27 @@ def people(url):
     return number
 
 
+def decided(url):
+    """One more decision in that database."""
+    engine = connect(Settings(database_url=url, _env_file=None))
+    with factory(engine)() as session:
+        SESSION_HOLDER["session"] = session
+        DecisionFactory()
+        session.commit()
+    SESSION_HOLDER.clear()
+    engine.dispose()
+
+
+def judgements(url):
+    """Of each study, as they are kept."""
+    engine = connect(Settings(database_url=url, _env_file=None))
+    cells = select(tally.c.number).where(tally.c.measure == Measure.CELL)
+    with factory(engine)() as session:
+        numbers = session.scalars(cells).all()
+    engine.dispose()
+    return numbers
+
+
 class TestBackup:
     def test_what_was_there_is_there_again(self, filled, empty, cyborg, tmp_path):
         assert "bytes" in cyborg(filled, "db", "backup", str(tmp_path / "b")).output
@@ -57,6 +80,15 @@ class TestBackup:
         refused = cyborg(filled, "db", "restore", str(tmp_path / "b"))
         assert "a backup goes into an empty one" in str(refused.exception)
         assert people(filled) == 2
+
+    def test_its_counts_are_right_and_go_on_being_right(self, filled, empty, cyborg, tmp_path):
+        decided(filled)
+        cyborg(filled, "db", "backup", str(tmp_path / "b"))
+        cyborg(empty, "db", "restore", str(tmp_path / "b"))
+        assert cyborg(empty, "db", "counts").output == "Every count is right.\n"
+        decided(empty)
+        assert cyborg(empty, "db", "counts").output == "Every count is right.\n"
+        assert judgements(empty) == [1, 1]
 
     def test_a_backup_is_never_written_over(self, filled, cyborg, tmp_path):
         (tmp_path / "b").write_text("precious")

@@ -6,12 +6,31 @@ from datetime import UTC, datetime
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, select, text
+from sqlalchemy import Engine, create_engine, func, select, text
+from sqlalchemy.orm import Session
 
 from app.db import MIGRATIONS, factory
-from app.models import Dataset, DatasetImage, MapSet, Split, Study, TrialKind
+from app.models import (
+    Dataset,
+    DatasetImage,
+    ParticipantState,
+    Split,
+    Study,
+    TrialKind,
+    TrialState,
+    tally,
+)
 from app.studies.plan import plan_of
-from tests.app.factories import SESSION_HOLDER, ImageFactory, PairFactory, StudyFactory
+from app.studies.tallies import differences
+from tests.app.factories import (
+    SESSION_HOLDER,
+    DecisionFactory,
+    ImageFactory,
+    PairFactory,
+    ParticipantFactory,
+    StudyFactory,
+    TrialFactory,
+)
 
 OLD = {"device": {"min_width": 320, "min_height": 480, "touch": True}, "quiz": {"attempts": 3}}
 """What a description of the version before said of a study with nothing but defaults."""
@@ -44,11 +63,16 @@ class TestDatasetImages:
             early = ImageFactory(split=Split.TEST, imported_at=datetime(2026, 1, 1, tzinfo=UTC))
             late = ImageFactory(split=Split.VAL, imported_at=datetime(2026, 3, 1, tzinfo=UTC))
             free = ImageFactory()
-            map_set = MapSet(study_id=study.id, version=1, parameters={})
-            session.add(map_set)
-            session.flush()
             made = {
-                "map_set_id": map_set.id,
+                "map_set_id": insert_row(
+                    session,
+                    "map_set",
+                    study_id=study.id,
+                    version=1,
+                    parameters="{}",
+                    state="queued",
+                    stale=False,
+                ),
                 "folder": "",
                 "parameters": {},
                 "counts": {},
@@ -64,6 +88,25 @@ class TestDatasetImages:
         assert not held & {elsewhere.real_image_id, practice.fake_image_id, late.id, free.id}
 
 
+class TestTallies:
+    def test_what_was_decided_before_counts(self, new_database):
+        engine = create_engine(new_database())
+        migrate(engine, "0014")
+        with factory(engine)() as session:
+            SESSION_HOLDER["session"] = session
+            for kind in (TrialKind.MAIN, TrialKind.MAIN, TrialKind.CHECK):
+                DecisionFactory(trial=TrialFactory(kind=kind, state=TrialState.DECIDED), annotation_ms=7.0)
+            gone = TrialFactory(participant=ParticipantFactory(state=ParticipantState.SCREENED_OUT))
+            DecisionFactory(trial=gone)
+            session.commit()
+        migrate(engine, "head")
+        with factory(engine)() as session:
+            assert differences(session) == []
+            decided = session.scalar(select(func.sum(tally.c.number)).where(tally.c.measure == "cell"))
+        engine.dispose()
+        assert decided == 2
+
+
 @pytest.fixture
 def older(new_database) -> Iterator[Engine]:
     """A database of the version before with one study, brought up to date."""
@@ -76,6 +119,12 @@ def older(new_database) -> Iterator[Engine]:
     migrate(engine, "head")
     yield engine
     engine.dispose()
+
+
+def insert_row(session: Session, table: str, **values: object) -> int:
+    """Insert a row into a table that has other columns than its model today; its id."""
+    names, places = ", ".join(values), ", ".join(f":{name}" for name in values)
+    return session.scalar(text(f"INSERT INTO {table} ({names}) VALUES ({places}) RETURNING id"), values)
 
 
 def migrate(engine: Engine, revision: str) -> None:

@@ -10,7 +10,10 @@ from statistics import median
 
 import pytest
 from sqlalchemy import delete, func, select, text, update
+from typer.testing import CliRunner
 
+from app.cli import app
+from app.cli import commands as _registers  # noqa: F401
 from app.dashboard.study_queries import decisions_over_time
 from app.db import SessionFactory
 from app.models import (
@@ -24,17 +27,31 @@ from app.models import (
     Quota,
     Screening,
     Source,
+    Study,
     Trial,
     TrialKind,
     TrialState,
     is_judgement,
     tally,
 )
-from app.recruitment.assignment import lock_study
+from app.models.tallies import Measure
+from app.recruitment.assignment import lock_study, release_lapsed
 from app.recruitment.service import screen_out, withdraw
 from app.studies.progress import progress
 from app.studies.service import close_study
-from app.studies.tallies import FOLD_FROM, cells, changes, fold, medians, pace, unfolded
+from app.studies.tallies import (
+    FOLD_FROM,
+    Difference,
+    cells,
+    changes,
+    differences,
+    fold,
+    medians,
+    pace,
+    recount,
+    unfolded,
+)
+from app.trials.service import finish
 from tests.app import factories
 from tests.app.factories import (
     ArmFactory,
@@ -157,6 +174,41 @@ class TestFolding:
         assert study.id not in unfolded(db)
 
 
+class TestChecking:
+    def test_right_counts_have_no_differences(self, db, study, decide):
+        for hours in (0.25, 0.5, 96):
+            decide(decided_at=T0 + timedelta(hours=hours), annotation_ms=80.0)
+        fold(db, study.id)
+        assert differences(db) == []
+
+    @pytest.mark.parametrize("measure", sorted(set(Measure) - {Measure.CHANGE, Measure.WANTED}))
+    def test_a_wrong_count_of_each_kind_is_told_and_mended(self, db, study, decide, measure):
+        decide(annotation_ms=80.0)
+        mine = (tally.c.study_id == study.id, tally.c.measure == measure)
+        db.execute(update(tally).where(*mine).values(number=3))
+        seen = changes(db, study.id)
+        assert differences(db) == [Difference(study.id, measure, 2)]
+        recount(db)
+        assert differences(db) == []
+        assert changes(db, study.id) == seen + 1
+
+    def test_counts_of_what_is_right_and_of_what_is_wanted_are_told_too(self, db):
+        study = make_study(db)
+        mine = (tally.c.study_id == study.id, tally.c.measure == Measure.WANTED)
+        db.execute(update(tally).where(*mine).values(number=tally.c.number - 1, correct=1))
+        assert {(one.study_id, one.measure) for one in differences(db)} == {(study.id, Measure.WANTED)}
+
+    def test_the_command_tells_them_and_writes_them_anew(self, own_database, crowd, monkeypatch):
+        monkeypatch.setenv("CYBORG_DATABASE_URL", own_database[0].database_url)
+        monkeypatch.setenv("CYBORG_DATA_DIR", str(own_database[0].data_dir))
+        with crowd.sessions.begin() as session:
+            session.execute(delete(tally).where(tally.c.measure == Measure.PEOPLE))
+        said = [CliRunner().invoke(app, ["db", "counts", *more]) for more in ([], ["--mend"], [])]
+        assert [one.exit_code for one in said] == [1, 0, 0]
+        assert said[0].output == f"Study {crowd.study_id}: people is off by 18.\n"
+        assert said[2].output == "Every count is right.\n"
+
+
 class TestProgress:
     def test_decided_and_held_are_all_the_places_taken(self, db, client):
         study = make_study(db, judgements=2, trials=4, consent_version="v1")
@@ -182,11 +234,22 @@ class TestProgress:
 class TestAtOnce:
     """On connections of their own, where transactions really meet."""
 
-    def test_a_storm_of_decisions_withdrawals_and_folds_leaves_the_right_counts(self, crowd):
+    def test_a_storm_of_all_that_can_happen_leaves_the_right_counts(self, crowd):
         crowd.storm()
         with crowd.sessions() as session:
             assert counted(session, crowd.study_id) == told(session, crowd.study_id)
             assert counted(session, crowd.study_id)
+            assert differences(session) == []
+            study = session.get_one(Study, crowd.study_id)
+            found = progress(session, study)
+            assert 0 < found.decided + found.held == taken(session, study)
+
+    def test_counts_can_be_written_anew_while_people_decide(self, crowd):
+        with crowd.sessions.begin() as session:
+            session.execute(delete(tally).where(tally.c.measure != "change"))
+        crowd.storm(crowd.recount)
+        with crowd.sessions() as session:
+            assert differences(session) == []
 
     def test_a_decision_that_meets_a_change_of_state_counts_nowhere(self, crowd):
         participant, trial = crowd.undecided()
@@ -201,6 +264,16 @@ class TestAtOnce:
         with crowd.sessions() as session:
             assert session.scalar(select(func.count()).select_from(Decision)) == 1
             assert told(session, crowd.study_id) == counted(session, crowd.study_id) == {}
+
+    def test_a_decision_does_not_wait_for_a_check_that_may_end_the_visit(self, crowd):
+        participant, trial = crowd.undecided()
+        with crowd.sessions() as failing:
+            lock_study(failing, crowd.study_id)
+            crowd.write(failing, participant, crowd.check_of(participant))
+            deciding = threading.Thread(target=crowd.decide, args=(participant, trial), daemon=True)
+            deciding.start()
+            deciding.join(20)
+            assert not deciding.is_alive()
 
     def test_a_decision_waits_for_no_other(self, crowd):
         one, two = crowd.undecided(), crowd.undecided()
@@ -260,6 +333,14 @@ class Crowd:
         participant = next(iter(self.in_hand))
         return participant, self.in_hand.pop(participant)[0]
 
+    def check_of(self, participant):
+        """An undecided check that was one of their main trials."""
+        with self.sessions.begin() as session:
+            mine = (Trial.participant_id == participant, Trial.state == TrialState.ASSIGNED)
+            last = select(Trial.id).where(*mine).order_by(Trial.position.desc()).limit(1).scalar_subquery()
+            check = update(Trial).where(Trial.id == last).values(kind=TrialKind.CHECK).returning(Trial.id)
+            return session.scalars(check).one()
+
     def decide(self, participant, trial):
         with self.sessions() as session:
             self.write(session, participant, trial)
@@ -287,23 +368,42 @@ class Crowd:
             if person.state is ParticipantState.ACTIVE:
                 screen_out(session, person, Screening.CHECKS)
 
+    def lapse(self, participant):
+        """They are away for long; what they hold is given back."""
+        with self.sessions.begin() as session:
+            long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+            mine = update(Participant).where(Participant.id == participant)
+            session.execute(mine.values(lease_expires_at=long_ago))
+        with self.sessions.begin() as session:
+            lock_study(session, self.study_id)
+            release_lapsed(session, self.study_id)
+
+    def finish(self, participant):
+        with self.sessions.begin() as session:
+            finish(session, session.get_one(Participant, participant))
+
+    def recount(self):
+        with self.sessions.begin() as session:
+            recount(session)
+
     def fold(self):
         with self.sessions.begin() as session:
             fold(session, self.study_id)
 
-    def storm(self):
-        """Everybody decides; a third withdraws or is screened out in the middle of it; counts are folded."""
+    def storm(self, *others):
+        """Everybody decides; many withdraw, are screened out, stay away or finish in the middle of it."""
         deeds = [
             (self.decide, participant, trial)
             for participant, trials in self.in_hand.items()
             for trial in trials
         ]
+        in_the_middle = {1: self.withdraw, 2: self.screen_out, 3: self.lapse, 4: self.finish}
         for number, participant in enumerate(self.in_hand):
-            deeds += [(self.withdraw, participant)] if number % 6 == 1 else []
-            deeds += [(self.screen_out, participant)] if number % 6 == 2 else []
-            deeds.append((self.fold,))
+            if deed := in_the_middle.get(number % 6):
+                deeds.append((deed, participant))
+            deeds += [(other,) for other in (self.fold, *others)]
         random.Random(11).shuffle(deeds)
-        with ThreadPoolExecutor(8) as pool:
+        with ThreadPoolExecutor(16) as pool:
             for done in [pool.submit(*deed) for deed in deeds]:
                 done.result()
 

@@ -55,6 +55,11 @@ class TestLogin:
         assert colleague.email in answer.text
         assert SESSION_COOKIE not in client.cookies
 
+    def test_somebody_disabled_has_no_password(self, db, login, colleague):
+        colleague.disabled_at = datetime.now(UTC)
+        db.commit()
+        assert login().status_code == 401
+
     def test_an_unknown_address_gets_the_same_page(self, client, colleague):
         def refused(email):
             return client.post("/login", data={"email": email, "password": "wrong"}).text.replace(email, "")
@@ -254,11 +259,15 @@ class TestPassword:
         login()
         assert change(client, current=PASSWORD, new="short", again="short").status_code == 422
 
-    def test_changing_it_ends_every_other_login(self, client, db, login):
+    def test_changing_it_ends_every_other_login_of_that_person(self, client, db, login):
+        somebody = StaffFactory()
+        service.open_session(db, somebody, lifetime=timedelta(hours=1))
+        db.commit()
         login()
         login()
         change(client, current=PASSWORD)
-        assert db.scalar(select(func.count()).select_from(StaffSession)) == 1
+        left = db.scalars(select(StaffSession.staff_id)).all()
+        assert (len(left), somebody.id in left) == (2, True)
         assert client.get("/staff/account", headers=BROWSER).status_code == 200
 
 

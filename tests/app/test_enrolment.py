@@ -21,13 +21,14 @@ from app.models import (
     Source,
     StudyState,
     Trial,
+    TrialKind,
     WorkerIdentity,
 )
 from app.recruitment.assignment import alternating, choose_places
 from app.recruitment.platforms import mturk_form, platform_id
 from app.recruitment.service import find_by_id, return_link
 from app.studies.memory import Met
-from tests.app.factories import ImageFactory, ParticipantFactory
+from tests.app.factories import ImageFactory, PairFactory, ParticipantFactory
 from tests.app.worlds import Visitor, make_study
 
 WORKER = {"source": "mturk", "external_id": "A1B2C3D4E5F6G7", "assignment_id": "3ASSIGNMENT"}
@@ -278,6 +279,11 @@ class TestTheSamePersonAgain:
         again = {"external_id": f" {SUBMISSION['external_id'].upper()} ", "assignment_id": "another"}
         assert browser().consent(**SUBMISSION | again).json()["error"] == "begun_elsewhere"
 
+    def test_the_same_id_on_another_platform_is_another_person(self, browser):
+        first, other = (browser().consent(**WORKER | {"source": source}) for source in ("mturk", "prolific"))
+        assert (first.status_code, other.status_code) == (201, 201)
+        assert first.json()["participant"] != other.json()["participant"]
+
     def test_a_person_has_a_token_in_twenty_browsers_and_no_more(self, browser, db):
         browsers = [browser() for _ in range(23)]
         for one in browsers:
@@ -465,6 +471,19 @@ class TestAssignment:
             select(Trial.question).where(Trial.participant_id == participant).order_by(Trial.position)
         ).all()
         assert all(one is not other for one, other in pairwise(asked))
+
+    def test_nothing_is_of_another_study(self, visitor, client, db, study):
+        """Not even where that one has more room, and material of every kind."""
+        for _ in range(2):
+            Visitor(client, study.slug).consent()
+        empty = make_study(db)
+        for kind in (TrialKind.PRACTICE, TrialKind.CHECK):
+            PairFactory(study_id=empty.id, kind=kind)
+        visitor.consent()
+        person = db.get_one(Participant, visitor.participant)
+        shown = select(Pair.study_id).join(Trial, Trial.pair_id == Pair.id)
+        assert db.get_one(Arm, person.arm_id).study_id == study.id
+        assert set(db.scalars(shown.where(Trial.participant_id == person.id))) == {study.id}
 
     def test_arms_fill_evenly(self, client, study):
         arms = [Visitor(client, study.slug).consent().json()["arm"]["annotate"] for _ in range(6)]

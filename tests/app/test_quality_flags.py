@@ -14,7 +14,15 @@ from app.cli import app as cli
 from app.cli import commands as _registers  # noqa: F401
 from app.models import ParticipantState, QualityFlag, Role, Screening, TrialKind, TrialState
 from app.quality.rules import KINDS
-from app.quality.service import HONEYPOT, SENTENCES, SET_ASIDE, check_participant, check_study, flags_by_kind
+from app.quality.service import (
+    HONEYPOT,
+    SENTENCES,
+    SET_ASIDE,
+    check_participant,
+    check_study,
+    flags_by_kind,
+    set_aside,
+)
 from app.recruitment.service import screen_out, withdraw
 from tests.app.factories import (
     AnnotationFactory,
@@ -116,15 +124,16 @@ class TestPages:
         assert "hidden 2.5 s, away 61.0 s (1 × reloaded)" in page
 
     def test_somebody_is_set_aside_and_taken_back(self, editor, db, study, people):
-        someone = people()
+        someone, other = people(), people()
+        set_aside(db, other, reason="")
         address = f"/staff/studies/{study.slug}/participants/{someone.id}"
         for reason in ("guessed", "wrote that they guessed"):
             editor.post(f"{address}/set-aside", data={"reason": reason}, headers=OURS)
         check_participant(db, someone.id)
-        assert raised(db) == ["set_aside"]
+        assert raised(db) == ["set_aside"] * 2
         assert "wrote that they guessed" in editor.get(address).text
         editor.post(f"{address}/take-back", headers=OURS)
-        assert raised(db) == []
+        assert list(db.scalars(select(QualityFlag.participant_id))) == [other.id]
 
     def test_a_viewer_may_not_check(self, log_in, study, people):
         someone = people()

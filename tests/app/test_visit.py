@@ -902,7 +902,10 @@ class TestEntrance:
     """A page tells before consent is read that nobody new gets in."""
 
     @pytest.fixture
-    def full(self, make, arrive):
+    def full(self, db, make, arrive):
+        """Another study has free places, and one that lapsed."""
+        arrive(make(slug="elsewhere"))
+        lapse(db)
         study = make(trials_per_participant=8, judgements=1)
         people = [arrive(study, **PEOPLE["prolific"]), arrive(study, **PEOPLE["mturk"])]
         return study, people

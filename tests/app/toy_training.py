@@ -13,7 +13,9 @@ from typing import TextIO
 from training.config import Job
 from training.events import Epoch, Event, Failed, Finished, Heartbeat, Started, Step
 
-EPOCHS = 40
+EPOCHS = 10
+IN_ONE_LIFE = 3
+"""How many epochs `counts` tells of before it waits."""
 
 
 def write(line: str, stream: TextIO = sys.stdout) -> None:
@@ -68,17 +70,29 @@ def finishes(_job: Job) -> None:
 
 
 def counts(job: Job) -> None:
-    """Ten epochs a second, each on disk before it is told; goes on where it was cut off."""
+    """Some epochs, and one more of which nobody is told, are on disk; then it waits to be cut off.
+
+    It goes on after what is on disk, and ends with the last epoch.
+    """
     job.out.mkdir(parents=True, exist_ok=True)
     record = job.out / "events.jsonl"
     done = len(record.read_text().splitlines()) if record.is_file() else 0
+    mine = [epoch(number) for number in range(done + 1, EPOCHS + 1)][: IN_ONE_LIFE + 1]
+    with record.open("a") as stream:
+        stream.writelines(one.line() + "\n" for one in mine)
     say(started(done + 1))
-    for number in range(done + 1, EPOCHS + 1):
-        time.sleep(0.1)
-        with record.open("a") as stream:
-            stream.write(epoch(number).line() + "\n")
-        say(epoch(number))
+    for one in mine[:IN_ONE_LIFE]:
+        say(one)
+    if mine[-1].epoch < EPOCHS:
+        idle()
     say(Finished(metrics={"best_epoch": 1.0, "test/auc": 0.5}))
+
+
+def idle() -> None:
+    """Wait for the end: of patience, or of whoever reads."""
+    for _ in range(600):
+        say(Heartbeat(doing="train"))
+        time.sleep(0.1)
 
 
 def naps(job: Job) -> None:

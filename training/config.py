@@ -28,7 +28,9 @@ CAM_TENSORS: dict[CamTensor, str] = {
 Scaling = Literal["auto", "imagenet", "half"]
 Resize = Literal["area", "pil_bilinear"]
 MapDistance = Literal["mse", "l1", "kl", "cc"]
-MapSource = Literal["human", "shuffled", "inverted", "uniform", "random", "segmentation", "teacher", "masks"]
+MapSource = Literal[
+    "human", "shuffled", "inverted", "uniform", "ellipse", "random", "segmentation", "teacher", "masks"
+]
 NEEDS_FOLDER: frozenset[MapSource] = frozenset({"segmentation", "teacher", "masks"})
 """Sources of maps that lie outside the dataset."""
 TrainSplits = Annotated[tuple[Literal["train", "extra"], ...], Field(min_length=1, max_length=2)]

@@ -15,6 +15,7 @@ from saliency.files import WHITE, decode_numbers
 from saliency.merging import ImageMap
 from saliency.parameters import MapParameters
 from saliency.sources import (
+    Ellipse,
     FolderMaps,
     Inverted,
     MapSource,
@@ -118,6 +119,8 @@ def _source(dataset: Dataset, samples: Sequence[Sample], guidance: Guidance) -> 
             source = Inverted(people)
         case "uniform":
             source = Uniform()
+        case "ellipse":
+            source = Ellipse()
         case "random":
             source = RandomStrokes(people, guidance.seed)
         case "segmentation" | "teacher" | "masks":

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm, rankdata, ttest_rel
 
 
@@ -13,17 +13,30 @@ def auc_interval(scores: ArrayLike, fake: ArrayLike, *, level: float = 0.95) -> 
     It says how much the AUC of this detector would change with other images, not with another seed. None
     when a class has fewer than two images.
     """
-    values, flags = np.asarray(scores, np.float64), np.asarray(fake, np.bool_)
-    positives, negatives = values[flags], values[~flags]
-    m, n = len(positives), len(negatives)
+    flags = np.asarray(fake, np.bool_)
+    m, n = int(flags.sum()), int((~flags).sum())
     if m < 2 or n < 2:
         return None
-    pooled = rankdata(values)
-    found = (pooled[flags] - rankdata(positives)) / n
-    spared = 1 - (pooled[~flags] - rankdata(negatives)) / m
+    ranked = placements(scores, flags)
+    found, spared = ranked[flags], ranked[~flags]
     error = np.sqrt(found.var(ddof=1) / m + spared.var(ddof=1) / n)
     reach = norm.ppf((1 + level) / 2) * error
     return max(0.0, float(found.mean() - reach)), min(1.0, float(found.mean() + reach))
+
+
+def placements(scores: ArrayLike, fake: ArrayLike) -> NDArray[np.float64]:
+    """What each image adds to an AUC (DeLong, DeLong and Clarke-Pearson, 1988), shape (N,) in [0, 1].
+
+    Of a fake the share of real images that it is scored above, of a real image the share of fakes that it is
+    scored below; equal scores count half. Both means are the AUC. NaN where there is none of the other class.
+    """
+    values, flags = np.asarray(scores, np.float64), np.asarray(fake, np.bool_)
+    pooled = rankdata(values)
+    ranked = np.empty(len(values))
+    with np.errstate(invalid="ignore"):
+        ranked[flags] = (pooled[flags] - rankdata(values[flags])) / np.float64((~flags).sum())
+        ranked[~flags] = 1 - (pooled[~flags] - rankdata(values[~flags])) / np.float64(flags.sum())
+    return ranked
 
 
 def paired_p(one: Sequence[float], two: Sequence[float]) -> float | None:

@@ -21,6 +21,7 @@ from app.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from app.analysis.comparison import Interval
     from app.demo.chain import Shown, Workplace
     from app.settings import Settings
 
@@ -32,7 +33,7 @@ def demo(
     ] = None,
     participants: Annotated[int, typer.Option(min=2, max=10_000, help="How many people to simulate.")] = 40,
     seed: Annotated[int, typer.Option(min=0, help="Draws the faces, pairs them and invents the people.")] = 0,
-    faces: Annotated[int, typer.Option(min=48, max=20_000, help="How many faces to draw.")] = 300,
+    faces: Annotated[int, typer.Option(min=48, max=20_000, help="How many faces to draw.")] = 600,
     size: Annotated[
         int | None, typer.Option(min=32, max=4096, help="Bring listed images to SIZE × SIZE pixels.")
     ] = None,
@@ -44,7 +45,8 @@ def demo(
 ) -> None:
     """Run the whole chain with simulated participants, print what came out, and keep serving.
 
-    Nothing is ever deleted: a second demonstration in the same data folder makes another study.
+    What came out says nothing about people; the first line tells what it is. Nothing is ever deleted: a
+    second demonstration in the same data folder makes another study.
     """
     from app.demo.chain import Order, Workplace, run_chain
     from app.demo.children import Children, terminated_like_interrupted
@@ -94,11 +96,20 @@ def _port(asked: int | None, usual: int) -> int:
 
 
 def _print_outcome(console: Console, place: Workplace, shown: Shown) -> None:
+    from app.demo.detectors import BASELINE
+
     console.print()
-    split = "test" if shown.results.metric.startswith("test") else "validation"
+    console.print(shown.headline, style="bold", highlight=False)
+    seeds = shown.rows[0].seeds
     # A table's own title would be folded to the width of the table.
-    console.print(f"Detectors, trained on maps of simulated participants: AUC on the {split} split")
-    console.print(_detectors(shown))
+    console.print(
+        f"\nAUC on the {shown.split} images, mean of {seeds} seeds, with 95 % intervals; "
+        "every map is of simulated participants",
+        highlight=False,
+    )
+    console.print(_aucs(shown))
+    console.print(f"\nHow much more than {BASELINE}, with 95 % intervals", highlight=False)
+    console.print(_gains(shown))
     console.print("\nSimulated participants")
     console.print(_people(shown))
     console.print()
@@ -106,15 +117,36 @@ def _print_outcome(console: Console, place: Workplace, shown: Shown) -> None:
     console.print()
 
 
-def _detectors(shown: Shown) -> Table:
-    table = Table(box=None)
-    for column in ("network", "objective", "AUC", "runs"):
-        table.add_column(column)
-    for cell in shown.results.cells:
-        auc = "-" if cell.mean is None else f"{cell.mean:.3f}"
-        spread = "" if cell.sd is None else f" ± {cell.sd:.3f}"
-        table.add_row(cell.architecture, cell.objective, auc + spread, str(cell.n))
+def _aucs(shown: Shown) -> Table:
+    """Never over several sources of real images: one of them alone may give itself away."""
+    table = _table("AUC ± s.d. over seeds", "over test images")
+    for row in shown.rows:
+        auc = f"{row.auc.value:.3f} ± {row.sd:.3f}"
+        table.add_row(row.column, row.real_source, auc, _bounds(row.auc.over_images, "{:.3f}"))
     return table
+
+
+def _gains(shown: Shown) -> Table:
+    table = _table("more", "over test images", "over seeds")
+    for row in shown.rows:
+        if row.gain is not None:
+            found = [_bounds(one, "{:+.3f}") for one in (row.gain.over_images, row.gain.over_seeds)]
+            table.add_row(row.column, row.real_source, f"{row.gain.value:+.3f}", *found)
+    return table
+
+
+def _table(*columns: str) -> Table:
+    """Narrow enough for 80 columns; what is too long goes on in the next line, and is not cut off."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("objective", "real images of", *columns):
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _bounds(interval: Interval, form: str) -> str:
+    if interval.low is None or interval.high is None:
+        return "not known"
+    return f"{form.format(interval.low)} to {form.format(interval.high)}"
 
 
 def _people(shown: Shown) -> Table:
@@ -168,7 +200,7 @@ def simulate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Let simulated participants take a study over HTTP; everything they do is labelled simulated."""
-    from app.demo.answers import answer_key, known_flaws
+    from app.demo.answers import answer_key, known_artefacts
     from app.demo.crowd import admit_simulated
     from app.demo.crowd import simulate as run_crowd
     from app.studies.service import find_study
@@ -178,7 +210,7 @@ def simulate(
             found = find_study(session, study)
             admit_simulated(session, found, mix=mix)
             trials = found.trials_per_participant
-        key = answer_key(context.sessions, known_flaws(context.settings.data_dir))
+        key = answer_key(context.sessions, known_artefacts(context.settings.data_dir))
         with served(context, url) as base_url, progress_bar() as progress:
             task = progress.add_task("Simulated decisions", total=participants * trials)
             report = run_crowd(

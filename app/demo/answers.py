@@ -1,4 +1,4 @@
-"""What the simulation knows and no participant may know: which face is fake, and where it is flawed.
+"""What the simulation knows and no participant may know: which face is fake, and where it is spoiled.
 
 It is read from the database, by the machine that runs the simulation. The participant API tells nobody,
 simulated participants included.
@@ -27,7 +27,9 @@ class Face:
     label: Label
     size: tuple[int, int]
     box: Region | None
-    flaw: Region | None
+    artefact: Region | None
+    drawn: bool = False
+    """A face of a drawn world, in which anything may be anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,8 @@ class Truth:
 Key = Callable[[UUID], Truth]
 
 
-def answer_key(sessions: SessionFactory, flaws: Mapping[str, Region]) -> Key:
-    """Looks trials up by id; `flaws` says where drawn faces are flawed, by the name of their file."""
+def answer_key(sessions: SessionFactory, artefacts: Mapping[str, Region]) -> Key:
+    """Looks trials up by id; `artefacts` says where drawn faces are spoiled, by the name of their file."""
 
     def truth(trial_id: UUID) -> Truth:
         with sessions() as session:
@@ -57,19 +59,20 @@ def answer_key(sessions: SessionFactory, flaws: Mapping[str, Region]) -> Key:
                 raise NotFound(
                     "The server uses another database than this command, so there is no answer key."
                 )
-            faces = {side: _face(session.get_one(Image, trial.image_on(side)), flaws) for side in Side}
+            faces = {side: _face(session.get_one(Image, trial.image_on(side)), artefacts) for side in Side}
             region = trial.region_check_id and session.get_one(RegionCheck, trial.region_check_id).region
             return Truth(faces, difficulty(trial.pair_id or 0), region or None)
 
     return truth
 
 
-def _face(image: Image, flaws: Mapping[str, Region]) -> Face:
+def _face(image: Image, artefacts: Mapping[str, Region]) -> Face:
     return Face(
         label=image.label,
         size=(image.width, image.height),
         box=_box(image),
-        flaw=flaws.get(image.original_name) if image.generated else None,
+        artefact=artefacts.get(image.original_name) if image.generated else None,
+        drawn=image.generated,
     )
 
 
@@ -84,9 +87,9 @@ def difficulty(pair_id: int) -> float:
     return float(np.random.default_rng([pair_id, 101]).normal(0, PAIR_SPREAD))
 
 
-def known_flaws(data_dir: Path) -> dict[str, Region]:
-    """The flaws of every set of faces that was drawn in this data folder."""
-    flaws: dict[str, Region] = {}
+def known_artefacts(data_dir: Path) -> dict[str, Region]:
+    """The artefacts of every set of faces that was drawn in this data folder."""
+    artefacts: dict[str, Region] = {}
     for path in sorted((data_dir / "demo").glob(f"*/{REGIONS}")):
-        flaws |= read_regions(path)
-    return flaws
+        artefacts |= read_regions(path)
+    return artefacts

@@ -12,26 +12,27 @@ from sqlalchemy.orm import Session
 from app.accounts.service import add_staff, login_link
 from app.db import SessionFactory
 from app.demo import material
-from app.demo.answers import answer_key, known_flaws
+from app.demo.answers import answer_key, known_artefacts
 from app.demo.children import Children
 from app.demo.crowd import simulate
+from app.demo.detectors import SIDE, demo_recipe
+from app.demo.outcome import Row, Trained, headline, rows
 from app.demo.stages import Stage, Stages
 from app.errors import WrongState
-from app.experiments.datasets import freeze_dataset
-from app.experiments.service import ENDED, Results, request_experiment, results, runs_of
+from app.experiments.datasets import FreezeParameters, freeze_dataset
+from app.experiments.service import ENDED, request_experiment, runs_of
 from app.maps.service import request_map_set
-from app.models import Dataset, Experiment, JobState, MapSet, Role, RunEvent, SaliencyMap, Staff, Study
+from app.models import Dataset, Experiment, Image, JobState, MapSet, Role, RunEvent, SaliencyMap, Staff, Study
 from app.settings import Settings
 from app.stimuli.manifest import Item
 from app.storage import BlobStore
 from app.studies.progress import ArmProgress, progress
 from app.studies.service import count_pairs, create_study, open_study
 from saliency.parameters import MapParameters
-from training.config import Recipe, load_recipe
+from training.folder import RunFolder
+from training.scored import read_scored
 
 STAFF: Final = "demo@lab.example"
-EPOCHS: Final = 40
-SEEDS: Final = 2
 POLL_S: Final = 0.25
 
 Found = TypeVar("Found")
@@ -43,7 +44,7 @@ class Order:
 
     images: Path | None = None
     """A manifest or a folder; None for drawn faces."""
-    faces: int = 300
+    faces: int = 600
     """How many are drawn."""
     size: int | None = None
     """Side to which listed images are brought; None leaves them as they are."""
@@ -66,7 +67,10 @@ class Shown:
 
     slug: str
     experiment: int
-    results: Results
+    headline: str
+    rows: list[Row]
+    split: str
+    """Of the dataset, from which the rows are: test, or val where there is no test."""
     arms: tuple[ArmProgress, ...]
 
 
@@ -80,12 +84,13 @@ def run_chain(place: Workplace, order: Order) -> Shown:
         stage.summary = place.children.url
     take_part(place, order, study_id)
     map_set_id = build_maps(place, study_id)
-    dataset_id = freeze(place, map_set_id)
+    dataset_id = freeze(place, map_set_id, items)
     experiment_id = train(place, dataset_id)
     with place.sessions() as session:
         study = session.get_one(Study, study_id)
-        found = results(session, session.get_one(Experiment, experiment_id))
-        return Shown(study.slug, experiment_id, found, progress(session, study).arms)
+        found, split = tested(session, session.get_one(Experiment, experiment_id))
+        told = headline(found, drawn=order.images is None)
+        return Shown(study.slug, experiment_id, told, found, split, progress(session, study).arms)
 
 
 def bring_images(place: Workplace, order: Order) -> tuple[Item, ...]:
@@ -143,7 +148,7 @@ def take_part(place: Workplace, order: Order, study_id: int) -> None:
             study.slug,
             participants=order.participants,
             seed=order.seed,
-            key=answer_key(place.sessions, known_flaws(place.settings.data_dir)),
+            key=answer_key(place.sessions, known_artefacts(place.settings.data_dir)),
             sessions=place.sessions,
             on_decision=_counted(stage, total),
         )
@@ -181,8 +186,12 @@ def build_maps(place: Workplace, study_id: int) -> int:
     return map_set_id
 
 
-def freeze(place: Workplace, map_set_id: int) -> int:
-    """Freeze the dataset; returns its id."""
+def freeze(place: Workplace, map_set_id: int, items: tuple[Item, ...]) -> int:
+    """Freeze the dataset at the size that detectors see, without what other demonstrations set aside.
+
+    Returns its id.
+    """
+    held_out = tuple(sorted({item.source for item in items if item.split}))
     with place.stages.stage("Freeze the dataset") as stage, place.sessions.begin() as session:
         dataset = freeze_dataset(
             session,
@@ -190,18 +199,12 @@ def freeze(place: Workplace, map_set_id: int) -> int:
             session.get_one(MapSet, map_set_id),
             None,
             datasets_dir=place.settings.datasets_dir,
+            parameters=FreezeParameters(size=SIDE, sources=held_out),
             on_progress=stage.progress,
         )
         splits = (f"{split} {row['images']}" for split, row in dataset.counts.items())
         stage.summary = f"{', '.join(splits)} images in {dataset.folder}"
         return dataset.id
-
-
-def demo_recipe() -> Recipe:
-    """The smoke recipe with as many epochs and seeds as make its figures mean a little."""
-    smoke = load_recipe("smoke")
-    run = smoke.run.model_copy(update={"epochs": EPOCHS})
-    return smoke.model_copy(update={"name": "demo", "seeds": tuple(range(SEEDS)), "run": run})
 
 
 def train(place: Workplace, dataset_id: int) -> int:
@@ -237,6 +240,20 @@ def _all_trained(place: Workplace, experiment_id: int, stage: Stage, total: int)
         )
         stage.progress(session.scalar(epochs) or 0, total)
         return True if all(run.state is JobState.SUCCEEDED for run in runs) else None
+
+
+def tested(session: Session, experiment: Experiment) -> tuple[list[Row], str]:
+    """The rows of an experiment, and the split that they are from."""
+    runs = runs_of(session, experiment)
+    folders = [RunFolder(Path(run.folder)) for run in runs]
+    split = "test" if all((folder.scores / "test.csv").is_file() for folder in folders) else "val"
+    trained = [
+        Trained(run.objective, run.seed, read_scored(folder.scores / f"{split}.csv"))
+        for run, folder in zip(runs, folders, strict=True)
+    ]
+    ids = [int(name) for name in trained[0].scored.image_ids]
+    groups = session.execute(select(Image.id, Image.group).where(Image.id.in_(ids), Image.group.is_not(None)))
+    return rows(trained, {str(image): str(group) for image, group in groups}), split
 
 
 def _wait(place: Workplace, look: Callable[[], Found | None]) -> Found:

@@ -1,4 +1,9 @@
-"""A folder of drawn faces with its manifest: what a demonstration uses instead of people's pictures."""
+"""A folder of drawn faces with its manifest: what a demonstration uses instead of people's pictures.
+
+A world in which people's paint carries information, made as in docs/benchmark.md: every fake has an artefact
+anywhere in its frame, and every fake that a detector learns from has a small mark elsewhere as well. In the
+test, which has other generators and another camera, each face is there twice, without the mark and with it.
+"""
 
 import csv
 from collections.abc import Callable, Iterator
@@ -12,16 +17,30 @@ from typing import Final, Literal
 import cv2
 import numpy as np
 
+from app.demo.artefacts import (
+    CUE,
+    MARK_SIDE,
+    RADIUS,
+    SEEN,
+    UNSEEN,
+    anywhere,
+    away_from,
+    photograph,
+    spoil,
+    tint_square,
+)
 from app.demo.canvas import Box
-from app.demo.flaws import GENERATORS, HELD_OUT
 from app.demo.identity import Identity, Shot, invent, take
-from app.demo.portrait import portrait
+from app.demo.portrait import SIZE, portrait
+from app.demo.regions import inside
 
-CLEAN: Final = "drawn-clean"
-"""The source of the faces that stand for photographs."""
+CAMERA, OTHER_CAMERA = "drawn-camera", "drawn-other-camera"
+"""Sources of the faces that stand for photographs: those that are learned from, and those of the test."""
 MANIFEST: Final = "manifest.csv"
 REGIONS: Final = "regions.csv"
 JPEG_QUALITY: Final = 95
+STRENGTH: Final = 56.0
+"""Deviation of an artefact in grey levels: 48 as in the benchmark, and a seventh that shrinking takes."""
 DRAWERS: Final = 2
 
 Split = Literal["", "val", "test"]
@@ -32,10 +51,11 @@ SHARES: Final[tuple[tuple[Split, float], ...]] = (("val", 1 / 6), ("test", 1 / 3
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One picture to draw."""
+    """One face to draw."""
 
-    path: str
-    source: str
+    name: str
+    generator: str
+    """Of `SEEN` or `UNSEEN`; nothing = a real face."""
     split: Split
     group: str
     person: Identity
@@ -43,23 +63,37 @@ class Order:
 
     @property
     def label(self) -> str:
-        return "real" if self.source == CLEAN else "fake"
+        return "fake" if self.generator else "real"
+
+    @property
+    def source(self) -> str:
+        if self.generator:
+            return f"drawn-{self.generator}"
+        return OTHER_CAMERA if self.split == "test" else CAMERA
+
+    @property
+    def pictures(self) -> dict[str, bool]:
+        """Paths of its pictures, and whether each has the mark."""
+        if self.split == "test":
+            return {f"images/{self.name}-plain.jpg": False, f"images/{self.name}-marked.jpg": True}
+        return {f"images/{self.name}.jpg": self.label == "fake"}
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
+    """A face that is drawn; `artefact` is where it was spoiled."""
+
     order: Order
-    face: Box
-    flaw: Box | None
+    artefact: Box | None
 
 
 def draw_faces(out_dir: Path, *, count: int, seed: int, on_drawn: Callable[[], None] = lambda: None) -> Path:
-    """Draw `count` faces, half of them flawed, and write `manifest.csv` and `regions.csv` beside them.
+    """Draw `count` faces, half of them fake, and write `manifest.csv` and `regions.csv` beside them.
 
-    Everybody is drawn in two pictures of one split and one group. `regions.csv` says where the flaws
-    are: it is what simulated participants are told, and no part of the manifest. The same count and
-    seed give the same faces. Returns the manifest; it is written last, so a folder that has one is
-    whole. `count` is rounded to a multiple of 4; at least 48, so that every split has every class.
+    Everybody is drawn twice, in one split and one group. `regions.csv` says where the artefacts are: it is
+    what simulated participants are told, and no part of the manifest. The same count and seed give the same
+    pictures. Returns the manifest; it is written last, so a folder that has one is whole. `count` is
+    rounded to a multiple of 4; at least 48, so that every split has every class.
     """
     if count < 48:
         raise ValueError(f"At least 48 faces are needed for three splits; {count} were asked for.")
@@ -69,8 +103,8 @@ def draw_faces(out_dir: Path, *, count: int, seed: int, on_drawn: Callable[[], N
     with ProcessPoolExecutor(
         DRAWERS, mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)
     ) as pool:
-        for picture in pool.map(partial(_draw, out_dir), orders(count=count, seed=seed), chunksize=8):
-            drawn.append(picture)
+        for face in pool.map(partial(_draw, out_dir), orders(count=count, seed=seed), chunksize=8):
+            drawn.append(face)
             on_drawn()
     _write_regions(out_dir / REGIONS, drawn)
     _write_manifest(out_dir / MANIFEST, drawn)
@@ -78,16 +112,16 @@ def draw_faces(out_dir: Path, *, count: int, seed: int, on_drawn: Callable[[], N
 
 
 def orders(*, count: int, seed: int) -> Iterator[Order]:
-    """Two pictures of everybody, in an order that says nothing of the label."""
+    """Two faces of everybody, in an order that says nothing of the label."""
     rng = np.random.default_rng(seed)
-    plan = [*_sources("real", count // 4), *_sources("fake", count // 4)]
+    plan = [*_generators("real", count // 4), *_generators("fake", count // 4)]
     for number, index in enumerate(rng.permutation(len(plan))):
-        source, split = plan[index]
+        generator, split = plan[index]
         person = invent(rng)
         for letter in "ab":
             yield Order(
-                path=f"images/{seed}-{count}-{number:04d}{letter}.jpg",
-                source=source,
+                name=f"{seed}-{count}-{number:04d}{letter}",
+                generator=generator,
                 split=split,
                 group=f"drawn-{seed}-{number:04d}",
                 person=person,
@@ -95,44 +129,62 @@ def orders(*, count: int, seed: int) -> Iterator[Order]:
             )
 
 
-def _sources(label: str, people: int) -> list[tuple[str, Split]]:
-    """Source and split of each person of a class; the held-out generator makes most of the test fakes."""
-    seen = [CLEAN] if label == "real" else [name for name in GENERATORS if name != HELD_OUT]
-    unseen = [HELD_OUT, HELD_OUT, *seen] if label == "fake" else seen
+def _generators(label: str, people: int) -> Iterator[tuple[str, Split]]:
+    """Generator and split of each person of a class; the test has those that nobody learned from."""
     sizes = {split: round(people * share) for split, share in SHARES}
     training = people - sum(sizes.values())
-    plan: list[tuple[str, Split]] = [(seen[i % len(seen)], "") for i in range(training)]
-    plan += [(seen[i % len(seen)], "val") for i in range(sizes["val"])]
-    return plan + [(unseen[i % len(unseen)], "test") for i in range(sizes["test"])]
+    parts: list[tuple[Split, int]] = [("", training), *sizes.items()]
+    for split, number in parts:
+        names = [""] if label == "real" else list(UNSEEN if split == "test" else SEEN)
+        yield from ((names[i % len(names)], split) for i in range(number))
 
 
 def _draw(out_dir: Path, order: Order) -> Drawn:
-    flaw = None if order.source == CLEAN else GENERATORS[order.source]
-    made = portrait(order.person, order.shot, flaw=flaw)
-    # Every picture goes through one encoder at one quality.
-    encoded = cv2.imencode(".jpg", made.picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-    (out_dir / order.path).write_bytes(encoded.tobytes())
-    return Drawn(order, made.face, made.flaw)
+    rng = np.random.default_rng(order.shot.seed)
+    picture = portrait(order.person, order.shot, rng).finished().astype(np.float32)
+    spot = anywhere(rng, radius=RADIUS, size=SIZE)
+    artefact = None
+    if order.generator:
+        texture, at = (SEEN | UNSEEN)[order.generator], (float(spot[0]), float(spot[1]))
+        artefact = _box(spoil(picture, at, texture, rng, radius=RADIUS, strength=STRENGTH))
+    mark = away_from(rng, spot, radius=RADIUS, size=SIZE)
+    camera = rng.integers(2**32)
+    for path, marked in order.pictures.items():
+        copy = picture.copy()
+        if marked:
+            tint_square(copy, mark, side=MARK_SIDE, shift=CUE)
+        shot = photograph(copy, np.random.default_rng(camera), strange=order.split == "test")
+        # Every picture goes through one encoder at one quality.
+        encoded = cv2.imencode(".jpg", shot, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+        (out_dir / path).write_bytes(encoded.tobytes())
+    return Drawn(order, artefact)
+
+
+def _box(region: tuple[float, float, float, float]) -> Box:
+    """Whole pixels inside the picture."""
+    x, y, w, h = inside(region, size=(SIZE, SIZE))
+    return int(x), int(y), round(w), round(h)
 
 
 def _write_manifest(path: Path, drawn: list[Drawn]) -> None:
+    """Without face boxes: artefacts and marks are anywhere, and a crop would cut them off."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["path", "label", "source", "split", "group", "x", "y", "w", "h"])
-        for d in drawn:
-            o = d.order
-            writer.writerow([o.path, o.label, o.source, o.split, o.group, *d.face])
+        writer.writerow(["path", "label", "source", "split", "group"])
+        for order in (one.order for one in drawn):
+            writer.writerows([p, order.label, order.source, order.split, order.group] for p in order.pictures)
 
 
 def _write_regions(path: Path, drawn: list[Drawn]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "x", "y", "w", "h"])
-        writer.writerows([d.order.path, *d.flaw] for d in drawn if d.flaw)
+        for one in drawn:
+            writer.writerows([p, *one.artefact] for p in one.order.pictures if one.artefact)
 
 
 def read_regions(path: Path) -> dict[str, Box]:
-    """Where each flawed picture is flawed, by the path in the manifest; empty when there is no file."""
+    """Where each fake is spoiled, by the path in the manifest; empty when there is no file."""
     if not path.is_file():
         return {}
     with path.open(encoding="utf-8", newline="") as file:

@@ -26,7 +26,7 @@ SLUG: Final = "demo"
 
 TRIALS: Final = 30
 """Of each participant, where there are as many pairs."""
-ANNOTATIONS_PER_IMAGE: Final = 3
+ANNOTATIONS_PER_IMAGE: Final = 2
 """Wanted on average, right or wrong; fewer pairs are shown when there are fewer participants."""
 VAL, TEST = 0.15, 0.25
 """Set aside of a manifest that gives no split."""
@@ -42,7 +42,7 @@ class Material:
 
 def drawn_items(data_dir: Path, *, count: int, seed: int, stage: Stage) -> tuple[Item, ...]:
     """Faces drawn by code, in the data folder; drawn once for a count and seed."""
-    folder = data_dir / "demo" / f"faces-{seed}-{count}"
+    folder = data_dir / "demo" / f"world-{seed}-{count}"
     manifest = folder / MANIFEST
     if manifest.is_file():
         stage.summary = "drawn before"
@@ -52,7 +52,7 @@ def drawn_items(data_dir: Path, *, count: int, seed: int, stage: Stage) -> tuple
             folder, count=count, seed=seed, on_drawn=lambda: stage.progress(next(drawn), count)
         )
     items = read_listing(manifest).items
-    stage.summary = f"{len(items)} faces, {stage.summary or 'nobody you know'}"
+    stage.summary = f"{len(items)} pictures of {count} faces, {stage.summary or 'nobody you know'}"
     return items
 
 

@@ -11,7 +11,8 @@ from typing import Any, Final
 import numpy as np
 
 from app.demo.answers import Face, Truth
-from app.demo.regions import Region, look_at
+from app.demo.artefacts import RADIUS
+from app.demo.regions import Region, anywhere, look_at
 from app.demo.rule import paint_by
 from app.demo.strokes import Hand, any_hand
 from app.models import Question, Side
@@ -34,8 +35,12 @@ DISTRACTED_SHARE: Final = 0.03
 """Of trials during which the tab is hidden for a moment."""
 ATTENTIVE_SHARE: Final = 0.95
 """How often somebody paints the region that a check asks for, and not another."""
-SEES_THE_FLAW: Final = 0.85
-"""How often somebody who rightly calls a flawed face fake paints the flaw."""
+FINDS_THE_ARTEFACT: Final = 0.85
+"""How often somebody who rightly calls a spoiled face fake paints the artefact."""
+ONE_MORE: Final = 0.4
+"""How often somebody paints a second place."""
+ONE_MORE_IF_DRAWN: Final = 0.15
+"""The same in a drawn world, as in docs/benchmark.md."""
 
 Body = dict[str, Any]
 
@@ -138,9 +143,16 @@ def _events(rng: np.random.Generator, decision_ms: int) -> list[dict[str, Any]]:
 
 
 def _places(rng: np.random.Generator, face: Face, *, said: Question) -> list[Region]:
-    """One or two places on the chosen face: its flaw, where there is one and it was seen, and the usual."""
-    count = 1 + int(rng.random() < 0.4)
-    usual = look_at(rng, said=said.value, face=face.box, size=face.size, count=count)
-    if face.flaw and said is Question.FAKE and rng.random() < SEES_THE_FLAW:
-        return [face.flaw, *usual[1:]]
+    """One or two places: the artefact, where there is one and it was found, and others.
+
+    Others are parts of a face. In a drawn world they are any places of the size of an artefact: were they
+    always on the face, every map would keep a detector away from marks beside it, whoever painted it.
+    """
+    count = 1 + int(rng.random() < (ONE_MORE_IF_DRAWN if face.drawn else ONE_MORE))
+    if face.drawn:
+        usual = anywhere(rng, size=face.size, side=2 * RADIUS * face.size[0], count=count)
+    else:
+        usual = look_at(rng, said=said.value, face=face.box, size=face.size, count=count)
+    if face.artefact and said is Question.FAKE and rng.random() < FINDS_THE_ARTEFACT:
+        return [face.artefact, *usual[1:]]
     return usual

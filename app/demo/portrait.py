@@ -1,15 +1,12 @@
-"""The picture of an identity: background, body, head, features, hair, light and grain."""
+"""The picture of an identity: background, body, head, features, hair and light."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from app.demo.anatomy import head_outline
-from app.demo.canvas import Box, Canvas, Points, curve, ellipse, mix, ribbon, shade
+from app.demo.canvas import Canvas, curve, ellipse, mix, ribbon, shade
 from app.demo.features import beard, brow, eye, glasses, mouth, nose
 from app.demo.hair import hair_behind, hair_in_front
 from app.demo.identity import Identity, Shot
@@ -18,30 +15,11 @@ SIZE: Final = 320
 """Width and height of a finished picture in pixels."""
 
 
-Flaw = Callable[[Canvas, Identity, np.random.Generator], Points]
-"""Spoils a finished drawing; returns the outline of the place in unit coordinates."""
-
-
-@dataclass(frozen=True, slots=True)
-class Portrait:
-    picture: NDArray[np.uint8]
-    """(SIZE, SIZE, 3), blue, green, red."""
-    face: Box
-    flaw: Box | None
-
-
-def portrait(person: Identity, shot: Shot, *, flaw: Flaw | None = None) -> Portrait:
-    """Draw a picture. A flaw is laid under the grain, so that the grain says nothing of it."""
-    canvas = Canvas(SIZE, turn_deg=shot.turn_deg, zoom=shot.zoom, shift=shot.shift)
-    rng = np.random.default_rng(shot.seed)
+def portrait(person: Identity, shot: Shot, rng: np.random.Generator, *, size: int = SIZE) -> Canvas:
+    """A face as a pipeline draws it: nothing is wrong with it yet, and no camera has taken it."""
+    canvas = Canvas(size, turn_deg=shot.turn_deg, zoom=shot.zoom, shift=shot.shift)
     draw(canvas, person, shot, rng)
-    place = flaw(canvas, person, rng) if flaw else None
-    face = head_outline(person)
-    return Portrait(
-        picture=grain(canvas.finished(), rng),
-        face=canvas.box(face),
-        flaw=None if place is None else canvas.box(place),
-    )
+    return canvas
 
 
 def draw(canvas: Canvas, person: Identity, shot: Shot, rng: np.random.Generator) -> None:
@@ -166,10 +144,3 @@ def head(canvas: Canvas, person: Identity, shot: Shot, rng: np.random.Generator)
     if person.freckles:
         for x, y in rng.normal((0.5, 0.575), (0.075, 0.022), (26, 2)):
             canvas.paint(ellipse(x, y, 0.0035, 0.003), shade(person.skin, 0.66), opacity=0.5)
-
-
-def grain(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Sensor noise, the same kind and strength for every picture."""
-    noise = rng.standard_normal(picture.shape[:2], np.float32) * 2.2
-    noise = noise + cv2.GaussianBlur(noise, (0, 0), 1.2)
-    return np.clip(picture + noise[..., None], 0, 255).astype(np.uint8)

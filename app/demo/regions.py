@@ -48,6 +48,12 @@ def look_at(
     return [inside(scaled(place, (x, y, w, h)), size=size) for place in chosen]
 
 
+def anywhere(rng: np.random.Generator, *, size: tuple[int, int], side: float, count: int) -> list[Region]:
+    """`count` squares of `side` pixels, anywhere in the picture of `size` (width, height)."""
+    corners = rng.uniform(0, (size[0] - side, size[1] - side), (count, 2))
+    return [(float(x), float(y), side, side) for x, y in corners]
+
+
 def scaled(place: Region, box: Region) -> Region:
     """A region given in fractions of a box, in pixels."""
     x, y, w, h = box

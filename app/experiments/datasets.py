@@ -1,7 +1,7 @@
 """Freezing: images, labels, maps and splits into a folder that never changes."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -58,6 +58,8 @@ class FreezeParameters(BaseModel):
     """Fraction set aside for the end, when no image was imported as test."""
     seed: int = 0
     """Decides which images are set aside."""
+    sources: tuple[str, ...] = ()
+    """Of the images that were imported as val or test, only those of these sources; all of them if none."""
 
     @model_validator(mode="after")
     def _leaves_something_to_train_on(self) -> "FreezeParameters":
@@ -151,7 +153,7 @@ def _write(
     parameters: FreezeParameters,
     on_progress: Progress,
 ) -> Folder:
-    images = list(session.execute(_images(map_set)))
+    images = list(session.execute(_images(map_set, parameters.sources)))
     splits = assign_splits(
         (_candidate(image) for image, *_ in images),
         val=parameters.val,
@@ -163,7 +165,8 @@ def _write(
         out_dir,
         study=study.slug,
         map_set=f"v{map_set.version} {map_set.inputs_hash}",
-        parameters=parameters.model_dump() | _provenance(map_set),
+        parameters=parameters.model_dump(exclude=None if parameters.sources else {"sources"})
+        | _provenance(map_set),
     )
     with writer:
         for done, (image, map_hash, annotators) in enumerate(images, start=1):
@@ -182,15 +185,16 @@ def _write(
     return writer.dataset
 
 
-def _images(map_set: MapSet) -> Select[Image, str | None, int | None]:
-    """Images of the study's main pairs, and those that were imported to be held out."""
+def _images(map_set: MapSet, sources: Sequence[str]) -> Select[Image, str | None, int | None]:
+    """Images of the study's main pairs, and those of the sources that were imported to be held out."""
     paired = (Pair.study_id == map_set.study_id) & (Pair.kind == TrialKind.MAIN)
     shown = select(Pair.real_image_id).where(paired).union(select(Pair.fake_image_id).where(paired))
+    held_out = Image.split.in_([Split.VAL, Split.TEST])
     mine = (SaliencyMap.image_id == Image.id) & (SaliencyMap.map_set_id == map_set.id)
     return (
         select(Image, SaliencyMap.blob_hash, SaliencyMap.annotators)
         .outerjoin(SaliencyMap, mine)
-        .where(or_(Image.id.in_(shown), Image.split.in_([Split.VAL, Split.TEST])))
+        .where(or_(Image.id.in_(shown), held_out & Image.source.in_(sources) if sources else held_out))
         .order_by(Image.id)
         .with_for_update(read=True, of=Image)  # their splits stay until it is known that they are frozen
     )

@@ -369,9 +369,9 @@ DATASET: Final = File(
             "parameters",
             "object",
             (
-                "crop, size, val, test, seed as given to `cyborg dataset freeze`; maps: the map set's own "
-                "parameters; annotations: how many are in the maps, and simulated_annotations: how many of "
-                "those a program painted."
+                "crop, size, val, test, seed as given to `cyborg dataset freeze`; sources, where only some "
+                "sources were held out; maps: the map set's own parameters; annotations: how many are in the "
+                "maps, and simulated_annotations: how many of those a program painted."
             ),
         ),
         ("counts", "object", "Images, real, fake and with_map for each split."),

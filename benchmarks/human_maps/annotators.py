@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from app.demo.regions import Region, inside, look_at
+from app.demo.regions import Region, anywhere, inside, look_at
 from app.demo.strokes import any_hand, paint
 from benchmarks.human_maps.design import Design
 from saliency import Annotation, ImageAnnotations, MapParameters, parse_strokes
@@ -41,9 +41,7 @@ def elsewhere(
     size = (design.size, design.size)
     if design.place == "face":
         return look_at(rng, said=said, face=head, size=size, count=count)
-    side = 2 * design.radius * design.size
-    corners = rng.uniform(0, design.size - side, (count, 2))
-    return [(float(x), float(y), side, side) for x, y in corners]
+    return anywhere(rng, size=size, side=2 * design.radius * design.size, count=count)
 
 
 def _annotation(

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Literal, get_args
 
+from app.demo.artefacts import CUE, RADIUS, STRENGTH
+from app.demo.detectors import GUIDED
 from training.config import Cyborg
 
 WIDE: Final = "cyborg_tiny_wide"
 """Name of the network of `networks.py`."""
-
-GUIDED: Final = Cyborg(map_weight=2.5)
-"""CYBORG whose maps weigh five times as much as in its paper, where both terms weigh 0.5."""
 
 Place = Literal["frame", "face"]
 """Where the artefact may be, and where people paint who have not found one: anywhere, or on the face."""
@@ -33,16 +32,16 @@ class Design:
     test: int = 400
     """Faces; each test face is shown with and without the shortcut."""
 
-    artefact: float = 48.0
+    artefact: float = STRENGTH
     """Deviation of the texture that fakes carry."""
     place: Place = "frame"
-    radius: float = 0.12
+    radius: float = RADIUS
     """Of the spoiled place."""
 
     shortcut: Shortcut = "apart"
     follows: float = 1.0
     """Share of training and validation images in which the shortcut agrees with the label."""
-    cue: float = 80.0
+    cue: float = CUE
     """How far the shortcut shifts the colour."""
 
     annotators: int = 3

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.demo.anatomy import EYE_Y, MOUTH_Y, head_outline
-from app.demo.canvas import Canvas, Points
+from app.demo.canvas import Points
 from app.demo.identity import Identity, invent, take
-from app.demo.portrait import draw
+from app.demo.portrait import portrait
 from app.stimuli.manifest import read_rows
 from app.stimuli.names import Finder
 from saliency.image_files import read_pixels
@@ -49,8 +49,7 @@ def draw_face(number: int, *, seed: int, size: int) -> tuple[Picture, Points, tu
     cv2.setNumThreads(1)
     rng = np.random.default_rng([seed, number])
     person, shot = invent(rng), take(rng)
-    canvas = Canvas(size, turn_deg=shot.turn_deg, zoom=shot.zoom, shift=shot.shift)
-    draw(canvas, person, shot, rng)
+    canvas = portrait(person, shot, rng, size=size)
     parts = canvas.place(places(person)) * size / canvas.scale
     return canvas.finished(), parts, canvas.box(head_outline(person))
 

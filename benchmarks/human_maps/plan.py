@@ -11,8 +11,9 @@ from typing import Final
 import cv2
 import torch
 
+from app.demo.detectors import GUIDED, OPTIMISER
 from benchmarks.human_maps import networks
-from benchmarks.human_maps.design import GUIDED, Design, Regime
+from benchmarks.human_maps.design import Design, Regime
 from benchmarks.human_maps.faces import read_faces
 from benchmarks.human_maps.outcome import read_scores, summary
 from benchmarks.human_maps.world import write_world
@@ -23,13 +24,11 @@ from training.config import (
     Job,
     MapSource,
     Objective,
-    Optimiser,
     RunConfig,
 )
 from training.folder import RunFolder, read_json
 from training.run import perform
 
-OPTIMISER: Final = Optimiser(name="adam", lr=0.002, step_epochs=0)
 HUMAN: Final = "cyborg x5"
 """Name of the column whose maps are people's and weigh as in `GUIDED`."""
 OBJECTIVES: Final = ("cross_entropy", "cyborg", "hseb", "fmmmse", "droid", "cyborg_droid")

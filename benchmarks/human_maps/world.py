@@ -3,31 +3,32 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.human_maps.annotators import annotate, parameters
-from benchmarks.human_maps.artefacts import (
+from app.demo.artefacts import (
+    MARK_SIDE,
     SEEN,
     UNSEEN,
     Pixels,
     Region,
     Texture,
+    anywhere,
+    away_from,
     photograph,
     spoil,
     tint_frame,
     tint_square,
 )
+from benchmarks.human_maps.annotators import annotate, parameters
 from benchmarks.human_maps.design import Design
 from benchmarks.human_maps.faces import Faces
 from saliency import ImageAnnotations, build_encoded_maps
 from training.dataset import Dataset, DatasetWriter, load_dataset
 
-MARK_SIDE: Final = 0.08
-"""Of the frame's width."""
 Split = Literal["train", "val", "test"]
 
 
@@ -124,7 +125,7 @@ def artefact_place(
         case "face":
             return np.asarray(parts[rng.integers(len(parts))])
         case "frame":
-            return rng.uniform(design.radius, 1 - design.radius, 2) * design.size
+            return anywhere(rng, radius=design.radius, size=design.size)
 
 
 def shortcut_place(
@@ -144,17 +145,9 @@ def shortcut_place(
         case "inside":
             return float(spot[0] + rng.normal(0, 1)), float(spot[1] + rng.normal(0, 1))
         case "apart":
-            return away_from(rng, spot, design)
+            return away_from(rng, spot, radius=design.radius, size=design.size)
         case "face":
             return elsewhere_on_face(rng, parts, spot, design)
-
-
-def away_from(rng: np.random.Generator, spot: NDArray[np.float64], design: Design) -> tuple[float, float]:
-    """A random place of the frame, at least two radii of the artefact from `spot`."""
-    while True:
-        at = rng.uniform(design.radius, 1 - design.radius, 2) * design.size
-        if np.hypot(*(at - spot)) >= 2 * design.radius * design.size:
-            return float(at[0]), float(at[1])
 
 
 def elsewhere_on_face(

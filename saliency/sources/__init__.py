@@ -9,7 +9,7 @@ swaps human maps for face segmentation, for a control, or for what a model drew,
 Sources hold no state besides their parameters: they may be called in any order and in any process.
 """
 
-from saliency.sources.controls import Coarsened, Inverted, RandomStrokes, Shuffled, Uniform
+from saliency.sources.controls import Coarsened, Ellipse, Inverted, RandomStrokes, Shuffled, Uniform
 from saliency.sources.folder import FolderMaps
 from saliency.sources.image import MapSource, SourceError, SourceImage, map_of
 from saliency.sources.parameters import Kind, SourceParameters, make_source
@@ -20,6 +20,7 @@ __all__ = [
     "FACE_CLASSES",
     "FACE_PARTS",
     "Coarsened",
+    "Ellipse",
     "FolderMaps",
     "Inverted",
     "Kind",

@@ -24,6 +24,7 @@ STEP_SHARE: Final = 0.006  # of the shorter side between two points
 POINTS: Final = 60  # of a stroke
 TURN: Final = 0.35  # standard deviation of the change of direction at each point, in radians
 MOST_STROKES: Final = 400
+ELLIPSE: Final = (0.6, 0.8)  # axes in shares of the picture's width and height
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,17 @@ class Uniform:
     def __call__(self, image: SourceImage) -> ImageMap | None:
         """Return a map of ones."""
         return map_of(image, np.ones((image.height, image.width), dtype=np.float32))
+
+
+@dataclass(frozen=True, slots=True)
+class Ellipse:
+    """The middle of the picture is salient, where a face is as a rule, and nothing else."""
+
+    def __call__(self, image: SourceImage) -> ImageMap | None:
+        """Return 1 inside an ellipse in the middle, `ELLIPSE` of the width and of the height; 0 outside."""
+        across, down = ((np.arange(n) + 0.5) * 2 / n - 1 for n in (image.width, image.height))
+        inside = np.hypot(across / ELLIPSE[0], down[:, None] / ELLIPSE[1]) <= 1
+        return map_of(image, inside.astype(np.float32))
 
 
 @dataclass(frozen=True, slots=True)

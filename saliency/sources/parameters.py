@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from saliency.parameters import MapParameters
-from saliency.sources.controls import Coarsened, Inverted, RandomStrokes, Shuffled, Uniform
+from saliency.sources.controls import Coarsened, Ellipse, Inverted, RandomStrokes, Shuffled, Uniform
 from saliency.sources.folder import FolderMaps
 from saliency.sources.image import MapSource, SourceError, SourceImage
 from saliency.sources.raster import RasterMasks
 from saliency.sources.segmentation import FACE_CLASSES, Segmentation
 
-Kind = Literal["maps", "uniform", "inverted", "shuffled", "random", "segmentation", "masks"]
+Kind = Literal["maps", "uniform", "ellipse", "inverted", "shuffled", "random", "segmentation", "masks"]
 
 NEEDS_FOLDER: Final[Mapping[Kind, str]] = {
     "maps": "the maps",
@@ -104,6 +104,8 @@ def _source(
 ) -> MapSource:
     if parameters.kind == "uniform":
         return Uniform()
+    if parameters.kind == "ellipse":
+        return Ellipse()
     if folder is None or not folder.is_dir():
         missing = "" if folder is None else f": {folder} is none"
         raise SourceError(

@@ -75,10 +75,14 @@ class TestDescribeStudy:
         places_per_arm = pairs * 2 * spec.judgements
         assert places_per_arm >= (participants // 2 + 2) * spec.trials_per_participant
 
-    def test_an_image_gets_about_three_annotations(self):
+    def test_an_image_gets_about_two_annotations(self):
         spec = describe_study(MANY, slug="demo", participants=40, seed=0)
         images = 2 * 2 * spec.pairs.per_source
-        assert 20 * spec.trials_per_participant / images == pytest.approx(3, abs=0.2)
+        assert 20 * spec.trials_per_participant / images == pytest.approx(2, abs=0.2)
+
+    def test_a_drawn_world_is_shown_whole_to_the_usual_crowd(self):
+        drawn = Material(real={"camera": 150}, fake={"a": 50, "b": 50, "c": 50})
+        assert describe_study(drawn, slug="demo", participants=40, seed=0).pairs.per_source == 50
 
     def test_few_images_make_short_visits(self):
         few = Material(real={"photo": 6}, fake={"stylegan": 5})

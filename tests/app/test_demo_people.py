@@ -8,13 +8,13 @@ from app.trials.schemas import AnnotationRule
 from saliency.strokes import parse_strokes
 
 SIZE = (320, 320)
-FLAW = (90.0, 130.0, 44.0, 32.0)
+ARTEFACT = (90.0, 130.0, 44.0, 32.0)
 
 
-def truth(*, hard: float = 0.0, flaw: tuple[float, float, float, float] | None = FLAW) -> Truth:
+def truth(*, hard: float = 0.0, artefact: tuple[float, float, float, float] | None = ARTEFACT) -> Truth:
     faces = {
         Side.LEFT: Face(Label.REAL, SIZE, None, None),
-        Side.RIGHT: Face(Label.FAKE, SIZE, None, flaw),
+        Side.RIGHT: Face(Label.FAKE, SIZE, None, artefact),
     }
     return Truth(faces, hard)
 
@@ -87,10 +87,10 @@ class TestJudge:
             first, last = body["strokes"][0]["points"][0][2], body["strokes"][-1]["points"][-1][2]
             assert body["decision_ms"] < first <= last <= body["decision_ms"] + body["annotation_ms"]
 
-    def test_whoever_sees_the_fake_paints_its_flaw_most_of_the_time(self):
+    def test_whoever_sees_the_fake_paints_its_artefact_most_of_the_time(self):
         right = [body for body in decisions(annotate=True) if body["choice"] is Side.RIGHT]
-        on_flaw = [body for body in right if overlaps(body["strokes"], FLAW)]
-        assert len(on_flaw) > 0.75 * len(right)
+        on_artefact = [body for body in right if overlaps(body["strokes"], ARTEFACT)]
+        assert len(on_artefact) > 0.75 * len(right)
 
     def test_the_same_mind_decides_the_same(self):
         assert decisions(annotate=True)[:20] == decisions(annotate=True)[:20]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import cv2
@@ -158,6 +159,13 @@ class TestFreeze:
         folder = load_dataset(Path(frozen().folder))
         assert {sample.image_id for sample in folder.of("test")} == {str(image.id) for image in unshown}
         assert len(folder.of("train", "val")) == 16
+
+    def test_those_of_other_sources_than_asked_for_stay_out(self, blobs, frozen):
+        mine = picture(blobs, label=Label.FAKE, source="mine", split=Split.TEST)
+        picture(blobs, label=Label.FAKE, source="of another study", split=Split.TEST)
+        chosen, whole = frozen(sources=("mine",)), frozen()
+        assert [one.image_id for one in load_dataset(Path(chosen.folder)).of("test")] == [str(mine.id)]
+        assert len(load_dataset(Path(whole.folder)).of("test")) == 2
 
     def test_it_says_how_much_of_it_is_simulated(self, frozen):
         head = json.loads((Path(frozen().folder) / "dataset.json").read_text())
@@ -527,9 +535,9 @@ def built(db, blobs, study, annotated, session_factory):
 
 @pytest.fixture
 def frozen(db, blobs, settings, built):
-    def freeze(out_dir: Path | None = None, *, size: int = 64, crop: bool = True) -> Dataset:
+    def freeze(out_dir: Path | None = None, **options: Any) -> Dataset:
         settings.datasets_dir.mkdir(parents=True, exist_ok=True)
-        parameters = FreezeParameters(size=size, crop=crop)
+        parameters = FreezeParameters.model_validate({"size": 64, **options})
         return freeze_dataset(
             db, blobs, built, out_dir, datasets_dir=settings.datasets_dir, parameters=parameters
         )

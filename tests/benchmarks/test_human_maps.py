@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from app.demo.artefacts import SEEN, UNSEEN, spoil
 from benchmarks.human_maps.annotators import annotate, parameters
-from benchmarks.human_maps.artefacts import SEEN, UNSEEN, spoil
 from benchmarks.human_maps.crew import Crew, carry_out
 from benchmarks.human_maps.design import REGIMES, Design, changed
 from benchmarks.human_maps.faces import Faces, draw_face, read_faces, write_photos

@@ -13,6 +13,7 @@ from saliency import MapParameters, decode_map_png, encode_map_png
 from saliency.__main__ import cli
 from saliency.sources import (
     FACE_PARTS,
+    Ellipse,
     FolderMaps,
     Inverted,
     RandomStrokes,
@@ -89,6 +90,13 @@ class TestFolderMaps:
 
 
 class TestControls:
+    def test_an_ellipse_is_in_the_middle_and_as_large_as_it_says(self):
+        values = Ellipse()(SourceImage("a", 400, 300)).values
+        assert values.mean() == pytest.approx(np.pi / 4 * 0.6 * 0.8, abs=1e-3)
+        assert np.array_equal(values, values[::-1, ::-1])
+        assert values[150, 79:83].tolist() == [0, 1, 1, 1]
+        assert values[28:32, 200].tolist() == [0, 0, 1, 1]
+
     def test_uniform_is_one_everywhere(self):
         found = Uniform()(IMAGE)
         assert (found.values == 1).all()

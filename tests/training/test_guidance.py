@@ -8,7 +8,7 @@ from training.dataset import DatasetWriter, load_dataset
 from training.errors import DatasetError
 from training.guidance import Guidance, decode_map, load_maps
 
-CONTROLS = ["shuffled", "inverted", "uniform", "random"]
+CONTROLS = ["shuffled", "inverted", "uniform", "ellipse", "random"]
 
 
 @pytest.fixture(scope="module")

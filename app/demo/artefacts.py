@@ -1,4 +1,7 @@
-"""What is done to a face: textures that give fakes away, shortcuts, and the camera."""
+"""What is done to a drawn face: textures that give fakes away, a mark that follows the label, and the camera.
+
+The worlds of the demonstration and of `benchmarks/human_maps` are made of these; docs/benchmark.md says why.
+"""
 
 from collections.abc import Callable
 from typing import Final
@@ -13,7 +16,18 @@ Field = NDArray[np.float32]
 Region = tuple[float, float, float, float]
 """x, y, width, height in pixels."""
 Texture = Callable[[Field, Field, np.random.Generator], Field]
-"""Coordinates in pixels (h, w) -> levels (h, w) of any mean and deviation."""
+"""Coordinates (h, w) -> levels (h, w) of any mean and deviation."""
+
+GRAIN: Final = 64
+"""Textures, blur and noise are as coarse as pixels of a frame of this width, whatever the picture's."""
+RADIUS: Final = 0.12
+"""Of an artefact, in widths of the frame."""
+STRENGTH: Final = 48.0
+"""Deviation of its texture in grey levels."""
+MARK_SIDE: Final = 0.08
+"""Of the mark, in widths of the frame."""
+CUE: Final = 80.0
+"""How far the mark shifts the colour, in grey levels."""
 
 
 def _wave(x: Field, y: Field, rng: np.random.Generator, *, period: float) -> Field:
@@ -72,15 +86,31 @@ def spoil(
 ) -> Region:
     """Lay a texture over an ellipse around `at`, in place; it fades out at the edge. Returns its box."""
     size = len(picture)
+    unit = np.float32(size / GRAIN)
     rx, ry = radius * size * rng.uniform(0.8, 1.2, 2)
     cx, cy = np.clip(np.asarray(at) + rng.normal(0, 0.02 * size, 2), 0, size - 1)
     y, x = (grid.astype(np.float32) + np.float32(0.5) for grid in np.mgrid[0:size, 0:size])
     cover = np.clip(1.6 * (1 - np.hypot((x - cx) / rx, (y - cy) / ry)), 0, 1)
-    levels = texture(x, y, rng)
+    levels = texture(x / unit, y / unit, rng)
     levels = (levels - levels.mean()) / levels.std() * strength
     tint = 1 + rng.normal(0, 0.35, 3)
     picture += (cover * levels)[..., None] * tint.astype(np.float32)
     return float(cx - rx), float(cy - ry), float(2 * rx), float(2 * ry)
+
+
+def anywhere(rng: np.random.Generator, *, radius: float, size: int) -> NDArray[np.float64]:
+    """A random place of a frame in pixels, `radius` widths from its edge or more."""
+    return rng.uniform(radius, 1 - radius, 2) * size
+
+
+def away_from(
+    rng: np.random.Generator, spot: NDArray[np.float64], *, radius: float, size: int
+) -> tuple[float, float]:
+    """A random place of a frame in pixels, at least two radii from `spot`."""
+    while True:
+        at = anywhere(rng, radius=radius, size=size)
+        if np.hypot(*(at - spot)) >= 2 * radius * size:
+            return float(at[0]), float(at[1])
 
 
 def tint_square(picture: Pixels, at: tuple[float, float], *, side: float, shift: float) -> None:
@@ -99,9 +129,12 @@ def tint_frame(picture: Pixels, *, shift: float) -> None:
 
 def photograph(picture: Pixels, rng: np.random.Generator, *, strange: bool) -> NDArray[np.uint8]:
     """Colour, blur and noise of a camera; a strange one goes beyond what training has seen."""
+    unit = len(picture) / GRAIN
     gain = rng.uniform(0.82, 1.18, 3) if strange else rng.uniform(0.93, 1.07, 3)
     blur = rng.uniform(0.3, 0.5) if strange else rng.uniform(0.2, 0.4)
     noise = rng.uniform(2.5, 4.0) if strange else rng.uniform(2.0, 3.0)
-    shot = cv2.GaussianBlur(picture * gain.astype(np.float32), (5, 5), blur)
-    shot = shot + rng.standard_normal(shot.shape, np.float32) * np.float32(noise)
+    reach = 2 * int(np.ceil(2 * unit)) + 1
+    shot = cv2.GaussianBlur(picture * gain.astype(np.float32), (reach, reach), blur * unit)
+    grains = rng.standard_normal((GRAIN, GRAIN, 3), np.float32) * np.float32(noise)
+    shot = shot + cv2.resize(grains, shot.shape[1::-1], interpolation=cv2.INTER_CUBIC)
     return np.asarray(np.clip(shot + 0.5, 0, 255), np.uint8)

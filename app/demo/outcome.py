@@ -1,0 +1,181 @@
+"""What the detectors of a demonstration come to, and what may be concluded from it.
+
+Two things make a number uncertain, and each has an interval of its own: the seeds that a network was trained
+from (Student's t over them), and the images of the test (DeLong's variance of the mean over seeds, with the
+pictures of a group as one cluster). A difference counts where both intervals leave out zero.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.analysis.clusters import Codes, Spread, codes, spread
+from app.analysis.comparison import UNKNOWN, Interval, around
+from app.demo.detectors import BASELINE, HUMAN, SHUFFLED
+from training.scored import Scored
+from training.statistics import placements
+
+Floats = NDArray[np.float64]
+KIND: Final = "sigmoid"
+"""Score by which images are ranked: the fake logit, as in the papers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """One run: what it is called in the table, its seed, and its scores on the test images."""
+
+    column: str
+    seed: int
+    scored: Scored
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A mean over seeds, and how sure it is."""
+
+    value: float
+    over_images: Interval
+    over_seeds: Interval
+
+    @property
+    def sign(self) -> int:
+        """1 or -1 where both intervals are on that side of zero, otherwise 0."""
+        signs = {_side(self.over_images), _side(self.over_seeds)}
+        return signs.pop() if len(signs) == 1 else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One kind of detector on all fakes of the test and the real images of one source."""
+
+    column: str
+    real_source: str
+    seeds: int
+    auc: Value
+    sd: float
+    """Of the AUC over seeds; NaN for one seed."""
+    gain: Value | None
+    """Over the baseline with the same seeds; None for the baseline itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """The test images of one source of real ones, with every fake."""
+
+    fake: NDArray[np.bool_]  # (N,)
+    cluster: Codes  # (N,)
+    placed: Mapping[str, Floats]
+    """By column: placements of each seed, (seeds, N)."""
+
+    def value(self, placed: Floats) -> Value:
+        """An AUC by placements, shape (seeds, N), or a difference of two by theirs."""
+        per_seed = placed[:, self.fake].mean(axis=1)
+        return Value(float(per_seed.mean()), self._over_images(placed.mean(axis=0)), _over_seeds(per_seed))
+
+    def _over_images(self, placed: Floats) -> Interval:
+        value = float(placed[self.fake].mean())
+        of_class = np.where(self.fake, self.fake.sum(), (~self.fake).sum())
+        alone = np.arange(len(placed))
+        found = spread(
+            (placed - value) / of_class,
+            participant=self.cluster,
+            item=alone,
+            arm=self.fake.astype(np.intp),
+        )
+        return around(value, found)
+
+
+def rows(trained: Sequence[Trained], groups: Mapping[str, str]) -> list[Row]:
+    """A row for each column and each source of real images, which are never pooled; columns in their order.
+
+    trained : runs on the same test images; every column has the same seeds, in one order
+    groups : image id to the group that it belongs to; an image without one stands for itself
+    """
+    scored = trained[0].scored
+    sources = sorted(set(scored.sources[~scored.fake].tolist()))
+    tests = {source: _test(source, trained, groups) for source in sources}
+    columns = list(dict.fromkeys(run.column for run in trained))
+    return [_row(column, source, tests[source]) for column in columns for source in sources]
+
+
+def _test(source: str, trained: Sequence[Trained], groups: Mapping[str, str]) -> Test:
+    placed: dict[str, list[Floats]] = {}
+    for run in trained:
+        own = run.scored.against(source)
+        placed.setdefault(run.column, []).append(placements(own.ranking[KIND], own.fake))
+    shown = trained[0].scored.against(source)
+    cluster = codes([groups.get(name, name) for name in shown.image_ids])
+    return Test(shown.fake, cluster, {column: np.stack(seeds) for column, seeds in placed.items()})
+
+
+def _row(column: str, source: str, test: Test) -> Row:
+    placed, base = test.placed[column], test.placed[BASELINE]
+    per_seed = placed[:, test.fake].mean(axis=1)
+    sd = float(per_seed.std(ddof=1)) if len(per_seed) > 1 else float("nan")
+    gain = None if column == BASELINE else test.value(placed - base)
+    return Row(column, source, len(per_seed), _clipped(test.value(placed)), sd, gain)
+
+
+def _clipped(auc: Value) -> Value:
+    """No AUC is below 0 or above 1, wherever the interval of a few images would end."""
+    found = auc.over_images
+    if found.low is None or found.high is None:
+        return auc
+    return replace(auc, over_images=replace(found, low=max(0.0, found.low), high=min(1.0, found.high)))
+
+
+def _over_seeds(values: Floats) -> Interval:
+    """Student's t for a mean over seeds; unknown for one seed."""
+    if len(values) < 2:
+        return UNKNOWN
+    return around(float(values.mean()), Spread(float(values.var(ddof=1)) / len(values), len(values) - 1))
+
+
+def _side(interval: Interval) -> int:
+    """On which side of zero an interval is; 0 where it holds zero or is not known."""
+    if interval.low is None or interval.high is None:
+        return 0
+    return int(interval.low > 0) - int(interval.high < 0)
+
+
+def headline(found: Sequence[Row], *, drawn: bool) -> str:
+    """What the numbers are and are not, in a few sentences that stand above them.
+
+    drawn : faces in whose world paint carries information, so that an order can be expected
+    """
+    if not drawn:
+        return OF_IMAGES
+    by_column = {row.column: row.gain for row in found}
+    human, shuffled = by_column.get(HUMAN), by_column.get(SHUFFLED)
+    if human is None or shuffled is None:
+        return f"No conclusion: {HUMAN} and {SHUFFLED} are needed beside {BASELINE}."
+    return f"{_of_world(human, shuffled)} {OF_A_WORLD}"
+
+
+OF_IMAGES: Final = (
+    "No conclusion about human maps. The annotations are simulated: programs painted parts of faces without "
+    "looking at a picture, so the maps say nothing of what is wrong with it. The numbers show that every "
+    "step runs on these images; differences between them are not about people."
+)
+OF_A_WORLD: Final = (
+    "This tests the method in a world made for maps to help: faces are drawn, and programs that are told "
+    "where the artefact is paint it. It says nothing about people, real faces or real generators."
+)
+
+
+def _of_world(human: Value, shuffled: Value) -> str:
+    helped = f"{human.value:+.3f} AUC against {BASELINE}"
+    control = f"the same maps shuffled {shuffled.value:+.3f}"
+    if human.sign == 1 and shuffled.value < human.value / 2:
+        return f"As expected in this drawn world: maps of what was painted gain {helped}, {control}."
+    why = (
+        "shuffled maps do as well or nearly"
+        if human.sign == 1
+        else "an interval holds zero"
+        if human.sign == 0
+        else "the order is the opposite of what is expected"
+    )
+    return f"No conclusion: {why} (maps of what was painted {helped}, {control})."

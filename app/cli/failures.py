@@ -17,7 +17,7 @@ def sentence_of(error: Exception) -> str | None:
         case AppError() | OSError() | ValueError():
             return str(error)
         case OperationalError():
-            return f"the database does not answer: {error.orig}"
+            return f"the database does not answer: {' '.join(str(error.orig).split())}"
         case _:
             return None
 

@@ -54,7 +54,8 @@ class Stages:
                 stage = Stage(title, bar)
                 yield stage
         except Exception as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
+            cause = getattr(error, "orig", None) or error  # the driver's own words, without SQLAlchemy's
+            reason = " ".join(str(cause).split()) or type(error).__name__
             raise AppError(f"{title}: {reason}") from error
         done = Finished(title, stage.summary, time.monotonic() - start)
         self.finished.append(done)

@@ -1,25 +1,30 @@
 """What a report pays for the scores of one run: reading them, and every number of docs/evaluation.md.
 
-A file of scores as a run writes it, of `--images` images from eight sources, is read once and summed up once
-in a process of its own. CPU seconds of that process, and its peak memory.
+A file of scores as a run writes it, of `--images` images from eight sources, is read and summed up once in a
+process of its own, in turn with the reference: `csv.DictReader`, and for each source and kind of score the
+AUC alone, by scipy's `rankdata`. Medians of `--rounds`, CPU seconds of each process, and its peak memory.
 
     python benchmarks/reading_scores.py --images 700000
 """
 
 import argparse
+import csv
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import numpy as np
+from scipy.stats import rankdata
 
 from training.evaluate import SCORE_COLUMNS
 from training.metrics import sigmoid
-from training.numbers import numbers_of
-from training.scored import read_scored
+from training.numbers import numbers_of_file
+from training.scored import POOLED
 
 REALS = ("celeba-hq", "ffhq")
 FAKES = ("progan", "stargan", "stylegan1", "stylegan2", "stylegan3", "stylegan-ada")
@@ -41,19 +46,45 @@ def write_scores(path: Path, images: int) -> None:
             stream.write(f"t{number:06d},images/t{number:06d}.png,{label},{source},{numbers}\n")
 
 
-def measure(path: Path) -> None:
+def measure_ours(path: Path) -> int:
+    """Reading and every number; how many images there were."""
+    return int(numbers_of_file(path).metrics[POOLED, "softmax"]["images"] or 0)
+
+
+def measure_reference(path: Path) -> int:
+    """Reading and the AUC alone, of what `numbers_of_file` gives more than twenty numbers and two curves."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    real, fake = (np.array([float(row[name]) for row in rows]) for name in ("logit_real", "logit_fake"))
+    flags = np.array([row["label"] == "fake" for row in rows])
+    sources = np.array([row["source"] for row in rows])
+    for source in ("", *FAKES, *REALS):
+        keep = (sources == source) | (flags if source in REALS else ~flags) if source else flags | ~flags
+        for values in (fake, fake - real):
+            wins = rankdata(values[keep])[flags[keep]].sum()
+            assert wins > 0
+    return len(rows)
+
+
+MEASURED: Final[dict[str, Callable[[Path], int]]] = {"ours": measure_ours, "reference": measure_reference}
+
+
+def run_alone(name: str, path: Path) -> tuple[float, float]:
+    """CPU seconds and peak memory in MB of a process that measures; what importing took is left out."""
+    command = [sys.executable, __file__, "--measure", name, str(path)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    seconds, peak_mb = done.stdout.split()
+    return float(seconds), float(peak_mb)
+
+
+def measure(name: str, path: Path) -> None:
     """To be run in a process of its own, so that its peak memory is its own."""
+    import pandas as pd  # noqa: F401 - once for a whole report
+
     began = time.process_time()
-    scored = read_scored(path)
-    read = time.process_time()
-    numbers_of(scored)
-    done = time.process_time()
-    reading, numbers = read - began, done - read
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{len(scored)} scores of {len(set(scored.sources.tolist()))} sources, CPU seconds of one process:")
-    print(f"  reading  {reading:5.1f}")
-    print(f"  numbers  {numbers:5.1f}  ({numbers / reading:.1f} times the reading)")
-    print(f"  peak memory {peak_mb:.0f} MB")
+    MEASURED[name](path)
+    seconds = time.process_time() - began
+    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def main() -> None:
@@ -61,15 +92,30 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--images", type=int, default=700_000)
-    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--write", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.write:
+        write_scores(options.write, options.images)
+        return
     if options.measure:
-        measure(options.measure)
+        name, path = options.measure
+        measure(name, Path(path))
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "test.csv"
-        write_scores(path, options.images)
-        subprocess.run([sys.executable, __file__, "--measure", str(path)], check=True)
+        # In a process of its own: one that is started inherits the peak memory of its parent.
+        command = [sys.executable, __file__, "--images", str(options.images), "--write", str(path)]
+        subprocess.run(command, check=True)
+        found = [[run_alone(name, path) for name in MEASURED] for _ in range(options.rounds)]
+    medians = {name: np.median([row[i] for row in found], axis=0) for i, name in enumerate(MEASURED)}
+    for name, (seconds, peak_mb) in medians.items():
+        print(f"{name:9} {seconds:5.2f} CPU s  {peak_mb:5.0f} MB at most")
+    ratio = np.median([ours[0] / reference[0] for ours, reference in found])
+    print(
+        f"ours / reference {ratio:.2f}; 120 runs of {options.images} scores {medians['ours'][0] * 2:.1f} min"
+    )
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ TrainingError
 └── RunError        the run folder
 """
 
+import re
+
 
 class TrainingError(Exception):
     """Training cannot go on, and the user can mend it."""
@@ -32,3 +34,9 @@ def in_words(error: Exception) -> str:
     """What went wrong, in one line: a mistake says so itself, a bug is named."""
     said = " ".join(str(error).split())
     return said if isinstance(error, TrainingError) else f"Unexpected {type(error).__name__}: {said}"
+
+
+def first_line(error: BaseException) -> str:
+    """What a library says, in one line and without codes for a terminal's colours."""
+    said = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
+    return (said or type(error).__name__).splitlines()[0].rstrip(".")

@@ -25,6 +25,8 @@ from training.device import SMALL_BATCH, memory_format
 from training.events import Heartbeat, Metrics
 from training.folder import write_text
 from training.guidance import load_maps
+from training.metrics import Ranking
+from training.scored import with_opponents
 
 Floats = NDArray[np.float64]
 
@@ -58,11 +60,6 @@ class Scores:
     def ranking(self) -> dict[str, Floats]:
         """(N,) per kind of score: a logit that ranks as the score does, but does not saturate at 1."""
         return {"sigmoid": self.logits[:, 1], "softmax": self.logits[:, 1] - self.logits[:, 0]}
-
-    def of(self, keep: NDArray[np.bool_]) -> "Scores":
-        """The scores of some of the images."""
-        chosen = tuple(sample for sample, kept in zip(self.samples, keep, strict=True) if kept)
-        return Scores(chosen, self.logits[keep])
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,18 +141,18 @@ def summarise(scores: Scores, looks: Looks | None = None, *, headline: str = "si
 
     A generator is set against all real images of the split, a camera against all fake ones.
     """
+    fake, kinds = scores.fake, scores.ranking
     result: Metrics = {"images": float(len(scores.samples))}
-    result["auc"] = metrics.auc(scores.ranking[headline], scores.fake)
-    result["accuracy"] = metrics.accuracy(scores.ranking["softmax"], scores.fake, threshold=0.0)
-    for kind, ranking in scores.ranking.items():
-        result |= {f"{name}_{kind}": value for name, value in _by_score(ranking, scores.fake).items()}
-    result["calibration_error"] = metrics.calibration_error(
-        metrics.sigmoid(scores.ranking["softmax"]), scores.fake
-    )
-    for source in sorted({sample.source for sample in scores.samples}):
-        part = scores.of(_against(scores, source))
-        for kind, ranking in part.ranking.items():
-            result[f"auc_{kind}/{source}"] = metrics.auc(ranking, part.fake)
+    result["auc"] = metrics.auc(Ranking.of(kinds[headline], fake))
+    result["accuracy"] = metrics.accuracy(kinds["softmax"], fake, threshold=0.0)
+    for kind, values in kinds.items():
+        result |= {f"{name}_{kind}": value for name, value in _by_score(values, fake).items()}
+    result["calibration_error"] = metrics.calibration_error(metrics.sigmoid(kinds["softmax"]), fake)
+    sources = np.array([sample.source for sample in scores.samples])
+    for source in sorted(set(sources.tolist())):
+        keep = with_opponents(sources == source, fake)
+        for kind, values in kinds.items():
+            result[f"auc_{kind}/{source}"] = metrics.auc(Ranking.of(values[keep], fake[keep]))
     return result | (_by_look(looks) if looks is not None else {})
 
 
@@ -170,22 +167,13 @@ def _by_look(looks: Looks) -> Metrics:
     return result
 
 
-def _by_score(ranking: Floats, fake: NDArray[np.bool_]) -> Metrics:
-    result: Metrics = {"auc": metrics.auc(ranking, fake), "eer": metrics.eer(ranking, fake)}
-    for fpr in metrics.OPERATING_POINTS:
-        result[f"tpr_at_fpr_{fpr:g}"] = metrics.tpr_at_fpr(ranking, fake, fpr=fpr)
-    for bpcer in metrics.BPCER_POINTS:
-        result[f"apcer_at_bpcer_{bpcer:g}"] = metrics.apcer_at_bpcer(ranking, fake, bpcer=bpcer)
-    result["acer"] = metrics.acer(ranking, fake, threshold=0.0)
-    return result
-
-
-def _against(scores: Scores, source: str) -> NDArray[np.bool_]:
-    """The images of a source, and all those of the other class."""
-    own = np.array([sample.source == source for sample in scores.samples])
-    labels = {sample.label for sample in scores.samples if sample.source == source}
-    other = np.array([sample.label not in labels for sample in scores.samples])
-    return np.asarray(own | other, np.bool_)
+def _by_score(values: Floats, fake: NDArray[np.bool_]) -> Metrics:
+    ranking = Ranking.of(values, fake)
+    return {
+        "auc": metrics.auc(ranking),
+        **metrics.operating_points(metrics.roc(ranking)),
+        "acer": metrics.acer(values, fake, threshold=0.0),
+    }
 
 
 def write_scores(path: Path, scores: Scores) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,12 @@ from training import metrics
 from training.calibration import Reliability, reliability
 from training.errors import RunError
 from training.events import Metrics
-from training.scored import POOLED, Scored, measure, read_scored
+from training.metrics import Ranking
+from training.scored import POOLED, Scored, measure, read_scored, with_opponents
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Codes = NDArray[np.intp]
 
 GRID: Final[Floats] = np.linspace(0, 1, 201)
 """Rates at which curves of several runs are averaged."""
@@ -47,21 +50,65 @@ class Numbers:
         return list(dict.fromkeys(source for source, _ in self.metrics))
 
 
+@dataclass(frozen=True, slots=True)
+class _Ordered:
+    """Images by one kind of score, the highest first: those of each source are in order, too."""
+
+    scores: Floats  # (N,)
+    probability: Floats | None  # (N,)
+    fake: Flags  # (N,)
+    source: Codes  # (N,)
+
+    @classmethod
+    def of(cls, scored: Scored, kind: str, source: Codes) -> Self:
+        order = np.argsort(-scored.ranking[kind])
+        probability = scored.probability.get(kind)
+        return cls(
+            scored.ranking[kind][order],
+            None if probability is None else probability[order],
+            scored.fake[order],
+            source[order],
+        )
+
+    def against(self, source: int) -> "_Ordered":
+        """A generator with all real images of the split, a camera with all fake ones."""
+        keep = with_opponents(self.source == source, self.fake)
+        probability = None if self.probability is None else self.probability[keep]
+        return _Ordered(self.scores[keep], probability, self.fake[keep], self.source[keep])
+
+    def ranking(self) -> Ranking | None:
+        """None where a score is no number."""
+        return Ranking.of_sorted(self.scores, self.fake) if np.isfinite(self.scores).all() else None
+
+
 def numbers_of(scored: Scored) -> Numbers:
-    """Work everything out; scores that are not all numbers have metrics of None and no curve."""
-    parts = {source: scored.against(source) for source in (POOLED, *sorted(set(scored.sources.tolist())))}
-    found = {(source, kind): (part, kind) for source, part in parts.items() for kind in scored.ranking}
-    curves = {key: _curve(part, kind) for key, (part, kind) in found.items()}
-    return Numbers(
-        metrics={key: measure(part, kind) for key, (part, kind) in found.items()},
-        curves={key: curve for key, curve in curves.items() if curve is not None},
-        reliability={
-            kind: reliability(values, scored.fake)
-            for kind, values in scored.probability.items()
-            if scored.is_sound(kind) and len(scored)
-        },
-        generators=tuple(scored.generators),
-    )
+    """Work everything out, each kind of score sorted once.
+
+    Scores that are not all numbers have metrics of None and no curve.
+    """
+    sources = sorted(set(scored.sources.tolist()))
+    codes = np.zeros(len(scored), np.intp)
+    for number, source in enumerate(sources):
+        codes[scored.sources == source] = number
+    orders = {kind: _Ordered.of(scored, kind, codes) for kind in scored.ranking}
+    measured: dict[tuple[str, str], Metrics] = {}
+    curves: dict[tuple[str, str], Curve] = {}
+    for number, source in enumerate((POOLED, *sources), start=-1):
+        for kind, order in orders.items():
+            part = order.against(number) if number >= 0 else order
+            ranking = part.ranking()
+            measured[source, kind] = measure(ranking, part.probability, part.fake)
+            if ranking is not None and (curve := metrics.roc(ranking)) is not None:
+                curves[source, kind] = _read_at_grid(curve)
+    return Numbers(measured, curves, _reliability(scored), tuple(scored.generators))
+
+
+def _reliability(scored: Scored) -> dict[str, Reliability]:
+    return {
+        kind: reliability(values, scored.fake)
+        for kind, values in scored.probability.items()
+        if len(scored) and np.isfinite(scored.ranking[kind]).all()
+    }
 
 
 def numbers_of_file(path: Path) -> Numbers:
@@ -78,13 +125,8 @@ def _of_file(path: Path, _changed_ns: int, _size_bytes: int) -> Numbers:
     return numbers_of(read_scored(path))
 
 
-def _curve(scored: Scored, kind: str) -> Curve | None:
-    if not scored.is_sound(kind):
-        return None
-    found = metrics.roc(scored.ranking[kind], scored.fake)
-    if found is None:
-        return None
-    fpr, tpr = found
+def _read_at_grid(curve: metrics.Roc) -> Curve:
+    fpr, tpr = curve
     given_fpr = np.interp(GRID, fpr, tpr)
     given_fpr[0] = 0.0
     # Of the rates at which a share of the fakes is found the lowest counts: that just below the share.

@@ -4,8 +4,6 @@ A kind of score is `sigmoid` (of the fake logit alone, as in the papers), `softm
 `score` (what another program calls it).
 """
 
-import csv
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,8 +14,9 @@ from numpy.typing import NDArray
 
 from saliency.spreadsheets import original
 from training import calibration, metrics
-from training.errors import RunError
+from training.errors import RunError, first_line
 from training.events import Metrics
+from training.metrics import Ranking
 from training.statistics import auc_interval
 
 Floats = NDArray[np.float64]
@@ -25,7 +24,14 @@ Flags = NDArray[np.bool_]
 
 POOLED: Final = "all"
 """In place of a source: all images of the split."""
-COLUMNS: Final = frozenset({"image_id", "label", "source", "logit_real", "logit_fake"})
+COLUMNS: Final = {
+    "image_id": "str",
+    "label": "category",
+    "source": "category",
+    "logit_real": "float64",
+    "logit_fake": "float64",
+}
+"""What is read of a table of scores, and as what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +58,11 @@ class Scored:
     def __len__(self) -> int:
         return len(self.fake)
 
-    def is_sound(self, kind: str) -> bool:
-        """Every score is a number. A network whose training diverged says NaN."""
-        return bool(np.isfinite(self.ranking[kind]).all())
-
     def against(self, source: str) -> "Scored":
-        """A generator with all real images of the split, a camera with all fake ones; `all` is the split."""
-        if source == POOLED:
-            return self
-        own = self.sources == source
-        labels = set(self.fake[own].tolist())
-        keep = own | np.array([flag not in labels for flag in self.fake.tolist()], bool)
+        """A generator with all real images of the split, a camera with all fake ones."""
+        keep = with_opponents(self.sources == source, self.fake)
         return Scored(
-            tuple(name for name, kept in zip(self.image_ids, keep, strict=True) if kept),
+            tuple(name for name, kept in zip(self.image_ids, keep.tolist(), strict=True) if kept),
             self.fake[keep],
             self.sources[keep],
             {kind: values[keep] for kind, values in self.ranking.items()},
@@ -84,24 +82,25 @@ class Scored:
         return [Truth(*row) for row in rows]
 
 
-def measure(scored: Scored, kind: str) -> Metrics:
+def with_opponents(own: Flags, fake: Flags) -> Flags:
+    """(N,) the images of a source, and all those of the class that it does not have."""
+    lacks_fake, lacks_real = not (own & fake).any(), not (own & ~fake).any()
+    return np.asarray(own | (fake & lacks_fake) | (~fake & lacks_real), np.bool_)
+
+
+def measure(ranking: Ranking | None, probability: Floats | None, fake: Flags) -> Metrics:
     """Every number of docs/evaluation.md by one kind of score; None where one is not defined.
 
-    Scores that are not all numbers have none of them. `acer`, `accuracy`, `brier` and `calibration_error`
-    need a score that is a probability.
+    ranking : of the images; None where scores are not all numbers, which have none of the numbers
+    probability : (N,) the same scores where they are probabilities; `acer`, `accuracy`, `brier` and
+        `calibration_error` need them
     """
-    result: Metrics = {"images": float(len(scored)), **dict.fromkeys(_names())}
-    if not len(scored) or not scored.is_sound(kind):
+    result: Metrics = {"images": float(len(fake)), **dict.fromkeys(_names())}
+    if ranking is None or not len(fake):
         return result
-    ranking, fake = scored.ranking[kind], scored.fake
-    low, high = auc_interval(ranking, fake) or (None, None)
-    result |= {"auc": metrics.auc(ranking, fake), "auc_low": low, "auc_high": high}
-    result["eer"] = metrics.eer(ranking, fake)
-    for fpr in metrics.OPERATING_POINTS:
-        result[f"tpr_at_fpr_{fpr:g}"] = metrics.tpr_at_fpr(ranking, fake, fpr=fpr)
-    for bpcer in metrics.BPCER_POINTS:
-        result[f"apcer_at_bpcer_{bpcer:g}"] = metrics.apcer_at_bpcer(ranking, fake, bpcer=bpcer)
-    probability = scored.probability.get(kind)
+    low, high = auc_interval(ranking) or (None, None)
+    result |= {"auc": metrics.auc(ranking), "auc_low": low, "auc_high": high}
+    result |= metrics.operating_points(metrics.roc(ranking))
     if probability is not None:
         result["accuracy"] = metrics.accuracy(probability, fake, threshold=0.5)
         result["acer"] = metrics.acer(probability, fake, threshold=0.5)
@@ -111,10 +110,8 @@ def measure(scored: Scored, kind: str) -> Metrics:
 
 
 def _names() -> list[str]:
-    points = [f"tpr_at_fpr_{fpr:g}" for fpr in metrics.OPERATING_POINTS]
-    misses = [f"apcer_at_bpcer_{bpcer:g}" for bpcer in metrics.BPCER_POINTS]
     rest = ["accuracy", "acer", "brier", "calibration_error"]
-    return ["auc", "auc_low", "auc_high", "eer", *points, *misses, *rest]
+    return ["auc", "auc_low", "auc_high", *metrics.operating_points(None), *rest]
 
 
 def read_scored(path: Path) -> Scored:
@@ -126,27 +123,32 @@ def read_scored(path: Path) -> Scored:
     return _read(path, state.st_mtime_ns, state.st_size)
 
 
-@lru_cache(maxsize=4)  # a set of 700,000 images takes 60 MB
+@lru_cache(maxsize=1)  # a set of 700,000 images takes 120 MB
 def _read(path: Path, _changed_ns: int, _size_bytes: int) -> Scored:
+    import pandas as pd  # takes its time, and most of what imports this module reads no scores
+
+    numbers = ("logit_real", "logit_fake")
     try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            reader = csv.DictReader(stream)
-            rows = list(reader)
-        _require_columns(reader.fieldnames or ())
-        real, fake = (
-            np.array([float(row[name]) for row in rows], np.float64) for name in ("logit_real", "logit_fake")
+        table = pd.read_csv(
+            path,
+            usecols=lambda name: name in COLUMNS,
+            dtype=COLUMNS,
+            index_col=False,
+            keep_default_na=False,
+            na_values={name: ["nan"] for name in numbers},
         )
-        ids = tuple(row["image_id"] for row in rows)
-        flags = np.array([row["label"] == "fake" for row in rows], bool)
-        sources = np.array([original(row["source"]) for row in rows], np.str_)
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{path} cannot be read: {error}.") from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} cannot be read: {first_line(error)}.") from None
+    if missing := COLUMNS.keys() - table.columns:
+        raise RunError(f"{path} cannot be read: its header lacks {', '.join(sorted(missing))}.")
+    real, fake = (table[name].to_numpy(np.float64) for name in numbers)
+    names = [original(name) for name in table["source"].cat.categories]
     with np.errstate(invalid="ignore"):  # inf - inf, of a network that diverged
         ranking = {"sigmoid": fake, "softmax": fake - real}
-    return Scored(ids, flags, sources, ranking, {k: metrics.sigmoid(v) for k, v in ranking.items()})
-
-
-def _require_columns(found: Iterable[str]) -> None:
-    missing = COLUMNS.difference(found)
-    if missing:
-        raise ValueError(f"its header lacks {', '.join(sorted(missing))}")
+    return Scored(
+        tuple(table["image_id"]),
+        (table["label"] == "fake").to_numpy(np.bool_),
+        np.array(names, np.str_)[table["source"].cat.codes],
+        ranking,
+        {kind: metrics.sigmoid(values) for kind, values in ranking.items()},
+    )

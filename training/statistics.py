@@ -6,22 +6,32 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm, rankdata, ttest_rel
 
+from training.metrics import Ranking, Values
 
-def auc_interval(scores: ArrayLike, fake: ArrayLike, *, level: float = 0.95) -> tuple[float, float] | None:
+
+def auc_interval(ranking: Ranking, *, level: float = 0.95) -> tuple[float, float] | None:
     """Confidence interval of an AUC over images, by DeLong's variance, cut to [0, 1].
 
     It says how much the AUC of this detector would change with other images, not with another seed. None
     when a class has fewer than two images.
     """
-    flags = np.asarray(fake, np.bool_)
-    m, n = int(flags.sum()), int((~flags).sum())
+    m, n = ranking.totals
     if m < 2 or n < 2:
         return None
-    ranked = placements(scores, flags)
-    found, spared = ranked[flags], ranked[~flags]
-    error = np.sqrt(found.var(ddof=1) / m + spared.var(ddof=1) / n)
+    fakes, reals = ranking.each()
+    found = (n - ranking.reals + reals / 2) / n  # share of the reals below a fake of each score
+    spared = 1 - (m - ranking.fakes + fakes / 2) / m
+    area, found_variance = _mean_variance(found, fakes)
+    error = np.sqrt(found_variance / m + _mean_variance(spared, reals)[1] / n)
     reach = norm.ppf((1 + level) / 2) * error
-    return max(0.0, float(found.mean() - reach)), min(1.0, float(found.mean() + reach))
+    return max(0.0, float(area - reach)), min(1.0, float(area + reach))
+
+
+def _mean_variance(values: Values, counts: Values) -> tuple[float, float]:
+    """Of values that occur so many times each; the variance of a sample (n − 1)."""
+    total = counts.sum()
+    mean = (counts * values).sum() / total
+    return float(mean), float((counts * (values - mean) ** 2).sum() / (total - 1))
 
 
 def placements(scores: ArrayLike, fake: ArrayLike) -> NDArray[np.float64]:

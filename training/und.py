@@ -30,6 +30,8 @@ from training.images import pixels_of
 
 LABELS: Final = {"Real": "real", "Synthetic": "fake"}
 SPLITS: Final = {"train": "train", "test": "val"}
+WORDS: Final = frozenset(word.lower() for word in (*LABELS, *SPLITS))
+"""What a row of their tables begins with: by it the separator is known."""
 FOLDERS: Final = {"0_real": "real", "1_fake": "fake"}
 IMAGES: Final = (".png", ".jpg", ".jpeg")
 
@@ -107,8 +109,8 @@ def _rows(table: Path, base: Path) -> Iterator[Found]:
         raise DatasetError(f"{table} does not exist; this is not the layout of UND WACV 2023 CYBORG.")
     try:
         text = read_text(table)
-        for number, row in csv_rows(text, name=str(table), separator=separator_of(text)):
-            yield _row(row, base, where=f"{table}, line {number}")
+        for line, row in csv_rows(text, name=str(table), separator=separator_of(text, known=WORDS)):
+            yield _row(row, base, where=f"{table}, line {line}")
     except TextFileError as error:
         raise DatasetError(str(error)) from None
 

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
-from training.errors import ModelError
+from training.errors import ModelError, first_line
 
 State = dict[str, Tensor]
 
@@ -217,9 +217,3 @@ def _are_equal(one: Match, other: Match) -> bool:
     return one.tensors.keys() == other.tensors.keys() and all(
         torch.equal(value, other.tensors[name]) for name, value in one.tensors.items()
     )
-
-
-def first_line(error: BaseException) -> str:
-    """What a library says, in one line and without codes for a terminal's colours."""
-    said = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
-    return (said or type(error).__name__).splitlines()[0].rstrip(".")

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from training.attention import ATTENTION
 from training.backbones import OWN, Backbone, require_known
 from training.config import is_file, plain_name
-from training.errors import ModelError
+from training.errors import ModelError, first_line
 from training.folder import read_json
 from training.network_input import Input, Scale
-from training.weight_files import Match, Part, State, both_sides, first_line, first_names, match, read_parts
+from training.weight_files import Match, Part, State, both_sides, first_names, match, read_parts
 
 Classifier = Literal["random", "loaded"]
 

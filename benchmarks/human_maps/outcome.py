@@ -8,7 +8,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from training.metrics import auc
+from training.metrics import Ranking, auc
 
 Condition = Literal["absent", "random", "follows", "reversed"]
 CONDITIONS: Final[tuple[Condition, ...]] = ("random", "absent", "follows", "reversed")
@@ -65,8 +65,8 @@ def summary(tested: Answers) -> dict[str, float]:
     for group in GROUPS:
         part = tested.part(tested.unseen == (group == "unseen"))
         for condition in CONDITIONS:
-            result[f"{group}/{condition}"] = auc(*part.under(condition)) or 0.0
+            result[f"{group}/{condition}"] = auc(Ranking.of(*part.under(condition))) or 0.0
     real = tested.part(~tested.fake)
     both = np.concatenate([real.plain, real.marked])
-    result["shortcut"] = auc(both, np.arange(len(both)) >= len(real.plain)) or 0.0
+    result["shortcut"] = auc(Ranking.of(both, np.arange(len(both)) >= len(real.plain))) or 0.0
     return result

@@ -7,6 +7,7 @@ from scipy import stats
 from app.analysis.comparison import Interval
 from app.demo.detectors import BASELINE, CENTRED, HUMAN, SHUFFLED
 from app.demo.outcome import Row, Trained, Value, headline, rows
+from training.metrics import Ranking
 from training.scored import Scored
 from training.statistics import auc_interval, placements
 
@@ -68,7 +69,7 @@ class TestRows:
 
     def test_one_seed_has_delong_s_interval_over_images(self):
         run = scored(3, skill=1.0).against("street")
-        low, high = auc_interval(run.ranking["sigmoid"], run.fake)
+        low, high = auc_interval(Ranking.of(run.ranking["sigmoid"], run.fake))
         row = of(rows([Trained(BASELINE, 0, scored(3, skill=1.0))], {}), BASELINE)
         assert row.auc.over_images.low == pytest.approx(low, abs=0.004)  # Student's t against the normal
         assert row.auc.over_images.high == pytest.approx(high, abs=0.004)

@@ -15,6 +15,7 @@ from training.figures import Figure, Line
 from training.folder import RunFolder
 from training.gallery import picture
 from training.imports import read_scores
+from training.metrics import Ranking
 from training.numbers import numbers_of
 from training.paper import rows_of, write_figure
 from training.papers import PUBLISHED, as_markdown, comparison
@@ -38,15 +39,23 @@ class TestAucInterval:
             return (f[:, None] > r).mean()
 
         oracle = bootstrap((real, fake), auc, vectorized=False, n_resamples=500, rng=1, method="percentile")
-        low, high = auc_interval([*real, *fake], [False] * 150 + [True] * 100)
+        low, high = auc_interval(Ranking.of([*real, *fake], [False] * 150 + [True] * 100))
         assert low == pytest.approx(oracle.confidence_interval.low, abs=0.015)
         assert high == pytest.approx(oracle.confidence_interval.high, abs=0.015)
 
+    def test_its_variance_is_that_of_delong_ties_counting_half(self):
+        real, fake = RANDOM.integers(0, 6, 40), RANDOM.integers(2, 9, 25)
+        wins = (fake[:, None] > real) + 0.5 * (fake[:, None] == real)
+        error = np.sqrt(wins.mean(1).var(ddof=1) / 25 + wins.mean(0).var(ddof=1) / 40)
+        found = auc_interval(Ranking.of([*real, *fake], [False] * 40 + [True] * 25), level=0.9)
+        reach = 1.6448536269514722 * error
+        assert found == pytest.approx((wins.mean() - reach, wins.mean() + reach), abs=1e-12)
+
     def test_it_stays_within_0_and_1(self):
-        assert auc_interval([0, 1, 2, 3], [False, False, True, True]) == (1, 1)
+        assert auc_interval(Ranking.of([0, 1, 2, 3], [False, False, True, True])) == (1, 1)
 
     def test_one_image_of_a_class_has_none(self):
-        assert auc_interval([0, 1, 2], [True, False, False]) is None
+        assert auc_interval(Ranking.of([0, 1, 2], [True, False, False])) is None
 
 
 class TestPaired:

@@ -96,6 +96,13 @@ class TestImport:
         list(import_und(theirs, tmp_path / "out"))
         assert "val.a--1-" in {sample.image_id for sample in load_dataset(tmp_path / "out").of("val")}
 
+    def test_tables_are_read_as_other_programs_write_them(self, theirs, tmp_path):
+        (theirs / "val/0_real/a, b.jpg").write_bytes(picture("real", 1))
+        table = theirs / "csvs/original.csv"
+        table.write_text(table.read_text().replace(",", ";") + "test;Real;/val/0_real/a, b.jpg\n", "utf-16")
+        list(import_und(theirs, tmp_path / "out"))
+        assert "val.a--b" in {sample.image_id for sample in load_dataset(tmp_path / "out").of("val")}
+
     def test_a_row_that_is_there_twice_counts_once(self, theirs, tmp_path):
         table = theirs / "csvs/original.csv"
         table.write_text(table.read_text() + ROWS[-1] + "\n")
@@ -113,7 +120,7 @@ class TestRefusals:
 
     def test_a_table_in_another_encoding(self, theirs, tmp_path):
         (theirs / "csvs/original.csv").write_bytes(b"train,Real,/train/\xe4.png\n")
-        with pytest.raises(DatasetError, match="line 1: this is not UTF-8 text"):
+        with pytest.raises(DatasetError, match="line 1: this is not UTF-8 text; save the file as UTF-8"):
             list(import_und(theirs, tmp_path / "out"))
 
     def test_a_folder_of_another_layout(self, tmp_path):

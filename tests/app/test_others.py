@@ -44,6 +44,7 @@ def draws(db, me):
 
 
 def fails_the_quiz(db, me):
+    assert me.next().json()["step"]["attempts_left"] == QUIZ["attempts"]
     answer_quiz(me, WRONG)
     assert answer_quiz(me, WORSE).json()["attempts_left"] == 0
 

@@ -130,7 +130,7 @@ class TestDemo:
         assert not (tmp_path / "data" / "postgres" / "postmaster.pid").exists()
 
     def test_maps_help_in_the_drawn_world_and_shuffled_ones_do_not(self, tmp_path: Path):
-        """The order that docs/simulation.md expects, written down before this world was first drawn."""
+        """The order that docs/simulation.md expects."""
         done = cyborg(tmp_path, "demo", "--no-serve")
         told = " ".join(done.stdout.split())
         assert "As expected in this drawn world: maps of what was painted gain +" in told, told

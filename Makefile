@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
 ARGS   ?=
+JOBS   ?= 0
 
 .DEFAULT_GOAL := help
 
@@ -30,11 +31,11 @@ serve: setup  ## Serve the web application
 worker: setup  ## Run a worker: maps, exports, training
 	$(BIN)/cyborg worker $(ARGS)
 
-test: setup  ## Run the whole test suite, browser tests included
+test: setup  ## Run the whole test suite, browser tests included; JOBS=2 or JOBS=auto spreads it over processes
 	.ci/need-chromium
 	.ci/need-engines
 	.ci/need-node
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" -n $(JOBS) --dist loadfile $(ARGS)
 	node --test tests/annotation_ui/*.test.mjs
 
 check: setup node_modules  ## Formatting, lint, types, arrows between packages, migrations

@@ -61,16 +61,24 @@ def finishes(db, me):
     assert me.next().json()["completion"]["ending"] == "finished"
 
 
+def loses_their_places(db, me):
+    mine = Participant.id == me.participant
+    long_ago = datetime.now(UTC) - timedelta(hours=1)
+    db.execute(update(Participant).where(mine).values(lease_expires_at=long_ago))
+    db.commit()
+    Visitor(me.client, me.study).consent(consent_version=me.page()["consent_version"])
+
+
 def comes_back_after_their_places_went(db, me):
     answer_quiz(me, RIGHT)
     me.decide(me.next().json()["trial"]["id"])
-    mine = Participant.id == me.participant
-    db.execute(
-        update(Participant).where(mine).values(lease_expires_at=datetime.now(UTC) - timedelta(hours=1))
-    )
-    db.commit()
-    Visitor(me.client, me.study).consent(consent_version=me.page()["consent_version"])
+    loses_their_places(db, me)
     decide_all(db, me)
+
+
+def withdraws_after_their_places_went(db, me):
+    loses_their_places(db, me)
+    assert me.withdraw().status_code == 200
 
 
 def returns_by_a_link(db, me):
@@ -115,6 +123,7 @@ def withdraws_at_once(db, me):
         is_checked,
         withdraws,
         withdraws_at_once,
+        withdraws_after_their_places_went,
     ],
 )
 class TestOthers:

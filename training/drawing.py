@@ -35,12 +35,14 @@ def _layout(figure: Figure) -> Json:
     if figure.square:
         y |= {"scaleanchor": "x", "constrain": "domain"}
         x["constrain"] = "domain"
+    categories = [mark for mark in figure.marks if isinstance(mark, Box | Dot)]
+    if categories:
+        x["range"] = [-0.5, len(categories) - 0.5]
     levels = [mark for mark in figure.marks if isinstance(mark, Level)]
-    boxes = any(isinstance(mark, Box | Dot) for mark in figure.marks)
     return {
         "xaxis": x,
         "yaxis": y,
-        "showlegend": not boxes,
+        "showlegend": not categories,
         "shapes": [_across(level) for level in levels],
         "annotations": [_label(level) for level in levels],
     }
@@ -62,6 +64,11 @@ def _traces(mark: Mark) -> list[Json]:
                     "marker": {"color": colour(mark.style), "size": 9},
                 }
             ]
+        case Box() if mark.few:
+            name = _text(mark.name)
+            dots = {"color": colour(mark.style), "size": 9}
+            at = {"x": [name] * len(mark.values), "y": _rounded(mark.values)}
+            return [{"type": "scatter", "mode": "markers", "name": name, **at, "marker": dots}]
         case Box():
             return [
                 {

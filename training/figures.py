@@ -5,10 +5,10 @@ same colour in every figure of an experiment.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, assert_never
 
 import numpy as np
 
@@ -56,12 +56,17 @@ class Points:
 class Box:
     """A box over runs, with every run beside it.
 
-    Notched (95 % interval of the median) from eight runs on: of fewer the notch is longer than the box.
+    Of fewer than five runs only the runs: the quartiles of four values are no summary. Notched (95 % interval
+    of the median) from eight runs on: of fewer the notch is longer than the box.
     """
 
     name: str
     style: int
     values: Numbers
+
+    @property
+    def few(self) -> bool:
+        return len(self.values) < 5
 
     @property
     def notched(self) -> bool:
@@ -155,7 +160,32 @@ def figures(tables: Tables) -> list[Figure]:
     )
     per_generator = [roc_figure(tables, source=source) for source in tables.sources if source != POOLED]
     agreements = [_of_maps(partial(_agreement, measure=m, words=w))(tables) for m, w in AGREEMENTS.items()]
-    return [*(make(tables) for make in makers), *agreements, *per_generator]
+    every = [*(make(tables) for make in makers), *agreements, *per_generator]
+    return [_with_something_to_compare(figure) for figure in every]
+
+
+def _with_something_to_compare(figure: Figure) -> Figure:
+    """A chart of one point says less than its number in the table: it says so instead."""
+    places = {place for mark in figure.marks for place in _places(mark)}
+    note = "There is one value so far; it is in the table."
+    return replace(figure, marks=(), note=note) if len(places) == 1 else figure
+
+
+def _places(mark: Mark) -> Iterator[object]:
+    """What a reader could compare: places along the axis, or values of a category."""
+    match mark:
+        case Line():
+            yield from mark.x
+        case Points():
+            yield from zip(mark.x, mark.y, strict=True)
+        case Box():
+            yield from ((mark.name, index) for index in range(len(mark.values)))
+        case Dot():
+            yield mark.name
+        case Level():
+            return
+        case _:
+            assert_never(mark)
 
 
 def _of_maps(make: Callable[[Tables], Figure]) -> Callable[[Tables], Figure]:

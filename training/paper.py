@@ -197,19 +197,20 @@ def _draw_line(axes: Any, mark: Line) -> None:
 
 def _draw_box(axes: Any, mark: Box, position: int) -> None:
     shade = colour(mark.style)
-    axes.boxplot(
-        [list(mark.values)],
-        positions=[position],
-        notch=mark.notched,
-        widths=0.5,
-        showfliers=False,
-        patch_artist=True,
-        boxprops={"facecolor": f"{shade}30", "edgecolor": shade},
-        medianprops={"color": shade, "linewidth": 2},
-        whiskerprops={"color": shade},
-        capprops={"color": shade},
-        manage_ticks=False,
-    )
+    if not mark.few:
+        axes.boxplot(
+            [list(mark.values)],
+            positions=[position],
+            notch=mark.notched,
+            widths=0.5,
+            showfliers=False,
+            patch_artist=True,
+            boxprops={"facecolor": f"{shade}30", "edgecolor": shade},
+            medianprops={"color": shade, "linewidth": 2},
+            whiskerprops={"color": shade},
+            capprops={"color": shade},
+            manage_ticks=False,
+        )
     # Beside each other in the order of the seeds, so that equal values are all seen.
     places = [position + 0.12 * (i / max(len(mark.values) - 1, 1) - 0.5) for i in range(len(mark.values))]
     axes.scatter(places, mark.values, color=shade, s=14, zorder=3)

@@ -17,7 +17,7 @@ from training.events import Epoch, Metrics, Started
 from training.folder import RunFolder, read_json
 from training.numbers import GRID, Numbers, numbers_of_file
 from training.scored import POOLED
-from training.statistics import holm, mean_sd, paired_p
+from training.statistics import holm, mean_sd, paired_p, t_interval
 
 Row = dict[str, Any]
 
@@ -215,7 +215,9 @@ def _pair(
     first, second = ([values[seed] for seed in seeds] for values in by_seed)
     difference, sd, count = mean_sd([b - a for a, b in zip(first, second, strict=True)])
     head = {"architecture": architecture, "one": one, "two": two, "metric": metric, "seeds": count}
-    return {**head, "two_minus_one": difference, "sd": sd, "p": paired_p(first, second)}
+    low, high = t_interval(difference, sd, count)
+    of = {"two_minus_one": difference, "sd": sd, "low": low, "high": high, "p": paired_p(first, second)}
+    return {**head, **of}
 
 
 def _by_seed(runs: Iterable[Result], metric: str) -> dict[int, float]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm, rankdata, ttest_rel
+from scipy.stats import norm, rankdata, t, ttest_rel
 
 from training.metrics import Ranking, Values
 
@@ -55,6 +55,16 @@ def paired_p(one: Sequence[float], two: Sequence[float]) -> float | None:
     if len(difference) < 2 or np.ptp(difference) == 0:
         return None
     return float(ttest_rel(one, two).pvalue)
+
+
+def t_interval(
+    mean: float | None, sd: float | None, count: int, *, level: float = 0.95
+) -> tuple[float | None, float | None]:
+    """Confidence interval of a mean over seeds by Student's t; (None, None) with fewer than two seeds."""
+    if mean is None or sd is None or count < 2:
+        return None, None
+    reach = float(t.ppf((1 + level) / 2, count - 1)) * sd / count**0.5
+    return mean - reach, mean + reach
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

@@ -1,6 +1,6 @@
 """Experiments, runs and datasets as the pages list them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from app.models import (
     Staff,
     Study,
 )
+from training.results import OTHER
 
 PAGE_SIZE: Final = 50
 MOST_EVENTS: Final = 2000  # in one answer; the page asks again for the rest
@@ -223,6 +224,15 @@ def by_source(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             one = found.setdefault(key, {**head, "seeds": row["seeds"], "values": {}})
             one["values"][row["metric"]] = (row["mean"], row["sd"])
     return list(found.values())
+
+
+def imported(summary: Iterable[Mapping[str, Any]]) -> list[tuple[str, float | None]]:
+    """Each detector that was trained elsewhere, with its AUC."""
+    return [
+        (row["scenario"], row["mean"])
+        for row in summary
+        if row["architecture"] == OTHER and row["metric"] == "auc"
+    ]
 
 
 def is_simulated(dataset: Dataset) -> bool:

@@ -119,15 +119,21 @@ def experiment(request: Request, db: Db, _staff: CurrentStaff, experiment_id: in
         experiment=found,
         author=queries.author_of(db, found),
         dataset=dataset,
+        test_images=test_images(dataset),
         study=db.get_one(Study, dataset.study_id),
         simulated=queries.is_simulated(dataset),
         results=summary,
         grid=queries.Grid.of(summary),
+        scores=sorted({run.config.get("score", "sigmoid") for run in runs}),
         works={"runs": runs_waiting(summary.states)},
         runs=runs,
         detectors=detectors_on(db, dataset),
         gallery=queries.galleries(runs),
     )
+
+
+def test_images(dataset: Dataset) -> int:
+    return int((dataset.counts.get("test") or {}).get("images", 0))
 
 
 @router.get("/{experiment_id}/details")
@@ -142,6 +148,8 @@ def details(request: Request, db: Db, blobs: Blobs, _staff: CurrentStaff, experi
         experiment=found,
         outcome=outcome,
         paired=tables["paired"],
+        test_images=test_images(db.get_one(Dataset, found.dataset_id)),
+        detectors=queries.imported(tables["summary"]),
         by_source=queries.by_source(tables["sources"]),
         worth=tables["worth"],
         cautions=cautions_of(outcome.results),

@@ -13,8 +13,9 @@ Colours = Literal["viridis", "inferno", "cividis"]
 COLOURS: Final[tuple[Colours, ...]] = get_args(Colours)
 """Equal steps of a map are equal steps of lightness, for every kind of colour vision."""
 
-OPACITY: Final = 0.85
-"""Of the most salient pixel; the least salient one is clear."""
+OPACITY: Final = 0.6
+"""Of the most salient pixel; the least salient one is clear. A map of one annotator is as salient as can be
+all over what they painted, and the face must be seen through it."""
 
 _TABLES: Final[dict[Colours, int]] = {
     "viridis": cv2.COLORMAP_VIRIDIS,

@@ -79,6 +79,14 @@ class TestNew:
         assert "This would be 6 runs" in page
         assert db.scalar(select(func.count()).select_from(Run)) == 0
 
+    def test_a_check_names_the_optimiser(self, editor, db, dataset):
+        adam = RECIPE + '\n[run.optimiser]\nname = "adam"\nmomentum = 0.8\n'
+        assert "SGD, rate 0.005" in ask(editor, dataset, action="check").text
+        page = ask(editor, dataset, action="check", toml=adam).text
+        assert "Adam, rate 0.005" in page
+        assert "β₁ 0.8" in page
+        assert "momentum" not in page.partition("<dl")[2].partition("</dl>")[0]
+
     def test_a_start_queues_every_run(self, editor, db, dataset):
         answer = ask(editor, dataset, action="start", name="first try")
         experiment = db.scalars(select(Experiment)).one()
@@ -246,6 +254,17 @@ class TestOutcome:
         page = editor.get(f"/staff/experiments/{trained.id}/details").text
         assert page.index(said) < page.index("Differences")
 
+    def test_the_answer_stands_first_with_interval_and_test_images(self, editor, trained):
+        answer, _, tables = editor.get(f"/staff/experiments/{trained.id}/details").text.partition(
+            'data-into="details"'
+        )
+        assert "95 % interval" in answer
+        assert "Test images" in answer
+        assert "By generator" in tables
+
+    def test_the_table_of_aucs_names_its_score(self, editor, trained):
+        assert "of the sigmoid score on the test split" in editor.get(f"/staff/experiments/{trained.id}").text
+
     def test_its_figures_are_for_plotly(self, editor, trained):
         answer = editor.get(f"/staff/experiments/{trained.id}/figures.json?source=ganA").json()
         keys = {figure["key"] for figure in answer["figures"]}
@@ -295,6 +314,10 @@ class TestDetectors:
         assert "&lt;b&gt;Theirs" in page
         assert "<b>Theirs" not in page
         assert "&lt;b&gt;Theirs" in editor.get(f"/staff/experiments/{trained.id}/details").text
+        answer = editor.get(f"/staff/experiments/{trained.id}/details").text.partition('data-into="details"')[
+            0
+        ]
+        assert "&lt;b&gt;Theirs" in answer.partition("Imported detectors")[2]
         figures = editor.get(f"/staff/experiments/{trained.id}/figures.json").json()["figures"]
         assert any(trace.get("name") == "&lt;b&gt;Theirs&lt;/b&gt;" for trace in figures[0]["data"])
 

@@ -47,7 +47,7 @@ class StaffMember:
         self.page.goto(f"{self.url}/staff/experiments")
         self.page.get_by_label("Side in pixels").fill("96")
         self.page.get_by_role("button", name="Freeze").click()
-        frozen = self.page.get_by_role("region", name="Being frozen").get_by_role("link", name="Train on it")
+        frozen = self.page.get_by_role("region", name="Datasets").get_by_role("link", name="Train on it")
         expect(frozen.first).to_be_visible(timeout=60_000)
         frozen.first.click()
         expect(self.page.get_by_role("heading", name="New experiment")).to_be_visible()

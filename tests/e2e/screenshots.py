@@ -75,6 +75,7 @@ def staff_pages(page: Page, url: str) -> Iterator[str]:
     page.locator("main table a").first.click()
     yield "participant"
     page.goto(f"{url}{STAFF_PAGES['experiment']}")
+    page.get_by_role("link", name="Runs and detectors").click()
     page.get_by_role("region", name="Runs").get_by_role("link").first.click()
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
     yield "run"

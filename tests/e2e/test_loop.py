@@ -131,7 +131,7 @@ class TestParticipants:
 class TestStaff:
     def test_progress_is_on_the_study_page(self, staff, participants):
         staff.page.goto(f"{staff.url}/staff/studies/loop")
-        expect(staff.page.get_by_text(f"decisions of {6 * 2 * 2 * 2 * 4} wanted")).to_be_visible()
+        expect(staff.page.get_by_text(f"decided, of {6 * 2 * 2 * 2 * 4} judgements wanted")).to_be_visible()
         expect(staff.page.locator(".stat__value").first).to_have_text(str(2 * TRIALS))
 
     def test_decisions_are_downloaded(self, staff, participants, tmp_path):
@@ -173,11 +173,13 @@ class TestDetector:
         assert all(0 <= auc <= 1 for auc in aucs)
 
     def test_every_figure_fills_its_frame(self, experiment):
+        experiment.get_by_role("link", name="Figures", exact=True).click()
         plots = experiment.locator("#figure-list .js-plotly-plot")
         expect(plots.nth(1)).to_be_visible(timeout=60_000)
         for frame, drawn in plots.evaluate_all(WIDTHS_OF_PLOTS):
             assert drawn == pytest.approx(frame, abs=2)
 
     def test_a_run_shows_its_curves(self, experiment, staff):
+        experiment.get_by_role("link", name="Runs and detectors").click()
         experiment.get_by_role("region", name="Runs").get_by_role("link").first.click()
         expect(staff.page.locator(".js-plotly-plot").first).to_be_visible(timeout=20_000)

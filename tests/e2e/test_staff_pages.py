@@ -71,3 +71,16 @@ class TestRegion:
         expect(page.locator("#region polygon")).to_have_attribute("points", "0,0 80,0 80,80")
         page.get_by_role("button", name="Start over").click()
         expect(page.locator("#region-text")).to_have_value("region = []")
+
+
+class TestNarrowScreens:
+    def test_a_row_is_a_card_that_names_its_columns(self, page, lab):
+        lab.plain("narrow")
+        page.set_viewport_size({"width": 390, "height": 800})
+        page.goto(f"{lab.url}/staff/studies")
+        row = page.locator(".table tbody tr").first
+        state = row.locator("td", has=page.locator(".badge")).first
+        assert state.evaluate("cell => getComputedStyle(cell, '::before').content") == '"State"'
+        expect(page.get_by_role("cell").first).to_be_visible()  # still a table to whoever hears it
+        box = state.bounding_box()
+        assert 0 <= box["x"] < box["x"] + box["width"] <= 390

@@ -4,14 +4,15 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap, ttest_rel
+from scipy.stats import bootstrap, t, ttest_rel
 
 from training import results
 from training.averages import write_average_maps
 from training.config import RunConfig
+from training.drawing import drawn
 from training.errors import RunError
 from training.events import Epoch, Started
-from training.figures import Figure, Line
+from training.figures import Box, Figure, Line
 from training.folder import RunFolder
 from training.gallery import picture
 from training.imports import read_scores
@@ -23,7 +24,7 @@ from training.report import SIMULATED, write_report
 from training.results import Rival
 from training.scored import read_scored
 from training.stability import agreement, stability_table
-from training.statistics import auc_interval, holm, mean_sd, paired_p
+from training.statistics import auc_interval, holm, mean_sd, paired_p, t_interval
 from training.style import colour, coloured, dash
 from training.tables import figures_of, tables_of
 from training.worth import guidance_table, worth_table
@@ -65,6 +66,15 @@ class TestPaired:
     def test_without_variation_it_is_undefined(self):
         assert paired_p([1, 2], [2, 3]) is None
         assert paired_p([1], [2]) is None
+
+
+class TestIntervalOfAMean:
+    def test_it_is_scipys(self):
+        oracle = t.interval(0.95, 2, loc=2, scale=1 / 3**0.5)
+        assert t_interval(2, 1, 3) == pytest.approx(oracle)
+
+    def test_one_seed_has_none(self):
+        assert t_interval(0.5, None, 1) == (None, None)
 
 
 class TestHolm:
@@ -193,7 +203,6 @@ FIGURES = [
     "agreement-spearman",
     "stability",
     "reliability",
-    "worth-images",
 ]
 TABLES = [
     "runs",
@@ -332,6 +341,20 @@ class TestFigures:
     def test_its_numbers_are_beside_it(self):
         figure = Figure("k", "t", "x", "y", (Line("a", 0, [1, 2], [3, 4], [5, 6]),))
         assert [row["spread"] for row in rows_of(figure)] == [5, 6]
+
+    def test_fewer_than_five_runs_are_dots_without_a_box(self):
+        kinds = [
+            drawn(Figure("k", "t", "", "y", (Box("a", 0, [0.1] * number),)))["data"][0]["type"]
+            for number in (1, 4, 5)
+        ]
+        assert kinds == ["scatter", "scatter", "box"]
+
+    def test_a_chart_of_one_point_says_so_instead(self, tmp_path):
+        figures = {figure.key: figure for figure in drawn_of(tmp_path)[0]}
+        for key in ("auc-net", "entropy-auc-net"):
+            assert figures[key].marks == ()
+            assert "one value" in figures[key].note
+        assert figures["roc-all-net"].marks
 
     def test_one_with_nothing_to_show_is_not_written(self, tmp_path):
         assert write_figure(tmp_path, Figure("k", "t", "x", "y", ())) == []

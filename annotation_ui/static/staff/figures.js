@@ -1,6 +1,7 @@
 // @ts-check
 /** The figures of an experiment, one architecture at a time, in the colours of the page's scheme. */
 import { OPTIONS, token } from "./curves.js";
+import { labelTables } from "./tables.js";
 
 /** @typedef {{key: string, title: string, note: string, data: object[], layout: Record<string, any>}} Figure */
 /** @typedef {{architectures: string[], architecture?: string, sources: string[], figures: Figure[]}} Answer */
@@ -9,6 +10,7 @@ import { OPTIONS, token } from "./curves.js";
 const page = /** @type {HTMLElement | null} */ (document.getElementById("experiment"));
 const form = /** @type {HTMLFormElement} */ (document.getElementById("figure-form"));
 const list = /** @type {HTMLElement} */ (document.getElementById("figure-list"));
+const absent = /** @type {HTMLElement} */ (document.getElementById("figures-absent"));
 const state = /** @type {HTMLElement} */ (document.getElementById("figure-state"));
 
 /** @param {string} id @returns {HTMLSelectElement} */
@@ -32,7 +34,7 @@ function layout(own) {
     font: { family: token("--font-text"), color: token("--ink"), size: 13 },
     margin: { l: 56, r: 12, t: 34, b: 56 },
     height: 420,
-    legend: { orientation: "h", yanchor: "top", y: -0.24 },
+    legend: { orientation: "h", yref: "container", yanchor: "bottom", y: 0 },
     xaxis: { ...line, automargin: true, ...own.xaxis },
     yaxis: { ...line, automargin: true, ...own.yaxis },
   };
@@ -44,20 +46,28 @@ function framed(figure) {
   const caption = document.createElement("figcaption");
   const plot = document.createElement("div");
   frame.className = "plot";
-  caption.textContent = figure.data.length ? figure.title : `${figure.title}: ${figure.note}`;
+  caption.textContent = figure.title;
   frame.append(caption, plot);
   return frame;
 }
 
-/** @param {Figure[]} figures those with nothing to show come last */
+/** @param {Figure} figure @returns {HTMLElement} why there is no such figure */
+function missing({ title, note }) {
+  const line = document.createElement("li");
+  line.textContent = `${title}: ${note}`;
+  return line;
+}
+
+/** @param {Figure[]} figures those with nothing to show are named below the others */
 function draw(figures) {
   const plotly = /** @type {{Plotly?: Plotly}} */ (/** @type {unknown} */ (window)).Plotly;
-  const sorted = [...figures].sort((a, b) => Number(b.data.length > 0) - Number(a.data.length > 0));
-  const frames = sorted.map(framed);
+  const full = figures.filter((figure) => figure.data.length);
+  const frames = full.map(framed);
   list.replaceChildren(...frames); // all of them before the first is drawn: a plot takes the width that its frame has then
-  sorted.forEach((figure, index) => {
+  absent.replaceChildren(...figures.filter((figure) => !figure.data.length).map(missing));
+  full.forEach((figure, index) => {
     const plot = /** @type {HTMLElement} */ (frames[index]?.lastElementChild);
-    if (plotly && figure.data.length) void plotly.newPlot(plot, figure.data, layout(figure.layout), OPTIONS);
+    if (plotly) void plotly.newPlot(plot, figure.data, layout(figure.layout), OPTIONS);
   });
 }
 
@@ -83,9 +93,15 @@ async function show(home) {
 
 /** @param {HTMLElement} home */
 async function tell(home) {
-  const place = document.getElementById("details");
   const answer = await fetch(home.dataset.details ?? "", { headers: { accept: "text/html" } });
-  if (place && answer.ok) place.innerHTML = await answer.text();
+  if (!answer.ok) return;
+  const found = document.createElement("template");
+  found.innerHTML = await answer.text();
+  for (const part of found.content.querySelectorAll("[data-into]")) {
+    const place = document.getElementById(part.getAttribute("data-into") ?? "");
+    place?.replaceChildren(...part.childNodes);
+    if (place) labelTables(place);
+  }
 }
 
 if (page) {

@@ -131,7 +131,7 @@ class TestParticipants:
 class TestStaff:
     def test_progress_is_on_the_study_page(self, staff, participants):
         staff.page.goto(f"{staff.url}/staff/studies/loop")
-        expect(staff.page.get_by_text(f"decided, of {6 * 2 * 2 * 2 * 4} judgements wanted")).to_be_visible()
+        expect(staff.page.get_by_text(f"decided, of {6 * 3 * 2 * 2 * 4} judgements wanted")).to_be_visible()
         expect(staff.page.locator(".stat__value").first).to_have_text(str(2 * TRIALS))
 
     def test_decisions_are_downloaded(self, staff, participants, tmp_path):

@@ -58,13 +58,26 @@ function missing({ title, note }) {
   return line;
 }
 
+/** @param {HTMLElement} element @returns {Promise<void>} when it is laid out: at once, or when its tab is opened */
+function laidOut(element) {
+  return new Promise((resolve) => {
+    const observer = new ResizeObserver(() => {
+      if (!element.clientWidth) return;
+      observer.disconnect();
+      resolve();
+    });
+    observer.observe(element);
+  });
+}
+
 /** @param {Figure[]} figures those with nothing to show are named below the others */
-function draw(figures) {
+async function draw(figures) {
   const plotly = /** @type {{Plotly?: Plotly}} */ (/** @type {unknown} */ (window)).Plotly;
   const full = figures.filter((figure) => figure.data.length);
   const frames = full.map(framed);
-  list.replaceChildren(...frames); // all of them before the first is drawn: a plot takes the width that its frame has then
+  list.replaceChildren(...frames); // all of them before the first is drawn
   absent.replaceChildren(...figures.filter((figure) => !figure.data.length).map(missing));
+  await laidOut(list); // a plot takes the width that its frame has then
   full.forEach((figure, index) => {
     const plot = /** @type {HTMLElement} */ (frames[index]?.lastElementChild);
     if (plotly) void plotly.newPlot(plot, figure.data, layout(figure.layout), OPTIONS);
@@ -85,7 +98,7 @@ async function show(home) {
     offer(select("figure-source"), found.sources, asked.get("source") ?? "", "choose one");
     form.hidden = found.architectures.length === 0;
     state.textContent = found.figures.length ? "" : "No run has finished.";
-    draw(found.figures);
+    void draw(found.figures);
   } catch {
     state.textContent = "The figures cannot be shown now; load the page again.";
   }

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from select import POLLIN, poll
 from typing import Any, Final
 from uuid import uuid4
 
@@ -26,7 +27,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InvalidatePoolError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from app import embedded
@@ -78,10 +79,10 @@ def connect(settings: Settings, *, connections: int = CONNECTIONS) -> Engine:
         pool_size=connections,
         max_overflow=0,
         pool_timeout=NO_CONNECTION_S,
-        pool_pre_ping=True,
         hide_parameters=True,
         json_serializer=to_json,
     )
+    replace_when_ended(engine)
     if not settings.database_url:
         revive_when_gone(engine, settings.data_dir)
     return engine
@@ -97,6 +98,28 @@ def to_json(value: Any) -> str:
     if NUL.search(text):
         raise NotStorable
     return text
+
+
+def replace_when_ended(engine: Engine) -> None:
+    """Give out no connection that the server has ended; what `pool_pre_ping` does, without its round trip.
+
+    Between two transactions a server says nothing unless it ends the connection.
+    """
+
+    @event.listens_for(engine, "checkout")
+    def check(connection: Any, _record: Any, _fairy: Any) -> None:
+        try:
+            if has_word(connection.fileno()):
+                engine.dialect.do_ping(connection)
+        except psycopg.Error:
+            raise InvalidatePoolError from None
+
+
+def has_word(descriptor: int) -> bool:
+    """Whether something waits to be read, the end of the connection included."""
+    waiting = poll()
+    waiting.register(descriptor, POLLIN)
+    return bool(waiting.poll(0))
 
 
 def revive_when_gone(engine: Engine, data_dir: Path) -> None:

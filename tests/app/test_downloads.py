@@ -234,7 +234,8 @@ def within(made: Callable[[], Downloads], ask: Callable[[Downloads], Awaitable[N
         await ask(room)
         room.close()
 
-    asyncio.run(run())
+    with ThreadPoolExecutor(1) as thread:  # this one may run a loop already: the browser tests'
+        thread.submit(asyncio.run, run()).result()
 
 
 async def read(room: Downloads, content: Content, seen: list[bytes] | None = None) -> bytes:

@@ -86,6 +86,10 @@ class TestOperatingPoints:
     def test_equal_error_rate_by_hand(self):
         assert eer([0, 1, 2, 3], [False, True, False, True]) == pytest.approx(0.5)
 
+    def test_equal_error_rate_between_thresholds_lies_on_the_line(self):
+        """One fake of four stands alone, the rest is tied: from (0, 1/4) to (1, 1), x = 1 - (1/4 + 3/4 x)."""
+        assert eer([2, 1, 1, 1, 1, 1], [True, True, True, True, False, False]) == pytest.approx(3 / 7)
+
     def test_a_perfect_detector_makes_no_errors(self):
         assert eer([0, 0, 1, 1], [False, False, True, True]) == 0
 
@@ -104,6 +108,11 @@ class TestOperatingPoints:
             [1, 0, 1, 0, 0], [True, True, False, False, False], threshold=0.5
         ) == pytest.approx(5 / 12)
 
+    def test_a_score_at_the_threshold_says_real(self):
+        assert metrics.acer([0.5, 0.5], [True, False], threshold=0.5) == 0.5
+        assert metrics.acer([0.9, 0.5], [True, False], threshold=0.5) == 0
+        assert metrics.accuracy([0.5], [False], threshold=0.5) == 1
+
     def test_accuracy_by_hand(self):
         assert metrics.accuracy([0.2, 0.8, 0.9], [False, False, True], threshold=0.5) == pytest.approx(2 / 3)
 
@@ -114,6 +123,14 @@ class TestCalibration:
         confidence, right = np.maximum(p, 1 - p), (p > 0.5) == FAKE
         oracle = binary_calibration_error(torch.tensor(confidence), torch.tensor(right).int(), n_bins=15)
         assert metrics.calibration_error(p, FAKE) == pytest.approx(oracle.item(), abs=1e-4)
+
+    def test_one_half_says_real(self):
+        """Both are right and share a bin, of 0.515 confidence."""
+        assert metrics.calibration_error([0.5, 0.53], [False, True]) == pytest.approx(1 - 0.515)
+
+    def test_who_is_sure_shares_a_bin_with_who_is_nearly_sure(self):
+        """Both gaps count together: (1.0 - 0) + (0.95 - 1), over two images."""
+        assert metrics.calibration_error([1.0, 0.95], [False, True]) == pytest.approx(0.95 / 2)
 
     def test_always_sure_and_always_right(self):
         assert metrics.calibration_error([0.0, 1.0], [False, True]) == 0

@@ -212,7 +212,13 @@ class TestMissingMaps:
 
     def test_the_record_says_how_many_maps_there_were(self, objective):
         b = batch() | {"present": torch.tensor([True, False, True, False])}
-        assert compute_loss(objective, **b).terms["with_map"] == 2
+        terms = compute_loss(objective, **b).terms
+        assert terms["with_map"] == 2
+        assert torch.isfinite(terms["human_entropy"])
+
+    def test_without_any_map_their_entropy_is_unknown_not_0(self, objective):
+        b = batch() | {"present": torch.zeros(4, dtype=torch.bool)}
+        assert torch.isnan(compute_loss(objective, **b).terms["human_entropy"])
 
 
 class TestHumanMapSize:

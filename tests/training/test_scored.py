@@ -52,6 +52,9 @@ class TestReliability:
         assert curve.observed.tolist() == [0, 1, 0.5]
         assert curve.counts.tolist() == [1, 1, 2]
 
+    def test_the_edge_of_two_bins_belongs_to_the_upper_one(self):
+        assert reliability([0.0, 0.05, 0.5, 0.55], [False] * 4, bins=10).counts.tolist() == [2, 2]
+
     def test_a_calibrated_score_lies_on_the_diagonal(self):
         p = RANDOM.random(20_000)
         curve = reliability(p, RANDOM.random(20_000) < p)

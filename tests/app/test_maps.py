@@ -208,13 +208,13 @@ class TestGallery:
         assert answer.content == blobs.get(row.blob_hash)
         assert decode_map_png(answer.content).max() == 1.0
 
-    def test_the_overlay_is_clear_where_nobody_painted(self, staff_client, db, build):
+    def test_the_overlay_is_clear_where_nobody_painted_and_thin_where_all_did(self, staff_client, db, build):
         (row,) = maps_of(db, build())
         answer = staff_client.get(f"/staff/maps/{row.map_set_id}/{row.image_id}.png")
         overlay = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_UNCHANGED)
         assert overlay.shape == (64, 64, 4)
         assert overlay[63, 63, 3] == 0
-        assert overlay[10, 15, 3] > 200
+        assert overlay[10, 15, 3] == round(0.6 * 255)  # the face is seen through it
 
     def test_annotations_come_with_who_and_how(self, staff_client, study, annotation):
         answer = staff_client.get(

@@ -40,10 +40,10 @@ def study(engine: Engine) -> str:
 
 @pytest.fixture
 def server(installation: Installation) -> Iterator[subprocess.Popen]:
-    started = installation.serve()
-    yield started
-    started.kill()
-    started.wait()
+    yield installation.serve()
+    for process in installation.processes:  # a test may have started another one
+        process.kill()
+        process.wait()
 
 
 def work(url: str, study: str, acknowledged: list[str]) -> None:

@@ -98,9 +98,11 @@ class Everything:
         for state in (StudyState.DRAFT, StudyState.PAUSED, StudyState.CLOSED):
             self.study(f"faces-{state}", state).state = state
         self.judged = self.study("faces", StudyState.OPEN)
+        for number in range(2):
+            self.visit(wrong=1, source="simulated", external_id=f"bot-{number}")
+        # Those to whom most happens come last: of a list that goes on, the first pages are read.
         finished = [self.visit(wrong=number % 3) for number in range(8)]
-        finished += [self.visit(wrong=1, source="simulated", external_id=f"bot-{n}") for n in range(2)]
-        aside, flagged, screened, away, gone = finished[:5]
+        aside, flagged, screened, away, gone = finished[-5:]
         set_aside(self.db, aside, reason="wrote that they guessed")
         first = self.db.scalars(select(Trial.id).where(Trial.participant_id == flagged.id)).first()
         self.db.add(QualityFlag(participant_id=flagged.id, kind="fast_decision", detail={"decision_ms": 90}))
@@ -120,7 +122,9 @@ class Everything:
             trial_id = visitor.next().json()["trial"]["id"]
             choice = self.right(trial_id) if number >= wrong else self.wrong(trial_id)
             assert visitor.decide(trial_id, choice=choice, decision_ms=900.0 + number).is_success
-        return self.db.get_one(Participant, visitor.participant, populate_existing=True)
+        participant = self.db.get_one(Participant, visitor.participant, populate_existing=True)
+        participant.consented_at = datetime.now(UTC)  # the database's clock stands still in a transaction
+        return participant
 
     def right(self, trial_id: str) -> str:
         trial = self.db.get_one(Trial, trial_id)

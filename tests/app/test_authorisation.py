@@ -77,7 +77,6 @@ GET /staff/maps/{map_set_id}/{image_id:int}.png
 GET /staff/maps/{map_set_id}/average.png
 GET /staff/experiments
 GET /staff/experiments/datasets/state.json
-GET /staff/experiments/datasets/progress.json
 GET /staff/experiments/{experiment_id}
 GET /staff/experiments/{experiment_id}/details
 GET /staff/experiments/{experiment_id}/figures.json
@@ -105,9 +104,10 @@ POST /staff/studies/{slug}/participants/{participant_id}/return-link
 POST /staff/studies/{slug}/participants/{participant_id}/withdraw
 POST /staff/studies/{slug}/analysis
 POST /staff/studies/{slug}/maps
+POST /staff/studies/{slug}/maps/sets/{version:int}/abort
 GET /staff/experiments/new
 POST /staff/experiments/new
-POST /staff/experiments/datasets
+POST /staff/experiments
 POST /staff/experiments/{experiment_id}/scores
 POST /staff/experiments/{experiment_id}/detectors/forget
 POST /staff/experiments/{experiment_id}/abort
@@ -274,7 +274,7 @@ def places(db, study, visitors):
         "image_id:int": trial.left_image_id,
         "staff_id": colleague.id,
         "run_id": uuid4(),
-        **dict.fromkeys(("experiment_id", "version", "map_set_id"), 1),
+        **dict.fromkeys(("experiment_id", "version", "version:int", "map_set_id"), 1),
         "name": "x",
     }
 

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
-from uuid import uuid4
 
 from app.errors import BadInput, StorageUnavailable
 
@@ -85,7 +84,10 @@ class BlobStore:
 
     def _write(self, path: str, data: bytes) -> None:
         if self.folder is not None:
-            _write_file(Path(path), data)
+            from saliency.files import write_file  # brings OpenCV along; reading blobs needs none
+
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            write_file(Path(path), data)
         else:
             self._do("pipe_file", path, data)  # an object store shows an object when it is whole
 
@@ -116,17 +118,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno)
     return type(error).__name__
-
-
-def _write_file(path: Path, data: bytes) -> None:
-    """A reader must never see half a blob, and after a power cut it is whole or gone."""
-    partial = path.with_name(f"{path.name}.{uuid4().hex}.partial")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with partial.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

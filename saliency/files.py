@@ -6,12 +6,14 @@ complete.
 
 import csv
 import io
+import os
 import struct
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 import cv2
 import numpy as np
@@ -107,13 +109,22 @@ class OutputError(ValueError):
 
 
 def write_file(target: Path, data: bytes) -> None:
-    """Write a file whole or not at all; its folder must exist, and an earlier file is replaced."""
+    """Write a file in one move; its folder must exist, and an earlier file is replaced.
+
+    Whoever reads it meets the old bytes or the new ones, never a part, after a power cut too; and a disk that
+    is full leaves the old ones.
+    """
     if not target.parent.is_dir():
         raise OutputError(f"{target}: there is no folder {target.parent}")
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
-        fresh = Path(scratch) / "new"
-        fresh.write_bytes(data)
-        fresh.replace(target)
+    draft = target.with_name(f".{target.name}.{uuid4().hex[:8]}.partial")
+    try:
+        with draft.open("xb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)  # there still when the disk is full
 
 
 def write_table(target: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -241,7 +241,7 @@ def _read_row(row: dict[str, str], *, where: str) -> Sample:
         raise DatasetError(f"{where}: {len(COLUMNS)} fields are wanted.")
     if not row["annotators"].isdecimal():
         raise DatasetError(f"{where}: annotators must be a whole number, not {row['annotators']!r}.")
-    from saliency.spreadsheets import original  # brings OpenCV along, which the web process does without
+    from saliency.spreadsheets import original  # brings OpenCV along; most of a dataset needs none
 
     read = {"source": original(row["source"]), "annotators": int(row["annotators"])}
     sample = Sample(**{**row, **read})  # type: ignore[arg-type]

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import shutil
 import warnings
 from pathlib import Path
 from typing import Final
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from training.backbones import Backbone
 from training.cam import class_activation_map, min_max
 from training.errors import ModelError, RunError
-from training.folder import RunFolder, write_bytes, write_text
+from training.folder import RunFolder, new_folder, require_free, write_bytes, write_text
 from training.model_card import as_markdown, card_of
 from training.run import open_run
 
@@ -46,24 +45,16 @@ def export_run(run: Path, out_dir: Path) -> list[str]:
     if not folder.is_finished:
         folder.record()  # says when this is no run folder at all
         raise RunError(f"{run} has not finished; a detector is exported when its numbers are known.")
-    if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
-        raise RunError(f"{out_dir} exists already; an export is never written over another.")
+    require_free(out_dir, because="an export is never written over another")
     _, backbone = open_run(folder, device="cpu")
     card = card_of(folder)
-    draft = out_dir.with_name(f".{out_dir.name}.partial")
-    try:
-        draft.mkdir(parents=True, exist_ok=True)
+    with new_folder(out_dir) as draft:
         write_onnx(Detector(backbone).eval(), draft / "model.onnx", side=backbone.expects.side)
         tensors = {name: value.contiguous() for name, value in backbone.net.state_dict().items()}
         about = {"architecture": card["architecture"], "dataset": str(card["chain"]["dataset"])}
         write_bytes(draft / "model.safetensors", save(tensors, metadata=about))
         write_text(draft / "card.json", json.dumps(card, indent=1, ensure_ascii=False) + "\n")
         write_text(draft / "README.md", as_markdown(card))
-        if out_dir.is_dir():
-            out_dir.rmdir()
-        draft.rename(out_dir)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return list(FILES)
 
 

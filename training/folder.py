@@ -4,15 +4,16 @@ run.json  events.jsonl  checkpoints/{best,last}.safetensors  metrics.json  score
 """
 
 import json
-import os
-import uuid
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from saliency.files import write_file
 from training.config import RunConfig
 from training.errors import RunError
 from training.events import Epoch, Evaluated, Event, Failed, Finished, parse_event
@@ -146,15 +147,27 @@ def write_text(path: Path, text: str) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """The same for bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
+    write_file(path, content)
+
+
+def require_free(out_dir: Path, *, because: str) -> None:
+    """Raise `RunError` unless there is no such folder, or an empty one."""
+    if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
+        raise RunError(f"{out_dir} exists already; {because}.")
+
+
+@contextmanager
+def new_folder(out_dir: Path) -> Iterator[Path]:
+    """Give a folder to fill; it becomes `out_dir` when the block ends well, and vanishes when it does not."""
+    draft = out_dir.with_name(f".{out_dir.name}.partial")
     try:
-        with draft.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(path)
+        draft.mkdir(parents=True, exist_ok=True)
+        yield draft
+        if out_dir.is_dir():
+            out_dir.rmdir()
+        draft.rename(out_dir)
     finally:
-        draft.unlink(missing_ok=True)  # there still when the disk is full
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _differing(known: Any, wanted: dict[str, Any]) -> str:

@@ -1,6 +1,5 @@
 """A checkpoint of somebody else's training as a run folder, for `score` and `evaluate`."""
 
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -11,8 +10,8 @@ from training.backbones import Backbone
 from training.cam_tensor import RELEASED
 from training.checkpoint import Progress, save_checkpoint
 from training.config import CamClass, CamTensor, Resize, RunConfig, Scaling, explain, plain_name
-from training.errors import ModelError, RecipeError, RunError
-from training.folder import RunFolder, write_json
+from training.errors import ModelError, RecipeError
+from training.folder import RunFolder, new_folder, require_free, write_json
 from training.run import FORMAT, backbone_record, software_record
 from training.setup import new_backbone
 from training.weight_files import Part, first_names, read_parts
@@ -46,8 +45,7 @@ def import_weights(
     cam_tensor : None is `released` for those four, `pooled` for others
     `ModelError`: unknown weights, or none for a classifier of real and fake
     """
-    if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
-        raise RunError(f"{out_dir} exists already; weights are never imported over something else.")
+    require_free(out_dir, because="weights are never imported over something else")
     name = architecture or recognised(read_parts(weights_path(file)), source=f"The weights file {file}")
     run = _config(
         {
@@ -108,12 +106,6 @@ def _config(settings: dict[str, Any]) -> RunConfig:
 
 
 def _write(out_dir: Path, backbone: Backbone, record: dict[str, Any]) -> None:
-    draft = out_dir.with_name(f".{out_dir.name}.partial")
-    try:
+    with new_folder(out_dir) as draft:
         write_json(draft / "run.json", record)
         save_checkpoint(RunFolder(draft).best, backbone.net, Progress())
-        if out_dir.is_dir():
-            out_dir.rmdir()
-        draft.rename(out_dir)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)

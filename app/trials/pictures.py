@@ -32,6 +32,8 @@ class Addresses:
     session: Session
     seal: Seal
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    lengths: dict[UUID, int] = field(default_factory=dict)
+    """Of both maps of a trial as they are sent, for trials that were asked about."""
 
     def of(self, trial: AnyRow, place: Place) -> str:
         """`trial`: a row of `app.trials.service.upcoming`."""
@@ -43,10 +45,11 @@ class Addresses:
         return f"/i/{self.seal.address(trial.id, place, blob=blob, size=size, at=self.now)}"
 
     def _map_bytes(self, trial: UUID) -> int:
-        """The length of both maps of a trial as they are sent."""
-        longest = self.session.scalar(LONGEST_MAP, {"trial": trial})
-        assert longest is not None  # noqa: S101 - the trial names its maps
-        return served_bytes(longest)
+        if trial not in self.lengths:
+            longest = self.session.scalar(LONGEST_MAP, {"trial": trial})
+            assert longest is not None  # noqa: S101 - the trial names its maps
+            self.lengths[trial] = served_bytes(longest)
+        return self.lengths[trial]
 
 
 LONGEST_MAP: Final = (

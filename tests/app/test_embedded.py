@@ -65,6 +65,7 @@ class TestTheLastUser:
         server = postmaster(data_dir)
         joined.kill()
         server.wait(30)
+        assert not server.is_running()
 
     def test_one_that_was_killed_is_not_counted(self, data_dir, joined):
         embedded.join(data_dir)

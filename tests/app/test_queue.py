@@ -91,6 +91,7 @@ class TestWorker:
         abort_run(busy, run)
         busy.commit()
         until(lambda: fresh(busy, run).state is JobState.ABORTED, timeout_s=30)  # it is silent for 60
+        assert events(busy, run, "finished") == 0
 
     def test_an_abort_ends_a_build_of_maps(self, busy):
         map_set = long_build(busy)

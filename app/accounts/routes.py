@@ -109,14 +109,14 @@ def logout(request: Request, db: Db) -> Response:
     return response
 
 
-class Done(Fields):
+class AccountAddress(Fields):
     """What the address says: whether a password has just been changed."""
 
     saved: bool = False
 
 
 @router.get(ACCOUNT)
-def account(request: Request, staff: CurrentStaff, done: Annotated[Done, Query()]) -> HTMLResponse:
+def account(request: Request, staff: CurrentStaff, done: Annotated[AccountAddress, Query()]) -> HTMLResponse:
     return page(request, "staff/account.html", staff=staff, error=None, saved=done.saved)
 
 

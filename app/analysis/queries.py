@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import BadInput
 from app.models import Arm, Decision, Pair, Participant, QualityFlag, Source, Trial, is_judgement
-from app.studies.tallies import Cell, cells, changes
+from app.studies.tallies import JudgedCell, cells, changes
 
 Who = Literal["people", "simulated"]
 
@@ -55,7 +55,7 @@ def whose(session: Session, study_id: int) -> Who:
     return "simulated" if programs_alone(cells(session, study_id)) else "people"
 
 
-def programs_alone(judged: Sequence[Cell]) -> bool:
+def programs_alone(judged: Sequence[JudgedCell]) -> bool:
     return bool(judged) and all(cell.simulated for cell in judged)
 
 

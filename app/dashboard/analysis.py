@@ -37,14 +37,14 @@ MEDIA: Final = {
 REPORT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
-class Shown(Fields):
+class AnalysisAddress(Fields):
     """What the address of the page says."""
 
     version: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     """None: the newest analysis that has ended."""
 
 
-class Asked(Fields):
+class AnalysisForm(Fields):
     """The form as it was sent."""
 
     who: Who
@@ -60,7 +60,7 @@ def versions_of(session: Session, study: Study) -> Sequence[StudyAnalysis]:
 
 @router.get("")
 def analysis(
-    request: Request, db: Db, _staff: CurrentStaff, slug: str, wanted: Annotated[Shown, Query()]
+    request: Request, db: Db, _staff: CurrentStaff, slug: str, wanted: Annotated[AnalysisAddress, Query()]
 ) -> HTMLResponse:
     study = find_study(db, slug)
     versions = versions_of(db, study)
@@ -124,7 +124,7 @@ def _works(versions: Sequence[StudyAnalysis]) -> dict[int, Waiting]:
 
 
 @router.post("")
-def ask(db: Db, staff: Editor, slug: str, asked: Annotated[Asked, Form()]) -> RedirectResponse:
+def ask(db: Db, staff: Editor, slug: str, asked: Annotated[AnalysisForm, Form()]) -> RedirectResponse:
     study = find_study(db, slug)
     choice = queries.checked(db, study.id, Choice(asked.who, tuple(sorted(set(asked.without)))))
     requested = request_analysis(db, study, choice, staff_id=staff.id)

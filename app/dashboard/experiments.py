@@ -31,7 +31,7 @@ router: Final = APIRouter(prefix="/staff/experiments", include_in_schema=False)
 FREEZE_DEFAULTS: Final = FreezeParameters().model_dump()
 
 
-class Place(Fields):
+class ListAddress(Fields):
     """What the address of the list says: the last experiment seen."""
 
     after: int = 0
@@ -39,7 +39,7 @@ class Place(Fields):
 
 @router.get("")
 def experiments(
-    request: Request, db: Db, _staff: CurrentStaff, place: Annotated[Place, Query()]
+    request: Request, db: Db, _staff: CurrentStaff, place: Annotated[ListAddress, Query()]
 ) -> HTMLResponse:
     return list_page(request, db, after=place.after)
 

@@ -20,7 +20,7 @@ router: Final = APIRouter(prefix="/staff/images", include_in_schema=False)
 PAGE_SIZE: Final = 60
 
 
-class Filter(Fields):
+class ImagesAddress(Fields):
     """What the address of the list says."""
 
     label: Label | Literal[""] = ""
@@ -30,7 +30,7 @@ class Filter(Fields):
 
 @router.get("")
 def images(
-    request: Request, db: Db, _staff: CurrentStaff, wanted: Annotated[Filter, Query()]
+    request: Request, db: Db, _staff: CurrentStaff, wanted: Annotated[ImagesAddress, Query()]
 ) -> HTMLResponse:
     shown = cut(request, db.scalars(matching(wanted)).all(), size=PAGE_SIZE, key=lambda image: image.id)
     return page(
@@ -43,7 +43,7 @@ def images(
     )
 
 
-def matching(wanted: Filter) -> Select[Image]:
+def matching(wanted: ImagesAddress) -> Select[Image]:
     query = select(Image).where(Image.id > wanted.after).order_by(Image.id).limit(PAGE_SIZE + 1)
     if wanted.label:
         query = query.where(Image.label == wanted.label)

@@ -25,7 +25,7 @@ def studies(request: Request, db: Db, _staff: CurrentStaff) -> HTMLResponse:
     return page(request, "staff/studies.html", studies=queries.open_ones_first(db))
 
 
-class Shown(Fields):
+class StudyAddress(Fields):
     """What the address of a study's page says."""
 
     who: Who | None = None
@@ -39,7 +39,7 @@ def study(
     config: Config,
     _staff: CurrentStaff,
     slug: str,
-    wanted: Annotated[Shown, Query()],
+    wanted: Annotated[StudyAddress, Query()],
 ) -> HTMLResponse:
     found = service.find_study(db, slug)
     counts = progress(db, found)

@@ -13,7 +13,7 @@ from app.dashboard.statistics import Proportion
 from app.models import Study, StudyState
 from app.studies import tallies
 from app.studies.progress import StudySummary, list_studies
-from app.studies.tallies import Cell
+from app.studies.tallies import JudgedCell
 
 Who = Literal["people", "simulated"]
 K = TypeVar("K")
@@ -37,7 +37,7 @@ class Accuracy:
     by_arm_and_question: dict[tuple[int, str], Proportion]
 
 
-def accuracy(cells: Iterable[Cell], who: Who) -> Accuracy:
+def accuracy(cells: Iterable[JudgedCell], who: Who) -> Accuracy:
     found = Accuracy({}, {}, {}, {}, {})
     for cell in cells:
         if cell.simulated is not (who == "simulated"):

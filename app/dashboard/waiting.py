@@ -16,7 +16,7 @@ class Waiting:
     total: int = 0
 
 
-class Work(Protocol):
+class HasProgress(Protocol):
     """A row of the database that says how far it is."""
 
     state: JobState
@@ -24,6 +24,6 @@ class Work(Protocol):
     total: int
 
 
-def waiting(rows: Iterable[tuple[int, Work]]) -> dict[int, Waiting]:
+def waiting(rows: Iterable[tuple[int, HasProgress]]) -> dict[int, Waiting]:
     """By the number that tells them apart."""
     return {number: Waiting(row.state, row.done, row.total) for number, row in rows}

@@ -16,7 +16,7 @@ from app.demo.answers import answer_key, known_artefacts
 from app.demo.children import Children
 from app.demo.crowd import simulate
 from app.demo.detectors import SIDE, demo_recipe
-from app.demo.outcome import Row, Trained, headline, rows
+from app.demo.outcome import OutcomeRow, Trained, headline, rows
 from app.demo.stages import Stage, Stages
 from app.errors import WrongState
 from app.experiments.datasets import FreezeParameters, freeze_dataset
@@ -68,7 +68,7 @@ class Shown:
     slug: str
     experiment: int
     headline: str
-    rows: list[Row]
+    rows: list[OutcomeRow]
     split: str
     """Of the dataset, from which the rows are: test, or val where there is no test."""
     arms: tuple[ArmProgress, ...]
@@ -242,7 +242,7 @@ def _all_trained(place: Workplace, experiment_id: int, stage: Stage, total: int)
         return True if all(run.state is JobState.SUCCEEDED for run in runs) else None
 
 
-def tested(session: Session, experiment: Experiment) -> tuple[list[Row], str]:
+def tested(session: Session, experiment: Experiment) -> tuple[list[OutcomeRow], str]:
     """The rows of an experiment, and the split that they are from."""
     runs = runs_of(session, experiment)
     folders = [RunFolder(Path(run.folder)) for run in runs]

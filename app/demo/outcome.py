@@ -48,7 +48,7 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class OutcomeRow:
     """One kind of detector on all fakes of the test and the real images of one source."""
 
     column: str
@@ -62,7 +62,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class HeldOut:
     """The test images of one source of real ones, with every fake."""
 
     fake: NDArray[np.bool_]  # (N,)
@@ -88,7 +88,7 @@ class Test:
         return around(value, found)
 
 
-def rows(trained: Sequence[Trained], groups: Mapping[str, str]) -> list[Row]:
+def rows(trained: Sequence[Trained], groups: Mapping[str, str]) -> list[OutcomeRow]:
     """A row for each column and each source of real images, which are never pooled; columns in their order.
 
     trained : runs on the same test images; every column has the same seeds, in one order
@@ -101,22 +101,22 @@ def rows(trained: Sequence[Trained], groups: Mapping[str, str]) -> list[Row]:
     return [_row(column, source, tests[source]) for column in columns for source in sources]
 
 
-def _test(source: str, trained: Sequence[Trained], groups: Mapping[str, str]) -> Test:
+def _test(source: str, trained: Sequence[Trained], groups: Mapping[str, str]) -> HeldOut:
     placed: dict[str, list[Floats]] = {}
     for run in trained:
         own = run.scored.against(source)
         placed.setdefault(run.column, []).append(placements(own.ranking[KIND], own.fake))
     shown = trained[0].scored.against(source)
     cluster = codes([groups.get(name, name) for name in shown.image_ids])
-    return Test(shown.fake, cluster, {column: np.stack(seeds) for column, seeds in placed.items()})
+    return HeldOut(shown.fake, cluster, {column: np.stack(seeds) for column, seeds in placed.items()})
 
 
-def _row(column: str, source: str, test: Test) -> Row:
+def _row(column: str, source: str, test: HeldOut) -> OutcomeRow:
     placed, base = test.placed[column], test.placed[BASELINE]
     per_seed = placed[:, test.fake].mean(axis=1)
     sd = float(per_seed.std(ddof=1)) if len(per_seed) > 1 else float("nan")
     gain = None if column == BASELINE else test.value(placed - base)
-    return Row(column, source, len(per_seed), _clipped(test.value(placed)), sd, gain)
+    return OutcomeRow(column, source, len(per_seed), _clipped(test.value(placed)), sd, gain)
 
 
 def _clipped(auc: Value) -> Value:
@@ -141,7 +141,7 @@ def _side(interval: Interval) -> int:
     return int(interval.low > 0) - int(interval.high < 0)
 
 
-def headline(found: Sequence[Row], *, drawn: bool) -> str:
+def headline(found: Sequence[OutcomeRow], *, drawn: bool) -> str:
     """What the numbers are and are not, in a few sentences that stand above them.
 
     drawn : faces in whose world paint carries information, so that an order can be expected

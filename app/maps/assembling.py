@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from app.db import SessionFactory, snapshot
 from app.maps.averages import Averages
 from app.maps.inputs import ImageInputs
-from app.maps.plan import Plan
+from app.maps.plan import BuildPlan
 from app.maps.queries import stroke_rows
 from app.maps.reliability import Summary, as_json
 from app.maps.rendering import Fresh, Kept, Rendered, Result, render
@@ -76,7 +76,7 @@ class Assembly:
         """Write the rows of all maps and averages, and what the row of the map set says when it is built."""
         with TemporaryFile(prefix="cyborg-maps-") as file:  # without a name: a kill leaves nothing
             with snapshot(self.sessions) as session:
-                plan = Plan(file, session, self.map_set.study_id, self.parameters)
+                plan = BuildPlan(file, session, self.map_set.study_id, self.parameters)
             self._write([], total=plan.inputs.images)
             with closing(self._tasks(plan)) as tasks:
                 results = map_ordered(partial(render, parameters=self.parameters), tasks, jobs=jobs)
@@ -84,7 +84,7 @@ class Assembly:
                     self._write(part, total=plan.inputs.images)
             self._finish(plan)
 
-    def _tasks(self, plan: Plan) -> Generator[Fresh | Kept]:
+    def _tasks(self, plan: BuildPlan) -> Generator[Fresh | Kept]:
         images = iter(plan)
         while part := list(islice(images, IMAGES_AT_A_TIME)):
             known = self._known(part)
@@ -124,7 +124,9 @@ class Assembly:
             raise InputsGone
         return strokes
 
-    def _rows(self, results: Iterable[Result], plan: Plan, on_progress: Progress) -> Iterator[Row | None]:
+    def _rows(
+        self, results: Iterable[Result], plan: BuildPlan, on_progress: Progress
+    ) -> Iterator[Row | None]:
         """One row for each image; None for one that too few people painted on."""
         for done, result in enumerate(results, start=1):
             one, row = self._under_way.pop(result.image_id)
@@ -136,7 +138,7 @@ class Assembly:
             yield self._counted(one, row, result, plan)
             on_progress(done, plan.inputs.images)
 
-    def _counted(self, one: ImageInputs, row: Row | None, result: Result, plan: Plan) -> Row | None:
+    def _counted(self, one: ImageInputs, row: Row | None, result: Result, plan: BuildPlan) -> Row | None:
         if row is None or result.aligned is None:
             return None
         self.averages.add((one.label, one.source), result.aligned)
@@ -172,7 +174,7 @@ class Assembly:
                 again = row.on_conflict_do_update(index_elements=["map_set_id", "image_id"], set_=new)
                 session.execute(again, part)
 
-    def _finish(self, plan: Plan) -> None:
+    def _finish(self, plan: BuildPlan) -> None:
         """The map set is built: its averages and its row say so together."""
         mine, averages = self.map_set.id, self.averages.rows(self.blobs, self.map_set.id)
         with self.sessions.begin() as session:

@@ -11,7 +11,7 @@ from app.maps.queries import image_accuracies
 from saliency.parameters import MapParameters
 
 
-class Plan:
+class BuildPlan:
     """Images in the order of their ids, kept in a file, so that memory does not grow with their number.
 
     inputs : what the map set is built from

@@ -48,7 +48,7 @@ from app.models.studies import (
     StudyState,
     TrialKind,
 )
-from app.models.tallies import Measure, tally
+from app.models.tallies import TallyMeasure, tally
 from app.models.trials import (
     Annotation,
     Decision,
@@ -84,7 +84,6 @@ __all__ = [
     "LoginLink",
     "MapAverage",
     "MapSet",
-    "Measure",
     "Pair",
     "Participant",
     "ParticipantState",
@@ -111,6 +110,7 @@ __all__ = [
     "Study",
     "StudyAnalysis",
     "StudyState",
+    "TallyMeasure",
     "Tool",
     "Trial",
     "TrialKind",

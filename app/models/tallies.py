@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Tabl
 from app.models.base import Base
 
 
-class Measure(enum.StrEnum):
+class TallyMeasure(enum.StrEnum):
     """What a row of `tally` counts."""
 
     WANTED = "wanted"  # judgements wanted, by arm

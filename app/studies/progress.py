@@ -24,7 +24,7 @@ from app.models import (
     TrialKind,
     TrialState,
 )
-from app.studies.tallies import Cell, Counts, Group, counts_of
+from app.studies.tallies import Counts, Group, JudgedCell, counts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,11 @@ class ArmProgress:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class StudyProgress:
     """How far a study is."""
 
     arms: tuple[ArmProgress, ...]
-    cells: tuple[Cell, ...]
+    cells: tuple[JudgedCell, ...]
     participants: dict[ParticipantState, int]
     """Every state has its count, also when it is 0."""
     working: int
@@ -93,19 +93,19 @@ class StudySummary:
 
     study: Study
     pairs: int
-    progress: Progress
+    progress: StudyProgress
 
 
-def progress(session: Session, study: Study) -> Progress:
+def progress(session: Session, study: Study) -> StudyProgress:
     return progress_of(session, [study.id])[study.id]
 
 
-def progress_of(session: Session, studies: Collection[int]) -> dict[int, Progress]:
+def progress_of(session: Session, studies: Collection[int]) -> dict[int, StudyProgress]:
     """Of each study by its id, in as many queries for many as for one."""
     arms = session.scalars(select(Arm).where(Arm.study_id.in_(studies)).order_by(Arm.id)).all()
     counts, held, working = counts_of(session, studies), _held(session, studies), _working(session, studies)
     return {
-        study: Progress(
+        study: StudyProgress(
             arms=tuple(_arm_progress(arm, counts, held) for arm in arms if arm.study_id == study),
             cells=tuple(cell for cell in counts.cells if cell.study_id == study),
             participants=_by_state([group for group in counts.people if group.study_id == study]),

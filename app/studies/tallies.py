@@ -10,16 +10,16 @@ from sqlalchemy import ColumnElement, delete, func, select, text
 from sqlalchemy.orm import Session
 
 from app.models import ParticipantState, Question, Source
-from app.models.tallies import PACE_S, STEP, Measure, tally
+from app.models.tallies import PACE_S, STEP, TallyMeasure, tally
 
 FOLD_FROM: Final = 4000
 """Rows of a study that are worth adding up: those of eight hundred judgements."""
 
-TIMES: Final = (Measure.DECISION_MS, Measure.ANNOTATION_MS)
+TIMES: Final = (TallyMeasure.DECISION_MS, TallyMeasure.ANNOTATION_MS)
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class JudgedCell:
     """The judgements in one cell of a design; `source` is the generator of the fake image."""
 
     study_id: int
@@ -47,18 +47,20 @@ class Counts:
     """What progress is made of: judgements wanted by arm, those decided, and people."""
 
     wanted: dict[int, int]
-    cells: list[Cell]
+    cells: list[JudgedCell]
     people: list[Group]
 
 
 def counts_of(session: Session, studies: Collection[int]) -> Counts:
     """Of these studies, in one query."""
     counts = Counts({}, [], [])
-    for row in _summed(session, tally.c.study_id.in_(studies), Measure.WANTED, Measure.CELL, Measure.PEOPLE):
+    for row in _summed(
+        session, tally.c.study_id.in_(studies), TallyMeasure.WANTED, TallyMeasure.CELL, TallyMeasure.PEOPLE
+    ):
         match row.measure:
-            case Measure.WANTED:
+            case TallyMeasure.WANTED:
                 counts.wanted[row.arm_id] = row.number
-            case Measure.CELL:
+            case TallyMeasure.CELL:
                 counts.cells.append(_cell(row))
             case _:
                 group = (Source(row.source), ParticipantState(row.part), row.number)
@@ -66,17 +68,17 @@ def counts_of(session: Session, studies: Collection[int]) -> Counts:
     return counts
 
 
-def cells(session: Session, study_id: int) -> list[Cell]:
+def cells(session: Session, study_id: int) -> list[JudgedCell]:
     """Every cell of a study that has a judgement."""
-    return [_cell(row) for row in _summed(session, tally.c.study_id == study_id, Measure.CELL)]
+    return [_cell(row) for row in _summed(session, tally.c.study_id == study_id, TallyMeasure.CELL)]
 
 
-def _cell(row: Any) -> Cell:
+def _cell(row: Any) -> JudgedCell:
     key = (row.study_id, row.arm_id, row.simulated, row.source, Question(row.part))
-    return Cell(*key, row.number, row.correct)
+    return JudgedCell(*key, row.number, row.correct)
 
 
-def _summed(session: Session, of: ColumnElement[bool], *measures: Measure) -> Sequence[Any]:
+def _summed(session: Session, of: ColumnElement[bool], *measures: TallyMeasure) -> Sequence[Any]:
     """Rows with the same key added up; what came to nothing is left out."""
     key = (
         *(tally.c.study_id, tally.c.measure, tally.c.arm_id, tally.c.simulated),
@@ -125,13 +127,13 @@ def pace(session: Session, study_id: int, *, simulated: bool) -> Iterator[tuple[
     """When judgements were made, and how many then came or went: to five minutes, and of a study that goes on
     for more than three days to the hour before them."""
     mine = (tally.c.study_id == study_id) & (tally.c.simulated == simulated)
-    rows = _summed(session, mine, Measure.PACE)
+    rows = _summed(session, mine, TallyMeasure.PACE)
     return ((datetime.fromtimestamp(row.bin * PACE_S, UTC), row.number) for row in rows)
 
 
 def changes(session: Session, study_id: int) -> int:
     """A number that grows whenever a judgement comes or goes."""
-    return sum(row.number for row in _summed(session, tally.c.study_id == study_id, Measure.CHANGE))
+    return sum(row.number for row in _summed(session, tally.c.study_id == study_id, TallyMeasure.CHANGE))
 
 
 def unfolded(session: Session) -> Sequence[int]:
@@ -146,11 +148,11 @@ def fold(session: Session, study_id: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Miscount:
     """Counts of a study that are not what counting gives, and by how much all in all."""
 
     study_id: int
-    measure: Measure
+    measure: TallyMeasure
     off: int
 
 
@@ -174,9 +176,11 @@ ANEW: Final = text("""
 """)
 
 
-def differences(session: Session) -> list[Difference]:
+def differences(session: Session) -> list[Miscount]:
     """Where the kept counts are not what counting gives; reads every decision."""
-    return [Difference(study, Measure(measure), off) for study, measure, off in session.execute(DIFFERENCES)]
+    return [
+        Miscount(study, TallyMeasure(measure), off) for study, measure, off in session.execute(DIFFERENCES)
+    ]
 
 
 def recount(session: Session) -> None:
@@ -184,10 +188,10 @@ def recount(session: Session) -> None:
     # Whatever changes a count writes here before it commits: what is seen from now on is all there is to add.
     session.execute(text("LOCK TABLE tally IN SHARE ROW EXCLUSIVE MODE"))
     wrong = {one.study_id for one in differences(session)}
-    session.execute(delete(tally).where(tally.c.measure != Measure.CHANGE))
+    session.execute(delete(tally).where(tally.c.measure != TallyMeasure.CHANGE))
     session.execute(ANEW)
     # What was computed from this study was computed from other counts.
-    changed = {"simulated": False, "measure": Measure.CHANGE, "bin": 0, "number": 1, "correct": 0}
+    changed = {"simulated": False, "measure": TallyMeasure.CHANGE, "bin": 0, "number": 1, "correct": 0}
     for study_id in wrong:
         session.execute(tally.insert(), {"study_id": study_id, **changed})
         fold(session, study_id)

@@ -28,7 +28,7 @@ CONTENT: Final = struct.Struct(">16s B H I 32s")
 SEALED_CHARACTERS: Final = -(-(CONTENT.size + 16) * 4 // 3)
 
 
-class Place(IntEnum):
+class PictureSlot(IntEnum):
     """Where a trial shows a picture."""
 
     LEFT = 0
@@ -38,11 +38,11 @@ class Place(IntEnum):
 
     @property
     def is_map(self) -> bool:
-        return self >= Place.LEFT_MAP
+        return self >= PictureSlot.LEFT_MAP
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class SealedPicture:
     """What an address stands for: a blob, and how long it is made before it is sent."""
 
     blob: str
@@ -56,11 +56,11 @@ class Seal:
     def __init__(self, key: bytes) -> None:
         self._cipher = AESSIV(key)
 
-    def address(self, trial: UUID, place: Place, *, blob: str, size: int, at: datetime) -> str:
+    def address(self, trial: UUID, place: PictureSlot, *, blob: str, size: int, at: datetime) -> str:
         content = CONTENT.pack(trial.bytes, place, _week(trial.bytes, at), size, bytes.fromhex(blob))
         return base64.urlsafe_b64encode(self._cipher.encrypt(content, None)).rstrip(b"=").decode()
 
-    def open(self, address: str, *, at: datetime) -> Shown | None:
+    def open(self, address: str, *, at: datetime) -> SealedPicture | None:
         """What an address stands for; None of one that is not ours, or too old."""
         if len(address) != SEALED_CHARACTERS:
             return None
@@ -72,7 +72,7 @@ class Seal:
         # The clock of another machine may be ahead.
         if week - _week(trial, at) not in (-1, 0, 1):
             return None
-        return Shown(blob.hex(), size, Place(place).is_map)
+        return SealedPicture(blob.hex(), size, PictureSlot(place).is_map)
 
 
 def _week(trial: bytes, at: datetime) -> int:

@@ -23,7 +23,7 @@ from app.db import SessionFactory
 from app.errors import NotFound, StorageUnavailable
 from app.models import Secret
 from app.storage import BlobStore
-from app.trials.addresses import Seal, Shown
+from app.trials.addresses import Seal, SealedPicture
 from app.trials.pictures import find_heat_map, find_picture, pad_jpeg, pad_png
 
 logger = logging.getLogger(__name__)
@@ -48,15 +48,15 @@ class Memory:
 
     limit: int
     held: int = 0
-    kept: OrderedDict[Shown, bytes] = field(default_factory=OrderedDict)
+    kept: OrderedDict[SealedPicture, bytes] = field(default_factory=OrderedDict)
 
-    def get(self, shown: Shown) -> bytes | None:
+    def get(self, shown: SealedPicture) -> bytes | None:
         if shown not in self.kept:
             return None
         self.kept.move_to_end(shown)
         return self.kept[shown]
 
-    def keep(self, shown: Shown, picture: bytes) -> None:
+    def keep(self, shown: SealedPicture, picture: bytes) -> None:
         if shown in self.kept or len(picture) > self.limit:
             return
         self.kept[shown] = picture
@@ -82,7 +82,7 @@ class PictureRoom:
         self._patience_s = patience_s
         self._readers = ThreadPoolExecutor(READERS, "picture")
         self._asker = ThreadPoolExecutor(1, "old-picture")
-        self._reading: dict[Shown, asyncio.Future[bytes]] = {}
+        self._reading: dict[SealedPicture, asyncio.Future[bytes]] = {}
         self._seal: Seal | None = None
 
     def seal(self, session: Session) -> Seal:
@@ -98,7 +98,7 @@ class PictureRoom:
         found = self._memory.get(shown)
         return found if found is not None else await self._read(shown), _media_type(shown)
 
-    async def _meaning(self, address: str, *, is_old_map: bool) -> Shown:
+    async def _meaning(self, address: str, *, is_old_map: bool) -> SealedPicture:
         seal = await self._ask(self.seal) if self._seal is None else self._seal
         shown = seal.open(address, at=datetime.now(UTC))
         return await self._ask(find_old, address, is_old_map) if shown is None else shown
@@ -112,7 +112,7 @@ class PictureRoom:
 
         return await self._in_time(asyncio.get_running_loop().run_in_executor(self._asker, asked))
 
-    async def _read(self, shown: Shown) -> bytes:
+    async def _read(self, shown: SealedPicture) -> bytes:
         """From the store; whoever asks for the same picture meanwhile waits for the same read."""
         reading = self._reading.get(shown)
         if reading is None:
@@ -124,12 +124,12 @@ class PictureRoom:
             reading.add_done_callback(lambda done: self._done(shown, done))
         return await self._in_time(reading)
 
-    def _done(self, shown: Shown, reading: "asyncio.Future[bytes]") -> None:
+    def _done(self, shown: SealedPicture, reading: "asyncio.Future[bytes]") -> None:
         del self._reading[shown]
         if not reading.cancelled() and reading.exception() is None:
             self._memory.keep(shown, reading.result())
 
-    def _padded(self, shown: Shown) -> bytes:
+    def _padded(self, shown: SealedPicture) -> bytes:
         try:
             data = self._blobs.get(shown.blob)
         except FileNotFoundError:
@@ -150,13 +150,13 @@ class PictureRoom:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def find_old(session: Session, token: str, is_map: bool) -> Shown:  # noqa: FBT001 - called by position
+def find_old(session: Session, token: str, is_map: bool) -> SealedPicture:  # noqa: FBT001 - called by position
     """What an address of an earlier version stands for: a page may have been open since."""
     find = find_heat_map if is_map else find_picture
-    return Shown(*find(session, token), is_map)
+    return SealedPicture(*find(session, token), is_map)
 
 
-def _media_type(shown: Shown) -> str:
+def _media_type(shown: SealedPicture) -> str:
     return "image/png" if shown.is_map else "image/jpeg"
 
 

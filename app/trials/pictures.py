@@ -13,7 +13,7 @@ from app.db import AnyRow
 from app.errors import NotFound
 from app.models import Image, ImageAdvice, Pair, Participant, RegionCheck, Trial
 from app.studies.service import served_bytes
-from app.trials.addresses import Place, Seal
+from app.trials.addresses import PictureSlot, Seal
 
 START_OF_IMAGE: Final = b"\xff\xd8"
 COMMENT: Final = b"\xff\xfe"
@@ -35,9 +35,9 @@ class Addresses:
     lengths: dict[UUID, int] = field(default_factory=dict)
     """Of both maps of a trial as they are sent, for trials that were asked about."""
 
-    def of(self, trial: AnyRow, place: Place) -> str:
+    def of(self, trial: AnyRow, place: PictureSlot) -> str:
         """`trial`: a row of `app.trials.service.upcoming`."""
-        is_left = place in (Place.LEFT, Place.LEFT_MAP)
+        is_left = place in (PictureSlot.LEFT, PictureSlot.LEFT_MAP)
         if place.is_map:
             blob, size = trial.advice["left_map" if is_left else "right_map"], self._map_bytes(trial.id)
         else:

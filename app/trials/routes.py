@@ -12,7 +12,7 @@ from app.models import StudyState, TrialKind
 from app.security import RateLimit
 from app.studies.plan import VisitPlan, plan_of
 from app.trials import forms
-from app.trials.addresses import Place
+from app.trials.addresses import PictureSlot
 from app.trials.decisions import record_decision, rule_of
 from app.trials.endings import completion
 from app.trials.picture_room import PictureRoom
@@ -112,8 +112,8 @@ def view(visit: Visit, trial: AnyRow, addresses: Addresses, ahead: int) -> Trial
         total=trial.practice_total if is_practice else trial.total,
         question=trial.question,
         prompt=trial.prompt,
-        left=Picture(url=addresses.of(trial, Place.LEFT), **size),
-        right=None if is_region else Picture(url=addresses.of(trial, Place.RIGHT), **size),
+        left=Picture(url=addresses.of(trial, PictureSlot.LEFT), **size),
+        right=None if is_region else Picture(url=addresses.of(trial, PictureSlot.RIGHT), **size),
         annotate=visit.arm.annotate,
         advice=advice_view(trial, addresses) if trial.advice is not None else None,
     )
@@ -124,8 +124,8 @@ def advice_view(trial: AnyRow, addresses: Addresses) -> AdviceView:
     return AdviceView(
         decision=said["decision"],
         confidence=said["confidence"],
-        left_map=addresses.of(trial, Place.LEFT_MAP) if said["left_map"] else None,
-        right_map=addresses.of(trial, Place.RIGHT_MAP) if said["right_map"] else None,
+        left_map=addresses.of(trial, PictureSlot.LEFT_MAP) if said["left_map"] else None,
+        right_map=addresses.of(trial, PictureSlot.RIGHT_MAP) if said["right_map"] else None,
     )
 
 

@@ -8,7 +8,7 @@ from app.cli import app
 from app.cli import commands as _registers  # noqa: F401
 from app.db import connect, factory
 from app.models import Staff, tally
-from app.models.tallies import Measure
+from app.models.tallies import TallyMeasure
 from app.settings import Settings
 from tests.app.factories import SESSION_HOLDER, DecisionFactory
 
@@ -60,7 +60,7 @@ def decided(url):
 def judgements(url):
     """Of each study, as they are kept."""
     engine = connect(Settings(database_url=url, _env_file=None))
-    cells = select(tally.c.number).where(tally.c.measure == Measure.CELL)
+    cells = select(tally.c.number).where(tally.c.measure == TallyMeasure.CELL)
     with factory(engine)() as session:
         numbers = session.scalars(cells).all()
     engine.dispose()

@@ -6,7 +6,7 @@ from scipy import stats
 
 from app.analysis.comparison import Interval
 from app.demo.detectors import BASELINE, CENTRED, HUMAN, SHUFFLED
-from app.demo.outcome import Row, Trained, Value, headline, rows
+from app.demo.outcome import OutcomeRow, Trained, Value, headline, rows
 from training.metrics import Ranking
 from training.scored import Scored
 from training.statistics import auc_interval, placements
@@ -32,7 +32,7 @@ def trained(*columns: tuple[str, float], seeds: int = 4) -> list[Trained]:
     ]
 
 
-def of(found: list[Row], column: str, source: str = "street") -> Row:
+def of(found: list[OutcomeRow], column: str, source: str = "street") -> OutcomeRow:
     return next(row for row in found if (row.column, row.real_source) == (column, source))
 
 
@@ -126,10 +126,10 @@ def value(mean: float, *, images: float = 0.02, seeds: float = 0.02) -> Value:
     )
 
 
-def table(human: Value, shuffled: Value) -> list[Row]:
+def table(human: Value, shuffled: Value) -> list[OutcomeRow]:
     auc = value(0.7)
     gains = {BASELINE: None, HUMAN: human, SHUFFLED: shuffled, CENTRED: value(0.0)}
-    return [Row(name, "drawn", 4, auc, 0.01, gain) for name, gain in gains.items()]
+    return [OutcomeRow(name, "drawn", 4, auc, 0.01, gain) for name, gain in gains.items()]
 
 
 class TestHeadline:

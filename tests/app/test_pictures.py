@@ -9,7 +9,7 @@ from PIL import Image as Picture
 from sqlalchemy import event, select, update
 
 from app.models import Image, ImageAdvice, Label, Trial
-from app.trials.addresses import SEALED_CHARACTERS, Place, Seal, Shown
+from app.trials.addresses import SEALED_CHARACTERS, PictureSlot, Seal, SealedPicture
 from app.trials.picture_room import Memory
 from app.trials.pictures import pad_jpeg
 from tests.app.worlds import Visitor, make_study
@@ -166,19 +166,19 @@ class TestSeal:
 
     @pytest.fixture
     def address(self, seal):
-        def make(trial=None, place=Place.LEFT, *, blob=BLOB, size=65_536, at=NOW):
+        def make(trial=None, place=PictureSlot.LEFT, *, blob=BLOB, size=65_536, at=NOW):
             return seal.address(trial or uuid4(), place, blob=blob, size=size, at=at)
 
         return make
 
-    @pytest.mark.parametrize("place", Place)
+    @pytest.mark.parametrize("place", PictureSlot)
     def test_what_is_sealed_comes_back(self, seal, address, place):
-        assert seal.open(address(place=place), at=NOW) == Shown(BLOB, 65_536, place.is_map)
+        assert seal.open(address(place=place), at=NOW) == SealedPicture(BLOB, 65_536, place.is_map)
 
     def test_every_address_is_as_long(self, address):
         made = {
             address(place=place, blob=blob, size=size)
-            for place in Place
+            for place in PictureSlot
             for blob in (BLOB, "00" * 32)
             for size in (1, 2**31)
         }
@@ -219,7 +219,7 @@ class TestSeal:
 class TestMemory:
     def test_it_holds_so_many_bytes_and_forgets_what_was_asked_for_longest_ago(self):
         memory = Memory(limit=100)
-        first, second, third = (Shown(name * 64, 40, is_map=False) for name in "abc")
+        first, second, third = (SealedPicture(name * 64, 40, is_map=False) for name in "abc")
         memory.keep(first, bytes(40))
         memory.keep(second, bytes(40))
         assert memory.get(first) is not None
@@ -229,7 +229,7 @@ class TestMemory:
 
     def test_it_keeps_nothing_that_is_larger_than_all_of_it(self):
         memory = Memory(limit=10)
-        memory.keep(Shown(BLOB, 40, is_map=False), bytes(40))
+        memory.keep(SealedPicture(BLOB, 40, is_map=False), bytes(40))
         assert memory.held == 0
 
 

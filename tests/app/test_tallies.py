@@ -34,14 +34,14 @@ from app.models import (
     is_judgement,
     tally,
 )
-from app.models.tallies import Measure
+from app.models.tallies import TallyMeasure
 from app.recruitment.assignment import lock_study, release_lapsed
 from app.recruitment.service import screen_out, withdraw
 from app.studies.progress import progress
 from app.studies.service import close_study
 from app.studies.tallies import (
     FOLD_FROM,
-    Difference,
+    Miscount,
     cells,
     changes,
     differences,
@@ -181,28 +181,30 @@ class TestChecking:
         fold(db, study.id)
         assert differences(db) == []
 
-    @pytest.mark.parametrize("measure", sorted(set(Measure) - {Measure.CHANGE, Measure.WANTED}))
+    @pytest.mark.parametrize(
+        "measure", sorted(set(TallyMeasure) - {TallyMeasure.CHANGE, TallyMeasure.WANTED})
+    )
     def test_a_wrong_count_of_each_kind_is_told_and_mended(self, db, study, decide, measure):
         decide(annotation_ms=80.0)
         mine = (tally.c.study_id == study.id, tally.c.measure == measure)
         db.execute(update(tally).where(*mine).values(number=3))
         seen = changes(db, study.id)
-        assert differences(db) == [Difference(study.id, measure, 2)]
+        assert differences(db) == [Miscount(study.id, measure, 2)]
         recount(db)
         assert differences(db) == []
         assert changes(db, study.id) == seen + 1
 
     def test_counts_of_what_is_right_and_of_what_is_wanted_are_told_too(self, db):
         study = make_study(db)
-        mine = (tally.c.study_id == study.id, tally.c.measure == Measure.WANTED)
+        mine = (tally.c.study_id == study.id, tally.c.measure == TallyMeasure.WANTED)
         db.execute(update(tally).where(*mine).values(number=tally.c.number - 1, correct=1))
-        assert {(one.study_id, one.measure) for one in differences(db)} == {(study.id, Measure.WANTED)}
+        assert {(one.study_id, one.measure) for one in differences(db)} == {(study.id, TallyMeasure.WANTED)}
 
     def test_the_command_tells_them_and_writes_them_anew(self, own_database, crowd, monkeypatch):
         monkeypatch.setenv("CYBORG_DATABASE_URL", own_database[0].database_url)
         monkeypatch.setenv("CYBORG_DATA_DIR", str(own_database[0].data_dir))
         with crowd.sessions.begin() as session:
-            session.execute(delete(tally).where(tally.c.measure == Measure.PEOPLE))
+            session.execute(delete(tally).where(tally.c.measure == TallyMeasure.PEOPLE))
         said = [CliRunner().invoke(app, ["db", "counts", *more]) for more in ([], ["--mend"], [])]
         assert [one.exit_code for one in said] == [1, 0, 0]
         assert said[0].output == f"Study {crowd.study_id}: people is off by 18.\n"

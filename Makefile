@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
 ARGS   ?=
 JOBS   ?= 0
+SCRIPTS := "{annotation_ui,tests}/**/*.{css,js,mjs,ts}" eslint.config.js
 
 .DEFAULT_GOAL := help
 
@@ -45,6 +46,7 @@ check: setup node_modules  ## Formatting, lint, types, arrows between packages, 
 	$(BIN)/lint-imports
 	folder=$$(mktemp -d) && chmod 755 $$folder && CYBORG_DATABASE_URL= CYBORG_DATA_DIR=$$folder sh -ec \
 	  '$(BIN)/cyborg db upgrade && $(BIN)/alembic check'; status=$$?; rm -rf $$folder; exit $$status
+	npx --no-install prettier --log-level warn --check $(SCRIPTS)
 	npx --no-install eslint annotation_ui tests/annotation_ui
 	npx --no-install tsc --noEmit
 
@@ -53,9 +55,11 @@ node_modules: package-lock.json
 	npm ci --silent
 	@touch $@
 
-format: setup  ## Format and repair what can be repaired
+format: setup node_modules  ## Format and repair what can be repaired
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	npx --no-install eslint --fix annotation_ui tests/annotation_ui
+	npx --no-install prettier --log-level warn --write $(SCRIPTS)
 
 docs: setup  ## Write docs/cli.md again from the commands
 	$(BIN)/python -m app.cli.reference > docs/cli.md

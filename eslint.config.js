@@ -15,7 +15,7 @@ export default [
       complexity: ["error", 10],
       curly: ["error", "multi-line"],
       eqeqeq: "error",
-      "max-lines": ["error", 300],
+      "max-lines": ["error", { max: 300, skipBlankLines: true }],
       "max-lines-per-function": ["error", 60],
       "no-console": "error",
       "no-implicit-globals": "error",

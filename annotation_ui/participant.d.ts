@@ -140,11 +140,30 @@ export interface PageData {
 }
 
 export type PageName =
-  | "preview" | "consent" | "device" | "instructions" | "loading" | "quiz" | "trial" | "feedback"
-  | "break" | "questions" | "debrief" | "finished" | "ended";
+  | "preview"
+  | "consent"
+  | "device"
+  | "instructions"
+  | "loading"
+  | "quiz"
+  | "trial"
+  | "feedback"
+  | "break"
+  | "questions"
+  | "debrief"
+  | "finished"
+  | "ended";
 
 export type Ending =
-  | "declined" | "withdrew" | "study_not_open" | "closed" | "quota_full" | "already_took_part" | "begun_elsewhere" | "screened_out" | "error";
+  | "declined"
+  | "withdrew"
+  | "study_not_open"
+  | "closed"
+  | "quota_full"
+  | "already_took_part"
+  | "begun_elsewhere"
+  | "screened_out"
+  | "error";
 
 /** Where a visit stands. */
 export interface State {

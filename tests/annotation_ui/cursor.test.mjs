@@ -57,7 +57,10 @@ describe("an outline being drawn", () => {
     assert.equal(frames.length, 1);
     assert.deepEqual(shown(), [[], []]);
     nextFrame();
-    assert.deepEqual(shown().map((line) => line.length), [5, 5]);
+    assert.deepEqual(
+      shown().map((line) => line.length),
+      [5, 5],
+    );
   });
 
   test("gains its new points and keeps the others", () => {
@@ -70,7 +73,16 @@ describe("an outline being drawn", () => {
     cursor.trace(outline);
     nextFrame();
     lines().forEach(([first], line) => assert.equal(first, before[line]));
-    assert.deepEqual(shown(), [[[1, 1], [2, 2]], [[1, 1], [2, 2]]]);
+    assert.deepEqual(shown(), [
+      [
+        [1, 1],
+        [2, 2],
+      ],
+      [
+        [1, 1],
+        [2, 2],
+      ],
+    ]);
   });
 
   test("is gone when it ends, whatever frame was still to come", () => {

@@ -23,6 +23,9 @@ describe("the device check", () => {
     assert.deepEqual(obstacles({ ...desk, pointer: "none" }, needs), []);
   });
   test("says everything that is in the way", () => {
-    assert.deepEqual(obstacles({ ...desk, width: 10, pointer: "none", images_load: false }, { ...needs, touch: false }), ["window", "pointer", "images"]);
+    assert.deepEqual(
+      obstacles({ ...desk, width: 10, pointer: "none", images_load: false }, { ...needs, touch: false }),
+      ["window", "pointer", "images"],
+    );
   });
 });

@@ -1,7 +1,18 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { EMPTY, add, canRedo, canUndo, clear, isEmpty, painted, redo, restored, undo } from "../../annotation_ui/static/core/drawing.js";
+import {
+  EMPTY,
+  add,
+  canRedo,
+  canUndo,
+  clear,
+  isEmpty,
+  painted,
+  redo,
+  restored,
+  undo,
+} from "../../annotation_ui/static/core/drawing.js";
 
 /** @typedef {import("../../annotation_ui/static/core/stroke.js").Stroke} Stroke */
 
@@ -22,7 +33,10 @@ describe("a drawing", () => {
     const bare = undo(undo(drawing));
     assert.deepEqual([drawing, undo(drawing), bare].map(canUndo), [true, true, false]);
     assert.deepEqual([bare, redo(bare), redo(redo(bare))].map(canRedo), [true, true, false]);
-    assert.deepEqual([bare, redo(bare), redo(redo(bare))].map(({ strokes }) => strokes), [[], [a], [a, b]]);
+    assert.deepEqual(
+      [bare, redo(bare), redo(redo(bare))].map(({ strokes }) => strokes),
+      [[], [a], [a, b]],
+    );
   });
   test("undo and redo of nothing do nothing", () => {
     assert.equal(undo(EMPTY), EMPTY);

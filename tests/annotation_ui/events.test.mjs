@@ -16,10 +16,16 @@ describe("the log of a trial", () => {
   test("a resize takes the place of the one before it and of nothing else", () => {
     const kinds = /** @type {const} */ (["blur", "resize", "resize", "blur", "blur", "resize", "focus", "resize"]);
     const events = kinds.reduce((sum, kind, index) => note(sum, kind, index), note([], "loaded", 0));
-    assert.deepEqual(events.map(({ t_ms }) => t_ms), [0, 0, 2, 3, 4, 5, 6, 7]);
+    assert.deepEqual(
+      events.map(({ t_ms }) => t_ms),
+      [0, 0, 2, 3, 4, 5, 6, 7],
+    );
   });
   test("puts what came before the pair at its beginning", () => {
-    assert.deepEqual([-40, 0.4, 0.6].map((t_ms) => note([], "blur", t_ms)[0]?.t_ms), [0, 0, 1]);
+    assert.deepEqual(
+      [-40, 0.4, 0.6].map((t_ms) => note([], "blur", t_ms)[0]?.t_ms),
+      [0, 0, 1],
+    );
   });
   test("is explained, kind by kind", () => {
     const page = readFileSync(new URL("../../docs/participant-page.md", import.meta.url), "utf8");

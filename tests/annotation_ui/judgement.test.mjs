@@ -12,7 +12,16 @@ import { LONGEST_TIME, MOST_POINTS, MOST_STROKES, MOST_WORK } from "../../annota
 
 const picture = { url: "/i/x", width: 64, height: 64 };
 /** @type {Trial} */
-const trial = { id: "t1", kind: "main", position: 1, total: 3, question: "real", left: picture, right: picture, annotate: true };
+const trial = {
+  id: "t1",
+  kind: "main",
+  position: 1,
+  total: 3,
+  question: "real",
+  left: picture,
+  right: picture,
+  annotate: true,
+};
 /** @type {Stroke} */
 const stroke = { tool: "brush", radius: 3, points: [[1, 2, 900]] };
 /** @type {Stroke} */
@@ -96,12 +105,21 @@ describe("a judgement", () => {
     const region = judgements.begin({ ...trial, kind: "check", right: null, annotate: false }, rule);
     assert.ok(judgements.mayPaint(region));
     assert.equal(judgements.choose(region, "right", 5), region);
-    const { choice, decision_ms, annotation_ms } = judgements.decision(judgements.draw(region, add(EMPTY, stroke), 0.1), 900, []);
+    const { choice, decision_ms, annotation_ms } = judgements.decision(
+      judgements.draw(region, add(EMPTY, stroke), 0.1),
+      900,
+      [],
+    );
     assert.deepEqual([choice, decision_ms, annotation_ms], ["left", 0, 900]);
   });
   test("of a region wants something painted, however much the study's rule wants", () => {
-    const region = judgements.begin({ ...trial, kind: "check", right: null }, { min_strokes: 3, min_area: 0.2, max_area: 0.3 });
-    const lacks = [0, 0.001, 1].map((covered) => judgements.missing(judgements.draw(region, add(EMPTY, stroke), covered)));
+    const region = judgements.begin(
+      { ...trial, kind: "check", right: null },
+      { min_strokes: 3, min_area: 0.2, max_area: 0.3 },
+    );
+    const lacks = [0, 0.001, 1].map((covered) =>
+      judgements.missing(judgements.draw(region, add(EMPTY, stroke), covered)),
+    );
     assert.deepEqual(lacks, ["blank", null, null]);
   });
 });
@@ -109,18 +127,58 @@ describe("a judgement", () => {
 describe("a click on the chosen face", () => {
   test("leaves no paint, however slow it is", () => {
     assert.ok(judgements.isClick(chosen, like({ points: [[30, 30, 2799]] })));
-    assert.ok(judgements.isClick(chosen, like({ points: [[30, 30, 900], [30.6, 30, 1000]] })));
+    assert.ok(
+      judgements.isClick(
+        chosen,
+        like({
+          points: [
+            [30, 30, 900],
+            [30.6, 30, 1000],
+          ],
+        }),
+      ),
+    );
   });
   test("later than two seconds after the choice is a dab", () => {
     assert.ok(!judgements.isClick(chosen, like({ points: [[30, 30, 2800]] })));
   });
   test("that moves is a stroke", () => {
-    assert.ok(!judgements.isClick(chosen, like({ points: [[30, 30, 900], [30.7, 30, 1000]] })));
-    assert.ok(!judgements.isClick(chosen, like({ points: [[30, 30, 900], [30, 31, 1000], [30, 30, 1100]] })));
+    assert.ok(
+      !judgements.isClick(
+        chosen,
+        like({
+          points: [
+            [30, 30, 900],
+            [30.7, 30, 1000],
+          ],
+        }),
+      ),
+    );
+    assert.ok(
+      !judgements.isClick(
+        chosen,
+        like({
+          points: [
+            [30, 30, 900],
+            [30, 31, 1000],
+            [30, 30, 1100],
+          ],
+        }),
+      ),
+    );
   });
   test("is measured by the shorter side of the face", () => {
     const wide = { ...chosen, size: { width: 900, height: 300 } };
-    const moved = (/** @type {number} */ far) => judgements.isClick(wide, like({ points: [[30, 30, 900], [30 + far, 30, 1000]] }));
+    const moved = (/** @type {number} */ far) =>
+      judgements.isClick(
+        wide,
+        like({
+          points: [
+            [30, 30, 900],
+            [30 + far, 30, 1000],
+          ],
+        }),
+      );
     assert.deepEqual([moved(3), moved(3.1)], [true, false]);
   });
   test("beside other paint is a dab", () => {
@@ -134,7 +192,8 @@ describe("a click on the chosen face", () => {
 
 describe("a drawing", () => {
   test("takes as many strokes as the server does", () => {
-    const excess = (/** @type {number} */ count) => judgements.excess(filled(Array.from({ length: count }, () => stroke)), stroke);
+    const excess = (/** @type {number} */ count) =>
+      judgements.excess(filled(Array.from({ length: count }, () => stroke)), stroke);
     assert.deepEqual([excess(MOST_STROKES - 1), excess(MOST_STROKES)], [null, "full"]);
   });
   test("takes as many points as the server does, in all strokes together", () => {
@@ -142,21 +201,42 @@ describe("a drawing", () => {
     assert.deepEqual([excess(MOST_POINTS - 4001), excess(MOST_POINTS - 4000)], [null, "full"]);
   });
   test("takes outlines as long as the server does, in all strokes together", () => {
-    const half = like({ radius: 1, points: [[0, 0, 0], [(MOST_WORK - 2) / 4 - Math.PI - 10, 0, 1]] });
+    const half = like({
+      radius: 1,
+      points: [
+        [0, 0, 0],
+        [(MOST_WORK - 2) / 4 - Math.PI - 10, 0, 1],
+      ],
+    });
     assert.equal(judgements.excess(filled([half]), half), null);
     assert.equal(judgements.excess(filled([half, stroke]), half), "full");
   });
   test("names a stroke that is more than all that the server takes", () => {
     assert.equal(judgements.excess(chosen, long(MOST_POINTS)), null);
     assert.equal(judgements.excess(chosen, long(MOST_POINTS + 1)), "endless");
-    assert.equal(judgements.excess(chosen, like({ points: [[0, 0, 0], [MOST_WORK, 0, 1]] })), "endless");
+    assert.equal(
+      judgements.excess(
+        chosen,
+        like({
+          points: [
+            [0, 0, 0],
+            [MOST_WORK, 0, 1],
+          ],
+        }),
+      ),
+      "endless",
+    );
   });
 });
 
 describe("a decision", () => {
   test("carries the choice, both times in whole milliseconds, and the strokes", () => {
     assert.deepEqual(judgements.decision({ ...painted, chosenAt: 800.4 }, 2000.6, []), {
-      choice: "left", decision_ms: 800, annotation_ms: 1200, strokes: [stroke], events: [],
+      choice: "left",
+      decision_ms: 800,
+      annotation_ms: 1200,
+      strokes: [stroke],
+      events: [],
     });
   });
   test("without annotation has neither strokes nor annotation time", () => {

@@ -41,7 +41,10 @@ describe("looking ahead", () => {
     const fail = async () => Promise.reject(new Error(String((tries += 1))));
     const ahead = new LookAhead(fail, async (ms) => void pauses.push(ms));
     await assert.rejects(ahead.take("a"), /6/);
-    assert.deepEqual(pauses, [1, 2, 4, 8, 16].map((times) => times * backOff(1, 0.5)));
+    assert.deepEqual(
+      pauses,
+      [1, 2, 4, 8, 16].map((times) => times * backOff(1, 0.5)),
+    );
   });
   test("fetches three at a time, then and later", async () => {
     /** @type {(() => void)[]} */

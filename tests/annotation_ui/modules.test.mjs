@@ -13,7 +13,8 @@ const STATIC = join(UI, "static");
 const text = (path) => readFileSync(join(STATIC, path), "utf8");
 
 /** @param {string} path @returns {string[]} what a module imports, from the static folder */
-const imports = (path) => [...text(path).matchAll(/^import .*from "(\.[^"]+)"/gm)].map((found) => join(dirname(path), String(found[1])));
+const imports = (path) =>
+  [...text(path).matchAll(/^import [^;]*?from "(\.[^"]+)"/gm)].map((found) => join(dirname(path), String(found[1])));
 
 /** @param {string} path @param {Set<string>} [seen] @returns {Set<string>} everything a page loads */
 function loaded(path, seen = new Set([path])) {
@@ -35,12 +36,15 @@ describe("the participant's modules", () => {
   test("point from pages to canvas to core", () => {
     const order = ["core", "canvas", "pages"];
     for (const path of participant) {
-      for (const next of imports(path)) assert.ok(order.indexOf(dirname(next)) <= order.indexOf(dirname(path)), `${path} imports ${next}`);
+      for (const next of imports(path))
+        assert.ok(order.indexOf(dirname(next)) <= order.indexOf(dirname(path)), `${path} imports ${next}`);
     }
   });
   test("with the style and the page stay under 60 KB compressed", () => {
     const styles = ["tokens.css", "style.css", "participant.css"];
-    const parts = readdirSync(join(UI, "templates/participant")).filter((name) => name.startsWith("_") || name === "study.html");
+    const parts = readdirSync(join(UI, "templates/participant")).filter(
+      (name) => name.startsWith("_") || name === "study.html",
+    );
     const html = parts.map((name) => readFileSync(join(UI, "templates/participant", name), "utf8")).join("");
     const all = [html, ...["start.js", ...participant].map((path) => sent(text(path))), ...styles.map(text)];
     const bytes = all.reduce((sum, one) => sum + gzipSync(one).length, 0);
@@ -53,7 +57,9 @@ const FILES = ["templates/staff/analysis_report.html"];
 
 describe("the pages", () => {
   test("hold no script and no style of their own", () => {
-    const templates = readdirSync(UI, { recursive: true }).map(String).filter((name) => name.endsWith(".html") && !FILES.includes(name));
+    const templates = readdirSync(UI, { recursive: true })
+      .map(String)
+      .filter((name) => name.endsWith(".html") && !FILES.includes(name));
     assert.ok(templates.length > 5);
     for (const name of templates) {
       const html = readFileSync(join(UI, name), "utf8");

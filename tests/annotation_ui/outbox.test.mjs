@@ -15,7 +15,12 @@ const entry = { trial: "t1", study: "faces", token: "secret", body: { choice: "l
 function postOffice(...statuses) {
   /** @type {Map<string, Entry>} */
   const kept = new Map();
-  const log = { sent: /** @type {Entry[]} */ ([]), waits: /** @type {number[]} */ ([]), keptWhileSending: 0, waiting: /** @type {[number, number | null][]} */ ([]) };
+  const log = {
+    sent: /** @type {Entry[]} */ ([]),
+    waits: /** @type {number[]} */ ([]),
+    keptWhileSending: 0,
+    waiting: /** @type {[number, number | null][]} */ ([]),
+  };
   /** @type {Post} */
   const post = {
     shelf: {
@@ -51,12 +56,19 @@ describe("the outbox", () => {
   test("waits longer after each failure", async () => {
     const { post, log } = postOffice(0, 0, 0, 200);
     await new Outbox(post).deliver(entry);
-    assert.deepEqual(log.waits, [1, 2, 4].map((times) => times * FIRST_WAIT * 0.75));
+    assert.deepEqual(
+      log.waits,
+      [1, 2, 4].map((times) => times * FIRST_WAIT * 0.75),
+    );
   });
   test("says that it waits and that it no longer does", async () => {
     const { post, log } = postOffice(0, 503, 200);
     await new Outbox(post).deliver(entry);
-    assert.deepEqual(log.waiting, [[1, 0], [2, 503], [0, null]]);
+    assert.deepEqual(log.waiting, [
+      [1, 0],
+      [2, 503],
+      [0, null],
+    ]);
   });
   test("goes on when the trial is decided elsewhere or given away", async () => {
     const { post, kept } = postOffice(409);
@@ -76,7 +88,10 @@ describe("the outbox", () => {
     await Promise.resolve();
     assert.deepEqual([...kept.keys()], ["t1", "t2"]);
     await Promise.all(both);
-    assert.deepEqual(log.sent.map((item) => item.trial), ["t1", "t1", "t1", "t2"]);
+    assert.deepEqual(
+      log.sent.map((item) => item.trial),
+      ["t1", "t1", "t1", "t2"],
+    );
     assert.equal(kept.size, 0);
   });
   test("lets others pass a decision that the server cannot take", async () => {
@@ -91,7 +106,10 @@ describe("the outbox", () => {
     assert.deepEqual([...kept.keys()], ["t1"]);
     isBroken = false;
     assert.equal((await stuck).verdict, "saved");
-    assert.deepEqual(log.sent.map((item) => item.trial), ["t2", "t1"]);
+    assert.deepEqual(
+      log.sent.map((item) => item.trial),
+      ["t2", "t1"],
+    );
   });
   test("sends what an earlier page left behind, of this study only", async () => {
     const { post, kept, log } = postOffice(200);
@@ -105,10 +123,16 @@ describe("the outbox", () => {
 
 describe("back-off", () => {
   test("begins with half a second and ends with twenty", () => {
-    assert.deepEqual([1, 2, 6, 7, 50].map((failures) => backOff(failures, 1)), [500, 1000, 16_000, 20_000, 20_000]);
+    assert.deepEqual(
+      [1, 2, 6, 7, 50].map((failures) => backOff(failures, 1)),
+      [500, 1000, 16_000, 20_000, 20_000],
+    );
   });
   test("waits half of that at least", () => {
-    assert.deepEqual([1, 50].map((failures) => backOff(failures, 0)), [250, 10_000]);
+    assert.deepEqual(
+      [1, 50].map((failures) => backOff(failures, 0)),
+      [250, 10_000],
+    );
   });
   test("spreads a crowd over time", () => {
     assert.notEqual(backOff(3, 0), backOff(3, 0.9));
@@ -118,9 +142,30 @@ describe("back-off", () => {
 describe("a verdict", () => {
   test("every status has one", () => {
     const expected = {
-      0: "again", 199: "refused", 200: "saved", 204: "saved", 299: "saved", 300: "refused", 400: "refused", 401: "forgotten",
-      403: "refused", 404: "settled", 405: "refused", 408: "again", 409: "settled", 410: "settled", 411: "refused", 413: "refused",
-      422: "refused", 425: "again", 426: "refused", 429: "again", 430: "refused", 499: "refused", 500: "again", 503: "again",
+      0: "again",
+      199: "refused",
+      200: "saved",
+      204: "saved",
+      299: "saved",
+      300: "refused",
+      400: "refused",
+      401: "forgotten",
+      403: "refused",
+      404: "settled",
+      405: "refused",
+      408: "again",
+      409: "settled",
+      410: "settled",
+      411: "refused",
+      413: "refused",
+      422: "refused",
+      425: "again",
+      426: "refused",
+      429: "again",
+      430: "refused",
+      499: "refused",
+      500: "again",
+      503: "again",
     };
     for (const [status, wanted] of Object.entries(expected)) assert.equal(verdict(Number(status)), wanted);
   });

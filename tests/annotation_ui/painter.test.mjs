@@ -12,7 +12,10 @@ const browser = /** @type {any} */ (globalThis);
 browser.window = new EventTarget();
 browser.requestAnimationFrame = () => 1;
 browser.document = { createElement: () => ({ getContext: () => sheet }) };
-const sheet = { createImageData: () => ({ data: new Uint8ClampedArray(4 * SIZE.width * SIZE.height) }), putImageData() {} };
+const sheet = {
+  createImageData: () => ({ data: new Uint8ClampedArray(4 * SIZE.width * SIZE.height) }),
+  putImageData() {},
+};
 
 const { Navigator } = await import("../../annotation_ui/static/canvas/navigator.js");
 const { Painter } = await import("../../annotation_ui/static/canvas/painter.js");
@@ -44,12 +47,29 @@ describe("a pointer on a face", () => {
     brush = { tool: "brush", radius: 3 };
     const cursor = { move() {}, hide() {}, trace() {}, untrace() {} };
     const locate = (/** @type {any} */ event) => ({ x: event.clientX, y: event.clientY });
-    const board = /** @type {any} */ ({ frame, surface, cursor, locate, size: SIZE, viewport: { scale: 1 }, pan() {}, zoom() {} });
-    const navigator = new Navigator(board, /** @type {any} */ ({
-      onTakeOver: (/** @type {number} */ now) => painter.interrupt(now), onResize() {}, mayDrag: () => false,
-    }));
+    const board = /** @type {any} */ ({
+      frame,
+      surface,
+      cursor,
+      locate,
+      size: SIZE,
+      viewport: { scale: 1 },
+      pan() {},
+      zoom() {},
+    });
+    const navigator = new Navigator(
+      board,
+      /** @type {any} */ ({
+        onTakeOver: (/** @type {number} */ now) => painter.interrupt(now),
+        onResize() {},
+        mayDrag: () => false,
+      }),
+    );
     painter = new Painter(board, {
-      brush: () => brush, shownAt: () => 0, mayPaint: () => !navigator.isBusy, onStroke: (stroke) => strokes.push(stroke),
+      brush: () => brush,
+      shownAt: () => 0,
+      mayPaint: () => !navigator.isBusy,
+      onStroke: (stroke) => strokes.push(stroke),
     });
     navigator.enable();
     painter.enable();
@@ -60,7 +80,15 @@ describe("a pointer on a face", () => {
   /** @param {string} type @param {{[name: string]: unknown}} [about] */
   function send(type, about = {}) {
     const event = new Event(type, { cancelable: true });
-    const usual = { pointerId: 1, pointerType: "mouse", isPrimary: true, button: 0, buttons: 1, clientX: 50, clientY: 50 };
+    const usual = {
+      pointerId: 1,
+      pointerType: "mouse",
+      isPrimary: true,
+      button: 0,
+      buttons: 1,
+      clientX: 50,
+      clientY: 50,
+    };
     return frame.dispatchEvent(Object.assign(event, { ...usual, ...about }));
   }
 
@@ -70,7 +98,8 @@ describe("a pointer on a face", () => {
     for (const clientX of [30, 40]) send("pointermove", { clientX, ...about });
   }
 
-  const lift = (/** @type {{[name: string]: unknown}} */ about = {}) => send("pointerup", { buttons: 0, clientX: 40, ...about });
+  const lift = (/** @type {{[name: string]: unknown}} */ about = {}) =>
+    send("pointerup", { buttons: 0, clientX: 40, ...about });
 
   /** How far each stroke goes. */
   const spans = () => strokes.map(({ points }) => [points[0]?.[0], points.at(-1)?.[0]]);
@@ -102,11 +131,18 @@ describe("a pointer on a face", () => {
     send("pointerdown", { clientX: 60 });
     send("pointermove", { clientX: 80 });
     lift({ clientX: 80 });
-    assert.deepEqual(spans(), [[20, 40], [60, 80]]);
+    assert.deepEqual(spans(), [
+      [20, 40],
+      [60, 80],
+    ]);
   });
   test("keeps the moments between two frames in which its button was down", () => {
     send("pointerdown", { clientX: 20 });
-    const moments = [[30, 1], [60, 1], [90, 0]].map(([clientX, buttons]) => ({ clientX, clientY: 50, buttons, timeStamp: 5 }));
+    const moments = [
+      [30, 1],
+      [60, 1],
+      [90, 0],
+    ].map(([clientX, buttons]) => ({ clientX, clientY: 50, buttons, timeStamp: 5 }));
     send("pointermove", { buttons: 0, clientX: 90, getCoalescedEvents: () => moments });
     assert.deepEqual(spans(), [[20, 60]]);
   });
@@ -201,7 +237,10 @@ describe("a pointer on a face", () => {
     brush = { tool: "eraser", radius: 3 };
     drag();
     lift();
-    assert.deepEqual(strokes.map(({ tool }) => tool), ["brush", "eraser"]);
+    assert.deepEqual(
+      strokes.map(({ tool }) => tool),
+      ["brush", "eraser"],
+    );
     assert.equal(inked(), 0);
   });
   test("that outlines nothing makes no stroke", () => {

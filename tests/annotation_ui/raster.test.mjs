@@ -43,7 +43,10 @@ function numbers(seed) {
 function anyStroke(seed) {
   const next = numbers(seed);
   const place = (/** @type {number} */ length) => Math.round((next() * 1.6 - 0.3) * length * 10) / 10;
-  const points = Array.from({ length: 1 + Math.floor(next() * 6) }, () => /** @type {Point} */ ([place(WIDTH), place(HEIGHT), 0]));
+  const points = Array.from(
+    { length: 1 + Math.floor(next() * 6) },
+    () => /** @type {Point} */ ([place(WIDTH), place(HEIGHT), 0]),
+  );
   return { tool: "brush", radius: 0.5 + Math.round(next() * 24) / 2, points };
 }
 
@@ -76,7 +79,21 @@ describe("a brush stroke", () => {
     assert.deepEqual(pieces.data, painted([stroke]));
   });
   test("outside the image leaves nothing", () => {
-    assert.equal(count(painted([{ tool: "brush", radius: 4, points: [[-20, -20, 0], [-5, 90, 0]] }])), 0);
+    assert.equal(
+      count(
+        painted([
+          {
+            tool: "brush",
+            radius: 4,
+            points: [
+              [-20, -20, 0],
+              [-5, 90, 0],
+            ],
+          },
+        ]),
+      ),
+      0,
+    );
   });
   test("says which rectangle it may have changed", () => {
     for (let seed = 1; seed <= 50; seed += 1) {
@@ -110,41 +127,120 @@ describe("strokes together", () => {
 describe("an outline", () => {
   test("that ends just where it began encloses the same, and an end is found", () => {
     /** @type {[number, number][]} */
-    const tangle = [[11.1, 0.3], [17, 14.2], [3.4, 4], [6.7, 7.8], [16.9, 13.2], [4.9, 9.9], [4.3, 14.7], [16.3, 15]];
+    const tangle = [
+      [11.1, 0.3],
+      [17, 14.2],
+      [3.4, 4],
+      [6.7, 7.8],
+      [16.9, 13.2],
+      [4.9, 9.9],
+      [4.3, 14.7],
+      [16.3, 15],
+    ];
     assert.deepEqual(painted([outline([...tangle, [11.1, 0.3]])]), painted([outline(tangle)]));
   });
   test("encloses a square's pixels", () => {
-    assert.equal(count(painted([outline([[10, 10], [20, 10], [20, 20], [10, 20]])])), 100);
+    assert.equal(
+      count(
+        painted([
+          outline([
+            [10, 10],
+            [20, 10],
+            [20, 20],
+            [10, 20],
+          ]),
+        ]),
+      ),
+      100,
+    );
   });
   test("is the same drawn the other way round", () => {
     /** @type {[number, number][]} */
-    const corners = [[5, 5], [40, 9], [30, 44], [12, 30]];
+    const corners = [
+      [5, 5],
+      [40, 9],
+      [30, 44],
+      [12, 30],
+    ];
     assert.deepEqual(painted([outline(corners)]), painted([outline([...corners].reverse())]));
   });
   test("that crosses itself like an eight has both halves", () => {
-    const mask = painted([outline([[10, 10], [30, 30], [30, 10], [10, 30]])]);
+    const mask = painted([
+      outline([
+        [10, 10],
+        [30, 30],
+        [30, 10],
+        [10, 30],
+      ]),
+    ]);
     assert.equal(at(mask, 11, 20), 1);
     assert.equal(at(mask, 28, 20), 1);
     assert.equal(at(mask, 20, 11), 0);
   });
   test("that crosses itself like a star has no hole in the middle", () => {
-    const star = [0, 2, 4, 1, 3].map((i) => /** @type {[number, number]} */ ([30 + 20 * Math.sin(i * 1.2566), 25 - 20 * Math.cos(i * 1.2566)]));
+    const star = [0, 2, 4, 1, 3].map(
+      (i) => /** @type {[number, number]} */ ([30 + 20 * Math.sin(i * 1.2566), 25 - 20 * Math.cos(i * 1.2566)]),
+    );
     assert.equal(at(painted([outline(star)]), 30, 25), 1);
   });
   test("has no hole where it turns once in each direction around a place", () => {
     // Out clockwise, then an inner loop counter-clockwise: the winding number inside is 0.
     /** @type {[number, number][]} */
-    const corners = [[5, 5], [45, 5], [45, 45], [5, 45], [5, 5], [15, 15], [15, 35], [35, 35], [35, 15], [15, 15]];
+    const corners = [
+      [5, 5],
+      [45, 5],
+      [45, 45],
+      [5, 45],
+      [5, 5],
+      [15, 15],
+      [15, 35],
+      [35, 35],
+      [35, 15],
+      [15, 15],
+    ];
     assert.equal(at(painted([outline(corners)]), 25, 25), 1);
     assert.equal(count(painted([outline(corners)])), 1600);
   });
   test("without an inside encloses nothing", () => {
     assert.equal(count(painted([outline([[10, 10]])])), 0);
-    assert.equal(count(painted([outline([[10, 10], [30, 20]])])), 0);
-    assert.equal(count(painted([outline([[10, 10], [30, 10], [20, 10]])])), 0);
+    assert.equal(
+      count(
+        painted([
+          outline([
+            [10, 10],
+            [30, 20],
+          ]),
+        ]),
+      ),
+      0,
+    );
+    assert.equal(
+      count(
+        painted([
+          outline([
+            [10, 10],
+            [30, 10],
+            [20, 10],
+          ]),
+        ]),
+      ),
+      0,
+    );
   });
   test("reaches to the edge of the image and not beyond it", () => {
-    assert.equal(count(painted([outline([[-50, -50], [500, -50], [500, 500], [-50, 500]])])), WIDTH * HEIGHT);
+    assert.equal(
+      count(
+        painted([
+          outline([
+            [-50, -50],
+            [500, -50],
+            [500, 500],
+            [-50, 500],
+          ]),
+        ]),
+      ),
+      WIDTH * HEIGHT,
+    );
   });
 });
 

@@ -2,7 +2,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
-  LARGEST_RADIUS, SMALLEST_RADIUS, TOLERANCE, clampRadius, firstRadius, point, squaredDistance, stepRadius, thin,
+  LARGEST_RADIUS,
+  SMALLEST_RADIUS,
+  TOLERANCE,
+  clampRadius,
+  firstRadius,
+  point,
+  squaredDistance,
+  stepRadius,
+  thin,
 } from "../../annotation_ui/static/core/stroke.js";
 
 /** @typedef {import("../../annotation_ui/static/core/stroke.js").Point} Point */
@@ -31,10 +39,20 @@ describe("a point", () => {
 
 describe("a distance", () => {
   /** @type {[Point, Point]} */
-  const segment = [[10, 20, 0], [40, 60, 0]]; // 50 px long
+  const segment = [
+    [10, 20, 0],
+    [40, 60, 0],
+  ]; // 50 px long
   test("to a segment is that to its nearest point", () => {
     /** @type {[Point, number][]} */
-    const expected = [[[10, 20, 0], 0], [[25, 40, 0], 0], [[33, 34, 0], 100], [[17, 46, 0], 100], [[7, 16, 0], 25], [[43, 64, 0], 25]];
+    const expected = [
+      [[10, 20, 0], 0],
+      [[25, 40, 0], 0],
+      [[33, 34, 0], 100],
+      [[17, 46, 0], 100],
+      [[7, 16, 0], 25],
+      [[43, 64, 0], 25],
+    ];
     for (const [place, squared] of expected) {
       assert.ok(Math.abs(squaredDistance(place, ...segment) - squared) < 1e-9, String(place));
     }
@@ -55,22 +73,44 @@ describe("thinning", () => {
   });
   test("leaves out most of a straight line", () => {
     const line = /** @type {Point[]} */ (Array.from({ length: 100 }, (_, i) => [i, i / 2, i]));
-    assert.deepEqual(thin(line), [[0, 0, 0], [99, 49.5, 99]]);
+    assert.deepEqual(thin(line), [
+      [0, 0, 0],
+      [99, 49.5, 99],
+    ]);
   });
   test("leaves out what lies at the tolerance and keeps what lies beyond it", () => {
-    const bent = (/** @type {number} */ by) => /** @type {Point[]} */ ([[0, 0, 0], [5, by, 1], [10, 0, 2]]);
-    assert.deepEqual([0.5, 0.50001].map((by) => thin(bent(by), 0.5).length), [2, 3]);
+    const bent = (/** @type {number} */ by) =>
+      /** @type {Point[]} */ ([
+        [0, 0, 0],
+        [5, by, 1],
+        [10, 0, 2],
+      ]);
+    assert.deepEqual(
+      [0.5, 0.50001].map((by) => thin(bent(by), 0.5).length),
+      [2, 3],
+    );
   });
   test("keeps a turn on the spot", () => {
     /** @type {Point[]} */
-    const back = [[0, 0, 0], [10, 0, 1], [0, 0, 2]];
+    const back = [
+      [0, 0, 0],
+      [10, 0, 1],
+      [0, 0, 2],
+    ];
     assert.deepEqual(thin(back), back);
   });
   test("keeps one point as one point", () => {
     assert.deepEqual(thin([[3, 4, 5]]), [[3, 4, 5]]);
   });
   test("makes a press without movement one point", () => {
-    assert.deepEqual(thin([[3, 4, 5], [3, 4, 9], [3, 4, 12]]), [[3, 4, 5]]);
+    assert.deepEqual(
+      thin([
+        [3, 4, 5],
+        [3, 4, 9],
+        [3, 4, 12],
+      ]),
+      [[3, 4, 5]],
+    );
   });
   test("of nothing is nothing", () => {
     assert.deepEqual(thin([]), []);

@@ -1,7 +1,14 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { LARGEST_SCALE, WHOLE, imagePixelsPerPixel, pan, toImage, zoom } from "../../annotation_ui/static/core/viewport.js";
+import {
+  LARGEST_SCALE,
+  WHOLE,
+  imagePixelsPerPixel,
+  pan,
+  toImage,
+  zoom,
+} from "../../annotation_ui/static/core/viewport.js";
 
 const size = { width: 1024, height: 512 };
 const box = { left: 10, top: 20, width: 512, height: 256 };

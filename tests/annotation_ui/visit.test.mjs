@@ -69,7 +69,10 @@ describe("a visit", () => {
   test("of somebody screened out ends with a code and a way back of its own", () => {
     const out = { ...completion, ending: "screened_out", message: "Sorry.", redirect_url: "https://lab.example/out" };
     const end = move(decided, { type: "completed", completion: out });
-    assert.deepEqual([end.page, end.ending, end.detail, end.redirect_url], ["ended", "screened_out", "Sorry.", out.redirect_url]);
+    assert.deepEqual(
+      [end.page, end.ending, end.detail, end.redirect_url],
+      ["ended", "screened_out", "Sorry.", out.redirect_url],
+    );
     assert.equal(end.completion?.code, completion.code);
   });
   test("a preview goes nowhere", () => {
@@ -98,8 +101,14 @@ describe("a visit", () => {
   });
   test("a study that is closed, paused or full tells newcomers at once, and lets others go on", () => {
     const ends = /** @type {const} */ (["closed", "paused", "full"]).map((state) => start({ ...visitor, state }));
-    assert.deepEqual(ends.map(({ ending }) => ending), ["closed", "study_not_open", "quota_full"]);
-    assert.deepEqual(ends.map(({ redirect_url }) => redirect_url), [WAYS_OUT.closed.redirect_url, WAYS_OUT.closed.redirect_url, null]);
+    assert.deepEqual(
+      ends.map(({ ending }) => ending),
+      ["closed", "study_not_open", "quota_full"],
+    );
+    assert.deepEqual(
+      ends.map(({ redirect_url }) => redirect_url),
+      [WAYS_OUT.closed.redirect_url, WAYS_OUT.closed.redirect_url, null],
+    );
     assert.equal(ends[2]?.code, "FULL");
     assert.equal(start({ ...visitor, known: true, state: "closed" }).page, "device");
   });
@@ -140,12 +149,22 @@ describe("a visit", () => {
     ];
     const pages = ["preview", "consent", "debrief", "finished", ...UNDER_WAY];
     for (const [event] of table) {
-      const wanted = new Map(table.filter(([one]) => JSON.stringify(one) === JSON.stringify(event)).map(([, from, to, busy]) => [from, [to, busy]]));
+      const wanted = new Map(
+        table
+          .filter(([one]) => JSON.stringify(one) === JSON.stringify(event))
+          .map(([, from, to, busy]) => [from, [to, busy]]),
+      );
       for (const page of pages) {
-        const before = { ...start(visitor), page: /** @type {State["page"]} */ (page), busy: !["submitted", "agreed", "debriefed"].includes(event.type), completion };
+        const before = {
+          ...start(visitor),
+          page: /** @type {State["page"]} */ (page),
+          busy: !["submitted", "agreed", "debriefed"].includes(event.type),
+          completion,
+        };
         const next = move(before, event);
         if (!wanted.has(page)) assert.equal(next, before, `${event.type} on ${page}`);
-        else if (event.type !== "declined") assert.deepEqual([next.page, next.busy], wanted.get(page), `${event.type} on ${page}`);
+        else if (event.type !== "declined")
+          assert.deepEqual([next.page, next.busy], wanted.get(page), `${event.type} on ${page}`);
       }
     }
   });
@@ -156,16 +175,25 @@ describe("a visit", () => {
       move({ ...inTrial, busy: true }, { type: "refused", error: "closed", detail: "" }),
       ...[completion, told].map((one) => move({ ...decided, busy: true }, { type: "completed", completion: one })),
     ];
-    assert.deepEqual(states.map(({ busy }) => busy), [false, false, false, false]);
+    assert.deepEqual(
+      states.map(({ busy }) => busy),
+      [false, false, false, false],
+    );
   });
   test("owes nothing to whoever is not told so", () => {
     const out = { ...completion, ending: "screened_out", message: "Sorry." };
     const ends = [out, { ...out, is_owed: true }].map((one) => move(decided, { type: "completed", completion: one }));
-    assert.deepEqual([start(visitor), ...ends].map(({ isOwed }) => isOwed), [false, false, true]);
+    assert.deepEqual(
+      [start(visitor), ...ends].map(({ isOwed }) => isOwed),
+      [false, false, true],
+    );
   });
   test("forgets the pair that is done", () => {
     assert.equal(inTrial.trial, trial);
-    assert.deepEqual([decided, after(inTrial, { type: "judged" }, { type: "noticed" })].map((state) => state.trial), [null, null]);
+    assert.deepEqual(
+      [decided, after(inTrial, { type: "judged" }, { type: "noticed" })].map((state) => state.trial),
+      [null, null],
+    );
   });
   test("can be left from every page on which it is under way, and a lost token found there", () => {
     for (const page of UNDER_WAY) {
@@ -174,7 +202,8 @@ describe("a visit", () => {
       const { page: next, busy, trial: left } = move(here, { type: "forgotten" });
       assert.deepEqual([next, busy, left], ["consent", false, null]);
     }
-    for (const page of /** @type {const} */ (["consent", "finished"])) assert.equal(move({ ...inTrial, page }, { type: "withdrew" }).page, page);
+    for (const page of /** @type {const} */ (["consent", "finished"]))
+      assert.equal(move({ ...inTrial, page }, { type: "withdrew" }).page, page);
   });
   test("waits for an answer to a click on Next but once", () => {
     const twice = after(inTrial, { type: "submitted" }, { type: "submitted" });
@@ -202,9 +231,14 @@ describe("a break", () => {
     assert.ok(isBreakDue({ ...trial, kind: "check", position: 11 }, 10));
   });
   test("comes after every so many trials, and never first", () => {
-    const due = Array.from({ length: 30 }, (_, index) => index + 1).filter((position) => isBreakDue({ ...trial, position }, 10));
+    const due = Array.from({ length: 30 }, (_, index) => index + 1).filter((position) =>
+      isBreakDue({ ...trial, position }, 10),
+    );
     assert.deepEqual(due, [11, 21]);
-    assert.deepEqual([1, 2, 3].map((position) => isBreakDue({ ...trial, position }, 1)), [false, true, true]);
+    assert.deepEqual(
+      [1, 2, 3].map((position) => isBreakDue({ ...trial, position }, 1)),
+      [false, true, true],
+    );
   });
   test("comes in no practice, and in no study without breaks", () => {
     assert.ok(!isBreakDue({ ...trial, kind: "practice", position: 11 }, 10));

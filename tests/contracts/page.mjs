@@ -27,7 +27,8 @@ const ANSWERS = {
   mask: (about) => masked(about).join(""),
   work: ({ width, strokes }) => strokes.reduce((sum, stroke) => sum + work(stroke, width), 0),
   missing: (about) => judgements.missing(judged(about)),
-  excess: ({ strokes, ...about }) => judgements.excess(judged({ ...about, strokes: strokes.slice(0, -1) }), strokes.at(-1)),
+  excess: ({ strokes, ...about }) =>
+    judgements.excess(judged({ ...about, strokes: strokes.slice(0, -1) }), strokes.at(-1)),
 };
 
 for await (const line of readline.createInterface({ input: process.stdin })) {

@@ -13,8 +13,12 @@ export class Cursor {
     this.element.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.element.setAttribute("preserveAspectRatio", "none");
     this.element.setAttribute("aria-hidden", "true");
-    this.rings = ["cursor__halo", "cursor__ring"].map((name) => this.append(document.createElementNS(SVG, "circle"), name));
-    this.paths = ["cursor__path-halo", "cursor__path"].map((name) => this.append(document.createElementNS(SVG, "polyline"), name));
+    this.rings = ["cursor__halo", "cursor__ring"].map((name) =>
+      this.append(document.createElementNS(SVG, "circle"), name),
+    );
+    this.paths = ["cursor__path-halo", "cursor__path"].map((name) =>
+      this.append(document.createElementNS(SVG, "polyline"), name),
+    );
     /** The outline being drawn. @type {readonly Point[]} */
     this.outline = [];
     this.frame = 0;

@@ -135,7 +135,10 @@ function drawFace(context, left, isRight, hasChosen) {
 function drawHead(context, isOdd) {
   line(context, () => context.ellipse(220, 228, 130, 168, 0, 0, 2 * Math.PI));
   line(context, () => context.arc(220, 170, 152, 1.12 * Math.PI, 1.88 * Math.PI));
-  for (const [x, radius] of [[165, 20], [280, isOdd ? 34 : 20]]) {
+  for (const [x, radius] of [
+    [165, 20],
+    [280, isOdd ? 34 : 20],
+  ]) {
     line(context, () => context.ellipse(Number(x), 200, Number(radius), Number(radius) * 0.62, 0, 0, 2 * Math.PI));
     line(context, () => context.arc(Number(x), 200, 4, 0, 2 * Math.PI));
   }
@@ -172,7 +175,15 @@ function drawPointer(context, [x, y]) {
   context.strokeStyle = "#ffffff";
   context.lineWidth = 3;
   context.beginPath();
-  for (const [dx, dy] of [[0, 0], [0, 40], [10, 31], [17, 47], [24, 44], [17, 28], [30, 28]]) {
+  for (const [dx, dy] of [
+    [0, 0],
+    [0, 40],
+    [10, 31],
+    [17, 47],
+    [24, 44],
+    [17, 28],
+    [30, 28],
+  ]) {
     context.lineTo(Number(dx), Number(dy));
   }
   context.closePath();

@@ -11,7 +11,21 @@ import { MOST_EVENTS } from "./limits.js";
 
 /** Everything that is noted; docs/participant-page.md says what each means. */
 export const KINDS = /** @type {const} */ ([
-  "loaded", "break", "advice_shown", "choose", "undo", "redo", "clear", "reload", "hidden", "visible", "blur", "focus", "resize", "offline", "online",
+  "loaded",
+  "break",
+  "advice_shown",
+  "choose",
+  "undo",
+  "redo",
+  "clear",
+  "reload",
+  "hidden",
+  "visible",
+  "blur",
+  "focus",
+  "resize",
+  "offline",
+  "online",
 ]);
 
 /**

@@ -25,8 +25,15 @@ export function begin(trial, usual) {
   const choice = isRegion ? "left" : null;
   const { width, height } = trial.left;
   return {
-    trial: trial.id, annotate: trial.annotate || isRegion, isRegion, rule, size: { width, height },
-    choice, chosenAt: 0, drawing: EMPTY, covered: 0,
+    trial: trial.id,
+    annotate: trial.annotate || isRegion,
+    isRegion,
+    rule,
+    size: { width, height },
+    choice,
+    chosenAt: 0,
+    drawing: EMPTY,
+    covered: 0,
   };
 }
 
@@ -83,7 +90,8 @@ export function excess({ drawing: { strokes }, size: { width } }, stroke) {
 
 /** @param {readonly Stroke[]} strokes @param {number} width */
 function isTooMuch(strokes, width) {
-  const sum = (/** @type {(stroke: Stroke) => number} */ of) => strokes.reduce((total, stroke) => total + of(stroke), 0);
+  const sum = (/** @type {(stroke: Stroke) => number} */ of) =>
+    strokes.reduce((total, stroke) => total + of(stroke), 0);
   if (strokes.length > MOST_STROKES || sum(({ points }) => points.length) > MOST_POINTS) return true;
   return sum((stroke) => work(stroke, width)) > MOST_WORK - 1; // the server rounds elsewhere
 }

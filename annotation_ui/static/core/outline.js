@@ -125,7 +125,14 @@ function follow({ x, y, run, rise }, first, levels, met) {
 
 /** @param {Meeting["at"]} at @param {boolean} comes @param {number} upright @returns {Meeting} */
 const meeting = (at, comes, upright) => ({
-  at, comes, upright, y: at.y + (at.way / at.run) * at.rise, next: null, rank: 0, before: OUTSIDE, behind: OUTSIDE,
+  at,
+  comes,
+  upright,
+  y: at.y + (at.way / at.run) * at.rise,
+  next: null,
+  rank: 0,
+  before: OUTSIDE,
+  behind: OUTSIDE,
 });
 
 /** Which is further up. @param {Meeting} one @param {Meeting} two */

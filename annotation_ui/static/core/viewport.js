@@ -37,7 +37,10 @@ export const imagePixelsPerPixel = (viewport, box, size) => size.width / box.wid
 export function zoom(viewport, size, anchor, factor) {
   const scale = Math.min(LARGEST_SCALE, Math.max(1, viewport.scale * factor));
   const kept = viewport.scale / scale;
-  return inside({ scale, x: anchor.x - (anchor.x - viewport.x) * kept, y: anchor.y - (anchor.y - viewport.y) * kept }, size);
+  return inside(
+    { scale, x: anchor.x - (anchor.x - viewport.x) * kept, y: anchor.y - (anchor.y - viewport.y) * kept },
+    size,
+  );
 }
 
 /** @param {Viewport} viewport @param {Size} size @param {number} dx image px @param {number} dy @returns {Viewport} */

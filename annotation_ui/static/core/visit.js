@@ -20,7 +20,15 @@ const SHUT = /** @type {const} */ ({
  * of the study @returns {State}
  */
 export function start({ preview, known, state: study, ways_out }) {
-  const state = { busy: false, trial: null, completion: null, detail: "", redirect_url: null, code: null, isOwed: false };
+  const state = {
+    busy: false,
+    trial: null,
+    completion: null,
+    detail: "",
+    redirect_url: null,
+    code: null,
+    isOwed: false,
+  };
   if (preview || known || study === "open") return { ...state, page: firstPage(preview, known), ending: null };
   const { ending, way } = SHUT[study];
   return { ...state, ...ways_out[way], page: "ended", ending };
@@ -35,7 +43,8 @@ function firstPage(preview, known) {
 /** @type {{[type: string]: (state: State, event: any) => State}} */
 const MOVES = {
   agreed: (state) => when(state, ["consent"], { busy: true }),
-  declined: (state, { redirect_url = null, code = null }) => when(state, ["consent"], { page: "ended", ending: "declined", redirect_url, code }),
+  declined: (state, { redirect_url = null, code = null }) =>
+    when(state, ["consent"], { page: "ended", ending: "declined", redirect_url, code }),
   joined: (state) => when(state, ["consent"], { page: "device", busy: false }),
   fits: (state) => when(state, ["device"], { page: "loading", busy: true }),
   briefed: (state) => when(state, ["loading"], { page: "instructions", busy: false }),
@@ -52,9 +61,18 @@ const MOVES = {
   returned: (state) => when(state, ["trial"], { busy: false }),
   completed: (state, { completion }) => when(state, ["loading"], { ...end(completion), completion }),
   debriefed: (state) => when(state, ["debrief"], last(state)),
-  withdrew: (state, { redirect_url = null, code = null }) => when(state, UNDER_WAY, { page: "ended", ending: "withdrew", redirect_url, code }),
+  withdrew: (state, { redirect_url = null, code = null }) =>
+    when(state, UNDER_WAY, { page: "ended", ending: "withdrew", redirect_url, code }),
   forgotten: (state) => when(state, UNDER_WAY, { page: "consent", busy: false, trial: null }),
-  refused: (state, { error, detail, redirect_url = null, code = null }) => ({ ...state, page: "ended", busy: false, ending: ending(error), detail, redirect_url, code }),
+  refused: (state, { error, detail, redirect_url = null, code = null }) => ({
+    ...state,
+    page: "ended",
+    busy: false,
+    ending: ending(error),
+    detail,
+    redirect_url,
+    code,
+  }),
 };
 
 /** @param {State} state @param {VisitEvent} event @returns {State} */
@@ -82,7 +100,14 @@ function lastOf(completion) {
   return { page: "ended", ending: ending(completion.ending), detail: message, redirect_url, code, isOwed };
 }
 
-const ENDINGS = /** @type {const} */ (["study_not_open", "closed", "quota_full", "already_took_part", "begun_elsewhere", "screened_out"]);
+const ENDINGS = /** @type {const} */ ([
+  "study_not_open",
+  "closed",
+  "quota_full",
+  "already_took_part",
+  "begun_elsewhere",
+  "screened_out",
+]);
 
 /** @param {string} code what the API calls it @returns {Ending} */
 const ending = (code) => ENDINGS.find((name) => name === code) ?? "error";
@@ -103,6 +128,12 @@ export function isBreakDue({ kind, position }, every) {
  * @param {string} name @param {{has_quiz?: boolean, has_practice?: boolean}} study
  */
 export function stepText(name, { has_quiz, has_practice }) {
-  const steps = ["Consent", "What to do", has_quiz && "A few questions", has_practice && "Practice", "The faces"].filter(Boolean);
+  const steps = [
+    "Consent",
+    "What to do",
+    has_quiz && "A few questions",
+    has_practice && "Practice",
+    "The faces",
+  ].filter(Boolean);
   return `Step ${steps.indexOf(name) + 1} of ${steps.length} · ${name}`;
 }

@@ -79,7 +79,11 @@ export async function checkDevice(needs, picture, report) {
 }
 
 /** @param {string} picture */
-const loads = (picture) => loadPicture(picture).then(() => true, () => false);
+const loads = (picture) =>
+  loadPicture(picture).then(
+    () => true,
+    () => false,
+  );
 
 /** @returns {Promise<void>} when the window or the pointers are others */
 function changed() {

@@ -1,4 +1,3 @@
-
 /**
  * The element that a page cannot do without.
  *

@@ -15,7 +15,10 @@ const ENDINGS = {
   withdrew: { title: "You have left the study", text: "We have deleted your answers." },
   study_not_open: { title: "This study is not taking participants now", text: "The researchers have paused it." },
   closed: { title: "This study is closed", text: "It takes no more participants." },
-  quota_full: { title: "All places are taken", text: "Enough people have taken part already. Thank you for your interest." },
+  quota_full: {
+    title: "All places are taken",
+    text: "Enough people have taken part already. Thank you for your interest.",
+  },
   begun_elsewhere: {
     title: "You have begun this study elsewhere",
     text: "Please open it where you began.",
@@ -37,7 +40,8 @@ const NAMES = { prolific: "Prolific", mturk: "MTurk" };
 
 /** How to leave a platform without an answer, and without harm. @type {{[source: string]: string}} */
 const RETURNS = {
-  prolific: "return your submission: on the Prolific page, choose “Cancel participation”. A returned submission does not count against you.",
+  prolific:
+    "return your submission: on the Prolific page, choose “Cancel participation”. A returned submission does not count against you.",
   mturk: "return the HIT on MTurk. A returned HIT does not count against you.",
 };
 
@@ -55,13 +59,16 @@ function wayOut(source, { hasLink, code, isOwed, reference }) {
   if (code && name) return `Please enter this code on ${name}.`;
   if (isOwed && source === "prolific") return OWED_ON_PROLIFIC;
   if (RETURNS[source]) return `Please ${RETURNS[source]}`;
-  const contact = "If you have a question, write to the researchers who invited you and tell them the reference below. ";
+  const contact =
+    "If you have a question, write to the researchers who invited you and tell them the reference below. ";
   return `${reference ? contact : ""}You can close this window.`;
 }
 
 /** What to do where a device cannot show the study. @param {string} source */
 export const leaveText = (source) =>
-  RETURNS[source] ? `If you cannot do this, please ${RETURNS[source]}` : "If you cannot do this now, close this page. The same link brings you back.";
+  RETURNS[source]
+    ? `If you cannot do this, please ${RETURNS[source]}`
+    : "If you cannot do this now, close this page. The same link brings you back.";
 
 /** @param {State} state @param {Visitor} visitor @param {string} reference */
 export function showEnding({ ending, detail, code, redirect_url, isOwed }, visitor, reference) {
@@ -76,7 +83,14 @@ export function showEnding({ ending, detail, code, redirect_url, isOwed }, visit
   byId("ending-more").textContent = next;
   byId("ending-retry").hidden = ending !== "error";
   showCode("ending", code, name ? `Code for ${name}` : "Code (only if you are asked for it)");
-  if (code) offerTurk(code, visitor, byId("ending-next"), isOwed ? PAID : "Please submit the HIT. Its code tells the researchers how your visit ended.");
+  if (code) {
+    offerTurk(
+      code,
+      visitor,
+      byId("ending-next"),
+      isOwed ? PAID : "Please submit the HIT. Its code tells the researchers how your visit ended.",
+    );
+  }
   showReference("ending", quoted);
 }
 
@@ -86,7 +100,8 @@ export function showCompletion({ message, code, redirect_url, reference }, visit
   const hasLink = offerLink("completion-link", redirect_url);
   showCode("completion", code, hasLink ? "If the button does not work, enter this code" : "Your completion code");
   byId("completion-close").hidden = hasLink;
-  byId("completion-close").textContent = visitor.source === "prolific" ? finishOnProlific(code) : "You can close this window now.";
+  byId("completion-close").textContent =
+    visitor.source === "prolific" ? finishOnProlific(code) : "You can close this window now.";
   showReference("completion", reference ?? "");
   offerTurk(code ?? "", visitor, byId("completion-close"), PAID);
 }

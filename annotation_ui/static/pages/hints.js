@@ -73,7 +73,8 @@ function adviceText(advice) {
 export const PRACTICE_OVER = "Practice is over. From now on we do not show the answer.";
 
 /** @param {boolean} isCorrect @param {"real" | "fake"} kind of the chosen face */
-const verdictText = (isCorrect, kind) => (isCorrect ? `Correct. You chose the ${kind} face.` : `Wrong. The face you chose is ${kind}.`);
+const verdictText = (isCorrect, kind) =>
+  isCorrect ? `Correct. You chose the ${kind} face.` : `Wrong. The face you chose is ${kind}.`;
 
 /** @param {HTMLElement} root @param {Faces} faces @param {Trial} trial */
 export function showQuestion(root, faces, { question, annotate, kind, prompt, advice }) {

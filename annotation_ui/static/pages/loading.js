@@ -40,6 +40,8 @@ export class Loading {
     const part = all ? Math.min(1, received / all) : 0;
     this.bar.hidden = !all;
     this.bar.value = part;
-    this.text.textContent = all ? `Loading the next pair of faces: ${Math.floor(100 * part)}%` : "Loading the next pair of faces…";
+    this.text.textContent = all
+      ? `Loading the next pair of faces: ${Math.floor(100 * part)}%`
+      : "Loading the next pair of faces…";
   }
 }

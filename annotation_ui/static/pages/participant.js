@@ -10,7 +10,10 @@ import { Visit } from "./visit.js";
 
 /** @param {Visit} visit */
 function wire(visit) {
-  listenToConsent(() => visit.agree({ website: honeypot() }), () => visit.tell({ type: "declined", ...visit.page.ways_out.declined }));
+  listenToConsent(
+    () => visit.agree({ website: honeypot() }),
+    () => visit.tell({ type: "declined", ...visit.page.ways_out.declined }),
+  );
   button("start").addEventListener("click", () => visit.understand());
   button("debriefed").addEventListener("click", () => visit.tell({ type: "debriefed" }));
   button("withdraw").addEventListener("click", async () => {
@@ -28,7 +31,10 @@ function wire(visit) {
   // A crash tells nobody: a stroke in progress is kept every second.
   const { trialPage } = visit.stage;
   setInterval(() => trialPage.desk?.painter.isPainting && trialPage.keep(), 1000);
-  watch((kind, detail) => visit.stage.trialPage.noteEvent(kind, detail), () => visit.stage.trialPage.keep());
+  watch(
+    (kind, detail) => visit.stage.trialPage.noteEvent(kind, detail),
+    () => visit.stage.trialPage.keep(),
+  );
 }
 
 /** @param {Element} copy beside a code, before the line that says how it went */
@@ -50,6 +56,11 @@ for (const line of document.querySelectorAll("[data-step]")) {
 }
 const visit = new Visit(page, await openShelf());
 wire(visit);
-new Example(find(document, "#example", HTMLCanvasElement), byId("example-caption"), button("example-toggle"), () => visit.session?.annotate ?? true);
+new Example(
+  find(document, "#example", HTMLCanvasElement),
+  byId("example-caption"),
+  button("example-toggle"),
+  () => visit.session?.annotate ?? true,
+);
 document.documentElement.dataset["started"] = "";
 await visit.begin();

@@ -68,7 +68,10 @@ export class QuestionPage {
   isComplete() {
     const given = this.answers;
     const open = this.questions.filter(({ id, required }) => (this.kind === "quiz" || required) && !given[id]);
-    this.mark(open.map(({ id }) => id), "Please answer this question.");
+    this.mark(
+      open.map(({ id }) => id),
+      "Please answer this question.",
+    );
     return open.length === 0;
   }
 
@@ -100,7 +103,9 @@ function complain(part, text) {
   const error = find(part, ".field__error", HTMLElement);
   error.textContent = text;
   error.hidden = !text;
-  for (const control of part.querySelectorAll("textarea, select")) control.setAttribute("aria-invalid", String(text !== ""));
+  for (const control of part.querySelectorAll("textarea, select")) {
+    control.setAttribute("aria-invalid", String(text !== ""));
+  }
 }
 
 /** @param {string} tag @param {{[attribute: string]: string}} attributes @param {...(Node | string)} inside */
@@ -114,10 +119,16 @@ function make(tag, attributes, ...inside) {
 /** @param {Question} question @param {"quiz" | "questions"} kind the quiz sends the number of an option, from 1 */
 function field(question, kind) {
   const error = `${kind}-${question.id}-error`;
-  const options = (question.options ?? []).map((text, index) => ({ text, value: kind === "quiz" ? String(index + 1) : text }));
+  const options = (question.options ?? []).map((text, index) => ({
+    text,
+    value: kind === "quiz" ? String(index + 1) : text,
+  }));
   const isOpen = question.kind !== "text" && options.length <= MOST_BUTTONS;
   const input = isOpen ? radios(question, options, error) : [box(question, options, kind, error)];
-  const name = [question.text, ...(kind === "questions" && !question.required ? [make("span", { class: "muted small" }, " (optional)")] : [])];
+  const name = [
+    question.text,
+    ...(kind === "questions" && !question.required ? [make("span", { class: "muted small" }, " (optional)")] : []),
+  ];
   const label = isOpen ? make("legend", {}, ...name) : make("label", { for: `${kind}-${question.id}` }, ...name);
   const complaint = make("p", { class: "field__error", id: error, hidden: "" });
   // A legend lies on the border of its fieldset in some browsers, whatever the style says: the card has the border.
@@ -128,14 +139,21 @@ function field(question, kind) {
 /** @param {Question} question @param {{text: string, value: string}[]} options @param {string} error */
 function radios({ id }, options, error) {
   return options.map(({ text, value }) =>
-    make("label", { class: "check" }, make("input", { type: "radio", name: id, value, "aria-describedby": error }), make("span", {}, text)),
+    make(
+      "label",
+      { class: "check" },
+      make("input", { type: "radio", name: id, value, "aria-describedby": error }),
+      make("span", {}, text),
+    ),
   );
 }
 
 /** @param {Question} question @param {{text: string, value: string}[]} options @param {string} kind @param {string} error */
 function box(question, options, kind, error) {
   const shared = { id: `${kind}-${question.id}`, name: question.id, "aria-describedby": error };
-  if (question.kind === "text") return make("textarea", { ...shared, class: "textarea", rows: "3", maxlength: String(MOST_LETTERS) });
+  if (question.kind === "text") {
+    return make("textarea", { ...shared, class: "textarea", rows: "3", maxlength: String(MOST_LETTERS) });
+  }
   const choices = options.map(({ text, value }) => make("option", { value }, text));
   return make("select", { ...shared, class: "select" }, make("option", { value: "" }, "Please choose"), ...choices);
 }

@@ -106,7 +106,10 @@ class Api {
 
   /** @param {string} study @param {object} consent @returns {Promise<Reply>} */
   join(study, consent) {
-    return this.call("POST", `/studies/${encodeURIComponent(study)}/participants`, { body: consent, token: this.token });
+    return this.call("POST", `/studies/${encodeURIComponent(study)}/participants`, {
+      body: consent,
+      token: this.token,
+    });
   }
 
   /** @param {string} code of a link from the staff @returns {Promise<Reply>} */

@@ -130,12 +130,14 @@ function openDatabase() {
 function databaseShelf(database) {
   /** @param {IDBTransactionMode} mode @param {(store: IDBObjectStore) => IDBRequest} act @returns {Promise<any>} */
   const run = (mode, act) =>
-    inTime(new Promise((resolve, reject) => {
-      const transaction = database.transaction("outbox", mode);
-      const request = act(transaction.objectStore("outbox"));
-      transaction.oncomplete = () => resolve(request.result);
-      transaction.onabort = () => reject(transaction.error);
-    }));
+    inTime(
+      new Promise((resolve, reject) => {
+        const transaction = database.transaction("outbox", mode);
+        const request = act(transaction.objectStore("outbox"));
+        transaction.oncomplete = () => resolve(request.result);
+        transaction.onabort = () => reject(transaction.error);
+      }),
+    );
   const spare = memoryShelf(); // a full or broken disk must not keep a decision from being sent
   /** @type {Shelf} */
   const shelf = {

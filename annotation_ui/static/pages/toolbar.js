@@ -25,7 +25,9 @@ export class Toolbar {
     /** @type {Tool} */
     this.tool = "brush";
     this.radius = 0;
-    for (const part of [this.root, byId("zoom")]) part.addEventListener("click", (event) => this.click(event, onCommand));
+    for (const part of [this.root, byId("zoom")]) {
+      part.addEventListener("click", (event) => this.click(event, onCommand));
+    }
     this.slider.addEventListener("input", () => this.change(radiusAt(this.slider.valueAsNumber)));
   }
 

@@ -33,7 +33,10 @@ export class TrialPage {
     this.next = button("next");
     this.switch = button("switch");
     this.faces = { left: new Face(this.root, "left"), right: new Face(this.root, "right") };
-    this.toolbar = new Toolbar((command) => commandsOf(this)[command](), () => this.lens.showBrush(this.paper));
+    this.toolbar = new Toolbar(
+      (command) => commandsOf(this)[command](),
+      () => this.lens.showBrush(this.paper),
+    );
     this.lens = new Lens(this.faces, this.toolbar);
     /** @type {Judgement | null} */
     this.judgement = null;
@@ -44,7 +47,9 @@ export class TrialPage {
     this.begunAt = 0;
     this.shownAt = 0;
     this.isBusy = false;
-    this.next.addEventListener("click", () => (this.root.classList.contains("trial--feedback") ? orders.onNoticed() : this.submit()));
+    this.next.addEventListener("click", () =>
+      this.root.classList.contains("trial--feedback") ? orders.onNoticed() : this.submit(),
+    );
     this.switch.addEventListener("click", () => this.isOn && this.switchFace());
     for (const face of Object.values(this.faces)) this.listenTo(face);
     listen(actionsOf(this), () => this.isOn);
@@ -292,6 +297,8 @@ export class TrialPage {
   /** By a key: the painting area is the next stop of Tab then. @param {Side} side */
   chooseByKey(side) {
     this.choose(side);
-    if (this.judgement?.choice === side && !this.judgement.isRegion) this.faces[side].radio.focus({ preventScroll: true });
+    if (this.judgement?.choice === side && !this.judgement.isRegion) {
+      this.faces[side].radio.focus({ preventScroll: true });
+    }
   }
 }

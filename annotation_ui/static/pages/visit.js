@@ -37,7 +37,9 @@ export class Visit {
     byId("device-leave").textContent = leaveText(page.source);
     this.hasWorked = false;
     this.quiz = new QuestionPage("quiz", this.notes, (answers) => this.sendQuiz(answers));
-    this.questions = new QuestionPage("questions", this.notes, (answers) => this.send(this.questions, "answers", answers));
+    this.questions = new QuestionPage("questions", this.notes, (answers) =>
+      this.send(this.questions, "answers", answers),
+    );
     this.stage = new Stage(this.notes, page.breaks_every, (event) => this.tell(event), {
       onSubmit: (trial, decision) => this.submit(trial, decision),
       onNoticed: () => this.noticed(),

@@ -6,7 +6,11 @@
 
 // Okabe and Ito's colours, told apart by every kind of colour vision, in an order that fits both schemes.
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
-export const OPTIONS = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+export const OPTIONS = {
+  displaylogo: false,
+  responsive: true,
+  modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+};
 
 const COUNT = "with_map"; // stands among the terms, but counts images
 
@@ -51,7 +55,10 @@ function loss(epochs) {
   const names = [...new Set(epochs.flatMap(({ terms }) => Object.keys(terms ?? {})))].filter((name) => name !== COUNT);
   return names.flatMap((name, index) => {
     const solid = trace(epochs, name, ({ terms }) => terms[name], { color: colour(index) });
-    const dashed = trace(epochs, `${name}, validation`, ({ val_terms }) => val_terms?.[name], { color: colour(index), dash: "dot" });
+    const dashed = trace(epochs, `${name}, validation`, ({ val_terms }) => val_terms?.[name], {
+      color: colour(index),
+      dash: "dot",
+    });
     return dashed.y.some((value) => value !== null) ? [solid, dashed] : [solid];
   });
 }
@@ -66,7 +73,10 @@ const accuracy = (epochs) => [
 const entropy = (epochs) => [
   trace(epochs, "model", ({ cam_entropy }) => cam_entropy, { color: colour(0) }),
   trace(epochs, "human", ({ human_entropy }) => human_entropy, { color: colour(1) }),
-  { ...trace(epochs, "even map", ({ max_entropy }) => max_entropy, { color: token("--muted"), dash: "dash" }), mode: "lines" },
+  {
+    ...trace(epochs, "even map", ({ max_entropy }) => max_entropy, { color: token("--muted"), dash: "dash" }),
+    mode: "lines",
+  },
 ];
 
 /** @param {string} id @param {object[]} traces @param {object} shape */

@@ -25,7 +25,10 @@ function offer(element, values, chosen, none) {
 /** @param {Record<string, any>} own of the figure @returns {object} with the fonts and lines of the page */
 function layout(own) {
   const line = { gridcolor: token("--line"), zerolinecolor: token("--line"), linecolor: token("--line-strong") };
-  const quiet = own.annotations.map((/** @type {object} */ one) => ({ ...one, font: { size: 11, color: token("--muted") } }));
+  const quiet = own.annotations.map((/** @type {object} */ one) => ({
+    ...one,
+    font: { size: 11, color: token("--muted") },
+  }));
   return {
     ...own,
     annotations: quiet,

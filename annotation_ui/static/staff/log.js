@@ -5,12 +5,18 @@
 const number = (value, digits = 3) => (typeof value === "number" ? value.toFixed(digits) : "–");
 
 /** @param {Record<string, any>} terms */
-const listed = (terms) => Object.entries(terms ?? {}).map(([name, value]) => `${name} ${number(value)}`).join(", ");
+const listed = (terms) =>
+  Object.entries(terms ?? {})
+    .map(([name, value]) => `${name} ${number(value)}`)
+    .join(", ");
 
 const SPLITS = ["train", "extra", "val", "test"];
 
 /** @param {Record<string, number>} images by split */
-const splits = (images) => SPLITS.filter((split) => split in images).map((split) => `${split} ${images[split]}`).join(", ");
+const splits = (images) =>
+  SPLITS.filter((split) => split in images)
+    .map((split) => `${split} ${images[split]}`)
+    .join(", ");
 
 /** @type {Record<string, (payload: Record<string, any>) => string>} */
 const WORDS = {

@@ -136,14 +136,21 @@ export class MapView {
     const canvas = Object.assign(document.createElement("canvas"), { width, height });
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     await Promise.all([this.face, this.map].map((image) => image?.decode()));
-    const layers = /** @type {const} */ ([[this.face, 1], [this.strokes, Number(this.strokes.style.opacity)], [this.map, Number(this.map?.style.opacity)]]);
+    const layers = /** @type {const} */ ([
+      [this.face, 1],
+      [this.strokes, Number(this.strokes.style.opacity)],
+      [this.map, Number(this.map?.style.opacity)],
+    ]);
     for (const [layer, opacity] of layers) {
       context.globalAlpha = opacity;
       if (layer && opacity) context.drawImage(layer, 0, 0, width, height);
     }
     const blob = await new Promise((/** @type {BlobCallback} */ done) => canvas.toBlob(done, "image/png"));
     if (!(blob instanceof Blob)) return;
-    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: `${name}-${this.slider.value}.png` });
+    const link = Object.assign(document.createElement("a"), {
+      href: URL.createObjectURL(blob),
+      download: `${name}-${this.slider.value}.png`,
+    });
     link.click();
     URL.revokeObjectURL(link.href);
   }

@@ -34,9 +34,19 @@ function card(annotation, all) {
   canvas.height = all.height;
   layers.append(face, canvas);
   const caption = element("span", "caption", `${annotation.arm} · which one is ${annotation.question}? `);
-  caption.append(element("span", annotation.correct ? "badge badge--ok" : "badge badge--warn", annotation.correct ? "correct" : "wrong"));
+  caption.append(
+    element(
+      "span",
+      annotation.correct ? "badge badge--ok" : "badge badge--warn",
+      annotation.correct ? "correct" : "wrong",
+    ),
+  );
   if (annotation.simulated) caption.append(" ", element("span", "badge badge--simulated", "simulated"));
-  caption.append(document.createElement("br"), `${annotation.strokes.length} stroke${annotation.strokes.length === 1 ? "" : "s"} · `, element("span", "code", annotation.participant.slice(0, 8)));
+  caption.append(
+    document.createElement("br"),
+    `${annotation.strokes.length} stroke${annotation.strokes.length === 1 ? "" : "s"} · `,
+    element("span", "code", annotation.participant.slice(0, 8)),
+  );
   button.append(layers, caption);
   seen.observe(canvas);
   waiting.set(canvas, annotation);
@@ -66,7 +76,9 @@ function show(all) {
     const button = target instanceof Element ? target.closest("[data-annotation]") : null;
     if (!(button instanceof HTMLElement)) return;
     const isAlone = button.getAttribute("aria-pressed") === "true";
-    for (const other of list.querySelectorAll("[data-annotation]")) other.setAttribute("aria-pressed", String(other === button && !isAlone));
+    for (const other of list.querySelectorAll("[data-annotation]")) {
+      other.setAttribute("aria-pressed", String(other === button && !isAlone));
+    }
     if (isAlone) view.chooseAll();
     else view.choose(annotations.filter(({ annotation_id }) => String(annotation_id) === button.dataset.annotation));
     view.moveTo(100);

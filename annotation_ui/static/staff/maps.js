@@ -21,7 +21,10 @@ function viewer(quick) {
     const card = /** @type {HTMLElement} */ (cards[place]);
     const link = /** @type {HTMLAnchorElement} */ (card.querySelector("a"));
     title.textContent = `Image ${card.dataset.image}`;
-    part("caption").innerText = /** @type {HTMLElement} */ (card.querySelector(".caption")).innerText.replaceAll("\n", " · ");
+    part("caption").innerText = /** @type {HTMLElement} */ (card.querySelector(".caption")).innerText.replaceAll(
+      "\n",
+      " · ",
+    );
     part("more").setAttribute("href", link.href);
     view.show(subject(card));
     if (!dialog.open) dialog.showModal();
@@ -30,7 +33,9 @@ function viewer(quick) {
   }
 
   part("close").addEventListener("click", () => dialog.close());
-  dialog.addEventListener("close", () => /** @type {HTMLElement | null} */ (cards[place]?.querySelector("button"))?.focus());
+  dialog.addEventListener("close", () =>
+    /** @type {HTMLElement | null} */ (cards[place]?.querySelector("button"))?.focus(),
+  );
   dialog.addEventListener("click", ({ target }) => {
     const go = target instanceof Element ? target.closest("[data-go]") : null;
     if (go instanceof HTMLElement) open(place + Number(go.dataset.go));

@@ -50,7 +50,9 @@ function showBusy(event) {
 
 /** With the address of the button that was pressed. @param {HTMLFormElement} form @param {HTMLElement | null} submitter */
 function submit(form, submitter) {
-  if (submitter instanceof HTMLButtonElement && submitter.hasAttribute("formaction")) form.action = submitter.formAction;
+  if (submitter instanceof HTMLButtonElement && submitter.hasAttribute("formaction")) {
+    form.action = submitter.formAction;
+  }
   form.submit();
 }
 

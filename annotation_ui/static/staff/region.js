@@ -60,7 +60,9 @@ function listen(svg, field) {
   });
   svg.addEventListener("pointermove", (event) => {
     if (!event.isPrimary || held < 0) return;
-    if ((event.buttons & 1) === 0) held = -1; // nobody told of the release
+    if ((event.buttons & 1) === 0) {
+      held = -1;
+    } // nobody told of the release
     else change(corners.map((corner, index) => (index === held ? place(event) : corner)));
   });
   for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) svg.addEventListener(end, () => (held = -1));
@@ -78,7 +80,11 @@ function read(description) {
   const found = /region = (\[.*\])/.exec(description);
   try {
     const corners = JSON.parse(found?.[1] ?? "[]");
-    return corners.every((/** @type {unknown} */ one) => Array.isArray(one) && one.length === 2 && one.every(Number.isFinite)) ? corners : [];
+    return corners.every(
+      (/** @type {unknown} */ one) => Array.isArray(one) && one.length === 2 && one.every(Number.isFinite),
+    )
+      ? corners
+      : [];
   } catch {
     return [];
   }

@@ -43,7 +43,9 @@ function tellProgress(event) {
   if (!event) return;
   const { kind, payload } = event;
   const speed = payload.images_per_s ? ` · ${Math.round(payload.images_per_s)} images/s` : "";
-  if (kind === "step") progress.textContent = `Epoch ${payload.epoch}, step ${payload.step} of ${payload.steps}${speed}`;
+  if (kind === "step") {
+    progress.textContent = `Epoch ${payload.epoch}, step ${payload.step} of ${payload.steps}${speed}`;
+  }
   if (kind === "epoch") progress.textContent = `Epoch ${payload.epoch} of ${payload.epochs}${speed}`;
 }
 

@@ -6,8 +6,9 @@ const ROLES = { THEAD: "rowgroup", TBODY: "rowgroup", TR: "row", TH: "columnhead
 /** @param {HTMLTableElement} table @returns {string[]} the words above each column */
 function headings(table) {
   const cells = [...(table.tHead?.rows[0]?.cells ?? [])];
-  const words = (/** @type {HTMLElement} */ cell) => (cell.querySelector('[role="img"]') ? "" : cell.textContent?.trim());
-  return cells.flatMap((cell) => Array.from({ length: cell.colSpan }, (_, at) => (at ? "" : words(cell) ?? "")));
+  const words = (/** @type {HTMLElement} */ cell) =>
+    cell.querySelector('[role="img"]') ? "" : cell.textContent?.trim();
+  return cells.flatMap((cell) => Array.from({ length: cell.colSpan }, (_, at) => (at ? "" : (words(cell) ?? ""))));
 }
 
 /** @param {HTMLTableElement} table */
@@ -22,7 +23,9 @@ function label(table) {
   table.setAttribute("role", "table");
   for (const part of table.querySelectorAll("thead, tbody, tr, th, td")) {
     const role = /** @type {Record<string, string>} */ (ROLES)[part.tagName];
-    if (role && !part.hasAttribute("role")) part.setAttribute("role", part.getAttribute("scope") === "row" ? "rowheader" : role);
+    if (role && !part.hasAttribute("role")) {
+      part.setAttribute("role", part.getAttribute("scope") === "row" ? "rowheader" : role);
+    }
   }
   table.classList.add("table--cards");
 }

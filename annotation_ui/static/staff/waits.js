@@ -11,7 +11,12 @@ const PAUSE = 2000; // ms
 const waiting = document.querySelector("[data-waits]");
 
 /** @param {Record<string, {state: string}>} works @returns {string} their states, whatever the order of their names */
-const states = (works) => JSON.stringify(Object.entries(works).map(([id, { state }]) => [id, state]).sort());
+const states = (works) =>
+  JSON.stringify(
+    Object.entries(works)
+      .map(([id, { state }]) => [id, state])
+      .sort(),
+  );
 
 /** @param {string} id @param {Work} work */
 function tell(id, { done, total }) {

@@ -18,10 +18,10 @@ import numpy as np
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
+from accuracy.reporting.report import Facts, draw, html, pdf
 from app import models
 from app.analysis.queries import Choice
 from app.analysis.reading import read_decisions
-from app.analysis.report import Facts, draw, html, pdf
 from app.analysis.service import compute
 from app.cli.context import opened
 from app.db import snapshot

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from saliency.image_files import read_pixels
-from tests.image_writers import DISPLAY_P3, gamma_curve, rgb_profile
+from tests.support.image_writers import DISPLAY_P3, gamma_curve, rgb_profile
 
 SIDE = 512
 WIDE = rgb_profile(gamma_curve(2.2), DISPLAY_P3)

@@ -25,9 +25,9 @@ from playwright.sync_api import CDPSession, Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests are no installed package
 
-from tests.e2e.lab import DESK, Lab
-from tests.e2e.processes import chromium
-from tests.e2e.visits import Mouse, Walk
+from tests.support.lab import DESK, Lab
+from tests.support.processes import chromium
+from tests.support.visits import Mouse, Walk
 
 SIDE: Final = 1024
 SCRIPT: Final = {"FunctionCall", "EventDispatch", "FireAnimationFrame", "RunMicrotasks", "V8.GC"}

@@ -43,9 +43,9 @@ from app.models import Label, Pair
 from app.settings import Settings
 from app.storage import BlobStore
 from app.studies.service import served_bytes
-from tests.app.factories import SESSION_HOLDER, ImageFactory
-from tests.app.worlds import STROKES, Visitor, make_study
-from tests.e2e.processes import Installation
+from tests.support.factories import SESSION_HOLDER, ImageFactory
+from tests.support.processes import Installation
+from tests.support.worlds import STROKES, Visitor, make_study
 
 LOOPS = {1: 60, 16: 25, 64: 10}  # participants at once: loops of each
 PAIRS = 200

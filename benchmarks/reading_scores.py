@@ -21,9 +21,9 @@ from typing import Final
 import numpy as np
 from scipy.stats import rankdata
 
-from training.metrics import sigmoid
-from training.numbers import numbers_of_file
-from training.scored import POOLED
+from accuracy.statistics.metrics import sigmoid
+from training.evaluation.scored import POOLED
+from training.evaluation.summary import numbers_of_file
 
 REALS = ("celeba-hq", "ffhq")
 FAKES = ("progan", "stargan", "stylegan1", "stylegan2", "stylegan3", "stylegan-ada")
@@ -32,7 +32,7 @@ SHARE_REAL = 1 / 7
 
 def write_scores(path: Path, images: int) -> None:
     """Scores of a detector of middling quality, one image in seven real, as in CYBORG's test set."""
-    from training.evaluate import SCORE_COLUMNS  # imports torch, which a report does not need
+    from training.evaluation.evaluate import SCORE_COLUMNS  # imports torch, which a report does not need
 
     rng = np.random.default_rng(0)
     fake = rng.random(images) >= SHARE_REAL

@@ -25,12 +25,12 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from training.config import RunConfig, load_recipe
-from training.device import looking_batch
+from training.engine.device import looking_batch
+from training.engine.loop import train_epoch, validate
+from training.engine.means import Means
+from training.engine.setup import Setup
+from training.engine.step import step_of
 from training.estimate import PAPER_COUNTS, Speed, estimate, rehearse, score_all, work_of
-from training.loop import train_epoch, validate
-from training.means import Means
-from training.setup import Setup
-from training.step import step_of
 
 PAPER = "densenet121,resnet50,inception_v3,legacy_xception"
 Work = Callable[[], int]

@@ -21,11 +21,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from training.backbones import Backbone, build
-from training.cam import fit_human
 from training.config import AnyObjective, Objective, Optimiser
-from training.objective import compute_loss
-from training.optimiser import Descent
+from training.engine.optimiser import Descent
+from training.model.backbones import Backbone, build
+from training.model.cam import fit_human
+from training.model.objective import compute_loss
 
 SECOND_PASS = {"densenet121"}
 PAPER = "densenet121,resnet50,inception_v3,legacy_xception"

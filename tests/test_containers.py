@@ -1,13 +1,11 @@
 """What `docker-compose.yml` allows the containers, and that what they run can do without the rest."""
 
-from pathlib import Path
-
 import pytest
 import yaml
 
 from app.embedded import QUIET
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[1]
 SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 
 

@@ -20,7 +20,7 @@ from training.events import Epoch, Event, Finished, Heartbeat, Started, Step
 
 if TYPE_CHECKING:
     from training.grid import Outcome
-    from training.results import Rival
+    from training.reporting.results import Rival
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -83,8 +83,8 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter for each option
 ) -> None:
     """Train every run of a recipe: finished runs are skipped, interrupted ones resumed."""
     with user_errors():
-        from training import distributed
         from training import grid as grids
+        from training.engine import distributed
 
         loaded = load_recipe(recipe)
         changes = {"epochs": epochs, "weights": weights, "device": device, "limit": limit}
@@ -121,7 +121,7 @@ def evaluate(
 ) -> None:
     """Score a split of any dataset with a trained run; writes RUN_DIR/evaluations/NAME."""
     with user_errors():
-        from training.parts import Shard
+        from training.evaluation.shards import Shard
         from training.run import evaluate_elsewhere
 
         share, end = Shard.parse(shard), None
@@ -190,7 +190,7 @@ def report(
 ) -> None:
     """Gather finished runs, and other detectors by their scores, into tables, tests and figures."""
     with user_errors():
-        from training.report import report_steps
+        from training.reporting.report import report_steps
 
         rivals = _rivals(runs, scores or [])
         with _bar() as bar:
@@ -213,18 +213,18 @@ def compare_papers(
 ) -> None:
     """Print the numbers of both papers beside ours, as the Markdown table of docs/reproduce.md."""
     with user_errors():
-        from training.papers import as_markdown, comparison
-        from training.results import gather
+        from training.reporting.published import as_markdown, comparison
+        from training.reporting.results import gather
 
         print(as_markdown(comparison(gather(runs) if runs else [])), end="")
 
 
 def _rivals(runs: Path, files: list[Path]) -> "list[Rival]":
     """The detectors in files of scores, on the images that the runs were tested on."""
-    from training.imports import read_scores_file
-    from training.numbers import numbers_of
-    from training.results import Rival, gather
-    from training.scored import read_scored
+    from training.evaluation.import_scores import read_scores_file
+    from training.evaluation.scored import read_scored
+    from training.evaluation.summary import numbers_of
+    from training.reporting.results import Rival, gather
 
     if not files:
         return []
@@ -286,7 +286,7 @@ def import_und(
 ) -> None:
     """Turn the CYBORG authors' folders into a dataset folder."""
     with user_errors():
-        from training.und import import_und as steps
+        from training.data.import_und import import_und as steps
 
         with _bar() as bar:
             task = bar.add_task("import", total=None)

@@ -35,7 +35,7 @@ NEEDS_FOLDER: frozenset[MapSource] = frozenset({"segmentation", "teacher", "mask
 """Sources of maps that lie outside the dataset."""
 TrainSplits = Annotated[tuple[Literal["train", "extra"], ...], Field(min_length=1, max_length=2)]
 Switch = Literal["auto", "on", "off"]
-"""`auto` is on where it pays: see `training/device.py`."""
+"""`auto` is on where it pays: see `training/engine/device.py`."""
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, strict=True)]

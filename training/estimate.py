@@ -13,7 +13,7 @@ from training.errors import DatasetError
 if TYPE_CHECKING:
     import torch
 
-    from training.setup import Setup
+    from training.engine.setup import Setup
 
 H200: Final[dict[str, tuple[float, float, float]]] = {
     # Images per second to learn from, to look at, to score: benchmarks/throughput.py --deterministic on an
@@ -103,7 +103,7 @@ def estimate(runs: Iterable[RunConfig], counts: Mapping[str, int], speeds: Mappi
 
 def counts_of(data: Path | None) -> tuple[Mapping[str, int], str]:
     """Images of each split, and whose they are: the dataset's, or the paper's where there is none."""
-    from training.dataset import load_dataset
+    from training.data.dataset import load_dataset
 
     if data is None:
         return PAPER_COUNTS, "the images of CYBORG (WACV 2023)"
@@ -148,9 +148,9 @@ def rehearse(run: RunConfig, *, steps: int | None = None) -> "Setup":
     """All that an epoch of so many steps needs, on images of noise; validation has as many images."""
     import torch
 
-    from training.data import Cached
-    from training.device import pick_device
-    from training.setup import assemble, new_backbone
+    from training.data.loading import Cached
+    from training.engine.device import pick_device
+    from training.engine.setup import assemble, new_backbone
 
     backbone = new_backbone(run)
     steps = steps or REHEARSED_STEPS[pick_device(run.device).type]
@@ -175,8 +175,8 @@ def score_all(setup: "Setup") -> None:
     """The validation images as a test set: float32, from memory, with their maps."""
     import torch
 
-    from training.device import looking_batch
-    from training.evaluate import Examiner
+    from training.engine.device import looking_batch
+    from training.evaluation.evaluate import Examiner
 
     setup.backbone.eval()
     batch = looking_batch(setup.run.batch_size, setup.device)
@@ -187,9 +187,9 @@ def score_all(setup: "Setup") -> None:
 
 def measure(setup: "Setup") -> Measured:
     """Train one epoch, validate and score once, after one of each to warm up."""
-    from training.loop import train_epoch, validate
-    from training.means import Means
-    from training.step import step_of
+    from training.engine.loop import train_epoch, validate
+    from training.engine.means import Means
+    from training.engine.step import step_of
 
     take_step = step_of(setup)
 

@@ -10,12 +10,13 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from training.backbones import Backbone
-from training.cam import class_activation_map, min_max
 from training.errors import ModelError, RunError
-from training.folder import RunFolder, new_folder, require_free, write_bytes, write_text
-from training.model_card import as_markdown, card_of
+from training.files import new_folder, require_free, write_bytes, write_text
+from training.model.backbones import Backbone
+from training.model.cam import class_activation_map, min_max
+from training.reporting.model_card import as_markdown, card_of
 from training.run import open_run
+from training.run_folder import RunFolder
 
 OUTPUTS: Final = ("logits", "score_sigmoid", "score_softmax", "cam")
 FILES: Final = ("model.onnx", "model.safetensors", "card.json", "README.md")

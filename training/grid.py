@@ -34,13 +34,13 @@ def require_possible(grid: list[RunConfig], data: Path) -> None:
 
     Looks at splits, maps, names of architectures, tensors of maps, devices and whether weights can be had.
     """
-    from training.backbones import require_known
-    from training.cam_tensor import require_released
-    from training.dataset import load_dataset
-    from training.device import pick_device
+    from training.data.dataset import load_dataset
+    from training.engine.device import pick_device
+    from training.engine.setup import expected_cautions, require_splits
+    from training.model.backbones import require_known
+    from training.model.cam_tensor import require_released
+    from training.model.weights import require_weights
     from training.run import require_processes
-    from training.setup import expected_cautions, require_splits
-    from training.weights import require_weights
 
     dataset = load_dataset(data)
     for run in grid:
@@ -60,7 +60,7 @@ def fit_all(grid: list[RunConfig], fit_one: FitOne, *, stop_at_failure: bool) ->
 
     Of several processes that share the runs, one that fails leaves the others waiting: then all stop.
     """
-    from training import distributed
+    from training.engine import distributed
 
     outcome = Outcome()
     for run in grid:
@@ -99,8 +99,8 @@ def plan(recipe: Recipe, grid: list[RunConfig], data: Path | None, *, measure: b
 
 def _cautions(grid: list[RunConfig], data: Path) -> Iterator[str]:
     """What the dataset's table says of the maps of these runs, each sentence once."""
-    from training.dataset import load_dataset
-    from training.setup import expected_cautions
+    from training.data.dataset import load_dataset
+    from training.engine.setup import expected_cautions
 
     dataset = load_dataset(data)
     found = Counter(sentence for run in grid for sentence in expected_cautions(run, dataset))
@@ -119,7 +119,7 @@ def _how(run: RunConfig) -> str:
 @cache
 def _weights(architecture: str, weights: str) -> str:
     """By the name of the very weights; as the recipe has them where there are none of that name."""
-    from training.weights import pretrained_name
+    from training.model.weights import pretrained_name
 
     try:
         return weights if weights == "none" or is_file(weights) else pretrained_name(architecture, weights)

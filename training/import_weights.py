@@ -6,16 +6,17 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from training.backbones import Backbone
-from training.cam_tensor import RELEASED
-from training.checkpoint import Progress, save_checkpoint
 from training.config import CamClass, CamTensor, Resize, RunConfig, Scaling, explain, plain_name
+from training.engine.checkpoint import Progress, save_checkpoint
+from training.engine.setup import new_backbone
 from training.errors import ModelError, RecipeError
-from training.folder import RunFolder, new_folder, require_free, write_json
+from training.files import new_folder, require_free, write_json
+from training.model.backbones import Backbone
+from training.model.cam_tensor import RELEASED
+from training.model.weight_files import Part, first_names, read_parts
+from training.model.weights import initialise, weights_path
 from training.run import FORMAT, backbone_record, software_record
-from training.setup import new_backbone
-from training.weight_files import Part, first_names, read_parts
-from training.weights import initialise, weights_path
+from training.run_folder import RunFolder
 
 SIGNS: Final[dict[str, str]] = {
     # A tensor that this one of the papers' networks has and the other three have not.

@@ -10,21 +10,23 @@ from typing import Any
 
 import torch
 
-from training import data, distributed, loop
-from training.backbones import Backbone
-from training.checkpoint import load_checkpoint
 from training.config import Job, RunConfig
-from training.data import Keep
-from training.dataset import Dataset, load_dataset
-from training.device import is_out_of_memory, looking_batch, pick_device
+from training.data import loading
+from training.data.dataset import Dataset, load_dataset
+from training.data.loading import Keep
+from training.engine import distributed, loop
+from training.engine.checkpoint import load_checkpoint
+from training.engine.device import is_out_of_memory, looking_batch, pick_device
+from training.engine.setup import Setup, new_backbone, prepare, require_splits, training_samples
+from training.engine.trackers import Trackers
 from training.errors import DatasetError, RecipeError, RunError, in_words
-from training.evaluate import Examiner, summarise, write_scores
+from training.evaluation.evaluate import Examiner, summarise, write_scores
+from training.evaluation.gallery import write_average_human, write_gallery
+from training.evaluation.shards import Parts, Shard
 from training.events import Evaluated, Event, Failed, Finished, Heartbeat, Metrics
-from training.folder import RunFolder, read_json, write_json
-from training.gallery import write_average_human, write_gallery
-from training.parts import Parts, Shard
-from training.setup import Setup, new_backbone, prepare, require_splits, training_samples
-from training.trackers import Trackers
+from training.files import read_json, write_json
+from training.model.backbones import Backbone
+from training.run_folder import RunFolder
 
 FORMAT = 1
 LIBRARIES = ("torch", "timm", "numpy", "opencv-python-headless", "safetensors")
@@ -114,7 +116,7 @@ def _evaluate(setup: Setup, dataset: Dataset, folder: RunFolder, *, best_epoch: 
     write_average_human(folder.maps, setup.train)
     for split in ("train", "val", "test"):
         samples = training_samples(setup.run, dataset) if split == "train" else dataset.of(split)
-        samples = data.limited(samples, setup.run.limit)
+        samples = loading.limited(samples, setup.run.limit)
         if not samples:
             continue
         parts = Parts(
@@ -231,14 +233,14 @@ def backbone_record(backbone: Backbone) -> dict[str, Any]:
 def software_record() -> dict[str, Any]:
     """Which code, on which libraries."""
     versions = {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
-    return {"code": code_hash(), "versions": versions}
+    return {"code": code_hash(Path(__file__).parent), "versions": versions}
 
 
-def code_hash() -> str:
-    """SHA-256 over the sources of this package: which code made a run, with or without version control."""
+def code_hash(package: Path) -> str:
+    """SHA-256 over every source file of a package: which code made a run, with or without git."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 

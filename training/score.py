@@ -12,16 +12,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from accuracy.statistics.metrics import sigmoid
 from saliency.spreadsheets import cell
-from training import data
-from training.cam import class_activation_map, entropy, min_max
 from training.config import CamTensor
+from training.data import loading
 from training.errors import DatasetError
-from training.folder import RunFolder, write_bytes
-from training.gallery import enlarged, picture
-from training.metrics import sigmoid
+from training.evaluation.gallery import enlarged, picture
+from training.files import write_bytes
+from training.model.cam import class_activation_map, entropy, min_max
+from training.reporting.style import in_colour
 from training.run import open_run
-from training.style import in_colour
+from training.run_folder import RunFolder
 
 HEADER: Final = "path,logit_real,logit_fake,score_sigmoid,score_softmax"
 
@@ -78,7 +79,7 @@ def score_images(run: Path, images: Sequence[Path], *, cams: Path | None, device
     _require_images(images, distinct=cams is not None)
     _, backbone = open_run(RunFolder(run), device=device)
     for path in images:
-        pixels = torch.from_numpy(data.decode_image(path, backbone.expects))[None]
+        pixels = torch.from_numpy(loading.decode_image(path, backbone.expects))[None]
         with torch.inference_mode():
             batch = backbone.normalise(pixels.to(backbone.weight.device))
             features, logits = backbone(batch)

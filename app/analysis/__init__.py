@@ -1,4 +1,1 @@
-"""How accurate people are, with and without painting.
-
-The statistics know no database: tables in, numbers out.
-"""
+"""Analyses of a study's decisions: asked for by staff, computed by a worker, kept with what they read."""

@@ -7,8 +7,8 @@ import pandas as pd
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session, aliased
 
+from accuracy.decisions.table import Decisions
 from app.analysis.queries import Choice, judgements
-from app.analysis.table import Decisions
 from app.db import AnyRow, streamed
 from app.models import (
     Annotation,
@@ -27,7 +27,7 @@ Fake = aliased(Image)
 
 
 def read_decisions(session: Session, study_id: int, choice: Choice) -> Decisions:
-    """The decisions that count, ordered by participant and position; see `app.analysis.table`.
+    """The decisions that count, ordered by participant and position; see `accuracy.decisions.table`.
 
     Besides the table's own columns: decision_id and simulated.
     """
@@ -77,7 +77,7 @@ def inputs_hash(decisions: Decisions) -> str:
 
 
 def annotation_rows(session: Session, study_id: int, choice: Choice) -> Generator[AnyRow, None, None]:
-    """What `app.analysis.painting.painted` reads, a few rows at a time."""
+    """What `accuracy.reporting.painting.painted` reads, a few rows at a time."""
     query = (
         judgements(
             select(

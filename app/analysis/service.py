@@ -10,19 +10,19 @@ from typing import Any, Final
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from accuracy.analyse import analyse
+from accuracy.decisions.outside import Outside, beside
+from accuracy.decisions.table import Decisions
+from accuracy.findings.arms import of_arms
+from accuracy.findings.differences import the_difference
+from accuracy.findings.estimates import Analysis, Caution, Estimate
+from accuracy.findings.scopes import both, compared
+from accuracy.reporting.figures import Figure, figures
+from accuracy.reporting.painting import Averages, painted
+from accuracy.reporting.report import Facts, draw, html, pdf
+from accuracy.reporting.tidy import estimates_csv
 from app.analysis import queries, reading
-from app.analysis.arms import of_arms
-from app.analysis.differences import the_difference
-from app.analysis.estimates import Analysis, Caution, Estimate
-from app.analysis.figures import Figure, figures
-from app.analysis.findings import analyse
-from app.analysis.outside import Outside, beside
-from app.analysis.painting import Averages, painted
 from app.analysis.queries import Choice
-from app.analysis.report import Facts, draw, html, pdf
-from app.analysis.scopes import both, compared
-from app.analysis.table import Decisions
-from app.analysis.tidy import estimates_csv
 from app.db import SessionFactory, snapshot
 from app.errors import AppError, WrongState
 from app.models import JobState, Study, StudyAnalysis

@@ -17,8 +17,8 @@ from app.cli.context import opened
 from app.errors import BadInput
 
 if TYPE_CHECKING:
-    from app.analysis.estimates import Analysis, Estimate, Section
-    from app.analysis.outside import Outside
+    from accuracy.decisions.outside import Outside
+    from accuracy.findings.estimates import Analysis, Estimate, Section
     from app.analysis.queries import Who
     from app.analysis.service import Computed
 
@@ -71,12 +71,16 @@ def analyse(
 
 def _other(compare: Path | None, columns: Path | None) -> "Outside | None":
     """The decisions collected elsewhere, if there are any."""
-    from app.analysis.mapping import read_mapping
-    from app.analysis.outside import read_outside
+    from accuracy.decisions.mapping import read_mapping
+    from accuracy.decisions.outside import read_outside
+    from accuracy.errors import DecisionsError
 
     if (compare is None) != (columns is None):
         raise BadInput("--compare and --columns go together: the TOML says what the columns of the CSV are.")
-    return read_outside(compare, read_mapping(columns)) if compare and columns else None
+    try:
+        return read_outside(compare, read_mapping(columns)) if compare and columns else None
+    except DecisionsError as error:
+        raise BadInput(str(error)) from error
 
 
 def _computed(
@@ -121,8 +125,8 @@ def _folders(found: "Sequence[Computed]", out: Path | None) -> list[Path]:
 
 
 def _write(one: "Computed", folder: Path) -> None:
-    from app.analysis.report import Facts, draw, html, pdf
-    from app.analysis.tidy import decisions_csv, estimates_csv
+    from accuracy.reporting.report import Facts, draw, html, pdf
+    from accuracy.reporting.tidy import decisions_csv, estimates_csv
 
     made_at = datetime.now(UTC)
     drawn = draw(one.figures)
@@ -162,8 +166,8 @@ def holds_for(one: "Estimate", design: str) -> str:
 
 
 def _show(one: "Computed", screen: Console) -> None:
-    from app.analysis.estimates import amount, bounds, probability
-    from app.analysis.words import NAMES, part
+    from accuracy.findings.estimates import amount, bounds, probability
+    from accuracy.reporting.words import NAMES, part
 
     analysis = one.analysis
     who = "simulated participants (programs, not people)" if analysis.simulated else "participants"

@@ -21,7 +21,7 @@ from app.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from app.analysis.comparison import Interval
+    from accuracy.statistics.comparison import Interval
     from app.demo.chain import Shown, Workplace
     from app.settings import Settings
 

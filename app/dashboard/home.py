@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.dashboard.study_queries import open_ones_first
+from app.dashboard.studies.queries import open_ones_first
 from app.deps import CurrentStaff, Db
 from app.models import Experiment, Image, JobState, MapSet, Run, Study
 from app.web import page

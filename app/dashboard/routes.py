@@ -4,22 +4,20 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from app.dashboard import (
-    analysis,
-    experiments,
-    home,
-    images,
-    map_downloads,
-    map_pages,
-    maps,
-    model,
-    new_experiment,
-    new_study,
-    participant,
-    participants,
-    runs,
-    studies,
-)
+from app.dashboard import home
+from app.dashboard.experiments import detector as model
+from app.dashboard.experiments import new as new_experiment
+from app.dashboard.experiments import pages as experiments
+from app.dashboard.experiments import runs
+from app.dashboard.images import pages as images
+from app.dashboard.maps import downloads as map_downloads
+from app.dashboard.maps import gallery as maps
+from app.dashboard.maps import sets as map_pages
+from app.dashboard.participants import pages as participants
+from app.dashboard.participants import participant
+from app.dashboard.studies import accuracy as analysis
+from app.dashboard.studies import new as new_study
+from app.dashboard.studies import pages as studies
 
 router: Final = APIRouter()
 for part in (

@@ -29,8 +29,8 @@ from app.storage import BlobStore
 from app.studies.progress import ArmProgress, progress
 from app.studies.service import count_pairs, create_study, open_study
 from saliency.parameters import MapParameters
-from training.folder import RunFolder
-from training.scored import read_scored
+from training.evaluation.scored import read_scored
+from training.run_folder import RunFolder
 
 STAFF: Final = "demo@lab.example"
 POLL_S: Final = 0.25

@@ -12,11 +12,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from app.analysis.clusters import Codes, Spread, codes, spread
-from app.analysis.comparison import UNKNOWN, Interval, around
+from accuracy.statistics.clusters import Codes, Spread, codes, spread
+from accuracy.statistics.comparison import UNKNOWN, Interval, around
+from accuracy.statistics.significance import placements
 from app.demo.detectors import BASELINE, HUMAN, SHUFFLED
-from training.scored import Scored
-from training.statistics import placements
+from training.evaluation.scored import Scored
 
 Floats = NDArray[np.float64]
 KIND: Final = "sigmoid"

@@ -33,8 +33,8 @@ from saliency.files import decode_numbers
 from saliency.image_files import decode_bytes
 from saliency.unusable import Unusable
 from training.config import explain
-from training.dataset import Dataset as Folder
-from training.dataset import DatasetWriter, load_dataset
+from training.data.dataset import Dataset as Folder
+from training.data.dataset import DatasetWriter, load_dataset
 from training.errors import DatasetError
 
 SIDE_PX: Final = 299

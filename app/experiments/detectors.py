@@ -11,13 +11,13 @@ from sqlalchemy.orm import Session
 from app.errors import AlreadyExists, BadInput, NotFound
 from app.models import Dataset, Detector
 from app.storage import BlobStore
-from training.dataset import Dataset as Folder
-from training.dataset import load_dataset
+from training.data.dataset import Dataset as Folder
+from training.data.dataset import load_dataset
 from training.errors import DatasetError
-from training.imports import Imported, from_normal_csv, read_scores, to_normal_csv
-from training.numbers import Numbers, numbers_of
-from training.results import SCORE, Rival
-from training.scored import POOLED, Truth
+from training.evaluation.import_scores import Imported, from_normal_csv, read_scores, to_normal_csv
+from training.evaluation.scored import POOLED, SCORE, Truth
+from training.evaluation.summary import Numbers, numbers_of
+from training.reporting.results import Rival
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from app.experiments.detectors import rivals_on
 from app.experiments.service import runs_of
 from app.models import Dataset, Experiment, JobState, Run
 from app.storage import BlobStore
-from training.drawing import drawn
 from training.errors import TrainingError
-from training.figures import Figure
-from training.folder import RunFolder
-from training.results import Result, Rival, Row, read_run
-from training.tables import architectures, figures_of, tables_of
+from training.reporting.figures import Figure
+from training.reporting.plotly_figures import drawn
+from training.reporting.results import Result, Rival, Row, read_run
+from training.reporting.tables import architectures, figures_of, tables_of
+from training.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
 

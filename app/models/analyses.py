@@ -29,7 +29,7 @@ class StudyAnalysis(Base):
     inputs_hash: Mapped[str | None]
     """SHA-256 over the decisions it was computed from."""
     result: Mapped[Json | None] = mapped_column(deferred=True)
-    """`app.analysis.estimates.Analysis` as data."""
+    """`accuracy.findings.estimates.Analysis` as data."""
     figures: Mapped[list[Any] | None] = mapped_column(JSONB, deferred=True)
     """{name, title, caption, blob} in the order of the report."""
     files: Mapped[Json | None]

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from benchmarks.human_maps.plan import Column, Result, run_folder, world_folder
 from benchmarks.human_maps.table import HEADLINE, columns, mean_sd, values
-from training import data
-from training.cam import class_activation_map, min_max
 from training.config import Cyborg
-from training.dataset import Dataset, Sample, load_dataset
-from training.folder import RunFolder
-from training.guidance import load_maps
-from training.network_input import IMAGENET, Input
+from training.data import loading
+from training.data.dataset import Dataset, Sample, load_dataset
+from training.data.guidance import load_maps
+from training.model.cam import class_activation_map, min_max
+from training.model.network_input import IMAGENET, Input
 from training.run import open_run
+from training.run_folder import RunFolder
 
 Maps = NDArray[np.float32]
 
@@ -117,7 +117,7 @@ def draw_looks(out: Path, chosen: Sequence[Column], *, seed: int) -> Figure:
     figure = Figure(figsize=(1.45 * (len(cams) + 2), 1.5 * (EXAMPLES + 1)), layout="constrained")
     grid = figure.subplots(EXAMPLES + 1, len(cams) + 2)
     whole = Input(chosen[0].design.size, IMAGENET)
-    pictures = [data.decode_image(dataset.root / s.path, whole).transpose(1, 2, 0) for s in samples]
+    pictures = [loading.decode_image(dataset.root / s.path, whole).transpose(1, 2, 0) for s in samples]
     for row, number in zip(grid, [*shown, None], strict=False):
         take = slice(None) if number is None else slice(number, number + 1)
         face = np.mean(pictures[take], axis=0).astype(np.uint8)
@@ -142,7 +142,9 @@ def look(run: Path, dataset: Dataset, samples: Sequence[Sample]) -> Maps:
     """(N, 64, 64): the maps of a finished run, enlarged."""
     config, backbone = open_run(RunFolder(run), device="cpu")
     expects = backbone.expects
-    pixels = torch.from_numpy(np.stack([data.decode_image(dataset.root / s.path, expects) for s in samples]))
+    pixels = torch.from_numpy(
+        np.stack([loading.decode_image(dataset.root / s.path, expects) for s in samples])
+    )
     features, logits = backbone(backbone.normalise(pixels))
     labels = torch.tensor([sample.target for sample in samples])
     target = logits.argmax(dim=1) if config.objective.cam_class == "predicted" else labels

@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 from benchmarks.human_maps.design import WIDE
-from training.backbones import OWN, CyborgTiny
+from training.model.backbones import OWN, CyborgTiny
 
 
 class CyborgTinyWide(CyborgTiny):

@@ -26,8 +26,9 @@ from training.config import (
     Objective,
     RunConfig,
 )
-from training.folder import RunFolder, read_json
+from training.files import read_json
 from training.run import perform
+from training.run_folder import RunFolder
 
 HUMAN: Final = "cyborg x5"
 """Name of the column whose maps are people's and weigh as in `GUIDED`."""

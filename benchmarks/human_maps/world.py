@@ -27,7 +27,7 @@ from benchmarks.human_maps.annotators import annotate, parameters
 from benchmarks.human_maps.design import Design
 from benchmarks.human_maps.faces import Faces
 from saliency import ImageAnnotations, build_encoded_maps
-from training.dataset import Dataset, DatasetWriter, load_dataset
+from training.data.dataset import Dataset, DatasetWriter, load_dataset
 
 Split = Literal["train", "val", "test"]
 

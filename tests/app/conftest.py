@@ -12,7 +12,7 @@ from app.deps import SESSION_COOKIE
 from app.main import create_app
 from app.models import Role
 from app.settings import Settings
-from tests.app import factories
+from tests.support import factories
 
 
 @pytest.fixture(autouse=True)

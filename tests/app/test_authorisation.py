@@ -12,8 +12,8 @@ from sqlalchemy import select, text
 from app.accounts.service import login_link, open_session
 from app.deps import SESSION_COOKIE
 from app.models import Base, Role, Trial
-from tests.app.factories import StaffFactory
-from tests.app.worlds import Visitor, make_images, make_study
+from tests.support.factories import StaffFactory
+from tests.support.worlds import Visitor, make_images, make_study
 
 ANYONE = """
 GET /

@@ -11,8 +11,9 @@ from app.cli import commands  # noqa: F401 - registers every command
 from app.cli.reference import reference, walk
 from app.errors import AppError
 from app.settings import Settings
+from tests.support import ROOT
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = ROOT / "docs"
 
 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))

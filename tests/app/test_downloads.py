@@ -26,7 +26,7 @@ from app.main import create_app
 from app.models import Arm
 from app.protocol import PatientProtocol
 from app.settings import Settings
-from tests.app.factories import (
+from tests.support.factories import (
     SESSION_HOLDER,
     AnnotationFactory,
     DecisionFactory,
@@ -34,7 +34,7 @@ from tests.app.factories import (
     StaffFactory,
     TrialFactory,
 )
-from tests.app.worlds import make_study
+from tests.support.worlds import make_study
 
 UNREAD = 30
 PROMPTLY_S = 5.0

@@ -22,7 +22,7 @@ from app.models import (
 )
 from app.studies.plan import plan_of
 from app.studies.tallies import differences
-from tests.app.factories import (
+from tests.support.factories import (
     SESSION_HOLDER,
     DecisionFactory,
     ImageFactory,

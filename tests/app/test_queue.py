@@ -22,10 +22,10 @@ from app.models import JobState, Run, TrialState
 from app.settings import Settings
 from app.tasks import cards_of, devices_of_lock
 from saliency.parameters import MapParameters
-from tests.app import factories
-from tests.app.grids import make_experiment
-from tests.app.toy_training import EPOCHS, IN_ONE_LIFE
-from tests.app.worlds import make_study
+from tests.support import factories
+from tests.support.grids import make_experiment
+from tests.support.toy_training import EPOCHS, IN_ONE_LIFE
+from tests.support.worlds import make_study
 
 JOBS = text("SELECT status::text FROM procrastinate_jobs WHERE task_name NOT LIKE 'queue.%' ORDER BY id")
 
@@ -291,4 +291,4 @@ def start_worker():
 
 def worker_process(settings: Settings) -> subprocess.Popen:
     database = {"CYBORG_DATABASE_URL": settings.database_url, "CYBORG_DATA_DIR": str(settings.data_dir)}
-    return subprocess.Popen([sys.executable, "-m", "tests.app.toy_worker"], env=os.environ | database)
+    return subprocess.Popen([sys.executable, "-m", "tests.support.toy_worker"], env=os.environ | database)

@@ -18,7 +18,7 @@ from app.db import to_json
 from app.deps import Db
 from app.errors import NotStorable
 from app.main import ROUTERS, create_app
-from tests.app.worlds import Visitor, make_study
+from tests.support.worlds import Visitor, make_study
 
 SECRET = "S3CRETW0RD"
 

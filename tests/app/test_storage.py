@@ -13,7 +13,7 @@ import pytest
 from app.errors import BadInput, StorageUnavailable
 from app.settings import Settings
 from app.storage import BlobStore
-from tests.app.object_store import ObjectStore, object_store
+from tests.support.object_store import ObjectStore, object_store
 
 PATIENCE_S = 0.5
 

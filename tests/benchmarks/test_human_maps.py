@@ -28,8 +28,8 @@ from benchmarks.human_maps.table import claim, gap, show
 from benchmarks.human_maps.world import Made, Plan, add_shortcut, make, plans, shortcut_place, write_world
 from benchmarks.human_maps.worth import fewer_maps, matching_size, more_data
 from saliency import build_image_map
-from training.backbones import CyborgTiny
 from training.config import CrossEntropy, Cyborg
+from training.model.backbones import CyborgTiny
 
 DEFAULT = Design()
 SMALL = replace(DEFAULT, train=16, val=4, test=8)

@@ -12,8 +12,8 @@ from app.trials.scoring import check_rule, read_painting
 from saliency.masks import rasterize
 from saliency.strokes import MAX_POINTS, MAX_RADIUS_PX, MAX_STROKES, MIN_RADIUS_PX, parse_strokes
 from saliency.work import MAX_WORK, work
-from tests.contracts.drawings import SHAPES, SIDE, drawing, lasso, stroke
-from tests.contracts.page import ask
+from tests.support.drawings import SHAPES, SIDE, drawing, lasso, stroke
+from tests.support.page import ask
 
 SIZE = {"width": SIDE, "height": SIDE}
 LASSOS = [lasso(seed) for seed in range(24 * len(SHAPES))]

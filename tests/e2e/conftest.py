@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.lab import Lab
-from tests.e2e.processes import Installation, chromium
+from tests.support.lab import Lab
+from tests.support.processes import Installation, chromium
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from app.demo.chain import STAFF
-from tests.e2e.lab import Lab
-from tests.e2e.processes import chromium
-from tests.e2e.visits import Finger, Hands, Mouse, Walk
+from tests.support.lab import Lab
+from tests.support.processes import chromium
+from tests.support.visits import Finger, Hands, Mouse, Walk
 
 TOUR = "tour"
 """The study that has every step."""

@@ -1,6 +1,5 @@
 """Every page under axe-core: no violation that it calls serious or critical."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,11 +7,12 @@ from playwright.sync_api import Browser, Page, expect
 
 from app.accounts.service import add_staff
 from app.models import Role
-from tests.e2e.lab import DESK, PHONE, Lab, browsing
-from tests.e2e.people import PASSWORD, StaffMember
-from tests.e2e.visits import Finger, Mouse, Walk
+from tests.support import ROOT
+from tests.support.lab import DESK, PHONE, Lab, browsing
+from tests.support.people import PASSWORD, StaffMember
+from tests.support.visits import Finger, Mouse, Walk
 
-AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 STAFF_PAGES = (
     "",
     "/images",

@@ -17,9 +17,9 @@ from app import embedded
 from app.db import database_url
 from app.models import Decision
 from app.settings import Settings
-from tests.app.factories import SESSION_HOLDER
-from tests.app.worlds import Visitor, make_study
-from tests.e2e.processes import Installation
+from tests.support.factories import SESSION_HOLDER
+from tests.support.processes import Installation
+from tests.support.worlds import Visitor, make_study
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import select
 
 from app.models import Annotation, Decision, Participant, Stroke, Trial
-from tests.e2e.engines import CONTROL, Engine, Missing, Place, firefox, webkit
-from tests.e2e.lab import SIDE, Lab
 from tests.e2e.test_participant_page import mask
-from tests.e2e.visits import FRONT, PAINT, STEPS
+from tests.support.engines import CONTROL, Engine, Missing, Place, firefox, webkit
+from tests.support.lab import SIDE, Lab
+from tests.support.visits import FRONT, PAINT, STEPS
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
 

@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from saliency.image_files import decode_bytes
-from tests.image_writers import (
+from tests.support.image_writers import (
     DISPLAY_P3,
     P3_POINTS,
     bmp,

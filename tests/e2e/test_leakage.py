@@ -24,8 +24,8 @@ from sqlalchemy.orm import Session
 from app.db import database_url
 from app.models import Image, Label, Trial
 from app.settings import Settings
-from tests.app.worlds import Visitor
-from tests.e2e.processes import Installation
+from tests.support.processes import Installation
+from tests.support.worlds import Visitor
 
 TRIALS = 200
 PERMUTATIONS = 2000

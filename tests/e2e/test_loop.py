@@ -12,8 +12,8 @@ from app.db import database_url
 from app.demo.faces import draw_faces
 from app.models import Annotation, Arm, Decision, Image, Participant, Side, Stroke, Trial
 from app.settings import Settings
-from tests.e2e import people
-from tests.e2e.processes import Installation
+from tests.support import people
+from tests.support.processes import Installation
 
 TRIALS = 6
 WIDTHS_OF_PLOTS = "(plots) => plots.map((plot) => [plot.clientWidth, plot._fullLayout.width])"

@@ -20,9 +20,9 @@ from sqlalchemy import func, select
 from app.models import Participant, Study
 from app.recruitment.service import find_by_id, return_link
 from app.studies.service import find_study
-from tests.e2e.lab import DESK, Lab, browsing
-from tests.e2e.processes import chromium
-from tests.e2e.visits import Mouse, Walk
+from tests.support.lab import DESK, Lab, browsing
+from tests.support.processes import chromium
+from tests.support.visits import Mouse, Walk
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.lab import DESK, Lab, browsing
 from tests.e2e.test_participant_page import Visit, begin, pick
-from tests.e2e.visits import painted
+from tests.support.lab import DESK, Lab, browsing
+from tests.support.visits import painted
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 from app.models import Arm, Decision, Participant, Trial
 from saliency.masks import rasterize
 from saliency.strokes import parse_strokes
-from tests.e2e.lab import DESK, PHONE, Lab, browsing
-from tests.e2e.visits import Mouse, Walk, painted, press_on, touch
+from tests.support.lab import DESK, PHONE, Lab, browsing
+from tests.support.visits import Mouse, Walk, painted, press_on, touch
 
 TRIALS = 4
 NO_STORAGE = """for (const name of ["localStorage", "sessionStorage", "indexedDB"])

@@ -8,8 +8,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from app.accounts.service import add_staff
 from app.models import Role
-from tests.e2e.lab import DESK, SIDE, Lab, browsing
-from tests.e2e.people import PASSWORD, StaffMember
+from tests.support.lab import DESK, SIDE, Lab, browsing
+from tests.support.people import PASSWORD, StaffMember
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from tests.app.object_store import ObjectStore, object_store
-from tests.app.worlds import Visitor
-from tests.e2e.processes import Installation
+from tests.support.object_store import ObjectStore, object_store
+from tests.support.processes import Installation
+from tests.support.worlds import Visitor
 
 PAIRS = 40
 PROMPTLY_S = 5.0

@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Route, expect
 
-from tests.e2e.lab import DESK, PHONE, browsing
-from tests.e2e.visits import Mouse, Walk, painted
+from tests.support.lab import DESK, PHONE, browsing
+from tests.support.visits import Mouse, Walk, painted
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 

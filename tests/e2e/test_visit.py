@@ -9,8 +9,8 @@ from sqlalchemy import select, update
 
 from app.models import Arm, Participant, QuizAttempt, Quota
 from app.studies.service import close_study, find_study
-from tests.e2e.lab import DESK, PHONE, SIDE, Lab, browsing
-from tests.e2e.visits import Finger, Hands, Keyboard, Mouse, Walk, painted, press_on
+from tests.support.lab import DESK, PHONE, SIDE, Lab, browsing
+from tests.support.visits import Finger, Hands, Keyboard, Mouse, Walk, painted, press_on
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 

@@ -13,8 +13,7 @@ from PIL import Image, ImageCms
 from saliency import image_files
 from saliency.image_files import decode, decode_bytes
 from saliency.unusable import Unusable
-from tests.app.pictures import draw, pixels
-from tests.image_writers import (
+from tests.support.image_writers import (
     DISPLAY_P3,
     P3_POINTS,
     bmp,
@@ -38,6 +37,7 @@ from tests.image_writers import (
     with_alpha,
     xyz,
 )
+from tests.support.pictures import draw, pixels
 
 RED, TURN_LEFT_UP = 200, 6  # EXIF orientation 6: turn a quarter clockwise to see it upright
 SRGB_PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from saliency import AnnotationFileError, MapParameters, decode_map_png, encode_map_png, read_annotations
 from saliency.files import OutputError, new_folder
-from tests.image_writers import png
+from tests.support.image_writers import png
 
 STROKE = {"tool": "brush", "radius": 5, "points": [[20, 20, 0], [40, 30, 10]]}
 

@@ -28,7 +28,7 @@ from saliency.sources import (
 )
 from saliency.sources.listing import read_images
 from saliency.sources.raster import read_mask
-from tests.image_writers import png
+from tests.support.image_writers import png
 
 IMAGES = [SourceImage(f"i{n}", 60 + n, 50, "real" if n < 5 else "fake") for n in range(8)]
 IMAGE = IMAGES[0]

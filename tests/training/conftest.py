@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from training.dataset import DatasetWriter
+from training.data.dataset import DatasetWriter
 
 # One thread, here and in the child processes: networks this small only wait for each other on more.
 os.environ["OMP_NUM_THREADS"] = "1"

@@ -1,12 +1,11 @@
-from pathlib import Path
-
 import pytest
 from typer.main import get_command
 
+from tests.support import ROOT
 from training.__main__ import app
 from training.config import OBJECTIVES, RECIPES, MapDistance, MapSource
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = ROOT / "docs"
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

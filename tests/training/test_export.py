@@ -9,13 +9,13 @@ from typer.testing import CliRunner
 
 from tests.training.conftest import picture
 from training.__main__ import app
-from training.backbones import build
 from training.config import Job, RunConfig
 from training.errors import RunError
 from training.export import FILES, Detector, export_run, write_onnx
-from training.folder import RunFolder
-from training.model_card import as_markdown, card_of
+from training.model.backbones import build
+from training.reporting.model_card import as_markdown, card_of
 from training.run import open_run, perform
+from training.run_folder import RunFolder
 from training.score import score_images
 
 

@@ -5,13 +5,13 @@ import torch
 
 from tests.training.conftest import picture
 from tests.training.test_main import invoke, names
-from training.backbones import build
+from training.engine.setup import new_backbone
 from training.errors import ModelError, RecipeError, RunError
-from training.folder import RunFolder
 from training.import_weights import import_weights
-from training.network_input import HALF, IMAGENET, Input
+from training.model.backbones import build
+from training.model.network_input import HALF, IMAGENET, Input
 from training.run import open_run
-from training.setup import new_backbone
+from training.run_folder import RunFolder
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from tests.training.conftest import picture, saliency
 from training.__main__ import app
-from training.folder import RunFolder
+from training.run_folder import RunFolder
 
 COMMANDS = ["fit", "evaluate", "report", "compare-papers", "score", "export", "import-und", "import-weights"]
 RECIPE = """
@@ -188,7 +188,7 @@ class TestEvaluate:
         assert again == pytest.approx(first, nan_ok=False)
 
     def test_shares_of_several_jobs_make_one_result(self, runs, data, monkeypatch):
-        monkeypatch.setattr("training.parts.PART", 3)
+        monkeypatch.setattr("training.evaluation.shards.PART", 3)
         run = runs / "cyborg_tiny-cyborg-seed0"
         alone = ("evaluate", run, "--data", data, "--device", "cpu", "--name")
         share = (*alone, "shared", "--shard")

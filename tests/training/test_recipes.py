@@ -5,11 +5,11 @@ import pytest
 from tests.training.conftest import fill
 from tests.training.test_main import invoke
 from training.config import RECIPES, load_recipe
-from training.dataset import DatasetWriter
-from training.folder import RunFolder
-from training.network_input import HALF, IMAGENET
-from training.setup import new_backbone
-from training.weights import pretrained_name
+from training.data.dataset import DatasetWriter
+from training.engine.setup import new_backbone
+from training.model.network_input import HALF, IMAGENET
+from training.model.weights import pretrained_name
+from training.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,13 @@ from safetensors.torch import load_file
 
 from tests.training.conftest import fill
 from training.config import Job, RunConfig
-from training.dataset import DatasetWriter
-from training.device import is_out_of_memory
+from training.data.dataset import DatasetWriter
+from training.engine.device import is_out_of_memory
 from training.errors import DatasetError, RunError
 from training.events import HEARTBEAT_S, Epoch, Evaluated, Failed, Finished, Started, Step, parse_event
-from training.folder import RunFolder
-from training.network_input import HALF, Input
-from training.run import OutOfMemory, open_run, perform
+from training.model.network_input import HALF, Input
+from training.run import OutOfMemory, code_hash, open_run, perform
+from training.run_folder import RunFolder
 from training.worker import SILENCE_S, Mouth
 
 TREE = {
@@ -260,7 +260,7 @@ class TestRefusals:
         def explode(*_, **__):
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-        monkeypatch.setattr("training.step.compute_loss", explode)
+        monkeypatch.setattr("training.engine.step.compute_loss", explode)
         with pytest.raises(OutOfMemory, match=r"Out of memory on cpu with batch_size = 4; try 2\."):
             run(data, tmp_path / "r")
         with pytest.raises(OutOfMemory, match=r"batch_size = 2; try a smaller image_size\."):
@@ -370,3 +370,29 @@ class TestHeartbeat:
 
     def test_it_is_shorter_than_a_parent_waits(self):
         assert SILENCE_S * 1.5 < HEARTBEAT_S
+
+
+class TestCodeHash:
+    """run.json names the code that made a run."""
+
+    @pytest.fixture
+    def package(self, tmp_path):
+        (tmp_path / "model").mkdir()
+        (tmp_path / "run.py").write_text("A = 1\n")
+        (tmp_path / "model" / "cam.py").write_text("B = 1\n")
+        return tmp_path
+
+    def test_a_file_in_a_folder_changes_it(self, package):
+        before = code_hash(package)
+        (package / "model" / "cam.py").write_text("B = 2\n")
+        assert code_hash(package) != before
+
+    def test_the_folder_of_a_file_changes_it(self, package):
+        before = code_hash(package)
+        (package / "model" / "cam.py").rename(package / "cam.py")
+        assert code_hash(package) != before
+
+    def test_other_files_do_not(self, package):
+        before = code_hash(package)
+        (package / "notes.txt").write_text("later")
+        assert code_hash(package) == before

@@ -1,0 +1,1 @@
+"""How well people and detectors tell real faces from synthetic ones: tables in, numbers out, no database."""

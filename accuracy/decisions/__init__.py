@@ -1,0 +1,1 @@
+"""Decisions of people as a table, of a study or of somebody else's file."""

@@ -1,0 +1,1 @@
+"""Findings for readers: words, figures, tables, a page and a PDF."""

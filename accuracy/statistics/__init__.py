@@ -1,0 +1,1 @@
+"""Rates, intervals, tests and ranking measures, on arrays alone."""

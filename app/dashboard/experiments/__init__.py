@@ -1,0 +1,1 @@
+"""Pages about datasets, experiments, runs and detectors."""

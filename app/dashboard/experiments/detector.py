@@ -1,0 +1,153 @@
+"""A trained detector: try it on an image, see what it looks at, take it home."""
+
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request, UploadFile
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from sqlalchemy.orm import Session
+
+from app.dashboard.experiments import queries
+from app.dashboard.waiting import Waiting, waiting
+from app.deps import CurrentStaff, Db, Editor
+from app.errors import AppError, BadInput, NotFound
+from app.experiments.errands import (
+    UNDER_WAY,
+    export_of,
+    newest_export,
+    newest_score,
+    request_export,
+    request_score,
+)
+from app.experiments.outcomes import read
+from app.experiments.scoring import FaceBox
+from app.models import Dataset, Errand, Experiment, JobState, Run, Staff
+from app.web import page
+from training.errors import TrainingError
+from training.reporting.model_card import card_of
+from training.reporting.results import Result
+from training.reporting.style import coloured
+from training.run_folder import RunFolder
+
+router: Final = APIRouter(prefix="/staff/runs/{run_id}", include_in_schema=False)
+
+
+@router.get("/model")
+def model(request: Request, db: Db, staff: CurrentStaff, run_id: UUID) -> HTMLResponse:
+    return model_page(request, db, queries.get_run(db, run_id), staff)
+
+
+def model_page(request: Request, db: Session, run: Run, staff: Staff, *, error: str = "") -> HTMLResponse:
+    experiment = db.get_one(Experiment, run.experiment_id)
+    dataset = db.get_one(Dataset, experiment.dataset_id)
+    card, problem = _card(run)
+    errand, asked = newest_export(db, run), newest_score(db, run, staff.id)
+    return page(
+        request,
+        "staff/model.html",
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK,
+        run=run,
+        experiment=experiment,
+        dataset=dataset,
+        simulated=queries.is_simulated(dataset),
+        card=card,
+        problem=problem,
+        metrics=queries.SOURCE_METRICS,
+        maps=[name for name in queries.MAPS if _picture(run, name).is_file()],
+        errand=errand,
+        waiting=errand is not None and errand.state in UNDER_WAY,
+        exported=_size_of(export_of(run)),
+        asked=asked,
+        looking=asked is not None and asked.state in UNDER_WAY,
+        works=_works(errand, asked),
+        limit=request.app.state.settings.max_body_bytes,
+        error=error,
+    )
+
+
+def _works(*errands: Errand | None) -> dict[int, Waiting]:
+    return waiting((errand.id, errand) for errand in errands if errand is not None)
+
+
+def _card(run: Run) -> tuple[dict[str, Any] | None, str]:
+    """The model card, or why there is none."""
+    if run.state is not JobState.SUCCEEDED:
+        return None, f"This run is {run.state}. A detector can be tried when its run has finished."
+    found = read(run)
+    if not isinstance(found, Result):
+        return None, found
+    try:
+        return card_of(RunFolder(Path(run.folder))), ""
+    except TrainingError as error:
+        return None, str(error)
+
+
+@router.post("/model")
+def score(
+    request: Request,
+    db: Db,
+    staff: CurrentStaff,
+    run_id: UUID,
+    image: UploadFile,
+    face: Annotated[str, Form(max_length=100)] = "",
+) -> Response:
+    run = queries.get_run(db, run_id)
+    called = (image.filename or "The file").rpartition("/")[2][:80]
+    try:
+        request_score(db, run, image.file.read(), called=called, face=face_of(face), staff_id=staff.id)
+    except AppError as error:
+        return model_page(request, db, run, staff, error=str(error))
+    return RedirectResponse(f"/staff/runs/{run_id}/model#answer", HTTPStatus.SEE_OTHER)
+
+
+def face_of(text: str) -> FaceBox | None:
+    """Four numbers, `x, y, width, height`; nothing for an image that is a face crop already."""
+    if not text.strip():
+        return None
+    try:
+        x, y, width, height = (float(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        raise BadInput("A face box is four numbers in pixels: x, y, width, height.") from None
+    return x, y, width, height
+
+
+@router.post("/model/export")
+def export(db: Db, editor: Editor, run_id: UUID) -> Response:
+    request_export(db, queries.get_run(db, run_id), staff_id=editor.id)
+    return RedirectResponse(f"/staff/runs/{run_id}/model#export", HTTPStatus.SEE_OTHER)
+
+
+@router.get("/model/state.json")
+def errand_states(db: Db, staff: CurrentStaff, run_id: UUID) -> dict[int, Waiting]:
+    """The states of the newest export and of one's own newest image, for a page that waits."""
+    run = queries.get_run(db, run_id)
+    return _works(newest_export(db, run), newest_score(db, run, staff.id))
+
+
+@router.get("/model/detector.zip")
+def download(db: Db, _staff: CurrentStaff, run_id: UUID) -> FileResponse:
+    run = queries.get_run(db, run_id)
+    path = export_of(run)
+    if not path.is_file():
+        raise NotFound("This detector has not been exported yet.")
+    return FileResponse(path, media_type="application/zip", filename=f"{Path(run.folder).name}.zip")
+
+
+@router.get("/maps/{name}.png")
+def average_map(db: Db, _staff: CurrentStaff, run_id: UUID, name: str) -> Response:
+    """An average map in the colours of the figures."""
+    run = queries.get_run(db, run_id)
+    picture = coloured(_picture(run, name)) if name in queries.MAPS else None
+    if picture is None:
+        raise NotFound("There is no such map.")
+    return Response(picture, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
+
+
+def _picture(run: Run, name: str) -> Path:
+    return Path(run.folder) / "maps" / f"{name}.png"
+
+
+def _size_of(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None

@@ -1,0 +1,109 @@
+"""What a gallery shows, as files: its list as CSV, its maps as ZIP."""
+
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request
+from sqlalchemy import Select
+from sqlalchemy.orm import Session
+
+from app.dashboard.maps.queries import Filter, listed
+from app.db import AnySelect
+from app.deps import Blobs, CurrentStaff, Db
+from app.exports.dictionary import Field, File
+from app.exports.downloads import Download
+from app.exports.routes import download
+from app.exports.service import Member, archive, table
+from app.maps.service import built_map_set
+from app.models import Image, MapSet, SaliencyMap
+from app.storage import BlobStore
+from app.studies.service import find_study
+
+router: Final = APIRouter(prefix="/staff/studies/{slug}/maps", include_in_schema=False)
+
+LIST: Final = File(
+    "maps.csv",
+    "One row per map that the gallery lists, in its order.",
+    (
+        Field("image_id", "number", "The image; the map is `maps/<image_id>.png`."),
+        Field("label", "real/fake", "Whether a camera or a generator made the image."),
+        Field("source", "text", "Camera set or generator."),
+        Field("width", "px", "Of image and map."),
+        Field("height", "px", "Of image and map."),
+        Field("annotators", "number", "Annotations in the map."),
+        Field("coverage", "0…1", "Share of the image that somebody painted."),
+        Field("entropy", "nats", "Of the map; low = focused."),
+        Field("agreement", "-1…1 or empty", "How far the annotators agree; empty with a single one."),
+        Field("accuracy", "0…1 or empty", "Share of correct main decisions on pairs with the image."),
+    ),
+)
+
+Wanted = Annotated[Filter, Query()]
+
+
+@router.get("/list.csv")
+def list_csv(request: Request, db: Db, _staff: CurrentStaff, slug: str, wanted: Wanted) -> Download:
+    """The list that the gallery shows under the same filter, whole."""
+    map_set = _shown(db, slug, wanted)
+    return download(
+        request,
+        lambda session: table(session, LIST, rows(map_set, wanted)),
+        name=f"{slug}-maps-{map_set.version}.csv",
+        media_type="text/csv",
+    )
+
+
+@router.get("/list.zip")
+def list_zip(
+    request: Request, db: Db, blobs: Blobs, _staff: CurrentStaff, slug: str, wanted: Wanted
+) -> Download:
+    """The same with every map, and with the parameters of the map set."""
+    map_set = _shown(db, slug, wanted)
+    name = f"{slug}-maps-{map_set.version}"
+    return download(
+        request,
+        lambda session: archive(files(session, blobs, map_set, wanted), folder=name),
+        name=f"{name}.zip",
+        media_type="application/zip",
+    )
+
+
+def _shown(session: Session, slug: str, wanted: Filter) -> MapSet:
+    study = find_study(session, slug)
+    return built_map_set(session, study, wanted.version)
+
+
+def rows(map_set: MapSet, wanted: Filter) -> AnySelect:
+    """The columns of `LIST`."""
+    columns = (
+        *(SaliencyMap.image_id, Image.label, Image.source, Image.width, Image.height),
+        *(SaliencyMap.annotators, SaliencyMap.coverage, SaliencyMap.entropy, SaliencyMap.agreement),
+        SaliencyMap.accuracy,
+    )
+    return _whole(map_set, wanted).with_only_columns(*columns)
+
+
+def files(session: Session, blobs: BlobStore, map_set: MapSet, wanted: Filter) -> Iterator[Member]:
+    """`maps.csv`, `map_set.json`, and one 16-bit PNG per map."""
+    yield Member(LIST.name, table(session, LIST, rows(map_set, wanted)))
+    yield Member("map_set.json", iter([_record(map_set, wanted)]))
+    blobs_of = _whole(map_set, wanted).with_only_columns(SaliencyMap.image_id, SaliencyMap.blob_hash)
+    for image_id, blob in session.execute(blobs_of):
+        yield Member(f"maps/{image_id}.png", iter([blobs.get(blob)]))
+
+
+def _whole(map_set: MapSet, wanted: Filter) -> Select[Any, Any, Any]:
+    return listed(map_set, wanted.model_copy(update={"after": ""}))
+
+
+def _record(map_set: MapSet, wanted: Filter) -> bytes:
+    asked = wanted.model_dump(mode="json", exclude={"after", "colours", "version"}, exclude_defaults=True)
+    document = {
+        "map_set": map_set.version,
+        "parameters": map_set.parameters,
+        "inputs_hash": map_set.inputs_hash,
+        "stale": map_set.stale,
+        "filter": asked,
+    }
+    return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()

@@ -1,0 +1,126 @@
+"""The gallery of saliency maps."""
+
+from http import HTTPStatus
+from math import log
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from sqlalchemy.orm import Session
+
+from app.dashboard.maps import queries
+from app.dashboard.maps.build import BuildForm
+from app.dashboard.maps.queries import Filter, Look, chosen
+from app.dashboard.maps.words import in_words
+from app.dashboard.paging import cut
+from app.dashboard.waiting import Waiting, waiting
+from app.deps import CurrentStaff, Db, Editor
+from app.errors import AppError, NotFound
+from app.maps.service import UNDER_WAY, abort_map_set, find_map_set, request_map_set
+from app.models import Image, JobState, MapSet, SaliencyMap, Study
+from app.studies.service import find_study
+from app.web import page
+
+router: Final = APIRouter(prefix="/staff/studies/{slug}/maps", include_in_schema=False)
+
+
+@router.get("")
+def gallery(
+    request: Request, db: Db, _staff: CurrentStaff, slug: str, wanted: Annotated[Filter, Query()]
+) -> HTMLResponse:
+    return gallery_page(request, db, find_study(db, slug), wanted)
+
+
+def gallery_page(
+    request: Request,
+    db: Session,
+    study: Study,
+    wanted: Filter,
+    *,
+    asked: BuildForm | None = None,
+    error: str | None = None,
+) -> HTMLResponse:
+    sets = queries.map_sets(db, study.id)
+    map_set = chosen(sets, wanted.version)
+    built = map_set if map_set and map_set.state is JobState.SUCCEEDED else None
+    rows = queries.maps_of(db, built, wanted) if built else []
+    return page(
+        request,
+        "staff/maps.html",
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK,
+        study=study,
+        sets=sets,
+        map_set=map_set,
+        page=cut(request, rows, size=queries.PAGE_SIZE, key=queries.place),
+        sources=queries.sources_of(db, built) if built else [],
+        count=queries.count_of(db, built, wanted) if built and wanted.narrows else None,
+        query=asked_query(request),
+        under_way=[one for one in sets if one.state in UNDER_WAY],
+        works=waiting((one.version, one) for one in sets),
+        wanted=wanted,
+        is_painted=queries.is_painted(db, study.id),
+        arms=queries.arms_of(db, study.id),
+        flags=queries.flags_of(db, study.id),
+        form=asked or BuildForm(),
+        opened=asked is not None,
+        error=error,
+        in_words=in_words,
+    )
+
+
+def asked_query(request: Request) -> str:
+    """The filter of the address without its place in the list, for links that keep it."""
+    kept = request.url.remove_query_params("after").query
+    return f"?{kept}" if kept else ""
+
+
+@router.post("")
+def build(
+    request: Request, db: Db, _editor: Editor, slug: str, asked: Annotated[BuildForm, Form()]
+) -> Response:
+    study = find_study(db, slug)
+    try:
+        map_set = request_map_set(db, study, asked.parameters())
+    except AppError as error:
+        return gallery_page(request, db, study, Filter(), asked=asked, error=str(error))
+    return RedirectResponse(f"/staff/studies/{slug}/maps?set={map_set.version}", HTTPStatus.SEE_OTHER)
+
+
+@router.get("/state.json")
+def state(db: Db, _staff: CurrentStaff, slug: str) -> dict[int, Waiting]:
+    """How far each map set is, by version, for a page that waits."""
+    return waiting((one.version, one) for one in queries.map_sets(db, find_study(db, slug).id))
+
+
+@router.post("/sets/{version:int}/abort")
+def abort(db: Db, _editor: Editor, slug: str, version: int) -> Response:
+    abort_map_set(db, find_map_set(db, find_study(db, slug), version))
+    return RedirectResponse(f"/staff/studies/{slug}/maps/sets", HTTPStatus.SEE_OTHER)
+
+
+@router.get("/{image_id:int}")
+def one_map(
+    request: Request, db: Db, _staff: CurrentStaff, slug: str, image_id: int, look: Annotated[Look, Query()]
+) -> HTMLResponse:
+    study = find_study(db, slug)
+    map_set = chosen(queries.map_sets(db, study.id), look.version)
+    image = db.get(Image, image_id)
+    if map_set is None or map_set.state is not JobState.SUCCEEDED or image is None:
+        raise NotFound("There is no such map.")
+    return page(
+        request,
+        "staff/map.html",
+        study=study,
+        map_set=map_set,
+        image=image,
+        map=map_of(db, map_set, image),
+        highest_entropy=log(image.width * image.height),
+        neighbours=queries.neighbours(db, map_set, image_id),
+        colours=look.colours,
+        in_words=in_words,
+    )
+
+
+def map_of(session: Session, map_set: MapSet, image: Image) -> SaliencyMap | None:
+    """None when too few participants painted on the image."""
+    return session.get(SaliencyMap, (map_set.id, image.id))

@@ -1,0 +1,84 @@
+"""The list of studies and the page of one."""
+
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from app.dashboard.charts import in_words
+from app.dashboard.studies import queries
+from app.dashboard.studies.queries import Who
+from app.deps import Config, CurrentStaff, Db, Editor
+from app.forms import Fields
+from app.models import Study
+from app.studies import service
+from app.studies.progress import progress
+from app.studies.tallies import medians
+from app.web import page
+
+router: Final = APIRouter(prefix="/staff/studies", include_in_schema=False)
+
+
+@router.get("")
+def studies(request: Request, db: Db, _staff: CurrentStaff) -> HTMLResponse:
+    return page(request, "staff/studies.html", studies=queries.open_ones_first(db))
+
+
+class StudyAddress(Fields):
+    """What the address of a study's page says."""
+
+    who: Who | None = None
+    """None: people, or programs where no person took part."""
+
+
+@router.get("/{slug}")
+def study(
+    request: Request,
+    db: Db,
+    config: Config,
+    _staff: CurrentStaff,
+    slug: str,
+    wanted: Annotated[StudyAddress, Query()],
+) -> HTMLResponse:
+    found = service.find_study(db, slug)
+    counts = progress(db, found)
+    counted: Who = wanted.who or ("people" if counts.people or not counts.simulated else "simulated")
+    chart, step = queries.decisions_over_time(db, found.id, counted)
+    return page(
+        request,
+        "staff/study.html",
+        study=found,
+        progress=counts,
+        who=counted,
+        accuracy=queries.accuracy(counts.cells, counted),
+        times=medians(db, found.id, simulated=counted == "simulated"),
+        chart=chart,
+        step=step,
+        step_words=in_words(step) if step else "",
+        link=f"{config.public_url.rstrip('/')}/s/{found.slug}",
+    )
+
+
+@router.post("/{slug}/open")
+def open_study(db: Db, _staff: Editor, slug: str) -> RedirectResponse:
+    return back_to(service.open_study(db, service.find_study(db, slug)))
+
+
+@router.post("/{slug}/pause")
+def pause_study(db: Db, _staff: Editor, slug: str) -> RedirectResponse:
+    return back_to(service.pause_study(db, service.find_study(db, slug)))
+
+
+@router.post("/{slug}/close")
+def close_study(db: Db, _staff: Editor, slug: str) -> RedirectResponse:
+    return back_to(service.close_study(db, service.find_study(db, slug)))
+
+
+def back_to(study: Study) -> RedirectResponse:
+    return RedirectResponse(f"/staff/studies/{study.slug}", HTTPStatus.SEE_OTHER)
+
+
+@router.get("/{slug}/export")
+def export(request: Request, db: Db, _staff: CurrentStaff, slug: str) -> HTMLResponse:
+    return page(request, "staff/export.html", study=service.find_study(db, slug))

@@ -1,0 +1,97 @@
+import json
+
+import pytest
+from fastapi.testclient import TestClient
+from typer.testing import CliRunner
+
+from app.cli import app
+from app.cli import studies as _registers  # noqa: F401
+from app.errors import AlreadyExists, BadStudy, NotFound, WrongState
+from app.main import create_app
+from app.stimuli.service import import_path
+from app.storage import BlobStore
+from tests.support.pictures import draw
+from tests.support.worlds import Visitor
+
+
+class TestStudyCommands:
+    def test_a_study_is_created_opened_paused_and_closed(self, cyborg, toml):
+        assert "Study faces: 4 pairs, arms annotate, control, still a draft." in cyborg("create", toml).output
+        opened = cyborg("open", "faces").output
+        assert "Study faces is open." in opened
+        assert "/s/faces" in opened
+        assert cyborg("pause", "faces").output == "Study faces is paused.\n"
+        assert cyborg("close", "faces").output == "Study faces is closed.\n"
+
+    def test_personal_links_are_all_different(self, cyborg, toml):
+        cyborg("create", toml)
+        lines = cyborg("links", "faces", "3").output.splitlines()
+        assert len(set(lines)) == 3
+        assert all("/s/faces?link=" in line for line in lines)
+
+    def test_somebody_is_let_back_in(self, cyborg, toml, own_database):
+        cyborg("create", toml)
+        cyborg("open", "faces")
+        settings, sessions = own_database
+        with TestClient(create_app(settings, session_factory=sessions)) as client:
+            visitor = Visitor(client, "faces")
+            visitor.consent(consent_version=visitor.page()["consent_version"])
+            link = cyborg("let-in", "faces", visitor.participant[:8]).output.strip()
+            assert link.startswith("http://127.0.0.1:8000/s/faces#r=")
+            code = link.partition("#r=")[2]
+            back = client.post("/api/participant/return", json={"code": code})
+        assert back.json()["participant"] == visitor.participant
+        assert isinstance(cyborg("let-in", "faces", "nobody").exception, NotFound)
+
+    def test_the_list_is_a_table_or_json(self, cyborg, toml):
+        assert "no study yet" in cyborg("list").output
+        cyborg("create", toml)
+        assert "Which face is real?" in cyborg("list").output
+        assert json.loads(cyborg("list", "--json").output) == [
+            {
+                "slug": "faces",
+                "title": "Which face is real?",
+                "state": "draft",
+                "pairs": 4,
+                "participants": 0,
+                "wanted": 80,
+                "decided": 0,
+                "held": 0,
+            }
+        ]
+
+    def test_what_cannot_be_done_is_said_and_changes_nothing(self, cyborg, toml, tmp_path):
+        cyborg("create", toml)
+        (tmp_path / "bad.toml").write_text("slug = 3")
+        refusals = [
+            (("create", toml), AlreadyExists, "There is a study faces already."),
+            (("create", str(tmp_path / "bad.toml")), BadStudy, "bad.toml: slug: "),
+            (("pause", "faces"), WrongState, "Study faces is draft; only one that is open can be paused."),
+            (("open", "nowhere"), NotFound, "There is no study called 'nowhere'."),
+        ]
+        for words, kind, sentence in refusals:
+            error = cyborg(*words).exception
+            assert isinstance(error, kind)
+            assert sentence in str(error)
+        assert [study["state"] for study in json.loads(cyborg("list", "--json").output)] == ["draft"]
+
+
+@pytest.fixture
+def toml(tmp_path):
+    path = tmp_path / "study.toml"
+    head = 'slug = "faces"\ntitle = "Which face is real?"\ntrials_per_participant = 4\n'
+    path.write_text(f"{head}[pairs]\nper_source = 4\n")
+    return str(path)
+
+
+@pytest.fixture
+def cyborg(own_database, monkeypatch, tmp_path):
+    """`cyborg study …` on a database with two real and two fake images."""
+    settings, sessions = own_database
+    for index in range(2):
+        draw(tmp_path / f"faces/real/{index}.png", index)
+        draw(tmp_path / f"faces/fake/gan/{index}.png", 10 + index)
+    import_path(sessions, BlobStore(settings.blobs_url), tmp_path / "faces")
+    monkeypatch.setenv("CYBORG_DATABASE_URL", settings.database_url)
+    monkeypatch.setenv("CYBORG_DATA_DIR", str(settings.data_dir))
+    return lambda *words: CliRunner().invoke(app, ["study", *words])

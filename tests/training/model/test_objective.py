@@ -1,0 +1,273 @@
+import numpy as np
+import pytest
+import torch
+from scipy.special import log_softmax
+from scipy.stats import entropy as scipy_entropy
+
+from training.config import (
+    OBJECTIVES,
+    Attention,
+    CrossEntropy,
+    Cyborg,
+    CyborgDroid,
+    Droid,
+    Fmmmse,
+    Hseb,
+    Objective,
+)
+from training.model.objective import compute_loss
+
+EVERY = [
+    *(Objective.preset(name) for name in OBJECTIVES),
+    *(Cyborg(distance=distance) for distance in ("l1", "kl", "cc")),
+    *(Attention(distance=distance) for distance in ("mse", "kl", "cc")),
+    Droid(logarithm="log"),
+    CyborgDroid(logarithm="log", cam_class="true"),
+]
+USES_MAPS = [o for o in EVERY if isinstance(o, Cyborg | CyborgDroid | Hseb | Attention)]
+
+
+def batch(n=4, k=2, c=5, size=(3, 4), seed=0, human_size=None):
+    """A batch in float64 whose human maps have the size of the CAM, unless told otherwise."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def rand(*shape):
+        return torch.rand(*shape, generator=generator, dtype=torch.float64)
+
+    weight = rand(k, c) - 0.5
+    features = rand(n, c, *size)
+    logits = features.mean((-2, -1)) @ weight.T + rand(k)
+    return {
+        "logits": logits,
+        "labels": torch.arange(n) % 2,
+        "features": features,
+        "weight": weight,
+        "human": rand(n, *(human_size or size)),
+        "present": torch.ones(n, dtype=torch.bool),
+        "attention": attend(features),
+    }
+
+
+def attend(features):
+    """Stands in for the attention map of a network: a number in (0, 1) for every place."""
+    return features.mean(1).sub(0.5).mul(4).sigmoid()
+
+
+def linked(b, features=None):
+    """The batch with logits that follow from features, as in a network."""
+    features = (b["features"] if features is None else features).detach().requires_grad_()
+    logits = features.mean((-2, -1)) @ b["weight"].T
+    return b | {"features": features, "logits": logits, "attention": attend(features)}
+
+
+def ids(objective):
+    return objective.title
+
+
+def terms_by_numpy(objective, b):
+    """The formulas of docs/losses.md written a second time, sample by sample."""
+    logits, weight, features = (b[key].detach().numpy() for key in ("logits", "weight", "features"))
+    labels, human, present = (b[key].numpy() for key in ("labels", "human", "present"))
+    model_maps, human_maps = [], []
+    for i in range(len(logits)):
+        row = weight[logits[i].argmax() if objective.cam_class == "predicted" else labels[i]]
+        cam = sum(w * f for w, f in zip(row, features[i], strict=True))
+        model_maps.append((cam - cam.min()) / np.ptp(cam))
+        human_maps.append((human[i] - human[i].min()) / np.ptp(human[i]))
+    cross_entropy = -log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean()
+    pairs = [(m, h) for m, h, p in zip(model_maps, human_maps, present, strict=True) if p]
+    attended = zip(b["attention"].numpy(), human_maps, present, strict=True)
+    entropies = np.array([scipy_entropy(m.ravel()) for m in model_maps])
+    return {
+        "cross_entropy": cross_entropy,
+        "attended": np.mean([np.abs(a - h).mean() for a, h, p in attended if p]),
+        "mse": np.mean([((m - h) ** 2).mean() for m, h in pairs]),
+        "gap": np.mean([scipy_entropy(m.ravel()) - scipy_entropy(h.ravel()) for m, h in pairs]) ** 2,
+        "entropy": entropies.mean(),
+        "log1p": np.log1p(entropies).mean(),
+        "log": np.log(entropies).mean(),
+    }
+
+
+ORACLES = [
+    (CrossEntropy(), lambda t: t["cross_entropy"]),
+    (Cyborg(), lambda t: 0.5 * t["mse"] + 0.5 * t["cross_entropy"]),
+    (Cyborg(cam_class="true"), lambda t: 0.5 * t["mse"] + 0.5 * t["cross_entropy"]),
+    (Cyborg(map_weight=0.9, cross_entropy_weight=0.1), lambda t: 0.9 * t["mse"] + 0.1 * t["cross_entropy"]),
+    (Hseb(), lambda t: 0.5 * t["gap"] + 0.5 * t["cross_entropy"]),
+    (Fmmmse(), lambda t: 0.5 * t["entropy"] + 0.5 * t["cross_entropy"]),
+    (Droid(), lambda t: 0.5 * t["log1p"] + 0.5 * t["cross_entropy"]),
+    (Droid(logarithm="log"), lambda t: 0.5 * t["log"] + 0.5 * t["cross_entropy"]),
+    (Attention(), lambda t: t["attended"] + t["cross_entropy"]),
+    (Attention(map_weight=0.2), lambda t: 0.2 * t["attended"] + t["cross_entropy"]),
+    (CyborgDroid(), lambda t: 0.5 * t["mse"] + 0.3 * t["log1p"] + 0.5 * t["cross_entropy"]),
+]
+
+
+class TestFormulas:
+    @pytest.mark.parametrize(("objective", "formula"), ORACLES, ids=lambda v: getattr(v, "title", "formula"))
+    @pytest.mark.parametrize("present", [[True] * 4, [True, False, True, False]])
+    def test_the_loss_is_that_of_numpy(self, objective, formula, present):
+        b = batch() | {"present": torch.tensor(present)}
+        oracle = formula(terms_by_numpy(objective, b))
+        assert compute_loss(objective, **b).loss.item() == pytest.approx(oracle, rel=1e-6)
+
+    def test_every_objective_has_an_oracle(self):
+        assert {objective.name for objective, _ in ORACLES} == set(OBJECTIVES)
+
+
+@pytest.mark.parametrize("objective", EVERY, ids=ids)
+class TestEveryObjective:
+    def test_its_gradient_is_that_of_finite_differences(self, objective):
+        b = batch(n=3, c=3)
+
+        def loss(features, weight):
+            logits = features.mean((-2, -1)) @ weight.T
+            live = {"logits": logits, "features": features, "weight": weight}
+            live["attention"] = attend(features)
+            return compute_loss(objective, **b | live).loss
+
+        inputs = (b["features"].requires_grad_(), b["weight"].requires_grad_())
+        assert torch.autograd.gradcheck(loss, inputs, fast_mode=True)
+
+    def test_descending_it_lowers_it(self, objective):
+        b = linked(batch())
+        before = compute_loss(objective, **b).loss
+        (slope,) = torch.autograd.grad(before, b["features"])
+        after = compute_loss(objective, **linked(b, b["features"] - 1e-4 * slope))
+        assert after.loss < before
+
+    def test_flat_maps_give_a_finite_loss_and_gradient(self, objective):
+        b = batch()
+        b["human"] = torch.zeros_like(b["human"])
+        b = linked(b, torch.ones_like(b["features"]))
+        out = compute_loss(objective, **b)
+        out.loss.backward()
+        assert torch.isfinite(out.loss)
+        assert torch.isfinite(b["features"].grad).all()
+
+    def test_without_any_map_nothing_is_nan(self, objective):
+        b = batch() | {"present": torch.zeros(4, dtype=torch.bool)}
+        b["human"] = torch.full_like(b["human"], torch.nan)
+        b = linked(b)
+        out = compute_loss(objective, **b)
+        out.loss.backward()
+        assert torch.isfinite(out.loss)
+        assert torch.isfinite(b["features"].grad).all()
+
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+    def test_in_half_precision_it_is_computed_in_float32(self, objective, dtype):
+        b = {key: t.to(dtype) if t.is_floating_point() else t for key, t in batch().items()}
+        with torch.autocast("cpu", dtype=dtype):
+            out = compute_loss(objective, **b)
+        rounded = {key: t.double() if t.is_floating_point() else t for key, t in b.items()}
+        assert out.loss.dtype == torch.float32
+        assert out.loss.item() == pytest.approx(compute_loss(objective, **rounded).loss.item(), rel=1e-3)
+
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+    def test_flat_and_missing_maps_are_finite_in_half_precision_too(self, objective, dtype):
+        b = batch() | {"present": torch.tensor([True, True, False, False])}
+        b["human"][1], b["human"][2] = 0, torch.nan
+        features = b["features"].clone()
+        features[:2] = 1
+        features = features.to(dtype).requires_grad_()
+        weight = b["weight"].to(dtype)
+        logits = features.mean((-2, -1)) @ weight.T
+        live = {"features": features, "weight": weight, "logits": logits, "attention": attend(features)}
+        out = compute_loss(objective, **b | live)
+        out.loss.backward()
+        assert torch.isfinite(out.loss)
+        assert torch.isfinite(features.grad).all()
+
+    def test_terms_are_for_the_record_only(self, objective):
+        b = batch()
+        b["logits"].requires_grad_()
+        terms = compute_loss(objective, **b).terms
+        assert not any(term.requires_grad for term in terms.values())
+        assert {"loss", "cross_entropy", "cam_entropy", "human_entropy", "with_map"} <= terms.keys()
+
+
+@pytest.mark.parametrize("objective", USES_MAPS, ids=ids)
+class TestMissingMaps:
+    def test_nan_in_an_absent_map_changes_nothing(self, objective):
+        b = batch() | {"present": torch.tensor([True, False, True, True])}
+        b["human"][1] = torch.nan
+        clean = b | {"human": torch.nan_to_num(b["human"], nan=0.3)}
+        assert compute_loss(objective, **b).loss == compute_loss(objective, **clean).loss
+
+    def test_a_sample_without_a_map_gets_no_gradient_from_the_map_term(self, objective):
+        b = batch() | {"present": torch.tensor([True, False, True, True])}
+        b["human"][1] = torch.nan
+        b["features"].requires_grad_()
+        b["attention"] = attend(b["features"])
+        only_map = objective.model_copy(update={"cross_entropy_weight": 0.0, "droid_weight": 0.0})
+        compute_loss(only_map, **b).loss.backward()
+        assert (b["features"].grad.abs().sum((1, 2, 3)) > 0).tolist() == [True, False, True, True]
+
+    def test_a_black_map_counts_as_absent(self, objective):
+        b = batch()
+        b["human"][1] = 0
+        absent = b | {"present": torch.tensor([True, False, True, True])}
+        assert compute_loss(objective, **b).loss == compute_loss(objective, **absent).loss
+
+    def test_the_record_says_how_many_maps_there_were(self, objective):
+        b = batch() | {"present": torch.tensor([True, False, True, False])}
+        terms = compute_loss(objective, **b).terms
+        assert terms["with_map"] == 2
+        assert torch.isfinite(terms["human_entropy"])
+
+    def test_without_any_map_their_entropy_is_unknown_not_0(self, objective):
+        b = batch() | {"present": torch.zeros(4, dtype=torch.bool)}
+        assert torch.isnan(compute_loss(objective, **b).terms["human_entropy"])
+
+
+class TestHumanMapSize:
+    def test_a_large_map_is_averaged_down_to_the_cam(self):
+        b = batch(size=(4, 4), human_size=(64, 64))
+        assert torch.isfinite(compute_loss(Cyborg(), **b).loss)
+
+    def test_a_perfect_match_costs_nothing(self):
+        b = batch()
+        target = b["logits"].argmax(1)
+        b["human"] = torch.einsum("nchw,nc->nhw", b["features"], b["weight"][target])
+        assert compute_loss(Cyborg(), **b).terms["map"] == pytest.approx(0, abs=1e-12)
+
+
+class TestAttention:
+    def test_the_human_map_is_brought_to_the_size_of_the_attention(self):
+        b = batch(human_size=(32, 32))
+        b["attention"] = torch.rand(4, 8, 8, dtype=torch.float64)
+        assert torch.isfinite(compute_loss(Attention(), **b).terms["attention"])
+
+    def test_both_classes_are_guided(self):
+        b = batch()
+        b["attention"].requires_grad_()
+        compute_loss(Attention(cross_entropy_weight=0), **b).loss.backward()
+        assert (b["attention"].grad.abs().sum((1, 2)) > 0).all()
+
+    def test_a_network_without_attention_is_refused(self):
+        with pytest.raises(ValueError, match="needs a network that has an attention map"):
+            compute_loss(Attention(), **batch() | {"attention": None})
+
+
+class TestCamClass:
+    def test_predicted_and_true_differ_where_the_prediction_is_wrong(self):
+        b = batch()
+        b["labels"] = 1 - b["logits"].argmax(1)
+        terms = [compute_loss(Cyborg(cam_class=c), **b).terms["map"] for c in ("predicted", "true")]
+        assert terms[0] != terms[1]
+
+
+class TestShapes:
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"human": torch.rand(4, 1, 3, 4)},
+            {"present": torch.ones(3, dtype=torch.bool)},
+            {"weight": torch.rand(2, 6)},
+            {"labels": torch.zeros(4, 1, dtype=torch.int64)},
+        ],
+    )
+    def test_a_wrong_shape_is_named(self, change):
+        with pytest.raises(ValueError, match=r"human \(N, H, W\)"):
+            compute_loss(Cyborg(), **batch() | change)

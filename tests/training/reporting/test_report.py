@@ -1,0 +1,432 @@
+import csv
+import json
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import bootstrap, t, ttest_rel
+
+from accuracy.statistics.metrics import Ranking
+from accuracy.statistics.significance import auc_interval, holm, mean_sd, paired_p, t_interval
+from training.config import RunConfig
+from training.errors import RunError
+from training.evaluation.gallery import picture
+from training.evaluation.import_scores import read_scores
+from training.evaluation.scored import read_scored
+from training.evaluation.summary import numbers_of
+from training.events import Epoch, Started
+from training.reporting import results
+from training.reporting.annotation_efficiency import guidance_table, worth_table
+from training.reporting.average_maps import write_average_maps
+from training.reporting.figures import Box, Figure, Line
+from training.reporting.matplotlib_figures import rows_of, write_figure
+from training.reporting.plotly_figures import drawn
+from training.reporting.published import PUBLISHED, as_markdown, comparison
+from training.reporting.report import SIMULATED, write_report
+from training.reporting.results import Rival
+from training.reporting.stability import agreement, stability_table
+from training.reporting.style import colour, coloured, dash
+from training.reporting.tables import figures_of, tables_of
+from training.run_folder import RunFolder
+
+RANDOM = np.random.default_rng(0)
+
+
+class TestAucInterval:
+    def test_it_agrees_with_the_bootstrap(self):
+        real, fake = RANDOM.normal(size=150), RANDOM.normal(1, 1, size=100)
+
+        def auc(r, f):
+            return (f[:, None] > r).mean()
+
+        oracle = bootstrap((real, fake), auc, vectorized=False, n_resamples=500, rng=1, method="percentile")
+        low, high = auc_interval(Ranking.of([*real, *fake], [False] * 150 + [True] * 100))
+        assert low == pytest.approx(oracle.confidence_interval.low, abs=0.015)
+        assert high == pytest.approx(oracle.confidence_interval.high, abs=0.015)
+
+    def test_its_variance_is_that_of_delong_ties_counting_half(self):
+        real, fake = RANDOM.integers(0, 6, 40), RANDOM.integers(2, 9, 25)
+        wins = (fake[:, None] > real) + 0.5 * (fake[:, None] == real)
+        error = np.sqrt(wins.mean(1).var(ddof=1) / 25 + wins.mean(0).var(ddof=1) / 40)
+        found = auc_interval(Ranking.of([*real, *fake], [False] * 40 + [True] * 25), level=0.9)
+        reach = 1.6448536269514722 * error
+        assert found == pytest.approx((wins.mean() - reach, wins.mean() + reach), abs=1e-12)
+
+    def test_it_stays_within_0_and_1(self):
+        assert auc_interval(Ranking.of([0, 1, 2, 3], [False, False, True, True])) == (1, 1)
+
+    def test_one_image_of_a_class_has_none(self):
+        assert auc_interval(Ranking.of([0, 1, 2], [True, False, False])) is None
+
+
+class TestPaired:
+    def test_it_is_scipys(self):
+        assert paired_p([1, 2, 4], [2, 4, 5]) == pytest.approx(ttest_rel([1, 2, 4], [2, 4, 5]).pvalue)
+
+    def test_without_variation_it_is_undefined(self):
+        assert paired_p([1, 2], [2, 3]) is None
+        assert paired_p([1], [2]) is None
+
+
+class TestIntervalOfAMean:
+    def test_it_is_scipys(self):
+        oracle = t.interval(0.95, 2, loc=2, scale=1 / 3**0.5)
+        assert t_interval(2, 1, 3) == pytest.approx(oracle)
+
+    def test_one_seed_has_none(self):
+        assert t_interval(0.5, None, 1) == (None, None)
+
+
+class TestHolm:
+    def test_by_hand(self):
+        assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+
+    def test_what_is_undefined_does_not_count(self):
+        assert holm([None, 0.02, 0.5]) == [None, 0.04, 0.5]
+
+    def test_it_never_exceeds_1(self):
+        assert holm([0.9, 0.8]) == [1, 1]
+
+
+def test_one_value_has_no_deviation():
+    assert mean_sd([0.5, None]) == (0.5, None, 1)
+    assert mean_sd([None]) == (None, None, 0)
+
+
+def fake_run(root, scenario, seed, *, lift, objective="cyborg", images=40, values=None):
+    """A finished run that nobody trained: forty images whose scores are as good as `lift` says."""
+    folder = RunFolder(root / f"net-{scenario}-seed{seed}")
+    config = RunConfig(architecture="net", objective=objective, seed=seed, scenario=scenario)
+    dataset = {"id": "d", "path": str(root.parent / "dataset"), "study": "s", "map_set": "v1 abc"}
+    folder.begin({"name": "r", "config": config.model_dump(mode="json"), "dataset": dataset, "code": "c"})
+    random = np.random.default_rng([seed, len(scenario)])
+    rows = ["image_id,path,label,source,logit_real,logit_fake,score_sigmoid,score_softmax"]
+    logits = []
+    for i in range(40):
+        label, source = ("real", "camera") if i % 2 == 0 else ("fake", ("ganA", "ganB")[i // 2 % 2])
+        logits.append(random.normal() + lift * (i % 2) if values is None else values)
+        rows.append(f"i{i},images/i{i}.png,{label},{source},0,{logits[-1]:.9g},0.5,0.5")
+    folder.scores.mkdir()
+    (folder.scores / "test.csv").write_text("\n".join(rows) + "\n")
+    folder.append(started(images, with_map=images // 2))
+    for epoch in (1, 2):
+        folder.append(epoch_event(epoch))
+    folder.maps.mkdir()
+    for name in ("average_all", "average_human"):
+        (folder.maps / f"{name}.png").write_bytes(picture(np.random.default_rng(seed).random((7, 7))))
+    np.savez(folder.maps / "sample.npz", image_ids=np.array(["i0", "i1"]), cams=random.random((2, 7, 7)))
+    fakes, reals = np.array(logits[1::2]), np.array(logits[::2])
+    auc = float((fakes[:, None] > reals).mean()) if np.isfinite(logits).all() else None
+    metrics = {"auc": auc, "cam_entropy": 3.0 - lift, "eer": None}
+    splits = {"test": metrics, "train": {"with_map": 3.0, "agreement_spearman": 0.1 * seed}}
+    folder.metrics.write_text(json.dumps({"best_epoch": 2, "splits": splits}))
+    return auc
+
+
+def started(images, *, with_map):
+    return Started(
+        run="r",
+        device="cpu",
+        parameters=1,
+        images={"train": images},
+        with_map=with_map,
+        epochs=2,
+        first_epoch=1,
+        steps_per_epoch=1,
+        plan="",
+    )
+
+
+def epoch_event(epoch):
+    return Epoch(
+        epoch=epoch,
+        epochs=2,
+        lr=0.1,
+        train_accuracy=0.5 + epoch / 10,
+        val_accuracy=0.5,
+        best=True,
+        terms={"loss": 1.0 / epoch},
+        val_terms={},
+        cam_entropy=3.5 - epoch / 10,
+        human_entropy=3.0,
+        max_entropy=math.log(49),
+        images_per_s=1,
+        gpu_memory_bytes=None,
+        seconds=1,
+        eta_s=0,
+    )
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory):
+    """Two scenarios with three seeds, and an unfinished run that must not count."""
+    root = tmp_path_factory.mktemp("experiment")
+    aucs = {
+        scenario: [fake_run(root / "runs", scenario, seed, lift=lift) for seed in range(3)]
+        for scenario, lift in {"classical": 0.2, "cyborg": 1.5}.items()
+    }
+    RunFolder(root / "runs/unfinished").begin({"config": {}, "dataset": {}})
+    (root / "dataset").mkdir()
+    described = {"parameters": {"simulated_annotations": 3}}
+    (root / "dataset/dataset.json").write_text(json.dumps(described))
+    write_report(root / "runs", root / "report", [rival(root / "runs")])
+    return root, aucs
+
+
+def rival(runs, name="<i>Theirs</i> $x$"):
+    """Somebody else's detector with a name that means mischief; it says the label's very opposite."""
+    truth = [f"i{i}" for i in range(40)]
+    rows = [f"{name},{image},{1 - i % 2}" for i, image in enumerate(truth)]
+    content = "\n".join(["detector,image,score", *rows]).encode()
+    (imported,) = read_scores(content, scored_truth(runs), called="x.csv")
+    return Rival(imported.name, numbers_of(imported.scored))
+
+
+def scored_truth(runs):
+    return read_scored(RunFolder(runs / "net-cyborg-seed0").scores / "test.csv").truth
+
+
+def table(experiment, name):
+    with (experiment[0] / f"report/{name}.csv").open() as stream:
+        return list(csv.DictReader(stream))
+
+
+FIGURES = [
+    "roc-all",
+    "roc-ganA",
+    "roc-ganB",
+    "roc-se",
+    "auc",
+    "accuracy",
+    "entropy",
+    "entropy-auc",
+    "agreement-spearman",
+    "stability",
+    "reliability",
+]
+TABLES = [
+    "runs",
+    "summary",
+    "scores",
+    "sources",
+    "paired",
+    "epochs",
+    "roc",
+    "reliability",
+    "stability",
+    "guidance",
+    "worth",
+]
+
+
+class TestReport:
+    def test_it_writes_exactly_this(self, experiment):
+        names = {path.name for path in (experiment[0] / "report").iterdir()}
+        assert names == {f"{name}.csv" for name in TABLES} | {"index.html", "plotly.min.js", "figures"}
+
+    def test_every_figure_is_there_for_the_paper_and_for_the_next_analysis(self, experiment):
+        names = {path.name for path in (experiment[0] / "report/figures").iterdir()}
+        endings = {f"{key}-net.{ending}" for key in FIGURES for ending in ("pdf", "png", "csv")}
+        assert names == endings | {"maps-net.pdf", "maps-net.png"}
+
+    def test_only_finished_runs_count(self, experiment):
+        assert len(table(experiment, "runs")) == 6
+
+    def test_means_and_deviations_are_over_seeds(self, experiment):
+        row = next(
+            r for r in table(experiment, "summary") if (r["scenario"], r["metric"]) == ("cyborg", "auc")
+        )
+        assert float(row["mean"]) == pytest.approx(np.mean(experiment[1]["cyborg"]))
+        assert float(row["sd"]) == pytest.approx(np.std(experiment[1]["cyborg"], ddof=1))
+
+    def test_a_metric_that_is_undefined_is_empty_not_nan(self, experiment):
+        row = next(r for r in table(experiment, "summary") if r["metric"] == "eer")
+        assert (row["seeds"], row["mean"], row["sd"]) == ("0", "", "")
+
+    def test_scenarios_are_paired_by_seed(self, experiment):
+        (row,) = table(experiment, "paired")
+        oracle = ttest_rel(experiment[1]["classical"], experiment[1]["cyborg"])
+        assert float(row["p_holm"]) == pytest.approx(oracle.pvalue)
+        assert float(row["two_minus_one"]) > 0
+
+    def test_the_interval_surrounds_the_auc(self, experiment):
+        for row in table(experiment, "runs"):
+            assert float(row["auc_low"]) < float(row["auc"]) < float(row["auc_high"])
+
+    @pytest.mark.parametrize("given", ["fpr", "tpr"])
+    def test_the_area_under_the_mean_roc_is_the_mean_auc(self, experiment, given):
+        wanted = ("cyborg", "all", given)
+        rows = [r for r in table(experiment, "roc") if (r["scenario"], r["source"], r["given"]) == wanted]
+        missed = [1 - float(r["fpr"]) for r in rows], [float(r["tpr"]) for r in rows]
+        assert np.trapezoid(*missed) == pytest.approx(np.mean(experiment[1]["cyborg"]), abs=0.02)
+
+    def test_every_generator_has_its_own_curve(self, experiment):
+        assert {row["source"] for row in table(experiment, "roc")} == {"all", "ganA", "ganB"}
+
+    def test_every_generator_has_every_number_by_both_scores(self, experiment):
+        rows = [r for r in table(experiment, "scores") if r["run"] == "net-cyborg-seed0"]
+        keys = {(row["source"], row["score"]) for row in rows}
+        assert keys == {(s, k) for s in ("all", "camera", "ganA", "ganB") for k in ("sigmoid", "softmax")}
+        assert all(0 <= float(row["apcer_at_bpcer_0.05"]) <= 1 for row in rows)
+
+    def test_another_detector_stands_beside_them(self, experiment):
+        row = next(r for r in table(experiment, "summary") if r["architecture"] == "other")
+        assert (row["scenario"], row["metric"]) == ("<i>Theirs</i> $x$", "images")
+        assert any(r["scenario"] == row["scenario"] for r in table(experiment, "roc"))
+
+    def test_no_name_becomes_html(self, experiment):
+        page = (experiment[0] / "report/index.html").read_text()
+        assert "&lt;i&gt;Theirs" in page
+        assert "<i>Theirs" not in page
+
+    def test_the_page_draws_every_figure_without_a_network(self, experiment):
+        page = (experiment[0] / "report/index.html").read_text()
+        assert all(f'data-figure="{key}-net"' in page for key in FIGURES)
+        assert "http" not in page
+
+    def test_nothing_finished_is_said(self, tmp_path):
+        with pytest.raises(RunError, match="no finished run"):
+            results.gather(tmp_path)
+
+    def test_simulated_people_are_called_so(self, experiment):
+        assert SIMULATED in (experiment[0] / "report/index.html").read_text()
+
+
+class TestExtremes:
+    def test_one_seed_that_diverged_is_no_crash_and_no_number(self, tmp_path):
+        figures, tables = drawn_of(tmp_path, values=float("nan"))
+        (row,) = [row for row in tables["summary"] if row["metric"] == "auc"]
+        assert (row["seeds"], row["mean"], row["sd"]) == (0, None, None)
+        assert {figure.key for figure in figures if figure.marks}.isdisjoint({"roc-all-net", "auc-net"})
+        assert all(figure.marks or figure.note for figure in figures)
+
+    def test_constant_scores_are_the_diagonal(self, tmp_path):
+        _, tables = drawn_of(tmp_path, values=0.0)
+        assert all(r["tpr"] == pytest.approx(r["fpr"]) for r in tables["roc"])
+
+    def test_many_scenarios_are_told_apart_by_colour_or_dash(self):
+        looks = {(colour(style), dash(style, "solid")) for style in range(24)}
+        assert len(looks) == 24
+
+    def test_many_long_names_leave_the_plot_its_place(self, tmp_path):
+        lines = tuple(Line(f"scenario {i} with a name, validation", i, [0, 1], [i, 0]) for i in range(26))
+        assert write_figure(tmp_path, Figure("k", "t", "x", "y", lines))
+
+    def test_a_map_that_is_missing_leaves_its_place_empty(self, tmp_path):
+        fake_run(tmp_path, "cyborg", 0, lift=1)
+        human = tmp_path / "net-cyborg-seed0/maps/average_human.png"
+        human.unlink()
+        assert write_average_maps(tmp_path, "maps", results.gather(tmp_path)) == ["maps.pdf", "maps.png"]
+        assert coloured(human) is None
+
+    def test_a_spreadsheet_takes_no_name_for_a_formula(self):
+        assert results.to_csv([{"name": "=cmd()", "x": -1.0}]) == "name,x\n'=cmd(),-1.0\n"
+
+
+def drawn_of(folder, **options):
+    fake_run(folder, "cyborg", 0, lift=0, **options)
+    found = results.gather(folder)
+    tables = tables_of(found)
+    return figures_of("net", found, tables), tables
+
+
+class TestFigures:
+    def test_the_same_numbers_give_the_same_files(self, tmp_path):
+        figure = Figure("k", "Title", "x", "y", (Line("a $x_1$", 0, [0, 1], [0, 1], [0.1, 0.1]),))
+        written = [write_figure(tmp_path / name, figure) for name in ("one", "two")]
+        assert written[0] == ["k.pdf", "k.png", "k.csv"]
+        for name in written[0]:
+            assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+    def test_its_numbers_are_beside_it(self):
+        figure = Figure("k", "t", "x", "y", (Line("a", 0, [1, 2], [3, 4], [5, 6]),))
+        assert [row["spread"] for row in rows_of(figure)] == [5, 6]
+
+    def test_fewer_than_five_runs_are_dots_without_a_box(self):
+        kinds = [
+            drawn(Figure("k", "t", "", "y", (Box("a", 0, [0.1] * number),)))["data"][0]["type"]
+            for number in (1, 4, 5)
+        ]
+        assert kinds == ["scatter", "scatter", "box"]
+
+    def test_a_chart_of_one_point_says_so_instead(self, tmp_path):
+        figures = {figure.key: figure for figure in drawn_of(tmp_path)[0]}
+        for key in ("auc-net", "entropy-auc-net"):
+            assert figures[key].marks == ()
+            assert "one value" in figures[key].note
+        assert figures["roc-all-net"].marks
+
+    def test_one_with_nothing_to_show_is_not_written(self, tmp_path):
+        assert write_figure(tmp_path, Figure("k", "t", "x", "y", ())) == []
+
+
+class TestStability:
+    def test_a_run_agrees_with_itself_and_not_with_its_negative(self):
+        maps = {"a": RANDOM.random((7, 7))}
+        assert agreement(maps, maps) == pytest.approx(1)
+        assert agreement(maps, {"a": -maps["a"]}) == pytest.approx(-1)
+
+    def test_flat_maps_and_other_images_have_none(self):
+        flat, other = {"a": np.zeros((7, 7))}, {"b": np.zeros((7, 7))}
+        assert agreement(flat, flat) is None
+        assert agreement(flat, other) is None
+
+    def test_three_seeds_are_three_pairs(self, experiment):
+        rows = stability_table(results.gather(experiment[0] / "runs"))
+        assert [(row["seeds"], row["pairs"]) for row in rows] == [(3, 3), (3, 3)]
+
+    def test_one_seed_has_none(self, tmp_path):
+        fake_run(tmp_path, "cyborg", 0, lift=1)
+        (row,) = stability_table(results.gather(tmp_path))
+        assert (row["pairs"], row["stability"]) == (0, None)
+
+
+class TestWorth:
+    def guided(self, auc, **changes):
+        row = {
+            "architecture": "n",
+            "scenario": "cyborg",
+            "objective": "cyborg",
+            "dataset": "d",
+            "images": 100,
+        }
+        return {**row, "annotated": 50, "annotations": 200.0, "annotators": 4.0, "auc": auc, **changes}
+
+    def plain(self, images, auc):
+        return self.guided(auc, scenario="classical", objective="cross_entropy", images=images, annotated=0)
+
+    @pytest.mark.parametrize(
+        ("auc", "bound", "images"),
+        [(0.6, "exact", 200.0), (0.9, "more", 400.0), (0.3, "fewer", 100.0), (None, "", None)],
+    )
+    def test_plain_data_are_read_off_the_classical_curve(self, auc, bound, images):
+        rows = [self.plain(100, 0.5), self.plain(400, 0.7), self.guided(auc)]
+        (row,) = worth_table(rows)
+        assert row["bound"] == bound
+        assert row["matching_images"] == (pytest.approx(images) if images else None)
+
+    def test_without_a_classical_run_nothing_is_claimed(self):
+        (row,) = worth_table([self.guided(0.6)])
+        assert (row["bound"], row["matching_images"], row["factor"]) == ("", None, None)
+
+    def test_a_run_tells_what_it_was_given(self, experiment):
+        rows = guidance_table(results.gather(experiment[0] / "runs"))
+        assert {(row["images"], row["annotated"]) for row in rows} == {(40, 20)}
+
+
+class TestPapers:
+    def test_every_published_number_has_a_row_ours_or_not(self):
+        rows = comparison([])
+        assert len(rows) == len(PUBLISHED)
+        assert {row["ran"] for row in rows} == {"not run"}
+
+    def test_a_run_stands_beside_what_it_repeats(self, experiment):
+        found = results.gather(experiment[0] / "runs")
+        rows = comparison(found)
+        assert [row["what"] for row in rows if not row["paper"]] == ["classical", "cyborg"]
+        assert rows[-1]["ours"] == pytest.approx(np.mean(experiment[1]["cyborg"]))
+        assert "40 training images" in rows[-1]["ran"]
+
+    def test_the_table_is_markdown_whatever_a_study_is_called(self):
+        rows = [{**comparison([])[0], "ran": "a|b\nc"}]
+        assert as_markdown(rows).splitlines()[-1].endswith("| a\\|b c |")

@@ -1,0 +1,1 @@
+"""Dataset folders, and their images and human maps as tensors."""

@@ -1,0 +1,160 @@
+"""Where training images get their maps from: people, or what stands in for people to see what they add."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, assert_never
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from saliency.files import WHITE, decode_numbers
+from saliency.merging import ImageMap
+from saliency.parameters import MapParameters
+from saliency.sources import (
+    Ellipse,
+    FolderMaps,
+    Inverted,
+    MapSource,
+    RandomStrokes,
+    RasterMasks,
+    Segmentation,
+    Shuffled,
+    SourceImage,
+    Uniform,
+)
+from saliency.sources.image import SourceError, map_of
+from training.config import MapSource as Name
+from training.data.dataset import Dataset, Sample, png_header
+from training.errors import DatasetError
+from training.model.cam import fit_human
+
+
+@dataclass(frozen=True, slots=True)
+class Guidance:
+    """Which maps a run is guided by.
+
+    name : `human`, or what stands in for them
+    folder : of `segmentation`, `teacher` and `masks`
+    seed : of `shuffled` and `random`
+    """
+
+    name: Name = "human"
+    folder: Path | None = None
+    seed: int = 0
+
+    def fingerprint(self, samples: Sequence[Sample]) -> str:
+        """SHA-256 over the files of `folder` that these samples use; empty without a folder."""
+        if self.folder is None:
+            return ""
+        digest = hashlib.sha256()
+        for path in (path for sample in samples for path in _paths(self.folder, self.name, sample)):
+            digest.update(path.name.encode() + b"\0" + (path.read_bytes() if path.is_file() else b""))
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class HumanMaps:
+    """The maps of a dataset; None for an image that has none."""
+
+    root: Path
+    paths: dict[str, str]
+
+    @classmethod
+    def of(cls, root: Path, samples: Sequence[Sample]) -> "HumanMaps":
+        return cls(root, {sample.image_id: sample.map for sample in samples if sample.map})
+
+    def __call__(self, image: SourceImage) -> ImageMap | None:
+        path = self.paths.get(image.image_id)
+        return map_of(image, decode_map(self.root / path)) if path else None
+
+
+def load_maps(
+    dataset: Dataset, samples: Sequence[Sample], size: tuple[int, int], guidance: Guidance | None = None
+) -> Tensor:
+    """Maps at the size of the CAM, (N, h, w) float32 in [0, 1]; NaN for an image that has none.
+
+    A control replaces only maps that are there; segmentations and a teacher's maps come for every image that
+    has a file, also where nobody drew. A black map is none.
+    """
+    guidance = guidance or Guidance()
+    source = _source(dataset, samples, guidance)
+    maps = torch.full((len(samples), *size), torch.nan)
+    for i, sample in enumerate(samples):
+        if not sample.map and guidance.folder is None:
+            continue
+        try:
+            found = source(_image(dataset.root, sample))
+        except SourceError as error:
+            raise DatasetError(f"{error}.") from None
+        if found is not None:
+            maps[i] = fit_human(torch.from_numpy(found.values)[None], size)[0]
+    return maps
+
+
+def decode_map(path: Path) -> NDArray[np.float32]:
+    """A 16-bit greyscale PNG -> (height, width) in [0, 1]."""
+    try:
+        values, white = decode_numbers(path.read_bytes())
+    except (OSError, ValueError):
+        values, white = np.empty(0), 0
+    if values.ndim != 2 or white != WHITE:
+        raise DatasetError(f"{path} is not a 16-bit greyscale map.")
+    return values.astype(np.float32) / np.float32(WHITE)
+
+
+def _source(dataset: Dataset, samples: Sequence[Sample], guidance: Guidance) -> MapSource:
+    people = HumanMaps.of(dataset.root, samples)
+    source: MapSource
+    match guidance.name:
+        case "human":
+            source = people
+        case "shuffled":
+            images = [_image(dataset.root, sample) for sample in samples if sample.map]
+            source = Shuffled.of(people, images, seed=guidance.seed)
+        case "inverted":
+            source = Inverted(people)
+        case "uniform":
+            source = Uniform()
+        case "ellipse":
+            source = Ellipse()
+        case "random":
+            source = RandomStrokes(people, guidance.seed)
+        case "segmentation" | "teacher" | "masks":
+            source = _of_files(guidance.name, _existing(guidance))
+        case _:
+            assert_never(guidance.name)
+    return source
+
+
+def _of_files(name: Literal["segmentation", "teacher", "masks"], folder: Path) -> MapSource:
+    match name:
+        case "segmentation":
+            return Segmentation(folder)
+        case "teacher":
+            return FolderMaps(folder)
+        case "masks":
+            return RasterMasks(folder, MapParameters())
+
+
+def _existing(guidance: Guidance) -> Path:
+    if guidance.folder is None or not guidance.folder.is_dir():
+        raise DatasetError(f"The folder of {guidance.name} maps {guidance.folder} does not exist.")
+    return guidance.folder
+
+
+def _paths(folder: Path, name: Name, sample: Sample) -> Sequence[Path]:
+    if name == "masks":
+        return sorted((folder / sample.image_id).glob("*.png"))
+    files = FolderMaps(folder).files if name == "teacher" else folder
+    return [files / f"{sample.image_id}.png"]
+
+
+def _image(root: Path, sample: Sample) -> SourceImage:
+    """All images of a run are one group: a shuffled map may come from the other class."""
+    with (root / sample.path).open("rb") as stream:
+        width, height, _, _ = png_header(stream.read(33), what=str(root / sample.path))
+    return SourceImage(sample.image_id, width, height)

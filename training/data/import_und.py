@@ -1,0 +1,182 @@
+"""The CYBORG authors' folders, "UND WACV 2023 CYBORG", as a dataset folder.
+
+Their layout (the dataset is given on request, and is not part of this project):
+
+    csvs/original.csv           no header; `split,label,path`; label Real or Synthetic; path begins with /
+    csvs/large_dataset_7x.csv   the same with more training images, which become the split `extra`
+    train/heatmaps/             maps, under the file names of their images
+    test/{0_real,1_fake}/<source>_aligned/…
+
+In their CSV the word "test" means validation. A map that is missing, black or in colour makes the original
+code crash or learn from NaN; here the image is kept without a map, or the map is read as grey.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from saliency.files import decode_numbers
+from saliency.text_files import TextFileError, csv_rows, read_text, separator_of
+from training.data.dataset import DatasetWriter
+from training.data.pixels import pixels_of
+from training.errors import DatasetError
+
+LABELS: Final = {"Real": "real", "Synthetic": "fake"}
+SPLITS: Final = {"train": "train", "test": "val"}
+WORDS: Final = frozenset(word.lower() for word in (*LABELS, *SPLITS))
+"""What a row of their tables begins with: by it the separator is known."""
+FOLDERS: Final = {"0_real": "real", "1_fake": "fake"}
+IMAGES: Final = (".png", ".jpg", ".jpeg")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An image of theirs, and what it is here."""
+
+    path: Path
+    label: str
+    split: str
+    source: str
+    image_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """Progress after an image; `note` says what was unusual about it, and is empty when nothing was."""
+
+    done: int
+    total: int
+    note: str
+
+
+def import_und(root: Path, out_dir: Path, *, test_limit: int | None = None) -> Iterator[Imported]:
+    """Write the dataset folder, telling of each image.
+
+    test_limit : at most so many test images of each source, the first by name; all 700,000 when not given
+    """
+    base = root / "ALL_IMAGES" if (root / "ALL_IMAGES").is_dir() else root
+    images = _distinct([*_listed(root, base), *_test_images(base, test_limit)])
+    parameters = {"imported_from": "UND WACV 2023 CYBORG", "test_limit": test_limit}
+    with DatasetWriter(out_dir, study="und-wacv2023", map_set="authors", parameters=parameters) as writer:
+        for done, found in enumerate(images, start=1):
+            pixels = _decode(found.path)
+            saliency, note = None, ""
+            if found.split == "train":
+                saliency, note = _map(base / "train" / "heatmaps" / found.path.name, pixels.shape[:2])
+            writer.add(
+                image_id=found.image_id,
+                image=_png(pixels),
+                label=found.label,
+                source=found.source,
+                split=found.split,
+                map=saliency,
+            )
+            yield Imported(done, len(images), note)
+
+
+def _distinct(images: list[Found]) -> list[Found]:
+    """All of them, each under a name of its own; said before hours are spent on decoding."""
+    paths: dict[str, Path] = {}
+    for found in images:
+        other = paths.setdefault(found.image_id, found.path)
+        if other != found.path:
+            raise DatasetError(f"{other} and {found.path} would both be the image {found.image_id}.")
+    return list({found.image_id: found for found in images}.values())
+
+
+def _listed(root: Path, base: Path) -> Iterator[Found]:
+    """Training and validation images by the smaller CSV, and what the larger one adds."""
+    tables = root / "csvs"
+    known = set()
+    for found in _rows(tables / "original.csv", base):
+        known.add(found.path)
+        yield found
+    larger = tables / "large_dataset_7x.csv"
+    for found in _rows(larger, base) if larger.is_file() else ():
+        if found.split == "train" and found.path not in known:
+            yield replace(found, split="extra", image_id=f"extra.{found.image_id.partition('.')[2]}")
+
+
+def _rows(table: Path, base: Path) -> Iterator[Found]:
+    if not table.is_file():
+        raise DatasetError(f"{table} does not exist; this is not the layout of UND WACV 2023 CYBORG.")
+    try:
+        text = read_text(table)
+        for line, row in csv_rows(text, name=str(table), separator=separator_of(text, known=WORDS)):
+            yield _row(row, base, where=f"{table}, line {line}")
+    except TextFileError as error:
+        raise DatasetError(str(error)) from None
+
+
+def _row(row: list[str], base: Path, *, where: str) -> Found:
+    if len(row) != 3 or row[0] not in SPLITS or row[1] not in LABELS:
+        raise DatasetError(f"{where}: `train|test,Real|Synthetic,/path` is wanted, not {','.join(row)!r}.")
+    path = base / row[2].replace("\\", "/").lstrip("/")
+    if ".." in path.parts:
+        raise DatasetError(f"{where}: {row[2]} leads out of the folder.")
+    if not path.is_file():
+        raise DatasetError(f"{where}: {path} does not exist.")
+    split, label = SPLITS[row[0]], LABELS[row[1]]
+    return Found(path, label, split, _source(path.stem, split, label), _id(split, path.stem))
+
+
+def _id(*parts: str) -> str:
+    """A name that a dataset allows: what it does not allow becomes a line."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", ".".join(parts))
+
+
+def _source(stem: str, split: str, label: str) -> str:
+    """Validation names tell the source; training names tell only the pair."""
+    if split == "train":
+        return f"und_{label}"
+    if label == "real":
+        return "frgc"
+    return "stylegan2" if stem.startswith("synth_face") else "srefi"
+
+
+def _test_images(base: Path, limit: int | None) -> Iterator[Found]:
+    for folder, label in FOLDERS.items():
+        for place in sorted((base / "test" / folder).glob("*_aligned")):
+            source = place.name.removesuffix("_aligned")
+            files = sorted(path for path in place.rglob("*") if path.suffix.lower() in IMAGES)
+            for path in islice(files, limit):
+                name = path.relative_to(place).with_suffix("").parts
+                yield Found(path, label, "test", source, _id("test", source, *name))
+
+
+def _decode(path: Path) -> NDArray[np.uint8]:
+    return np.asarray(cv2.cvtColor(pixels_of(path), cv2.COLOR_RGB2BGR), np.uint8)
+
+
+def _map(path: Path, shape: tuple[int, ...]) -> tuple[bytes | None, str]:
+    """The map as a 16-bit PNG of the image's size, or None and why not."""
+    grey = _grey(path) if path.is_file() else None
+    if grey is None:
+        return None, f"{path.name} has no map"
+    if not grey.any():
+        return None, f"the map of {path.name} is black"
+    height, width = shape
+    if grey.shape != shape:
+        grey = np.asarray(cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA), np.uint16)
+    return _png(grey), ""
+
+
+def _grey(path: Path) -> NDArray[np.uint16] | None:
+    """16 bits, all of them used; None where nothing can be read."""
+    try:
+        values, white = decode_numbers(path.read_bytes())
+    except ValueError:
+        return None
+    grey = values if values.ndim == 2 else cv2.cvtColor(values[..., :3], cv2.COLOR_BGR2GRAY)
+    return (grey.astype(np.uint32) * (65_535 // white)).astype(np.uint16)
+
+
+def _png(pixels: NDArray[Any]) -> bytes:
+    return bytes(cv2.imencode(".png", pixels)[1])

@@ -1,0 +1,56 @@
+"""Checkpoints: one safetensors file each, so that weights and optimiser state can never be of two epochs."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from training.engine.optimiser import Descent
+from training.errors import RunError
+from training.files import write_bytes
+from training.model.weight_files import OPTIMISER
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is."""
+
+    epoch: int = 0
+    """The last complete epoch; 0 before the first."""
+    best_epoch: int = 0
+    best_accuracy: float = -1.0
+    scaler: dict[str, float] = field(default_factory=dict)
+    """State of the gradient scaler; empty unless the run computes in float16."""
+
+
+def save_checkpoint(
+    path: Path, net: nn.Module, progress: Progress, *, optimiser: Descent | None = None
+) -> None:
+    """Write weights, progress and, if given, the optimiser's state, in one move."""
+    tensors = net.state_dict()
+    if optimiser is not None:
+        tensors |= {f"{OPTIMISER}{name}": value for name, value in optimiser.state().items()}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    write_bytes(path, save(tensors, metadata={"progress": json.dumps(asdict(progress))}))
+
+
+def load_checkpoint(path: Path, net: nn.Module, *, optimiser: Descent | None = None) -> Progress:
+    """Fill the network, and the optimiser if given, from a checkpoint."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            progress = Progress(**json.loads((file.metadata() or {})["progress"]))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"The checkpoint {path} cannot be read: {error}.") from None
+    weights = {name: value for name, value in tensors.items() if not name.startswith(OPTIMISER)}
+    try:
+        net.load_state_dict(weights)
+    except RuntimeError:
+        raise RunError(f"The checkpoint {path} is of another network.") from None
+    if optimiser is not None:
+        kept = tensors.keys() - weights.keys()
+        optimiser.restore({name.removeprefix(OPTIMISER): tensors[name] for name in kept})
+    return progress

@@ -1,0 +1,139 @@
+"""The training loop, top to bottom. It yields events; who prints or stores them is not its business."""
+
+import time
+from collections.abc import Iterator
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from training.data import augment, loading
+from training.engine import distributed
+from training.engine.checkpoint import Progress, load_checkpoint, save_checkpoint
+from training.engine.device import looking_batch, peak_memory_bytes
+from training.engine.means import Means
+from training.engine.setup import Setup
+from training.engine.step import TakeStep, step_of
+from training.errors import RunError
+from training.events import Epoch, Event, Started, Step
+from training.model.cam import max_entropy
+from training.run_folder import RunFolder
+
+TELL_EVERY_S = 1.0
+
+
+def train(setup: Setup, folder: RunFolder) -> Iterator[Event]:
+    """Go on from the last complete epoch to the end; each epoch leaves checkpoints behind, and an event."""
+    run, backbone = setup.run, setup.backbone
+    progress, take_step = _resume(setup, folder), step_of(setup)
+    first = progress.epoch + 1
+    yield _started(setup, first)
+    began = time.monotonic()
+    for epoch in range(first, run.epochs + 1):
+        epoch_began = time.monotonic()
+        torch.manual_seed(loading.stream_seed(run.seed, "epoch", epoch))
+        lr = setup.optimiser.learning_rate(epoch)
+        means = Means()
+        yield from train_epoch(setup, take_step, epoch, lr=lr, means=means)
+        terms = means.values()
+        trained_s = time.monotonic() - epoch_began
+        val_terms = validate(setup)
+        accuracy = val_terms.pop("accuracy")
+        best = accuracy >= progress.best_accuracy
+        progress = Progress(
+            epoch,
+            best_epoch=epoch if best else progress.best_epoch,
+            best_accuracy=accuracy if best else progress.best_accuracy,
+            scaler=setup.scaler.state_dict(),
+        )
+        if best and distributed.is_first():
+            save_checkpoint(folder.best, backbone.net, progress)
+        if distributed.is_first():
+            save_checkpoint(folder.last, backbone.net, progress, optimiser=setup.optimiser)
+        now = time.monotonic()
+        yield Epoch(
+            epoch=epoch,
+            epochs=run.epochs,
+            lr=lr,
+            train_accuracy=terms.pop("accuracy"),
+            val_accuracy=accuracy,
+            best=best,
+            cam_entropy=terms.pop("cam_entropy"),
+            human_entropy=terms.pop("human_entropy"),
+            max_entropy=max_entropy(setup.map_size),
+            terms=terms,
+            val_terms={**val_terms},
+            images_per_s=len(setup.train) / trained_s,
+            gpu_memory_bytes=peak_memory_bytes(setup.device),
+            seconds=now - epoch_began,
+            eta_s=(now - began) / (epoch - first + 1) * (run.epochs - epoch),
+        )
+
+
+def train_epoch(setup: Setup, take_step: TakeStep, epoch: int, *, lr: float, means: Means) -> Iterator[Step]:
+    """Every image once; a word about it every second and at the end."""
+    run = setup.run
+    setup.backbone.train()
+    batches = loading.shuffled_batches(
+        len(setup.train), batch_size=run.batch_size, seed=run.seed, epoch=epoch
+    )
+    chance = loading.generator(run.seed, "augment", epoch)
+    draws = None if run.augmentation.is_none else augment.draw(run.augmentation, len(setup.train), chance)
+    told, seen = time.monotonic(), 0
+    for number, index in enumerate(batches, start=1):
+        terms = take_step(setup.take(setup.train, index, draws), lr)
+        means.add(terms, images=len(index))
+        seen += len(index)
+        silent_s = time.monotonic() - told
+        if silent_s >= TELL_EVERY_S or number == len(batches):
+            told_terms = {name: value.item() for name, value in terms.items() if name != "accuracy"}
+            _require_finite(told_terms["loss"], epoch, number)
+            yield Step(
+                epoch=epoch, step=number, steps=len(batches), terms=told_terms, images_per_s=seen / silent_s
+            )
+            told, seen = time.monotonic(), 0
+
+
+@torch.no_grad()
+def validate(setup: Setup) -> dict[str, float]:
+    """Accuracy and cross-entropy on the validation split."""
+    setup.backbone.eval()
+    means = Means()
+    for index in torch.split(torch.arange(len(setup.val)), looking_batch(setup.run.batch_size, setup.device)):
+        batch = setup.let_through(setup.take(setup.val, index))
+        right = (batch.logits.argmax(dim=1) == batch.labels).float().mean()
+        loss = cross_entropy(batch.logits.float(), batch.labels)
+        means.add({"accuracy": right, "cross_entropy": loss}, images=len(index))
+    return {name: value for name, value in means.values().items() if value is not None}
+
+
+def _resume(setup: Setup, folder: RunFolder) -> Progress:
+    progress = Progress()
+    if folder.last.is_file():
+        progress = load_checkpoint(folder.last, setup.backbone.net, optimiser=setup.optimiser)
+        setup.scaler.load_state_dict(progress.scaler)
+    if distributed.is_first():
+        folder.forget_after(progress.epoch)
+    return progress
+
+
+def _require_finite(loss: float, epoch: int, step: int) -> None:
+    if not -float("inf") < loss < float("inf"):
+        raise RunError(f"The loss became {loss} in epoch {epoch}, step {step}; try a lower learning rate.")
+
+
+def _started(setup: Setup, first: int) -> Started:
+    run, train = setup.run, setup.train
+    steps = len(loading.shuffled_batches(len(train), batch_size=run.batch_size, seed=run.seed, epoch=1))
+    side = setup.backbone.expects.side
+    return Started(
+        run=run.name,
+        device=setup.where,
+        parameters=sum(parameter.numel() for parameter in setup.backbone.parameters()),
+        images={"train": len(train), "val": len(setup.val)},
+        with_map=int(train.present.sum()),
+        epochs=run.epochs,
+        first_epoch=first,
+        steps_per_epoch=steps,
+        cautions=setup.cautions,
+        plan=f"{run.architecture} at {side} px, {run.column}, seed {run.seed}, {run.epochs} epochs",
+    )

@@ -1,0 +1,1 @@
+"""Networks, their class activation maps, and what they minimise."""

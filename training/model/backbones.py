@@ -1,0 +1,279 @@
+"""Networks whose one forward pass gives logits and the very tensor that the classifier pools.
+
+A class activation map explains a logit only if the logit is a linear function of pooled features. That is
+checked for every model that is built, with random input, so that no architecture is trusted by its name.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, cast
+
+import torch
+from torch import Tensor, nn
+
+from training.config import CamTensor, Resize, plain_name
+from training.errors import ModelError
+from training.model.attention import ATTENTION, Attention, attend
+from training.model.cam_tensor import Tap, require_released
+from training.model.network_input import IMAGENET, Input, Scale
+
+CLASSES: Final = 2
+DROPOUT: Final[dict[str, float]] = {"inception_v3": 0.5}
+"""Before the classifier, as torchvision has it, whose networks the papers train; timm's have none."""
+
+
+class Backbone(nn.Module):
+    """A network and its linear head.
+
+    `forward` gives logits (N, 2) and the features (N, C, h, w) that a class activation map is made of: those
+    that the classifier pools, or those that pass `tap`.
+    """
+
+    def __init__(self, net: nn.Module, *, expects: Input) -> None:
+        super().__init__()
+        self.net = net
+        self.expects = expects
+        self.tap: Tap | None = None
+        self._mean: Tensor
+        self._std: Tensor
+        for name, colour in {"_mean": expects.scale.mean, "_std": expects.scale.std}.items():
+            self.register_buffer(name, 255 * torch.tensor(colour).view(1, 3, 1, 1), persistent=False)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """(N, 3, s, s) bytes -> float32 with the mean and deviation that the network expects."""
+        return (images.float() - self._mean) / self._std
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        net = cast("Any", self.net)
+        features = net.forward_features(images)
+        logits = net.forward_head(features)
+        if self.tap is not None:
+            return self.tap.take(), logits
+        norm = _norm_after_pooling(self.net)
+        return (features if norm is None else normalise_as_pooled(features, norm)), logits
+
+    @property
+    def head(self) -> nn.Linear:
+        return cast("nn.Linear", cast("Any", self.net).get_classifier())
+
+    @property
+    def weight(self) -> Tensor:
+        """(2, C); row 0 = real, row 1 = fake."""
+        return self.head.weight
+
+    @property
+    def cam_tensor(self) -> CamTensor:
+        """Which features `forward` gives."""
+        return "pooled" if self.tap is None else "released"
+
+    @property
+    def dropout(self) -> float:
+        """Share of the pooled features that are left out at each step of training."""
+        layer = getattr(self.net, "head_drop", None)
+        return float(layer.p if isinstance(layer, nn.Dropout) else getattr(self.net, "drop_rate", 0.0))
+
+    @property
+    def attention(self) -> Tensor | None:
+        """(N, a, b) in [0, 1]: the attention of the last pass; None in a network that has none."""
+        layer = getattr(self.net, ATTENTION, None)
+        return layer.seen if isinstance(layer, Attention) else None
+
+    def guided_size(self) -> tuple[int, int]:
+        """Height and width of the map that people may guide: the attention, or else the CAM."""
+        size = self.map_size()
+        return size if self.attention is None else (self.attention.shape[1], self.attention.shape[2])
+
+    @torch.no_grad()
+    def map_size(self) -> tuple[int, int]:
+        """Height and width of the CAM at the expected input size."""
+        features, _ = _probe(self)
+        return features.shape[2], features.shape[3]
+
+
+def normalise_as_pooled(features: Tensor, norm: nn.LayerNorm) -> Tensor:
+    """Move a layer norm that follows pooling, as in ConvNeXt, in front of it without changing the logits.
+
+    The norm's deviation is a number per image once the pooled vector is known, so what is left is linear: the
+    mean over the pixels of the result is the normalised pooled vector, exactly.
+
+    features : (N, C, h, w) before pooling -> (N, C, h, w) whose mean the linear layer takes
+    """
+    pooled = features.mean(dim=(-2, -1), keepdim=True)
+    deviation = (pooled.var(dim=1, keepdim=True, unbiased=False) + norm.eps).sqrt()
+    scaled = (features - features.mean(dim=1, keepdim=True)) / deviation
+    return scaled * norm.weight.view(1, -1, 1, 1) + norm.bias.view(1, -1, 1, 1)
+
+
+def _norm_after_pooling(net: nn.Module) -> nn.LayerNorm | None:
+    head = getattr(net, "head", None)
+    norm, between = getattr(head, "norm", None), getattr(head, "pre_logits", None)
+    plain = isinstance(between, nn.Identity) and isinstance(norm, nn.LayerNorm)
+    return cast("nn.LayerNorm", norm) if plain else None
+
+
+class CyborgTiny(nn.Module):
+    """Six convolutions, stride 8: trains in seconds on a CPU. For demonstrations and tests."""
+
+    def __init__(self, classes: int = CLASSES) -> None:
+        super().__init__()
+        widths = (3, 16, 16, 32, 32, 64, 64)
+        strides = (2, 1, 2, 1, 2, 1)
+        layers = [_block(i, o, stride) for i, o, stride in zip(widths, widths[1:], strides, strict=False)]
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Linear(widths[-1], classes)
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        return cast("Tensor", self.features(images))
+
+    def forward_head(self, features: Tensor) -> Tensor:
+        return cast("Tensor", self.classifier(features.mean(dim=(-2, -1))))
+
+    def get_classifier(self) -> nn.Linear:
+        return self.classifier
+
+
+def _block(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    convolution = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
+
+
+OWN: Final[dict[str, Callable[[], nn.Module]]] = {"cyborg_tiny": CyborgTiny}
+
+
+def build(
+    architecture: str,
+    *,
+    image_size: int | None = None,
+    attention: bool = False,
+    expects: Input | None = None,
+    scale: Scale | None = None,
+    resize: Resize = "area",
+    dropout: float | None = None,
+    cam_tensor: CamTensor = "pooled",
+) -> Backbone:
+    """A network with random weights, drawn from torch's global generator.
+
+    architecture : with a tag of weights (`inception_v3.gluon_in1k`) it expects the scale of those
+    attention : put an attention map inside it
+    expects : what is known of its input, in place of `image_size`, `scale` and `resize`
+    image_size, scale, dropout : None is the architecture's own
+    `ModelError`: an unknown architecture, or one whose logits are not linear in its pooled features.
+    """
+    net = _own(architecture, dropout) if architecture in OWN else _from_timm(architecture, dropout)
+    if attention:
+        attend(net, architecture)
+    backbone = Backbone(net, expects=expects or _expects(net, image_size, scale, resize))
+    _require_linear_head(backbone, architecture)
+    if cam_tensor == "released":
+        backbone.tap = Tap(net, require_released(architecture))
+    return backbone
+
+
+def require_known(architecture: str) -> None:
+    """`ModelError` for a name, or a tag of weights behind it, that neither we nor timm know."""
+    if architecture in OWN:
+        return
+    import timm  # takes seconds to import, and the tiny network does not need it
+
+    name = plain_name(architecture)
+    if not timm.is_model(name):
+        near = timm.list_models(f"*{name.rstrip('0123456789')}*")[:3]
+        hint = f" Did you mean {', '.join(near)}?" if near else ""
+        raise ModelError(f"There is no architecture {architecture!r} among timm's or our own.{hint}")
+    tagged = timm.list_pretrained(f"{name}.*")
+    if architecture != name and architecture not in tagged:
+        known = ", ".join(one.removeprefix(f"{name}.") for one in tagged) or "none"
+        raise ModelError(f"timm has no weights {architecture!r}; the tags of {name} are: {known}.")
+
+
+def _own(architecture: str, dropout: float | None) -> nn.Module:
+    if dropout:
+        raise ModelError(f"{architecture} has no dropout before its classifier.")
+    return OWN[architecture]()
+
+
+def _from_timm(architecture: str, dropout: float | None) -> nn.Module:
+    import timm
+
+    require_known(architecture)
+    share = DROPOUT.get(plain_name(architecture)) if dropout is None else dropout
+    settings: dict[str, Any] = {} if share is None else {"drop_rate": share}
+    net: nn.Module = timm.create_model(architecture, pretrained=False, num_classes=CLASSES, **settings)
+    head = cast("Any", net).get_classifier()
+    if isinstance(head, nn.Linear):
+        # As torch draws a layer that is put in place of another, which is how the papers make theirs: timm's
+        # Inception would begin with weights eight times as large.
+        head.reset_parameters()
+    return net
+
+
+def _expects(net: nn.Module, image_size: int | None, scale: Scale | None, resize: Resize) -> Input:
+    known = getattr(net, "pretrained_cfg", {})
+    own = Scale(tuple(known.get("mean", IMAGENET.mean)), tuple(known.get("std", IMAGENET.std)))
+    return Input(image_size or known.get("input_size", (3, 224, 224))[-1], scale or own, resize)
+
+
+@torch.no_grad()
+def _require_linear_head(backbone: Backbone, architecture: str) -> None:
+    reason = _why_not_linear(backbone)
+    if reason:
+        raise ModelError(f"{architecture} has no class activation map that explains its logits: {reason}.")
+
+
+def _why_not_linear(backbone: Backbone) -> str:
+    if not isinstance(backbone.head, nn.Linear):
+        return "its classifier is not one linear layer"
+    features, logits = _probe(backbone)
+    channels = backbone.weight.shape[1]
+    if reason := _why_no_maps(tuple(features.shape), channels):
+        return reason
+    with _loud_head(backbone, logits):
+        features, logits = _probe(backbone)
+        pooled = _pooled_logits(backbone, features)
+    if not torch.allclose(pooled, logits, rtol=1e-3, atol=1e-5):
+        return "something that is not linear stands between its pooled features and its classifier"
+    return ""
+
+
+def _why_no_maps(shape: tuple[int, ...], channels: int) -> str:
+    """Why features of this shape are not read as maps, one for each weight of the classifier."""
+    if len(shape) == 3:
+        return f"its features {shape} are tokens, which are not read as maps yet"
+    if len(shape) == 4 and shape[1] != channels == shape[3]:
+        return f"its features {shape} have their channels last, which is not read yet"
+    fits = len(shape) == 4 and shape[1] == channels
+    return "" if fits else f"its features {shape} are not {channels} maps that the classifier pools"
+
+
+@contextmanager
+def _loud_head(backbone: Backbone, logits: Tensor) -> Iterator[None]:
+    """Let the logits be about 3: the small ones of random weights look linear after almost any function."""
+    before = [parameter.clone() for parameter in backbone.head.parameters()]
+    loudness = 3 / logits.abs().max().clamp_min(1e-6)
+    try:
+        for parameter in backbone.head.parameters():
+            parameter.mul_(loudness)
+        yield
+    finally:
+        for parameter, value in zip(backbone.head.parameters(), before, strict=True):
+            parameter.copy_(value)
+
+
+def _pooled_logits(backbone: Backbone, features: Tensor) -> Tensor:
+    pooled = features.mean(dim=(-2, -1))
+    return cast("Tensor", backbone.head(pooled))
+
+
+def _probe(backbone: Backbone) -> tuple[Tensor, Tensor]:
+    """Features and logits of one random image; leaves mode, statistics and the random state as they were."""
+    training = backbone.training
+    device = backbone.weight.device
+    side = backbone.expects.side
+    image = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0)).to(device)
+    try:
+        features, logits = backbone.eval()(image)
+    except RuntimeError as error:
+        raise ModelError(f"An image of {side} pixels does not pass through the network: {error}.") from None
+    finally:
+        backbone.train(training)
+    return features, logits

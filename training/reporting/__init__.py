@@ -1,0 +1,1 @@
+"""Finished runs beside each other: tables, figures and cards."""

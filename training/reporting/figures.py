@@ -1,0 +1,496 @@
+"""The figures of both papers, as values: what is drawn, not how. `drawing` and `paper` draw them. No torch.
+
+A figure is made of runs of one architecture, with other people's detectors beside them. Scenarios have the
+same colour in every figure of an experiment.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Final, Literal, assert_never
+
+import numpy as np
+
+from accuracy.statistics.significance import mean_sd
+from training.evaluation.scored import POOLED
+from training.reporting.results import OTHER, Result, Row, about_maps, columns
+
+Dash = Literal["solid", "dot", "dash"]
+Numbers = Sequence[float]
+
+AGREEMENTS: Final = {
+    "spearman": "Rank correlation of the pixels",
+    "iou": "IoU of the brightest 10 %",
+    "dice": "Dice of the brightest 10 %",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A curve; `spread` is half the height of the band around it, or half its width where `sideways`."""
+
+    name: str
+    style: int
+    x: Numbers
+    y: Numbers
+    spread: Numbers | None = None
+    sideways: bool = False
+    dash: Dash = "solid"
+    marks: bool = False
+    """Show the points, which are few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Single runs, not joined."""
+
+    name: str
+    style: int
+    x: Numbers
+    y: Numbers
+    labels: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box over runs, with every run beside it.
+
+    Of fewer than five runs only the runs: the quartiles of four values are no summary. Notched (95 % interval
+    of the median) from eight runs on: of fewer the notch is longer than the box.
+    """
+
+    name: str
+    style: int
+    values: Numbers
+
+    @property
+    def few(self) -> bool:
+        return len(self.values) < 5
+
+    @property
+    def notched(self) -> bool:
+        return len(self.values) > 7 and len(set(self.values)) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """One value of a category, with a bar of ± `spread`."""
+
+    name: str
+    style: int
+    value: float
+    spread: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A horizontal line across the figure."""
+
+    name: str
+    y: float
+    below: bool = False
+    """Write the name under the line."""
+
+
+Mark = Line | Points | Box | Dot | Level
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """`key` is fit for a file name; a figure without marks has nothing to show and says why in `note`."""
+
+    key: str
+    title: str
+    x: str
+    y: str
+    marks: tuple[Mark, ...]
+    note: str = ""
+    x_range: tuple[float, float] | None = None
+    y_range: tuple[float, float] | None = None
+    logarithmic: bool = False
+    """The x axis."""
+    square: bool = False
+    source: str = ""
+    """The generator that it is about; empty when it is about all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The tables that figures are drawn from, of one architecture and the detectors beside it."""
+
+    architecture: str
+    runs: tuple[Result, ...]
+    epochs: Sequence[Row] = field(default_factory=tuple)
+    roc: Sequence[Row] = field(default_factory=tuple)
+    reliability: Sequence[Row] = field(default_factory=tuple)
+    stability: Sequence[Row] = field(default_factory=tuple)
+    guidance: Sequence[Row] = field(default_factory=tuple)
+    styles: dict[str, int] = field(default_factory=dict)
+    """Colour of each scenario and of each other detector."""
+
+    @property
+    def score(self) -> str:
+        return self.runs[0].config.score if self.runs else "sigmoid"
+
+    @property
+    def sources(self) -> list[str]:
+        """`all`, then each generator that has a curve."""
+        return sorted({row["source"] for row in self.roc}, key=lambda source: (source != POOLED, source))
+
+
+def styles_of(results: Iterable[Result], others: Iterable[str] = ()) -> dict[str, int]:
+    """A number for each scenario, in the order of their names, then for each other detector."""
+    names = [*sorted({result.config.column for result in results}), *others]
+    return {name: index for index, name in enumerate(dict.fromkeys(names))}
+
+
+def figures(tables: Tables) -> list[Figure]:
+    """Every figure of an architecture: the ones over all generators first, then one ROC per generator."""
+    makers: tuple[Callable[[Tables], Figure], ...] = (
+        roc_figure,
+        roc_se_figure,
+        box_figure,
+        accuracy_figure,
+        *(_of_maps(make) for make in (entropy_figure, entropy_auc_figure, stability_figure)),
+        reliability_figure,
+        annotated_figure,
+        annotators_figure,
+        data_figure,
+    )
+    per_generator = [roc_figure(tables, source=source) for source in tables.sources if source != POOLED]
+    agreements = [_of_maps(partial(_agreement, measure=m, words=w))(tables) for m, w in AGREEMENTS.items()]
+    every = [*(make(tables) for make in makers), *agreements, *per_generator]
+    return [_with_something_to_compare(figure) for figure in every]
+
+
+def _with_something_to_compare(figure: Figure) -> Figure:
+    """A chart of one point says less than its number in the table: it says so instead."""
+    places = {place for mark in figure.marks for place in _places(mark)}
+    note = "There is one value so far; it is in the table."
+    return replace(figure, marks=(), note=note) if len(places) == 1 else figure
+
+
+def _places(mark: Mark) -> Iterator[object]:
+    """What a reader could compare: places along the axis, or values of a category."""
+    match mark:
+        case Line():
+            yield from mark.x
+        case Points():
+            yield from zip(mark.x, mark.y, strict=True)
+        case Box():
+            yield from ((mark.name, index) for index in range(len(mark.values)))
+        case Dot():
+            yield mark.name
+        case Level():
+            return
+        case _:
+            assert_never(mark)
+
+
+def _of_maps(make: Callable[[Tables], Figure]) -> Callable[[Tables], Figure]:
+    """A figure about maps, which says of what tensor they are made if it is not the usual one."""
+
+    def made(tables: Tables) -> Figure:
+        figure, about = make(tables), about_maps(tables.runs)
+        return replace(figure, title=f"{figure.title}, {about}") if about else figure
+
+    return made
+
+
+def roc_figure(tables: Tables, *, source: str = POOLED) -> Figure:
+    """Mean ROC (CYBORG Fig. 5).
+
+    The band is ± 1 sd over seeds of the false positive rate at a true positive rate, as in the paper.
+    """
+    of = "all generators" if source == POOLED else source
+    lines = _rocs(tables, source, given="tpr", spread="sd")
+    figure = _roc(tables, f"roc-{_slug(source)}", f"ROC, {of}: mean ± 1 sd over seeds", lines)
+    return figure if source == POOLED else replace(figure, source=source)
+
+
+def roc_se_figure(tables: Tables) -> Figure:
+    """Mean ROC with the standard error of the true positive rate (DROID Fig. 7)."""
+    lines = _rocs(tables, POOLED, given="fpr", spread="se")
+    return _roc(tables, "roc-se", "ROC, all generators: mean ± 1 standard error", lines)
+
+
+def _roc(tables: Tables, key: str, title: str, lines: Sequence[Line]) -> Figure:
+    return Figure(
+        key=f"{key}-{_slug(tables.architecture)}",
+        title=title,
+        x="False positive rate",
+        y="True positive rate",
+        marks=tuple(lines),
+        note="" if lines else "No run has scores of both classes.",
+        x_range=(0, 1),
+        y_range=(0, 1),
+        square=True,
+    )
+
+
+def _rocs(tables: Tables, source: str, *, given: str, spread: str) -> list[Line]:
+    lines = []
+    for scenario, rows in _by(tables.roc, "scenario", source=source, given=given).items():
+        other = rows[0]["architecture"] == OTHER
+        widths = [row[spread] for row in rows]
+        lines.append(
+            Line(
+                name=scenario,
+                style=tables.styles.get(scenario, 0),
+                x=[row["fpr"] for row in rows],
+                y=[row["tpr"] for row in rows],
+                spread=None if None in widths else widths,
+                sideways=given == "tpr",
+                dash="dash" if other else "solid",
+            )
+        )
+    return lines
+
+
+def accuracy_figure(tables: Tables) -> Figure:
+    """Training (dotted) and validation accuracy per epoch, mean ± 1 sd over seeds (CYBORG Fig. 6)."""
+    lines: list[Mark] = []
+    for scenario, rows in _by(tables.epochs, "scenario").items():
+        style = tables.styles.get(scenario, 0)
+        lines += _over_epochs(f"{scenario}, training", style, rows, "train_accuracy", dash="dot")
+        lines += _over_epochs(f"{scenario}, validation", style, rows, "val_accuracy")
+    return _of_epochs(tables, "accuracy", "Accuracy: mean ± 1 sd over seeds", "Accuracy", lines)
+
+
+def entropy_figure(tables: Tables) -> Figure:
+    """Entropy of the model's maps per epoch, beside the human and the largest one (DROID Fig. 3)."""
+    marks: list[Mark] = []
+    for scenario, rows in _by(tables.epochs, "scenario").items():
+        marks += _over_epochs(scenario, tables.styles.get(scenario, 0), rows, "cam_entropy")
+    for name, word in {"human_entropy": "human maps", "max_entropy": "even map"}.items():
+        mean, _, _ = mean_sd([row[name] for row in tables.epochs])
+        if mean is not None and marks:
+            marks.append(Level(f"{word} {mean:.2f}", mean, below=name == "max_entropy"))
+    return _of_epochs(
+        tables, "entropy", "Entropy of the maps: mean ± 1 sd over seeds", "Entropy in nats", marks
+    )
+
+
+def _of_epochs(tables: Tables, key: str, title: str, y: str, marks: Sequence[Mark]) -> Figure:
+    note = "" if marks else "No run has told of an epoch."
+    return Figure(f"{key}-{_slug(tables.architecture)}", title, "Epoch", y, tuple(marks), note)
+
+
+def _over_epochs(
+    name: str, style: int, rows: Sequence[Row], column: str, *, dash: Dash = "solid"
+) -> list[Line]:
+    """Mean and deviation over seeds; epochs without a value are left out."""
+    by_epoch: dict[int, list[float]] = {}
+    for row in rows:
+        if row[column] is not None:
+            by_epoch.setdefault(row["epoch"], []).append(row[column])
+    stats = {epoch: mean_sd(values) for epoch, values in sorted(by_epoch.items())}
+    if not stats:
+        return []
+    means = [mean for mean, _, _ in stats.values() if mean is not None]
+    deviations = [sd or 0.0 for _, sd, _ in stats.values()]
+    return [Line(name, style, list(stats), means, deviations if any(deviations) else None, dash=dash)]
+
+
+def entropy_auc_figure(tables: Tables) -> Figure:
+    """Entropy of each run's maps against its AUC (DROID Fig. 5)."""
+    marks = []
+    for scenario, runs in _scenarios(tables).items():
+        known = [run for run in runs if None not in (run.metrics.get("cam_entropy"), run.metrics.get("auc"))]
+        if known:
+            x, y = ([run.metrics[name] or 0.0 for run in known] for name in ("cam_entropy", "auc"))
+            labels = [f"seed {run.config.seed}" for run in known]
+            marks.append(Points(scenario, tables.styles.get(scenario, 0), x, y, labels))
+    return Figure(
+        key=f"entropy-auc-{_slug(tables.architecture)}",
+        title="Entropy of the maps against AUC, one point per run",
+        x="Entropy in nats",
+        y="AUC",
+        marks=tuple(marks),
+        note="" if marks else "No run has both an entropy and an AUC.",
+    )
+
+
+def box_figure(tables: Tables) -> Figure:
+    """AUC over seeds; the notch is the 95 % interval of the median (DROID Fig. 6)."""
+    boxes = _boxes(tables, "auc")
+    note = "" if boxes else "No run has an AUC."
+    return Figure(f"auc-{_slug(tables.architecture)}", "AUC over seeds", "", "AUC", boxes, note)
+
+
+def _agreement(tables: Tables, *, measure: str, words: str) -> Figure:
+    """How much each run's maps agree with the human ones, on the first split that has human maps."""
+    split = _mapped_split(tables.runs)
+    boxes = tuple(
+        Box(scenario, tables.styles.get(scenario, 0), values)
+        for scenario, runs in _scenarios(tables).items()
+        if (values := _known(run.splits.get(split, {}).get(f"agreement_{measure}") for run in runs))
+    )
+    where = {"test": ", test images", "val": ", validation images", "train": ", training images"}.get(
+        split, ""
+    )
+    return Figure(
+        key=f"agreement-{measure}-{_slug(tables.architecture)}",
+        title=f"Agreement with the human maps{where}",
+        x="",
+        y=words,
+        marks=boxes,
+        note="" if boxes else "No image has a human map.",
+    )
+
+
+def _mapped_split(runs: Iterable[Result]) -> str:
+    """Test before validation before training: agreement on images that were trained on is easier."""
+    found = {split for run in runs for split, values in run.splits.items() if values.get("with_map")}
+    return next((split for split in ("test", "val", "train") if split in found), "")
+
+
+def stability_figure(tables: Tables) -> Figure:
+    """Whether runs that differ in their seed alone look at the same places."""
+    rows = [row for row in tables.stability if row["stability"] is not None]
+    marks = tuple(
+        Dot(row["scenario"], tables.styles.get(row["scenario"], 0), row["stability"], row["sd"])
+        for row in rows
+    )
+    return Figure(
+        key=f"stability-{_slug(tables.architecture)}",
+        title="Stability of the maps across seeds: mean ± 1 sd over pairs of runs",
+        x="",
+        y="Spearman",
+        marks=marks,
+        note="" if marks else "It takes two seeds of a scenario.",
+    )
+
+
+def reliability_figure(tables: Tables) -> Figure:
+    """How often images called fake with some probability are fake; pooled over seeds."""
+    marks: list[Mark] = []
+    for scenario, rows in _by(tables.reliability, "scenario").items():
+        kind = rows[0]["score"] if rows[0]["architecture"] == OTHER else "softmax"
+        own = [row for row in rows if row["score"] == kind]
+        bins: dict[int, list[Row]] = {}
+        for row in own:
+            bins.setdefault(min(int(row["predicted"] * 10), 9), []).append(row)
+        x, y = ([_weighted(bins[b], name) for b in sorted(bins)] for name in ("predicted", "observed"))
+        if x:
+            marks.append(Line(scenario, tables.styles.get(scenario, 0), x, y, marks=True))
+    if marks:
+        marks.append(Line("perfect", -1, [0, 1], [0, 1], dash="dot"))
+    return Figure(
+        key=f"reliability-{_slug(tables.architecture)}",
+        title="Reliability of the softmax score",
+        x="Probability of being fake",
+        y="Share of fakes",
+        marks=tuple(marks),
+        note="" if marks else "No run has scores that are probabilities.",
+        x_range=(0, 1),
+        y_range=(0, 1),
+        square=True,
+    )
+
+
+def _weighted(rows: Sequence[Row], name: str) -> float:
+    return float(np.average([row[name] for row in rows], weights=[row["images"] for row in rows]))
+
+
+def annotated_figure(tables: Tables) -> Figure:
+    """AUC over the number of annotated images."""
+    return _learning(tables, "annotated", "Annotated training images", "worth-images")
+
+
+def annotators_figure(tables: Tables) -> Figure:
+    """AUC over the number of annotations of each annotated image."""
+    return _learning(tables, "annotators", "Annotations per image", "worth-annotators")
+
+
+def data_figure(tables: Tables) -> Figure:
+    """AUC of plain cross-entropy over the number of training images, the guided scenarios beside it."""
+    plain = _curve("cross_entropy", -1, _of_objective(tables.guidance, "cross_entropy"), "images")
+    guided = [
+        line
+        for scenario, rows in _by([row for row in tables.guidance if row["annotated"]], "scenario").items()
+        for line in _curve(scenario, tables.styles.get(scenario, 0), rows, "images")
+    ]
+    return Figure(
+        key=f"worth-data-{_slug(tables.architecture)}",
+        title="Plain data that equal human guidance (mean ± 1 sd)",
+        x="Training images",
+        y="AUC",
+        marks=(*plain, *guided) if plain and guided else (),
+        note="" if plain and guided else "It takes a cross-entropy run and a run with human maps.",
+        logarithmic=True,
+    )
+
+
+def _learning(tables: Tables, column: str, x: str, key: str) -> Figure:
+    guided = [row for row in tables.guidance if row["annotated"] and row[column] is not None]
+    marks: list[Mark] = []
+    for i, (objective, rows) in enumerate(_by(guided, "objective").items()):
+        marks += _curve(objective, i, rows, column)
+    plain = mean_sd([row["auc"] for row in _of_objective(tables.guidance, "cross_entropy")])[0]
+    if marks and plain is not None:
+        marks.append(Level(f"cross_entropy {plain:.3f}", plain))
+    return Figure(
+        key=f"{key}-{_slug(tables.architecture)}",
+        title=f"AUC by {x[0].lower()}{x[1:]} (mean ± 1 sd)",
+        x=x,
+        y="AUC",
+        marks=tuple(marks),
+        note="" if marks else "No run tells what maps it was given.",
+        logarithmic=True,
+    )
+
+
+def _of_objective(rows: Iterable[Row], objective: str) -> list[Row]:
+    return [row for row in rows if row["objective"] == objective]
+
+
+def _curve(name: str, style: int, rows: Iterable[Row], column: str) -> list[Line]:
+    """One point per scenario and dataset: its seeds may have drawn slightly different amounts."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row["auc"] is not None and row[column]:
+            groups.setdefault((row["scenario"], row["dataset"]), []).append(row)
+    points = sorted(_point(own, column) for own in groups.values())
+    if not points:
+        return []
+    x, means, deviations = ([point[i] for point in points] for i in range(3))
+    return [Line(name, style, x, means, deviations if any(deviations) else None, marks=True)]
+
+
+def _point(rows: Sequence[Row], column: str) -> tuple[float, float, float]:
+    mean, sd, _ = mean_sd([row["auc"] for row in rows])
+    return float(np.mean([row[column] for row in rows])), mean or 0.0, sd or 0.0
+
+
+def _scenarios(tables: Tables) -> dict[str, list[Result]]:
+    return {scenario: runs for (_, scenario), runs in columns(tables.runs).items()}
+
+
+def _boxes(tables: Tables, metric: str) -> tuple[Box, ...]:
+    return tuple(
+        Box(scenario, tables.styles.get(scenario, 0), values)
+        for scenario, runs in _scenarios(tables).items()
+        if (values := _known(run.metrics.get(metric) for run in runs))
+    )
+
+
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def _by(rows: Iterable[Row], key: str, **wanted: Any) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        if all(row[name] == value for name, value in wanted.items()):
+            groups.setdefault(row[key], []).append(row)
+    return groups
+
+
+def _slug(name: str) -> str:
+    """Fit for a file name, whatever a source is called; two names never become one."""
+    plain = "".join(
+        letter if letter.isascii() and (letter.isalnum() or letter in "-_.") else "_" for letter in name
+    )[:60]
+    return plain if plain == name else f"{plain}.{hashlib.sha256(name.encode()).hexdigest()[:6]}"

@@ -1,0 +1,116 @@
+"""What both papers report, beside what runs of ours come to. Facts with their source; no torch.
+
+Numbers are areas under the ROC curve by the sigmoid of the fake logit, over six unseen generators, mean and
+standard deviation of ten runs. Where a paper gives a number in a picture only, there is none here.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from accuracy.statistics.significance import mean_sd
+from training.evaluation.scored import POOLED
+from training.reporting.results import Result, Row, cautions_of, columns
+from training.reporting.tables import is_simulated
+
+WACV: Final = "CYBORG, WACV 2023"
+DROID: Final = "DROID, 2023"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One number of a paper, and the runs of ours that repeat it."""
+
+    paper: str
+    architecture: str
+    scenario: str
+    """Name of the scenario in the recipe that repeats it; empty where none does."""
+    mean: float
+    sd: float | None
+    what: str
+
+
+PUBLISHED: Final = (
+    Published(WACV, "resnet50", "classical", 0.537, 0.09, "cross-entropy"),
+    Published(WACV, "resnet50", "classical_more_data", 0.585, 0.04, "cross-entropy, 7 × the data"),
+    Published(WACV, "resnet50", "cyborg", 0.612, 0.05, "CYBORG"),
+    Published(WACV, "", "", 0.554, 0.03, "CNNDetection, as published"),
+    Published(WACV, "", "", 0.591, 0.03, "CNNDetection with the CYBORG loss"),
+    Published(WACV, "", "", 0.428, 0.04, "attention of Dang et al."),
+    Published(WACV, "", "", 0.498, 0.06, "attention of Dang et al. with human maps"),
+    Published(WACV, "", "", 0.385, None, "Bonettini et al., trained on DFDC"),
+    Published(WACV, "", "", 0.373, None, "Bonettini et al., trained on FF++"),
+    Published(DROID, "densenet121", "cross_entropy", 0.561, 0.05, "cross-entropy"),
+    Published(DROID, "densenet121", "cyborg", 0.636, 0.02, "CYBORG"),
+    Published(DROID, "densenet121", "hseb", 0.710, 0.02, "HSEB"),
+    Published(DROID, "densenet121", "droid", 0.731, 0.05, "DROID"),
+    Published(DROID, "densenet121", "fmmmse", 0.758, 0.03, "FMMMSE"),
+    Published(DROID, "densenet121", "cyborg_droid", 0.775, 0.02, "CYBORG + DROID"),
+)
+
+
+def comparison(results: Iterable[Result]) -> list[Row]:
+    """Every published number beside ours, then every column of ours that no paper has.
+
+    A column of ours is the paper's when architecture and scenario have the same names; what it was trained
+    on, for how long and from which weights is said beside it, because equal names are not equal experiments.
+    """
+    ours = columns(results)
+    rows = []
+    used = set()
+    for one in PUBLISHED:
+        key = (one.architecture, one.scenario)
+        used.add(key)
+        head = {"paper": one.paper, "architecture": one.architecture, "what": one.what}
+        rows.append({**head, "theirs": one.mean, "theirs_sd": one.sd, **_ours(ours.get(key, []))})
+    for key, runs in ours.items():
+        if key not in used:
+            head = {"paper": "", "architecture": key[0], "what": key[1]}
+            rows.append({**head, "theirs": None, "theirs_sd": None, **_ours(runs)})
+    return rows
+
+
+def _ours(runs: Sequence[Result]) -> Row:
+    if not runs:
+        return {"ours": None, "ours_sd": None, "seeds": 0, "ran": "not run"}
+    values = [run.numbers.metrics[POOLED, "sigmoid"]["auc"] for run in runs]
+    mean, sd, seeds = mean_sd(values)
+    return {"ours": mean, "ours_sd": sd, "seeds": seeds, "ran": _how(runs)}
+
+
+def _how(runs: Sequence[Result]) -> str:
+    """What was really run, where it may differ from the paper."""
+    config, started = runs[0].config, runs[0].started
+    dataset = runs[0].folder.record().get("dataset", {})
+    parts = [
+        f"{dataset.get('study') or 'an unknown study'}",
+        f"{started.images.get('train', '?') if started else '?'} training images",
+        f"{int(runs[0].metrics.get('images') or 0)} {runs[0].split} images",
+        f"{config.epochs} epochs",
+        "pretrained weights" if config.weights not in {"none", ""} else "no pretrained weights",
+        *(["simulated annotators"] if is_simulated(runs) else []),
+    ]
+    return ". ".join([", ".join(parts), *(sentence.rstrip(".") for sentence in cautions_of(runs))])
+
+
+def as_markdown(rows: Sequence[Row]) -> str:
+    """The table of docs/reproduce.md."""
+    lines = [
+        "| paper | network | what | theirs | ours | seeds | what ours was |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        theirs, ours = (_plus_minus(row[name], row[f"{name}_sd"]) for name in ("theirs", "ours"))
+        cells = [row["paper"], row["architecture"], row["what"], theirs, ours, str(row["seeds"]), row["ran"]]
+        lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _plus_minus(mean: float | None, sd: float | None) -> str:
+    if mean is None:
+        return "–"
+    return f"{mean:.3f}" if sd is None else f"{mean:.3f} ± {sd:.3f}"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split()) or "–"

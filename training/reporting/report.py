@@ -1,0 +1,163 @@
+"""Tables and figures of an experiment: CSV for the next analysis, PDF for the paper, pages for people."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Final
+
+from plotly.offline import get_plotlyjs
+
+from training.files import write_text
+from training.reporting import results
+from training.reporting.average_maps import write_average_maps
+from training.reporting.figures import Figure
+from training.reporting.matplotlib_figures import write_figure
+from training.reporting.plotly_figures import drawn
+from training.reporting.results import Rival, Row
+from training.reporting.tables import architectures, figures_of, is_simulated, tables_of
+
+STYLE: Final = """body{font:16px/1.5 system-ui,sans-serif;color:#1c2124}
+body{max-width:76rem;margin:2rem auto;padding:0 1rem}
+table{border-collapse:collapse;margin:1rem 0;display:block;overflow-x:auto}
+td,th{padding:.3rem .8rem;border-bottom:1px solid #d6d6d0;text-align:right;font-variant-numeric:tabular-nums}
+td:first-child,th:first-child,td:nth-child(2),th:nth-child(2){text-align:left}
+.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(30rem,100%),1fr));gap:1rem}
+figure{margin:0;border:1px solid #d6d6d0;border-radius:8px;padding:.5rem}figcaption{font-size:.9rem}
+img{max-width:100%}.plot{height:26rem}
+.simulated{background:#efe8f7;color:#5a398b;padding:.6rem 1rem;border-radius:8px}"""
+META: Final = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+SCRIPT: Final = """for (const plot of document.querySelectorAll(".plot")) {
+  const { data, layout } = JSON.parse(document.getElementById(plot.dataset.figure).textContent);
+  const margin = { l: 60, r: 20, t: 20, b: 50 };
+  const shape = { margin, template: "none", legend: { orientation: "h", y: -0.15 } };
+  for (const axis of [layout.xaxis, layout.yaxis]) axis.gridcolor = "#e4e4e0";
+  Plotly.newPlot(plot, data, { ...shape, ...layout }, { responsive: true, displaylogo: false });
+}"""
+WORTH: Final = ("architecture", "scenario", "seeds", "annotated", "auc", "bound", "matching_images", "factor")
+SIMULATED: Final = "Simulated annotators: this says nothing about people."
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How far a report is; `summary` is there with the last step: the rows of the summary of AUC."""
+
+    done: int
+    total: int
+    summary: tuple[Row, ...] = ()
+
+
+def report_steps(runs_dir: Path, out_dir: Path, rivals: Sequence[Rival] = ()) -> Iterator[Written]:
+    """Write tables, figures and index.html for all finished runs, telling of each figure.
+
+    The folder holds a CSV per table, `figures/` with a PDF, a PNG and a CSV per figure, index.html, and the
+    script that draws its figures: it needs no network.
+    """
+    found = results.gather(runs_dir)
+    caption = SIMULATED if is_simulated(found) else ""
+    tables = tables_of(found, rivals)
+    for name, rows in tables.items():
+        write_text(out_dir / f"{name}.csv", results.to_csv(rows))
+    per_architecture = {name: figures_of(name, found, tables, rivals) for name in architectures(found)}
+    total = sum(len(some) + 1 for some in per_architecture.values())
+    done, sections = 0, []
+    for name, some in per_architecture.items():
+        for figure in some:
+            write_figure(out_dir / "figures", figure, caption=caption)
+            yield Written(done := done + 1, total)
+        own = [result for result in found if result.config.architecture == name]
+        files = write_average_maps(out_dir / "figures", f"maps-{name}", own, caption=caption)
+        sections.append(_section(name, some, files))
+        yield Written(done := done + 1, total)
+    summary = tuple(row for row in tables["summary"] if row["metric"] == "auc")
+    write_text(out_dir / "plotly.min.js", get_plotlyjs())
+    said = _cautions(results.cautions_of(found))
+    write_text(out_dir / "index.html", _page(summary, tables, sections, caption, said))
+    yield Written(total, total, summary)
+
+
+def write_report(runs_dir: Path, out_dir: Path, rivals: Sequence[Rival] = ()) -> list[Row]:
+    """All of `report_steps`; returns the rows of the summary of AUC."""
+    *_, last = report_steps(runs_dir, out_dir, rivals)
+    return list(last.summary)
+
+
+def _section(name: str, some: Sequence[Figure], average_maps: Sequence[str]) -> str:
+    shown = "".join(_plot(figure) for figure in some)
+    picture = next((file for file in average_maps if file.endswith(".png")), "")
+    alt = f"Average maps of each run of {name}, beside the average human map"
+    maps = (
+        f'<h3>Average maps</h3><img src="figures/{escape(picture)}" alt="{escape(alt)}">' if picture else ""
+    )
+    return f'<h2>{escape(name)}</h2><div class="plots">{shown}</div>{maps}'
+
+
+def _plot(figure: Figure) -> str:
+    if not figure.marks:
+        return f"<figure><figcaption>{escape(figure.title)}: {escape(figure.note)}</figcaption></figure>"
+    links = " · ".join(
+        f'<a href="figures/{escape(figure.key)}.{ending}">{ending.upper()}</a>'
+        for ending in ("pdf", "png", "csv")
+    )
+    # Inside a script element nothing else could end the data before its end.
+    data = json.dumps(drawn(figure), allow_nan=False).replace("<", "\\u003c")
+    return (
+        f"<figure><figcaption>{escape(figure.title)} · {links}</figcaption>"
+        f'<div class="plot" data-figure="{escape(figure.key)}"></div>'
+        f'<script type="application/json" id="{escape(figure.key)}">{data}</script></figure>'
+    )
+
+
+def _cautions(found: dict[str, list[str]]) -> str:
+    """What has to be known before any number is read; nothing as a rule."""
+    rows = "".join(
+        f"<li>{escape(sentence)} <small>({escape(', '.join(columns))})</small></li>"
+        for sentence, columns in found.items()
+    )
+    return f"<h2>Cautions</h2><ul>{rows}</ul>" if rows else ""
+
+
+def _page(
+    summary: Sequence[Row], tables: dict[str, list[Row]], sections: Sequence[str], caption: str, cautions: str
+) -> str:
+    warning = f'<p class="simulated">{escape(caption)}</p>' if caption else ""
+    body = (
+        f"<h1>Results</h1>{warning}{cautions}<h2>AUC</h2>"
+        + _table(summary, ("architecture", "scenario", "seeds", "mean", "sd"))
+        + "<h2>Differences of AUC over seeds</h2><p>Paired t-tests; p after Holm's correction.</p>"
+        + _table(
+            tables["paired"], ("architecture", "one", "two", "seeds", "two_minus_one", "sd", "p", "p_holm")
+        )
+        + "<h2>AUC by source</h2>"
+        + _table(
+            _aucs(tables["sources"]), ("architecture", "scenario", "source", "score", "seeds", "mean", "sd")
+        )
+        + "<h2>What an annotation is worth</h2><p>Plain training images that reach the same AUC.</p>"
+        + _table(tables["worth"], WORTH)
+        + "".join(sections)
+    )
+    head = f"{META}<title>Results</title><style>{STYLE}</style>"
+    scripts = f'<script src="plotly.min.js"></script><script>{SCRIPT}</script>'
+    return f'<!doctype html><html lang="en"><head>{head}</head><body>{body}{scripts}</body></html>'
+
+
+def _aucs(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if row["metric"] == "auc"]
+
+
+def _table(rows: Sequence[Row], names: Sequence[str]) -> str:
+    if not rows:
+        return "<p>None.</p>"
+    head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in names)
+    lines = ["".join(f"<td>{escape(cell(row[name]))}</td>" for name in names) for row in rows]
+    return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+
+
+def cell(value: object) -> str:
+    """A number as a table shows it."""
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.3f}" if abs(value) < 100 else f"{value:.0f}"
+    return str(value)

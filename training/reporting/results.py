@@ -1,0 +1,318 @@
+"""Finished runs and other people's detectors, read back, and the tables made of them. No torch."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from accuracy.statistics.significance import holm, mean_sd, paired_p, t_interval
+from saliency.spreadsheets import cell
+from training.config import RunConfig
+from training.errors import RunError
+from training.evaluation.scored import POOLED, SCORE
+from training.evaluation.summary import GRID, Numbers, numbers_of_file
+from training.events import Epoch, Metrics, Started
+from training.files import read_json
+from training.run_folder import RunFolder
+
+Row = dict[str, Any]
+
+OTHER: Final = "other"
+"""In place of an architecture: a detector of somebody else, of which only scores are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One finished run."""
+
+    folder: RunFolder
+    config: RunConfig
+    best_epoch: int
+    splits: dict[str, Metrics]
+    epochs: tuple[Epoch, ...]
+    started: Started | None
+
+    @property
+    def column(self) -> tuple[str, str]:
+        """Architecture and scenario: what the seeds of a table cell have in common."""
+        return self.config.architecture, self.config.column
+
+    @property
+    def split(self) -> str:
+        """The split that counts: test, or validation where there is no test split."""
+        return "test" if "test" in self.splits else "val"
+
+    @property
+    def metrics(self) -> Metrics:
+        """The metrics of the split that counts."""
+        return self.splits[self.split]
+
+    @property
+    def scores_file(self) -> Path:
+        return self.folder.scores / f"{self.split}.csv"
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What is to be known of its maps by whoever reads its results."""
+        return tuple(self.folder.record().get("cautions", ()))
+
+    @property
+    def numbers(self) -> Numbers:
+        """What its scores on the split that counts come to."""
+        return numbers_of_file(self.scores_file)
+
+
+def cautions_of(results: Iterable[Result]) -> dict[str, list[str]]:
+    """Each caution, and the architectures and scenarios that it is about."""
+    found: dict[str, dict[str, None]] = {}
+    for result in results:
+        for sentence in result.cautions:
+            found.setdefault(sentence, {})[" ".join(result.column)] = None
+    return {sentence: list(columns) for sentence, columns in found.items()}
+
+
+def about_maps(results: Iterable[Result]) -> str:
+    """Of what tensor the maps of these runs are made, for a title; empty for the usual one alone."""
+    tensors = sorted({result.config.cam_tensor for result in results})
+    return "" if tensors == ["pooled"] else f"maps of the {' or '.join(tensors)} tensor"
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """Somebody else's detector on the same images."""
+
+    name: str
+    numbers: Numbers
+
+
+def gather(runs_dir: Path) -> list[Result]:
+    """All finished runs below a folder, by name; unfinished ones are left out."""
+    folders = sorted(path.parent for path in Path(runs_dir).rglob("run.json"))
+    finished = [RunFolder(folder) for folder in folders if RunFolder(folder).is_finished]
+    if not finished:
+        raise RunError(f"{runs_dir} holds no finished run.")
+    return [read_run(folder) for folder in finished]
+
+
+def read_run(folder: RunFolder) -> Result:
+    """A finished run."""
+    stored = read_json(folder.metrics)
+    try:
+        best_epoch, splits = stored["best_epoch"], stored["splits"]
+    except KeyError as error:
+        raise RunError(f"{folder.metrics} has no {error}.") from None
+    history = list(folder.history())
+    started = next((event for event in history if isinstance(event, Started)), None)
+    epochs = tuple(event for event in history if isinstance(event, Epoch))
+    return Result(folder, folder.config(), best_epoch, splits, epochs, started)
+
+
+def columns(results: Iterable[Result]) -> dict[tuple[str, str], list[Result]]:
+    """Runs by architecture and scenario, seeds in order."""
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for result in sorted(results, key=lambda result: (*result.column, result.config.seed)):
+        groups.setdefault(result.column, []).append(result)
+    return groups
+
+
+def _head(result: Result) -> Row:
+    return {
+        "run": result.folder.root.name,
+        "architecture": result.config.architecture,
+        "scenario": result.config.column,
+        "seed": result.config.seed,
+    }
+
+
+def run_table(results: Iterable[Result]) -> list[Row]:
+    """One row per run, with DeLong's interval for its AUC and every metric it has."""
+    rows = []
+    for result in results:
+        pooled = result.numbers.metrics[POOLED, result.config.score]
+        config = result.config
+        where = {"split": result.split, "best_epoch": result.best_epoch, "resize": config.resize}
+        where |= {"cam_class": config.objective.cam_class, "cam_tensor": config.cam_tensor}
+        where["cautions"] = " ".join(result.cautions)
+        interval = {name: pooled[name] for name in ("auc_low", "auc_high")}
+        rows.append({**_head(result), **where, **interval, **result.metrics})
+    return rows
+
+
+def score_table(results: Iterable[Result], rivals: Iterable[Rival] = ()) -> list[Row]:
+    """Every number of docs/evaluation.md: one row per run, source and kind of score."""
+    rows = [
+        {**_head(result), "split": result.split, "source": source, "score": kind, **values}
+        for result in results
+        for (source, kind), values in result.numbers.metrics.items()
+    ]
+    return rows + [
+        {**_rival_head(rival), "source": source, "score": kind, **values}
+        for rival in rivals
+        for (source, kind), values in rival.numbers.metrics.items()
+    ]
+
+
+def _rival_head(rival: Rival) -> Row:
+    return {"run": rival.name, "architecture": OTHER, "scenario": rival.name, "seed": None, "split": "test"}
+
+
+def source_table(results: Iterable[Result], rivals: Iterable[Rival] = ()) -> list[Row]:
+    """Mean and deviation over seeds of each number: a row per column, source, kind of score and metric."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in score_table(results, rivals):
+        key = tuple(row[name] for name in ("architecture", "scenario", "source", "score"))
+        groups.setdefault(key, []).append(row)
+    rows = []
+    for (architecture, scenario, source, kind), own in groups.items():
+        head = {"architecture": architecture, "scenario": scenario, "source": source, "score": kind}
+        named = [
+            name for name in own[0] if name not in {*head, "run", "seed", "split", "auc_low", "auc_high"}
+        ]
+        for name in named:
+            mean, sd, seeds = mean_sd([row[name] for row in own])
+            rows.append({**head, "metric": name, "seeds": seeds, "mean": mean, "sd": sd})
+    return rows
+
+
+def summary_table(results: Iterable[Result], rivals: Iterable[Rival] = ()) -> list[Row]:
+    """One row per architecture, scenario and metric: mean and standard deviation over seeds."""
+    rows = []
+    for (architecture, scenario), runs in columns(results).items():
+        for name in runs[0].metrics:
+            mean, sd, seeds = mean_sd([run.metrics.get(name) for run in runs])
+            head = {"architecture": architecture, "scenario": scenario, "metric": name}
+            rows.append({**head, "seeds": seeds, "mean": mean, "sd": sd})
+    for rival in rivals:
+        for name, value in rival.numbers.metrics[POOLED, SCORE].items():
+            head = {"architecture": OTHER, "scenario": rival.name, "metric": name}
+            rows.append({**head, "seeds": int(value is not None), "mean": value, "sd": None})
+    return rows
+
+
+def paired_table(results: Iterable[Result], *, metric: str = "auc") -> list[Row]:
+    """Each pair of scenarios of an architecture, over the seeds that both have; p after Holm within it."""
+    groups = columns(results)
+    rows: list[Row] = []
+    for architecture in dict.fromkeys(key[0] for key in groups):
+        names = [scenario for found, scenario in groups if found == architecture]
+        pairs = [_pair(groups, architecture, one, two, metric) for one, two in combinations(names, 2)]
+        for row, corrected in zip(pairs, holm([row["p"] for row in pairs]), strict=True):
+            rows.append({**row, "p_holm": corrected})
+    return rows
+
+
+def _pair(
+    groups: dict[tuple[str, str], list[Result]], architecture: str, one: str, two: str, metric: str
+) -> Row:
+    by_seed = [_by_seed(groups[architecture, name], metric) for name in (one, two)]
+    seeds = sorted(by_seed[0].keys() & by_seed[1].keys())
+    first, second = ([values[seed] for seed in seeds] for values in by_seed)
+    difference, sd, count = mean_sd([b - a for a, b in zip(first, second, strict=True)])
+    head = {"architecture": architecture, "one": one, "two": two, "metric": metric, "seeds": count}
+    low, high = t_interval(difference, sd, count)
+    of = {"two_minus_one": difference, "sd": sd, "low": low, "high": high, "p": paired_p(first, second)}
+    return {**head, **of}
+
+
+def _by_seed(runs: Iterable[Result], metric: str) -> dict[int, float]:
+    found = {run.config.seed: run.metrics.get(metric) for run in runs}
+    return {seed: value for seed, value in found.items() if value is not None}
+
+
+def epoch_table(results: Iterable[Result]) -> list[Row]:
+    """One row per run and epoch: accuracies, loss, and entropy beside the human and the largest one."""
+    names = ("lr", "train_accuracy", "val_accuracy", "cam_entropy", "human_entropy", "max_entropy")
+    return [
+        {
+            **_head(result),
+            "epoch": epoch.epoch,
+            "loss": epoch.terms.get("loss"),
+            **{name: getattr(epoch, name) for name in names},
+        }
+        for result in results
+        for epoch in result.epochs
+    ]
+
+
+def roc_table(results: Iterable[Result], rivals: Iterable[Rival] = ()) -> list[Row]:
+    """Mean ROC over seeds, per column and generator, on an even grid, averaged in both directions.
+
+    `given` says which rate the grid is on; the other one is a mean, and `sd` and `se` are its deviation and
+    its standard error over seeds, empty for one seed.
+    """
+    rows = []
+    for (architecture, scenario), runs in columns(results).items():
+        own = [(run.numbers, run.config.score) for run in runs]
+        rows += _mean_rocs({"architecture": architecture, "scenario": scenario}, own)
+    for rival in rivals:
+        rows += _mean_rocs({"architecture": OTHER, "scenario": rival.name}, [(rival.numbers, SCORE)])
+    return rows
+
+
+def _mean_rocs(head: Row, found: Sequence[tuple[Numbers, str]]) -> list[Row]:
+    rows: list[Row] = []
+    sources = dict.fromkeys(source for numbers, _ in found for source in (POOLED, *numbers.generators))
+    for source in sources:
+        keys = [(numbers, (source, kind)) for numbers, kind in found]
+        curves = [numbers.curves[key] for numbers, key in keys if key in numbers.curves]
+        for given, other in (("fpr", "tpr"), ("tpr", "fpr")):
+            stack = [getattr(curve, other) for curve in curves]
+            about = {**head, "source": source, "given": given, "seeds": len(curves)}
+            rows += [{**about, given: x, other: y, **spread} for x, y, spread in _points(stack)]
+    return rows
+
+
+def _points(curves: Sequence[Any]) -> list[tuple[float, float, Row]]:
+    if not curves:
+        return []
+    stack = np.stack(curves)
+    means = stack.mean(axis=0).tolist()
+    if len(curves) == 1:
+        return [(x, y, {"sd": None, "se": None}) for x, y in zip(GRID.tolist(), means, strict=True)]
+    deviations = stack.std(axis=0, ddof=1).tolist()
+    return [
+        (x, y, {"sd": sd, "se": sd / len(curves) ** 0.5})
+        for x, y, sd in zip(GRID.tolist(), means, deviations, strict=True)
+    ]
+
+
+def reliability_table(results: Iterable[Result], rivals: Iterable[Rival] = ()) -> list[Row]:
+    """Reliability curves, by both scores: one row per run, kind of score and bin that holds an image."""
+    found = [(_head(result), result.numbers) for result in results]
+    found += [(_rival_head(rival), rival.numbers) for rival in rivals]
+    return [
+        {
+            **{name: head[name] for name in ("run", "architecture", "scenario", "seed")},
+            "score": kind,
+            "predicted": float(predicted),
+            "observed": float(observed),
+            "images": int(images),
+        }
+        for head, numbers in found
+        for kind, curve in numbers.reliability.items()
+        for predicted, observed, images in zip(curve.predicted, curve.observed, curve.counts, strict=True)
+    ]
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """CSV with a column for every key that any row has; an undefined number is an empty field.
+
+    No text is one that a spreadsheet takes for a formula; `saliency.spreadsheets`.
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _field(value) for name, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def _field(value: object) -> object:
+    if value is None:
+        return ""
+    return cell(value) if isinstance(value, str) else value

@@ -1,0 +1,54 @@
+"""Whether runs that differ in their seed alone look at the same places. No torch.
+
+For each image of the sample that every run keeps (`maps/sample.npz`): the rank correlation over the pixels of
+the maps of two runs; the mean over images, then over all pairs of seeds. 1 = the same maps, 0 = unrelated.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accuracy.statistics.significance import mean_sd
+from training.evaluation.agreement import spearman
+from training.reporting.results import Result, Row, columns
+
+Maps = NDArray[np.floating]
+
+
+def stability_table(results: Iterable[Result]) -> list[Row]:
+    """One row per architecture and scenario; empty numbers with fewer than two comparable runs."""
+    rows = []
+    for (architecture, scenario), runs in columns(results).items():
+        found = [maps for run in runs if (maps := sample_of(run.folder.maps / "sample.npz")) is not None]
+        pairs = [agreement(one, two) for one, two in combinations(found, 2)]
+        mean, sd, count = mean_sd(pairs)
+        head = {"architecture": architecture, "scenario": scenario, "seeds": len(found)}
+        rows.append({**head, "pairs": count, "stability": mean, "sd": sd})
+    return rows
+
+
+def agreement(one: dict[str, Maps], two: dict[str, Maps]) -> float | None:
+    """Mean rank correlation over the images that both have; None without any map that is not flat."""
+    shared = [name for name, saliency in one.items() if name in two and two[name].shape == saliency.shape]
+    if not shared:
+        return None
+    found = spearman(_stack(one, shared), _stack(two, shared))
+    defined = found[~np.isnan(found)]
+    return float(defined.mean()) if len(defined) else None
+
+
+def sample_of(path: Path) -> dict[str, Maps] | None:
+    """Maps (h, w) by image; None where a run kept none."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return dict(zip(stored["image_ids"].tolist(), stored["cams"], strict=True))
+    except (OSError, ValueError, KeyError, BadZipFile):
+        return None
+
+
+def _stack(maps: dict[str, Maps], names: Sequence[str]) -> Maps:
+    return np.stack([maps[name] for name in names])

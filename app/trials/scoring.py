@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from app.errors import AnnotationMissing, AnnotationTooLarge, AnnotationTooSmall, BadStrokes
 from app.trials.schemas import AnnotationRule
+from saliency.bounds import painted_bounds
 from saliency.intervals import Intervals, overlap
 from saliency.masks import painted
 from saliency.strokes import Stroke, StrokeError, parse_strokes
@@ -15,13 +17,16 @@ Size = tuple[int, int]
 """Width and height of an image in pixels."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Painting:
-    """Strokes on an image, and the pixels that they leave painted."""
+    """Strokes on an image, and the pixels that they leave painted, worked out when they are asked for."""
 
     strokes: tuple[Stroke, ...]
-    pixels: Intervals
     size: Size
+
+    @cached_property
+    def pixels(self) -> Intervals:
+        return painted(self.strokes, width=self.size[0], height=self.size[1])
 
     @property
     def that_paint(self) -> int:
@@ -33,6 +38,13 @@ class Painting:
         """Share of the image that is painted, in [0, 1]."""
         return self.pixels.length / (self.size[0] * self.size[1])
 
+    @property
+    def area_bounds(self) -> tuple[float, float]:
+        """Share of the image that is painted at least and at most, at a fraction of the cost of `area`."""
+        width, height = self.size
+        least, most = painted_bounds(self.strokes, width=width, height=height)
+        return least / (width * height), most / (width * height)
+
 
 def read_painting(strokes: object, size: Size) -> Painting:
     """Strokes as the browser sent them; BadStrokes names the first that is none, or what is too much."""
@@ -41,7 +53,7 @@ def read_painting(strokes: object, size: Size) -> Painting:
         parsed = parse_strokes(strokes, width=width, height=height)
     except StrokeError as error:
         raise BadStrokes(str(error)) from error
-    return Painting(parsed, painted(parsed, width=width, height=height), size)
+    return Painting(parsed, size)
 
 
 def check_rule(rule: AnnotationRule, painting: Painting) -> None:
@@ -54,6 +66,9 @@ def check_rule(rule: AnnotationRule, painting: Painting) -> None:
         return
     if painting.that_paint < rule.min_strokes:
         raise AnnotationMissing
+    least, most = painting.area_bounds
+    if least > 0 and rule.min_area <= least and most <= rule.max_area:
+        return  # which most annotations show without their pixels being worked out
     if painting.area < rule.min_area:
         raise AnnotationTooSmall
     if painting.area > rule.max_area:

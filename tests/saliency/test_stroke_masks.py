@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saliency import Stroke, rasterize
+from saliency.bounds import painted_bounds
 
 WIDTH, HEIGHT = 40, 32
 UNITS = 8  # test points lie on eighths of a pixel, so that exact ties are common
@@ -64,6 +65,11 @@ painted = st.builds(
     lambda tool, radius, points: stroke(tool, radius, *points),
     st.sampled_from(["brush", "brush", "eraser"]),
     radii,
+    points_on_eighths,
+)
+
+painted_or_enclosed = painted | st.builds(
+    lambda points: stroke("lasso", 300, *points),  # a lasso has no radius, whatever it says
     points_on_eighths,
 )
 
@@ -125,6 +131,43 @@ class TestBrushAndEraser:
         whole = mask_of(one)
         monkeypatch.setattr("saliency.spans.ENDS_AT_ONCE", 1)
         np.testing.assert_array_equal(mask_of(one), whole)
+
+
+def bounds(*strokes, width=WIDTH, height=HEIGHT):
+    return painted_bounds(strokes, width=width, height=height)
+
+
+class TestBounds:
+    @settings(max_examples=500, deadline=None)
+    @given(st.lists(painted_or_enclosed, max_size=4))
+    def test_what_is_painted_lies_between_them(self, strokes):
+        least, most = bounds(*strokes)
+        assert least <= mask_of(*strokes).sum() <= most
+
+    @settings(max_examples=300, deadline=None)
+    @given(st.lists(painted_or_enclosed, max_size=4), st.sampled_from([(1, 1), (61, 7), (5, 83)]))
+    def test_so_it_does_on_images_of_any_shape(self, strokes, size):
+        width, height = size
+        least, most = bounds(*strokes, width=width, height=height)
+        assert least <= mask_of(*strokes, width=width, height=height).sum() <= most
+
+    def test_a_square_in_a_dabs_disc_is_known_to_be_painted(self):
+        assert bounds(brush(8, (20, 16)))[0] == 12 * 11  # of sides 11.3 px long
+
+    @pytest.mark.parametrize(("end", "least"), [((36, 16), 26 * 4), ((4, 28), 15 * 4)])
+    def test_of_a_line_a_swath_is_known(self, end, least):
+        assert bounds(brush(3, (14, 16), end))[0] >= least
+
+    def test_an_eraser_leaves_nothing_certain(self):
+        line, rubber = brush(4, (5, 10), (30, 10)), stroke("eraser", 0.5, (16, 10))
+        assert bounds(line, rubber)[0] == 0
+        assert bounds(rubber, line) == bounds(line)
+
+    def test_at_most_strokes_cover_their_rectangles(self):
+        assert bounds(brush(4, (10, 10)), brush(2, (20, 20), (24, 20)))[1] == 8 * 8 + 8 * 4
+
+    def test_nothing_is_nothing(self):
+        assert bounds() == bounds(brush(5, (-100, -100), (-90, -100))) == (0, 0)
 
 
 def _pairs(one):

@@ -6,7 +6,7 @@ from app.errors import AnnotationMissing, AnnotationTooLarge, AnnotationTooSmall
 from app.trials.schemas import AnnotationRule
 from app.trials.scoring import Painting, check_rule, read_painting
 from saliency.masks import painted
-from tests.contracts.drawings import SIDE, drawing
+from tests.support.drawings import SIDE, drawing
 
 SIZE = (512, 512)
 USUAL = AnnotationRule(min_strokes=1, min_area=0.001, max_area=0.8)

@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -75,7 +76,12 @@ def create_app(settings: Settings, *, session_factory: SessionFactory | None = N
             engine.dispose()
 
     app = FastAPI(
-        title="Cyborg", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
+        title="Cyborg",
+        version=version("cyborg-platform"),
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
     )
     app.state.settings = settings
     app.state.session_factory = session_factory

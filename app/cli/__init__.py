@@ -1,7 +1,8 @@
 """`cyborg …`: a command parses, calls one function, prints."""
 
 import sys
-from typing import Final, NoReturn
+from importlib.metadata import version
+from typing import Annotated, Final, NoReturn
 
 import typer
 from rich.console import Console
@@ -17,6 +18,21 @@ app = typer.Typer(
 complaints: Final = Console(stderr=True, highlight=False, soft_wrap=True)
 
 USER_ERROR: Final = 1
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(version("cyborg-platform"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of `cyborg` itself."""
 
 
 def run() -> None:

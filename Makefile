@@ -9,7 +9,7 @@ SCRIPTS := "{annotation_ui,tests}/**/*.{css,js,mjs,ts}" eslint.config.js
 
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo serve worker test test-slow check format docs screenshots bench bench-cyborg lock
+.PHONY: help setup hooks demo serve worker test test-slow check format docs screenshots bench bench-cyborg lock
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -22,6 +22,9 @@ $(VENV)/.installed: requirements/dev.txt pyproject.toml
 	$(UV) pip install --quiet --compile-bytecode --require-hashes -r requirements/dev.txt
 	$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
+
+hooks: setup node_modules  ## Format and check each commit when it is made (.pre-commit-config.yaml)
+	$(BIN)/pre-commit install
 
 demo: setup  ## Run the whole chain with simulated participants, then keep serving
 	$(BIN)/cyborg demo $(ARGS)

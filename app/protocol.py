@@ -34,13 +34,15 @@ class PatientProtocol(HttpToolsProtocol):
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
-        if self._in_head and self._head_bytes > LONGEST_HEAD_BYTES:
+        if not self._in_head:
+            return
+        if self._head_bytes > LONGEST_HEAD_BYTES:
             self.transport.abort()
+        elif self._deadline is None:  # most heads are here at once, and need none
+            self._set_deadline(self.head_s)
 
     def on_message_begin(self) -> None:
         self._in_head = True
-        if self._deadline is None:
-            self._set_deadline(self.head_s)
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel
+from sqlalchemy.orm import Session
 
 from app.deps import ParticipantDoor, Visit
 from app.errors import AppError
@@ -58,21 +60,30 @@ async def get_pictures(request: Request) -> PictureRoom:
 Pictures = Annotated[PictureRoom, Depends(get_pictures)]
 
 
-@router.get("/api/participant/next")
-def what_comes_next(door: ParticipantDoor, pictures: Pictures) -> NextTrial | NextStep | Done:
+def written(answer: BaseModel, *, without_none: bool = False) -> Response:
+    """An answer as JSON, written where it is made: FastAPI would take a second thread to look at it."""
+    return Response(answer.model_dump_json(exclude_none=without_none), media_type="application/json")
+
+
+@router.get("/api/participant/next", response_model=NextTrial | NextStep | Done)
+def what_comes_next(door: ParticipantDoor, pictures: Pictures) -> Response:
     """The step that comes now: the quiz, a trial (the same one until it is decided), questions, the end."""
     with door.opened() as (db, visit):
-        plan = plan_of(visit.study)
-        place = proceed(db, visit, plan)
-        match place.step:
-            case Step.QUIZ:
-                return NextStep(step=quiz_step(plan, forms.attempts_left(db, visit, plan)))
-            case Step.TRIALS:
-                return next_trial(visit, place.trials, Addresses(db, pictures.seal(db)))
-            case Step.QUESTIONS:
-                return NextStep(step=questions_step(plan))
-            case Step.END:
-                return Done(completion=completion(db, visit, plan))
+        return written(next_step(db, visit, pictures))
+
+
+def next_step(db: Session, visit: Visit, pictures: PictureRoom) -> NextTrial | NextStep | Done:
+    plan = plan_of(visit.study)
+    place = proceed(db, visit, plan)
+    match place.step:
+        case Step.QUIZ:
+            return NextStep(step=quiz_step(plan, forms.attempts_left(db, visit, plan)))
+        case Step.TRIALS:
+            return next_trial(visit, place.trials, Addresses(db, pictures.seal(db)))
+        case Step.QUESTIONS:
+            return NextStep(step=questions_step(plan))
+        case Step.END:
+            return Done(completion=completion(db, visit, plan))
 
 
 def quiz_step(plan: VisitPlan, attempts_left: int) -> QuizStep:
@@ -140,15 +151,16 @@ def keep_draft(trial_id: UUID, body: DraftBody, door: ParticipantDoor) -> Saved:
         return Saved()
 
 
-@router.put("/api/trials/{trial_id}/decision", response_model_exclude_none=True)
-def decide(trial_id: UUID, body: DecisionBody, door: ParticipantDoor) -> Decided:
+@router.put("/api/trials/{trial_id}/decision", response_model=Decided)
+def decide(trial_id: UUID, body: DecisionBody, door: ParticipantDoor) -> Response:
     """Record the decision and the strokes of one trial. Safe to send again."""
     with door.opened() as (db, visit):
         try:
-            return Decided(feedback=record_decision(db, visit, plan_of(visit.study), trial_id, body))
+            feedback = record_decision(db, visit, plan_of(visit.study), trial_id, body)
         except AppError:
             REFUSED.count(str(visit.participant.id))
             raise
+        return written(Decided(feedback=feedback), without_none=True)
 
 
 @router.post("/api/participant/quiz")

@@ -60,7 +60,7 @@ def proceed(session: Session, visit: Visit, plan: VisitPlan) -> Place:
         finish(session, visit.participant)
     elif trials and trials[0].shown_at is None:
         # Locks are taken in one order: study, trial, quota, participant.
-        session.execute(update(Trial).where(Trial.id == trials[0].id).values(shown_at=func.now()))
+        session.execute(SHOWN, {"trial": trials[0].id})
     renew_lease(visit)
     return Place(step, trials)
 
@@ -120,6 +120,13 @@ def _upcoming() -> Select[*tuple[Any, ...]]:
 UPCOMING: Final = _upcoming()
 """Built once, as it is sent with each request."""
 
+
+SHOWN: Final = (
+    update(Trial)
+    .where(Trial.id == bindparam("trial"))
+    .values(shown_at=func.now())
+    .execution_options(synchronize_session=False)
+)
 
 KEEP_DRAFT: Final = (
     update(Trial)

@@ -250,6 +250,9 @@ def restore(engine: Engine, path: Path) -> None:
         raise WrongState(f"The database holds {tables} tables; a backup goes into an empty one.")
     options = ("--single-transaction", "--exit-on-error", "--no-owner")
     _postgres(engine, "pg_restore", *options, str(path))
+    with engine.begin() as connection:
+        # Until PostgreSQL does so of itself it takes tables for small: an export may go on for hours.
+        connection.execute(text("ANALYZE"))
 
 
 def _postgres(engine: Engine, program: str, *arguments: str) -> None:

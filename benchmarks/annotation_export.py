@@ -19,6 +19,7 @@ from datetime import UTC
 from pathlib import Path
 
 import psutil
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -80,8 +81,9 @@ def main() -> None:
         sessions = factory(engine)
         with sessions.begin() as session:
             make_study(session, "export", images=400, annotations=options.annotations, seed=1)
-        with sessions() as session:
+        with sessions.begin() as session:
             study_id = session.query(Study.id).scalar()
+            session.execute(text("ANALYZE"))  # as PostgreSQL does of itself within a minute
         postmaster = (settings.data_dir / "postgres" / "postmaster.pid").read_text().split()[0]
         server = psutil.Process(int(postmaster))
         rounds = [

@@ -37,6 +37,7 @@ def serve(
     signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
     with opened(settings), listening(settings) as door:
         logs.configure(settings.log_format)
+        settings = asked(port=door.getsockname()[1])  # which was any, if 0 was asked for
         print(welcome(settings, door), flush=True)
         run_server(settings, door)
 

@@ -1,11 +1,12 @@
 """Pictures of every page, at the size of a desk and of a phone, with drawn faces: `make screenshots`.
 
-python -m tests.e2e.screenshots OUT_DIR
+python -m tests.e2e.screenshots OUT_DIR [--pages staff] [--sizes phone] [--schemes dark]
 """
 
+import argparse
+import itertools
 import json
 import re
-import sys
 import tempfile
 from collections.abc import Iterator
 from functools import partial
@@ -37,6 +38,9 @@ SIZES = {
         "is_mobile": True,
     },
 }
+
+SCHEMES = ("light", "dark")
+"""Of staff pages; a participant's page has one for everybody."""
 
 STAFF_PAGES = {
     "home": "/staff",
@@ -173,17 +177,25 @@ def refusals(page: Page, url: str) -> Iterator[str]:
     yield "ending-screened-out"
 
 
-def photograph(browser: Browser, installation: Lab, login: str, out_dir: Path) -> None:
+def photograph(browser: Browser, installation: Lab, login: str, options: argparse.Namespace) -> None:
+    if "staff" in options.pages:
+        photograph_staff(browser, installation.url, login, options)
+    for size in options.sizes if "participants" in options.pages else ():
+        photograph_visits(browser, installation.url, options.out_dir, size)
+
+
+def photograph_staff(browser: Browser, url: str, login: str, options: argparse.Namespace) -> None:
     desk = browser.new_context()
-    log_in(desk.new_page(), f"{installation.url}{login}")
-    for size, options in SIZES.items():
-        for scheme in ("light", "dark"):
-            context = browser.new_context(**options, color_scheme=scheme, storage_state=desk.storage_state())
-            page = context.new_page()
-            for name in staff_pages(page, installation.url):
-                shoot(page, out_dir / f"staff-{name}-{size}-{scheme}.png")
-            context.close()
-        photograph_visits(browser, installation.url, out_dir, size)
+    log_in(desk.new_page(), f"{url}{login}")
+    for size, scheme in itertools.product(options.sizes, options.schemes):
+        context = browser.new_context(**SIZES[size], color_scheme=scheme, storage_state=desk.storage_state())
+        page = context.new_page()
+        for name in staff_pages(page, url):
+            shoot(page, options.out_dir / f"staff-{name}-{size}-{scheme}.png")
+        context.clear_cookies()
+        page.goto(f"{url}/login")
+        shoot(page, options.out_dir / f"staff-login-{size}-{scheme}.png")
+        context.close()
 
 
 def photograph_visits(browser: Browser, url: str, out_dir: Path, size: str) -> None:
@@ -206,9 +218,21 @@ def shoot(page: Page, path: Path) -> None:
     page.screenshot(path=path, full_page="staff" in path.name)
 
 
+def asked() -> argparse.Namespace:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    arguments.add_argument("out_dir", type=Path)
+    for name, choices in {
+        "pages": ("staff", "participants"),
+        "sizes": tuple(SIZES),
+        "schemes": SCHEMES,
+    }.items():
+        arguments.add_argument(f"--{name}", nargs="+", choices=choices, default=choices)
+    return arguments.parse_args()
+
+
 def main() -> None:
-    out_dir = Path(sys.argv[1])
-    out_dir.mkdir(parents=True, exist_ok=True)
+    options = asked()
+    options.out_dir.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="cyborg-pictures-"))
     folder.chmod(0o755)
     installation = Lab(folder / "data")
@@ -220,7 +244,7 @@ def main() -> None:
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(**chromium())
-            photograph(browser, installation, login, out_dir)
+            photograph(browser, installation, login, options)
             browser.close()
     finally:
         installation.stop()

@@ -1,7 +1,7 @@
 """A backup of the database, and what comes out of it."""
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from typer.testing import CliRunner
 
 from app.cli import app
@@ -57,6 +57,16 @@ def decided(url):
     engine.dispose()
 
 
+def rows_expected(url, table):
+    """How many rows PostgreSQL plans for; -1 when it has not looked."""
+    engine = connect(Settings(database_url=url, _env_file=None))
+    with engine.connect() as connection:
+        known = text("SELECT reltuples FROM pg_class WHERE relname = :name")
+        number = connection.scalar(known, {"name": table})
+    engine.dispose()
+    return number
+
+
 def judgements(url):
     """Of each study, as they are kept."""
     engine = connect(Settings(database_url=url, _env_file=None))
@@ -74,6 +84,11 @@ class TestBackup:
         assert restored.exit_code == 0, restored.output
         assert people(empty) == 2
         assert cyborg(empty, "staff", "add", "cyd@lab.example").exit_code == 0
+
+    def test_postgresql_knows_at_once_how_large_its_tables_are(self, filled, empty, cyborg, tmp_path):
+        cyborg(filled, "db", "backup", str(tmp_path / "b"))
+        cyborg(empty, "db", "restore", str(tmp_path / "b"))
+        assert rows_expected(empty, "staff") == 2
 
     def test_a_database_that_holds_something_is_left_alone(self, filled, cyborg, tmp_path):
         cyborg(filled, "db", "backup", str(tmp_path / "b"))

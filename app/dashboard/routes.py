@@ -5,10 +5,10 @@ from typing import Final
 from fastapi import APIRouter
 
 from app.dashboard import home
+from app.dashboard.experiments import datasets, imports, runs
 from app.dashboard.experiments import detector as model
 from app.dashboard.experiments import new as new_experiment
 from app.dashboard.experiments import pages as experiments
-from app.dashboard.experiments import runs
 from app.dashboard.images import pages as images
 from app.dashboard.maps import downloads as map_downloads
 from app.dashboard.maps import gallery as maps
@@ -32,7 +32,9 @@ for part in (
     map_downloads,
     map_pages,
     new_experiment,
+    datasets,
     experiments,
+    imports,
     runs,
     model,
 ):

@@ -20,9 +20,21 @@ from app.demo.outcome import OutcomeRow, Trained, headline, rows
 from app.demo.stages import Stage, Stages
 from app.errors import WrongState
 from app.experiments.datasets import FreezeParameters, freeze_dataset
-from app.experiments.service import ENDED, request_experiment, runs_of
+from app.experiments.service import request_experiment, runs_of
 from app.maps.service import request_map_set
-from app.models import Dataset, Experiment, Image, JobState, MapSet, Role, RunEvent, SaliencyMap, Staff, Study
+from app.models import (
+    ENDED,
+    Dataset,
+    Experiment,
+    Image,
+    JobState,
+    MapSet,
+    Role,
+    RunEvent,
+    SaliencyMap,
+    Staff,
+    Study,
+)
 from app.settings import Settings
 from app.stimuli.manifest import Item
 from app.storage import BlobStore

@@ -22,12 +22,11 @@ from app.errors import AppError, BadInput, WrongState
 from app.experiments.datasets import FreezeParameters, check_usable, freeze_dataset
 from app.experiments.scoring import FaceBox, answer_in, prepared
 from app.jobs import RUN_ERRAND, enqueue
-from app.models import Errand, ErrandKind, JobState, MapSet, Run
+from app.models import UNFINISHED, Errand, ErrandKind, JobState, MapSet, Run
 from app.storage import BlobStore
 
 IMAGE: Final = "image"
 """Argument that is forgotten when the errand ends."""
-UNDER_WAY: Final = (JobState.QUEUED, JobState.RUNNING)
 TELL_EVERY_S: Final = 1.0
 LOOK_EVERY_S: Final = 0.5
 EXPORT: Final = (sys.executable, "-m", "training", "export")
@@ -112,7 +111,7 @@ def forget_scores(session: Session) -> None:
 
 
 def _requested(session: Session, kind: ErrandKind, arguments: dict[str, Any], staff_id: int | None) -> Errand:
-    same = (Errand.kind == kind) & (Errand.arguments == arguments) & Errand.state.in_(UNDER_WAY)
+    same = (Errand.kind == kind) & (Errand.arguments == arguments) & Errand.state.in_(UNFINISHED)
     known = session.scalar(select(Errand).where(same).limit(1))
     return known or _queued(session, kind, arguments, staff_id)
 
@@ -140,7 +139,7 @@ def do_errand(work: Work, errand_id: int) -> None:
     """Do an errand and say in its row how it went; one that has ended is left alone."""
     with work.sessions.begin() as session:
         errand = session.get(Errand, errand_id, with_for_update=True)
-        if errand is None or errand.state not in UNDER_WAY:
+        if errand is None or errand.state not in UNFINISHED:
             return
         errand.state, errand.error = JobState.RUNNING, None
         kind, arguments = errand.kind, errand.arguments

@@ -13,10 +13,8 @@ from sqlalchemy.orm import Session
 
 from app.errors import NotFound, WrongState
 from app.jobs import TRAIN, cancel, enqueue
-from app.models import Dataset, Experiment, JobState, Run
+from app.models import ENDED, Dataset, Experiment, JobState, Run
 from training.config import Recipe
-
-ENDED: Final = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.ABORTED})
 
 HEADLINE: Final = ("test/auc", "val/auc")
 """The figure of a result table: on the test split, or on validation where there is no test split."""

@@ -8,14 +8,13 @@ from sqlalchemy.orm import Session
 from app.errors import BadInput, NotFound, WrongState
 from app.jobs import BUILD_MAPS, cancel, enqueue, is_alive
 from app.maps.inputs import Inputs, read_inputs
-from app.models import Arm, JobState, MapSet, Question, SaliencyMap, Study
+from app.models import UNFINISHED, Arm, JobState, MapSet, Question, SaliencyMap, Study
 from app.quality.service import SENTENCES
 from saliency.parameters import ANY_FLAG, MapParameters
 
 NUMBERING_LOCK: Final = 4711
 """First key of the advisory lock under which a study's map sets are numbered; the second is the study."""
 
-UNDER_WAY: Final = (JobState.QUEUED, JobState.RUNNING)
 NARROWING: Final = ("arms", "questions", "without_flags", "decided_from", "decided_before")
 
 
@@ -46,7 +45,7 @@ def request_map_set(
 def abort_map_set(session: Session, map_set: MapSet) -> None:
     """Take a waiting build back, or ask one that runs to stop; what it has made is removed."""
     session.refresh(map_set, with_for_update=True)
-    if map_set.state not in UNDER_WAY:
+    if map_set.state not in UNFINISHED:
         raise WrongState(f"Map set {map_set.version} is {map_set.state}; only one under way can be aborted.")
     asked = map_set.job_id is not None and cancel(session, map_set.job_id)
     if map_set.state is JobState.QUEUED or not asked:
@@ -89,7 +88,7 @@ def _unfinished(session: Session, study: Study, parameters: MapParameters) -> Ma
         select(MapSet)
         .where(
             MapSet.study_id == study.id,
-            MapSet.state.in_(UNDER_WAY),
+            MapSet.state.in_(UNFINISHED),
             MapSet.parameters == parameters.to_dict(),
         )
         .order_by(MapSet.version.desc())

@@ -3,6 +3,8 @@
 from app.models.analyses import StudyAnalysis
 from app.models.base import Base, Json
 from app.models.derived import (
+    ENDED,
+    UNFINISHED,
     Dataset,
     DatasetImage,
     Detector,
@@ -64,7 +66,9 @@ from app.models.trials import (
 )
 
 __all__ = [
+    "ENDED",
     "REFERENCE_LENGTH",
+    "UNFINISHED",
     "Advice",
     "Annotation",
     "Arm",

@@ -2,6 +2,7 @@
 
 import enum
 from datetime import datetime
+from typing import Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, text
@@ -17,6 +18,10 @@ class JobState(enum.StrEnum):
     SUCCEEDED = "succeeded"  # running -> succeeded
     FAILED = "failed"  # running -> failed
     ABORTED = "aborted"  # queued | running -> aborted
+
+
+UNFINISHED: Final = (JobState.QUEUED, JobState.RUNNING)
+ENDED: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.ABORTED)
 
 
 class MapSet(Base):

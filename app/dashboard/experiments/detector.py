@@ -9,12 +9,11 @@ from fastapi import APIRouter, Form, Request, UploadFile
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from sqlalchemy.orm import Session
 
-from app.dashboard.experiments import queries
+from app.dashboard.experiments import queries, tables
 from app.dashboard.waiting import Waiting, waiting
 from app.deps import CurrentStaff, Db, Editor
 from app.errors import AppError, BadInput, NotFound
 from app.experiments.errands import (
-    UNDER_WAY,
     export_of,
     newest_export,
     newest_score,
@@ -23,7 +22,7 @@ from app.experiments.errands import (
 )
 from app.experiments.outcomes import read
 from app.experiments.scoring import FaceBox
-from app.models import Dataset, Errand, Experiment, JobState, Run, Staff
+from app.models import UNFINISHED, Dataset, Errand, Experiment, JobState, Run, Staff
 from app.web import page
 from training.errors import TrainingError
 from training.reporting.model_card import card_of
@@ -51,16 +50,16 @@ def model_page(request: Request, db: Session, run: Run, staff: Staff, *, error: 
         run=run,
         experiment=experiment,
         dataset=dataset,
-        simulated=queries.is_simulated(dataset),
+        simulated=tables.is_simulated(dataset),
         card=card,
         problem=problem,
-        metrics=queries.SOURCE_METRICS,
-        maps=[name for name in queries.MAPS if _picture(run, name).is_file()],
+        metrics=tables.SOURCE_METRICS,
+        maps=[name for name in tables.AVERAGE_MAPS if _picture(run, name).is_file()],
         errand=errand,
-        waiting=errand is not None and errand.state in UNDER_WAY,
+        waiting=errand is not None and errand.state in UNFINISHED,
         exported=_size_of(export_of(run)),
         asked=asked,
-        looking=asked is not None and asked.state in UNDER_WAY,
+        looking=asked is not None and asked.state in UNFINISHED,
         works=_works(errand, asked),
         limit=request.app.state.settings.max_body_bytes,
         error=error,
@@ -139,7 +138,7 @@ def download(db: Db, _staff: CurrentStaff, run_id: UUID) -> FileResponse:
 def average_map(db: Db, _staff: CurrentStaff, run_id: UUID, name: str) -> Response:
     """An average map in the colours of the figures."""
     run = queries.get_run(db, run_id)
-    picture = coloured(_picture(run, name)) if name in queries.MAPS else None
+    picture = coloured(_picture(run, name)) if name in tables.AVERAGE_MAPS else None
     if picture is None:
         raise NotFound("There is no such map.")
     return Response(picture, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})

@@ -1,9 +1,8 @@
 """Experiments, runs and datasets as the pages list them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,9 +10,8 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from app.errors import NotFound
-from app.experiments.errands import UNDER_WAY
-from app.experiments.service import Cell, Results
 from app.models import (
+    UNFINISHED,
     Dataset,
     Errand,
     ErrandKind,
@@ -25,7 +23,6 @@ from app.models import (
     Staff,
     Study,
 )
-from training.reporting.results import OTHER
 
 PAGE_SIZE: Final = 50
 MOST_EVENTS: Final = 2000  # in one answer; the page asks again for the rest
@@ -33,6 +30,8 @@ MOST_EVENTS: Final = 2000  # in one answer; the page asks again for the rest
 
 @dataclass(frozen=True, slots=True)
 class ExperimentLine:
+    """One line of the list of experiments: how many of its runs are in each state."""
+
     experiment: Experiment
     study: Study
     dataset: Dataset
@@ -44,7 +43,7 @@ class ExperimentLine:
 
     @property
     def ended(self) -> int:
-        return self.runs - sum(self.states.get(state, 0) for state in (JobState.QUEUED, JobState.RUNNING))
+        return self.runs - sum(self.states.get(state, 0) for state in UNFINISHED)
 
 
 def experiments(session: Session, *, before: int = 0) -> list[ExperimentLine]:
@@ -71,10 +70,10 @@ def states_of(session: Session, ids: Sequence[int]) -> dict[int, dict[JobState, 
         .where(Run.experiment_id.in_(ids))
         .group_by(Run.experiment_id, Run.state)
     )
-    found: dict[int, dict[JobState, int]] = {}
+    states: dict[int, dict[JobState, int]] = {}
     for experiment, state, count in rows:
-        found.setdefault(experiment, {})[state] = count
-    return found
+        states.setdefault(experiment, {})[state] = count
+    return states
 
 
 def datasets(session: Session, *, usable: bool = False) -> Sequence[Any]:
@@ -111,6 +110,13 @@ def author_of(session: Session, experiment: Experiment) -> str | None:
     return session.scalar(select(Staff.name).where(Staff.id == experiment.created_by))
 
 
+def get_dataset(session: Session, dataset_id: int) -> Dataset:
+    dataset = session.get(Dataset, dataset_id)
+    if dataset is None:
+        raise NotFound("Choose a dataset.")
+    return dataset
+
+
 def get_run(session: Session, run_id: UUID) -> Run:
     run = session.get(Run, run_id)
     if run is None:
@@ -119,48 +125,33 @@ def get_run(session: Session, run_id: UUID) -> Run:
 
 
 def events_after(session: Session, run: Run, after: int) -> Sequence[RunEvent]:
-    """What a run said after event `after`, at most `MOST_EVENTS`. Of its many steps only the last is news."""
-    news = select(RunEvent).where(RunEvent.run_id == run.id, RunEvent.id > after).order_by(RunEvent.id)
-    told = session.scalars(news.where(RunEvent.kind != "step").limit(MOST_EVENTS)).all()
-    if len(told) == MOST_EVENTS:
-        return told
-    newest = session.scalar(news.order_by(None).order_by(RunEvent.id.desc()).limit(1))
-    return [*told, newest] if newest is not None and newest.kind == "step" else told
+    """The events of a run after event `after`, at most `MOST_EVENTS`; of its many steps only the last one."""
+    later = select(RunEvent).where(RunEvent.run_id == run.id, RunEvent.id > after).order_by(RunEvent.id)
+    events = session.scalars(later.where(RunEvent.kind != "step").limit(MOST_EVENTS)).all()
+    if len(events) == MOST_EVENTS:
+        return events
+    newest = session.scalar(later.order_by(None).order_by(RunEvent.id.desc()).limit(1))
+    return [*events, newest] if newest is not None and newest.kind == "step" else events
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """Results as a table: architectures down, objectives across."""
-
-    architectures: list[str]
-    objectives: list[str]
-    cells: dict[tuple[str, str], Cell]
-
-    @staticmethod
-    def of(results: Results) -> "Grid":
-        cells = {(cell.architecture, cell.objective): cell for cell in results.cells}
-        architectures = list(dict.fromkeys(cell.architecture for cell in results.cells))
-        objectives = list(dict.fromkeys(cell.objective for cell in results.cells))
-        return Grid(architectures, objectives, cells)
-
-
-@dataclass(frozen=True, slots=True)
-class SourceAuc:
-    """AUC of one source against the other class, by split; None where it is not defined."""
-
-    source: str
-    by_split: Mapping[str, float | None]
+def latest_runs(session: Session) -> Sequence[Any]:
+    """Run, name and id of its experiment: unfinished first, then those that ended last; at most eight."""
+    return session.execute(
+        select(Run, Experiment.name, Experiment.id)
+        .join(Experiment, Experiment.id == Run.experiment_id)
+        .order_by(
+            Run.state.in_(UNFINISHED).desc(),
+            (Run.state == JobState.RUNNING).desc(),
+            Run.ended_at.desc().nulls_last(),
+            Run.job_id,
+            Run.id,
+        )
+        .limit(8)
+    ).all()
 
 
-def aucs_by_source(metrics: Mapping[str, Any] | None, score: str) -> list[SourceAuc]:
-    """From a run's flat metrics `<split>/auc_<score>/<source>`; nothing for a run without metrics."""
-    found: dict[str, dict[str, float | None]] = {}
-    for name, value in (metrics or {}).items():
-        split, _, rest = name.partition("/")
-        kind, _, source = rest.partition("/")
-        if kind == f"auc_{score}" and source:
-            found.setdefault(source, {})[split] = value
-    return [SourceAuc(source, by_split) for source, by_split in sorted(found.items())]
+def count_unfinished_runs(session: Session) -> int:
+    return session.scalar(select(func.count()).select_from(Run).where(Run.state.in_(UNFINISHED))) or 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,63 +169,12 @@ class Freeze:
 
 def freezes(session: Session) -> list[Freeze]:
     """What is under way, and what ended within the last hour; the newest first, at most ten."""
-    recent = or_(Errand.state.in_(UNDER_WAY), Errand.ended_at > func.now() - timedelta(hours=1))
+    recent = or_(Errand.state.in_(UNFINISHED), Errand.ended_at > func.now() - timedelta(hours=1))
     query = select(Errand).where(Errand.kind == ErrandKind.FREEZE, recent)
-    found = session.scalars(query.order_by(Errand.id.desc()).limit(10)).all()
-    sets = {one: session.get(MapSet, one.arguments["map_set"]) for one in found}
-    studies = {one.id: session.get(Study, one.study_id) for one in sets.values() if one}
-    return [Freeze(errand, one, studies.get(one.id) if one else None) for errand, one in sets.items()]
+    errands = session.scalars(query.order_by(Errand.id.desc()).limit(10)).all()
+    return [_freeze(session, errand) for errand in errands]
 
 
-MAPS: Final = ("average_human", "average_all", "average_real", "average_fake")
-"""Pictures of a run's maps folder that pages show."""
-MOST_SHOWN: Final = 10
-
-
-def galleries(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
-    """Finished runs by architecture and objective, at most ten of each: the paper's grid of average maps."""
-    found: dict[tuple[str, str], list[Run]] = {}
-    for run in sorted(runs, key=lambda run: (run.architecture, run.objective, run.seed)):
-        if run.state is JobState.SUCCEEDED and (Path(run.folder) / "maps" / "average_all.png").is_file():
-            own = found.setdefault((run.architecture, run.objective), [])
-            if len(own) < MOST_SHOWN:
-                own.append(run)
-    return found
-
-
-SOURCE_METRICS: Final = {
-    "auc": "AUC",
-    "eer": "EER",
-    "tpr_at_fpr_0.01": "TPR at FPR 1 %",
-    "apcer_at_bpcer_0.05": "APCER at BPCER 5 %",
-    "acer": "ACER",
-    "brier": "Brier",
-    "calibration_error": "ECE",
-}
-"""Of all the numbers in scores.csv, those that a page shows."""
-
-
-def by_source(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row per detector, source and score, with (mean, deviation) of each number that the page shows."""
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for row in rows:
-        if row["metric"] in SOURCE_METRICS:
-            key = tuple(row[name] for name in ("architecture", "scenario", "source", "score"))
-            head = dict(zip(("architecture", "scenario", "source", "score"), key, strict=True))
-            one = found.setdefault(key, {**head, "seeds": row["seeds"], "values": {}})
-            one["values"][row["metric"]] = (row["mean"], row["sd"])
-    return list(found.values())
-
-
-def imported(summary: Iterable[Mapping[str, Any]]) -> list[tuple[str, float | None]]:
-    """Each detector that was trained elsewhere, with its AUC."""
-    return [
-        (row["scenario"], row["mean"])
-        for row in summary
-        if row["architecture"] == OTHER and row["metric"] == "auc"
-    ]
-
-
-def is_simulated(dataset: Dataset) -> bool:
-    """Whether any annotation behind the dataset's maps was made by a program."""
-    return bool(dataset.parameters.get("simulated_annotations"))
+def _freeze(session: Session, errand: Errand) -> Freeze:
+    map_set = session.get(MapSet, errand.arguments["map_set"])
+    return Freeze(errand, map_set, session.get(Study, map_set.study_id) if map_set else None)

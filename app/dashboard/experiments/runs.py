@@ -8,49 +8,53 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import Field
 
-from app.dashboard.experiments import queries
+from app.dashboard.experiments import queries, tables
 from app.deps import CurrentStaff, Db, Editor
-from app.experiments.service import ENDED, abort_run
+from app.experiments.service import abort_run
 from app.forms import Fields
-from app.models import Dataset, Experiment
+from app.models import ENDED, Dataset, Experiment
 from app.web import page
 
 router: Final = APIRouter(prefix="/staff/runs/{run_id}", include_in_schema=False)
 
 
 @router.get("")
-def run(request: Request, db: Db, _staff: CurrentStaff, run_id: UUID) -> HTMLResponse:
-    found = queries.get_run(db, run_id)
-    experiment = db.get_one(Experiment, found.experiment_id)
+def run_page(request: Request, db: Db, _staff: CurrentStaff, run_id: UUID) -> HTMLResponse:
+    run = queries.get_run(db, run_id)
+    experiment = db.get_one(Experiment, run.experiment_id)
     dataset = db.get_one(Dataset, experiment.dataset_id)
     return page(
         request,
         "staff/run.html",
-        run=found,
+        run=run,
         experiment=experiment,
         dataset=dataset,
-        simulated=queries.is_simulated(dataset),
-        by_source=queries.aucs_by_source(found.metrics, found.config.get("score", "sigmoid")),
-        ended=found.state in ENDED,
+        simulated=tables.is_simulated(dataset),
+        by_source=tables.aucs_by_source(run.metrics, run.config.get("score", "sigmoid")),
+        ended=run.state in ENDED,
     )
 
 
-class Heard(Fields):
-    """What the address says: the last event that the page has."""
+class RunEventsView(Fields):
+    """The query of the address of a run's events."""
 
     after: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Id of the last event that the page has."""
 
 
 @router.get("/events")
-def events(db: Db, _staff: CurrentStaff, run_id: UUID, heard: Annotated[Heard, Query()]) -> dict[str, Any]:
-    """What the run said since, and its state. An ended run with nothing more to say is done."""
-    found = queries.get_run(db, run_id)
-    news = queries.events_after(db, found, heard.after)
+def events(
+    db: Db, _staff: CurrentStaff, run_id: UUID, view: Annotated[RunEventsView, Query()]
+) -> dict[str, Any]:
+    """The events of a run since the last answer, and its state; `done` when no more will come."""
+    run = queries.get_run(db, run_id)
+    new_events = queries.events_after(db, run, view.after)
     return {
-        "state": found.state,
-        "done": found.state in ENDED and len(news) < queries.MOST_EVENTS,
+        "state": run.state,
+        "done": run.state in ENDED and len(new_events) < queries.MOST_EVENTS,
         "events": [
-            {"id": event.id, "kind": event.kind, "at": event.at, "payload": event.payload} for event in news
+            {"id": event.id, "kind": event.kind, "at": event.at, "payload": event.payload}
+            for event in new_events
         ],
     }
 

@@ -2,21 +2,19 @@
 
 import json
 from collections.abc import Iterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
-from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
-from app.dashboard.maps.queries import Filter, listed
-from app.db import AnySelect
+from app.dashboard.maps.queries import MapFilter, blobs_of, measures_of
 from app.deps import Blobs, CurrentStaff, Db
 from app.exports.dictionary import Field, File
 from app.exports.downloads import Download
 from app.exports.routes import download
 from app.exports.service import Member, archive, table
 from app.maps.service import built_map_set
-from app.models import Image, MapSet, SaliencyMap
+from app.models import MapSet
 from app.storage import BlobStore
 from app.studies.service import find_study
 
@@ -39,16 +37,16 @@ LIST: Final = File(
     ),
 )
 
-Wanted = Annotated[Filter, Query()]
-
 
 @router.get("/list.csv")
-def list_csv(request: Request, db: Db, _staff: CurrentStaff, slug: str, wanted: Wanted) -> Download:
+def list_csv(
+    request: Request, db: Db, _staff: CurrentStaff, slug: str, wanted: Annotated[MapFilter, Query()]
+) -> Download:
     """The list that the gallery shows under the same filter, whole."""
-    map_set = _shown(db, slug, wanted)
+    map_set = _map_set(db, slug, wanted)
     return download(
         request,
-        lambda session: table(session, LIST, rows(map_set, wanted)),
+        lambda session: table(session, LIST, measures_of(map_set, wanted)),
         name=f"{slug}-maps-{map_set.version}.csv",
         media_type="text/csv",
     )
@@ -56,10 +54,15 @@ def list_csv(request: Request, db: Db, _staff: CurrentStaff, slug: str, wanted: 
 
 @router.get("/list.zip")
 def list_zip(
-    request: Request, db: Db, blobs: Blobs, _staff: CurrentStaff, slug: str, wanted: Wanted
+    request: Request,
+    db: Db,
+    blobs: Blobs,
+    _staff: CurrentStaff,
+    slug: str,
+    wanted: Annotated[MapFilter, Query()],
 ) -> Download:
     """The same with every map, and with the parameters of the map set."""
-    map_set = _shown(db, slug, wanted)
+    map_set = _map_set(db, slug, wanted)
     name = f"{slug}-maps-{map_set.version}"
     return download(
         request,
@@ -69,35 +72,20 @@ def list_zip(
     )
 
 
-def _shown(session: Session, slug: str, wanted: Filter) -> MapSet:
+def _map_set(session: Session, slug: str, wanted: MapFilter) -> MapSet:
     study = find_study(session, slug)
     return built_map_set(session, study, wanted.version)
 
 
-def rows(map_set: MapSet, wanted: Filter) -> AnySelect:
-    """The columns of `LIST`."""
-    columns = (
-        *(SaliencyMap.image_id, Image.label, Image.source, Image.width, Image.height),
-        *(SaliencyMap.annotators, SaliencyMap.coverage, SaliencyMap.entropy, SaliencyMap.agreement),
-        SaliencyMap.accuracy,
-    )
-    return _whole(map_set, wanted).with_only_columns(*columns)
-
-
-def files(session: Session, blobs: BlobStore, map_set: MapSet, wanted: Filter) -> Iterator[Member]:
+def files(session: Session, blobs: BlobStore, map_set: MapSet, wanted: MapFilter) -> Iterator[Member]:
     """`maps.csv`, `map_set.json`, and one 16-bit PNG per map."""
-    yield Member(LIST.name, table(session, LIST, rows(map_set, wanted)))
+    yield Member(LIST.name, table(session, LIST, measures_of(map_set, wanted)))
     yield Member("map_set.json", iter([_record(map_set, wanted)]))
-    blobs_of = _whole(map_set, wanted).with_only_columns(SaliencyMap.image_id, SaliencyMap.blob_hash)
-    for image_id, blob in session.execute(blobs_of):
+    for image_id, blob in blobs_of(session, map_set, wanted):
         yield Member(f"maps/{image_id}.png", iter([blobs.get(blob)]))
 
 
-def _whole(map_set: MapSet, wanted: Filter) -> Select[Any, Any, Any]:
-    return listed(map_set, wanted.model_copy(update={"after": ""}))
-
-
-def _record(map_set: MapSet, wanted: Filter) -> bytes:
+def _record(map_set: MapSet, wanted: MapFilter) -> bytes:
     asked = wanted.model_dump(mode="json", exclude={"after", "colours", "version"}, exclude_defaults=True)
     document = {
         "map_set": map_set.version,

@@ -10,14 +10,14 @@ from sqlalchemy.orm import Session
 
 from app.dashboard.maps import queries
 from app.dashboard.maps.build import BuildForm
-from app.dashboard.maps.queries import Filter, Look, chosen
+from app.dashboard.maps.queries import MapFilter, MapView, chosen
 from app.dashboard.maps.words import in_words
 from app.dashboard.paging import cut
 from app.dashboard.waiting import Waiting, waiting
 from app.deps import CurrentStaff, Db, Editor
 from app.errors import AppError, NotFound
-from app.maps.service import UNDER_WAY, abort_map_set, find_map_set, request_map_set
-from app.models import Image, JobState, MapSet, SaliencyMap, Study
+from app.maps.service import abort_map_set, find_map_set, request_map_set
+from app.models import UNFINISHED, Image, JobState, Study
 from app.studies.service import find_study
 from app.web import page
 
@@ -26,7 +26,7 @@ router: Final = APIRouter(prefix="/staff/studies/{slug}/maps", include_in_schema
 
 @router.get("")
 def gallery(
-    request: Request, db: Db, _staff: CurrentStaff, slug: str, wanted: Annotated[Filter, Query()]
+    request: Request, db: Db, _staff: CurrentStaff, slug: str, wanted: Annotated[MapFilter, Query()]
 ) -> HTMLResponse:
     return gallery_page(request, db, find_study(db, slug), wanted)
 
@@ -35,12 +35,12 @@ def gallery_page(
     request: Request,
     db: Session,
     study: Study,
-    wanted: Filter,
+    wanted: MapFilter,
     *,
     asked: BuildForm | None = None,
     error: str | None = None,
 ) -> HTMLResponse:
-    sets = queries.map_sets(db, study.id)
+    sets = queries.map_sets(db, study)
     map_set = chosen(sets, wanted.version)
     built = map_set if map_set and map_set.state is JobState.SUCCEEDED else None
     rows = queries.maps_of(db, built, wanted) if built else []
@@ -51,16 +51,16 @@ def gallery_page(
         study=study,
         sets=sets,
         map_set=map_set,
-        page=cut(request, rows, size=queries.PAGE_SIZE, key=queries.place),
+        page=cut(request, rows, size=queries.PAGE_SIZE, key=queries.position),
         sources=queries.sources_of(db, built) if built else [],
         count=queries.count_of(db, built, wanted) if built and wanted.narrows else None,
         query=asked_query(request),
-        under_way=[one for one in sets if one.state in UNDER_WAY],
-        works=waiting((one.version, one) for one in sets),
+        under_way=[map_set for map_set in sets if map_set.state in UNFINISHED],
+        works=waiting((map_set.version, map_set) for map_set in sets),
         wanted=wanted,
-        is_painted=queries.is_painted(db, study.id),
-        arms=queries.arms_of(db, study.id),
-        flags=queries.flags_of(db, study.id),
+        is_painted=queries.is_painted(db, study),
+        arms=queries.painting_arms(db, study),
+        flags=queries.flag_kinds(db, study),
         form=asked or BuildForm(),
         opened=asked is not None,
         error=error,
@@ -70,8 +70,8 @@ def gallery_page(
 
 def asked_query(request: Request) -> str:
     """The filter of the address without its place in the list, for links that keep it."""
-    kept = request.url.remove_query_params("after").query
-    return f"?{kept}" if kept else ""
+    query = request.url.remove_query_params("after").query
+    return f"?{query}" if query else ""
 
 
 @router.post("")
@@ -82,14 +82,14 @@ def build(
     try:
         map_set = request_map_set(db, study, asked.parameters())
     except AppError as error:
-        return gallery_page(request, db, study, Filter(), asked=asked, error=str(error))
+        return gallery_page(request, db, study, MapFilter(), asked=asked, error=str(error))
     return RedirectResponse(f"/staff/studies/{slug}/maps?set={map_set.version}", HTTPStatus.SEE_OTHER)
 
 
 @router.get("/state.json")
 def state(db: Db, _staff: CurrentStaff, slug: str) -> dict[int, Waiting]:
     """How far each map set is, by version, for a page that waits."""
-    return waiting((one.version, one) for one in queries.map_sets(db, find_study(db, slug).id))
+    return waiting((map_set.version, map_set) for map_set in queries.map_sets(db, find_study(db, slug)))
 
 
 @router.post("/sets/{version:int}/abort")
@@ -99,11 +99,16 @@ def abort(db: Db, _editor: Editor, slug: str, version: int) -> Response:
 
 
 @router.get("/{image_id:int}")
-def one_map(
-    request: Request, db: Db, _staff: CurrentStaff, slug: str, image_id: int, look: Annotated[Look, Query()]
+def map_page(
+    request: Request,
+    db: Db,
+    _staff: CurrentStaff,
+    slug: str,
+    image_id: int,
+    view: Annotated[MapView, Query()],
 ) -> HTMLResponse:
     study = find_study(db, slug)
-    map_set = chosen(queries.map_sets(db, study.id), look.version)
+    map_set = chosen(queries.map_sets(db, study), view.version)
     image = db.get(Image, image_id)
     if map_set is None or map_set.state is not JobState.SUCCEEDED or image is None:
         raise NotFound("There is no such map.")
@@ -113,14 +118,9 @@ def one_map(
         study=study,
         map_set=map_set,
         image=image,
-        map=map_of(db, map_set, image),
+        map=queries.map_of(db, map_set, image),
         highest_entropy=log(image.width * image.height),
         neighbours=queries.neighbours(db, map_set, image_id),
-        colours=look.colours,
+        colours=view.colours,
         in_words=in_words,
     )
-
-
-def map_of(session: Session, map_set: MapSet, image: Image) -> SaliencyMap | None:
-    """None when too few participants painted on the image."""
-    return session.get(SaliencyMap, (map_set.id, image.id))

@@ -1,22 +1,34 @@
 """Map sets and their maps, as the gallery lists them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 from sqlalchemy import ColumnElement, Float, Select, cast, func, literal, select, tuple_
 from sqlalchemy.orm import Session
 
+from app.db import AnySelect
 from app.errors import BadInput, NotFound
 from app.forms import Fields
 from app.maps.pictures import Colours
 from app.maps.queries import painted
-from app.models import Annotation, Arm, Image, JobState, Label, MapSet, Participant, QualityFlag, SaliencyMap
+from app.models import (
+    UNFINISHED,
+    Annotation,
+    Arm,
+    Image,
+    JobState,
+    Label,
+    MapSet,
+    Participant,
+    QualityFlag,
+    SaliencyMap,
+    Study,
+)
 
 Sort = Literal[
     "image", "annotators", "coverage", "focus", "agreement", "disagreement", "accuracy", "inaccuracy"
 ]
-Columns = Select[Any, Any, Any]
 
 PAGE_SIZE: Final = 48
 
@@ -35,31 +47,31 @@ _KEYS: Final[dict[Sort, Any]] = {
 
 Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 Correlation = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1, lt=2**31)]
+PositiveInteger = Annotated[int, Field(ge=1, lt=2**31)]
 
 
-class Look(Fields):
-    """What the address of every page about maps says: which map set, in which colours."""
+class MapView(Fields):
+    """The query that every page about maps has in its address: which map set, in which colours."""
 
-    version: Count | None = Field(None, alias="set")
+    version: PositiveInteger | None = Field(None, alias="set")
     """None: the newest map set that is built."""
     colours: Colours = "viridis"
 
 
-class Filter(Look):
-    """What the address of a gallery says besides: which maps, in which order."""
+class MapFilter(MapView):
+    """The query of a gallery's address: which maps besides, in which order."""
 
     label: Label | Literal[""] = ""
     source: str = ""
-    annotators: Count | None = None
-    annotators_to: Count | None = None
+    annotators: PositiveInteger | None = None
+    annotators_to: PositiveInteger | None = None
     accuracy: Percent | None = None
     accuracy_to: Percent | None = None
     agreement: Correlation | None = None
     agreement_to: Correlation | None = None
     sort: Sort = "image"
     after: str = ""
-    """The place of the last map seen."""
+    """The `position` of the last map seen."""
 
     @property
     def narrows(self) -> bool:
@@ -78,32 +90,52 @@ _NARROWING: Final = {
 }
 
 
-def map_sets(session: Session, study_id: int) -> Sequence[MapSet]:
+def map_sets(session: Session, study: Study) -> Sequence[MapSet]:
     """The newest first."""
-    query = select(MapSet).where(MapSet.study_id == study_id).order_by(MapSet.version.desc())
+    query = select(MapSet).where(MapSet.study_id == study.id).order_by(MapSet.version.desc())
     return session.scalars(query).all()
+
+
+def built_map_sets(session: Session, study: Study) -> list[MapSet]:
+    """Those that have maps, the newest first."""
+    return [map_set for map_set in map_sets(session, study) if map_set.state is JobState.SUCCEEDED]
+
+
+def any_map_sets(session: Session) -> bool:
+    return bool(session.scalar(select(select(MapSet.id).exists())))
+
+
+def unfinished_builds(session: Session) -> Sequence[Any]:
+    """Map set, slug and title of its study; the newest first, at most ten."""
+    return session.execute(
+        select(MapSet, Study.slug, Study.title)
+        .join(Study, Study.id == MapSet.study_id)
+        .where(MapSet.state.in_(UNFINISHED))
+        .order_by(MapSet.id.desc())
+        .limit(10)
+    ).all()
 
 
 def chosen(sets: Sequence[MapSet], version: int | None) -> MapSet | None:
     """The version asked for, else the newest that is built; None when there is none."""
     if version is None:
-        return next((one for one in sets if one.state is JobState.SUCCEEDED), None)
-    for one in sets:
-        if one.version == version:
-            return one
+        return next((map_set for map_set in sets if map_set.state is JobState.SUCCEEDED), None)
+    for map_set in sets:
+        if map_set.version == version:
+            return map_set
     raise NotFound(f"This study has no map set {version}.")
 
 
-def maps_of(session: Session, map_set: MapSet, wanted: Filter) -> Sequence[Any]:
-    """One row (map, image, place) more than a page, so that one knows whether there is a next one."""
-    return session.execute(listed(map_set, wanted).limit(PAGE_SIZE + 1)).all()
+def maps_of(session: Session, map_set: MapSet, wanted: MapFilter) -> Sequence[Any]:
+    """Rows of map, image and sort key; one more than a page, to know whether there is a next one."""
+    return session.execute(_listed(map_set, wanted).limit(PAGE_SIZE + 1)).all()
 
 
-def listed(map_set: MapSet, wanted: Filter) -> Columns:
-    """Map, image and place of every map that the filter lets through, in its order."""
+def _listed(map_set: MapSet, wanted: MapFilter) -> Select[Any, Any, Any]:
+    """Map, image and sort key of every map that passes the filter, in its order."""
     key = _KEYS[wanted.sort]
     query = (
-        select(SaliencyMap, Image, key.label("place"))
+        select(SaliencyMap, Image, key.label("key"))
         .join(Image, Image.id == SaliencyMap.image_id)
         .where(SaliencyMap.map_set_id == map_set.id, *_conditions(wanted))
         .order_by(key, SaliencyMap.image_id)
@@ -113,13 +145,13 @@ def listed(map_set: MapSet, wanted: Filter) -> Columns:
     return query
 
 
-def count_of(session: Session, map_set: MapSet, wanted: Filter) -> int:
-    """How many maps the filter lets through."""
+def count_of(session: Session, map_set: MapSet, wanted: MapFilter) -> int:
+    """How many maps pass the filter."""
     query = select(func.count()).select_from(SaliencyMap).join(Image, Image.id == SaliencyMap.image_id)
     return session.scalar(query.where(SaliencyMap.map_set_id == map_set.id, *_conditions(wanted))) or 0
 
 
-def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+def _conditions(wanted: MapFilter) -> list[ColumnElement[bool]]:
     def share(percent: float | None) -> float | None:
         return None if percent is None else percent / 100
 
@@ -148,9 +180,9 @@ def _parsed(after: str) -> tuple[float, int]:
         raise BadInput("This page of the list does not exist; start again from its first page.") from None
 
 
-def place(row: Any) -> str:
+def position(row: Any) -> str:
     """Where a map stands in the list; a float's shortest text reads back as the same float."""
-    return f"{row.place!r}_{row.SaliencyMap.image_id}"
+    return f"{row.key!r}_{row.SaliencyMap.image_id}"
 
 
 def sources_of(session: Session, map_set: MapSet) -> Sequence[Any]:
@@ -164,6 +196,32 @@ def sources_of(session: Session, map_set: MapSet) -> Sequence[Any]:
     ).all()
 
 
+def measures_of(map_set: MapSet, wanted: MapFilter) -> AnySelect:
+    """Image, label, source, width, height, annotators, coverage, entropy, agreement and accuracy of every
+    map that passes the filter."""
+    columns = (
+        *(SaliencyMap.image_id, Image.label, Image.source, Image.width, Image.height),
+        *(SaliencyMap.annotators, SaliencyMap.coverage, SaliencyMap.entropy, SaliencyMap.agreement),
+        SaliencyMap.accuracy,
+    )
+    return _whole_list(map_set, wanted).with_only_columns(*columns)
+
+
+def blobs_of(session: Session, map_set: MapSet, wanted: MapFilter) -> Iterator[tuple[int, str]]:
+    """Image and blob of every map that passes the filter."""
+    query = _whole_list(map_set, wanted).with_only_columns(SaliencyMap.image_id, SaliencyMap.blob_hash)
+    return ((row.image_id, row.blob_hash) for row in session.execute(query))
+
+
+def _whole_list(map_set: MapSet, wanted: MapFilter) -> Select[Any, Any, Any]:
+    return _listed(map_set, wanted.model_copy(update={"after": ""}))
+
+
+def map_of(session: Session, map_set: MapSet, image: Image) -> SaliencyMap | None:
+    """None when too few participants painted on the image."""
+    return session.get(SaliencyMap, (map_set.id, image.id))
+
+
 def neighbours(session: Session, map_set: MapSet, image_id: int) -> tuple[int | None, int | None]:
     """The images before and after this one, by id."""
     mine = SaliencyMap.map_set_id == map_set.id
@@ -172,21 +230,21 @@ def neighbours(session: Session, map_set: MapSet, image_id: int) -> tuple[int | 
     return session.scalar(before), session.scalar(after)
 
 
-def arms_of(session: Session, study_id: int) -> Sequence[str]:
-    """Names of the arms that paint."""
-    query = select(Arm.name).where(Arm.study_id == study_id, Arm.annotate).order_by(Arm.id)
+def painting_arms(session: Session, study: Study) -> Sequence[str]:
+    """Names of the arms that ask for annotation."""
+    query = select(Arm.name).where(Arm.study_id == study.id, Arm.annotate).order_by(Arm.id)
     return session.scalars(query).all()
 
 
-def is_painted(session: Session, study_id: int) -> bool:
+def is_painted(session: Session, study: Study) -> bool:
     """Whether there is an annotation that counts, so that maps can be built."""
-    counting = painted(select(Annotation.id), study_id)
+    counting = painted(select(Annotation.id), study.id)
     return bool(session.scalar(select(counting.exists())))
 
 
-def flags_of(session: Session, study_id: int) -> Sequence[str]:
+def flag_kinds(session: Session, study: Study) -> Sequence[str]:
     """Kinds of the quality flags that were raised in a study."""
     query = select(QualityFlag.kind).join(Participant, Participant.id == QualityFlag.participant_id)
     return session.scalars(
-        query.where(Participant.study_id == study_id).distinct().order_by(QualityFlag.kind)
+        query.where(Participant.study_id == study.id).distinct().order_by(QualityFlag.kind)
     ).all()

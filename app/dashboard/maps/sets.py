@@ -8,11 +8,10 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 from pydantic import Field
-from sqlalchemy.orm import Session
 
 from app.dashboard.maps import queries
 from app.dashboard.maps.charts import reliability_curve
-from app.dashboard.maps.queries import Count, Look, chosen
+from app.dashboard.maps.queries import MapView, PositiveInteger, chosen
 from app.dashboard.maps.words import in_words
 from app.dashboard.paging import cut
 from app.deps import CurrentStaff, Db
@@ -22,7 +21,7 @@ from app.maps.averages import groups_of
 from app.maps.diff import KINDS, Kind, compare_sets
 from app.maps.pictures import Colours
 from app.maps.service import built_map_set
-from app.models import JobState, MapAverage, MapSet, Study
+from app.models import JobState, MapAverage
 from app.studies.service import find_study
 from app.web import page
 
@@ -31,53 +30,49 @@ router: Final = APIRouter(prefix="/staff/studies/{slug}/maps", include_in_schema
 CHANGES_A_PAGE: Final = 24
 
 
-class Compared(Fields):
-    """What the address of a comparison says."""
+class ComparedSets(Fields):
+    """The query of a comparison's address."""
 
-    old: Count
-    new: Count | None = None
+    old: PositiveInteger
+    new: PositiveInteger | None = None
     """None: the newest map set that is built."""
     kind: Kind = "changed"
     colours: Colours = "viridis"
     after: Annotated[int, Field(ge=0)] = 0
-    """The place of the last change seen."""
+    """The number of the last change seen."""
 
 
 @dataclass(frozen=True, slots=True)
-class Average:
-    """An average picture: of what, from how many images, and the query of its address."""
+class AveragePicture:
+    """An average map: of what, from how many images, and the query of its address."""
 
     title: str
     images: int
     query: dict[str, str]
 
 
-def averages(groups: Sequence[MapAverage]) -> list[Average]:
+def averages(groups: Sequence[MapAverage]) -> list[AveragePicture]:
     """Of the study, of each label, and of each source where a label has several."""
-    made = [Average("All images", sum(one.images for one in groups), {})] if groups else []
+    made = [AveragePicture("All images", sum(one.images for one in groups), {})] if groups else []
     for label, rows in groupby(groups, key=lambda one: one.label):
         sources = list(rows)
-        made.append(Average(label, sum(one.images for one in sources), {"label": label}))
+        made.append(AveragePicture(label, sum(one.images for one in sources), {"label": label}))
         if len(sources) > 1:
             made += [
-                Average(one.source, one.images, {"label": label, "source": one.source}) for one in sources
+                AveragePicture(one.source, one.images, {"label": label, "source": one.source})
+                for one in sources
             ]
     return made
 
 
-def built_sets(session: Session, study: Study) -> list[MapSet]:
-    """The newest first."""
-    return [one for one in queries.map_sets(session, study.id) if one.state is JobState.SUCCEEDED]
-
-
 @router.get("/agreement")
 def agreement(
-    request: Request, db: Db, _staff: CurrentStaff, slug: str, look: Annotated[Look, Query()]
+    request: Request, db: Db, _staff: CurrentStaff, slug: str, view: Annotated[MapView, Query()]
 ) -> HTMLResponse:
     """Average maps, and how far the annotators agree."""
     study = find_study(db, slug)
-    sets = built_sets(db, study)
-    map_set = chosen(sets, look.version)
+    sets = queries.built_map_sets(db, study)
+    map_set = chosen(sets, view.version)
     return page(
         request,
         "staff/maps_agreement.html",
@@ -87,7 +82,7 @@ def agreement(
         averages=averages(groups_of(db, map_set)) if map_set else [],
         measured=map_set.reliability if map_set else None,
         curve=reliability_curve(map_set.reliability) if map_set else None,
-        colours=look.colours,
+        colours=view.colours,
         in_words=in_words,
     )
 
@@ -96,14 +91,14 @@ def agreement(
 def sets_page(request: Request, db: Db, _staff: CurrentStaff, slug: str) -> HTMLResponse:
     """Every map set, and two of them to be compared."""
     study = find_study(db, slug)
-    sets = queries.map_sets(db, study.id)
-    built = [one for one in sets if one.state is JobState.SUCCEEDED]
+    sets = queries.map_sets(db, study)
+    built = [map_set for map_set in sets if map_set.state is JobState.SUCCEEDED]
     return page(request, "staff/maps_sets.html", study=study, sets=sets, built=built, in_words=in_words)
 
 
 @router.get("/diff")
 def diff(
-    request: Request, db: Db, _staff: CurrentStaff, slug: str, asked: Annotated[Compared, Query()]
+    request: Request, db: Db, _staff: CurrentStaff, slug: str, asked: Annotated[ComparedSets, Query()]
 ) -> HTMLResponse:
     """What changed from one map set to another, side by side, the most changed first."""
     study = find_study(db, slug)
@@ -116,7 +111,7 @@ def diff(
         request,
         "staff/maps_diff.html",
         study=study,
-        sets=built_sets(db, study),
+        sets=queries.built_map_sets(db, study),
         old=old,
         new=new,
         difference=difference,

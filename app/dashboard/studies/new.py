@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.datastructures import FormData
 
-from app.dashboard.images.pages import sources
+from app.dashboard.images.queries import count_by_source
 from app.dashboard.studies import form as study_form
 from app.dashboard.studies.form import StudyForm
 from app.deps import Db, Editor
@@ -64,13 +64,13 @@ def try_to_create(db: Db, spec: StudySpec, *, staff_id: int, pasted: bool) -> di
 
 
 def form_page(request: Request, db: Db, form: StudyForm, errors: dict[str, str]) -> HTMLResponse:
-    known = sources(db)
+    sources = count_by_source(db)
     context: dict[str, Any] = {
         "form": form,
         "values": form.values,
         "errors": errors,
-        "fakes": [(name, count) for label, name, count in known if label is Label.FAKE],
-        "reals": [(name, count) for label, name, count in known if label is Label.REAL],
+        "fakes": [(name, count) for label, name, count in sources if label is Label.FAKE],
+        "reals": [(name, count) for label, name, count in sources if label is Label.REAL],
     }
     status = HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK
     return page(request, "staff/new_study.html", status=status, **context)

@@ -6,9 +6,9 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from app.dashboard.charts import in_words
+from app.analysis.queries import Who
 from app.dashboard.studies import queries
-from app.dashboard.studies.queries import Who
+from app.dashboard.studies.charts import step_in_words
 from app.deps import Config, CurrentStaff, Db, Editor
 from app.forms import Fields
 from app.models import Study
@@ -25,38 +25,38 @@ def studies(request: Request, db: Db, _staff: CurrentStaff) -> HTMLResponse:
     return page(request, "staff/studies.html", studies=queries.open_ones_first(db))
 
 
-class StudyAddress(Fields):
-    """What the address of a study's page says."""
+class StudyView(Fields):
+    """The query of the address of a study's page."""
 
     who: Who | None = None
     """None: people, or programs where no person took part."""
 
 
 @router.get("/{slug}")
-def study(
+def study_page(
     request: Request,
     db: Db,
     config: Config,
     _staff: CurrentStaff,
     slug: str,
-    wanted: Annotated[StudyAddress, Query()],
+    view: Annotated[StudyView, Query()],
 ) -> HTMLResponse:
-    found = service.find_study(db, slug)
-    counts = progress(db, found)
-    counted: Who = wanted.who or ("people" if counts.people or not counts.simulated else "simulated")
-    chart, step = queries.decisions_over_time(db, found.id, counted)
+    study = service.find_study(db, slug)
+    counts = progress(db, study)
+    who: Who = view.who or ("people" if counts.people or not counts.simulated else "simulated")
+    chart, step = queries.decisions_over_time(db, study, who)
     return page(
         request,
         "staff/study.html",
-        study=found,
+        study=study,
         progress=counts,
-        who=counted,
-        accuracy=queries.accuracy(counts.cells, counted),
-        times=medians(db, found.id, simulated=counted == "simulated"),
+        who=who,
+        accuracy=queries.accuracy(counts.cells, who),
+        times=medians(db, study.id, simulated=who == "simulated"),
         chart=chart,
         step=step,
-        step_words=in_words(step) if step else "",
-        link=f"{config.public_url.rstrip('/')}/s/{found.slug}",
+        step_words=step_in_words(step) if step else "",
+        link=f"{config.public_url.rstrip('/')}/s/{study.slug}",
     )
 
 

@@ -1,21 +1,23 @@
-"""What a study has collected so far, as its page shows it. People and programs are never mixed."""
+"""What studies have collected, and their analyses. People and programs are never mixed."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
-from app.dashboard.charts import Bar, bars, in_steps, step_for
+from accuracy.findings.estimates import Analysis
+from accuracy.findings.extremes import PairTally, extremes
+from app.analysis.queries import Who
 from app.dashboard.statistics import Proportion
-from app.models import Study, StudyState
+from app.dashboard.studies.charts import Bar, bars, in_steps, step_for
+from app.models import Image, Pair, Study, StudyAnalysis, StudyState
 from app.studies import tallies
 from app.studies.progress import StudySummary, list_studies
 from app.studies.tallies import JudgedCell
 
-Who = Literal["people", "simulated"]
 K = TypeVar("K")
 
 
@@ -38,28 +40,61 @@ class Accuracy:
 
 
 def accuracy(cells: Iterable[JudgedCell], who: Who) -> Accuracy:
-    found = Accuracy({}, {}, {}, {}, {})
+    table = Accuracy({}, {}, {}, {}, {})
     for cell in cells:
         if cell.simulated is not (who == "simulated"):
             continue
-        counted = Proportion(cell.correct, cell.decided)
-        _add(found.by_arm, cell.arm_id, counted)
-        _add(found.by_source, cell.source, counted)
-        _add(found.by_question, cell.question.value, counted)
-        _add(found.by_arm_and_source, (cell.arm_id, cell.source), counted)
-        _add(found.by_arm_and_question, (cell.arm_id, cell.question.value), counted)
-    return found
+        proportion = Proportion(cell.correct, cell.decided)
+        _add(table.by_arm, cell.arm_id, proportion)
+        _add(table.by_source, cell.source, proportion)
+        _add(table.by_question, cell.question.value, proportion)
+        _add(table.by_arm_and_source, (cell.arm_id, cell.source), proportion)
+        _add(table.by_arm_and_question, (cell.arm_id, cell.question.value), proportion)
+    return table
 
 
-def _add(table: dict[K, Proportion], key: K, cell: Proportion) -> None:
-    table[key] = table.get(key, Proportion(0, 0)) + cell
+def _add(table: dict[K, Proportion], key: K, proportion: Proportion) -> None:
+    table[key] = table.get(key, Proportion(0, 0)) + proportion
 
 
-def decisions_over_time(session: Session, study_id: int, who: Who) -> tuple[Sequence[Bar], timedelta | None]:
+def decisions_over_time(session: Session, study: Study, who: Who) -> tuple[Sequence[Bar], timedelta | None]:
     """Bars of equal steps from the first judgement to the last, and the step."""
-    known = list(tallies.pace(session, study_id, simulated=who == "simulated"))
-    made = [at for at, number in known if number > 0]
-    if not made:
+    counts = list(tallies.pace(session, study.id, simulated=who == "simulated"))
+    times = [at for at, number in counts if number > 0]
+    if not times:
         return [], None
-    step = step_for(made[0], made[-1])
-    return bars(in_steps(known, step), step), step
+    step = step_for(times[0], times[-1])
+    return bars(in_steps(counts, step), step), step
+
+
+def analyses_of(session: Session, study: Study) -> Sequence[StudyAnalysis]:
+    """The newest first."""
+    query = select(StudyAnalysis).where(StudyAnalysis.study_id == study.id)
+    return session.scalars(query.order_by(StudyAnalysis.version.desc())).all()
+
+
+@dataclass(frozen=True, slots=True)
+class ExtremePair:
+    """A pair that was hard or easy, with its pictures."""
+
+    tally: PairTally
+    real: Image
+    fake: Image
+
+
+def extreme_pairs(session: Session, study: Study, analysis: Analysis) -> list[tuple[str, list[ExtremePair]]]:
+    """("Hardest", pairs) and ("Easiest", pairs) of an analysis; a pair that is gone is left out."""
+    hardest, easiest = extremes(analysis)
+    real, fake = aliased(Image), aliased(Image)
+    ids = [int(pair.item) for pair in (*hardest, *easiest)]
+    rows = session.execute(
+        select(Pair.id, real, fake)
+        .join(real, real.id == Pair.real_image_id)
+        .join(fake, fake.id == Pair.fake_image_id)
+        .where(Pair.study_id == study.id, Pair.id.in_(ids))
+    )
+    pictures = {str(pair): images for pair, *images in rows}
+    return [
+        (words, [ExtremePair(pair, *pictures[pair.item]) for pair in pairs if pair.item in pictures])
+        for words, pairs in (("Hardest", hardest), ("Easiest", easiest))
+    ]

@@ -17,10 +17,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.accounts.service import open_session
 from app.dashboard.experiments import queries as experiment_queries
-from app.dashboard.images import pages as images
+from app.dashboard.images import queries as image_queries
 from app.dashboard.maps import queries as map_queries
 from app.dashboard.maps import sets as map_pages
-from app.dashboard.participants import pages as participants
+from app.dashboard.participants import queries as participant_queries
 from app.deps import SESSION_COOKIE
 from app.main import ROUTERS, create_app
 from app.models import Role
@@ -48,10 +48,10 @@ NOBODY = "nobody"
 CHOSEN = {"file": ("detector.csv", SCORES.encode()), "image": ("face.png", PICTURE)}
 PAGES = {
     experiment_queries: "PAGE_SIZE",
-    images: "PAGE_SIZE",
+    image_queries: "PAGE_SIZE",
     map_pages: "CHANGES_A_PAGE",
     map_queries: "PAGE_SIZE",
-    participants: "PAGE_SIZE",
+    participant_queries: "PAGE_SIZE",
 }
 
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, select, update
 
-from app.dashboard.experiments import queries
+from app.dashboard.experiments import queries, tables
 from app.dashboard.experiments.recipes import built_in, chosen_recipe
 from app.errors import BadInput
 from app.experiments import errands
@@ -443,12 +443,12 @@ class TestRun:
 
     def test_its_metrics_are_read_by_source_and_split(self):
         metrics = {"test/auc": 0.5, "test/auc_sigmoid/gan": 0.7, "val/auc_sigmoid/gan": None, "best_epoch": 3}
-        assert queries.aucs_by_source(metrics, "sigmoid") == [
-            queries.SourceAuc("gan", {"test": 0.7, "val": None})
+        assert tables.aucs_by_source(metrics, "sigmoid") == [
+            tables.SourceAuc("gan", {"test": 0.7, "val": None})
         ]
 
     def test_a_run_without_metrics_has_none_by_source(self):
-        assert queries.aucs_by_source(None, "sigmoid") == []
+        assert tables.aucs_by_source(None, "sigmoid") == []
 
     def test_events_come_once_and_in_order(self, editor, db, run):
         first, second = tell(db, run, "started"), tell(db, run, "epoch", epoch=1)

@@ -11,7 +11,7 @@ from sqlalchemy import event, func, select, text
 
 from app.dashboard.maps import queries
 from app.dashboard.maps.charts import reliability_curve
-from app.dashboard.maps.queries import Filter, Sort
+from app.dashboard.maps.queries import MapFilter, Sort
 from app.dashboard.maps.words import in_words
 from app.models import Arm, JobState, Label, MapAverage, MapSet, Role, SaliencyMap
 from saliency.files import encode_map_png
@@ -96,21 +96,21 @@ class TestGallery:
     def test_every_order_pages_through_every_map_once(self, db, study, built, sort):
         map_set = built(images=60)
         seen, after = [], ""
-        while rows := queries.maps_of(db, map_set, Filter(sort=sort, after=after))[: queries.PAGE_SIZE]:
+        while rows := queries.maps_of(db, map_set, MapFilter(sort=sort, after=after))[: queries.PAGE_SIZE]:
             seen += [row.Image.id for row in rows]
-            after = queries.place(rows[-1])
+            after = queries.position(rows[-1])
         assert len(seen) == 60
         assert len(set(seen)) == 60
 
     def test_the_order_is_the_one_asked_for(self, db, study, built):
-        rows = queries.maps_of(db, built(images=5), Filter(sort="annotators"))
+        rows = queries.maps_of(db, built(images=5), MapFilter(sort="annotators"))
         assert [row.SaliencyMap.annotators for row in rows] == [5, 4, 3, 2, 1]
 
     def test_filters_narrow_it(self, db, study, built):
         map_set = built(images=6)
-        assert len(queries.maps_of(db, map_set, Filter(label="fake"))) == 3
-        assert len(queries.maps_of(db, map_set, Filter(annotators=5))) == 2
-        assert len(queries.maps_of(db, map_set, Filter(source="generator", label="real"))) == 0
+        assert len(queries.maps_of(db, map_set, MapFilter(label="fake"))) == 3
+        assert len(queries.maps_of(db, map_set, MapFilter(annotators=5))) == 2
+        assert len(queries.maps_of(db, map_set, MapFilter(source="generator", label="real"))) == 0
 
     @pytest.mark.parametrize(
         ("wanted", "left"),
@@ -124,8 +124,8 @@ class TestGallery:
     )
     def test_ranges_narrow_it_and_its_count(self, db, study, built, wanted, left):
         map_set = built(images=6)
-        assert len(queries.maps_of(db, map_set, Filter(**wanted))) == left
-        assert queries.count_of(db, map_set, Filter(**wanted)) == left
+        assert len(queries.maps_of(db, map_set, MapFilter(**wanted))) == left
+        assert queries.count_of(db, map_set, MapFilter(**wanted)) == left
 
     @pytest.mark.parametrize(
         "wrong", ["accuracy=101", "agreement=x", "annotators=0", "colours=jet", "set=-1"]

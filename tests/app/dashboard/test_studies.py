@@ -4,9 +4,9 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, select
 
-from app.dashboard.charts import bars, in_steps, in_words, step_for
-from app.dashboard.statistics import Proportion, mean_and_spread
+from app.dashboard.statistics import Proportion
 from app.dashboard.studies import queries
+from app.dashboard.studies.charts import bars, in_steps, step_for, step_in_words
 from app.models import (
     Label,
     Participant,
@@ -50,17 +50,6 @@ class TestProportion:
         assert (Proportion(0, 0).rate, Proportion(0, 0).interval) == (None, None)
 
 
-class TestMeanAndSpread:
-    def test_the_spread_is_that_of_a_sample(self):
-        assert mean_and_spread([1.0, 2.0, 3.0]) == (2.0, 1.0)
-
-    def test_one_value_has_no_spread(self):
-        assert mean_and_spread([0.5]) == (0.5, None)
-
-    def test_none_has_no_mean(self):
-        assert mean_and_spread([]) is None
-
-
 class TestBars:
     def test_a_gap_is_a_bar_of_no_height(self):
         hour = timedelta(hours=1)
@@ -79,7 +68,7 @@ class TestBars:
         assert in_steps(counts, hour) == [(T0, 3)]
 
     def test_a_month_is_drawn_by_days(self):
-        assert in_words(step_for(T0, T0 + timedelta(days=30))) == "1 d"
+        assert step_in_words(step_for(T0, T0 + timedelta(days=30))) == "1 d"
 
 
 class TestAccuracy:

@@ -31,11 +31,11 @@ def step_for(first: datetime, last: datetime) -> timedelta:
 
 
 def in_steps(counts: Iterable[tuple[datetime, int]], step: timedelta) -> list[tuple[datetime, int]]:
-    """Counts by the start of their step, in order; steps that come to nothing are left out."""
-    found: Counter[datetime] = Counter()
+    """Counts by the start of their step, in order; steps whose counts add up to 0 are left out."""
+    sums: Counter[datetime] = Counter()
     for at, number in counts:
-        found[EPOCH + (at - EPOCH) // step * step] += number
-    return sorted((at, number) for at, number in found.items() if number)
+        sums[EPOCH + (at - EPOCH) // step * step] += number
+    return sorted((at, number) for at, number in sums.items() if number)
 
 
 def bars(counts: Sequence[tuple[datetime, int]], step: timedelta) -> list[Bar]:
@@ -63,7 +63,7 @@ def bars(counts: Sequence[tuple[datetime, int]], step: timedelta) -> list[Bar]:
     ]
 
 
-def in_words(step: timedelta) -> str:
+def step_in_words(step: timedelta) -> str:
     """`step` in its largest whole unit: "10 s", "1 h", "7 d"."""
     seconds = int(step.total_seconds())
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):

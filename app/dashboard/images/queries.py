@@ -1,0 +1,64 @@
+"""Images as the pages list them."""
+
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from app.errors import NotFound
+from app.forms import Fields
+from app.models import Image, Label, Pair, Study
+
+PAGE_SIZE: Final = 60
+
+
+class ImageFilter(Fields):
+    """The query of the list's address."""
+
+    label: Label | Literal[""] = ""
+    source: str = ""
+    after: int = 0
+    """Id of the last image seen."""
+
+
+def list_images(session: Session, wanted: ImageFilter) -> Sequence[Image]:
+    """By id; one more than a page, so that one knows whether there is a next one."""
+    query = select(Image).where(Image.id > wanted.after).order_by(Image.id).limit(PAGE_SIZE + 1)
+    if wanted.label:
+        query = query.where(Image.label == wanted.label)
+    if wanted.source:
+        query = query.where(Image.source == wanted.source)
+    return session.scalars(query).all()
+
+
+def get_image(session: Session, image_id: int) -> Image:
+    image = session.get(Image, image_id)
+    if image is None:
+        raise NotFound(f"There is no image {image_id}.")
+    return image
+
+
+def any_images(session: Session) -> bool:
+    return bool(session.scalar(select(select(Image.id).exists())))
+
+
+def studies_showing(session: Session, image_id: int) -> Sequence[Any]:
+    """Slug, title and number of pairs of each study that shows the image."""
+    return session.execute(
+        select(Study.slug, Study.title, func.count())
+        .join(Pair, Pair.study_id == Study.id)
+        .where(or_(Pair.real_image_id == image_id, Pair.fake_image_id == image_id))
+        .group_by(Study.id)
+        .order_by(Study.id)
+    ).all()
+
+
+def count_by_source(session: Session) -> list[tuple[Label, str, int]]:
+    """Label, source and number of images, real ones first."""
+    rows = session.execute(
+        select(Image.label, Image.source, func.count())
+        .group_by(Image.label, Image.source)
+        .order_by(Image.label.desc(), Image.source)
+    )
+    return [(label, source, count) for label, source, count in rows]

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from scipy.special import expit
 from scipy.stats import rankdata
 
-from accuracy.statistics.metrics import sigmoid
 from training.evaluation.scored import POOLED
 from training.evaluation.summary import numbers_of_file
 
@@ -38,7 +38,7 @@ def write_scores(path: Path, images: int) -> None:
     fake = rng.random(images) >= SHARE_REAL
     logits = rng.normal(0, 1, (images, 2)) + np.where(fake, 0.5, -0.5)[:, None] * (-1, 1)
     sources = np.where(fake, rng.choice(FAKES, images), rng.choice(REALS, images))
-    scores = np.column_stack([logits, sigmoid(logits[:, 1]), sigmoid(logits[:, 1] - logits[:, 0])])
+    scores = np.column_stack([logits, expit(logits[:, 1]), expit(logits[:, 1] - logits[:, 0])])
     with path.open("w", encoding="utf-8") as stream:
         stream.write(",".join(SCORE_COLUMNS) + "\n")
         for number, (is_fake, source, row) in enumerate(zip(fake, sources, scores, strict=True)):

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 
-from accuracy.statistics.metrics import sigmoid
 from saliency.spreadsheets import cell
 from training.config import CamTensor
 from training.data import loading
@@ -45,11 +45,11 @@ class Scoring:
 
     @property
     def score_sigmoid(self) -> float:
-        return float(sigmoid(self.logit_fake))
+        return float(expit(self.logit_fake))
 
     @property
     def score_softmax(self) -> float:
-        return float(sigmoid(self.logit_fake - self.logit_real))
+        return float(expit(self.logit_fake - self.logit_real))
 
     def as_csv(self) -> str:
         numbers = f"{self.logit_real:.9g},{self.logit_fake:.9g}"

@@ -7,8 +7,7 @@ from typing import Final, Literal
 import numpy as np
 import pandas as pd
 
-from accuracy.statistics.clusters import codes
-from accuracy.statistics.comparison import Sample
+from accuracy.statistics.clusters import ClusteredSample, codes
 
 Design = Literal["2afc", "single"]
 
@@ -60,7 +59,7 @@ class Decisions:
         """The values of a column, sorted; none when it is not there."""
         return sorted(self.frame[name].dropna().unique()) if self.has(name) else []
 
-    def sample(self, arm: str | None = None, against: str | None = None) -> Sample:
+    def sample(self, arm: str | None = None, against: str | None = None) -> ClusteredSample:
         """Decisions as codes: those of one arm, or of `arm` (1) and the arm it is compared with (0)."""
         frame = self.frame
         if arm is not None:
@@ -86,11 +85,11 @@ class Decisions:
         return int(self.frame["item"].nunique()) if "item" in self.frame else 0
 
 
-def sample_of(frame: pd.DataFrame, *, ones: Sequence[str | None]) -> Sample:
+def sample_of(frame: pd.DataFrame, *, ones: Sequence[str | None]) -> ClusteredSample:
     """`frame` as codes; a decision without an item has one of its own."""
     item = codes(frame["item"]) if "item" in frame else np.full(len(frame), -1)
     unknown = item < 0
     item = np.where(unknown, item.max(initial=-1) + np.cumsum(unknown), item)
     arm = frame["arm"].isin(list(ones)).to_numpy().astype(np.intp)
     correct = frame["correct"].to_numpy(dtype=np.float64)
-    return Sample(correct, codes(frame["participant"]), item, arm)
+    return ClusteredSample(correct, codes(frame["participant"]), item, arm)

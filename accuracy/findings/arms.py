@@ -6,11 +6,21 @@ from typing import Final
 import numpy as np
 
 from accuracy.decisions.table import Decisions
-from accuracy.findings import detection
+from accuracy.findings.answers import (
+    DELTA_METHOD,
+    answer_rates,
+    criterion_of,
+    dprime_of,
+    has_dprime,
+    hits_and_false_alarms,
+    yes_answer,
+)
 from accuracy.findings.estimates import Estimate, Scope
 from accuracy.findings.scopes import scope
-from accuracy.statistics import comparison
-from accuracy.statistics.comparison import Interval
+from accuracy.statistics.clustered_proportions import clustered_proportion
+from accuracy.statistics.detection import DetectionMeasure, detection_interval
+from accuracy.statistics.intervals import Interval
+from accuracy.statistics.resampling import participant_totals
 
 CLUSTERED_WILSON: Final = "Wilson at the effective number of decisions (participants and pairs)"
 
@@ -21,7 +31,7 @@ def of_arms(decisions: Decisions) -> Iterator[Estimate]:
         here = scope(own, "arms", arm)
         yield here.estimate(
             "accuracy",
-            comparison.accuracy(own.sample()),
+            clustered_proportion(own.sample()),
             unit="share",
             method=CLUSTERED_WILSON,
             meaning=f"Share of decisions that are correct; the interval is for {own.others}.",
@@ -30,43 +40,43 @@ def of_arms(decisions: Decisions) -> Iterator[Estimate]:
 
 
 def _detection(own: Decisions, here: Scope) -> Iterator[Estimate]:
-    if detection.known(own):
+    if has_dprime(own):
         forced = own.design == "2afc"
         apart = "√2·Φ⁻¹(share correct)" if forced else "z(hits) − z(false alarms)"
-        found = detection.dprime(own)
+        measure = dprime_of(own)
         yield here.estimate(
             "d_prime",
-            detection.interval(found, own.sample()),
+            detection_interval(measure, own.sample()),
             unit="d'",
-            method=detection.DELTA,
+            method=DELTA_METHOD,
             meaning=f"How far apart real and fake look, in standard deviations: {apart}; 0 is guessing. "
-            + bounds_of(found, own),
+            + bounds_of(measure, own),
         )
-    for measure, meaning, sample in detection.rates(own):
+    for name, meaning, sample in answer_rates(own):
         yield here.estimate(
-            measure,
-            comparison.accuracy(sample),
+            name,
+            clustered_proportion(sample),
             unit="share",
             method=CLUSTERED_WILSON,
             meaning=f"{meaning}; the interval is for {own.others}.",
         )
-    if detection.answers(own) is not None:
-        found = detection.criterion(own)
+    if hits_and_false_alarms(own) is not None:
+        measure = criterion_of(own)
         yield here.estimate(
             "criterion",
-            detection.interval(found, own.sample()),
+            detection_interval(measure, own.sample()),
             unit="criterion",
-            method=detection.DELTA,
-            meaning=f"Leaning away from “{detection.says_yes(own)}”: 0 is none, below 0 a preference for it. "
-            + bounds_of(found, own),
+            method=DELTA_METHOD,
+            meaning=f"Leaning away from “{yes_answer(own)}”: 0 is none, below 0 a preference for it. "
+            + bounds_of(measure, own),
         )
 
 
-def bounds_of(found: detection.Measure | None, decisions: Decisions) -> str:
+def bounds_of(measure: DetectionMeasure | None, decisions: Decisions) -> str:
     """What is to be said of the interval of a d' or a criterion."""
-    if found is None:
+    if measure is None:
         return "It is not told of fewer than 2 decisions of a kind."
-    if found.scores is None:
+    if measure.scores is None:
         return "Nobody erred, or everybody did: it is a bound and has no interval."
     return f"The interval is for {decisions.others}."
 
@@ -74,12 +84,12 @@ def bounds_of(found: detection.Measure | None, decisions: Decisions) -> str:
 def people_in_arms(decisions: Decisions) -> Iterator[Estimate]:
     for arm in decisions.arms:
         own = decisions.of_arm(arm)
-        people = comparison.people(own.sample(), 0)
-        if len(people.total) < 2:
+        people = participant_totals(own.sample(), 0)
+        if len(people) < 2:
             continue
-        shares = people.correct / people.total
-        share = people.correct.sum() / people.total.sum()
-        chance = float(np.sqrt(np.mean(share * (1 - share) / people.total)))
+        shares = people.correct / people.decisions
+        share = people.correct.sum() / people.decisions.sum()
+        chance = float(np.sqrt(np.mean(share * (1 - share) / people.decisions)))
         here = scope(own, "people", arm)
         yield here.estimate(
             "sd_of_participants",

@@ -10,8 +10,8 @@ from accuracy.decisions.table import Decisions
 from accuracy.findings.arms import CLUSTERED_WILSON
 from accuracy.findings.estimates import Estimate, Scope
 from accuracy.findings.scopes import scope
-from accuracy.statistics import comparison
-from accuracy.statistics.comparison import Interval
+from accuracy.statistics.clustered_proportions import clustered_proportion
+from accuracy.statistics.intervals import Interval
 from accuracy.statistics.proportions import wilson
 
 MOST_STEPS: Final = 6  # parts of the sequence of trials
@@ -56,7 +56,7 @@ def cells(decisions: Decisions) -> Iterator[Estimate]:
                 own = decisions.of((values == level) & (frame["arm"] == arm))
                 yield scope(own, "cells", arm, f"{called}={level}").estimate(
                     "accuracy",
-                    comparison.accuracy(own.sample()),
+                    clustered_proportion(own.sample()),
                     unit="share",
                     method=CLUSTERED_WILSON,
                     meaning=f"Share of correct decisions in {arm} where {called} is {level}.",

@@ -9,8 +9,10 @@ from accuracy.decisions.table import Decisions
 from accuracy.findings import regression
 from accuracy.findings.estimates import Estimate, signed
 from accuracy.findings.scopes import both, compared, scope
-from accuracy.statistics import comparison
-from accuracy.statistics.comparison import Interval
+from accuracy.statistics.clustered_proportions import clustered_difference
+from accuracy.statistics.intervals import UNDEFINED, Interval
+from accuracy.statistics.logistic import common_support, exponentiated
+from accuracy.statistics.means import clustered_mean, clustered_mean_difference
 
 SPENT: Final = {
     "decision_ms": "to decide",
@@ -18,7 +20,7 @@ SPENT: Final = {
     "total_ms": "over a trial, deciding and painting together,",
 }
 LEAST_OVERLAP: Final = 0.05
-"""Of `regression.overlap`: with less, times are too different for a difference at equal time."""
+"""Of `common_support`: with less, times are too different for a difference at equal time."""
 
 
 def time(decisions: Decisions) -> Iterator[Estimate]:
@@ -32,7 +34,7 @@ def time(decisions: Decisions) -> Iterator[Estimate]:
             logs = np.log(own.frame[column].to_numpy(dtype=float))
             yield scope(own, "time", arm).estimate(
                 column,
-                _without_p(regression.exponential(comparison.mean(logs, own.sample()))),
+                _without_p(exponentiated(clustered_mean(logs, own.sample()))),
                 unit="ms",
                 method="geometric mean, clustered by participants and pairs, t",
                 meaning=f"How long it typically takes {what} in {arm}: the geometric mean, which single "
@@ -68,19 +70,19 @@ def _at_equal_time(pair: Decisions, arm: str, against: str, column: str) -> Iter
     sample = pair.sample(arm, against)
     yield here.estimate(
         "total_time_ratio" if total else "decision_time_ratio",
-        regression.exponential(comparison.mean_difference(logs, sample)),
+        exponentiated(clustered_mean_difference(logs, sample)),
         unit="ratio",
         method="geometric means, clustered by participants and pairs, t",
         meaning=f"How many times as long {arm} takes {SPENT[column]} as {against}.",
     )
-    shared = regression.overlap(logs[sample.arm == 1], logs[sample.arm == 0])
+    shared = common_support(logs[sample.arm == 1], logs[sample.arm == 0])
     told = shared >= LEAST_OVERLAP
     yield here.estimate(
         "difference_at_equal_total_time" if total else "difference_at_equal_time",
-        regression.difference_at_equal_time(pair.frame, arm, column) if told else comparison.UNKNOWN,
+        regression.difference_at_equal_time(pair.frame, arm, column) if told else UNDEFINED,
         unit="points",
         method=EQUAL_TIME if told else "not computed: the times hardly overlap",
-        meaning=_equal_time(comparison.difference(sample), total=total)
+        meaning=_equal_time(clustered_difference(sample), total=total)
         if told
         else f"Not told: only {100 * shared:.0f} % of the decisions in one arm took as long as those of "
         "the other, so that a model would guess what they do at equal time.",
@@ -125,7 +127,7 @@ def painting(decisions: Decisions) -> Iterator[Estimate]:
                 continue
             yield scope(own, "painting", arm).estimate(
                 f"odds_ratio_per_doubling_of_{column}",
-                regression.odds_per(own.frame, np.log2(own.frame[column].to_numpy(dtype=float))),
+                regression.odds_ratio_per_unit(own.frame, np.log2(own.frame[column].to_numpy(dtype=float))),
                 unit="ratio",
                 method="logistic within participants, clustered by participants and pairs, t",
                 meaning=f"How many times the odds of being correct change when the same person is {what}.",
@@ -140,7 +142,7 @@ def learning(decisions: Decisions) -> Iterator[Estimate]:
         own = placed.of_arm(arm)
         yield scope(own, "learning", arm).estimate(
             "odds_ratio_per_ten_trials",
-            regression.odds_per(own.frame, own.frame["position"].to_numpy(dtype=float) / 10),
+            regression.odds_ratio_per_unit(own.frame, own.frame["position"].to_numpy(dtype=float) / 10),
             unit="ratio",
             method="logistic within participants, clustered by participants and pairs, t",
             meaning="How many times the odds of being correct change over ten trials; above 1 people get "
@@ -150,7 +152,7 @@ def learning(decisions: Decisions) -> Iterator[Estimate]:
         pair = both(placed, arm, against)
         yield scope(pair, "learning", f"{arm} − {against}").estimate(
             "ratio_of_learning",
-            regression.difference_in_learning(pair.frame, arm),
+            regression.ratio_of_learning(pair.frame, arm),
             unit="ratio",
             method="logistic, arm by position, clustered by participants and pairs, t",
             meaning=f"How many times as fast the odds grow in {arm} as in {against}; 1 is the same learning.",

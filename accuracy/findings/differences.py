@@ -6,12 +6,18 @@ from typing import Final
 import numpy as np
 
 from accuracy.decisions.table import Decisions
-from accuracy.findings import detection, regression
+from accuracy.findings.answers import DELTA_METHOD, dprime_of, has_dprime
 from accuracy.findings.arms import bounds_of
 from accuracy.findings.estimates import Estimate, Scope, Section, corrected
 from accuracy.findings.scopes import both, compared, scope
-from accuracy.statistics import comparison
-from accuracy.statistics.comparison import Interval, Sample
+from accuracy.statistics.clustered_proportions import clustered_difference, clustered_log_odds_ratio
+from accuracy.statistics.clusters import ClusteredSample
+from accuracy.statistics.detection import detection_difference
+from accuracy.statistics.intervals import Interval
+from accuracy.statistics.logistic import exponentiated
+from accuracy.statistics.permutation import PermutationTest, permutation_test
+from accuracy.statistics.power import minimum_detectable_effect
+from accuracy.statistics.resampling import bootstrap_difference
 
 PLANNED: Final = 0.05  # a difference worth planning for: five points
 
@@ -33,7 +39,7 @@ def the_difference(
     """Accuracy of `arm` minus that of `against`, among the decisions of these two."""
     return scope(pair, section, f"{arm} − {against}", within).estimate(
         "difference",
-        comparison.difference(pair.sample(arm, against)),
+        clustered_difference(pair.sample(arm, against)),
         unit="points",
         method="clustered by participants and pairs, t",
         meaning=f"Percentage points that {arm} is more often correct than {against}; the interval is for "
@@ -41,13 +47,13 @@ def the_difference(
     )
 
 
-def _other_views(pair: Decisions, arm: str, against: str, *, sample: Sample) -> Iterator[Estimate]:
+def _other_views(pair: Decisions, arm: str, against: str, *, sample: ClusteredSample) -> Iterator[Estimate]:
     here = scope(pair, "difference", f"{arm} − {against}")
     if not pair.in_several_arms:
         yield from _of_these_pairs(here, sample)
     yield here.estimate(
         "odds_ratio",
-        regression.exponential(comparison.log_odds_ratio(sample)),
+        exponentiated(clustered_log_odds_ratio(sample)),
         unit="ratio",
         method="logistic, estimating equations clustered by participants and pairs, t",
         meaning=f"How many times the odds of a correct decision in {arm} are those in {against}; 1 is no "
@@ -57,16 +63,16 @@ def _other_views(pair: Decisions, arm: str, against: str, *, sample: Sample) -> 
     yield from _detectable(sample, here)
 
 
-def _of_these_pairs(here: Scope, sample: Sample) -> Iterator[Estimate]:
+def _of_these_pairs(here: Scope, sample: ClusteredSample) -> Iterator[Estimate]:
     """What takes everybody to be in one arm: it would be wrong of arms that share people."""
     yield here.estimate(
         "difference",
-        comparison.bootstrap_difference(sample),
+        bootstrap_difference(sample),
         unit="points",
         method="bootstrap-t over participants",
         meaning="The same difference for these very pairs: only the participants are drawn again.",
     )
-    test = comparison.permutation_test(sample)
+    test = permutation_test(sample)
     yield here.estimate(
         "permutation_test",
         Interval(None, p=test.p if test else None),
@@ -77,40 +83,40 @@ def _of_these_pairs(here: Scope, sample: Sample) -> Iterator[Estimate]:
     )
 
 
-def _permutation_method(test: comparison.Permutation | None) -> str:
+def _permutation_method(test: PermutationTest | None) -> str:
     if test is None:
         return "permutation of participants"
-    ways = f"all {test.ways}" if test.exact else f"{test.ways} random"
+    ways = f"all {test.permutations}" if test.exact else f"{test.permutations} random"
     return f"permutation of participants, t, {ways} ways"
 
 
 def _dprime_difference(pair: Decisions, arm: str, against: str, here: Scope) -> Iterator[Estimate]:
-    if not all(detection.known(pair.of_arm(one)) for one in (arm, against)):
+    if not all(has_dprime(pair.of_arm(one)) for one in (arm, against)):
         return
-    one, zero = (detection.dprime(pair.of_arm(each)) for each in (arm, against))
+    one, zero = (dprime_of(pair.of_arm(each)) for each in (arm, against))
     unsure = next((each for each in (one, zero) if each is None or each.scores is None), one)
     yield here.estimate(
         "d_prime_difference",
-        detection.difference(one, zero, pair.sample(arm, against)),
+        detection_difference(one, zero, pair.sample(arm, against)),
         unit="d'",
-        method=detection.DELTA,
+        method=DELTA_METHOD,
         meaning="The difference in d', which does not depend on where the accuracy lies between chance and "
         f"perfect. {bounds_of(unsure, pair)}",
     )
 
 
-def _detectable(sample: Sample, here: Scope) -> Iterator[Estimate]:
-    found = comparison.difference(sample)
+def _detectable(sample: ClusteredSample, here: Scope) -> Iterator[Estimate]:
+    found = clustered_difference(sample)
     if found.se is None:
         return
     yield here.estimate(
         "minimum_detectable",
-        Interval(comparison.minimum_detectable(found.se, found.df)),
+        Interval(minimum_detectable_effect(found.se, found.df)),
         unit="points",
         method="power 80 %, two-sided 5 %",
         meaning="The smallest true difference that a study like this one finds in 80 of 100 repetitions.",
     )
-    needed = here.participants * (comparison.minimum_detectable(found.se, found.df) / PLANNED) ** 2
+    needed = here.participants * (minimum_detectable_effect(found.se, found.df) / PLANNED) ** 2
     yield here.estimate(
         "participants_needed",
         Interval(float(np.ceil(needed))),

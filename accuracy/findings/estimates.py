@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final, Literal
 
-from accuracy.statistics.comparison import Interval
-from accuracy.statistics.proportions import holm
+from accuracy.statistics.intervals import Interval
+from accuracy.statistics.multiple_tests import holm
 
 Unit = Literal["share", "points", "ratio", "d'", "criterion", "ms", "people"]
 Section = Literal[

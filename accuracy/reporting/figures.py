@@ -28,7 +28,8 @@ from accuracy.reporting.layout import (
     wrapped,
 )
 from accuracy.reporting.painting import Averages
-from accuracy.statistics.comparison import Interval, accuracy
+from accuracy.statistics.clustered_proportions import clustered_proportion
+from accuracy.statistics.intervals import Interval
 
 # Of annotation_ui/static/tokens.css, in its light scheme: figures are printed.
 INK: Final = "#1c2124"
@@ -525,7 +526,7 @@ def _by_fifth(decisions: Decisions, arms: Sequence[str]) -> Figure | None:
 def _fifth_of(decisions: Decisions, arm: str, fifths: "pd.Series[int]", step: int) -> Interval:
     frame = decisions.frame.loc[fifths.index]
     chosen = frame[(fifths == step) & (frame["arm"] == arm)]
-    return accuracy(sample_of(chosen, ones=()))
+    return clustered_proportion(sample_of(chosen, ones=()))
 
 
 def _ranges(

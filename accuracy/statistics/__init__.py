@@ -1,1 +1,4 @@
-"""Rates, intervals, tests and ranking measures, on arrays alone."""
+"""Statistics on arrays alone: intervals, proportions, means, clusters, tests, ranking, calibration.
+
+Nothing here reads a file, a table of decisions or a database.
+"""

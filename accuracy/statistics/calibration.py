@@ -1,28 +1,31 @@
-"""Whether a probability means what it says. NumPy only.
+"""Whether probabilities mean what they say.
 
 `probabilities` are (N,) in [0, 1], of being fake; `fake` is (N,) bool. One class is enough; an empty set has
-no calibration.
+no calibration. ValueError for anything else.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+from accuracy.statistics.intervals import Floats
 
-BINS = 10
+CURVE_BINS: Final = 10
+ERROR_BINS: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
-class Reliability:
-    """The reliability curve: one entry per bin that holds an image, from low to high."""
+class ReliabilityCurve:
+    """One entry per bin that holds an image, from low to high."""
 
     predicted: Floats
     """Mean probability in the bin."""
     observed: Floats
     """Share of fakes in the bin."""
     counts: NDArray[np.int64]
+    """Images in the bin."""
 
 
 def brier(probabilities: ArrayLike, fake: ArrayLike) -> float | None:
@@ -31,26 +34,41 @@ def brier(probabilities: ArrayLike, fake: ArrayLike) -> float | None:
     return float(np.mean((values - flags) ** 2)) if len(values) else None
 
 
-def reliability(probabilities: ArrayLike, fake: ArrayLike, *, bins: int = BINS) -> Reliability:
+def reliability_curve(
+    probabilities: ArrayLike, fake: ArrayLike, *, bins: int = CURVE_BINS
+) -> ReliabilityCurve:
     """How often images called fake with some probability are fake, in bins of equal width.
 
     A probability on the edge of two bins belongs to the upper one, 1 to the last.
     """
     values, flags = _checked(probabilities, fake)
-    which = np.minimum((values * bins).astype(int), bins - 1)
-    counts = np.bincount(which, minlength=bins)
-    seen = counts > 0
+    bin_of = np.minimum((values * bins).astype(int), bins - 1)
+    counts = np.bincount(bin_of, minlength=bins)
+    filled = counts > 0
     predicted, observed = (
-        np.bincount(which, weights=weights, minlength=bins)[seen] / counts[seen]
+        np.bincount(bin_of, weights=weights, minlength=bins)[filled] / counts[filled]
         for weights in (values, flags.astype(np.float64))
     )
-    return Reliability(predicted, observed, counts[seen].astype(np.int64))
+    return ReliabilityCurve(predicted, observed, counts[filled].astype(np.int64))
+
+
+def calibration_error(probabilities: ArrayLike, fake: ArrayLike, *, bins: int = ERROR_BINS) -> float | None:
+    """Expected calibration error (Naeini, Cooper and Hauskrecht, 2015): mean gap of confidence and accuracy
+    over bins of equal width of the confidence. A confidence on the edge of two bins belongs to the lower."""
+    values, flags = _checked(probabilities, fake)
+    if not len(values):
+        return None
+    confidence = np.maximum(values, 1 - values)
+    right = (values > 0.5) == flags
+    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    gaps = np.bincount(bin_of, weights=confidence - right, minlength=bins)
+    return float(np.abs(gaps).sum() / len(values))
 
 
 def _checked(probabilities: ArrayLike, fake: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]:
     values, flags = np.asarray(probabilities, np.float64), np.asarray(fake, np.bool_)
     if values.ndim != 1 or values.shape != flags.shape:
-        raise ValueError(f"probabilities and fake must be (N,) and alike, not {values.shape}, {flags.shape}")
+        raise ValueError(f"probabilities and fake must both be (N,), not {values.shape} and {flags.shape}")
     if not ((values >= 0) & (values <= 1)).all():
         raise ValueError("probabilities must lie in [0, 1]")
     return values, flags

@@ -21,7 +21,7 @@ from app.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from accuracy.statistics.comparison import Interval
+    from accuracy.statistics.intervals import Interval
     from app.demo.chain import Shown, Workplace
     from app.settings import Settings
 
@@ -121,7 +121,8 @@ def _aucs(shown: Shown) -> Table:
     """Never over several sources of real images: one of them alone may give itself away."""
     table = _table("AUC ± s.d. over seeds", "over test images")
     for row in shown.rows:
-        auc = f"{row.auc.value:.3f} ± {row.sd:.3f}"
+        sd = "" if row.sd is None else f" ± {row.sd:.3f}"
+        auc = f"{row.auc.value:.3f}{sd}"
         table.add_row(row.column, row.real_source, auc, _bounds(row.auc.over_images, "{:.3f}"))
     return table
 

@@ -12,9 +12,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from accuracy.statistics.clusters import Codes, Spread, codes, spread
-from accuracy.statistics.comparison import UNKNOWN, Interval, around
-from accuracy.statistics.significance import placements
+from accuracy.statistics.clusters import Codes, cluster_variance, codes
+from accuracy.statistics.delong import placements
+from accuracy.statistics.intervals import Interval, t_interval
+from accuracy.statistics.means import mean_interval, mean_sd
 from app.demo.detectors import BASELINE, HUMAN, SHUFFLED
 from training.evaluation.scored import Scored
 
@@ -55,8 +56,8 @@ class OutcomeRow:
     real_source: str
     seeds: int
     auc: Value
-    sd: float
-    """Of the AUC over seeds; NaN for one seed."""
+    sd: float | None
+    """Of the AUC over seeds; None for one seed."""
     gain: Value | None
     """Over the baseline with the same seeds; None for the baseline itself."""
 
@@ -73,19 +74,21 @@ class HeldOut:
     def value(self, placed: Floats) -> Value:
         """An AUC by placements, shape (seeds, N), or a difference of two by theirs."""
         per_seed = placed[:, self.fake].mean(axis=1)
-        return Value(float(per_seed.mean()), self._over_images(placed.mean(axis=0)), _over_seeds(per_seed))
+        return Value(
+            float(per_seed.mean()), self._over_images(placed.mean(axis=0)), mean_interval(per_seed.tolist())
+        )
 
     def _over_images(self, placed: Floats) -> Interval:
         value = float(placed[self.fake].mean())
         of_class = np.where(self.fake, self.fake.sum(), (~self.fake).sum())
         alone = np.arange(len(placed))
-        found = spread(
+        spread = cluster_variance(
             (placed - value) / of_class,
             participant=self.cluster,
             item=alone,
             arm=self.fake.astype(np.intp),
         )
-        return around(value, found)
+        return t_interval(value, spread.se, spread.df)
 
 
 def rows(trained: Sequence[Trained], groups: Mapping[str, str]) -> list[OutcomeRow]:
@@ -114,9 +117,9 @@ def _test(source: str, trained: Sequence[Trained], groups: Mapping[str, str]) ->
 def _row(column: str, source: str, test: HeldOut) -> OutcomeRow:
     placed, base = test.placed[column], test.placed[BASELINE]
     per_seed = placed[:, test.fake].mean(axis=1)
-    sd = float(per_seed.std(ddof=1)) if len(per_seed) > 1 else float("nan")
+    _, sd, seeds = mean_sd(per_seed.tolist())
     gain = None if column == BASELINE else test.value(placed - base)
-    return OutcomeRow(column, source, len(per_seed), _clipped(test.value(placed)), sd, gain)
+    return OutcomeRow(column, source, seeds, _clipped(test.value(placed)), sd, gain)
 
 
 def _clipped(auc: Value) -> Value:
@@ -125,13 +128,6 @@ def _clipped(auc: Value) -> Value:
     if found.low is None or found.high is None:
         return auc
     return replace(auc, over_images=replace(found, low=max(0.0, found.low), high=min(1.0, found.high)))
-
-
-def _over_seeds(values: Floats) -> Interval:
-    """Student's t for a mean over seeds; unknown for one seed."""
-    if len(values) < 2:
-        return UNKNOWN
-    return around(float(values.mean()), Spread(float(values.var(ddof=1)) / len(values), len(values) - 1))
 
 
 def _side(interval: Interval) -> int:

@@ -8,7 +8,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from accuracy.statistics.metrics import Ranking, auc
+from accuracy.statistics.ranking import Ranking, auc
 
 Condition = Literal["absent", "random", "follows", "reversed"]
 CONDITIONS: Final[tuple[Condition, ...]] = ("random", "absent", "follows", "reversed")

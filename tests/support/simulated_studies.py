@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from accuracy.statistics.comparison import Sample
+from accuracy.statistics.clusters import ClusteredSample
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Recipe:
         pair = rng.normal(0, self.pair_sd, self.pairs)
         return person, pair, rng.normal(0, self.pair_by_arm_sd, (2, self.pairs))
 
-    def draw(self, seed: int) -> Sample:
+    def draw(self, seed: int) -> ClusteredSample:
         rng = np.random.default_rng(seed)
         number = sum(self.participants)
         arm_of = np.repeat([0, 1], self.participants)
@@ -53,4 +53,11 @@ class Recipe:
         arm = arm_of[participant]
         odds = self.base + self.effect * arm + person[participant] + pair[item] + pair_by_arm[arm, item]
         correct = (rng.random(len(odds)) < expit(odds)).astype(np.float64)
-        return Sample(correct, participant, item, arm)
+        return ClusteredSample(correct, participant, item, arm)
+
+
+def sample_from(*people: tuple[int, list[int]]) -> ClusteredSample:
+    """(arm, right or wrong on pair 0, 1, …) of each participant."""
+    rows = [(c, p, i, arm) for p, (arm, answers) in enumerate(people) for i, c in enumerate(answers)]
+    correct, participant, item, arm = map(np.array, zip(*rows, strict=True))
+    return ClusteredSample(correct.astype(float), participant, item, arm)

@@ -11,10 +11,12 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 from torch import Tensor
 
-from accuracy.statistics import metrics
-from accuracy.statistics.metrics import Ranking
+from accuracy.statistics.calibration import calibration_error
+from accuracy.statistics.error_rates import accuracy, acer
+from accuracy.statistics.ranking import Ranking, auc, operating_points, roc
 from saliency.spreadsheets import cell
 from training.config import CamClass
 from training.data import loading
@@ -146,16 +148,16 @@ def summarise(scores: Scores, looks: Looks | None = None, *, headline: str = "si
     """
     fake, kinds = scores.fake, scores.ranking
     result: Metrics = {"images": float(len(scores.samples))}
-    result["auc"] = metrics.auc(Ranking.of(kinds[headline], fake))
-    result["accuracy"] = metrics.accuracy(kinds["softmax"], fake, threshold=0.0)
+    result["auc"] = auc(Ranking.of(kinds[headline], fake))
+    result["accuracy"] = accuracy(kinds["softmax"], fake, threshold=0.0)
     for kind, values in kinds.items():
         result |= {f"{name}_{kind}": value for name, value in _by_score(values, fake).items()}
-    result["calibration_error"] = metrics.calibration_error(metrics.sigmoid(kinds["softmax"]), fake)
+    result["calibration_error"] = calibration_error(expit(kinds["softmax"]), fake)
     sources = np.array([sample.source for sample in scores.samples])
     for source in sorted(set(sources.tolist())):
         keep = with_opponents(sources == source, fake)
         for kind, values in kinds.items():
-            result[f"auc_{kind}/{source}"] = metrics.auc(Ranking.of(values[keep], fake[keep]))
+            result[f"auc_{kind}/{source}"] = auc(Ranking.of(values[keep], fake[keep]))
     return result | (_by_look(looks) if looks is not None else {})
 
 
@@ -173,9 +175,9 @@ def _by_look(looks: Looks) -> Metrics:
 def _by_score(values: Floats, fake: NDArray[np.bool_]) -> Metrics:
     ranking = Ranking.of(values, fake)
     return {
-        "auc": metrics.auc(ranking),
-        **metrics.operating_points(metrics.roc(ranking)),
-        "acer": metrics.acer(values, fake, threshold=0.0),
+        "auc": auc(ranking),
+        **operating_points(roc(ranking)),
+        "acer": acer(values, fake, threshold=0.0),
     }
 
 
@@ -184,7 +186,7 @@ def write_scores(path: Path, scores: Scores) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(SCORE_COLUMNS)
-    sigmoid, softmax = (metrics.sigmoid(scores.ranking[kind]) for kind in ("sigmoid", "softmax"))
+    sigmoid, softmax = (expit(scores.ranking[kind]) for kind in ("sigmoid", "softmax"))
     for sample, (real, fake), one, both in zip(scores.samples, scores.logits, sigmoid, softmax, strict=True):
         numbers = [f"{value:.9g}" for value in (real, fake, one, both)]
         writer.writerow([sample.image_id, sample.path, sample.label, cell(sample.source), *numbers])

@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
-from accuracy.statistics.metrics import sigmoid
 from saliency.spreadsheets import cell
 from training.config import CamTensor
 from training.data.loading import Cached
@@ -51,7 +51,7 @@ def write_gallery(folder: Path, scores: Scores, looks: Looks, *, split: str, cam
         sample = scores.samples[i]
         file = f"{sample.image_id}.png"
         write_bytes(folder / file, picture(looks.cams[i]))
-        score = float(sigmoid(scores.logits[i, 1]))
+        score = float(expit(scores.logits[i, 1]))
         row = [file, *map(cell, (sample.image_id, sample.path, sample.label, sample.source, split))]
         writer.writerow([*row, f"{score:.6f}", f"{looks.entropies[i]:.4f}", cam_tensor])
     write_text(folder / "index.csv", text.getvalue())

@@ -11,10 +11,12 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
-from accuracy.statistics import calibration, metrics
-from accuracy.statistics.metrics import Ranking
-from accuracy.statistics.significance import auc_interval
+from accuracy.statistics.calibration import brier, calibration_error
+from accuracy.statistics.delong import auc_interval
+from accuracy.statistics.error_rates import accuracy, acer
+from accuracy.statistics.ranking import Ranking, auc, operating_points, roc
 from saliency.spreadsheets import original
 from training.errors import RunError, first_line
 from training.events import Metrics
@@ -101,19 +103,19 @@ def measure(ranking: Ranking | None, probability: Floats | None, fake: Flags) ->
     if ranking is None or not len(fake):
         return result
     low, high = auc_interval(ranking) or (None, None)
-    result |= {"auc": metrics.auc(ranking), "auc_low": low, "auc_high": high}
-    result |= metrics.operating_points(metrics.roc(ranking))
+    result |= {"auc": auc(ranking), "auc_low": low, "auc_high": high}
+    result |= operating_points(roc(ranking))
     if probability is not None:
-        result["accuracy"] = metrics.accuracy(probability, fake, threshold=0.5)
-        result["acer"] = metrics.acer(probability, fake, threshold=0.5)
-        result["brier"] = calibration.brier(probability, fake)
-        result["calibration_error"] = metrics.calibration_error(probability, fake)
+        result["accuracy"] = accuracy(probability, fake, threshold=0.5)
+        result["acer"] = acer(probability, fake, threshold=0.5)
+        result["brier"] = brier(probability, fake)
+        result["calibration_error"] = calibration_error(probability, fake)
     return result
 
 
 def _names() -> list[str]:
     rest = ["accuracy", "acer", "brier", "calibration_error"]
-    return ["auc", "auc_low", "auc_high", *metrics.operating_points(None), *rest]
+    return ["auc", "auc_low", "auc_high", *operating_points(None), *rest]
 
 
 def read_scored(path: Path) -> Scored:
@@ -152,5 +154,5 @@ def _read(path: Path, _changed_ns: int, _size_bytes: int) -> Scored:
         (table["label"] == "fake").to_numpy(np.bool_),
         np.array(names, np.str_)[table["source"].cat.codes],
         ranking,
-        {kind: metrics.sigmoid(values) for kind, values in ranking.items()},
+        {kind: expit(values) for kind, values in ranking.items()},
     )

@@ -8,9 +8,8 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from accuracy.statistics import metrics
-from accuracy.statistics.calibration import Reliability, reliability
-from accuracy.statistics.metrics import Ranking
+from accuracy.statistics.calibration import ReliabilityCurve, reliability_curve
+from accuracy.statistics.ranking import Ranking, Roc, roc
 from training.errors import RunError
 from training.evaluation.scored import POOLED, Scored, measure, read_scored, with_opponents
 from training.events import Metrics
@@ -40,7 +39,7 @@ class Numbers:
     metrics: dict[tuple[str, str], Metrics]
     curves: dict[tuple[str, str], Curve]
     """Only where both classes are there and every score is a number."""
-    reliability: dict[str, Reliability]
+    reliability: dict[str, ReliabilityCurve]
     """By kind of score, over all images; only of probabilities."""
     generators: tuple[str, ...]
 
@@ -98,14 +97,14 @@ def numbers_of(scored: Scored) -> Numbers:
             part = order.against(number) if number >= 0 else order
             ranking = part.ranking()
             measured[source, kind] = measure(ranking, part.probability, part.fake)
-            if ranking is not None and (curve := metrics.roc(ranking)) is not None:
+            if ranking is not None and (curve := roc(ranking)) is not None:
                 curves[source, kind] = _read_at_grid(curve)
     return Numbers(measured, curves, _reliability(scored), tuple(scored.generators))
 
 
-def _reliability(scored: Scored) -> dict[str, Reliability]:
+def _reliability(scored: Scored) -> dict[str, ReliabilityCurve]:
     return {
-        kind: reliability(values, scored.fake)
+        kind: reliability_curve(values, scored.fake)
         for kind, values in scored.probability.items()
         if len(scored) and np.isfinite(scored.ranking[kind]).all()
     }
@@ -125,7 +124,7 @@ def _of_file(path: Path, _changed_ns: int, _size_bytes: int) -> Numbers:
     return numbers_of(read_scored(path))
 
 
-def _read_at_grid(curve: metrics.Roc) -> Curve:
+def _read_at_grid(curve: Roc) -> Curve:
     fpr, tpr = curve
     given_fpr = np.interp(GRID, fpr, tpr)
     given_fpr[0] = 0.0

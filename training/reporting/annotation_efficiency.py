@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from accuracy.statistics.significance import mean_sd
+from accuracy.statistics.means import mean_sd
 from training.files import read_json
 from training.reporting.results import Result, Row
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, assert_never
 
 import numpy as np
 
-from accuracy.statistics.significance import mean_sd
+from accuracy.statistics.means import mean_sd
 from training.evaluation.scored import POOLED
 from training.reporting.results import OTHER, Result, Row, about_maps, columns
 

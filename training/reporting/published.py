@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from accuracy.statistics.significance import mean_sd
+from accuracy.statistics.means import mean_sd
 from training.evaluation.scored import POOLED
 from training.reporting.results import Result, Row, cautions_of, columns
 from training.reporting.tables import is_simulated

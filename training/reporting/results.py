@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from accuracy.statistics.significance import holm, mean_sd, paired_p, t_interval
+from accuracy.statistics.means import mean_interval, mean_sd
+from accuracy.statistics.multiple_tests import holm
 from saliency.spreadsheets import cell
 from training.config import RunConfig
 from training.errors import RunError
@@ -211,12 +212,21 @@ def _pair(
 ) -> Row:
     by_seed = [_by_seed(groups[architecture, name], metric) for name in (one, two)]
     seeds = sorted(by_seed[0].keys() & by_seed[1].keys())
-    first, second = ([values[seed] for seed in seeds] for values in by_seed)
-    difference, sd, count = mean_sd([b - a for a, b in zip(first, second, strict=True)])
-    head = {"architecture": architecture, "one": one, "two": two, "metric": metric, "seeds": count}
-    low, high = t_interval(difference, sd, count)
-    of = {"two_minus_one": difference, "sd": sd, "low": low, "high": high, "p": paired_p(first, second)}
-    return {**head, **of}
+    differences = [by_seed[1][seed] - by_seed[0][seed] for seed in seeds]
+    _, sd, count = mean_sd(differences)
+    mean = mean_interval(differences)
+    return {
+        "architecture": architecture,
+        "one": one,
+        "two": two,
+        "metric": metric,
+        "seeds": count,
+        "two_minus_one": mean.value,
+        "sd": sd,
+        "low": mean.low,
+        "high": mean.high,
+        "p": mean.p,
+    }
 
 
 def _by_seed(runs: Iterable[Result], metric: str) -> dict[int, float]:

@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from accuracy.statistics.significance import mean_sd
+from accuracy.statistics.means import mean_sd
 from training.evaluation.agreement import spearman
 from training.reporting.results import Result, Row, columns
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row, Select, case, func, select, tuple_
 from sqlalchemy.orm import Session
 
-from app.dashboard.statistics import Proportion
+from accuracy.statistics.proportions import Proportion
 from app.errors import BadInput, NotFound
 from app.forms import Fields
 from app.models import (

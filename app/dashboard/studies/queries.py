@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session, aliased
 
 from accuracy.findings.estimates import Analysis
 from accuracy.findings.extremes import PairTally, extremes
+from accuracy.statistics.proportions import Proportion
 from app.analysis.queries import Who
-from app.dashboard.statistics import Proportion
 from app.dashboard.studies.charts import Bar, bars, in_steps, step_for
 from app.models import Image, Pair, Study, StudyAnalysis, StudyState
 from app.studies import tallies

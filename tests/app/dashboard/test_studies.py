@@ -4,7 +4,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, select
 
-from app.dashboard.statistics import Proportion
+from accuracy.statistics.proportions import Proportion
 from app.dashboard.studies import queries
 from app.dashboard.studies.charts import bars, in_steps, step_for, step_in_words
 from app.models import (
@@ -34,20 +34,6 @@ from tests.support.factories import (
 
 PAGES = ("", "/participants", "/export")
 T0 = datetime(2026, 3, 2, 12, tzinfo=UTC)
-
-
-class TestProportion:
-    def test_the_interval_is_wilsons(self):
-        # Newcombe 1998, table I: 81 of 263 -> 0.2553 to 0.3662
-        assert Proportion(81, 263).interval == pytest.approx((0.2553, 0.3662), abs=5e-5)
-
-    @pytest.mark.parametrize("correct", [0, 7])
-    def test_it_stays_inside_and_is_never_empty(self, correct):
-        low, high = Proportion(correct, 7).interval
-        assert 0 <= low < high <= 1
-
-    def test_nothing_counted_has_no_rate(self):
-        assert (Proportion(0, 0).rate, Proportion(0, 0).interval) == (None, None)
 
 
 class TestBars:

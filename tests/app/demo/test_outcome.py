@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from accuracy.statistics.comparison import Interval
-from accuracy.statistics.metrics import Ranking
-from accuracy.statistics.significance import auc_interval, placements
+from accuracy.statistics.delong import auc_interval, placements
+from accuracy.statistics.intervals import Interval
+from accuracy.statistics.ranking import Ranking
 from app.demo.detectors import BASELINE, CENTRED, HUMAN, SHUFFLED
 from app.demo.outcome import OutcomeRow, Trained, Value, headline, rows
 from training.evaluation.scored import Scored

@@ -3,7 +3,6 @@ import pytest
 import torch
 from torchmetrics.functional.classification import binary_auroc
 
-from accuracy.statistics.calibration import brier, reliability
 from training.data.dataset import Sample
 from training.errors import RunError
 from training.evaluation.evaluate import Scores, write_scores
@@ -26,42 +25,6 @@ def scored(values, fake, sources=None):
 def measured(values, fake):
     """Of all images, by the one kind of score."""
     return numbers_of(scored(values, fake)).metrics["all", "score"]
-
-
-class TestBrier:
-    def test_by_hand(self):
-        assert brier([0.8, 0.3], [True, False]) == pytest.approx((0.04 + 0.09) / 2)
-
-    def test_a_coin(self):
-        assert brier([0.5, 0.5], [True, False]) == 0.25
-
-    def test_an_empty_set_has_none(self):
-        assert brier([], []) is None
-
-    def test_what_is_no_probability_is_refused(self):
-        with pytest.raises(ValueError, match="0, 1"):
-            brier([1.2], [True])
-        with pytest.raises(ValueError, match="0, 1"):
-            brier([np.nan], [True])
-
-
-class TestReliability:
-    def test_bins_by_hand(self):
-        curve = reliability([0.05, 0.15, 0.95, 1.0], [False, True, True, False], bins=10)
-        assert curve.predicted.tolist() == pytest.approx([0.05, 0.15, 0.975])
-        assert curve.observed.tolist() == [0, 1, 0.5]
-        assert curve.counts.tolist() == [1, 1, 2]
-
-    def test_the_edge_of_two_bins_belongs_to_the_upper_one(self):
-        assert reliability([0.0, 0.05, 0.5, 0.55], [False] * 4, bins=10).counts.tolist() == [2, 2]
-
-    def test_a_calibrated_score_lies_on_the_diagonal(self):
-        p = RANDOM.random(20_000)
-        curve = reliability(p, RANDOM.random(20_000) < p)
-        np.testing.assert_allclose(curve.observed, curve.predicted, atol=0.04)
-
-    def test_an_empty_set_has_no_bin(self):
-        assert len(reliability([], []).counts) == 0
 
 
 class TestMeasure:

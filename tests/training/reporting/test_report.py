@@ -4,10 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap, t, ttest_rel
+from scipy.stats import ttest_rel
 
-from accuracy.statistics.metrics import Ranking
-from accuracy.statistics.significance import auc_interval, holm, mean_sd, paired_p, t_interval
 from training.config import RunConfig
 from training.errors import RunError
 from training.evaluation.gallery import picture
@@ -30,67 +28,6 @@ from training.reporting.tables import figures_of, tables_of
 from training.run_folder import RunFolder
 
 RANDOM = np.random.default_rng(0)
-
-
-class TestAucInterval:
-    def test_it_agrees_with_the_bootstrap(self):
-        real, fake = RANDOM.normal(size=150), RANDOM.normal(1, 1, size=100)
-
-        def auc(r, f):
-            return (f[:, None] > r).mean()
-
-        oracle = bootstrap((real, fake), auc, vectorized=False, n_resamples=500, rng=1, method="percentile")
-        low, high = auc_interval(Ranking.of([*real, *fake], [False] * 150 + [True] * 100))
-        assert low == pytest.approx(oracle.confidence_interval.low, abs=0.015)
-        assert high == pytest.approx(oracle.confidence_interval.high, abs=0.015)
-
-    def test_its_variance_is_that_of_delong_ties_counting_half(self):
-        real, fake = RANDOM.integers(0, 6, 40), RANDOM.integers(2, 9, 25)
-        wins = (fake[:, None] > real) + 0.5 * (fake[:, None] == real)
-        error = np.sqrt(wins.mean(1).var(ddof=1) / 25 + wins.mean(0).var(ddof=1) / 40)
-        found = auc_interval(Ranking.of([*real, *fake], [False] * 40 + [True] * 25), level=0.9)
-        reach = 1.6448536269514722 * error
-        assert found == pytest.approx((wins.mean() - reach, wins.mean() + reach), abs=1e-12)
-
-    def test_it_stays_within_0_and_1(self):
-        assert auc_interval(Ranking.of([0, 1, 2, 3], [False, False, True, True])) == (1, 1)
-
-    def test_one_image_of_a_class_has_none(self):
-        assert auc_interval(Ranking.of([0, 1, 2], [True, False, False])) is None
-
-
-class TestPaired:
-    def test_it_is_scipys(self):
-        assert paired_p([1, 2, 4], [2, 4, 5]) == pytest.approx(ttest_rel([1, 2, 4], [2, 4, 5]).pvalue)
-
-    def test_without_variation_it_is_undefined(self):
-        assert paired_p([1, 2], [2, 3]) is None
-        assert paired_p([1], [2]) is None
-
-
-class TestIntervalOfAMean:
-    def test_it_is_scipys(self):
-        oracle = t.interval(0.95, 2, loc=2, scale=1 / 3**0.5)
-        assert t_interval(2, 1, 3) == pytest.approx(oracle)
-
-    def test_one_seed_has_none(self):
-        assert t_interval(0.5, None, 1) == (None, None)
-
-
-class TestHolm:
-    def test_by_hand(self):
-        assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-
-    def test_what_is_undefined_does_not_count(self):
-        assert holm([None, 0.02, 0.5]) == [None, 0.04, 0.5]
-
-    def test_it_never_exceeds_1(self):
-        assert holm([0.9, 0.8]) == [1, 1]
-
-
-def test_one_value_has_no_deviation():
-    assert mean_sd([0.5, None]) == (0.5, None, 1)
-    assert mean_sd([None]) == (None, None, 0)
 
 
 def fake_run(root, scenario, seed, *, lift, objective="cyborg", images=40, values=None):

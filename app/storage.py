@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.errors import BadInput, StorageUnavailable
+from saliency.files.writing import write_file
 
 PATIENCE_S: Final = 60.0
 """For one read or write of a command or a worker, which has nobody waiting."""
@@ -84,8 +85,6 @@ class BlobStore:
 
     def _write(self, path: str, data: bytes) -> None:
         if self.folder is not None:
-            from saliency.files import write_file  # brings OpenCV along; reading blobs needs none
-
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             write_file(Path(path), data)
         else:

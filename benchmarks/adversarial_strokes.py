@@ -29,8 +29,8 @@ from app.studies.choice import MAX_REGION_WORK
 from app.trials.decisions import body_hash
 from app.trials.schemas import AnnotationRule, DecisionBody
 from app.trials.scoring import check_rule, read_painting, region_iou
-from saliency.strokes import MAX_POINTS, MAX_RADIUS_PX, MAX_STROKES, MIN_RADIUS_PX
-from saliency.work import work
+from saliency.masks.strokes import MAX_POINTS, MAX_RADIUS_PX, MAX_STROKES, MIN_RADIUS_PX
+from saliency.masks.work import work
 
 Points = NDArray[np.float64]
 Strokes = list[dict[str, Any]]

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from saliency.image_files import read_pixels
+from saliency.images.decoder import read_pixels
 from tests.support.image_writers import DISPLAY_P3, gamma_curve, rgb_profile
 
 SIDE = 512

@@ -39,7 +39,7 @@ from app.maps.rendering import sketch, thumb_png
 from app.maps.service import request_map_set
 from app.settings import Settings
 from app.storage import BlobStore
-from saliency.files import encode_map_png
+from saliency.maps.png import encode_map_png
 from saliency.parameters import MapParameters
 
 SIZE = 512

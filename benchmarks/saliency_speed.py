@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from saliency import MapParameters, Stroke, build_image_map, encode_map_png, rasterize, read_annotations
-from saliency.annotations import Annotation, ImageAnnotations
-from saliency.blur import blur
-from saliency.masks import rasterize_inks
-from saliency.merging import sum_masks
-from saliency.scaling import scale_map
+from saliency.maps.annotations import Annotation, ImageAnnotations
+from saliency.maps.blur import blur
+from saliency.maps.merging import sum_masks
+from saliency.maps.scaling import scale_map
+from saliency.masks.rasterizing import rasterize_inks
 
 PARAMETERS = MapParameters()
 FROM_ABOVE = 10  # images of an annotations file that are timed

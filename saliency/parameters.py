@@ -49,8 +49,8 @@ class MapParameters:
     first_annotators : only that many annotations with ink count on each image, the earliest; None for all
     decided_from, decided_before : only decisions from the one moment on and before the other count; both
         have a time zone; None does not limit
-    weight : how much an annotation counts; see `saliency.inclusion.weights`
-    granularity : the map itself, or what is left of it; see `saliency.granularity.coarsen`
+    weight : how much an annotation counts; see `saliency.maps.inclusion.weights`
+    granularity : the map itself, or what is left of it; see `saliency.maps.granularity.coarsen`
     threshold : value of the scaled map from which on a pixel belongs to an area or a box, above 0 up to 1;
         a map of granularity "map" does without
     """

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from saliency.files.text import TextFileError, parse_toml, read_toml
 from training.errors import RecipeError
 
 CamClass = Literal["predicted", "true"]
@@ -490,8 +491,6 @@ def load_recipe(source: Path | str) -> Recipe:
 
 def _recipe_toml(source: Path | str) -> tuple[dict[str, Any], str]:
     """What a recipe says, and what errors call it."""
-    from saliency.text_files import TextFileError, parse_toml, read_toml  # loads OpenCV: not to read a job
-
     try:
         if isinstance(source, str) and ("\n" in source or "=" in source):
             return parse_toml(source, name="The recipe"), "The recipe"

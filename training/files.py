@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from saliency.files import write_file
+from saliency.files.writing import write_file
 from training.errors import RunError
 
 

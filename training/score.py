@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from saliency.spreadsheets import cell
+from saliency.files.spreadsheets import cell
 from training.config import CamTensor
 from training.data import loading
 from training.errors import DatasetError

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from accuracy.decisions.table import COLUMNS, NEEDED, Design
 from accuracy.errors import DecisionsError
-from saliency.text_files import TextFileError, read_toml
+from saliency.files.text import TextFileError, read_toml
 
 USUAL: Final = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "None", "."})
 """What stands for no value where the mapping says nothing."""

@@ -16,7 +16,7 @@ import pandas as pd
 from accuracy.decisions.mapping import ColumnMap, Join
 from accuracy.decisions.table import NEEDED, Decisions, Design
 from accuracy.errors import DecisionsError
-from saliency.text_files import (
+from saliency.files.text import (
     SEPARATORS,
     TextFileError,
     csv_rows,

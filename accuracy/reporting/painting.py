@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saliency import apply_crop, face_crop, parse_strokes, rasterize
-from saliency.strokes import StrokeError
+from saliency.masks.strokes import StrokeError
 
 SIDE_PX: Final = 112
 """Of an average map: strokes are tens of pixels wide, so nothing is lost that a figure could show."""

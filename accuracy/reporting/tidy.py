@@ -9,7 +9,7 @@ import pandas as pd
 
 from accuracy.decisions.table import COLUMNS, Decisions
 from accuracy.findings.estimates import FIELDS, Analysis
-from saliency.spreadsheets import cell
+from saliency.files.spreadsheets import cell
 
 DECISION_FIELDS: Final = ("decision_id", "simulated", *COLUMNS)
 

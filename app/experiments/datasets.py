@@ -28,10 +28,10 @@ from app.models import (
 )
 from app.stimuli.splits import Candidate, assign_splits
 from app.storage import BlobStore
-from saliency.crop import apply_crop, face_crop
-from saliency.files import decode_numbers
-from saliency.image_files import decode_bytes
-from saliency.unusable import Unusable
+from saliency.images.crop import apply_crop, face_crop
+from saliency.images.decoder import decode_bytes
+from saliency.images.unusable import Unusable
+from saliency.maps.png import decode_numbers
 from training.config import explain
 from training.data.dataset import Dataset as Folder
 from training.data.dataset import DatasetWriter, load_dataset

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.errors import BadInput
 from app.stimuli.decode import decode_upload
-from saliency.crop import apply_crop, face_crop
+from saliency.images.crop import apply_crop, face_crop
 from training.config import explain
 
 CROP_PX: Final = 512

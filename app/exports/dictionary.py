@@ -410,7 +410,7 @@ in no file: everything refers to a participant's own random id.
 Some texts are strangers', and a spreadsheet program takes a text that begins with `=`, `+`, `-`, `@` or a tab
 for a formula. Where a text in a CSV file begins so, or goes on so after a semicolon, a tab or a line break,
 it has one apostrophe more before that sign. To have the text as it was, remove one apostrophe in those
-places, as `saliency.spreadsheets.original` does. Numbers and JSON files are unchanged.
+places, as `saliency.files.spreadsheets.original` does. Numbers and JSON files are unchanged.
 """
 
 

@@ -24,7 +24,7 @@ from app.exports.dictionary import File
 from app.maps.service import newest_map_set
 from app.models import Arm, MapSet, Participant, SaliencyMap, Source, Study
 from app.storage import BlobStore
-from saliency.spreadsheets import cell
+from saliency.files.spreadsheets import cell
 
 CHUNK_BYTES: Final = 1 << 16
 

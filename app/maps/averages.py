@@ -12,8 +12,8 @@ from app.errors import NotFound
 from app.maps.rendering import ALIGNED_PX, Aligned
 from app.models import Label, MapAverage, MapSet
 from app.storage import BlobStore
-from saliency.files import decode_map_png, encode_map_png
-from saliency.scaling import SaliencyMap, scale_map
+from saliency.maps.png import decode_map_png, encode_map_png
+from saliency.maps.scaling import SaliencyMap, scale_map
 
 FRAME: Final = (ALIGNED_PX, ALIGNED_PX)
 

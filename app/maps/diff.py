@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, aliased
 
 from app.db import AnySelect, streamed
 from app.models import Image, Label, MapSet, SaliencyMap
-from saliency.metrics import correlation
+from saliency.maps.metrics import correlation
 from saliency.parameters import MapParameters
 
 Kind = Literal["changed", "added", "removed"]

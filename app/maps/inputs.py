@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 from app.db import AnyRow, streamed
 from app.maps.queries import inclusion_rows
 from app.models import Label
-from saliency.annotations import Annotation
-from saliency.crop import FaceBox
-from saliency.inclusion import included
+from saliency.images.crop import FaceBox
+from saliency.maps.annotations import Annotation
+from saliency.maps.inclusion import included
 from saliency.parameters import MapParameters
 
 BUILDER: Final = 1

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency.files import decode_map_png
-from saliency.scaling import SaliencyMap
+from saliency.maps.png import decode_map_png
+from saliency.maps.scaling import SaliencyMap
 
 Colours = Literal["viridis", "inferno", "cividis"]
 COLOURS: Final[tuple[Colours, ...]] = get_args(Colours)

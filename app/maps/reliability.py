@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from saliency.reliability import ImageReliability, annotators_needed
+from saliency.comparison.reliability import ImageReliability, annotators_needed
 
 MEANS = ("annotators", "leave_one_out", "with_own", "projected", "iou", "dice")
 

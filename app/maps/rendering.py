@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import BadInput
-from saliency.annotations import Annotation, ImageAnnotations
-from saliency.crop import FaceBox, apply_crop, face_crop
-from saliency.files import decode_map_png
-from saliency.maps import build_image_map
+from saliency.comparison.reliability import ImageReliability, image_reliability
+from saliency.folders.writing import EncodedMap, encode_image_map
+from saliency.images.crop import FaceBox, apply_crop, face_crop
+from saliency.maps.annotations import Annotation, ImageAnnotations
+from saliency.maps.building import build_image_map
+from saliency.maps.png import decode_map_png
+from saliency.maps.scaling import SaliencyMap
+from saliency.masks.strokes import StrokeError, parse_strokes
 from saliency.parameters import MapParameters
-from saliency.reliability import ImageReliability, image_reliability
-from saliency.scaling import SaliencyMap
-from saliency.strokes import StrokeError, parse_strokes
-from saliency.writing import EncodedMap, encode_image_map
 
 THUMB_PX: Final = 320
 """Longest side of a map in a list."""

@@ -15,7 +15,7 @@ from app.maps.queries import annotations_on
 from app.models import Image, JobState, Label, MapSet, SaliencyMap
 from app.storage import BlobStore
 from app.studies.service import find_study
-from saliency.files import encode_map_png
+from saliency.maps.png import encode_map_png
 
 router: Final = APIRouter(prefix="/staff", include_in_schema=False, dependencies=[Depends(logged_in)])
 

@@ -3,8 +3,8 @@
 from PIL import Image
 
 from app.errors import BadInput
-from saliency.image_files import decode, decode_bytes
-from saliency.unusable import Unusable
+from saliency.images.decoder import decode, decode_bytes
+from saliency.images.unusable import Unusable
 
 __all__ = ["Unusable", "decode", "decode_upload"]
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.errors import BadStudy
-from saliency.files import decode_numbers
+from saliency.maps.png import decode_numbers
 
 MOST_OPAQUE: Final = 0.65
 

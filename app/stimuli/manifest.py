@@ -9,8 +9,8 @@ from typing import Final
 from app.errors import BadInput
 from app.models import Label, Split
 from app.stimuli.names import Finder, plain
-from saliency.image_files import hidden_reason
-from saliency.text_files import SEPARATORS, TextFileError, csv_rows, read_text, separator_of
+from saliency.files.text import SEPARATORS, TextFileError, csv_rows, read_text, separator_of
+from saliency.images.decoder import hidden_reason
 
 REQUIRED: Final = ("path", "label", "source")
 BOX: Final = ("x", "y", "w", "h")

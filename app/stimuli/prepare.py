@@ -6,8 +6,8 @@ from PIL import Image
 
 from app.stimuli.encode import jpeg, png
 from app.stimuli.manifest import FaceBox, Item
-from saliency.image_files import decode
-from saliency.unusable import Unusable
+from saliency.images.decoder import decode
+from saliency.images.unusable import Unusable
 
 
 @dataclass(frozen=True, slots=True)

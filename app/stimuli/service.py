@@ -20,7 +20,7 @@ from app.models import Image, Label
 from app.stimuli.manifest import Item, Refusal, read_listing
 from app.stimuli.prepare import Prepared, prepare
 from app.storage import BlobStore
-from saliency.unusable import Unusable
+from saliency.images.unusable import Unusable
 
 BATCH: Final = 100  # images per transaction
 

@@ -16,7 +16,7 @@ from app.studies.listing import Listing
 from app.studies.pairing import Candidate, Matched, random_pairs
 from app.studies.parts import ChecksSpec, ListedPair, PairsSpec, RegionSpec
 from app.studies.schemas import StudySpec
-from saliency.work import MAX_WORK, work
+from saliency.masks.work import MAX_WORK, work
 
 MAX_REGION_WORK: Final = MAX_WORK // 4
 """Of the outline of a region: it is worked out again with each decision on its check."""

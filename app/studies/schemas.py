@@ -29,7 +29,7 @@ from app.studies.parts import (
     Url,
     all_different,
 )
-from saliency.text_files import TextFileError, csv_rows, read_text, read_toml, separator_of
+from saliency.files.text import TextFileError, csv_rows, read_text, read_toml, separator_of
 
 PAIR_HEADER: Final = ["real", "fake"]
 ADVICE_HEADERS: Final = (["image", "score"], ["image", "score", "map"])

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from app.models import Question, Side
-from saliency.strokes import MAX_POINTS, MAX_STROKES
+from saliency.masks.strokes import MAX_POINTS, MAX_STROKES
 
 Milliseconds = Annotated[float, Field(ge=0, le=86_400_000, allow_inf_nan=False)]
 Fact = Annotated[float, Field(allow_inf_nan=False)] | Annotated[str, Field(max_length=32)]
@@ -43,7 +43,7 @@ class DecisionBody(Body):
     annotation_ms: Milliseconds | None = None
     """From the choice to the submission."""
     strokes: list[Any] | None = None
-    """Read and limited by `saliency.strokes.parse_strokes`."""
+    """Read and limited by `saliency.masks.strokes.parse_strokes`."""
     events: Annotated[list[TrialEvent], Field(max_length=500)] = []
     """What happened meanwhile: the tab hidden, the focus lost, a resize, a reload."""
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from app.errors import AnnotationMissing, AnnotationTooLarge, AnnotationTooSmall, BadStrokes
 from app.trials.schemas import AnnotationRule
-from saliency.bounds import painted_bounds
-from saliency.intervals import Intervals, overlap
-from saliency.masks import painted
-from saliency.strokes import Stroke, StrokeError, parse_strokes
+from saliency.masks.bounds import painted_bounds
+from saliency.masks.intervals import Intervals, overlap
+from saliency.masks.rasterizing import painted
+from saliency.masks.strokes import Stroke, StrokeError, parse_strokes
 
 Size = tuple[int, int]
 """Width and height of an image in pixels."""

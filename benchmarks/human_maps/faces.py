@@ -17,7 +17,7 @@ from app.demo.identity import Identity, invent, take
 from app.demo.portrait import portrait
 from app.stimuli.manifest import read_rows
 from app.stimuli.names import Finder
-from saliency.image_files import read_pixels
+from saliency.images.decoder import read_pixels
 
 Picture = NDArray[np.uint8]
 

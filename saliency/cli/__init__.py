@@ -9,10 +9,10 @@ from typing import Final
 
 import typer
 
-from saliency.files import OutputError
-from saliency.folders import MapFolderError
+from saliency.files.writing import OutputError
+from saliency.folders.annotations_file import AnnotationFileError
+from saliency.folders.reading import MapFolderError
 from saliency.parameters import ParameterError
-from saliency.reading import AnnotationFileError
 from saliency.sources.image import SourceError
 
 HELP: Final = "Human saliency maps from strokes, and what they have in common."

@@ -9,11 +9,11 @@ from typing import Annotated, Final
 import typer
 
 from saliency.cli import cli, lines_in, options, progress_bar, user_errors
-from saliency.curves import draw_curve
-from saliency.files import write_table
+from saliency.comparison.reliability import ImageReliability, Reliability, reliabilities, summarise
+from saliency.comparison.reliability_figure import draw_curve
+from saliency.files.writing import write_table
+from saliency.folders.annotations_file import read_annotations
 from saliency.parameters import MapParameters
-from saliency.reading import read_annotations
-from saliency.reliability import ImageReliability, Reliability, reliabilities, summarise
 
 COLUMNS: Final = ("image_id", "annotators", "leave_one_out", "with_own", "single", "projected", "iou", "dice")
 

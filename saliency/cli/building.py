@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from saliency.build import build_folder
 from saliency.cli import cli, lines_in, options, progress_bar, user_errors
+from saliency.folders.building import build_folder
 from saliency.parameters import MapParameters
 from saliency.sources.listing import read_images
 from saliency.sources.parameters import Kind, SourceParameters

@@ -8,21 +8,16 @@ import cv2
 import numpy as np
 import typer
 
-from saliency import pictures
-from saliency.averaging import Face, average_map, read_faces
 from saliency.cli import cli, options, stage_bar, user_errors
-from saliency.files import encode_map_png, write_file
-from saliency.folders import (
-    FolderComparison,
-    MapFolderError,
-    compare_folders,
-    read_map,
-    shown,
-    write_measures,
-)
-from saliency.image_files import read_pixels
-from saliency.pictures import Colours, colour
-from saliency.unusable import Unusable
+from saliency.files.writing import write_file
+from saliency.folders.averaging import Face, average_map, read_faces
+from saliency.folders.comparing import FolderComparison, compare_folders, shown, write_measures
+from saliency.folders.reading import MapFolderError, read_map
+from saliency.images.decoder import read_pixels
+from saliency.images.unusable import Unusable
+from saliency.maps.pictures import Colours, Picture, colour
+from saliency.maps.pictures import overlay as lay_over
+from saliency.maps.png import encode_map_png
 
 
 @cli.command()
@@ -114,17 +109,17 @@ def overlay(
     """Lay a saliency map over its image."""
     with user_errors():
         picture = np.asarray(cv2.cvtColor(_pixels(image), cv2.COLOR_RGB2BGR), np.uint8)
-        laid = pictures.overlay(picture, read_map(saliency_map), strength=strength, colours=colours)
+        laid = lay_over(picture, read_map(saliency_map), strength=strength, colours=colours)
         write_file(out, _png(laid))
     typer.echo(f"overlay in {out}")
 
 
-def _pixels(image: Path) -> pictures.Picture:
+def _pixels(image: Path) -> Picture:
     try:
         return read_pixels(image)
     except Unusable as reason:
         raise MapFolderError(f"{image} {str(reason).removesuffix('.')}") from None
 
 
-def _png(picture: pictures.Picture) -> bytes:
+def _png(picture: Picture) -> bytes:
     return bytes(cv2.imencode(".png", picture)[1])

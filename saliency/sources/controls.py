@@ -9,15 +9,15 @@ from typing import Final
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from saliency.granularity import coarsen
-from saliency.masks import Mask, rasterize
-from saliency.merging import ImageMap
-from saliency.metrics import entropy
+from saliency.images.resizing import resize
+from saliency.maps.granularity import coarsen
+from saliency.maps.merging import ImageMap
+from saliency.maps.metrics import entropy
+from saliency.maps.scaling import SaliencyMap, scale_map
+from saliency.masks.rasterizing import Mask, rasterize
+from saliency.masks.strokes import MIN_RADIUS_PX, Stroke
 from saliency.parameters import Granularity
-from saliency.resizing import resize
-from saliency.scaling import SaliencyMap, scale_map
 from saliency.sources.image import MapSource, SourceImage, map_of
-from saliency.strokes import MIN_RADIUS_PX, Stroke
 
 RADIUS_SHARE: Final = 15 / 512  # of the shorter side: a brush of 15 px on a photograph of 512 px
 STEP_SHARE: Final = 0.006  # of the shorter side between two points
@@ -49,7 +49,7 @@ class Ellipse:
 
 @dataclass(frozen=True, slots=True)
 class Coarsened:
-    """What is left of another source's maps at a coarser level; see `saliency.granularity`."""
+    """What is left of another source's maps at a coarser level; see `saliency.maps.granularity`."""
 
     base: MapSource
     granularity: Granularity

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from saliency.merging import ImageMap
-from saliency.resizing import resize
-from saliency.scaling import SaliencyMap, scale_map
+from saliency.images.resizing import resize
+from saliency.maps.merging import ImageMap
+from saliency.maps.scaling import SaliencyMap, scale_map
 from saliency.sources.image import SourceError, SourceImage, map_of, read_picture
 
 

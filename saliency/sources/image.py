@@ -7,10 +7,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from saliency.files import decode_numbers
-from saliency.merging import ImageMap
-from saliency.metrics import coverage, entropy
-from saliency.scaling import SaliencyMap
+from saliency.maps.merging import ImageMap
+from saliency.maps.metrics import coverage, entropy
+from saliency.maps.png import decode_numbers
+from saliency.maps.scaling import SaliencyMap
 
 
 class SourceError(ValueError):

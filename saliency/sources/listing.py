@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from saliency.reading import FILE_STEM, MAX_SIDE_PX
+from saliency.files.text import TextFileError, read_csv
+from saliency.folders.annotations_file import FILE_STEM, MAX_SIDE_PX
 from saliency.sources.image import SourceError, SourceImage
-from saliency.text_files import TextFileError, read_csv
 
 PNG_HEAD: Final = 24  # signature, length and name of the first chunk, width, height
 

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency.masks import Ink, Mask
-from saliency.merging import Contribution, ImageMap, merge
+from saliency.maps.merging import Contribution, ImageMap, merge
+from saliency.masks.rasterizing import Ink, Mask
 from saliency.parameters import MapParameters
 from saliency.sources.image import SourceImage, read_picture
 

@@ -13,7 +13,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from saliency.merging import ImageMap
+from saliency.maps.merging import ImageMap
 from saliency.sources.image import SourceError, SourceImage, map_of, read_picture
 
 FACE_PARTS: Final = (

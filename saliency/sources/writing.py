@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from saliency.build import BuildSummary
-from saliency.files import new_folder
+from saliency.files.writing import new_folder
+from saliency.folders.building import BuildSummary
+from saliency.folders.writing import MARK, EncodedMap, encode_image_map, write_maps, write_record
 from saliency.parameters import MapParameters
 from saliency.sources.image import MapSource, SourceError, SourceImage
 from saliency.sources.parameters import SourceParameters, make_source
-from saliency.writing import MARK, EncodedMap, encode_image_map, write_maps, write_record
 
 
 def source_folder(

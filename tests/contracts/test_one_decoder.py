@@ -17,9 +17,9 @@ from app.errors import BadInput
 from app.experiments.scoring import prepared
 from app.stimuli.manifest import Item
 from app.stimuli.prepare import prepare
-from saliency.cli import cli
-from saliency.files import encode_map_png
-from saliency.unusable import Unusable
+from saliency.__main__ import cli
+from saliency.images.unusable import Unusable
+from saliency.maps.png import encode_map_png
 from tests.support.image_writers import (
     DISPLAY_P3,
     gama,
@@ -107,11 +107,11 @@ class TestOneDecoder:
 
 class TestOnePlace:
     def test_image_files_are_opened_nowhere_else(self):
-        """Maps, masks and classes are numbers (`saliency.files`); the last two read what they wrote."""
+        """Maps, masks and classes are numbers (`saliency.maps.png`); the last two read what they wrote."""
         assert set(places()) == {
-            ("saliency/image_files.py", "Image.open"),
-            ("saliency/image_layers.py", "cv2.imdecode"),
-            ("saliency/files.py", "cv2.imdecode"),
+            ("saliency/images/decoder.py", "Image.open"),
+            ("saliency/images/layers.py", "cv2.imdecode"),
+            ("saliency/maps/png.py", "cv2.imdecode"),
             ("app/stimuli/encode.py", "Image.open"),
             ("training/data/augment.py", "cv2.imdecode"),
         }

@@ -9,9 +9,9 @@ from app.errors import BadInput
 from app.trials.decisions import PAINT_SOMETHING
 from app.trials.schemas import AnnotationRule, AnswersBody, DecisionBody
 from app.trials.scoring import check_rule, read_painting
-from saliency.masks import rasterize
-from saliency.strokes import MAX_POINTS, MAX_RADIUS_PX, MAX_STROKES, MIN_RADIUS_PX, parse_strokes
-from saliency.work import MAX_WORK, work
+from saliency.masks.rasterizing import rasterize
+from saliency.masks.strokes import MAX_POINTS, MAX_RADIUS_PX, MAX_STROKES, MIN_RADIUS_PX, parse_strokes
+from saliency.masks.work import MAX_WORK, work
 from tests.support.drawings import SHAPES, SIDE, drawing, lasso, stroke
 from tests.support.page import ask
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
-from saliency.image_files import decode_bytes
+from saliency.images.decoder import decode_bytes
 from tests.support.image_writers import (
     DISPLAY_P3,
     P3_POINTS,

@@ -14,8 +14,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.models import Arm, Decision, Participant, Trial
-from saliency.masks import rasterize
-from saliency.strokes import parse_strokes
+from saliency.masks.rasterizing import rasterize
+from saliency.masks.strokes import parse_strokes
 from tests.support.lab import DESK, PHONE, Lab, browsing
 from tests.support.visits import Mouse, Walk, painted, press_on, touch
 

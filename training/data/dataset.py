@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from saliency.files.spreadsheets import cell, original
 from training.errors import DatasetError
 
 FORMAT: Final = 1
@@ -241,8 +242,6 @@ def _read_row(row: dict[str, str], *, where: str) -> Sample:
         raise DatasetError(f"{where}: {len(COLUMNS)} fields are wanted.")
     if not row["annotators"].isdecimal():
         raise DatasetError(f"{where}: annotators must be a whole number, not {row['annotators']!r}.")
-    from saliency.spreadsheets import original  # brings OpenCV along; most of a dataset needs none
-
     read = {"source": original(row["source"]), "annotators": int(row["annotators"])}
     sample = Sample(**{**row, **read})  # type: ignore[arg-type]
     _check_sample(sample, where=where)
@@ -279,7 +278,6 @@ def _check_files(root: Path, samples: tuple[Sample, ...], files: dict[str, str],
 
 
 def _to_csv(samples: Iterable[Sample]) -> bytes:
-    from saliency.spreadsheets import cell
 
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from saliency.files import WHITE, decode_numbers
-from saliency.merging import ImageMap
+from saliency.maps.merging import ImageMap
+from saliency.maps.png import WHITE, decode_numbers
 from saliency.parameters import MapParameters
 from saliency.sources import (
     Ellipse,

@@ -22,8 +22,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency.files import decode_numbers
-from saliency.text_files import TextFileError, csv_rows, read_text, separator_of
+from saliency.files.text import TextFileError, csv_rows, read_text, separator_of
+from saliency.maps.png import decode_numbers
 from training.data.dataset import DatasetWriter
 from training.data.pixels import pixels_of
 from training.errors import DatasetError

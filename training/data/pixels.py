@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency.image_files import read_pixels
-from saliency.unusable import Unusable
+from saliency.images.decoder import read_pixels
+from saliency.images.unusable import Unusable
 from training.errors import DatasetError
 
 

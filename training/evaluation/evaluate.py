@@ -17,7 +17,7 @@ from torch import Tensor
 from accuracy.statistics.calibration import calibration_error
 from accuracy.statistics.error_rates import accuracy, acer
 from accuracy.statistics.ranking import Ranking, auc, operating_points, roc
-from saliency.spreadsheets import cell
+from saliency.files.spreadsheets import cell
 from training.config import CamClass
 from training.data import loading
 from training.data.dataset import Dataset, Sample

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from saliency.spreadsheets import cell
+from saliency.files.spreadsheets import cell
 from training.config import CamTensor
 from training.data.loading import Cached
 from training.evaluation.evaluate import Looks, Scores

@@ -18,7 +18,7 @@ from typing import Final
 
 import numpy as np
 
-from saliency.text_files import TextFileError, csv_rows, decode_text, separator_of
+from saliency.files.text import TextFileError, csv_rows, decode_text, separator_of
 from training.errors import DatasetError
 from training.evaluation.scored import SCORE, Scored, Truth
 

@@ -17,7 +17,7 @@ from accuracy.statistics.calibration import brier, calibration_error
 from accuracy.statistics.delong import auc_interval
 from accuracy.statistics.error_rates import accuracy, acer
 from accuracy.statistics.ranking import Ranking, auc, operating_points, roc
-from saliency.spreadsheets import original
+from saliency.files.spreadsheets import original
 from training.errors import RunError, first_line
 from training.events import Metrics
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency.resizing import resize_as_pillow
+from saliency.images.resizing import resize_as_pillow
 from training.config import Resize, Scaling
 
 Bytes = NDArray[np.uint8]

@@ -12,7 +12,7 @@ import numpy as np
 
 from accuracy.statistics.means import mean_interval, mean_sd
 from accuracy.statistics.multiple_tests import holm
-from saliency.spreadsheets import cell
+from saliency.files.spreadsheets import cell
 from training.config import RunConfig
 from training.errors import RunError
 from training.evaluation.scored import POOLED, SCORE
@@ -312,7 +312,7 @@ def reliability_table(results: Iterable[Result], rivals: Iterable[Rival] = ()) -
 def to_csv(rows: Sequence[Row]) -> str:
     """CSV with a column for every key that any row has; an undefined number is an empty field.
 
-    No text is one that a spreadsheet takes for a formula; `saliency.spreadsheets`.
+    No text is one that a spreadsheet takes for a formula; `saliency.files.spreadsheets`.
     """
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO(newline="")

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency.files import decode_numbers
+from saliency.maps.png import decode_numbers
 
 COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Okabe and Ito's, in the order of the run page's curves; legible on white and on black."""

@@ -1,5 +1,5 @@
 /**
- * The most that the server takes. It has the same numbers in saliency/strokes.py, saliency/work.py and
+ * The most that the server takes. It has the same numbers in saliency/masks/strokes.py, saliency/masks/work.py and
  * app/trials/schemas.py; tests/contracts holds them equal.
  */
 

@@ -1,6 +1,6 @@
 /**
  * What a closed outline encloses, exactly, however often it crosses itself: every point from which no path leads
- * away without meeting it. The same algorithm as the server's (saliency/outline.py).
+ * away without meeting it. The same algorithm as the server's (saliency/masks/lassos.py).
  *
  * The plane is cut by upright lines, the *levels*: through every corner, and through the centres of the pixel
  * columns. Between two levels no edge begins or ends, so all edges go from one level to the other, in some order

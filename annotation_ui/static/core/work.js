@@ -1,7 +1,7 @@
 /**
  * What it costs to send a stroke and to work out what it covers, in px of outline. A thick line goes there and
  * back, round its two ends and round every turn. A lasso costs four px for each place where an edge meets a level
- * (outline.js). And each point costs ten. The same numbers as the server's (saliency/work.py).
+ * (outline.js). And each point costs ten. The same numbers as the server's (saliency/masks/work.py).
  *
  * @import { Point, Stroke } from "./stroke.js"
  */

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.errors import BadInput
-from saliency.text_files import TextFileError, parse_toml
+from saliency.files.text import TextFileError, parse_toml
 from training.config import RECIPES, Recipe, load_recipe
 from training.errors import RecipeError
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from saliency.reliability import spearman_brown
+from saliency.comparison.reliability import spearman_brown
 
 TARGET: Final = 0.9
 WIDTH: Final = 400.0

@@ -10,7 +10,7 @@ from starlette.datastructures import FormData
 from app.errors import BadStudy
 from app.studies import texts
 from app.studies.schemas import StudySpec, parse_pairs, sentence
-from saliency.text_files import TextFileError, parse_toml
+from saliency.files.text import TextFileError, parse_toml
 
 ARM_ROWS: Final = 4
 PASTED: Final = "The pasted pairs"

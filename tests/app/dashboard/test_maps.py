@@ -14,7 +14,7 @@ from app.dashboard.maps.charts import reliability_curve
 from app.dashboard.maps.queries import MapFilter, Sort
 from app.dashboard.maps.words import in_words
 from app.models import Arm, JobState, Label, MapAverage, MapSet, Role, SaliencyMap
-from saliency.files import encode_map_png
+from saliency.maps.png import encode_map_png
 from saliency.parameters import MapParameters
 from tests.support.factories import (
     AnnotationFactory,

@@ -5,7 +5,7 @@ from app.demo.answers import Face, Truth, difficulty
 from app.demo.people import chance, invent_person, judge
 from app.models import Label, Question, Side
 from app.trials.schemas import AnnotationRule
-from saliency.strokes import parse_strokes
+from saliency.masks.strokes import parse_strokes
 
 SIZE = (320, 320)
 ARTEFACT = (90.0, 130.0, 44.0, 32.0)

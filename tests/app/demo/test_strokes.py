@@ -6,8 +6,8 @@ import pytest
 
 from app.demo.regions import PLACES, SHARES, look_at
 from app.demo.strokes import Hand, any_hand, paint
-from saliency.masks import rasterize
-from saliency.strokes import parse_strokes
+from saliency.masks.rasterizing import rasterize
+from saliency.masks.strokes import parse_strokes
 
 SIZE = 320
 EYE = (96.0, 130.0, 48.0, 30.0)

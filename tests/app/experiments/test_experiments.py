@@ -32,7 +32,7 @@ from app.models import Dataset, DatasetImage, Experiment, Image, JobState, Label
 from app.stimuli.setting_aside import set_aside_unshown
 from app.stimuli.splits import Candidate, assign_splits
 from app.storage import BlobStore
-from saliency.files import decode_map_png
+from saliency.maps.png import decode_map_png
 from saliency.parameters import MapParameters
 from tests.support import factories
 from tests.support.factories import (

@@ -34,7 +34,7 @@ from app.models import (
     WorkerIdentity,
 )
 from saliency.__main__ import cli as saliency_cli
-from saliency.spreadsheets import original
+from saliency.files.spreadsheets import original
 from tests.support import ROOT
 from tests.support.factories import (
     AnnotationFactory,

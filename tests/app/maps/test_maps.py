@@ -32,7 +32,7 @@ from app.models import (
     Study,
     TrialKind,
 )
-from saliency.files import decode_map_png
+from saliency.maps.png import decode_map_png
 from saliency.parameters import MapParameters
 from tests.support import factories
 from tests.support.factories import (

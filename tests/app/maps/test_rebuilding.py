@@ -27,7 +27,7 @@ from app.models import (
     TrialKind,
 )
 from app.recruitment.service import withdraw
-from saliency.files import decode_map_png
+from saliency.maps.png import decode_map_png
 from saliency.parameters import MapParameters
 from tests.support import factories
 from tests.support.factories import (

@@ -7,8 +7,8 @@ from PIL import Image
 from app.stimuli.encode import jpeg, png, thumbnail
 from app.stimuli.manifest import FaceBox, Item
 from app.stimuli.prepare import prepare, square_face
-from saliency.image_files import decode
-from saliency.unusable import Unusable
+from saliency.images.decoder import decode
+from saliency.images.unusable import Unusable
 from tests.support.pictures import draw, pixels
 
 

@@ -27,7 +27,7 @@ from app.studies.service import close_study, pause_study
 from app.trials import routes
 from app.trials.decisions import body_hash, record_decision
 from app.trials.schemas import DecisionBody
-from saliency.strokes import MAX_STROKES
+from saliency.masks.strokes import MAX_STROKES
 from tests.support.worlds import STROKES, Visitor, make_study
 
 ZIGZAG = [[n * 7.3 % 60, 60 * (n % 2), n] for n in range(2000)]

@@ -5,7 +5,7 @@ import pytest
 from app.errors import AnnotationMissing, AnnotationTooLarge, AnnotationTooSmall, BadInput
 from app.trials.schemas import AnnotationRule
 from app.trials.scoring import Painting, check_rule, read_painting
-from saliency.masks import painted
+from saliency.masks.rasterizing import painted
 from tests.support.drawings import SIDE, drawing
 
 SIZE = (512, 512)

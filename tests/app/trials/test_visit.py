@@ -29,7 +29,7 @@ from app.studies.schemas import StudySpec
 from app.studies.service import close_study, create_study, open_study
 from app.trials import routes
 from app.trials.schemas import LONGEST_DRAFT
-from saliency.strokes import MAX_POINTS
+from saliency.masks.strokes import MAX_POINTS
 from tests.app.trials.test_decisions import lapse
 from tests.support.factories import ImageFactory
 from tests.support.worlds import Visitor

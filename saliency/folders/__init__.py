@@ -1,0 +1,1 @@
+"""From a file of annotations to a folder of maps; reading such folders, comparing and averaging them."""

@@ -1,0 +1,1 @@
+"""From masks to maps: which annotations count, how their masks are merged, blurred, scaled and coarsened."""

@@ -1,0 +1,1 @@
+"""From strokes to masks: checking strokes, and which pixels they cover."""

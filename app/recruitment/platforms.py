@@ -34,6 +34,9 @@ NOBODY: Final = frozenset(
     {"null", "none", "nil", "undefined", "nan", "na", "false", "empty", "missing", "unknown", "anonymous"}
 )
 
+# What people type to try a link, and a program's number for nothing. Exactly these: no panel gives them out.
+TRIED: Final = frozenset({"test", "xxx", "-1"})
+
 # The names of the things that belong there, letters and digits alone: PROLIFIC_PID, __worker-id__, :id.
 FIELDS: Final = frozenset(
     {
@@ -65,7 +68,8 @@ def platform_id(source: Source, given: str) -> str:
     """
     found = given.strip()
     word = re.sub(r"[\W_]", "", found.lower())
-    if not ID.fullmatch(found) or word in NOBODY | FIELDS or not word.strip("0"):
+    is_nobodys = word in NOBODY | FIELDS or found.lower() in TRIED or not word.strip("0")
+    if not ID.fullmatch(found) or is_nobodys:
         raise BadInput(reopen(source))
     make, spelt = SPELLINGS.get(source, (ID, str))
     return spelt(found) if make.fullmatch(found) else found

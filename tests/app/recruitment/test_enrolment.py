@@ -124,6 +124,7 @@ PLACEHOLDERS = [
     "null", "NULL", " Null ", "undefined", "Undefined", "None", "nan", "NaN", "n/a", "unknown", "anonymous",
     "false", "[object Object]", "ASSIGNMENT_ID_NOT_AVAILABLE", "assignment_id_not_available", "two words",
     "a\tb", "a\u200b", "-", "...", "'\"", " ", "%20", "0", "000", "00000000-0000-0000-0000-000000000000",
+    "test", "TEST", "xxx", "XXX", "-1",
 ]  # fmt: skip
 
 IDS = [
@@ -135,6 +136,11 @@ IDS = [
     "a_b.c:d@e.example",
     "x=/+~",
     "é",
+    "1",
+    "-12",
+    "x",
+    "test1",
+    "tester",
 ]
 
 

@@ -6,13 +6,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, func, select
+from sqlalchemy.orm import Session
 
 from app.errors import BadInput, StorageUnavailable
+from app.models import Image, JobState, MapSet, Participant, SaliencyMap, Study
 from app.settings import Settings
 from app.storage import BlobStore
+from tests.support.factories import SESSION_HOLDER, StrokeFactory
 from tests.support.object_store import ObjectStore, object_store
 
 PATIENCE_S = 0.5
@@ -105,24 +110,94 @@ class TestAFullDisk:
         assert [path.stat().st_size for path in Path(tmp_path).rglob("*") if path.is_file()] == [5, 11]
 
 
+PROGRAM = """\
+import sys
+from app.cli import run
+from app.storage import BlobStore
+BlobStore.__init__.__kwdefaults__["patience_s"] = float(sys.argv.pop(1))
+run()
+"""
+"""The command line, with a patience of its own for a store that does not answer."""
+
+
 class TestACommandWithoutItsStore:
-    def test_it_ends_with_one_sentence(self, remote, new_database, tmp_path):
-        remote.die()
-        done = cyborg(
-            *("images", "import", str(folder_with_a_picture(tmp_path))),
-            CYBORG_STORAGE_URL=remote.url,
-            CYBORG_DATABASE_URL=new_database(),
-        )
-        assert done.returncode == 1
-        assert done.stderr.startswith("cyborg: The file store cannot write now (")
-        assert done.stderr.count("\n") == 1
+    """It ends with one sentence, and nothing has changed."""
+
+    @pytest.fixture
+    def cyborg(self, remote, study, tmp_path):
+        url, _ = study
+        places = {"CYBORG_STORAGE_URL": remote.url, "CYBORG_DATABASE_URL": url}
+
+        def run(*arguments: str, patience_s: float = PATIENCE_S) -> subprocess.CompletedProcess:
+            command = [sys.executable, "-c", PROGRAM, str(patience_s), *arguments]
+            environment = os.environ | places | {"CYBORG_DATA_DIR": str(tmp_path / "data")}
+            return subprocess.run(
+                command, env=environment, capture_output=True, text=True, check=False, timeout=120
+            )
+
+        return run
+
+    @pytest.fixture
+    def study(self, new_database) -> Iterator[tuple[str, str]]:
+        """A database with an annotated image, and the name of its study."""
+        url = new_database()
+        with rows_in(url) as session:
+            StrokeFactory()
+            session.commit()
+            slug = session.scalars(select(Study.slug).join(Participant)).one()
+        return url, slug
+
+    @pytest.mark.parametrize("without", [ObjectStore.die, ObjectStore.stall], ids=["dead", "stalled"])
+    def test_an_import_takes_in_no_image(self, cyborg, remote, study, without, tmp_path):
+        url, _ = study
+        before = rows(url, Image)
+        without(remote)
+        assert refused(cyborg("images", "import", str(folder_with_a_picture(tmp_path))), "write")
+        assert rows(url, Image) == before
+
+    @pytest.mark.parametrize("without", [ObjectStore.die, ObjectStore.stall], ids=["dead", "stalled"])
+    def test_a_build_leaves_no_map(self, cyborg, remote, study, without):
+        url, slug = study
+        without(remote)
+        assert refused(cyborg("maps", "build", slug), "write")
+        assert rows(url, SaliencyMap) == 0
+        with rows_in(url) as session:
+            [built] = session.scalars(select(MapSet))
+            assert built.state is JobState.FAILED
+            assert built.error.startswith("The file store cannot write now (")
+
+    @pytest.mark.parametrize("without", [ObjectStore.die, ObjectStore.stall], ids=["dead", "stalled"])
+    def test_an_export_leaves_no_folder(self, cyborg, remote, study, without, tmp_path):
+        _, slug = study
+        assert cyborg("maps", "build", slug, patience_s=60).returncode == 0
+        (tmp_path / "lab").mkdir()
+        without(remote)
+        assert refused(cyborg("export", slug, str(tmp_path / "lab" / "export")), "read")
+        assert list((tmp_path / "lab").iterdir()) == []
 
 
-def cyborg(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-c", "from app.cli import run; run()", *arguments]
-    return subprocess.run(
-        command, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=120
-    )
+def refused(done: subprocess.CompletedProcess, kind: str) -> bool:
+    """Whether a command ended with one sentence on what the store cannot do."""
+    told = done.stderr.strip()
+    is_sentence = told.startswith(f"cyborg: The file store cannot {kind} now (") and "\n" not in told
+    return done.returncode == 1 and is_sentence
+
+
+@contextmanager
+def rows_in(url: str) -> Iterator[Session]:
+    engine = create_engine(url)
+    try:
+        with Session(engine) as session:
+            SESSION_HOLDER["session"] = session
+            yield session
+    finally:
+        SESSION_HOLDER.clear()
+        engine.dispose()
+
+
+def rows(url: str, table: type) -> int:
+    with rows_in(url) as session:
+        return session.scalar(select(func.count()).select_from(table))
 
 
 def folder_with_a_picture(tmp_path: Path) -> Path:

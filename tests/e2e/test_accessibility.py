@@ -121,22 +121,57 @@ def email(browser: Browser, lab: Lab) -> str:
     return "ada@lab.example"
 
 
+def is_too_wide(page: Page) -> bool:
+    """Whether a page scrolls to the side; what is wide scrolls within it."""
+    script = "() => document.documentElement.scrollWidth > document.documentElement.clientWidth"
+    return bool(page.evaluate(script))
+
+
 class TestStaffPages:
-    @pytest.mark.parametrize("scheme", ["light", "dark"])
-    def test_each(self, browser, lab, email, scheme):
+    @pytest.mark.parametrize(
+        ("screen", "scheme"),
+        [(DESK, "light"), (DESK, "dark"), (PHONE, "dark")],
+        ids=["desk, light", "desk, dark", "phone, dark"],
+    )
+    def test_each(self, browser, lab, email, screen, scheme):
         found: dict[str, list[str]] = {}
-        with browsing(browser, DESK | {"color_scheme": scheme, "reduced_motion": "reduce"}) as context:
+
+        def look(page: Page, name: str) -> None:
+            found[name] = violations(page) + (["it scrolls to the side"] if is_too_wide(page) else [])
+
+        with browsing(browser, screen | {"color_scheme": scheme, "reduced_motion": "reduce"}) as context:
             page = context.new_page()
             page.goto(f"{lab.url}/login")
-            found["/login"] = violations(page)
+            look(page, "/login")
             StaffMember(page, lab.url, email).log_in()
             for path in STAFF_PAGES:
                 assert page.goto(f"{lab.url}/staff{path}").ok, path
-                found[path] = violations(page)
+                look(page, path)
             page.goto(f"{lab.url}/staff/images")
             page.locator("main a[href^='/staff/images/']").first.click()
-            found["an image"] = violations(page)
+            look(page, "an image")
             page.goto(f"{lab.url}/staff/studies/watched/participants")
             page.locator("main table a").first.click()
-            found["a participant"] = violations(page)
+            look(page, "a participant")
         assert {path: lines for path, lines in found.items() if lines} == {}
+
+    def test_on_a_phone_every_tab_of_a_study_is_in_sight(self, browser, lab, email):
+        with browsing(browser, PHONE) as context:
+            page = context.new_page()
+            StaffMember(page, lab.url, email).log_in()
+            page.goto(f"{lab.url}/staff/studies/watched/analysis")
+            tabs = [tab.bounding_box() for tab in page.locator(".tabs a").all()]
+            assert all(
+                box["x"] >= 0 and box["x"] + box["width"] <= PHONE["viewport"]["width"] for box in tabs
+            )
+            assert len(tabs) > 3
+
+    def test_on_a_phone_pictures_stand_beside_their_headings(self, browser, lab, email):
+        with browsing(browser, PHONE) as context:
+            page = context.new_page()
+            StaffMember(page, lab.url, email).log_in()
+            page.goto(f"{lab.url}/staff/studies/watched/participants")
+            page.locator("main table a").first.click()
+            cell = page.locator("td:has(.thumb)").first.bounding_box()
+            thumb = page.locator(".thumb").first.bounding_box()
+            assert thumb["x"] > cell["x"] + cell["width"] / 2

@@ -8,6 +8,8 @@
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 export const OPTIONS = {
   displaylogo: false,
+  // Without a mouse the buttons would always be there, and on a phone they lie over the title.
+  displayModeBar: globalThis.matchMedia?.("(hover: none)").matches ? false : "hover",
   responsive: true,
   modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
 };

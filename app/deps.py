@@ -113,7 +113,7 @@ def bearer_token(authorization: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class ParticipantSession:
     """What a participant's request comes in by: its transaction begins when it is opened.
 
     A dependency that holds the session would be handed to a thread of its own, before and after the work;
@@ -141,8 +141,8 @@ class Door:
             yield session, visit
 
 
-async def door(request: Request) -> Door:
-    return Door(request.app.state.session_factory, request.headers.get("authorization", ""))
+async def participant_session(request: Request) -> ParticipantSession:
+    return ParticipantSession(request.app.state.session_factory, request.headers.get("authorization", ""))
 
 
-ParticipantDoor = Annotated[Door, Depends(door)]
+AsParticipant = Annotated[ParticipantSession, Depends(participant_session)]

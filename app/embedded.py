@@ -66,7 +66,7 @@ class DidNotStart(OSError):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ServerFolder:
     """Where the server of a data folder keeps what it has."""
 
     data_dir: Path
@@ -88,15 +88,15 @@ class Place:
         return self.locks / "log"
 
     @contextmanager
-    def door(self, how: int = fcntl.LOCK_EX) -> Iterator[None]:
+    def locked(self, how: int = fcntl.LOCK_EX) -> Iterator[None]:
         """One process at a time comes in or goes out."""
-        with (self.locks / "door").open("w") as door:
-            fcntl.flock(door, how)
+        with (self.locks / "door").open("w") as lock:
+            fcntl.flock(lock, how)
             yield
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class ServerAccount:
     """Whose the server's processes and files are."""
 
     uid: int
@@ -126,70 +126,70 @@ def programs() -> Path:
 
 def join(data_dir: Path) -> Path:
     """Use the server of a data folder from now on, starting it if need be; the folder of its socket."""
-    place = Place(data_dir.resolve())
-    place.locks.mkdir(parents=True, exist_ok=True)
-    with place.door():
-        if place.data_dir not in _joined:
-            lock = place.users.open("w")
+    folder = ServerFolder(data_dir.resolve())
+    folder.locks.mkdir(parents=True, exist_ok=True)
+    with folder.locked():
+        if folder.data_dir not in _joined:
+            lock = folder.users.open("w")
             fcntl.flock(lock, fcntl.LOCK_SH)  # waits while a server is being stopped
-            _joined[place.data_dir] = lock
+            _joined[folder.data_dir] = lock
             atexit.register(leave, data_dir)
-        _see_to_it(place)
-        return Path(_told(place)[4])
+        _ensure_running(folder)
+        return Path(_pid_file_lines(folder)[4])
 
 
 def leave(data_dir: Path) -> None:
     """Use it no longer. Whoever leaves last comes back when the server has stopped."""
-    place = Place(data_dir.resolve())
-    lock = _joined.pop(place.data_dir, None)
+    folder = ServerFolder(data_dir.resolve())
+    lock = _joined.pop(folder.data_dir, None)
     if lock is None:
         return
-    with suppress(FileNotFoundError, DidNotStart), place.door():
+    with suppress(FileNotFoundError, DidNotStart), folder.locked():
         lock.close()
         # While the keeper is stopping the server it has the file to itself.
-        if not _may_lock(place.users, fcntl.LOCK_EX) and _may_lock(place.users, fcntl.LOCK_SH):
+        if not _may_lock(folder.users, fcntl.LOCK_EX) and _may_lock(folder.users, fcntl.LOCK_SH):
             return  # others use it
-        _wait(lambda: not _is_kept(place), STAYS)
-        if orphan := _orphan(place):  # its keeper was killed, perhaps just now
+        _wait(lambda: not _is_kept(folder), STAYS)
+        if orphan := _orphan(folder):  # its keeper was killed, perhaps just now
             os.kill(orphan, signal.SIGINT)
-            _wait(lambda: not _told(place), STAYS)  # it takes the file back as the last thing
+            _wait(lambda: not _pid_file_lines(folder), STAYS)  # it takes the file back as the last thing
 
 
 def revive(data_dir: Path) -> None:
     """Start the server again when it and its keeper are gone; nothing when somebody is at it already."""
-    place = Place(data_dir.resolve())
-    with suppress(BlockingIOError), place.door(fcntl.LOCK_EX | fcntl.LOCK_NB):
-        _see_to_it(place, patience_s=REVIVAL_S)
+    folder = ServerFolder(data_dir.resolve())
+    with suppress(BlockingIOError), folder.locked(fcntl.LOCK_EX | fcntl.LOCK_NB):
+        _ensure_running(folder, patience_s=REVIVAL_S)
 
 
-def _see_to_it(place: Place, *, patience_s: float = START_S) -> None:
+def _ensure_running(folder: ServerFolder, *, patience_s: float = START_S) -> None:
     """Have a server that answers and that is kept. By one process at a time."""
-    complaint = f"The embedded PostgreSQL server does not answer; its log is {place.log}."
-    while not (_is_kept(place) and _answer(place) is Ping.OK):
-        is_ours = not _is_kept(place)
+    complaint = f"The embedded PostgreSQL server does not answer; its log is {folder.log}."
+    while not (_is_kept(folder) and _answer(folder) is Ping.OK):
+        is_ours = not _is_kept(folder)
         if is_ours:
-            _start(place)
-        _wait(lambda: _answer(place) is Ping.OK or not _is_kept(place), complaint, patience_s=patience_s)
-        if is_ours and not _is_kept(place):
-            raise DidNotStart(f"The embedded PostgreSQL server did not start: {_last_words(place)}")
+            _start(folder)
+        _wait(lambda: _answer(folder) is Ping.OK or not _is_kept(folder), complaint, patience_s=patience_s)
+        if is_ours and not _is_kept(folder):
+            raise DidNotStart(f"The embedded PostgreSQL server did not start: {_log_tail(folder)}")
 
 
-def _start(place: Place) -> None:
+def _start(folder: ServerFolder) -> None:
     """Have a keeper and its server, which it starts, or takes over when that has lost its own."""
     account = _account()
-    _prepare(place, account)
+    _prepare(folder, account)
     settings = QUIET | {
         "listen_addresses": "",
-        "unix_socket_directories": _quoted(_socket_home(place, account)),
+        "unix_socket_directories": _quoted(_socket_home(folder, account)),
     }
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-    is_long = place.log.exists() and place.log.stat().st_size > LONGEST_LOG_BYTES
-    with place.log.open("wb" if is_long else "ab") as log:
+    is_long = folder.log.exists() and folder.log.stat().st_size > LONGEST_LOG_BYTES
+    with folder.log.open("wb" if is_long else "ab") as log:
         subprocess.run(  # noqa: S603 - ours
             [
                 *(sys.executable, "-I", "-S", str(Path(__file__).with_name("keeper.py"))),
-                *(str(place.locks), str(account.uid), str(account.gid), str(_orphan(place))),
-                *(str(programs() / "postgres"), "-D", str(place.database), *options),
+                *(str(folder.locks), str(account.uid), str(account.gid), str(_orphan(folder))),
+                *(str(programs() / "postgres"), "-D", str(folder.database), *options),
             ],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -199,30 +199,30 @@ def _start(place: Place) -> None:
         )
 
 
-def _prepare(place: Place, account: Account) -> None:
+def _prepare(folder: ServerFolder, account: ServerAccount) -> None:
     """A database of this version, and ways for its server to get to it."""
     if account.is_other:
-        _let_in(place.database)
+        _let_in(folder.database)
         _let_in(programs() / "postgres")
-    if not (place.database / "PG_VERSION").exists():
-        _make(place, account)
-    if (found := (place.database / "PG_VERSION").read_text().strip()) != VERSION:
-        raise DidNotStart(f"{place.database} belongs to PostgreSQL {found}; this is {VERSION}.")
+    if not (folder.database / "PG_VERSION").exists():
+        _make(folder, account)
+    if (found := (folder.database / "PG_VERSION").read_text().strip()) != VERSION:
+        raise DidNotStart(f"{folder.database} belongs to PostgreSQL {found}; this is {VERSION}.")
 
 
-def _last_words(place: Place) -> str:
-    return _last_line(place.log.read_text("utf-8", "replace")[-10_000:])
+def _log_tail(folder: ServerFolder) -> str:
+    return _last_line(folder.log.read_text("utf-8", "replace")[-10_000:])
 
 
-def _account() -> Account:
+def _account() -> ServerAccount:
     """Ours, unless we are root."""
     if os.geteuid() != 0:
-        return Account(os.geteuid(), os.getegid())
+        return ServerAccount(os.geteuid(), os.getegid())
     try:
         found = pwd.getpwnam(SERVICE_ACCOUNT)
     except KeyError:
         found = _made_account()
-    return Account(found.pw_uid, found.pw_gid)
+    return ServerAccount(found.pw_uid, found.pw_gid)
 
 
 def _made_account() -> pwd.struct_passwd:
@@ -243,11 +243,11 @@ def _let_in(path: Path) -> None:
             folder.chmod(mode | stat.S_IXOTH)
 
 
-def _make(place: Place, account: Account) -> None:
+def _make(folder: ServerFolder, account: ServerAccount) -> None:
     """A new, empty database; whole or not at all."""
-    for left_behind in place.data_dir.glob("postgres.*.partial"):
+    for left_behind in folder.data_dir.glob("postgres.*.partial"):
         shutil.rmtree(left_behind, ignore_errors=True)
-    draft = place.database.with_name(f"postgres.{uuid4().hex[:8]}.partial")
+    draft = folder.database.with_name(f"postgres.{uuid4().hex[:8]}.partial")
     draft.mkdir()
     os.chown(draft, account.uid, account.gid)
     # Text sorts by code point, whatever this machine's language is and will be.
@@ -263,8 +263,8 @@ def _make(place: Place, account: Account) -> None:
             **account.options,
         )
         if done.returncode:
-            raise DidNotStart(f"PostgreSQL could not make {place.database}: {_last_line(done.stderr)}")
-        draft.replace(place.database)
+            raise DidNotStart(f"PostgreSQL could not make {folder.database}: {_last_line(done.stderr)}")
+        draft.replace(folder.database)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
@@ -273,13 +273,13 @@ def _last_line(text: str) -> str:
     return (text.strip().splitlines() or ["it does not say why."])[-1]
 
 
-def _socket_home(place: Place, account: Account) -> Path:
+def _socket_home(folder: ServerFolder, account: ServerAccount) -> Path:
     """Where a new server makes its socket: beside its files, unless no client could name that path."""
-    beside = str(place.database)
+    beside = str(folder.database)
     is_short = len(os.fsencode(f"{beside}/{SOCKET}")) <= LONGEST_SOCKET
     if is_short and beside.isprintable() and "," not in beside:  # which parts one host from the next
-        return place.database
-    name = hashlib.sha256(os.fsencode(place.database)).hexdigest()[:16]
+        return folder.database
+    name = hashlib.sha256(os.fsencode(folder.database)).hexdigest()[:16]
     home = Path(tempfile.gettempdir()) / f"cyborg-{name}"
     with suppress(FileExistsError):
         home.mkdir(mode=0o700)
@@ -295,27 +295,27 @@ def _quoted(folder: Path) -> str:
     return '"' + str(folder).replace('"', '""') + '"'
 
 
-def _orphan(place: Place) -> int:
+def _orphan(folder: ServerFolder) -> int:
     """The process id of a server that runs and is nobody's; 0 when there is none."""
-    return 0 if _answer(place) is Ping.NO_RESPONSE else int(_told(place)[0])
+    return 0 if _answer(folder) is Ping.NO_RESPONSE else int(_pid_file_lines(folder)[0])
 
 
-def _told(place: Place) -> list[str]:
+def _pid_file_lines(folder: ServerFolder) -> list[str]:
     """What the server says of itself: process id, data, start, port, socket's folder, … ; [] of none."""
     with suppress(FileNotFoundError):
-        return os.fsdecode((place.database / "postmaster.pid").read_bytes()).split("\n")
+        return os.fsdecode((folder.database / "postmaster.pid").read_bytes()).split("\n")
     return []
 
 
-def _answer(place: Place) -> Ping:
-    told = _told(place)
+def _answer(folder: ServerFolder) -> Ping:
+    told = _pid_file_lines(folder)
     if len(told) < 5:
         return Ping.NO_RESPONSE
     return Ping(PGconn.ping(os.fsencode(make_conninfo(host=told[4], user=SUPERUSER))))
 
 
-def _is_kept(place: Place) -> bool:
-    return not _may_lock(place.locks / "keeper", fcntl.LOCK_SH)
+def _is_kept(folder: ServerFolder) -> bool:
+    return not _may_lock(folder.locks / "keeper", fcntl.LOCK_SH)
 
 
 def _may_lock(path: Path, how: int) -> bool:

@@ -52,7 +52,7 @@ def sqlstate(error: BaseException) -> str | None:
     return getattr(getattr(error, "orig", error), "sqlstate", None)
 
 
-class Careful(logging.Formatter):
+class WithoutUserText(logging.Formatter):
     """Never says what somebody sent."""
 
     def formatException(  # noqa: N802 - logging's name
@@ -68,7 +68,7 @@ class Careful(logging.Formatter):
         return told.partition("\n")[0] if record.name == "asyncio" else told
 
 
-class JsonLines(Careful):
+class JsonLines(WithoutUserText):
     def format(self, record: logging.LogRecord) -> str:
         line = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -82,7 +82,7 @@ class JsonLines(Careful):
         return json.dumps(line, default=str)
 
 
-class PlainLines(Careful):
+class PlainLines(WithoutUserText):
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "

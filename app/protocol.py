@@ -14,7 +14,7 @@ READ_S: Final = 60.0
 LONGEST_HEAD_BYTES: Final = 64_000
 
 
-class PatientProtocol(HttpToolsProtocol):
+class DeadlineProtocol(HttpToolsProtocol):
     """uvicorn's protocol, whose own timeout counts between requests alone."""
 
     head_s = HEAD_S

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from accuracy.statistics.intervals import Interval
-    from app.demo.chain import Shown, Workplace
+    from app.demo.chain import Demonstration, Workplace
     from app.settings import Settings
 
 
@@ -48,13 +48,13 @@ def demo(
     What came out says nothing about people; the first line tells what it is. Nothing is ever deleted: a
     second demonstration in the same data folder makes another study.
     """
-    from app.demo.chain import Order, Workplace, run_chain
+    from app.demo.chain import DemoSettings, Workplace, run_chain
     from app.demo.children import Children, terminated_like_interrupted
     from app.demo.stages import Stages
 
     settings = _settings(fresh=fresh)
     console = Console()
-    order = Order(images, faces, size, participants, seed)
+    order = DemoSettings(images, faces, size, participants, seed)
     children = Children(settings, port=_port(port, settings.port), logs=settings.data_dir / "logs")
     stages = Stages(console)
     with terminated_like_interrupted(), ExitStack() as stack:
@@ -95,7 +95,7 @@ def _port(asked: int | None, usual: int) -> int:
     return asked
 
 
-def _print_outcome(console: Console, place: Workplace, shown: Shown) -> None:
+def _print_outcome(console: Console, place: Workplace, shown: Demonstration) -> None:
     from app.demo.detectors import BASELINE
 
     console.print()
@@ -117,7 +117,7 @@ def _print_outcome(console: Console, place: Workplace, shown: Shown) -> None:
     console.print()
 
 
-def _aucs(shown: Shown) -> Table:
+def _aucs(shown: Demonstration) -> Table:
     """Never over several sources of real images: one of them alone may give itself away."""
     table = _table("AUC ± s.d. over seeds", "over test images")
     for row in shown.rows:
@@ -127,7 +127,7 @@ def _aucs(shown: Shown) -> Table:
     return table
 
 
-def _gains(shown: Shown) -> Table:
+def _gains(shown: Demonstration) -> Table:
     table = _table("more", "over test images", "over seeds")
     for row in shown.rows:
         if row.gain is not None:
@@ -150,7 +150,7 @@ def _bounds(interval: Interval, form: str) -> str:
     return f"{form.format(interval.low)} to {form.format(interval.high)}"
 
 
-def _people(shown: Shown) -> Table:
+def _people(shown: Demonstration) -> Table:
     table = Table(box=None)
     for column in ("arm", "participants", "decisions", "correct"):
         table.add_column(column, justify="left" if column == "arm" else "right")
@@ -160,7 +160,7 @@ def _people(shown: Shown) -> Table:
     return table
 
 
-def _serve_on(console: Console, place: Workplace, shown: Shown) -> None:
+def _serve_on(console: Console, place: Workplace, shown: Demonstration) -> None:
     """Print where to look, and wait for Ctrl-C."""
     from app.demo.chain import demo_login
 

@@ -126,7 +126,7 @@ def train(
     print(json.dumps(summary) if as_json else f"Experiment {experiment.id}: {count} runs wait for a worker.")
 
 
-class ShowUnlessTold(TyperGroup):
+class ShowByDefault(TyperGroup):
     """`cyborg results grid` means `cyborg results show grid`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -136,7 +136,7 @@ class ShowUnlessTold(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-outcomes = typer.Typer(help="What came out of an experiment.", no_args_is_help=True, cls=ShowUnlessTold)
+outcomes = typer.Typer(help="What came out of an experiment.", no_args_is_help=True, cls=ShowByDefault)
 app.add_typer(outcomes, name="results")
 
 

@@ -35,16 +35,16 @@ def serve(
     settings = asked(host=host, port=port, processes=processes)
     # uvicorn raises the signal that stopped it once more. To be stopped when asked is no failure.
     signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
-    with opened(settings), listening(settings) as door:
+    with opened(settings), listening(settings) as listener:
         logs.configure(settings.log_format)
-        settings = asked(port=door.getsockname()[1])  # which was any, if 0 was asked for
-        print(welcome(settings, door), flush=True)
-        run_server(settings, door)
+        settings = asked(port=listener.getsockname()[1])  # which was any, if 0 was asked for
+        print(welcome(settings, listener), flush=True)
+        run_server(settings, listener)
 
 
-def welcome(settings: Settings, door: socket.socket) -> str:
+def welcome(settings: Settings, listener: socket.socket) -> str:
     """The line with the address to open."""
-    host, port = door.getsockname()[:2]
+    host, port = listener.getsockname()[:2]
     return (
         f"Cyborg is at {settings.public_url} (listening on {host}, port {port}). "
         "`cyborg staff link E-MAIL` prints a link to log in with; Ctrl+C stops the server."
@@ -65,26 +65,26 @@ def listening(settings: Settings) -> Iterator[socket.socket]:
     """The port, taken before anything is promised."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        door = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+        listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
     except OSError as error:
         # asyncio's and Python's own texts say the address again.
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise BadInput(f"Cannot listen on port {settings.port} of {settings.host}: {why}.") from None
-    with door:
-        yield door
+    with listener:
+        yield listener
 
 
-def run_server(settings: Settings, door: socket.socket) -> None:
+def run_server(settings: Settings, listener: socket.socket) -> None:
     """Until it is told to stop."""
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
-    from app.protocol import PatientProtocol
+    from app.protocol import DeadlineProtocol
 
     config = uvicorn.Config(
         "app.main:application",
         factory=True,
-        http=PatientProtocol,
+        http=DeadlineProtocol,
         workers=settings.web_processes,
         log_config=None,
         access_log=False,
@@ -94,8 +94,8 @@ def run_server(settings: Settings, door: socket.socket) -> None:
     server = uvicorn.Server(config)
     with suppress(KeyboardInterrupt):
         if settings.web_processes > 1:
-            Multiprocess(config, sockets=[door]).run()
+            Multiprocess(config, sockets=[listener]).run()
         else:
-            server.run([door])
+            server.run([listener])
     if settings.web_processes == 1 and not server.started:
         raise Unavailable("The server did not start; its log says why.")

@@ -23,7 +23,7 @@ PAIR_SPREAD: Final = 0.6
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
+class KnownFace:
     label: Label
     size: tuple[int, int]
     box: Region | None
@@ -33,10 +33,10 @@ class Face:
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
+class KnownAnswer:
     """The answer to one trial. A hard pair has a positive difficulty, in logits."""
 
-    faces: dict[Side, Face]
+    faces: dict[Side, KnownFace]
     difficulty: float
     region: list[list[float]] | None = None
     """What a region check asks for; both sides are then the one face."""
@@ -46,13 +46,13 @@ class Truth:
         return next(side for side, face in self.faces.items() if face.label.value == question.value)
 
 
-Key = Callable[[UUID], Truth]
+Key = Callable[[UUID], KnownAnswer]
 
 
 def answer_key(sessions: SessionFactory, artefacts: Mapping[str, Region]) -> Key:
     """Looks trials up by id; `artefacts` says where drawn faces are spoiled, by the name of their file."""
 
-    def truth(trial_id: UUID) -> Truth:
+    def truth(trial_id: UUID) -> KnownAnswer:
         with sessions() as session:
             trial = session.get(Trial, trial_id)
             if trial is None:
@@ -61,13 +61,13 @@ def answer_key(sessions: SessionFactory, artefacts: Mapping[str, Region]) -> Key
                 )
             faces = {side: _face(session.get_one(Image, trial.image_on(side)), artefacts) for side in Side}
             region = trial.region_check_id and session.get_one(RegionCheck, trial.region_check_id).region
-            return Truth(faces, difficulty(trial.pair_id or 0), region or None)
+            return KnownAnswer(faces, difficulty(trial.pair_id or 0), region or None)
 
     return truth
 
 
-def _face(image: Image, artefacts: Mapping[str, Region]) -> Face:
-    return Face(
+def _face(image: Image, artefacts: Mapping[str, Region]) -> KnownFace:
+    return KnownFace(
         label=image.label,
         size=(image.width, image.height),
         box=_box(image),

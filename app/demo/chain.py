@@ -16,7 +16,7 @@ from app.demo.answers import answer_key, known_artefacts
 from app.demo.children import Children
 from app.demo.crowd import simulate
 from app.demo.detectors import SIDE, demo_recipe
-from app.demo.outcome import OutcomeRow, Trained, headline, rows
+from app.demo.outcome import OutcomeRow, TrainedRun, headline, rows
 from app.demo.stages import Stage, Stages
 from app.errors import WrongState
 from app.experiments.datasets import FreezeParameters, freeze_dataset
@@ -51,7 +51,7 @@ Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class DemoSettings:
     """What is to be demonstrated."""
 
     images: Path | None = None
@@ -74,7 +74,7 @@ class Workplace:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Demonstration:
     """What came out, and where to look at it."""
 
     slug: str
@@ -86,7 +86,7 @@ class Shown:
     arms: tuple[ArmProgress, ...]
 
 
-def run_chain(place: Workplace, order: Order) -> Shown:
+def run_chain(place: Workplace, order: DemoSettings) -> Demonstration:
     """Every step, in order; the first that fails ends it with one sentence."""
     items = bring_images(place, order)
     study_id = make_study(place, order, items)
@@ -102,10 +102,10 @@ def run_chain(place: Workplace, order: Order) -> Shown:
         study = session.get_one(Study, study_id)
         found, split = tested(session, session.get_one(Experiment, experiment_id))
         told = headline(found, drawn=order.images is None)
-        return Shown(study.slug, experiment_id, told, found, split, progress(session, study).arms)
+        return Demonstration(study.slug, experiment_id, told, found, split, progress(session, study).arms)
 
 
-def bring_images(place: Workplace, order: Order) -> tuple[Item, ...]:
+def bring_images(place: Workplace, order: DemoSettings) -> tuple[Item, ...]:
     """Draw or list the images, then import them."""
     if order.images is None:
         with place.stages.stage("Draw faces") as stage:
@@ -125,7 +125,7 @@ def bring_images(place: Workplace, order: Order) -> tuple[Item, ...]:
     return items
 
 
-def make_study(place: Workplace, order: Order, items: tuple[Item, ...]) -> int:
+def make_study(place: Workplace, order: DemoSettings, items: tuple[Item, ...]) -> int:
     """Create and open the study; returns its id."""
     with place.stages.stage("Create and open a study") as stage, place.sessions.begin() as session:
         found = material.find_material(session, items, generated=order.images is None)
@@ -149,7 +149,7 @@ def demo_login(sessions: SessionFactory) -> str:
         return login_link(session, demo_staff(session))
 
 
-def take_part(place: Workplace, order: Order, study_id: int) -> None:
+def take_part(place: Workplace, order: DemoSettings, study_id: int) -> None:
     """Simulated participants take the study over HTTP."""
     with place.stages.stage("Simulated participants") as stage:
         with place.sessions() as session:
@@ -260,7 +260,7 @@ def tested(session: Session, experiment: Experiment) -> tuple[list[OutcomeRow], 
     folders = [RunFolder(Path(run.folder)) for run in runs]
     split = "test" if all((folder.scores / "test.csv").is_file() for folder in folders) else "val"
     trained = [
-        Trained(run.objective, run.seed, read_scored(folder.scores / f"{split}.csv"))
+        TrainedRun(run.objective, run.seed, read_scored(folder.scores / f"{split}.csv"))
         for run, folder in zip(runs, folders, strict=True)
     ]
     ids = [int(name) for name in trained[0].scored.image_ids]

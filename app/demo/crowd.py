@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from app.db import SessionFactory
 from app.demo.answers import Key
 from app.demo.people import Person, invent_person
-from app.demo.visit import AGENT, CROWD, FULL, Outcome, Refused, take_part
+from app.demo.visit import AGENT, CROWD, FULL, Refused, VisitOutcome, take_part
 from app.errors import NotFound, Unavailable, WrongState
 from app.models import Participant, ParticipantState, Source, Study, StudyState
 from app.recruitment.assignment import lock_study, release_lapsed
@@ -31,7 +31,7 @@ FOR_EVERYBODY: Final = (Unavailable, NotFound)
 
 @dataclass(frozen=True, slots=True)
 class CrowdReport:
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[VisitOutcome, ...]
 
     def count(self, *endings: str) -> int:
         return sum(outcome.ending in endings for outcome in self.outcomes)
@@ -149,10 +149,10 @@ class _Crowd:
     """Another crowd with the same seed is other people, not the same ones who return."""
     is_hopeless: Event = field(default_factory=Event)
 
-    def visit(self, person: Person) -> Outcome:
+    def visit(self, person: Person) -> VisitOutcome:
         """What becomes of one person; nothing that goes wrong with them is the others' concern."""
         if self.is_hopeless.is_set():
-            return Outcome(0, NOT_BEGUN)
+            return VisitOutcome(0, NOT_BEGUN)
         decided = 0
 
         def one_more() -> None:
@@ -163,14 +163,14 @@ class _Crowd:
         try:
             return self._take_part(person, on_decision=one_more)
         except Refused as no:
-            return Outcome(decided, "refused", no.detail)
+            return VisitOutcome(decided, "refused", no.detail)
         except FOR_EVERYBODY as error:
             self.is_hopeless.set()
-            return Outcome(decided, "failed", str(error))
+            return VisitOutcome(decided, "failed", str(error))
         except Exception as error:  # noqa: BLE001 - told in the summary
-            return Outcome(decided, "failed", f"{type(error).__name__}: {error}")
+            return VisitOutcome(decided, "failed", f"{type(error).__name__}: {error}")
 
-    def _take_part(self, person: Person, *, on_decision: Callable[[], None]) -> Outcome:
+    def _take_part(self, person: Person, *, on_decision: Callable[[], None]) -> VisitOutcome:
         headers = {"User-Agent": AGENT}
         with httpx2.Client(base_url=self.base_url, headers=headers, timeout=TIMEOUT_S) as client:
             return take_part(

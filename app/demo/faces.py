@@ -50,7 +50,7 @@ SHARES: Final[tuple[tuple[Split, float], ...]] = (("val", 1 / 6), ("test", 1 / 3
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class FaceSettings:
     """One face to draw."""
 
     name: str
@@ -80,10 +80,10 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class DrawnFace:
     """A face that is drawn; `artefact` is where it was spoiled."""
 
-    order: Order
+    order: FaceSettings
     artefact: Box | None
 
 
@@ -111,7 +111,7 @@ def draw_faces(out_dir: Path, *, count: int, seed: int, on_drawn: Callable[[], N
     return out_dir / MANIFEST
 
 
-def orders(*, count: int, seed: int) -> Iterator[Order]:
+def orders(*, count: int, seed: int) -> Iterator[FaceSettings]:
     """Two faces of everybody, in an order that says nothing of the label."""
     rng = np.random.default_rng(seed)
     plan = [*_generators("real", count // 4), *_generators("fake", count // 4)]
@@ -119,7 +119,7 @@ def orders(*, count: int, seed: int) -> Iterator[Order]:
         generator, split = plan[index]
         person = invent(rng)
         for letter in "ab":
-            yield Order(
+            yield FaceSettings(
                 name=f"{seed}-{count}-{number:04d}{letter}",
                 generator=generator,
                 split=split,
@@ -139,7 +139,7 @@ def _generators(label: str, people: int) -> Iterator[tuple[str, Split]]:
         yield from ((names[i % len(names)], split) for i in range(number))
 
 
-def _draw(out_dir: Path, order: Order) -> Drawn:
+def _draw(out_dir: Path, order: FaceSettings) -> DrawnFace:
     rng = np.random.default_rng(order.shot.seed)
     picture = portrait(order.person, order.shot, rng).finished().astype(np.float32)
     spot = anywhere(rng, radius=RADIUS, size=SIZE)
@@ -157,7 +157,7 @@ def _draw(out_dir: Path, order: Order) -> Drawn:
         # Every picture goes through one encoder at one quality.
         encoded = cv2.imencode(".jpg", shot, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
         (out_dir / path).write_bytes(encoded.tobytes())
-    return Drawn(order, artefact)
+    return DrawnFace(order, artefact)
 
 
 def _box(region: tuple[float, float, float, float]) -> Box:
@@ -166,7 +166,7 @@ def _box(region: tuple[float, float, float, float]) -> Box:
     return int(x), int(y), round(w), round(h)
 
 
-def _write_manifest(path: Path, drawn: list[Drawn]) -> None:
+def _write_manifest(path: Path, drawn: list[DrawnFace]) -> None:
     """Without face boxes: artefacts and marks are anywhere, and a crop would cut them off."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -175,7 +175,7 @@ def _write_manifest(path: Path, drawn: list[Drawn]) -> None:
             writer.writerows([p, order.label, order.source, order.split, order.group] for p in order.pictures)
 
 
-def _write_regions(path: Path, drawn: list[Drawn]) -> None:
+def _write_regions(path: Path, drawn: list[DrawnFace]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "x", "y", "w", "h"])

@@ -16,7 +16,7 @@ from app.errors import BadInput
 from app.models import Image, Label, Split, Study
 from app.stimuli.manifest import Item, read_listing
 from app.stimuli.service import ImportReport, import_images
-from app.stimuli.splits import Candidate, assign_splits
+from app.stimuli.splits import Unsplit, assign_splits
 from app.storage import BlobStore
 from app.studies.parts import PairsSpec
 from app.studies.schemas import StudySpec
@@ -33,7 +33,7 @@ VAL, TEST = 0.15, 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class Supply:
     """What participants can be shown: the number of faces of each source."""
 
     real: dict[str, int]
@@ -71,7 +71,7 @@ def listed_items(path: Path, *, seed: int) -> tuple[Item, ...]:
 
 def set_aside(items: Sequence[Item], *, seed: int) -> tuple[Item, ...]:
     """Give `VAL` and `TEST` of every source their splits; a group stays together."""
-    candidates = [Candidate(n, i.label.value, i.source, i.group, None) for n, i in enumerate(items)]
+    candidates = [Unsplit(n, i.label.value, i.source, i.group, None) for n, i in enumerate(items)]
     splits = assign_splits(candidates, val=VAL, test=TEST, seed=seed)
     return tuple(
         item if splits[n] == "train" else replace(item, split=Split(splits[n]))
@@ -99,7 +99,7 @@ def bring_in(
     return report
 
 
-def find_material(session: Session, items: Sequence[Item], *, generated: bool) -> Material:
+def find_material(session: Session, items: Sequence[Item], *, generated: bool) -> Supply:
     """How many faces of the items' sources may be shown to participants."""
     shown = {item.source for item in items if item.split in (None, Split.TRAIN)}
     rows = session.execute(
@@ -117,10 +117,10 @@ def find_material(session: Session, items: Sequence[Item], *, generated: bool) -
     for label, sources in counts.items():
         if not sources:
             raise BadInput(f"there is no {label} face to show; a study needs both kinds.")
-    return Material(dict(counts[Label.REAL]), dict(counts[Label.FAKE]))
+    return Supply(dict(counts[Label.REAL]), dict(counts[Label.FAKE]))
 
 
-def describe_study(material: Material, *, slug: str, participants: int, seed: int) -> StudySpec:
+def describe_study(material: Supply, *, slug: str, participants: int, seed: int) -> StudySpec:
     """A study with an annotating and a control arm, of a size that its participants can fill.
 
     Every source of fakes gets the same number of pairs, no fake is shown in two of them, and there is

@@ -25,7 +25,7 @@ KIND: Final = "sigmoid"
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainedRun:
     """One run: what it is called in the table, its seed, and its scores on the test images."""
 
     column: str
@@ -34,7 +34,7 @@ class Trained:
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class MeanOverSeeds:
     """A mean over seeds, and how sure it is."""
 
     value: float
@@ -55,10 +55,10 @@ class OutcomeRow:
     column: str
     real_source: str
     seeds: int
-    auc: Value
+    auc: MeanOverSeeds
     sd: float | None
     """Of the AUC over seeds; None for one seed."""
-    gain: Value | None
+    gain: MeanOverSeeds | None
     """Over the baseline with the same seeds; None for the baseline itself."""
 
 
@@ -71,10 +71,10 @@ class HeldOut:
     placed: Mapping[str, Floats]
     """By column: placements of each seed, (seeds, N)."""
 
-    def value(self, placed: Floats) -> Value:
+    def value(self, placed: Floats) -> MeanOverSeeds:
         """An AUC by placements, shape (seeds, N), or a difference of two by theirs."""
         per_seed = placed[:, self.fake].mean(axis=1)
-        return Value(
+        return MeanOverSeeds(
             float(per_seed.mean()), self._over_images(placed.mean(axis=0)), mean_interval(per_seed.tolist())
         )
 
@@ -91,7 +91,7 @@ class HeldOut:
         return t_interval(value, spread.se, spread.df)
 
 
-def rows(trained: Sequence[Trained], groups: Mapping[str, str]) -> list[OutcomeRow]:
+def rows(trained: Sequence[TrainedRun], groups: Mapping[str, str]) -> list[OutcomeRow]:
     """A row for each column and each source of real images, which are never pooled; columns in their order.
 
     trained : runs on the same test images; every column has the same seeds, in one order
@@ -104,7 +104,7 @@ def rows(trained: Sequence[Trained], groups: Mapping[str, str]) -> list[OutcomeR
     return [_row(column, source, tests[source]) for column in columns for source in sources]
 
 
-def _test(source: str, trained: Sequence[Trained], groups: Mapping[str, str]) -> HeldOut:
+def _test(source: str, trained: Sequence[TrainedRun], groups: Mapping[str, str]) -> HeldOut:
     placed: dict[str, list[Floats]] = {}
     for run in trained:
         own = run.scored.against(source)
@@ -122,7 +122,7 @@ def _row(column: str, source: str, test: HeldOut) -> OutcomeRow:
     return OutcomeRow(column, source, seeds, _clipped(test.value(placed)), sd, gain)
 
 
-def _clipped(auc: Value) -> Value:
+def _clipped(auc: MeanOverSeeds) -> MeanOverSeeds:
     """No AUC is below 0 or above 1, wherever the interval of a few images would end."""
     found = auc.over_images
     if found.low is None or found.high is None:
@@ -162,7 +162,7 @@ OF_A_WORLD: Final = (
 )
 
 
-def _of_world(human: Value, shuffled: Value) -> str:
+def _of_world(human: MeanOverSeeds, shuffled: MeanOverSeeds) -> str:
     helped = f"{human.value:+.3f} AUC against {BASELINE}"
     control = f"the same maps shuffled {shuffled.value:+.3f}"
     if human.sign == 1 and shuffled.value < human.value / 2:

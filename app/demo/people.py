@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from app.demo.answers import Face, Truth
+from app.demo.answers import KnownAnswer, KnownFace
 from app.demo.artefacts import RADIUS
 from app.demo.regions import Region, anywhere, look_at
 from app.demo.rule import paint_by
-from app.demo.strokes import Hand, any_hand
+from app.demo.strokes import PaintingHand, any_hand
 from app.models import Question, Side
 from app.trials.schemas import AnnotationRule
 
@@ -51,7 +51,7 @@ class Person:
     skill: float
     pace: float
     """Factor on every decision time; 1 is usual."""
-    hand: Hand
+    hand: PaintingHand
     quits_after: float | None
     """Fraction of the trials after which this person leaves for good; None for the many who finish."""
     seed: tuple[int, int]
@@ -78,7 +78,7 @@ def invent_person(seed: int, number: int) -> Person:
 def judge(
     person: Person,
     rng: np.random.Generator,
-    truth: Truth,
+    truth: KnownAnswer,
     *,
     question: Question,
     rule: AnnotationRule | None,
@@ -101,7 +101,7 @@ def judge(
     return body
 
 
-def paint_region(person: Person, rng: np.random.Generator, truth: Truth) -> Body:
+def paint_region(person: Person, rng: np.random.Generator, truth: KnownAnswer) -> Body:
     """An answer to a region check: the region's outline, or a corner of the picture by the inattentive."""
     width, height = truth.faces[Side.LEFT].size
     corner = [[0.0, 0.0], [0.1 * width, 0.0], [0.1 * width, 0.1 * height]]
@@ -118,7 +118,7 @@ def paint_region(person: Person, rng: np.random.Generator, truth: Truth) -> Body
     }
 
 
-def chance(person: Person, truth: Truth, *, annotate: bool) -> float:
+def chance(person: Person, truth: KnownAnswer, *, annotate: bool) -> float:
     """Probability of the right choice."""
     logit = person.skill - truth.difficulty + (CARE_OF_PAINTERS if annotate else 0)
     return float(1 / (1 + np.exp(-logit)))
@@ -128,7 +128,7 @@ def other(side: Side) -> Side:
     return Side.LEFT if side is Side.RIGHT else Side.RIGHT
 
 
-def _decision_ms(person: Person, rng: np.random.Generator, truth: Truth, *, is_right: bool) -> int:
+def _decision_ms(person: Person, rng: np.random.Generator, truth: KnownAnswer, *, is_right: bool) -> int:
     log_ms = np.log(DECISION_MS * person.pace) + SLOWER_WHEN_HARD * truth.difficulty
     log_ms += rng.normal(0, DECISION_SPREAD) + (0 if is_right else 0.12)
     return int(np.clip(np.exp(log_ms), 350, 120_000))
@@ -142,7 +142,7 @@ def _events(rng: np.random.Generator, decision_ms: int) -> list[dict[str, Any]]:
     return events
 
 
-def _places(rng: np.random.Generator, face: Face, *, said: Question) -> list[Region]:
+def _places(rng: np.random.Generator, face: KnownFace, *, said: Question) -> list[Region]:
     """One or two places: the artefact, where there is one and it was found, and others.
 
     Others are parts of a face. In a drawn world they are any places of the size of an artefact: were they

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from app.demo.regions import Region, inside
-from app.demo.strokes import PAUSE_MS, Hand, StrokeJson, paint
+from app.demo.strokes import PAUSE_MS, PaintingHand, StrokeJson, paint
 from app.errors import AnnotationMissing, AnnotationTooLarge, AnnotationTooSmall
 from app.trials.schemas import AnnotationRule
 from app.trials.scoring import Size, check_rule, read_painting
@@ -22,7 +22,7 @@ SMALL: Final = 0.05
 def paint_by(
     rule: AnnotationRule,
     rng: np.random.Generator,
-    hand: Hand,
+    hand: PaintingHand,
     places: list[Region],
     *,
     size: Size,

@@ -29,7 +29,7 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class FinishedStage:
     title: str
     summary: str
     seconds: float
@@ -40,7 +40,7 @@ class Stages:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.finished: list[Finished] = []
+        self.finished: list[FinishedStage] = []
 
     @contextmanager
     def stage(self, title: str) -> Iterator[Stage]:
@@ -57,7 +57,7 @@ class Stages:
             cause = getattr(error, "orig", None) or error  # the driver's own words, without SQLAlchemy's
             reason = " ".join(str(cause).split()) or type(error).__name__
             raise AppError(f"{title}: {reason}") from error
-        done = Finished(title, stage.summary, time.monotonic() - start)
+        done = FinishedStage(title, stage.summary, time.monotonic() - start)
         self.finished.append(done)
         line = f"{done.title:<{TITLE_WIDTH}}{done.seconds:>6.1f} s  {done.summary}"
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -37,7 +37,7 @@ DAB_SHARE: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Hand:
+class PaintingHand:
     """How one person paints."""
 
     brush: float
@@ -48,8 +48,8 @@ class Hand:
     """0 = a line through the place, 1 = the place well filled."""
 
 
-def any_hand(rng: np.random.Generator) -> Hand:
-    return Hand(
+def any_hand(rng: np.random.Generator) -> PaintingHand:
+    return PaintingHand(
         brush=float(rng.choice([0.018, 0.026, 0.036])),
         pace=float(np.exp(rng.normal(0, 0.25))),
         care=float(rng.uniform(0.2, 1)),
@@ -57,7 +57,7 @@ def any_hand(rng: np.random.Generator) -> Hand:
 
 
 def paint(
-    rng: np.random.Generator, hand: Hand, regions: list[Region], *, width: int, start_ms: float
+    rng: np.random.Generator, hand: PaintingHand, regions: list[Region], *, width: int, start_ms: float
 ) -> list[StrokeJson]:
     """The strokes of one annotation: one to three over each region, in the order in which they were made.
 
@@ -78,7 +78,9 @@ def paint(
 Shape = Callable[[np.random.Generator, Region, float], Points]
 
 
-def _plan(rng: np.random.Generator, hand: Hand, regions: list[Region]) -> list[tuple[str, Region, Shape]]:
+def _plan(
+    rng: np.random.Generator, hand: PaintingHand, regions: list[Region]
+) -> list[tuple[str, Region, Shape]]:
     """Tool, place and shape of each stroke. The eraser never comes first: it needs something to erase."""
     plan: list[tuple[str, Region, Shape]] = []
     for place in regions:
@@ -93,7 +95,7 @@ def _plan(rng: np.random.Generator, hand: Hand, regions: list[Region]) -> list[t
     return plan
 
 
-def _shape_shares(hand: Hand) -> list[float]:
+def _shape_shares(hand: PaintingHand) -> list[float]:
     filling = (1 - DAB_SHARE) * (0.25 + 0.45 * hand.care)
     rest = 1 - DAB_SHARE - filling
     return [filling, rest * 0.55, rest * 0.45, DAB_SHARE]
@@ -113,7 +115,7 @@ def _rim(rng: np.random.Generator, place: Region) -> Region:
     return (x + w * float(rng.choice([-0.1, 0.85])), y, w * 0.25, h)
 
 
-def _radius(rng: np.random.Generator, hand: Hand, place: Region, *, width: int) -> float:
+def _radius(rng: np.random.Generator, hand: PaintingHand, place: Region, *, width: int) -> float:
     """The favourite brush, now and then another one, never wider than the place."""
     wanted = hand.brush * width * (float(rng.choice([0.6, 1.5])) if rng.random() < 0.15 else 1)
     return round(float(min(max(wanted, 1.5), max(place[2], place[3]) / 2 + 1.5)), 1)

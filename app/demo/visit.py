@@ -50,7 +50,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class VisitOutcome:
     decided: int
     ending: str
     """How the visit ended: `dropped_out`, `refused`, `failed`, an ending of the API, or one of `FULL`."""
@@ -71,7 +71,7 @@ def take_part(
     external_id: str,
     crowd: str = "",
     on_decision: Callable[[], None] = lambda: None,
-) -> Outcome:
+) -> VisitOutcome:
     """Consent, then look at both faces of each pair, decide, paint and send, until there are none left.
 
     The answer key is asked by trial id; nothing that the API sends says which face is fake. Times are
@@ -83,7 +83,7 @@ def take_part(
         token, trials = _consent(client, study, external_id=external_id, crowd=crowd)
     except Refused as no:
         if no.code in FULL:
-            return Outcome(0, no.code)
+            return VisitOutcome(0, no.code)
         raise
     client.headers["Authorization"] = f"Bearer {token}"
     last = trials if person.quits_after is None else max(1, int(person.quits_after * trials))
@@ -92,16 +92,16 @@ def take_part(
 
 def _go_through(
     client: httpx2.Client, person: Person, *, key: Key, last: int, on_decision: Callable[[], None]
-) -> Outcome:
+) -> VisitOutcome:
     """Do whatever comes next until it is over, or until `last` trials that are no practice are decided."""
     send(client, "POST", "/api/participant/device", body=DEVICE)
     rng, decided = person.mind(), 0
     while True:
         if person.quits_after is not None and decided >= last:
-            return Outcome(decided, "dropped_out")
+            return VisitOutcome(decided, "dropped_out")
         answer = send(client, "GET", "/api/participant/next").json()
         if "completion" in answer:
-            return Outcome(decided, answer["completion"]["ending"])
+            return VisitOutcome(decided, answer["completion"]["ending"])
         if "step" in answer:
             _answer(client, answer["step"], rng)
             continue

@@ -26,7 +26,7 @@ from app.models import (
     Study,
     TrialKind,
 )
-from app.stimuli.splits import Candidate, assign_splits
+from app.stimuli.splits import Unsplit, assign_splits
 from app.storage import BlobStore
 from saliency.images.crop import apply_crop, face_crop
 from saliency.images.decoder import decode_bytes
@@ -200,8 +200,8 @@ def _images(map_set: MapSet, sources: Sequence[str]) -> Select[Image, str | None
     )
 
 
-def _candidate(image: Image) -> Candidate:
-    return Candidate(
+def _candidate(image: Image) -> Unsplit:
+    return Unsplit(
         image.id, image.label, image.source, image.group, image.split.value if image.split else None
     )
 

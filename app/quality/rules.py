@@ -48,7 +48,7 @@ Points = NDArray[np.float64]  # (n, 3): x, y in image pixels, t in ms since the 
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class StrokePath:
     """One stroke, in image pixels."""
 
     points: Points
@@ -74,7 +74,7 @@ class Drawn:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class JudgedTrial:
     """One decided trial as the rules see it."""
 
     trial_id: UUID
@@ -85,14 +85,14 @@ class Judgement:
     annotation_ms: float | None
     width: int
     """Of the chosen image, in pixels."""
-    strokes: tuple[Drawn, ...] = ()
+    strokes: tuple[StrokePath, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class ParticipantWork:
     """Everything that one participant did, in the order of their trials."""
 
-    judgements: tuple[Judgement, ...]
+    judgements: tuple[JudgedTrial, ...]
     began_at: datetime
     last_at: datetime
     is_program: bool
@@ -105,26 +105,26 @@ class Flag(NamedTuple):
     detail: dict[str, Any] = field(default_factory=dict)
 
 
-def flags(work: Work) -> list[Flag]:
+def flags(work: ParticipantWork) -> list[Flag]:
     """Every flag that the work deserves; the same work gives the same flags in the same order."""
     return [flag for rule in RULES for flag in rule(work)]
 
 
-def failed_check(work: Work) -> Iterator[Flag]:
+def failed_check(work: ParticipantWork) -> Iterator[Flag]:
     """A check trial that was answered wrongly, or whose region was not painted."""
     for judgement in work.judgements:
         if judgement.is_check and not judgement.correct:
             yield Flag("failed_check", judgement.trial_id, {})
 
 
-def fast_decision(work: Work) -> Iterator[Flag]:
+def fast_decision(work: ParticipantWork) -> Iterator[Flag]:
     """A decision faster than anybody can see two faces and answer."""
     for judgement in work.judgements:
         if judgement.decision_ms < FASTEST_DECISION_MS and not (judgement.is_check and judgement.strokes):
             yield Flag("fast_decision", judgement.trial_id, {"decision_ms": judgement.decision_ms})
 
 
-def impossible_times(work: Work) -> Iterator[Flag]:
+def impossible_times(work: ParticipantWork) -> Iterator[Flag]:
     """Times that contradict each other, or more time spent than has passed."""
     for judgement in work.judgements:
         if reason := _contradiction(judgement):
@@ -136,7 +136,7 @@ def impossible_times(work: Work) -> Iterator[Flag]:
         yield Flag("impossible_times", None, {"reason": reason})
 
 
-def _contradiction(judgement: Judgement) -> str:
+def _contradiction(judgement: JudgedTrial) -> str:
     ended = judgement.decision_ms + (judgement.annotation_ms or 0)
     for stroke in judgement.strokes:
         times = stroke.points[:, 2]
@@ -152,7 +152,7 @@ def _contradiction(judgement: Judgement) -> str:
     return ""
 
 
-def identical_strokes(work: Work) -> Iterator[Flag]:
+def identical_strokes(work: ParticipantWork) -> Iterator[Flag]:
     """The same drawing on several trials, to a tenth of a pixel, wherever it was put."""
     same: dict[bytes, list[UUID]] = defaultdict(list)
     least: dict[bytes, int] = {}
@@ -167,7 +167,7 @@ def identical_strokes(work: Work) -> Iterator[Flag]:
             yield Flag("identical_strokes", None, {"trials": [str(trial) for trial in trials]})
 
 
-def _shape(strokes: Sequence[Drawn]) -> bytes:
+def _shape(strokes: Sequence[StrokePath]) -> bytes:
     """Where the points lie, from the first one on; a lone dab is told by its place."""
     places = np.concatenate([stroke.points[:, :2] for stroke in strokes])
     origin = places[0] if len(places) >= POINTS_OF_A_SHAPE else 0.0
@@ -175,7 +175,7 @@ def _shape(strokes: Sequence[Drawn]) -> bytes:
     return lengths.tobytes() + np.round((places - origin) * 10).astype(np.int64).tobytes()
 
 
-def straight_strokes(work: Work) -> Iterator[Flag]:
+def straight_strokes(work: ParticipantWork) -> Iterator[Flag]:
     """Nearly all strokes drawn with a ruler: what programs send; painting by keyboard does it too."""
     long = [
         (stroke, judgement.width)
@@ -191,12 +191,12 @@ def straight_strokes(work: Work) -> Iterator[Flag]:
         )
 
 
-def _is_upright(stroke: Drawn) -> bool:
+def _is_upright(stroke: StrokePath) -> bool:
     """Whether every segment goes straight up, down, left or right, as painting by arrow keys does."""
     return bool(np.all(np.any(np.diff(stroke.points[:, :2], axis=0) == 0, axis=1)))
 
 
-def one_side(work: Work) -> Iterator[Flag]:
+def one_side(work: ParticipantWork) -> Iterator[Flag]:
     """One side chosen so often that the sides cannot have been told by the faces: they are at random."""
     sides = [judgement.chose_left for judgement in work.judgements if not judgement.is_check]
     if sides and binomtest(sum(sides), len(sides)).pvalue < SIDE_CHANCE:

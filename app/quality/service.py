@@ -26,7 +26,7 @@ from app.models import (
     Trial,
     TrialKind,
 )
-from app.quality.rules import KINDS, Drawn, Judgement, Work, flags
+from app.quality.rules import KINDS, JudgedTrial, ParticipantWork, StrokePath, flags
 
 HONEYPOT: Final = "honeypot"
 SET_ASIDE: Final = "set_aside"
@@ -80,7 +80,7 @@ def check_study(
         on_progress(done, len(ids))
 
 
-def work_of(session: Session, participant: Participant) -> Work:
+def work_of(session: Session, participant: Participant) -> ParticipantWork:
     """What a participant did, practice left out, as the rules read it."""
     rows = session.execute(
         select(Trial, Decision, Image.width, Annotation.id.label("annotation_id"))
@@ -91,7 +91,7 @@ def work_of(session: Session, participant: Participant) -> Work:
         .order_by(Trial.position)
     ).all()
     drawn = _strokes(session, [row.annotation_id for row in rows if row.annotation_id])
-    return Work(
+    return ParticipantWork(
         judgements=tuple(_judgement(row, drawn.get(row.annotation_id, ())) for row in rows),
         began_at=participant.consented_at,
         last_at=max((row.Decision.decided_at for row in rows), default=participant.consented_at),
@@ -99,20 +99,23 @@ def work_of(session: Session, participant: Participant) -> Work:
     )
 
 
-def _strokes(session: Session, annotations: Sequence[int]) -> dict[int, tuple[Drawn, ...]]:
+def _strokes(session: Session, annotations: Sequence[int]) -> dict[int, tuple[StrokePath, ...]]:
     rows = session.execute(
         select(Stroke.annotation_id, Stroke.points)
         .where(Stroke.annotation_id.in_(annotations))
         .order_by(Stroke.annotation_id, Stroke.position)
     )
-    found: dict[int, tuple[Drawn, ...]] = {}
+    found: dict[int, tuple[StrokePath, ...]] = {}
     for annotation_id, points in rows:
-        found[annotation_id] = (*found.get(annotation_id, ()), Drawn(np.asarray(points, dtype=np.float64)))
+        found[annotation_id] = (
+            *found.get(annotation_id, ()),
+            StrokePath(np.asarray(points, dtype=np.float64)),
+        )
     return found
 
 
-def _judgement(row: Row[Trial, Decision, int, int], strokes: tuple[Drawn, ...]) -> Judgement:
-    return Judgement(
+def _judgement(row: Row[Trial, Decision, int, int], strokes: tuple[StrokePath, ...]) -> JudgedTrial:
+    return JudgedTrial(
         trial_id=row.Trial.id,
         is_check=row.Trial.kind is TrialKind.CHECK,
         chose_left=row.Decision.choice is Side.LEFT,

@@ -28,8 +28,8 @@ from app.models import (
     TrialKind,
     TrialState,
 )
-from app.studies.advice import Said, advise, said_of_images
-from app.studies.memory import Met, candidates
+from app.studies.advice import ModelAdvice, advise, said_of_images
+from app.studies.memory import TimesMet, candidates
 from app.studies.places import give_back, release_undecided
 
 Place = tuple[Pair | RegionCheck, Question]
@@ -188,7 +188,7 @@ def choose_places(
 
     met : ids of images, each as often as it was met
     """
-    seen, pairs = Met(met), {pair.id: pair for of_one in open_pairs.values() for pair in of_one}
+    seen, pairs = TimesMet(met), {pair.id: pair for of_one in open_pairs.values() for pair in of_one}
     left = {
         question: {pair.id: (pair.real_image_id, pair.fake_image_id) for pair in of_one}
         for question, of_one in open_pairs.items()
@@ -259,7 +259,7 @@ def _add_trials(session: Session, participant: Participant, arm: Arm, places: Se
 
 
 def _shown(
-    material: Pair | RegionCheck, question: Question, arm: Arm, said: Mapping[int, Said]
+    material: Pair | RegionCheck, question: Question, arm: Arm, said: Mapping[int, ModelAdvice]
 ) -> dict[str, Any]:
     """What a trial shows and where."""
     shown: dict[str, Any] = dict.fromkeys(("pair_id", "region_check_id", "question", "advice"))

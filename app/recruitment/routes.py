@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlalchemy import select
 
-from app.deps import Db, ParticipantDoor, bearer_token
+from app.deps import AsParticipant, Db, bearer_token
 from app.errors import AlreadyTookPart, BegunElsewhere
 from app.models import Advice, Arm, Participant, Source, Study, StudyState
 from app.recruitment import service
@@ -112,9 +112,9 @@ def enrolled(db: Db, participant: Participant) -> Enrolled:
 
 
 @router.post("/api/participant/withdraw", tags=["participant"])
-def withdraw(door: ParticipantDoor) -> Withdrawn:
+def withdraw(asking: AsParticipant) -> Withdrawn:
     """Leave the study; what was recorded is removed. Safe to send again."""
-    with door.opened(withdrawn=True) as (db, visit):
+    with asking.opened(withdrawn=True) as (db, visit):
         service.withdraw(db, visit.participant)
         redirect_url, code = plan_of(visit.study).endings.way_out("withdrawn", visit.participant.source)
         return Withdrawn(reference=visit.participant.reference, redirect_url=redirect_url, code=code)

@@ -53,18 +53,18 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class Manifest:
     items: tuple[Item, ...]
     refused: tuple[Refusal, ...] = ()
 
 
-def read_listing(path: Path) -> Listing:
+def read_listing(path: Path) -> Manifest:
     """The items of a manifest file or of a folder; BadInput when there is nothing of the kind."""
     if path.is_dir():
         return read_folder(path)
     if not path.is_file():
         raise BadInput(f"{path}: there is no such manifest or folder.")
-    return Listing(read_manifest(path))
+    return Manifest(read_manifest(path))
 
 
 def read_manifest(path: Path) -> tuple[Item, ...]:
@@ -77,7 +77,7 @@ def read_manifest(path: Path) -> tuple[Item, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ManifestRow:
     """A line of a manifest. `where` is what errors call it."""
 
     where: str
@@ -99,7 +99,7 @@ class Row:
         return Split(text) if text else None
 
 
-def read_rows(path: Path, *, required: Sequence[str]) -> Iterator[Row]:
+def read_rows(path: Path, *, required: Sequence[str]) -> Iterator[ManifestRow]:
     """The rows of a CSV file with the columns of a manifest, of which `required` must be there."""
     try:
         text = read_text(path)
@@ -109,7 +109,7 @@ def read_rows(path: Path, *, required: Sequence[str]) -> Iterator[Row]:
         header = _header(cells, separator, required, where=f"{path}, line {line}")
         for line, cells in rows:
             where = f"{path}, line {line}"
-            yield Row(where, _by_column(header, cells, where), decimal_comma=separator != ",")
+            yield ManifestRow(where, _by_column(header, cells, where), decimal_comma=separator != ",")
     except TextFileError as error:
         raise BadInput(str(error)) from None
 
@@ -139,7 +139,7 @@ def _by_column(header: list[str], cells: list[str], where: str) -> dict[str, str
     return dict(zip(header, cells, strict=False))
 
 
-def _item(row: Row, finder: Finder) -> Item:
+def _item(row: ManifestRow, finder: Finder) -> Item:
     for column in ("path", "source"):
         if not row[column]:
             raise row.refused(f"the {column} is empty.")
@@ -154,14 +154,14 @@ def _item(row: Row, finder: Finder) -> Item:
     )
 
 
-def _label(row: Row) -> Label:
+def _label(row: ManifestRow) -> Label:
     text = row["label"].lower()
     if text not in set(Label):
         raise row.refused(f"the label is {row['label']!r}; it must be real or fake.")
     return Label(text)
 
 
-def _face(row: Row) -> FaceBox | None:
+def _face(row: ManifestRow) -> FaceBox | None:
     cells = [row[column] for column in BOX]
     if not any(cells):
         return None
@@ -175,13 +175,13 @@ def _face(row: Row) -> FaceBox | None:
     return FaceBox(x, y, width, height)
 
 
-def read_folder(folder: Path) -> Listing:
+def read_folder(folder: Path) -> Manifest:
     """Every file under `real/…` and `fake/<source>/…`; anything else is refused by name."""
     if not any((folder / label).is_dir() for label in Label):
         raise BadInput(f"{folder}: a folder to import holds real/… and fake/<source>/…")
     paths = [path for entry in sorted(folder.iterdir()) for path in _files(entry)]
     found = [_located(path.relative_to(folder), folder=folder) for path in paths]
-    return Listing(
+    return Manifest(
         items=tuple(entry for entry in found if isinstance(entry, Item)),
         refused=tuple(entry for entry in found if isinstance(entry, Refusal)),
     )

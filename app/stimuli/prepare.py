@@ -11,7 +11,7 @@ from saliency.images.unusable import Unusable
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedImage:
     content: bytes
     """PNG."""
     display: bytes
@@ -21,14 +21,14 @@ class Prepared:
     face: FaceBox | None
 
 
-def prepare(item: Item, *, size: int | None) -> Prepared:
+def prepare(item: Item, *, size: int | None) -> PreparedImage:
     """Decode, crop and scale to `size` × `size` if one is wanted, encode. Raises Unusable."""
     picture = decode(item.path)
     face = _within(item.face, picture.width, picture.height)
     if size is not None:
         face = square_face(face, picture.width, picture.height, size=size)
         picture = square(picture, size=size)
-    return Prepared(png(picture), jpeg(picture), picture.width, picture.height, face)
+    return PreparedImage(png(picture), jpeg(picture), picture.width, picture.height, face)
 
 
 def square(picture: Image.Image, *, size: int) -> Image.Image:

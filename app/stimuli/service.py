@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from app.db import SessionFactory
 from app.models import Image, Label
 from app.stimuli.manifest import Item, Refusal, read_listing
-from app.stimuli.prepare import Prepared, prepare
+from app.stimuli.prepare import PreparedImage, prepare
 from app.storage import BlobStore
 from saliency.images.unusable import Unusable
 
@@ -29,7 +29,7 @@ OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptImage:
     """Something that an import gives of an image that is there already with something else, which stays."""
 
     name: str
@@ -47,7 +47,7 @@ class ImportReport:
     imported: int
     already_there: int
     refused: tuple[Refusal, ...]
-    kept: tuple[Kept, ...] = ()
+    kept: tuple[KeptImage, ...] = ()
 
     @property
     def usable(self) -> int:
@@ -149,7 +149,7 @@ def _store(item: Item, *, blobs: BlobStore, size: int | None, generated: bool) -
     return _Stored(item, row)
 
 
-def _row(item: Item, prepared: Prepared, *, generated: bool) -> dict[str, Any]:
+def _row(item: Item, prepared: PreparedImage, *, generated: bool) -> dict[str, Any]:
     face = prepared.face
     return {
         "display_bytes": len(prepared.display),
@@ -174,7 +174,7 @@ def _record(session: Session, batch: Sequence[_Stored | Refusal]) -> ImportRepor
     imported = len(_insert(session, stored))
     known = _known(session, [entry.content_hash for entry in stored])
     refused: list[Refusal] = []
-    kept: list[Kept] = []
+    kept: list[KeptImage] = []
     for entry in batch:
         if isinstance(entry, Refusal):
             refused.append(entry)
@@ -203,11 +203,11 @@ def _known(session: Session, hashes: Sequence[str]) -> dict[str, Image]:
     return {image.content_hash: image for image in found}
 
 
-def _kept(entry: _Stored, image: Image) -> list[Kept]:
+def _kept(entry: _Stored, image: Image) -> list[KeptImage]:
     """Where the import gives something else than is stored; what it does not give is no contradiction."""
     stored, given = _details({name: getattr(image, name) for name in entry.row}), _details(entry.row)
     differing = [field for field, value in given.items() if value and value != stored[field]]
-    return [Kept(entry.item.name, field, stored[field], given[field]) for field in differing]
+    return [KeptImage(entry.item.name, field, stored[field], given[field]) for field in differing]
 
 
 def _details(row: Mapping[str, Any]) -> dict[str, str]:

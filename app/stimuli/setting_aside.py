@@ -18,8 +18,8 @@ from sqlalchemy.orm import Session
 from app.errors import BadInput, Conflict, WrongState
 from app.models import DatasetImage, Image, Label, Pair, RegionCheck, Split, Study
 from app.stimuli.known import KnownImages
-from app.stimuli.manifest import Row, read_rows
-from app.stimuli.splits import Candidate, assign_splits
+from app.stimuli.manifest import ManifestRow, read_rows
+from app.stimuli.splits import Unsplit, assign_splits
 
 HELD_OUT: Final = (Split.VAL, Split.TEST)
 LOCK_NOT_AVAILABLE: Final = "55P03"
@@ -44,7 +44,7 @@ def set_splits(session: Session, path: Path) -> SplitReport:
     """
     known = KnownImages(session)
     wanted: dict[int, Split | None] = {}
-    rows: dict[int, Row] = {}
+    rows: dict[int, ManifestRow] = {}
     for row in read_rows(path, required=("path", "split")):
         image_id = _meant(known, row)
         if wanted.setdefault(image_id, row.split) is not row.split:
@@ -55,7 +55,7 @@ def set_splits(session: Session, path: Path) -> SplitReport:
     return _set(session, wanted, {image_id: row.where for image_id, row in rows.items()})
 
 
-def _meant(known: KnownImages, row: Row) -> int:
+def _meant(known: KnownImages, row: ManifestRow) -> int:
     images = known.called(row["path"])
     if not images:
         raise row.refused(f"there is no image {row['path']}.")
@@ -127,8 +127,8 @@ def _locked(session: Session, which: ColumnElement[bool]) -> Sequence[Image]:
         raise
 
 
-def _candidate(image: Image) -> Candidate:
-    return Candidate(image.id, image.label, image.source, image.group, split=None)
+def _candidate(image: Image) -> Unsplit:
+    return Unsplit(image.id, image.label, image.source, image.group, split=None)
 
 
 def _set(session: Session, wanted: Wanted, where: Mapping[int, str] | None = None) -> SplitReport:

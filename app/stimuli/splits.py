@@ -14,7 +14,7 @@ HELD_OUT: Final[tuple[SplitName, ...]] = ("val", "test")
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class Unsplit:
     """An image that wants a split; `split` is the one it was imported with."""
 
     image_id: int
@@ -30,11 +30,11 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class SplitUnit:
     """Images that stay together, sorted under the label and source of the first."""
 
     name: str
-    images: tuple[Candidate, ...]
+    images: tuple[Unsplit, ...]
 
     @property
     def label(self) -> str:
@@ -46,7 +46,7 @@ class Unit:
 
 
 def assign_splits(
-    candidates: Iterable[Candidate], *, val: float, test: float, seed: int
+    candidates: Iterable[Unsplit], *, val: float, test: float, seed: int
 ) -> dict[int, SplitName]:
     """The split of every image, by id.
 
@@ -63,22 +63,24 @@ def assign_splits(
     return {image.image_id: chosen[unit.name] for unit in units for image in unit.images}
 
 
-def _units(candidates: Iterable[Candidate]) -> list[Unit]:
-    together: dict[str, list[Candidate]] = defaultdict(list)
+def _units(candidates: Iterable[Unsplit]) -> list[SplitUnit]:
+    together: dict[str, list[Unsplit]] = defaultdict(list)
     for candidate in sorted(candidates, key=lambda one: one.image_id):
         together[candidate.unit].append(candidate)
-    return [Unit(name, tuple(images)) for name, images in together.items()]
+    return [SplitUnit(name, tuple(images)) for name, images in together.items()]
 
 
-def _given(unit: Unit) -> SplitName | None:
+def _given(unit: SplitUnit) -> SplitName | None:
     splits = sorted({image.split for image in unit.images if image.split})
     if len(splits) > 1:
         raise BadInput(f"The {unit.name} was imported into several splits: {' and '.join(splits)}.")
     return splits[0] if splits else None
 
 
-def _carved(units: Sequence[Unit], wanted: Mapping[SplitName, float], *, seed: int) -> dict[str, SplitName]:
-    by_label: dict[str, list[Unit]] = defaultdict(list)
+def _carved(
+    units: Sequence[SplitUnit], wanted: Mapping[SplitName, float], *, seed: int
+) -> dict[str, SplitName]:
+    by_label: dict[str, list[SplitUnit]] = defaultdict(list)
     for unit in sorted(units, key=lambda one: (one.stratum, _shuffled(one, seed))):
         by_label[unit.label].append(unit)
     carved: dict[str, SplitName] = {}
@@ -92,11 +94,11 @@ def _carved(units: Sequence[Unit], wanted: Mapping[SplitName, float], *, seed: i
     return carved
 
 
-def _shuffled(unit: Unit, seed: int) -> str:
+def _shuffled(unit: SplitUnit, seed: int) -> str:
     return hashlib.sha256(f"{seed} {unit.name}".encode()).hexdigest()
 
 
-def _spread(units: Sequence[Unit], wanted: Mapping[SplitName, float]) -> dict[str, SplitName]:
+def _spread(units: Sequence[SplitUnit], wanted: Mapping[SplitName, float]) -> dict[str, SplitName]:
     """Deal the units out so that every stretch of them has its fractions, and no split stays empty."""
     share: dict[SplitName, float] = {"train": 1 - sum(wanted.values()), **wanted}
     dealt = dict.fromkeys(share, 0)

@@ -11,13 +11,13 @@ from app.errors import BadStudy
 from app.models import Advice, Arm, Image, ImageAdvice, Study
 from app.stimuli.heat import heat_map
 from app.storage import BlobStore
-from app.studies.listing import Listing
+from app.studies.listing import NamedImages
 from app.studies.parts import AdviceLine
 from app.studies.schemas import StudySpec
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ModelAdvice:
     """What the model says of one image."""
 
     score: float
@@ -29,7 +29,7 @@ def add_advice(
     study: Study,
     spec: StudySpec,
     *,
-    listing: Listing,
+    listing: NamedImages,
     shown: set[int],
     blobs: BlobStore | None,
 ) -> None:
@@ -46,7 +46,7 @@ def add_advice(
 
 
 def _rows(
-    lines: Sequence[AdviceLine], listing: Listing, *, blobs: BlobStore | None
+    lines: Sequence[AdviceLine], listing: NamedImages, *, blobs: BlobStore | None
 ) -> dict[int, dict[str, Any]]:
     rows: dict[int, dict[str, Any]] = {}
     for line in lines:
@@ -72,16 +72,16 @@ def _check_covered(
         raise BadStudy(f"advice: there is no {lacks} for {name}, which the study shows.")
 
 
-def said_of_images(session: Session, arm: Arm) -> dict[int, Said]:
+def said_of_images(session: Session, arm: Arm) -> dict[int, ModelAdvice]:
     """What the model says of each image, for an arm that shows it; empty for the others."""
     if arm.advice is Advice.NONE:
         return {}
     columns = select(ImageAdvice.image_id, ImageAdvice.score, ImageAdvice.map_hash)
     rows = session.execute(columns.where(ImageAdvice.study_id == arm.study_id))
-    return {image: Said(score, map_hash) for image, score, map_hash in rows}
+    return {image: ModelAdvice(score, map_hash) for image, score, map_hash in rows}
 
 
-def advise(advice: Advice, left: Said, right: Said) -> dict[str, Any]:
+def advise(advice: Advice, left: ModelAdvice, right: ModelAdvice) -> dict[str, Any]:
     """What a participant is shown of it, as the trial records it.
 
     Knowing that exactly one face is fake, the left one is it with probability l(1-r) / (l(1-r) + r(1-l)),

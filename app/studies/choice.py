@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from app.errors import BadStudy
 from app.models import Image, Label, Split, TrialKind
 from app.stimuli.known import Known
-from app.studies.listing import Listing
-from app.studies.pairing import Candidate, Matched, random_pairs
+from app.studies.listing import NamedImages
+from app.studies.pairing import Matched, PairingFace, random_pairs
 from app.studies.parts import ChecksSpec, ListedPair, PairsSpec, RegionSpec
 from app.studies.schemas import StudySpec
 from saliency.masks.work import MAX_WORK, work
@@ -23,7 +23,7 @@ MAX_REGION_WORK: Final = MAX_WORK // 4
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
+class CheckedRegion:
     """A region check and the image that it is about."""
 
     image: Known
@@ -31,11 +31,11 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class StudyImages:
     """What a study shows. An image of practice or of a check is in no main pair: who saw it knows it."""
 
     pairs: dict[TrialKind, list[Matched]]
-    regions: list[Region]
+    regions: list[CheckedRegion]
 
     def images(self) -> set[int]:
         """Of every pair, whatever its kind."""
@@ -46,7 +46,7 @@ def images_of(pairs: Sequence[Matched]) -> set[int]:
     return {image for pair in pairs for image in pair}
 
 
-def choose_material(session: Session, spec: StudySpec, listing: Listing) -> Material:
+def choose_material(session: Session, spec: StudySpec, listing: NamedImages) -> StudyImages:
     """The pairs and regions that a description asks for, from the images there are."""
     checks = listing.pairs(list(_listed_checks(spec.checks)))
     regions = list(_regions(spec.checks, listing))
@@ -58,7 +58,7 @@ def choose_material(session: Session, spec: StudySpec, listing: Listing) -> Mate
         taken |= images_of(practice)
     if spec.pairs.per_source:
         main = _random_pairs(session, spec.pairs, per_source=spec.pairs.per_source, apart_from=taken)
-    material = Material(
+    material = StudyImages(
         {TrialKind.MAIN: main, TrialKind.PRACTICE: practice, TrialKind.CHECK: checks}, regions
     )
     _refuse_shared_images(session, material)
@@ -70,7 +70,7 @@ def _listed_checks(checks: ChecksSpec | None) -> Iterator[ListedPair]:
         yield ListedPair(real=pair.real, fake=pair.fake, where=f"checks.pairs.{number}")
 
 
-def _regions(checks: ChecksSpec | None, listing: Listing) -> Iterator[Region]:
+def _regions(checks: ChecksSpec | None, listing: NamedImages) -> Iterator[CheckedRegion]:
     for number, spec in enumerate(checks.regions if checks else ()):
         where = f"checks.regions.{number}"
         image = listing.image(spec.image, where=where)
@@ -83,14 +83,14 @@ def _regions(checks: ChecksSpec | None, listing: Listing) -> Iterator[Region]:
             raise BadStudy(
                 f"{where}.region: the outline crosses itself too often; draw it once around the place."
             )
-        yield Region(image, spec)
+        yield CheckedRegion(image, spec)
 
 
 def _work(spec: RegionSpec, image: Known) -> float:
     return work([], [np.array(spec.region, dtype=np.float64)], width=image.width)
 
 
-def _refuse_shared_images(session: Session, material: Material) -> None:
+def _refuse_shared_images(session: Session, material: StudyImages) -> None:
     shown = {f"{kind} pairs": images_of(pairs) for kind, pairs in material.pairs.items()}
     shown["region checks"] = {region.image.id for region in material.regions}
     for (one, images), (other, others) in combinations(shown.items(), 2):
@@ -124,12 +124,12 @@ def _random_pairs(
 
 def _candidates(
     session: Session, label: Label, sources: Sequence[str] | None, *, apart_from: set[int]
-) -> list[Candidate]:
+) -> list[PairingFace]:
     """Images that people may see: those of val and test stay unseen until the detectors are tested."""
     columns = (Image.id, Image.content_hash, Image.source, Image.width, Image.height, Image.generated)
     shown = Image.split.is_(None) | (Image.split == Split.TRAIN)
     rows = session.execute(select(*columns).where(Image.label == label, shown))
-    images = _of_sources([Candidate(*row) for row in rows], sources, label=label)
+    images = _of_sources([PairingFace(*row) for row in rows], sources, label=label)
     if sources is None and label is Label.FAKE:
         images = _photographic(images)
     left = [image for image in images if image.id not in apart_from]
@@ -138,7 +138,9 @@ def _candidates(
     return left
 
 
-def _of_sources(images: list[Candidate], sources: Sequence[str] | None, *, label: Label) -> list[Candidate]:
+def _of_sources(
+    images: list[PairingFace], sources: Sequence[str] | None, *, label: Label
+) -> list[PairingFace]:
     """Those of `sources`; all of them when none are named."""
     if not images:
         raise BadStudy(f"There is no {label} image to pair; `cyborg images import` brings some in.")
@@ -150,6 +152,6 @@ def _of_sources(images: list[Candidate], sources: Sequence[str] | None, *, label
     return [image for image in images if image.source in sources]
 
 
-def _photographic(images: list[Candidate]) -> list[Candidate]:
+def _photographic(images: list[PairingFace]) -> list[PairingFace]:
     """All but the faces drawn by code; those only when there are no others."""
     return [image for image in images if not image.generated] or images

@@ -11,7 +11,7 @@ from app.studies.pairing import IMPORT_AGAIN, Matched
 from app.studies.parts import ListedPair
 
 
-class Listing:
+class NamedImages:
     """Images by the names that people call them."""
 
     def __init__(self, session: Session) -> None:

@@ -25,7 +25,7 @@ MOST_TOLD: Final = 0.01
 NEW: Final = (0, 0)
 
 
-class Met:
+class TimesMet:
     """How often a participant met each image."""
 
     def __init__(self, images: Iterable[int] = ()) -> None:
@@ -105,10 +105,10 @@ def foreknowledge(pairs: Sequence[Matched], *, trials: int) -> Foreknowledge:
     return Foreknowledge(max(0.0, told), repeated, min(visit.new for visit in visits))
 
 
-def _visit(pairs: Sequence[Matched], trials: int, rng: np.random.Generator) -> Met:
+def _visit(pairs: Sequence[Matched], trials: int, rng: np.random.Generator) -> TimesMet:
     drawn = rng.choice(len(pairs), size=min(len(pairs), candidates(trials)), replace=False)
     left = {int(index): pairs[index] for index in drawn}
-    met = Met()
+    met = TimesMet()
     for _ in range(trials):
         met.add(left.pop(met.pick(left)))
     return met

@@ -14,7 +14,7 @@ IMPORT_AGAIN: Final = "import them again with `cyborg images import … --size {
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class PairingFace:
     """An image that may be shown. Its content hash gives it a place in the order on every machine."""
 
     id: int
@@ -33,11 +33,11 @@ class Candidate:
 Matched = tuple[int, int]
 """(id of the real image, id of the fake image)."""
 
-Queues = Mapping[tuple[int, int, bool], deque[Candidate]]
+Queues = Mapping[tuple[int, int, bool], deque[PairingFace]]
 
 
 def random_pairs(
-    real: Sequence[Candidate], fake: Sequence[Candidate], *, per_source: int, seed: int
+    real: Sequence[PairingFace], fake: Sequence[PairingFace], *, per_source: int, seed: int
 ) -> list[Matched]:
     """`per_source` different pairs for each source of `fake`, every image used as evenly as possible.
 
@@ -55,19 +55,19 @@ def random_pairs(
     return pairs
 
 
-def _shuffled(images: Sequence[Candidate], rng: np.random.Generator) -> list[Candidate]:
+def _shuffled(images: Sequence[PairingFace], rng: np.random.Generator) -> list[PairingFace]:
     ordered = sorted(images, key=lambda image: image.content_hash)
     return [ordered[index] for index in rng.permutation(len(ordered))]
 
 
-def _by_kind(images: Sequence[Candidate]) -> dict[tuple[int, int, bool], list[Candidate]]:
+def _by_kind(images: Sequence[PairingFace]) -> dict[tuple[int, int, bool], list[PairingFace]]:
     groups = defaultdict(list)
     for image in images:
         groups[image.kind].append(image)
     return groups
 
 
-def _check_possible(fake: Sequence[Candidate], queues: Queues, *, per_source: int) -> None:
+def _check_possible(fake: Sequence[PairingFace], queues: Queues, *, per_source: int) -> None:
     possible = sum(len(queues.get(image.kind, ())) for image in fake)
     source = fake[0].source
     if not possible:
@@ -79,7 +79,7 @@ def _check_possible(fake: Sequence[Candidate], queues: Queues, *, per_source: in
         )
 
 
-def _nothing_fits(fake: Sequence[Candidate], real: Sequence[Candidate]) -> str:
+def _nothing_fits(fake: Sequence[PairingFace], real: Sequence[PairingFace]) -> str:
     alike = [image for image in real if image.generated in {other.generated for other in fake}]
     if not alike:
         return f"{fake[0].source}: faces drawn by code are paired among themselves only."
@@ -90,13 +90,13 @@ def _nothing_fits(fake: Sequence[Candidate], real: Sequence[Candidate]) -> str:
     )
 
 
-def _sizes(images: Sequence[Candidate]) -> str:
+def _sizes(images: Sequence[PairingFace]) -> str:
     sizes = sorted({(image.width, image.height) for image in images})
     shown = ", ".join(f"{width}×{height}" for width, height in sizes[:3])
     return f"{shown}, …" if len(sizes) > 3 else shown
 
 
-def _laps(fake: Sequence[Candidate], queues: Queues, rng: np.random.Generator) -> Iterator[Matched]:
+def _laps(fake: Sequence[PairingFace], queues: Queues, rng: np.random.Generator) -> Iterator[Matched]:
     """Every possible pair once, lap after lap over the fakes."""
     order = _shuffled(fake, rng)
     designs = {
@@ -109,7 +109,7 @@ def _laps(fake: Sequence[Candidate], queues: Queues, rng: np.random.Generator) -
                 yield pair
 
 
-def _design(fake: Sequence[Candidate], queue: deque[Candidate]) -> Iterator[Matched]:
+def _design(fake: Sequence[PairingFace], queue: deque[PairingFace]) -> Iterator[Matched]:
     """Every pair of two lists once, each list gone round in turn, so that both are used evenly.
 
     Going round two lists in step meets each pair once until both are at their start again, after their

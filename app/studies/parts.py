@@ -56,13 +56,13 @@ Url = Annotated[str, Field(max_length=2000), AfterValidator(_https)]
 Options = Annotated[tuple[Name, ...], Field(min_length=2, max_length=20), AfterValidator(_different)]
 
 
-class Part(BaseModel):
+class StrictModel(BaseModel):
     """A misspelt key is an error, never a default."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ArmSpec(Part):
+class ArmSpec(StrictModel):
     """A between-subject condition."""
 
     name: Slug
@@ -71,7 +71,7 @@ class ArmSpec(Part):
     advice: Advice = Advice.NONE
 
 
-class ListedPair(Part):
+class ListedPair(StrictModel):
     """Two images by content hash or file name; `where` is the line that lists them."""
 
     real: Text
@@ -79,7 +79,7 @@ class ListedPair(Part):
     where: str = "pairs"
 
 
-class PairsSpec(Part):
+class PairsSpec(StrictModel):
     """Either `per_source` random pairs of each fake source, or the pairs that a file lists."""
 
     per_source: int | None = Field(None, ge=1, le=1_000_000)
@@ -98,7 +98,7 @@ class PairsSpec(Part):
         return self
 
 
-class AnnotationSpec(Part):
+class AnnotationSpec(StrictModel):
     """What an annotation must be like to be sent."""
 
     min_strokes: int = Field(1, ge=0, le=100)
@@ -113,7 +113,7 @@ class AnnotationSpec(Part):
         return self
 
 
-class DeviceSpec(Part):
+class DeviceSpec(StrictModel):
     """What a browser must have; CSS pixels."""
 
     min_width: int = Field(320, ge=1, le=10_000)
@@ -123,7 +123,7 @@ class DeviceSpec(Part):
     """False asks for a mouse, a pen or a trackpad."""
 
 
-class QuizQuestion(Part):
+class QuizQuestion(StrictModel):
     text: Sentence
     options: Options
     answer: int = Field(ge=1)
@@ -136,7 +136,7 @@ class QuizQuestion(Part):
         return self
 
 
-class QuizSpec(Part):
+class QuizSpec(StrictModel):
     """Whether the instructions were understood."""
 
     attempts: int = Field(3, ge=1, le=20)
@@ -144,7 +144,7 @@ class QuizSpec(Part):
     questions: tuple[QuizQuestion, ...] = Field(min_length=1, max_length=50)
 
 
-class PracticeSpec(Part):
+class PracticeSpec(StrictModel):
     """Trials with feedback before the first that counts: random pairs, or those that a file lists."""
 
     count: int | None = Field(None, ge=1, le=100)
@@ -157,7 +157,7 @@ class PracticeSpec(Part):
         return self
 
 
-class CheckPair(Part):
+class CheckPair(StrictModel):
     """A pair in which everybody who looks sees the fake face."""
 
     real: Text
@@ -179,7 +179,7 @@ def _one_side(prompt: str) -> str:
     return prompt
 
 
-class RegionSpec(Part):
+class RegionSpec(StrictModel):
     """A place of an image that participants are asked to paint."""
 
     image: Text
@@ -189,7 +189,7 @@ class RegionSpec(Part):
     min_iou: float = Field(0.3, gt=0, le=1)
 
 
-class ChecksSpec(Part):
+class ChecksSpec(StrictModel):
     """Trials among the main ones that tell who pays attention."""
 
     max_failed: int | None = Field(None, ge=0)
@@ -205,12 +205,12 @@ class ChecksSpec(Part):
         return self
 
 
-class BreaksSpec(Part):
+class BreaksSpec(StrictModel):
     every: int = Field(ge=1, le=1000)
     """Main trials between two offers of a pause."""
 
 
-class ClosingQuestion(Part):
+class ClosingQuestion(StrictModel):
     """A question after the last trial."""
 
     id: Annotated[str, Field(max_length=40), AfterValidator(_key)]
@@ -226,7 +226,7 @@ class ClosingQuestion(Part):
         return self
 
 
-class AdviceLine(Part):
+class AdviceLine(StrictModel):
     """What a model says of one image; `where` is the line of the file."""
 
     image: Text
@@ -236,7 +236,7 @@ class AdviceLine(Part):
     where: str = "advice"
 
 
-class AdviceSpec(Part):
+class AdviceSpec(StrictModel):
     listed: tuple[AdviceLine, ...] = Field(min_length=1)
 
 
@@ -270,7 +270,7 @@ Ending = Literal["declined", "screened_out", "quota_full", "closed", "already_to
 """How a visit ends otherwise than with the last answer."""
 
 
-class EndingsSpec(Part):
+class EndingsSpec(StrictModel):
     """Where people are sent whose visit ends otherwise than with the last answer, and their code there."""
 
     declined_url: Url | None = None

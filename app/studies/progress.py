@@ -24,7 +24,7 @@ from app.models import (
     TrialKind,
     TrialState,
 )
-from app.studies.tallies import Counts, Group, JudgedCell, counts_of
+from app.studies.tallies import Counts, JudgedCell, ParticipantGroup, counts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +128,11 @@ def _arm_progress(arm: Arm, counts: Counts, held: Counter[int]) -> ArmProgress:
     )
 
 
-def _by_state(people: Sequence[Group]) -> dict[ParticipantState, int]:
+def _by_state(people: Sequence[ParticipantGroup]) -> dict[ParticipantState, int]:
     return {state: sum(one.number for one in people if one.state is state) for state in ParticipantState}
 
 
-def _programs(people: Sequence[Group]) -> int:
+def _programs(people: Sequence[ParticipantGroup]) -> int:
     return sum(one.number for one in people if one.source is Source.SIMULATED)
 
 

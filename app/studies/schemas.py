@@ -21,10 +21,10 @@ from app.studies.parts import (
     EndingsSpec,
     Name,
     PairsSpec,
-    Part,
     PracticeSpec,
     QuizSpec,
     Slug,
+    StrictModel,
     Text,
     Url,
     all_different,
@@ -35,7 +35,7 @@ PAIR_HEADER: Final = ["real", "fake"]
 ADVICE_HEADERS: Final = (["image", "score"], ["image", "score", "map"])
 
 
-class StudySpec(Part):
+class StudySpec(StrictModel):
     slug: Slug
     title: Name
     trials_per_participant: int = Field(30, ge=1, le=1000)

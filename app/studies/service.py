@@ -27,7 +27,7 @@ from app.studies.places import release_undecided
 from app.studies.plan import visit_column
 
 if TYPE_CHECKING:
-    from app.studies.choice import Material
+    from app.studies.choice import StudyImages
     from app.studies.pairing import Matched
     from app.studies.schemas import StudySpec
 
@@ -51,10 +51,10 @@ def create_study(
     # Loaded when a study is made: they read files and pictures, and most commands do neither.
     from app.studies.advice import add_advice
     from app.studies.choice import choose_material
-    from app.studies.listing import Listing
+    from app.studies.listing import NamedImages
 
     _check_known(session, spec.exclude_studies)
-    listing = Listing(session)
+    listing = NamedImages(session)
     material = choose_material(session, spec, listing)
     _check_pairs(material.pairs[TrialKind.MAIN], trials_per_participant=spec.trials_per_participant)
     study = _add_study(session, spec, staff_id=staff_id)
@@ -121,7 +121,7 @@ def consent_version(consent: str) -> str:
     return hashlib.sha256(consent.encode()).hexdigest()[:12]
 
 
-def _add_pairs(session: Session, study: Study, material: "Material") -> None:
+def _add_pairs(session: Session, study: Study, material: "StudyImages") -> None:
     weights = dict(session.execute(select(Image.id, Image.display_bytes)).all())
     rows = [
         {

@@ -32,7 +32,7 @@ class JudgedCell:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ParticipantGroup:
     """The participants of one arm who came from one place and are in one state."""
 
     study_id: int
@@ -48,7 +48,7 @@ class Counts:
 
     wanted: dict[int, int]
     cells: list[JudgedCell]
-    people: list[Group]
+    people: list[ParticipantGroup]
 
 
 def counts_of(session: Session, studies: Collection[int]) -> Counts:
@@ -64,7 +64,7 @@ def counts_of(session: Session, studies: Collection[int]) -> Counts:
                 counts.cells.append(_cell(row))
             case _:
                 group = (Source(row.source), ParticipantState(row.part), row.number)
-                counts.people.append(Group(row.study_id, row.arm_id, *group))
+                counts.people.append(ParticipantGroup(row.study_id, row.arm_id, *group))
     return counts
 
 

@@ -43,7 +43,7 @@ PATIENCE_S: Final = 6.0
 
 
 @dataclass
-class Memory:
+class PictureCache:
     """The pictures asked for last, up to so many bytes in all."""
 
     limit: int
@@ -78,7 +78,7 @@ class PictureRoom:
     ) -> None:
         self._blobs = blobs
         self._sessions = sessions
-        self._memory = Memory(memory_bytes)
+        self._memory = PictureCache(memory_bytes)
         self._patience_s = patience_s
         self._readers = ThreadPoolExecutor(READERS, "picture")
         self._asker = ThreadPoolExecutor(1, "old-picture")

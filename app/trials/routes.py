@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
-from app.deps import ParticipantDoor, Visit
+from app.deps import AsParticipant, Visit
 from app.errors import AppError
 from app.models import StudyState, TrialKind
 from app.security import RateLimit
@@ -66,9 +66,9 @@ def written(answer: BaseModel, *, without_none: bool = False) -> Response:
 
 
 @router.get("/api/participant/next", response_model=NextTrial | NextStep | Done)
-def what_comes_next(door: ParticipantDoor, pictures: Pictures) -> Response:
+def what_comes_next(asking: AsParticipant, pictures: Pictures) -> Response:
     """The step that comes now: the quiz, a trial (the same one until it is decided), questions, the end."""
-    with door.opened() as (db, visit):
+    with asking.opened() as (db, visit):
         return written(next_step(db, visit, pictures))
 
 
@@ -141,9 +141,9 @@ def advice_view(trial: AnyRow, addresses: Addresses) -> AdviceView:
 
 
 @router.put("/api/trials/{trial_id}/draft")
-def keep_draft(trial_id: UUID, body: DraftBody, door: ParticipantDoor) -> Saved:
+def keep_draft(trial_id: UUID, body: DraftBody, asking: AsParticipant) -> Saved:
     """Keep what is painted so far. The last one counts; one after the decision or the close is dropped."""
-    with door.opened() as (db, visit):
+    with asking.opened() as (db, visit):
         DRAFTS.count(str(visit.participant.id))
         if visit.study.state is StudyState.CLOSED:
             return Saved()
@@ -152,9 +152,9 @@ def keep_draft(trial_id: UUID, body: DraftBody, door: ParticipantDoor) -> Saved:
 
 
 @router.put("/api/trials/{trial_id}/decision", response_model=Decided)
-def decide(trial_id: UUID, body: DecisionBody, door: ParticipantDoor) -> Response:
+def decide(trial_id: UUID, body: DecisionBody, asking: AsParticipant) -> Response:
     """Record the decision and the strokes of one trial. Safe to send again."""
-    with door.opened() as (db, visit):
+    with asking.opened() as (db, visit):
         try:
             feedback = record_decision(db, visit, plan_of(visit.study), trial_id, body)
         except AppError:
@@ -164,26 +164,26 @@ def decide(trial_id: UUID, body: DecisionBody, door: ParticipantDoor) -> Respons
 
 
 @router.post("/api/participant/quiz")
-def quiz(body: QuizBody, door: ParticipantDoor) -> QuizResult:
+def quiz(body: QuizBody, asking: AsParticipant) -> QuizResult:
     """One attempt at the comprehension quiz. Safe to send again."""
-    with door.opened() as (db, visit):
+    with asking.opened() as (db, visit):
         FORMS.count(str(visit.participant.id))
         return forms.take_quiz(db, visit, plan_of(visit.study), body.answers)
 
 
 @router.post("/api/participant/answers")
-def answers(body: AnswersBody, door: ParticipantDoor) -> Saved:
+def answers(body: AnswersBody, asking: AsParticipant) -> Saved:
     """The answers to the closing questions. Safe to send again."""
-    with door.opened() as (db, visit):
+    with asking.opened() as (db, visit):
         FORMS.count(str(visit.participant.id))
         forms.save_answers(db, visit, plan_of(visit.study), body.answers)
         return Saved()
 
 
 @router.post("/api/participant/device")
-def device(body: DeviceBody, door: ParticipantDoor) -> Saved:
+def device(body: DeviceBody, asking: AsParticipant) -> Saved:
     """What the page's device check found; the last report is kept."""
-    with door.opened() as (db, visit):
+    with asking.opened() as (db, visit):
         FORMS.count(str(visit.participant.id))
         forms.save_device(db, visit, body)
         return Saved()

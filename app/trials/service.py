@@ -35,14 +35,14 @@ Left, Right = aliased(Image), aliased(Image)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class VisitPosition:
     """Where a participant stands; `trials` are the one to decide now and the next few after it."""
 
     step: Step
     trials: Sequence[AnyRow] = ()
 
 
-def proceed(session: Session, visit: Visit, plan: VisitPlan) -> Place:
+def proceed(session: Session, visit: Visit, plan: VisitPlan) -> VisitPosition:
     """What comes next. Asking twice gives the same.
 
     Whoever comes back after their places were given away gets those that are still free, and others
@@ -51,10 +51,10 @@ def proceed(session: Session, visit: Visit, plan: VisitPlan) -> Place:
     step = next_step(visit, plan, undecided=True)
     if step is not Step.TRIALS:
         renew_lease(visit)
-        return Place(step)
+        return VisitPosition(step)
     trials = upcoming(session, visit.participant) or _recover(session, visit)
     if not trials and not count_main(session, visit.participant):
-        return Place(Step.END)
+        return VisitPosition(Step.END)
     step = next_step(visit, plan, undecided=bool(trials))
     if step is Step.END:
         finish(session, visit.participant)
@@ -62,7 +62,7 @@ def proceed(session: Session, visit: Visit, plan: VisitPlan) -> Place:
         # Locks are taken in one order: study, trial, quota, participant.
         session.execute(SHOWN, {"trial": trials[0].id})
     renew_lease(visit)
-    return Place(step, trials)
+    return VisitPosition(step, trials)
 
 
 def renew_lease(visit: Visit) -> None:

@@ -24,7 +24,7 @@ from app.exports import annotations, downloads
 from app.exports.downloads import MAKERS, Content, Downloads
 from app.main import create_app
 from app.models import Arm
-from app.protocol import PatientProtocol
+from app.protocol import DeadlineProtocol
 from app.settings import Settings
 from tests.support.factories import (
     SESSION_HOLDER,
@@ -249,12 +249,12 @@ async def read(room: Downloads, content: Content, seen: list[bytes] | None = Non
 
 @contextmanager
 def serving(settings: Settings) -> Iterator[str]:
-    config = uvicorn.Config(create_app(settings), http=PatientProtocol, log_config=None)
+    config = uvicorn.Config(create_app(settings), http=DeadlineProtocol, log_config=None)
     server = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", 0), backlog=2048) as door:
-        thread = threading.Thread(target=server.run, args=([door],))
+    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
-        yield f"http://127.0.0.1:{door.getsockname()[1]}"
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
         thread.join()
 

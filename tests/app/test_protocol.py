@@ -11,12 +11,12 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from app.middleware import BodyLimit
-from app.protocol import LONGEST_HEAD_BYTES, PatientProtocol
+from app.protocol import LONGEST_HEAD_BYTES, DeadlineProtocol
 
 PATIENCE_S = 0.4
 
 
-class Impatient(PatientProtocol):
+class Impatient(DeadlineProtocol):
     head_s = PATIENCE_S
     read_s = PATIENCE_S
 
@@ -49,7 +49,7 @@ class TestHalfARequest:
             assert time.monotonic() - began < 10 * PATIENCE_S
 
     def test_endless_headers_are_given_up(self):
-        with served(much, http=PatientProtocol) as connect, connect() as client:
+        with served(much, http=DeadlineProtocol) as connect, connect() as client:
             client.sendall(b"GET / HTTP/1.1\r\nX-Long: ")
             part = b"x" * (LONGEST_HEAD_BYTES // 10)
             assert sent_until_closed(client, part, pause_s=0.001) < 1000
@@ -96,10 +96,10 @@ def served(application, *, http=Impatient, **options) -> Iterator:
     """A server on a port of its own; yields what opens a connection to it."""
     config = uvicorn.Config(application, http=http, log_config=None, lifespan="off", **options)
     server = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        thread = threading.Thread(target=server.run, args=([door],))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
-        yield lambda: socket.create_connection(door.getsockname(), timeout=20)
+        yield lambda: socket.create_connection(listener.getsockname(), timeout=20)
         server.should_exit = server.force_exit = True
         thread.join()
 

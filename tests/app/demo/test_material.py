@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from rich.progress import Progress
 
-from app.demo.material import Material, describe_study, find_material, free_slug, listed_items, set_aside
+from app.demo.material import Supply, describe_study, find_material, free_slug, listed_items, set_aside
 from app.demo.stages import Stage
 from app.errors import BadInput
 from app.models import Label, Split
@@ -11,7 +11,7 @@ from app.stimuli.manifest import Item
 from app.studies.service import create_study
 from tests.support.factories import ImageFactory, StudyFactory
 
-MANY = Material(real={"photo": 300}, fake={"stylegan": 300, "diffusion": 280})
+MANY = Supply(real={"photo": 300}, fake={"stylegan": 300, "diffusion": 280})
 
 
 def items(count: int = 100, *, group: bool = False) -> list[Item]:
@@ -81,11 +81,11 @@ class TestDescribeStudy:
         assert 20 * spec.trials_per_participant / images == pytest.approx(2, abs=0.2)
 
     def test_a_drawn_world_is_shown_whole_to_the_usual_crowd(self):
-        drawn = Material(real={"camera": 150}, fake={"a": 50, "b": 50, "c": 50})
+        drawn = Supply(real={"camera": 150}, fake={"a": 50, "b": 50, "c": 50})
         assert describe_study(drawn, slug="demo", participants=40, seed=0).pairs.per_source == 50
 
     def test_few_images_make_short_visits(self):
-        few = Material(real={"photo": 6}, fake={"stylegan": 5})
+        few = Supply(real={"photo": 6}, fake={"stylegan": 5})
         spec = describe_study(few, slug="demo", participants=40, seed=0)
         assert (spec.pairs.per_source, spec.trials_per_participant) == (5, 5)
 

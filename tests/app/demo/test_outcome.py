@@ -8,7 +8,7 @@ from accuracy.statistics.delong import auc_interval, placements
 from accuracy.statistics.intervals import Interval
 from accuracy.statistics.ranking import Ranking
 from app.demo.detectors import BASELINE, CENTRED, HUMAN, SHUFFLED
-from app.demo.outcome import OutcomeRow, Trained, Value, headline, rows
+from app.demo.outcome import MeanOverSeeds, OutcomeRow, TrainedRun, headline, rows
 from training.evaluation.scored import Scored
 
 FAKE = np.arange(120) % 2 == 1
@@ -24,9 +24,9 @@ def scored(seed: int, *, skill: float) -> Scored:
     return Scored(NAMES, FAKE, SOURCES, {"sigmoid": values}, {})
 
 
-def trained(*columns: tuple[str, float], seeds: int = 4) -> list[Trained]:
+def trained(*columns: tuple[str, float], seeds: int = 4) -> list[TrainedRun]:
     return [
-        Trained(name, seed, scored(seed + 10 * number, skill=skill))
+        TrainedRun(name, seed, scored(seed + 10 * number, skill=skill))
         for seed in range(seeds)
         for number, (name, skill) in enumerate(columns)
     ]
@@ -70,13 +70,13 @@ class TestRows:
     def test_one_seed_has_delong_s_interval_over_images(self):
         run = scored(3, skill=1.0).against("street")
         low, high = auc_interval(Ranking.of(run.ranking["sigmoid"], run.fake))
-        row = of(rows([Trained(BASELINE, 0, scored(3, skill=1.0))], {}), BASELINE)
+        row = of(rows([TrainedRun(BASELINE, 0, scored(3, skill=1.0))], {}), BASELINE)
         assert row.auc.over_images.low == pytest.approx(low, abs=0.004)  # Student's t against the normal
         assert row.auc.over_images.high == pytest.approx(high, abs=0.004)
         assert row.auc.over_seeds.low is None
 
     def test_a_difference_has_delong_s_error_over_images(self):
-        runs = [Trained(BASELINE, 0, scored(1, skill=1.0)), Trained(HUMAN, 0, scored(2, skill=1.5))]
+        runs = [TrainedRun(BASELINE, 0, scored(1, skill=1.0)), TrainedRun(HUMAN, 0, scored(2, skill=1.5))]
         one, two = (run.scored.against("street") for run in runs)
         assert of(rows(runs, {}), HUMAN).gain.over_images.se == pytest.approx(delong(two, one), rel=1e-9)
 
@@ -94,7 +94,7 @@ class TestRows:
 
     def test_pictures_of_one_group_count_as_one(self):
         runs = trained((BASELINE, 1.0))
-        doubled = [Trained(run.column, run.seed, twice(run.scored)) for run in runs]
+        doubled = [TrainedRun(run.column, run.seed, twice(run.scored)) for run in runs]
         groups = {name + letter: name for name in NAMES for letter in "ab"}
         alone, together = of(rows(runs, {}), BASELINE), of(rows(doubled, groups), BASELINE)
         assert together.auc.over_images.se == pytest.approx(alone.auc.over_images.se)
@@ -102,7 +102,7 @@ class TestRows:
     def test_no_interval_of_an_auc_leaves_0_to_1(self):
         fake, sources = np.arange(6) > 3, np.array(["street"] * 4 + ["gan"] * 2)
         few = Scored(NAMES[:6], fake, sources, {"sigmoid": np.array([0.0, 2, 4, 6, 5, 7])}, {})
-        found = of(rows([Trained(BASELINE, 0, few)], {}), BASELINE).auc.over_images
+        found = of(rows([TrainedRun(BASELINE, 0, few)], {}), BASELINE).auc.over_images
         assert (found.low > 0, found.high) == (True, 1)
 
     def test_the_baseline_gains_nothing_on_itself(self):
@@ -120,13 +120,13 @@ def twice(one: Scored) -> Scored:
     return Scored(names, np.tile(one.fake, 2), np.tile(one.sources, 2), ranking, {})
 
 
-def value(mean: float, *, images: float = 0.02, seeds: float = 0.02) -> Value:
-    return Value(
+def value(mean: float, *, images: float = 0.02, seeds: float = 0.02) -> MeanOverSeeds:
+    return MeanOverSeeds(
         mean, Interval(mean, mean - images, mean + images), Interval(mean, mean - seeds, mean + seeds)
     )
 
 
-def table(human: Value, shuffled: Value) -> list[OutcomeRow]:
+def table(human: MeanOverSeeds, shuffled: MeanOverSeeds) -> list[OutcomeRow]:
     auc = value(0.7)
     gains = {BASELINE: None, HUMAN: human, SHUFFLED: shuffled, CENTRED: value(0.0)}
     return [OutcomeRow(name, "drawn", 4, auc, 0.01, gain) for name, gain in gains.items()]
@@ -160,5 +160,5 @@ class TestHeadline:
         assert told.startswith("No conclusion about human maps. The annotations are simulated")
 
     def test_one_seed_shows_no_spread_and_so_nothing(self):
-        one = Value(0.2, Interval(0.2, 0.1, 0.3), Interval(None))
+        one = MeanOverSeeds(0.2, Interval(0.2, 0.1, 0.3), Interval(None))
         assert headline(table(one, value(0.0)), drawn=True).startswith("No conclusion")

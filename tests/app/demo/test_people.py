@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from app.demo.answers import Face, Truth, difficulty
+from app.demo.answers import KnownAnswer, KnownFace, difficulty
 from app.demo.people import chance, invent_person, judge
 from app.models import Label, Question, Side
 from app.trials.schemas import AnnotationRule
@@ -11,12 +11,12 @@ SIZE = (320, 320)
 ARTEFACT = (90.0, 130.0, 44.0, 32.0)
 
 
-def truth(*, hard: float = 0.0, artefact: tuple[float, float, float, float] | None = ARTEFACT) -> Truth:
+def truth(*, hard: float = 0.0, artefact: tuple[float, float, float, float] | None = ARTEFACT) -> KnownAnswer:
     faces = {
-        Side.LEFT: Face(Label.REAL, SIZE, None, None),
-        Side.RIGHT: Face(Label.FAKE, SIZE, None, artefact),
+        Side.LEFT: KnownFace(Label.REAL, SIZE, None, None),
+        Side.RIGHT: KnownFace(Label.FAKE, SIZE, None, artefact),
     }
-    return Truth(faces, hard)
+    return KnownAnswer(faces, hard)
 
 
 RULE = AnnotationRule(min_strokes=1, min_area=0.001, max_area=0.8)

@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 from sqlalchemy import func, select
 
-from app.demo.answers import Truth, answer_key
+from app.demo.answers import KnownAnswer, answer_key
 from app.demo.crowd import CrowdReport, admit_simulated, leave, real_participants, simulate
 from app.demo.people import Person, invent_person
 from app.demo.rule import paint_by
@@ -237,7 +237,7 @@ class TestCrowd:
     def test_a_failure_of_one_is_told_and_ends_nobody_else(self, crowd, own_sessions):
         broken: list[object] = []
 
-        def forgetful(trial: UUID) -> Truth:
+        def forgetful(trial: UUID) -> KnownAnswer:
             if not broken or broken == [trial]:
                 broken.append(trial)
                 raise ValueError("no idea")
@@ -261,14 +261,14 @@ class TestCrowd:
         assert report.sentence().endswith(f" 1 could not go on: 1 because “{AnnotationTooSmall.__doc__}”.")
 
     def test_a_failure_that_all_would_meet_keeps_the_others_away(self, crowd):
-        def elsewhere(_trial: UUID) -> Truth:
+        def elsewhere(_trial: UUID) -> KnownAnswer:
             raise NotFound("The server uses another database.")
 
         with pytest.raises(WrongState, match="took none of the simulated participants: The server uses"):
             crowd(key=elsewhere, threads=1)
 
     def test_whoever_does_not_finish_gives_the_places_back(self, crowd, own_sessions):
-        def forgetful(_trial: UUID) -> Truth:
+        def forgetful(_trial: UUID) -> KnownAnswer:
             raise ValueError("no idea")
 
         with pytest.raises(WrongState, match="no idea"):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from app.demo.regions import PLACES, SHARES, look_at
-from app.demo.strokes import Hand, any_hand, paint
+from app.demo.strokes import PaintingHand, any_hand, paint
 from saliency.masks.rasterizing import rasterize
 from saliency.masks.strokes import parse_strokes
 
@@ -80,7 +80,7 @@ class TestPaint:
 
     def test_a_faster_hand_takes_less_time(self):
         def duration(pace: float) -> float:
-            hand = Hand(brush=0.026, pace=pace, care=0.5)
+            hand = PaintingHand(brush=0.026, pace=pace, care=0.5)
             strokes = paint(np.random.default_rng(7), hand, [EYE] * 8, width=SIZE, start_ms=0)
             return sum(times(stroke)[-1] - times(stroke)[0] for stroke in strokes)
 

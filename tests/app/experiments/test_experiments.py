@@ -30,7 +30,7 @@ from app.maps.building import build_map_set
 from app.maps.service import request_map_set
 from app.models import Dataset, DatasetImage, Experiment, Image, JobState, Label, Run, RunEvent, Split
 from app.stimuli.setting_aside import set_aside_unshown
-from app.stimuli.splits import Candidate, assign_splits
+from app.stimuli.splits import Unsplit, assign_splits
 from app.storage import BlobStore
 from saliency.maps.png import decode_map_png
 from saliency.parameters import MapParameters
@@ -482,11 +482,11 @@ class TestCommands:
         assert own.query(Experiment).count() == own.query(Dataset).count() == 0
 
 
-def candidate(number: int, label: str, *, source: str = "s", group=None, split=None) -> Candidate:
-    return Candidate(number, label, source, group, split)
+def candidate(number: int, label: str, *, source: str = "s", group=None, split=None) -> Unsplit:
+    return Unsplit(number, label, source, group, split)
 
 
-def deal(images: list[Candidate], *, seed: int = 0) -> dict:
+def deal(images: list[Unsplit], *, seed: int = 0) -> dict:
     return assign_splits(images, val=0.15, test=0.25, seed=seed)
 
 

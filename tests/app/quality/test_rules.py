@@ -8,25 +8,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.quality.rules import KINDS, Drawn, Judgement, Work, flags
+from app.quality.rules import KINDS, JudgedTrial, ParticipantWork, StrokePath, flags
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def curve(*, seed: int, start_ms: float = 2000.0, points: int = 12) -> Drawn:
+def curve(*, seed: int, start_ms: float = 2000.0, points: int = 12) -> StrokePath:
     """A wobbly stroke across half of a 512-pixel face in half a second."""
     rng = np.random.default_rng(seed)
     x = np.linspace(100, 356, points)
     y = 250 + 30 * np.sin(x / 40) + rng.normal(0, 3, points)
-    return Drawn(np.column_stack([x, y, np.linspace(start_ms, start_ms + 500, points)]))
+    return StrokePath(np.column_stack([x, y, np.linspace(start_ms, start_ms + 500, points)]))
 
 
-def line(*points: tuple[float, float], start_ms: float = 2000.0, ms: float = 300.0) -> Drawn:
+def line(*points: tuple[float, float], start_ms: float = 2000.0, ms: float = 300.0) -> StrokePath:
     times = np.linspace(start_ms, start_ms + ms, len(points))
-    return Drawn(np.column_stack([np.array(points, dtype=float), times]))
+    return StrokePath(np.column_stack([np.array(points, dtype=float), times]))
 
 
-def judgement(number: int, **changes) -> Judgement:
+def judgement(number: int, **changes) -> JudgedTrial:
     usual = {
         "trial_id": UUID(int=number),
         "is_check": False,
@@ -37,11 +37,11 @@ def judgement(number: int, **changes) -> Judgement:
         "width": 512,
         "strokes": (curve(seed=number),),
     }
-    return Judgement(**{**usual, **changes})
+    return JudgedTrial(**{**usual, **changes})
 
 
-def work(judgements, *, minutes: float = 60, is_program: bool = False) -> Work:
-    return Work(tuple(judgements), START, START + timedelta(minutes=minutes), is_program)
+def work(judgements, *, minutes: float = 60, is_program: bool = False) -> ParticipantWork:
+    return ParticipantWork(tuple(judgements), START, START + timedelta(minutes=minutes), is_program)
 
 
 def kinds(judgements, **changes) -> list[str]:
@@ -126,7 +126,7 @@ class TestImpossibleTimes:
 class TestIdenticalStrokes:
     def test_the_same_drawing_moved_elsewhere(self):
         first = curve(seed=1)
-        moved = Drawn(first.points + np.array([7.3, -20.1, 150.0]))
+        moved = StrokePath(first.points + np.array([7.3, -20.1, 150.0]))
         (flag,) = flags(work([judgement(1, strokes=(first,)), judgement(2, strokes=(moved,)), judgement(3)]))
         assert flag.kind == "identical_strokes"
         assert flag.detail == {"trials": [str(UUID(int=1)), str(UUID(int=2))]}
@@ -142,8 +142,8 @@ class TestIdenticalStrokes:
 
     def test_the_same_points_cut_into_other_strokes_are_another_drawing(self):
         points = curve(seed=1).points
-        halves = Drawn(points[:6]), Drawn(points[6:])
-        assert kinds([judgement(1, strokes=(Drawn(points),)), judgement(2, strokes=halves)]) == []
+        halves = StrokePath(points[:6]), StrokePath(points[6:])
+        assert kinds([judgement(1, strokes=(StrokePath(points),)), judgement(2, strokes=halves)]) == []
 
 
 class TestStraightStrokes:
@@ -237,11 +237,13 @@ class TestThresholds:
         assert kinds(judgement(n, strokes=(same,)) for n in range(times)) == ["identical_strokes"]
 
     def test_drawings_are_compared_to_a_tenth_of_a_pixel(self):
-        first = Drawn(np.round(curve(seed=1).points))
+        first = StrokePath(np.round(curve(seed=1).points))
         for shift, found in ((0.04, ["identical_strokes"]), (0.06, [])):
             moved = first.points.copy()
             moved[5, 0] += shift
-            assert kinds([judgement(1, strokes=(first,)), judgement(2, strokes=(Drawn(moved),))]) == found
+            assert (
+                kinds([judgement(1, strokes=(first,)), judgement(2, strokes=(StrokePath(moved),))]) == found
+            )
 
     def test_eight_long_strokes_of_which_four_in_five_are_straight(self):
         for straight, bent, found in (
@@ -287,5 +289,5 @@ class TestThresholds:
     )
 )
 def test_whatever_was_painted_is_judged_without_an_error(drawings):
-    strokes = tuple(Drawn(np.array(points)) for points in drawings)
+    strokes = tuple(StrokePath(np.array(points)) for points in drawings)
     assert set(kinds([judgement(1, strokes=strokes), judgement(2, strokes=strokes)])) <= set(KINDS)

@@ -27,7 +27,7 @@ from app.models import (
 from app.recruitment.assignment import alternating, choose_places
 from app.recruitment.platforms import mturk_form, platform_id
 from app.recruitment.service import find_by_id, return_link
-from app.studies.memory import Met
+from app.studies.memory import TimesMet
 from tests.support.factories import ImageFactory, PairFactory, ParticipantFactory
 from tests.support.worlds import Visitor, make_study
 
@@ -511,7 +511,7 @@ class TestAssignment:
         for _ in range(9):
             visitor = Visitor(client, study.slug)
             visitor.consent()
-            met = Met()
+            met = TimesMet()
             mine = shown.where(Trial.participant_id == visitor.participant).order_by(Trial.position)
             for pair in db.execute(mine):
                 met.add(tuple(pair))

@@ -10,7 +10,7 @@ from sqlalchemy import event, select, update
 
 from app.models import Image, ImageAdvice, Label, Trial
 from app.trials.addresses import SEALED_CHARACTERS, PictureSlot, Seal, SealedPicture
-from app.trials.picture_room import Memory
+from app.trials.picture_room import PictureCache
 from app.trials.pictures import pad_jpeg
 from tests.support.worlds import Visitor, make_study
 
@@ -218,7 +218,7 @@ class TestSeal:
 
 class TestMemory:
     def test_it_holds_so_many_bytes_and_forgets_what_was_asked_for_longest_ago(self):
-        memory = Memory(limit=100)
+        memory = PictureCache(limit=100)
         first, second, third = (SealedPicture(name * 64, 40, is_map=False) for name in "abc")
         memory.keep(first, bytes(40))
         memory.keep(second, bytes(40))
@@ -228,7 +228,7 @@ class TestMemory:
         assert memory.held == 80
 
     def test_it_keeps_nothing_that_is_larger_than_all_of_it(self):
-        memory = Memory(limit=10)
+        memory = PictureCache(limit=10)
         memory.keep(SealedPicture(BLOB, 40, is_map=False), bytes(40))
         assert memory.held == 0
 

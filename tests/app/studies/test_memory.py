@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.errors import BadStudy
 from app.models import Label, StudyState
-from app.studies.memory import Met, foreknowledge, refuse_tell_tales
+from app.studies.memory import TimesMet, foreknowledge, refuse_tell_tales
 from app.studies.pairing import random_pairs
 from app.studies.schemas import StudySpec
 from app.studies.service import create_study, open_study, pause_study
@@ -25,7 +25,7 @@ def design(real: int, fake: int, pairs: int) -> list[tuple[int, int]]:
 
 class TestPick:
     def picked(self, pairs, *, met=(), before=()):
-        participant = Met(met)
+        participant = TimesMet(met)
         for pair in before:
             participant.add(pair)
         return participant.pick(dict(enumerate(pairs)))
@@ -84,7 +84,7 @@ class TestForeknowledge:
 def attack(pairs, *, trials):
     """Expected share of right answers in one visit: a known face is taken for the real one, else a coin."""
     rng = np.random.default_rng()
-    met, seen, right = Met(), Counter(), 0.0
+    met, seen, right = TimesMet(), Counter(), 0.0
     left = {number: pairs[number] for number in rng.permutation(len(pairs))}
     for _ in range(trials):
         pair = left.pop(met.pick(left))

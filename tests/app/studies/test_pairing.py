@@ -6,13 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import BadStudy
-from app.studies.pairing import Candidate, random_pairs
+from app.studies.pairing import PairingFace, random_pairs
 
 ids = count(1)
 
 
-def faces(number: int, source: str = "camera", *, size: int = 64, generated: bool = False) -> list[Candidate]:
-    return [Candidate(next(ids), f"{source}{size}-{n}", source, size, size, generated) for n in range(number)]
+def faces(
+    number: int, source: str = "camera", *, size: int = 64, generated: bool = False
+) -> list[PairingFace]:
+    return [
+        PairingFace(next(ids), f"{source}{size}-{n}", source, size, size, generated) for n in range(number)
+    ]
 
 
 class TestRandomPairs:

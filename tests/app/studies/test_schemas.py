@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.errors import BadStudy
-from app.studies.parts import Part
+from app.studies.parts import StrictModel
 from app.studies.schemas import StudySpec, load_study, parse_pairs
 from tests.support import ROOT
 
@@ -143,7 +143,7 @@ def keys_of(part, prefix=""):
 
 def part_in(annotation):
     """The part that a key holds, alone or in a list."""
-    if isinstance(annotation, type) and issubclass(annotation, Part):
+    if isinstance(annotation, type) and issubclass(annotation, StrictModel):
         return annotation
     return next(filter(None, map(part_in, get_args(annotation))), None)
 

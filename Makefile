@@ -9,7 +9,7 @@ SCRIPTS := "{annotation_ui,tests}/**/*.{css,js,mjs,ts}" eslint.config.js
 
 .DEFAULT_GOAL := help
 
-.PHONY: help setup hooks demo serve worker test test-slow check format docs screenshots bench bench-cyborg lock
+.PHONY: help setup hooks demo serve worker test test-slow check format docs docs-site screenshots bench bench-cyborg lock
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -42,7 +42,7 @@ test: setup  ## Run the whole test suite, browser tests included; JOBS=2 or JOBS
 	$(BIN)/python -m pytest -m "not slow" -n $(JOBS) --dist loadfile $(ARGS)
 	node --test tests/annotation_ui/*.test.mjs
 
-check: setup node_modules  ## Formatting, lint, types, arrows between packages, migrations
+check: setup node_modules  ## Formatting, lint, types, arrows between packages, migrations, links of the documentation
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -52,6 +52,7 @@ check: setup node_modules  ## Formatting, lint, types, arrows between packages, 
 	npx --no-install prettier --log-level warn --check $(SCRIPTS)
 	npx --no-install eslint annotation_ui tests/annotation_ui
 	npx --no-install tsc --noEmit
+	$(MAKE) --no-print-directory docs-site
 
 node_modules: package-lock.json
 	.ci/need-node
@@ -64,8 +65,12 @@ format: setup node_modules  ## Format and repair what can be repaired
 	npx --no-install eslint --fix annotation_ui tests/annotation_ui
 	npx --no-install prettier --log-level warn --write $(SCRIPTS)
 
-docs: setup  ## Write docs/cli.md again from the commands
+docs: setup  ## Write again the pages that are made from the code: commands, data dictionary
 	$(BIN)/python -m app.cli.reference > docs/cli.md
+	$(BIN)/python -m app.exports.dictionary > docs/data-dictionary.md
+
+docs-site: setup  ## Build the documentation into site/; a link that leads nowhere is an error
+	$(BIN)/sphinx-build -q -E -W --keep-going --nitpicky -c docs . site
 
 screenshots: setup  ## Photograph every page at desk and phone size, with drawn faces
 	.ci/need-chromium

@@ -428,3 +428,7 @@ def _table(fields: Iterable[Field]) -> Iterable[str]:
     yield "|---|---|---|"
     for field in fields:
         yield f"| `{field.name}` | {field.kind} | {field.meaning} |"
+
+
+if __name__ == "__main__":
+    print(markdown("Data dictionary", FILES + DATASET_FILES), end="")  # noqa: T201 - for `make docs`

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 from app.accounts.service import open_session
 from app.deps import SESSION_COOKIE
 from app.errors import AlreadyExists
-from app.exports import dictionary
-from app.exports.service import export_study, members, zipped
+from app.exports import dictionary, queries
+from app.exports.service import TABLES, export_study, members, zipped
 from app.models import (
     Decision,
     Image,
@@ -71,6 +71,14 @@ class TestExport:
             found = list(json.loads(first)) if file.name.endswith("jsonl") else first.split(",")
             assert tuple(found) == file.names
         assert tuple(json.loads((folder / "study.json").read_text("utf-8"))) == dictionary.STUDY.names
+
+    @pytest.mark.parametrize(
+        ("file", "query"),
+        [*TABLES, (dictionary.MAPS, queries.maps)],
+        ids=lambda one: getattr(one, "name", ""),
+    )
+    def test_a_row_has_its_columns_in_the_order_of_the_dictionary(self, file, query):
+        assert tuple(query(1).selected_columns.keys()) == file.names
 
     def test_it_leaves_other_studies_out(self, exported, annotation):
         folder = exported()

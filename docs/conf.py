@@ -1,4 +1,4 @@
-"""The documentation as a site: `make docs-site`. A link, an anchor or a picture that is not there is an error.
+"""The documentation as a site: `make docs-site`. A link, an anchor or a picture that leads nowhere fails.
 
 The source is the whole repository, so that pages may link to any file of it.
 """
@@ -7,7 +7,15 @@ from sphinx.application import Sphinx
 
 NAVIGATION = {
     "Studies": ["studies", "images", "participant-page", "quality", "staff", "statistics", "data-dictionary"],
-    "Maps and detectors": ["saliency", "training", "losses", "evaluation", "reproduce", "benchmark", "simulation"],
+    "Maps and detectors": [
+        "saliency",
+        "training",
+        "losses",
+        "evaluation",
+        "reproduce",
+        "benchmark",
+        "simulation",
+    ],
     "Operation": ["deployment", "cli", "participant-api", "../SECURITY"],
     "How to add": ["how-to/*"],
     "The project": ["../README", "../CONTRIBUTING", "architecture", "design-language", "../CHANGELOG"],

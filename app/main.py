@@ -1,7 +1,6 @@
 """The web application."""
 
 import importlib.resources
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -32,9 +31,6 @@ from app.storage import WEB_PATIENCE_S, BlobStore
 from app.trials import routes as trials
 from app.trials.picture_room import PictureRoom, old_heat_map, picture
 from app.web import add_error_handlers
-
-# A comment that begins its line; what stands behind code, and what a string holds, stays.
-COMMENT: Final = re.compile(r"^[ \t]*(?:/\*\*(?:(?!\*/).)*\*/|//[^\n]*)[ \t]*$", re.MULTILINE | re.DOTALL)
 
 TOO_MANY_ARRIVALS: Final = "Many people are joining from your network; please try again in a minute."
 
@@ -125,24 +121,12 @@ def build_routes(app: FastAPI) -> None:
 
 
 class RevalidatedFiles(StaticFiles):
-    """Files that a browser may keep but asks about each time, so that a new version is seen at once.
-
-    Scripts travel without their comments (a third of their compressed length) and with their line numbers.
-    """
+    """Files that a browser may keep but asks about each time, so that a new version is seen at once."""
 
     def file_response(self, *args: object, **kwargs: object) -> Response:
         response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
-        if isinstance(response, FileResponse) and str(response.path).endswith(".js"):
-            kept = {name: response.headers[name] for name in ("etag", "last-modified")}
-            response = Response(
-                without_comments(Path(response.path)), headers=kept, media_type="text/javascript"
-            )
         response.headers["Cache-Control"] = "no-cache"
         return response
-
-
-def without_comments(script: Path) -> str:
-    return COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), script.read_text(encoding="utf-8"))
 
 
 def plotly() -> FileResponse:

@@ -22,9 +22,6 @@ function loaded(path, seen = new Set([path])) {
   return seen;
 }
 
-/** What is sent of a script: `app/main.py` leaves out the comments. @param {string} script */
-const sent = (script) => script.replace(/^[ \t]*(?:\/\*\*(?:(?!\*\/)[^])*\*\/|\/\/[^\n]*)[ \t]*$/gm, "");
-
 const page = readFileSync(join(UI, "templates/participant/study.html"), "utf8");
 const participant = loaded("pages/participant.js");
 
@@ -40,15 +37,15 @@ describe("the participant's modules", () => {
         assert.ok(order.indexOf(dirname(next)) <= order.indexOf(dirname(path)), `${path} imports ${next}`);
     }
   });
-  test("with the style and the page stay under 60 KB compressed", () => {
+  test("with the style and the page stay under 90 kB compressed", () => {
     const styles = ["tokens.css", "style.css", "participant.css"];
     const parts = readdirSync(join(UI, "templates/participant")).filter(
       (name) => name.startsWith("_") || name === "study.html",
     );
     const html = parts.map((name) => readFileSync(join(UI, "templates/participant", name), "utf8")).join("");
-    const all = [html, ...["start.js", ...participant].map((path) => sent(text(path))), ...styles.map(text)];
+    const all = [html, ...["start.js", ...participant].map(text), ...styles.map(text)];
     const bytes = all.reduce((sum, one) => sum + gzipSync(one).length, 0);
-    assert.ok(bytes < 60_000, `${bytes} bytes`);
+    assert.ok(bytes < 90_000, `${bytes} bytes`);
   });
 });
 

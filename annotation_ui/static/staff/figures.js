@@ -108,7 +108,7 @@ async function show(home) {
 }
 
 /** @param {HTMLElement} home */
-async function tell(home) {
+async function showDetails(home) {
   const answer = await fetch(home.dataset.details ?? "", { headers: { accept: "text/html" } });
   if (!answer.ok) return;
   const found = document.createElement("template");
@@ -123,5 +123,5 @@ async function tell(home) {
 if (page) {
   form.addEventListener("change", () => void show(page));
   await show(page);
-  await tell(page);
+  await showDetails(page);
 }

@@ -1,5 +1,5 @@
 // @ts-check
-/** What a run says, in words. */
+/** The events of a run as sentences. */
 
 /** @param {unknown} value @param {number} [digits] */
 const number = (value, digits = 3) => (typeof value === "number" ? value.toFixed(digits) : "–");

@@ -1,5 +1,5 @@
 // @ts-check
-/** What every staff page can do beyond plain HTML: ask before danger, copy, read a file, show local time. */
+/** What every staff page does beyond plain HTML: confirm what cannot be undone, copy, read a file, show local time. */
 
 /** @param {string} question @param {string} yes @returns {HTMLDialogElement} closable by Escape, too */
 function confirmation(question, yes) {

@@ -1,5 +1,5 @@
 // @ts-check
-/** A run as it goes: curves and log, asked for every two seconds until it has ended. */
+/** The page of a run: its curves and its log, asked for every two seconds until it has ended. */
 import { curves } from "./curves.js";
 import { sentence } from "./log.js";
 
@@ -7,7 +7,6 @@ import { sentence } from "./log.js";
 
 const PAUSE = 2000; // ms
 const LONGEST_LOG = 400; // lines
-const MANY = 2000; // events: as many as one answer holds, so that more may wait
 
 const page = /** @type {HTMLElement} */ (document.getElementById("run"));
 const log = /** @type {HTMLElement} */ (document.getElementById("log"));
@@ -19,16 +18,16 @@ let epochs = [];
 let last = 0;
 
 /** @param {Event} event */
-function take(event) {
+function record(event) {
   last = Math.max(last, event.id);
-  // A resumed run trains its last epochs again: what was told of them before does not count.
+  // A resumed run trains its last epochs again. What it reported of them before does not count.
   if (event.kind === "started") epochs = epochs.filter(({ payload }) => payload.epoch < event.payload.first_epoch);
   if (event.kind === "epoch") epochs.push(event);
-  if (event.kind !== "step") write(event);
+  if (event.kind !== "step") appendToLog(event);
 }
 
 /** @param {Event} event */
-function write({ at, kind, payload }) {
+function appendToLog({ at, kind, payload }) {
   const line = document.createElement("li");
   const stamp = document.createElement("time");
   stamp.dateTime = at;
@@ -39,7 +38,7 @@ function write({ at, kind, payload }) {
 }
 
 /** @param {Event | undefined} event */
-function tellProgress(event) {
+function showProgress(event) {
   if (!event) return;
   const { kind, payload } = event;
   const speed = payload.images_per_s ? ` · ${Math.round(payload.images_per_s)} images/s` : "";
@@ -49,8 +48,8 @@ function tellProgress(event) {
   if (kind === "epoch") progress.textContent = `Epoch ${payload.epoch} of ${payload.epochs}${speed}`;
 }
 
-/** @returns {Promise<{state: string, done: boolean, events: Event[]} | null>} null while the server does not answer */
-async function news() {
+/** @returns {Promise<{state: string, done: boolean, more: boolean, events: Event[]} | null>} null while the server does not answer */
+async function fetchEvents() {
   try {
     const answer = await fetch(`${page.dataset.events}?after=${last}`, { headers: { accept: "application/json" } });
     return answer.ok ? await answer.json() : null;
@@ -59,17 +58,17 @@ async function news() {
   }
 }
 
-async function look() {
-  const answer = document.hidden ? null : await news();
+async function poll() {
+  const answer = document.hidden ? null : await fetchEvents();
   if (answer) {
-    answer.events.forEach(take);
-    tellProgress(answer.events.at(-1));
+    answer.events.forEach(record);
+    showProgress(answer.events.at(-1));
     if (answer.events.length > 0) curves(epochs.map(({ payload }) => payload));
     if (answer.state !== page.dataset.state) location.reload(); // it started, or there are final figures
     if (answer.done) return;
   }
-  setTimeout(look, answer && answer.events.length >= MANY ? 0 : PAUSE);
+  setTimeout(poll, answer?.more ? 0 : PAUSE);
 }
 
-await look();
+await poll();
 if (page.dataset.ended === "yes") progress.textContent = epochs.length ? "" : "No epoch was finished.";

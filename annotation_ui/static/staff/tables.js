@@ -1,5 +1,5 @@
 // @ts-check
-/** Tell each cell of a table the heading of its column: a narrow screen shows a row as a card, where headings are gone. */
+/** Give each cell of a table the heading of its column: a narrow screen shows a row as a card, without headings. */
 
 const ROLES = { THEAD: "rowgroup", TBODY: "rowgroup", TR: "row", TH: "columnheader", TD: "cell" };
 
@@ -19,7 +19,7 @@ function label(table) {
       if (words[at]) cell.dataset.heading = words[at];
     });
   }
-  // What is laid out as cards would no longer be read as a table.
+  // A screen reader takes what is laid out as cards for no table.
   table.setAttribute("role", "table");
   for (const part of table.querySelectorAll("thead, tbody, tr, th, td")) {
     const role = /** @type {Record<string, string>} */ (ROLES)[part.tagName];

@@ -32,7 +32,7 @@ function show(parts, nav) {
     if (part === shown) nav.children[index]?.setAttribute("aria-current", "true");
     else nav.children[index]?.removeAttribute("aria-current");
   });
-  window.dispatchEvent(new Event("resize")); // plots that were drawn out of sight take the room that they have now
+  window.dispatchEvent(new Event("resize")); // plots that were drawn while hidden take their full width now
 }
 
 const parts = [.../** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-tab]"))];

@@ -1,25 +1,25 @@
 // @ts-check
 /**
- * While something is under way, look every two seconds how far it is, and show the page anew when its state has
- * changed. An element with `data-waits` names the address to ask and in `data-state` what the page shows;
- * `data-job` marks where the progress of each piece of work stands.
+ * While jobs run, ask every two seconds how far they are, and reload the page when the state of one has changed. An
+ * element with `data-waits` names the address to ask, and its `data-state` the states that the page shows; `data-job`
+ * marks where the progress of a job stands.
  */
 
-/** @typedef {{state: string, done: number, total: number}} Work */
+/** @typedef {{state: string, done: number, total: number}} Progress */
 
 const PAUSE = 2000; // ms
 const waiting = document.querySelector("[data-waits]");
 
-/** @param {Record<string, {state: string}>} works @returns {string} their states, whatever the order of their names */
-const states = (works) =>
+/** @param {Record<string, {state: string}>} jobs @returns {string} their states, whatever the order of their names */
+const states = (jobs) =>
   JSON.stringify(
-    Object.entries(works)
+    Object.entries(jobs)
       .map(([id, { state }]) => [id, state])
       .sort(),
   );
 
-/** @param {string} id @param {Work} work */
-function tell(id, { done, total }) {
+/** @param {string} id @param {Progress} work */
+function showProgress(id, { done, total }) {
   const place = document.querySelector(`[data-job="${CSS.escape(id)}"]`);
   const bar = place?.querySelector("progress");
   const words = place?.querySelector("span");
@@ -29,7 +29,7 @@ function tell(id, { done, total }) {
   words.textContent = total ? `${done} of ${total}` : "";
 }
 
-/** @param {string} address @returns {Promise<Record<string, Work> | null>} null while the server does not answer */
+/** @param {string} address @returns {Promise<Record<string, Progress> | null>} null while the server does not answer */
 async function ask(address) {
   try {
     const answer = await fetch(address, { headers: { accept: "application/json" } });
@@ -41,12 +41,12 @@ async function ask(address) {
 
 if (waiting instanceof HTMLElement) {
   const { waits: address = "", state = "{}" } = waiting.dataset;
-  // Not the first answer: what is under way may have ended between the page and that.
+  // The states of the page, not those of the first answer: a job may have ended between the two.
   const shown = states(JSON.parse(state));
   setInterval(async () => {
-    const works = document.hidden ? null : await ask(address);
-    if (!works) return;
-    if (states(works) !== shown) location.reload();
-    else Object.entries(works).forEach(([id, work]) => tell(id, work));
+    const jobs = document.hidden ? null : await ask(address);
+    if (!jobs) return;
+    if (states(jobs) !== shown) location.reload();
+    else Object.entries(jobs).forEach(([id, job]) => showProgress(id, job));
   }, PAUSE);
 }

@@ -46,12 +46,14 @@ class RunEventsView(Fields):
 def events(
     db: Db, _staff: CurrentStaff, run_id: UUID, view: Annotated[RunEventsView, Query()]
 ) -> dict[str, Any]:
-    """The events of a run since the last answer, and its state; `done` when no more will come."""
+    """The events of a run since the last answer, and its state; `more` wait now; `done` when no more will come."""
     run = queries.get_run(db, run_id)
     new_events = queries.events_after(db, run, view.after)
+    more = len(new_events) >= queries.MOST_EVENTS
     return {
         "state": run.state,
-        "done": run.state in ENDED and len(new_events) < queries.MOST_EVENTS,
+        "done": run.state in ENDED and not more,
+        "more": more,
         "events": [
             {"id": event.id, "kind": event.kind, "at": event.at, "payload": event.payload}
             for event in new_events

@@ -9,7 +9,7 @@ SCRIPTS := "{annotation_ui,tests}/**/*.{css,js,mjs,ts}" eslint.config.js
 
 .DEFAULT_GOAL := help
 
-.PHONY: help setup hooks demo serve worker test test-slow check format docs docs-site screenshots bench bench-cyborg lock
+.PHONY: help setup hooks demo serve worker test test-slow check format docs docs-site contract screenshots bench bench-cyborg lock
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -40,7 +40,7 @@ test: setup  ## Run the whole test suite, browser tests included; JOBS=2 or JOBS
 	.ci/need-engines
 	.ci/need-node
 	$(BIN)/python -m pytest -m "not slow" -n $(JOBS) --dist loadfile $(ARGS)
-	node --test tests/annotation_ui/*.test.mjs
+	node --test tests/annotation_ui/*.test.mjs tests/annotation_ui/*/*.test.mjs
 
 check: setup node_modules  ## Formatting, lint, types, arrows between packages, migrations, links of the documentation
 	$(BIN)/ruff format --check .
@@ -71,6 +71,9 @@ docs: setup  ## Write again the pages that are made from the code: commands, dat
 
 docs-site: setup  ## Build the documentation into site/; a link that leads nowhere is an error
 	$(BIN)/sphinx-build -q -E -W --keep-going --nitpicky -c docs . site
+
+contract: setup  ## Write what browser and server share again from the server
+	$(BIN)/python -m app.contract
 
 screenshots: setup  ## Photograph every page at desk and phone size, with drawn faces
 	.ci/need-chromium

@@ -1,61 +1,188 @@
-/** What the participant's page, the server and the page's own parts say to each other. Types only: nothing of it is sent to a browser. */
+/**
+ * What the participant's page and the server say to each other. `make contract` writes this file from the
+ * OpenAPI document; the Python classes have the same names. Browsers do not load it.
+ */
 
-export type Side = "left" | "right";
+/** Each call: what is sent, and what comes back. */
+export interface Calls {
+  /** The step that comes now: the quiz, a trial (the same one until it is decided), questions, the end. */
+  "GET /api/participant/next": { body: null; answer: NextTrial | NextStep | Done };
+  /** Keep what is painted so far. The last one counts; one after the decision or the close is dropped. */
+  "PUT /api/trials/{trial_id}/draft": { body: DraftBody; answer: Saved };
+  /** Record the decision and the strokes of one trial. Safe to send again. */
+  "PUT /api/trials/{trial_id}/decision": { body: DecisionBody; answer: Decided };
+  /** One attempt at the comprehension quiz. Safe to send again. */
+  "POST /api/participant/quiz": { body: QuizBody; answer: QuizResult };
+  /** The answers to the closing questions. Safe to send again. */
+  "POST /api/participant/answers": { body: AnswersBody; answer: Saved };
+  /** What the page's device check found; the last report is kept. */
+  "POST /api/participant/device": { body: DeviceBody; answer: Saved };
+  /** Consent: 201 for a new participant, 200 for one who returns and shows that it is their visit. */
+  "POST /api/studies/{slug}/participants": { body: Enrolment; answer: Enrolled };
+  /** Go on with a visit by a link from the staff, which works once. */
+  "POST /api/participant/return": { body: Return; answer: Enrolled };
+  /** Leave the study; what was recorded is removed. Safe to send again. */
+  "POST /api/participant/withdraw": { body: null; answer: Withdrawn };
+}
 
-/** Where it is, and its own size in pixels. */
+/** The trial that comes now. */
+export interface NextTrial {
+  trial: TrialView;
+  /** The trials after it, so that a page without network can go on. None after a practice trial. */
+  upcoming: readonly TrialView[];
+  /** Addresses of the pictures of `upcoming`. */
+  preload: readonly string[];
+  /** Of the study. It holds for every trial but a region check, which wants something painted. */
+  rule: AnnotationRule;
+  /** Of `trial`, as it was sent last. */
+  draft: { [name: string]: unknown } | null;
+}
+
+/** Nothing in here says which face is fake, or which pair is a check. */
+export interface TrialView {
+  id: string;
+  /** `check` is a region check: there is nothing to choose, and `prompt` says what to paint. */
+  kind: "practice" | "main" | "check";
+  /** From 1. */
+  position: number;
+  total: number;
+  /** Which face is asked for. Null in a region check. */
+  question: Question | null;
+  /** Null in every trial but a region check. */
+  prompt: string | null;
+  left: Picture;
+  /** Null in a region check. */
+  right: Picture | null;
+  annotate: boolean;
+  advice: AdviceView | null;
+}
+
+export type Question = "real" | "fake";
+
+/** A picture with its own size in pixels. */
 export interface Picture {
   url: string;
   width: number;
   height: number;
 }
 
-/** What a model says about a pair: the face that it takes for the fake one, how sure it is, where it looked. */
-export interface Advice {
+/** What a model says of the pair; the arm decides which of it is there. */
+export interface AdviceView {
+  /** The face that it takes for the fake one. */
   decision: Side | null;
-  /** in [0, 1] */
+  /** How sure it is, in [0, 1]. */
   confidence: number | null;
+  /** Address of a PNG with transparency, of the face's size, to lay over the face. */
   left_map: string | null;
   right_map: string | null;
 }
 
-/** What the server says about a pair. */
-export interface Trial {
-  id: string;
-  kind: "practice" | "main" | "check";
-  /** from 1 */
-  position: number;
-  total: number;
-  /** null in a region check */
-  question: "real" | "fake" | null;
-  left: Picture;
-  /** null in a region check: there is nothing to choose, only to paint */
-  right: Picture | null;
-  annotate: boolean;
-  /** what a region check asks for; null in every other trial */
-  prompt?: string | null;
-  advice?: Advice | null;
-}
+export type Side = "left" | "right";
 
-/** What an annotation must have; areas as fractions of the face. */
-export interface Rule {
+/** What an annotation must have. Areas are fractions of the image that the mask covers. */
+export interface AnnotationRule {
   min_strokes: number;
   min_area: number;
   max_area: number;
 }
 
-export interface TrialEvent {
-  kind: string;
-  t_ms: number;
-  [detail: string]: string | number;
+/** The page of questions that comes now. */
+export interface NextStep {
+  step: QuizStep | QuestionsStep;
 }
 
-/** What is sent. */
-export interface Decision {
+export interface QuizStep {
+  kind: "quiz";
+  questions: readonly QuizQuestionView[];
+  attempts_left: number;
+}
+
+/** A question of the quiz, without its answer. */
+export interface QuizQuestionView {
+  id: string;
+  text: string;
+  options: readonly string[];
+}
+
+export interface QuestionsStep {
+  kind: "questions";
+  questions: readonly ClosingQuestionView[];
+}
+
+/** A question after the last trial. */
+export interface ClosingQuestionView {
+  id: string;
+  text: string;
+  kind: "choice" | "text";
+  options: readonly string[] | null;
+  required: boolean;
+}
+
+/** The visit is over. */
+export interface Done {
+  done: true;
+  completion: Completion;
+}
+
+/** How the visit has ended. */
+export interface Completion {
+  ending: "finished" | "screened_out" | "quota_full" | "closed";
+  /** Null where the platform that the participant came from would know none. */
+  code: string | null;
+  /** Why the visit is over. */
+  message: string;
+  /** Whether it ended early after work that counts. */
+  is_owed: boolean;
+  redirect_url: string | null;
+  /** What to quote in a letter to the staff. */
+  reference: string;
+  /** Shown before the code. */
+  debrief_html: string | null;
+}
+
+/** What the page wants back when it is opened again, here or elsewhere; nobody else reads it. */
+export interface DraftBody {
+  draft: { [name: string]: unknown };
+}
+
+export interface Saved {
+  saved: true;
+}
+
+/** What a participant decided on one trial, and what they painted. */
+export interface DecisionBody {
   choice: Side;
+  /** Milliseconds from the frame in which both faces appeared to the last change of the choice. */
   decision_ms: number;
-  annotation_ms?: number;
-  strokes?: readonly import("./static/core/stroke.js").Stroke[];
-  events: readonly TrialEvent[];
+  /** Milliseconds from the choice to the submission. */
+  annotation_ms?: number | null;
+  /** In the order in which they were painted. */
+  strokes?: readonly StrokeShape[] | null;
+  /** What happened meanwhile: the tab hidden, the focus lost, a resize, a reload. */
+  events?: readonly TrialEvent[];
+}
+
+/** One stroke. This class documents it; `saliency.masks.strokes.parse_strokes` checks it. */
+export interface StrokeShape {
+  tool: "brush" | "lasso" | "eraser";
+  /** Half the width of brush and eraser in image pixels; 0 for a lasso. */
+  radius: number;
+  /** Each is x and y in image pixels and ms since the pair appeared. */
+  points: readonly [number, number, number][];
+}
+
+/** Something that happened while a pair was shown, with at most four short facts of its own. */
+export interface TrialEvent {
+  kind: string;
+  /** Milliseconds since the pair appeared. */
+  t_ms: number;
+  [name: string]: number | string;
+}
+
+export interface Decided {
+  saved: true;
+  /** Left out but after a practice trial. */
+  feedback?: Feedback | null;
 }
 
 /** After a practice trial. */
@@ -64,178 +191,114 @@ export interface Feedback {
   fake: Side;
 }
 
-export interface Question {
-  id: string;
-  text: string;
-  options?: string[] | null;
-  kind?: "choice" | "text";
-  required?: boolean;
+export interface QuizBody {
+  /** Question id to the option chosen, counted from 1. */
+  answers: { [name: string]: number };
 }
 
-/** A page of questions. */
-export interface Step {
-  kind: "quiz" | "questions";
-  questions: Question[];
-  attempts_left?: number;
+export interface QuizResult {
+  passed: boolean;
+  /** Ids of the questions answered wrongly. */
+  wrong: readonly string[];
+  attempts_left: number;
 }
 
-export interface Completion {
-  ending: string;
-  /** null where the platform that somebody comes from would know none */
-  code: string | null;
-  /** why the visit is over */
-  message: string;
-  /** it ended early after work that counts */
-  is_owed?: boolean;
-  redirect_url?: string | null;
-  reference?: string;
-  debrief_html?: string | null;
+export interface AnswersBody {
+  /** Question id to what was answered; an option as it is written. */
+  answers: { [name: string]: string };
 }
 
-/** What a study asks of a device: CSS px; `touch` = a touch screen alone will do. */
-export interface Needs {
-  min_width: number;
-  min_height: number;
-  touch: boolean;
-}
-
-/** What a device is: the window in CSS px, and the most exact pointer that there is. */
-export interface Facts {
+/** What the page's device check found; CSS pixels. */
+export interface DeviceBody {
   width: number;
   height: number;
   pixel_ratio: number;
+  /** The most exact one that there is. */
   pointer: "none" | "coarse" | "fine";
   touch: boolean;
   images_load: boolean;
+  passed: boolean;
 }
 
-/** Where a study sends people, and with which code. */
-export interface WayOut {
+/** Consent, given by a person (or by a program that says it is one). */
+export interface Enrolment {
+  source: Source;
+  /** MTurk's or Prolific's id of the person: it names them, and proves nothing. */
+  external_id?: string | null;
+  /** From the page, for whoever came by a plain link; the same one again resumes. */
+  link_token?: string | null;
+  /**
+   * MTurk's assignment, Prolific's submission, or a secret of the client's own: the same one again with the same
+   * `external_id` resumes.
+   */
+  assignment_id?: string | null;
+  consent: true;
+  consent_version: string;
+  client?: { [name: string]: unknown };
+  /** A field that people do not see. Whatever fills it in is no person. */
+  website?: unknown;
+}
+
+export type Source = "link" | "mturk" | "prolific" | "simulated";
+
+export interface Enrolled {
+  token: string;
+  participant: string;
+  arm: ArmView;
+  trials: number;
+}
+
+export interface ArmView {
+  annotate: boolean;
+}
+
+/** A link by which staff let somebody back in. */
+export interface Return {
+  code: string;
+}
+
+export interface Withdrawn {
+  withdrawn: true;
+  reference: string;
   redirect_url: string | null;
   code: string | null;
 }
 
-/** What the page was served with. */
+/** What a study asks of a device; CSS pixels. */
+export interface DeviceNeeds {
+  min_width: number;
+  min_height: number;
+  /** Whether a touch screen alone will do. */
+  touch: boolean;
+}
+
+/** Where somebody is sent whose visit ends, and with which code. */
+export interface WayOutView {
+  redirect_url: string | null;
+  code: string | null;
+}
+
+/** What the participant's page is served with, in its element `#page`. */
 export interface PageData {
   study: string;
-  /** as this visitor meets it: `full` where nobody new gets in */
+  title: string;
+  /** The study's as this visitor meets it: `full` where nobody new gets in. */
   state: "open" | "paused" | "closed" | "full";
   consent_version: string;
-  source: string;
+  source: Source;
   external_id: string | null;
   assignment_id: string | null;
   turk_submit_to: string | null;
-  /** who a browser without an id is; null for one with an id */
+  /** Names a participant who came without an id. Null for one with an id. */
   link_token: string | null;
   preview: boolean;
-  api: string;
-  device: Needs;
+  device: DeviceNeeds;
+  /** Address of a small picture: whether it loads says whether pictures do. */
   check_image: string;
-  /** of the ends that come before any answer of the server */
-  ways_out: { [ending in "declined" | "closed" | "quota_full"]: WayOut };
-  /** main trials */
+  /** Of the ends that a page can come to without asking the server. */
+  ways_out: { [name in "declined" | "closed" | "quota_full"]: WayOutView };
+  /** A break is offered after every so many main trials. */
   breaks_every: number | null;
   has_quiz: boolean;
   has_practice: boolean;
-}
-
-export type PageName =
-  | "preview"
-  | "consent"
-  | "device"
-  | "instructions"
-  | "loading"
-  | "quiz"
-  | "trial"
-  | "feedback"
-  | "break"
-  | "questions"
-  | "debrief"
-  | "finished"
-  | "ended";
-
-export type Ending =
-  | "declined"
-  | "withdrew"
-  | "study_not_open"
-  | "closed"
-  | "quota_full"
-  | "already_took_part"
-  | "begun_elsewhere"
-  | "screened_out"
-  | "error";
-
-/** Where a visit stands. */
-export interface State {
-  page: PageName;
-  /** a request is under way and decides what comes next */
-  busy: boolean;
-  trial: Trial | null;
-  completion: Completion | null;
-  ending: Ending | null;
-  detail: string;
-  /** where a study wants people sent back to */
-  redirect_url: string | null;
-  /** what to show or submit there */
-  code: string | null;
-  /** the visit ended early after work that counts */
-  isOwed: boolean;
-}
-
-export type VisitEvent =
-  | { type: "agreed" }
-  | { type: "declined"; redirect_url?: string | null; code?: string | null }
-  | { type: "joined" }
-  /** the browser can show the study */
-  | { type: "fits" }
-  /** the instructions come first */
-  | { type: "briefed" }
-  | { type: "understood" }
-  | { type: "asked"; step: Step }
-  /** the server has the answers of the quiz or of the questions */
-  | { type: "answered" }
-  | { type: "given"; trial: Trial }
-  | { type: "paused" }
-  | { type: "rested" }
-  | { type: "submitted" }
-  /** the decision is with the server, or safe in the outbox */
-  | { type: "kept" }
-  /** a practice decision is with the server, which says whether it was right */
-  | { type: "judged" }
-  | { type: "noticed" }
-  /** the server wants a better answer */
-  | { type: "returned" }
-  | { type: "completed"; completion: Completion }
-  | { type: "debriefed" }
-  | { type: "withdrew"; redirect_url?: string | null; code?: string | null }
-  /** the token is not known any more */
-  | { type: "forgotten" }
-  | { type: "refused"; error: string; detail: string; redirect_url?: string | null; code?: string | null };
-
-/** One participant's judgement of one pair: which face, when, and the drawing that says why. */
-export interface Judgement {
-  trial: string;
-  annotate: boolean;
-  /** a region check */
-  isRegion: boolean;
-  rule: Rule;
-  /** of either face, in its own pixels */
-  size: import("./static/core/stroke.js").Size;
-  choice: Side | null;
-  /** ms since the pair was shown */
-  chosenAt: number;
-  drawing: import("./static/core/drawing.js").Drawing;
-  /** fraction of the chosen face that is painted, in [0, 1] */
-  covered: number;
-}
-
-/** What a browser keeps of a judgement so that a reload loses nothing; `at` by the wall clock. */
-export interface Draft {
-  trial: string;
-  choice: Side | null;
-  chosenAt: number;
-  strokes: readonly import("./static/core/stroke.js").Stroke[];
-  elapsed: number;
-  at: number;
-  events: readonly TrialEvent[];
 }

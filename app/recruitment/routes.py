@@ -1,6 +1,6 @@
 """The participant's page and consent."""
 
-from typing import Final
+from typing import Final, Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
@@ -42,8 +42,9 @@ def study_page(slug: str, request: Request, db: Db) -> Response:
         consent_html=markdown(study.consent),
         consent_version=study.consent_version,
         instructions_html=markdown(study.instructions),
-        page=page_data(study, who, link_token=page_token(db, who.link))
-        | {"state": service.entrance(db, study, who)},
+        page=page_data(
+            study, who, state=service.entrance(db, study, who), link_token=page_token(db, who.link)
+        ).model_dump(mode="json"),
         rooms=rooms(set(db.scalars(select(Arm.advice).where(Arm.study_id == study.id)))),
     )
 
@@ -54,26 +55,32 @@ def rooms(advice: set[Advice]) -> list[str]:
     return [*(["words"] if advice - {Advice.NONE} else []), *(["maps"] if has_maps else [])]
 
 
-def page_data(study: Study, who: Arrival, *, link_token: str) -> PageData:
+def page_data(
+    study: Study, who: Arrival, *, state: StudyState | Literal["full"], link_token: str
+) -> PageData:
     plan = plan_of(study)
-    return {
-        "study": study.slug,
-        "title": study.title,
-        "consent_version": study.consent_version,
-        "source": who.source,
-        "external_id": who.external_id,
-        "assignment_id": who.session,
-        "turk_submit_to": who.submit_url,
-        "link_token": link_token if who.source is Source.LINK else None,
-        "preview": who.is_preview,
-        "device": plan.device.model_dump(),
-        "breaks_every": plan.breaks and plan.breaks.every,
-        "has_quiz": plan.quiz is not None,
-        "has_practice": plan.has_practice,
-        "check_image": static(CHECK_IMAGE),
-        "ways_out": {ending: plan.endings.way_out(ending, who.source)._asdict() for ending in BEFORE_CONSENT},
-        "api": "/api",
-    }
+    return PageData.model_validate(
+        {
+            "study": study.slug,
+            "title": study.title,
+            "state": state,
+            "consent_version": study.consent_version,
+            "source": who.source,
+            "external_id": who.external_id,
+            "assignment_id": who.session,
+            "turk_submit_to": who.submit_url,
+            "link_token": link_token if who.source is Source.LINK else None,
+            "preview": who.is_preview,
+            "device": plan.device.model_dump(),
+            "check_image": static(CHECK_IMAGE),
+            "ways_out": {
+                ending: plan.endings.way_out(ending, who.source)._asdict() for ending in BEFORE_CONSENT
+            },
+            "breaks_every": plan.breaks and plan.breaks.every,
+            "has_quiz": plan.quiz is not None,
+            "has_practice": plan.has_practice,
+        }
+    )
 
 
 @router.post("/api/studies/{slug}/participants", status_code=201, tags=["participant"])

@@ -1,11 +1,12 @@
 """What a browser sends to take part, and what it gets."""
 
 import json
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue
 
+from app.messages import Answer, Body
 from app.models import Source
 
 Identifier = Annotated[str, Field(min_length=1, max_length=200)]
@@ -20,10 +21,8 @@ def _short(client: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return client
 
 
-class Enrolment(BaseModel):
+class Enrolment(Body):
     """Consent, given by a person (or by a program that says it is one)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: Source
     external_id: Identifier | None = None
@@ -35,35 +34,72 @@ class Enrolment(BaseModel):
     the same `external_id` resumes."""
     consent: Literal[True]
     consent_version: Identifier
-    client: Annotated[dict[str, JsonValue], Field(max_length=40), AfterValidator(_short)] = {}
+    client: Annotated[dict[str, JsonValue], AfterValidator(_short)] = Field({}, max_length=40)
     website: JsonValue = None
     """A field that people do not see. Whatever fills it in is no person."""
 
 
-class ArmView(BaseModel):
+class ArmView(Answer):
     annotate: bool
 
 
-class Enrolled(BaseModel):
+class Enrolled(Answer):
     token: str
     participant: UUID
     arm: ArmView
     trials: int
 
 
-class Return(BaseModel):
+class Return(Body):
     """A link by which staff let somebody back in."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     code: Identifier
 
 
-class Withdrawn(BaseModel):
+class Withdrawn(Answer):
     withdrawn: Literal[True] = True
     reference: str
     redirect_url: str | None = None
     code: str | None = None
 
 
-PageData = dict[str, Any]
+class DeviceNeeds(Answer):
+    """What a study asks of a device; CSS pixels."""
+
+    min_width: int
+    min_height: int
+    touch: bool
+    """Whether a touch screen alone will do."""
+
+
+class WayOutView(Answer):
+    """Where somebody is sent whose visit ends, and with which code."""
+
+    redirect_url: str | None
+    code: str | None
+
+
+class PageData(Answer):
+    """What the participant's page is served with, in its element `#page`."""
+
+    study: str
+    title: str
+    state: Literal["open", "paused", "closed", "full"]
+    """The study's as this visitor meets it: `full` where nobody new gets in."""
+    consent_version: str
+    source: Source
+    external_id: str | None
+    assignment_id: str | None
+    turk_submit_to: str | None
+    link_token: str | None
+    """Names a participant who came without an id. Null for one with an id."""
+    preview: bool
+    device: DeviceNeeds
+    check_image: str
+    """Address of a small picture: whether it loads says whether pictures do."""
+    ways_out: dict[Literal["declined", "closed", "quota_full"], WayOutView]
+    """Of the ends that a page can come to without asking the server."""
+    breaks_every: int | None
+    """A break is offered after every so many main trials."""
+    has_quiz: bool
+    has_practice: bool

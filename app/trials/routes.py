@@ -5,11 +5,11 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from app.deps import AsParticipant, Visit
 from app.errors import AppError
+from app.messages import Answer
 from app.models import StudyState, TrialKind
 from app.security import RateLimit
 from app.studies.plan import VisitPlan, plan_of
@@ -60,9 +60,9 @@ async def get_pictures(request: Request) -> PictureRoom:
 Pictures = Annotated[PictureRoom, Depends(get_pictures)]
 
 
-def written(answer: BaseModel, *, without_none: bool = False) -> Response:
+def written(answer: Answer) -> Response:
     """An answer as JSON, written where it is made: FastAPI would take a second thread to look at it."""
-    return Response(answer.model_dump_json(exclude_none=without_none), media_type="application/json")
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 @router.get("/api/participant/next", response_model=NextTrial | NextStep | Done)
@@ -160,7 +160,7 @@ def decide(trial_id: UUID, body: DecisionBody, asking: AsParticipant) -> Respons
         except AppError:
             REFUSED.count(str(visit.participant.id))
             raise
-        return written(Decided(feedback=feedback), without_none=True)
+        return written(Decided(feedback=feedback))
 
 
 @router.post("/api/participant/quiz")

@@ -4,18 +4,19 @@ import json
 from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
 
+from app.messages import Answer, Body, DocumentedAs
 from app.models import Question, Side
-from saliency.masks.strokes import MAX_POINTS, MAX_STROKES
+from saliency.masks.strokes import MAX_POINTS, MAX_STROKES, Tool
 
-Milliseconds = Annotated[float, Field(ge=0, le=86_400_000, allow_inf_nan=False)]
+LONGEST_TIME_MS: Final = 86_400_000  # a day
+MAX_EVENTS: Final = 500  # of a decision
+MAX_ANSWER_CHARACTERS: Final = 4_000  # of one answer
+
+Milliseconds = Annotated[float, Field(ge=0, le=LONGEST_TIME_MS, allow_inf_nan=False)]
 Fact = Annotated[float, Field(allow_inf_nan=False)] | Annotated[str, Field(max_length=32)]
-ShortText = Annotated[str, Field(max_length=4000)]
-
-
-class Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+ShortText = Annotated[str, Field(max_length=MAX_ANSWER_CHARACTERS)]
 
 
 class TrialEvent(Body):
@@ -26,7 +27,7 @@ class TrialEvent(Body):
 
     kind: Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")]
     t_ms: Milliseconds
-    """Since the pair appeared."""
+    """Milliseconds since the pair appeared."""
 
     @model_validator(mode="after")
     def _is_small(self) -> Self:
@@ -36,15 +37,27 @@ class TrialEvent(Body):
         return self
 
 
+class StrokeShape(Body):
+    """One stroke. This class documents it; `saliency.masks.strokes.parse_strokes` checks it."""
+
+    tool: Tool
+    radius: float
+    """Half the width of brush and eraser in image pixels; 0 for a lasso."""
+    points: list[tuple[float, float, float]]
+    """Each is x and y in image pixels and ms since the pair appeared."""
+
+
 class DecisionBody(Body):
+    """What a participant decided on one trial, and what they painted."""
+
     choice: Side
     decision_ms: Milliseconds
-    """From the frame in which both faces appeared to the last change of the choice."""
+    """Milliseconds from the frame in which both faces appeared to the last change of the choice."""
     annotation_ms: Milliseconds | None = None
-    """From the choice to the submission."""
-    strokes: list[Any] | None = None
-    """Read and limited by `saliency.masks.strokes.parse_strokes`."""
-    events: Annotated[list[TrialEvent], Field(max_length=500)] = []
+    """Milliseconds from the choice to the submission."""
+    strokes: list[Annotated[Any, DocumentedAs(StrokeShape)]] | None = None
+    """In the order in which they were painted."""
+    events: list[TrialEvent] = Field([], max_length=MAX_EVENTS)
     """What happened meanwhile: the tab hidden, the focus lost, a resize, a reload."""
 
 
@@ -87,71 +100,85 @@ class DeviceBody(Body):
     passed: bool
 
 
-class Picture(BaseModel):
+class Picture(Answer):
+    """A picture with its own size in pixels."""
+
     url: str
     width: int
     height: int
 
 
-class AdviceView(BaseModel):
+class AdviceView(Answer):
     """What a model says of the pair; the arm decides which of it is there."""
 
     decision: Side | None
     """The face that it takes for the fake one."""
     confidence: float | None
+    """How sure it is, in [0, 1]."""
     left_map: str | None
     """Address of a PNG with transparency, of the face's size, to lay over the face."""
     right_map: str | None
 
 
-class TrialView(BaseModel):
+class TrialView(Answer):
     """Nothing in here says which face is fake, or which pair is a check."""
 
     id: UUID
     kind: Literal["practice", "main", "check"]
     """`check` is a region check: there is nothing to choose, and `prompt` says what to paint."""
     position: int
+    """From 1."""
     total: int
     question: Question | None
+    """Which face is asked for. Null in a region check."""
     prompt: str | None = None
+    """Null in every trial but a region check."""
     left: Picture
     right: Picture | None
+    """Null in a region check."""
     annotate: bool
     advice: AdviceView | None = None
 
 
-class AnnotationRule(BaseModel):
-    """Of the study, for every trial but a region check, which wants something painted; the areas are
-    fractions of the image that the mask covers."""
+class AnnotationRule(Answer):
+    """What an annotation must have. Areas are fractions of the image that the mask covers."""
 
     min_strokes: int
     min_area: float
     max_area: float
 
 
-class NextTrial(BaseModel):
+class NextTrial(Answer):
+    """The trial that comes now."""
+
     trial: TrialView
     upcoming: list[TrialView]
     """The trials after it, so that a page without network can go on. None after a practice trial."""
     preload: list[str]
+    """Addresses of the pictures of `upcoming`."""
     rule: AnnotationRule
+    """Of the study. It holds for every trial but a region check, which wants something painted."""
     draft: dict[str, JsonValue] | None = None
     """Of `trial`, as it was sent last."""
 
 
-class QuizQuestionView(BaseModel):
+class QuizQuestionView(Answer):
+    """A question of the quiz, without its answer."""
+
     id: str
     text: str
     options: list[str]
 
 
-class QuizStep(BaseModel):
+class QuizStep(Answer):
     kind: Literal["quiz"] = "quiz"
     questions: list[QuizQuestionView]
     attempts_left: int
 
 
-class ClosingQuestionView(BaseModel):
+class ClosingQuestionView(Answer):
+    """A question after the last trial."""
+
     id: str
     text: str
     kind: Literal["choice", "text"]
@@ -159,19 +186,23 @@ class ClosingQuestionView(BaseModel):
     required: bool
 
 
-class QuestionsStep(BaseModel):
+class QuestionsStep(Answer):
     kind: Literal["questions"] = "questions"
     questions: list[ClosingQuestionView]
 
 
-class NextStep(BaseModel):
+class NextStep(Answer):
+    """The page of questions that comes now."""
+
     step: QuizStep | QuestionsStep
 
 
-class Completion(BaseModel):
+class Completion(Answer):
+    """How the visit has ended."""
+
     ending: Literal["finished", "screened_out", "quota_full", "closed"]
     code: str | None
-    """None where the platform that somebody comes from would know none."""
+    """Null where the platform that the participant came from would know none."""
     message: str
     """Why the visit is over."""
     is_owed: bool = False
@@ -180,29 +211,33 @@ class Completion(BaseModel):
     reference: str
     """What to quote in a letter to the staff."""
     debrief_html: str | None = None
+    """Shown before the code."""
 
 
-class Done(BaseModel):
+class Done(Answer):
+    """The visit is over."""
+
     done: Literal[True] = True
     completion: Completion
 
 
-class Feedback(BaseModel):
+class Feedback(Answer):
     """After a practice trial."""
 
     correct: bool
     fake: Side
 
 
-class Saved(BaseModel):
+class Saved(Answer):
     saved: Literal[True] = True
 
 
 class Decided(Saved):
-    feedback: Feedback | None = None
+    feedback: Feedback | None = Field(None, exclude_if=lambda feedback: feedback is None)
+    """Left out but after a practice trial."""
 
 
-class QuizResult(BaseModel):
+class QuizResult(Answer):
     passed: bool
     wrong: list[str]
     """Ids of the questions answered wrongly."""

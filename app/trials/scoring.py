@@ -60,7 +60,7 @@ def check_rule(rule: AnnotationRule, painting: Painting) -> None:
     """Raise unless enough strokes paint and what they leave painted is as much as the rule wants.
 
     A rule of no strokes lets participants go on without any; if there are some, they must paint enough.
-    `missing` in annotation_ui/static/core/judgement.js says the same on the page.
+    `missing` in annotation_ui/static/core/trial.js says the same on the page.
     """
     if rule.min_strokes == 0 and not painting.strokes:
         return

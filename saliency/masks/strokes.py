@@ -24,7 +24,7 @@ Points = NDArray[np.float64]
 TOOLS: Final[tuple[str, ...]] = get_args(Tool)
 FIELDS: Final = frozenset({"tool", "radius", "points"})
 
-# Those that the participant's page keeps, too, are in annotation_ui/static/core/limits.js.
+# The page has them from `make contract`.
 MAX_STROKES: Final = 1_000  # per annotation
 MAX_POINTS: Final = 10_000  # per annotation: what a page sends is thinned, a stroke has some 40
 MIN_RADIUS_PX: Final = 0.5

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
+import { INK } from "../../annotation_ui/static/canvas/ink.js";
 
 /** @param {string} name */
 const text = (name) => readFileSync(new URL(`../../annotation_ui/static/${name}`, import.meta.url), "utf8");
@@ -130,6 +131,9 @@ function lab(srgb, vision) {
 }
 
 describe("the paint", () => {
+  test("has on a canvas the colour that the style sheets give it", () => {
+    assert.equal(`#${INK.map((part) => part.toString(16).padStart(2, "0")).join("")}`, light["stroke"]);
+  });
   for (const [kind, vision] of Object.entries(VISION)) {
     test(`stands out on every face for ${kind === "usual" ? "usual colour vision" : kind}`, () => {
       for (const face of FACES) {

@@ -7,10 +7,10 @@ import pytest
 
 from app.errors import BadInput
 from app.trials.decisions import PAINT_SOMETHING
-from app.trials.schemas import AnnotationRule, AnswersBody, DecisionBody
+from app.trials.schemas import AnnotationRule
 from app.trials.scoring import check_rule, read_painting
 from saliency.masks.rasterizing import rasterize
-from saliency.masks.strokes import MAX_POINTS, MAX_RADIUS_PX, MAX_STROKES, MIN_RADIUS_PX, parse_strokes
+from saliency.masks.strokes import MAX_RADIUS_PX, MIN_RADIUS_PX, parse_strokes
 from saliency.masks.work import MAX_WORK, work
 from tests.support.drawings import SHAPES, SIDE, drawing, lasso, stroke
 from tests.support.page import ask
@@ -78,18 +78,6 @@ class TestRule:
 
 
 class TestLimits:
-    def test_they_are_the_same_numbers(self):
-        decision, answers = DecisionBody.model_json_schema(), AnswersBody.model_json_schema()
-        [limits] = ask([{"question": "limits"}])
-        assert limits == {
-            "MOST_STROKES": MAX_STROKES,
-            "MOST_POINTS": MAX_POINTS,
-            "MOST_WORK": MAX_WORK,
-            "MOST_EVENTS": decision["properties"]["events"]["maxItems"],
-            "LONGEST_TIME": decision["properties"]["decision_ms"]["maximum"],
-            "MOST_LETTERS": answers["properties"]["answers"]["additionalProperties"]["maxLength"],
-        }
-
     def test_every_brush_of_the_page_is_one_that_the_server_takes(self):
         [[smallest, largest]] = ask([{"question": "brush"}])
         assert MIN_RADIUS_PX <= smallest < largest <= MAX_RADIUS_PX

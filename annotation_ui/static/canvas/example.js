@@ -1,5 +1,7 @@
 /** A short animation, drawn by code: somebody reads the question, chooses a face and paints on it. */
 
+import { INK } from "./ink.js";
+
 /** @import { Point } from "../core/stroke.js" */
 
 const SECOND = 1000; // ms
@@ -7,7 +9,7 @@ const LENGTH = 9 * SECOND;
 const SIZE = 440; // px of the square around a face
 const TOP = 120;
 const LEFTS = [140, 700];
-const INK = "rgb(10 132 255 / 0.55)"; // --stroke
+const PAINT = `rgb(${INK.join(" ")} / 0.55)`; // as opaque as on the trial page
 
 /** The path of the brush on the right face, in px of its square: over one eye. @type {Point[]} */
 const PATH = Array.from({ length: 60 }, (_, index) => {
@@ -160,7 +162,7 @@ function line(context, trace) {
 /** @param {CanvasRenderingContext2D} context @param {number} amount 0 to 1 of the path */
 function drawPaint(context, amount) {
   context.save();
-  Object.assign(context, { strokeStyle: INK, lineWidth: 44, lineCap: "round", lineJoin: "round" });
+  Object.assign(context, { strokeStyle: PAINT, lineWidth: 44, lineCap: "round", lineJoin: "round" });
   line(context, () => {
     for (const point of PATH.slice(0, Math.round(amount * PATH.length))) context.lineTo(...toCanvas(point));
   });

@@ -64,18 +64,18 @@ export class KeyPainter {
     const { width, height } = this.board.size;
     const far = Math.max(1, Math.min(width, height) / 100) * times;
     this.at = { x: within(this.at.x + dx * far, width), y: within(this.at.y + dy * far, height) };
-    if (this.isDown) this.painter.recordPlace(this.at.x, this.at.y, now - this.painter.orders.shownAt());
+    if (this.isDown) this.painter.recordPlace(this.at.x, this.at.y, now - this.painter.callbacks.shownAt());
   }
 
   /** @param {number} now */
   put(now) {
     const painter = this.painter;
-    if (painter.isPainting || !painter.orders.mayPaint()) return;
+    if (painter.isPainting || !painter.callbacks.mayPaint()) return;
     painter.pointer = KEYBOARD;
     painter.startedAt = now;
-    painter.brush = painter.orders.brush();
+    painter.brush = painter.callbacks.brush();
     this.board.surface.begin();
-    painter.recordPlace(this.at.x, this.at.y, now - painter.orders.shownAt());
+    painter.recordPlace(this.at.x, this.at.y, now - painter.callbacks.shownAt());
   }
 
   lift() {
@@ -84,7 +84,7 @@ export class KeyPainter {
   }
 
   ring() {
-    const { tool, radius } = this.painter.orders.brush();
+    const { tool, radius } = this.painter.callbacks.brush();
     this.board.cursor.move(this.at, tool === "lasso" ? 3 : radius);
   }
 }

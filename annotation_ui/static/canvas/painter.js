@@ -1,6 +1,6 @@
 /**
- * A pointer that paints. Pointer events carry mouse, pen and finger alike; pressure is ignored on purpose,
- * because the mask has to be exact. Points are image pixels from the moment they are recorded.
+ * A pointer that paints. Pointer events carry mouse, pen and finger alike. Pressure is ignored on purpose: a stroke
+ * has one radius, so that its mask is exact. Points are image pixels from the moment they are recorded.
  */
 
 import { point, thin } from "../core/stroke.js";
@@ -10,7 +10,7 @@ import { isPalm } from "./pen.js";
  * @import { Point, Stroke, Tool } from "../core/stroke.js"
  * @import { Board } from "./board.js"
  *
- * @typedef {object} Orders
+ * @typedef {object} Callbacks
  * @property {() => {tool: Tool, radius: number}} brush
  * @property {() => number} shownAt when the pair was shown, on the clock of performance.now
  * @property {() => boolean} mayPaint
@@ -20,10 +20,10 @@ import { isPalm } from "./pen.js";
 const ACCIDENT = 250; // ms; a stroke this young is taken back when a second finger arrives
 
 export class Painter {
-  /** @param {Board} board @param {Orders} orders */
-  constructor(board, orders) {
+  /** @param {Board} board @param {Callbacks} callbacks */
+  constructor(board, callbacks) {
     this.board = board;
-    this.orders = orders;
+    this.callbacks = callbacks;
     /** @type {AbortController | null} */
     this.listening = null;
     /** Which pointer paints; null when none does. @type {number | null} */
@@ -76,21 +76,21 @@ export class Painter {
   down(event) {
     if (event.pointerType === "pen" && this.isTouch) this.drop();
     if (!this.starts(event)) return;
-    this.finish(); // a pointer that has gone without a word, or the keyboard
+    this.finish(); // the stroke of a pointer that sent no pointerup, or of the keyboard
     event.preventDefault();
     this.capture(event.pointerId);
     this.pointer = event.pointerId;
     this.isTouch = event.pointerType === "touch";
     this.startedAt = event.timeStamp;
-    this.brush = this.orders.brush();
+    this.brush = this.callbacks.brush();
     this.board.surface.begin();
     this.record(event);
     this.ring(event);
   }
 
-  /** Whether the fingers on the face are one is for `mayPaint` to say. @param {PointerEvent} event */
+  /** `mayPaint` is false while two fingers are on the face. @param {PointerEvent} event */
   starts(event) {
-    return event.button === 0 && !isPalm(event) && this.orders.mayPaint();
+    return event.button === 0 && !isPalm(event) && this.callbacks.mayPaint();
   }
 
   /** Follow the pointer when it leaves the face. @param {number} pointer */
@@ -98,7 +98,7 @@ export class Painter {
     try {
       this.board.frame.setPointerCapture(pointer);
     } catch (error) {
-      // The pointer has gone already; the first event that tells of no button ends the stroke.
+      // The pointer has gone already. The first event without a pressed button ends the stroke.
       if (!(error instanceof DOMException)) throw error;
     }
   }
@@ -109,7 +109,7 @@ export class Painter {
     if (event.pointerId === this.pointer) {
       const between = event.getCoalescedEvents?.() ?? [];
       for (const moment of between.length ? between : [event]) if (isHeld(moment)) this.record(moment);
-      // Another button may still be down, or nobody told of the release: either way this one is up.
+      // Another button may still be down, or no pointerup came: either way this button is up.
       if (!isHeld(event)) return this.up(event);
     }
     this.ring(event);
@@ -123,7 +123,7 @@ export class Painter {
     if (event.pointerType === "touch") this.board.cursor.hide();
   }
 
-  /** A touch that a pen follows or that the system takes away was not meant. @param {PointerEvent} event */
+  /** A touch that a pen follows or that the system cancels was not meant as paint. @param {PointerEvent} event */
   cancel(event) {
     if (event.pointerId !== this.pointer) return;
     if (this.isTouch) this.drop();
@@ -137,7 +137,7 @@ export class Painter {
 
   /** @param {PointerEvent} event */
   ring(event) {
-    const { tool, radius } = this.isPainting ? this.brush : this.orders.brush();
+    const { tool, radius } = this.isPainting ? this.brush : this.callbacks.brush();
     const isHover = event.pointerType !== "touch" || this.isPainting;
     if (isHover) this.board.cursor.move(this.board.locate(event), tool === "lasso" ? 3 : radius);
   }
@@ -145,7 +145,7 @@ export class Painter {
   /** @param {PointerEvent} event */
   record(event) {
     const { x, y } = this.board.locate(event);
-    this.recordPlace(x, y, event.timeStamp - this.orders.shownAt());
+    this.recordPlace(x, y, event.timeStamp - this.callbacks.shownAt());
   }
 
   /** @param {number} x image px @param {number} y @param {number} t_ms since the pair was shown */
@@ -173,10 +173,10 @@ export class Painter {
     this.board.cursor.untrace();
     this.forget();
     if (!stroke) this.board.surface.takeBack();
-    else if (this.board.surface.finish(stroke)) this.orders.onStroke(stroke);
+    else if (this.board.surface.finish(stroke)) this.callbacks.onStroke(stroke);
   }
 
-  /** A second finger: what began as a touch to zoom is no stroke. @param {number} now */
+  /** A second finger came: what began as a touch to zoom is no stroke. @param {number} now */
   interrupt(now) {
     if (!this.isPainting) return;
     if (now - this.startedAt > ACCIDENT) this.finish();

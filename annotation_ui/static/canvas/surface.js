@@ -4,13 +4,12 @@
  */
 
 import { NOTHING, capsule, isNothing, paint, paintAll, union } from "../core/raster.js";
+import { INK } from "./ink.js";
 
 /**
  * @import { Point, Size, Stroke } from "../core/stroke.js"
  * @import { Rectangle } from "../core/raster.js"
  */
-
-const INK = [10, 132, 255, 255]; // --stroke
 
 export class Surface {
   /** @param {Size} size of the image, in pixels */
@@ -24,7 +23,7 @@ export class Surface {
     this.image = context.createImageData(width, height);
     this.pixels = { width, height, data: new Uint32Array(this.image.data.buffer) };
     this.before = new Uint32Array(this.pixels.data.length);
-    this.ink = Number(new Uint32Array(new Uint8Array(INK).buffer)[0]);
+    this.ink = Number(new Uint32Array(new Uint8Array([...INK, 255]).buffer)[0]);
     /** @type {Rectangle} */
     this.stale = NOTHING;
     /** What the stroke in progress has touched. @type {Rectangle} */

@@ -1,9 +1,14 @@
-/** Whether a browser can show a study. @import { Facts, Needs } from "../../participant.d.ts" */
+/**
+ * Whether a browser can show a study.
+ *
+ * @import { DeviceFacts } from "../../page.d.ts"
+ * @import { DeviceNeeds } from "../../participant.d.ts"
+ */
 
 /**
- * What is in the way, in the order in which it is told; nothing when all is well.
+ * What is in the way, in the order in which the page says it; empty when the device will do.
  *
- * @param {Facts} facts @param {Needs} needs @returns {("window" | "pointer" | "images")[]}
+ * @param {DeviceFacts} facts @param {DeviceNeeds} needs @returns {("window" | "pointer" | "images")[]}
  */
 export function obstacles({ width, height, pointer, images_load }, { min_width, min_height, touch }) {
   /** @type {("window" | "pointer" | "images")[]} */

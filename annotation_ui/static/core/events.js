@@ -1,13 +1,13 @@
 /**
- * What happened around a judgement, so that its times can be read with care: hidden tabs, lost focus, resizes,
- * reloads, changed minds.
+ * What happened while a pair was shown, so that its times can be read with care: hidden tabs, lost focus, resizes,
+ * reloads, changed choices.
  *
  * @import { TrialEvent } from "../../participant.d.ts"
  * @typedef {readonly TrialEvent[]} Events
  * @typedef {typeof KINDS[number]} Kind
  */
 
-import { MOST_EVENTS } from "./limits.js";
+import { MAX_EVENTS } from "./contract.js";
 
 /** Everything that is noted; docs/participant-page.md says what each means. */
 export const KINDS = /** @type {const} */ ([
@@ -39,5 +39,5 @@ export function note(events, kind, t_ms, detail = {}) {
   const last = events.at(-1);
   // A drag of the window's corner is one resize, not a hundred.
   if (kind === "resize" && last?.kind === "resize") return [...events.slice(0, -1), event];
-  return events.length < MOST_EVENTS ? [...events, event] : events;
+  return events.length < MAX_EVENTS ? [...events, event] : events;
 }

@@ -1,16 +1,16 @@
 /**
- * The outbox: a decision is kept before it is sent and forgotten when it is acknowledged. Sending the same
- * decision twice is harmless (the server knows it again), so everything that is not an answer is tried again.
+ * The outbox keeps a decision before it sends it, and removes it once the server has answered. Sending a decision
+ * twice does no harm (the server recognises it), so whatever is no answer is tried again.
  *
- * @import { Decision } from "../../participant.d.ts"
- * @typedef {{trial: string, study: string, token: string, body: Decision}} Entry
- * @typedef {{put: (entry: Entry) => Promise<void>, all: () => Promise<Entry[]>, remove: (trial: string) => Promise<void>, outlivesPage?: boolean}} Shelf
- * @typedef {"saved" | "settled" | "refused" | "forgotten"} Verdict
+ * @import { DecisionBody } from "../../participant.d.ts"
+ * @typedef {{trial: string, study: string, token: string, body: DecisionBody}} Entry
+ * @typedef {{put: (entry: Entry) => Promise<void>, all: () => Promise<Entry[]>, remove: (trial: string) => Promise<void>, outlivesPage?: boolean}} OutboxStore
+ * @typedef {"saved" | "superseded" | "refused" | "token_unknown"} Outcome of sending a decision
  * @typedef {{status: number, detail: string, reference?: string, body?: any}} Answer status 0 = nobody answered
- * @typedef {{verdict: Verdict, detail: string, body?: any}} Delivered
+ * @typedef {{outcome: Outcome, detail: string, body?: any}} Delivery
  *
- * @typedef {object} Post
- * @property {Shelf} shelf
+ * @typedef {object} OutboxOptions
+ * @property {OutboxStore} store
  * @property {(entry: Entry) => Promise<Answer>} send never throws
  * @property {(ms: number) => Promise<void>} sleep may return early, when the network is back
  * @property {(failures: number, answer: Answer | null) => void} onWaiting 0 and null when an answer has come
@@ -20,19 +20,23 @@
 export const FIRST_WAIT = 500; // ms
 export const LONGEST_WAIT = 20_000; // ms
 
-/** How long to wait after so many failures: doubling, at most 20 s, and spread so that a crowd does not return at once. @param {number} failures from 1 @param {number} random in [0, 1) */
+/**
+ * How long to wait after so many failures: doubling, at most 20 s, and spread so that a crowd does not return at once.
+ *
+ * @param {number} failures from 1 @param {number} random in [0, 1) @returns {number} ms
+ */
 export function backOff(failures, random) {
   return Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (failures - 1)) * (0.5 + random / 2);
 }
 
-/** @type {{[status: number]: Verdict | "again"}} */
-const VERDICTS = {
+/** @type {{[status: number]: Outcome | "again"}} */
+const OUTCOMES = {
   0: "again", // nobody answered
-  401: "forgotten",
-  404: "settled", // 404, 409, 410: decided elsewhere or given away, so there is nothing left to send
+  401: "token_unknown",
+  404: "superseded", // 404, 409, 410: decided elsewhere or given away, so there is nothing left to send
   408: "again",
-  409: "settled",
-  410: "settled",
+  409: "superseded",
+  410: "superseded",
   425: "again",
   429: "again",
 };
@@ -40,29 +44,29 @@ const VERDICTS = {
 /**
  * What an answer means for the decision that was sent.
  *
- * @param {number} status of HTTP; 0 = nobody answered @returns {Verdict | "again"}
+ * @param {number} status of HTTP; 0 = nobody answered @returns {Outcome | "again"}
  */
-export function verdict(status) {
+export function outcomeOf(status) {
   if (status >= 200 && status < 300) return "saved";
   if (status >= 500) return "again";
-  return VERDICTS[status] ?? "refused";
+  return OUTCOMES[status] ?? "refused";
 }
 
 export class Outbox {
-  /** @param {Post} post */
-  constructor(post) {
-    this.post = post;
+  /** @param {OutboxOptions} options */
+  constructor(options) {
+    this.options = options;
     /** @type {Promise<unknown>} the last delivery in the line */
     this.line = Promise.resolve();
   }
 
   /**
-   * Keep a decision, send it when its turn has come until it is answered, forget it.
+   * Keep a decision, send it when its turn has come until it is answered, remove it.
    *
-   * @param {Entry} entry @returns {Promise<Delivered>}
+   * @param {Entry} entry @returns {Promise<Delivery>}
    */
   async deliver(entry) {
-    await this.post.shelf.put(entry);
+    await this.options.store.put(entry);
     /** @type {() => void} */
     let letOthersPass = () => {};
     const passed = new Promise((resolve) => (letOthersPass = () => resolve(null)));
@@ -73,29 +77,29 @@ export class Outbox {
 
   /** Send what an earlier page of this study left behind. @param {string} study @returns {Promise<number>} how many */
   async deliverLeftovers(study) {
-    const left = (await this.post.shelf.all()).filter((entry) => entry.study === study);
+    const left = (await this.options.store.all()).filter((entry) => entry.study === study);
     await Promise.all(left.map((entry) => this.send(entry)));
     return left.length;
   }
 
   /**
    * @param {Entry} entry @param {() => void} onTrouble the server cannot take this one; it may take others
-   * @returns {Promise<Delivered>}
+   * @returns {Promise<Delivery>}
    */
   async send(entry, onTrouble = () => {}) {
-    const { post } = this;
+    const { options } = this;
     for (let failures = 1; ; failures += 1) {
-      const answer = await post.send(entry);
+      const answer = await options.send(entry);
       const { status, detail, body } = answer;
-      const found = verdict(status);
-      if (found !== "again") {
-        post.onWaiting(0, null);
-        await post.shelf.remove(entry.trial);
-        return { verdict: found, detail, body };
+      const outcome = outcomeOf(status);
+      if (outcome !== "again") {
+        options.onWaiting(0, null);
+        await options.store.remove(entry.trial);
+        return { outcome, detail, body };
       }
-      post.onWaiting(failures, answer);
+      options.onWaiting(failures, answer);
       if (status >= 500) onTrouble();
-      await post.sleep(backOff(failures, post.random()));
+      await options.sleep(backOff(failures, options.random()));
     }
   }
 }

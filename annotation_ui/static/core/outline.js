@@ -9,7 +9,7 @@
  * levels: crossings need not be found, however many there are. What the gaps on the levels leave connected with
  * the outside is not enclosed.
  *
- * Corners are read to the nearest 2^-30 px; from there on all comparisons are exact.
+ * Corners are read to the nearest unit, 2^-30 px; from there on all comparisons are exact.
  *
  * @import { Point, Size } from "./stroke.js"
  * @typedef {{column: number, start: number, after: number}} Span in a column, from row `start` up to row `after`
@@ -26,8 +26,9 @@
  * @property {number} behind the same to the right
  */
 
-const UNIT = 2 ** 30; // a pixel
-const HALF = UNIT / 2;
+import { UNITS_PER_PX } from "./contract.js";
+
+const HALF = UNITS_PER_PX / 2;
 const OUTSIDE = 0;
 
 /**
@@ -61,9 +62,10 @@ export function countMeetings(outline, width) {
 
 /** @param {readonly Point[]} outline @returns {Edge[]} those that have a length */
 function edgesOf(outline) {
-  const corners = outline.map(([x, y]) => ({ x: nearest(x * UNIT), y: nearest(y * UNIT) }));
+  const corners = outline.map(([x, y]) => ({ x: nearest(x * UNITS_PER_PX), y: nearest(y * UNITS_PER_PX) }));
   return corners.flatMap((one, index) => {
     const two = /** @type {typeof one} */ (corners[(index + 1) % corners.length]);
+    // From left to right, so that an edge has one form whichever way the hand went.
     const [from, to] = two.x < one.x || (two.x === one.x && two.y < one.y) ? [two, one] : [one, two];
     const edge = { x: from.x, y: from.y, run: to.x - from.x, rise: to.y - from.y };
     return edge.run || edge.rise ? [edge] : [];
@@ -76,11 +78,15 @@ const nearest = (value) => (Math.abs(value % 1) === 0.5 ? 2 * Math.round(value /
 /** @param {readonly Edge[]} edges @param {number} width of the image @returns {number[]} x in units, ascending */
 function levelsOf(edges, width) {
   const corners = edges.flatMap(({ x, run }) => [x, x + run]);
+  // Math.min(...corners) would overflow the call stack where an outline has very many.
   let [low, high] = [Infinity, -Infinity];
   for (const x of corners) [low, high] = [Math.min(low, x), Math.max(high, x)];
-  const first = Math.max(0, Math.ceil((low - HALF) / UNIT));
-  const last = Math.min(width - 1, Math.floor((high - HALF) / UNIT));
-  const columns = Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => (first + index) * UNIT + HALF);
+  const first = Math.max(0, Math.ceil((low - HALF) / UNITS_PER_PX));
+  const last = Math.min(width - 1, Math.floor((high - HALF) / UNITS_PER_PX));
+  const columns = Array.from(
+    { length: Math.max(0, last - first + 1) },
+    (_, index) => (first + index) * UNITS_PER_PX + HALF,
+  );
   return [...new Set([...corners, ...columns])].sort((one, two) => one - two);
 }
 
@@ -147,6 +153,7 @@ const isCorner = ({ way, run }) => way === 0 || way === run;
 
 /** @param {Meeting["at"]} one @param {Meeting["at"]} two */
 function exactly(one, two) {
+  // Cross-multiplied, in BigInt: the products have more than the 53 bits that a number holds.
   const [top, bottom] = [one, two].map(({ y, way, rise, run }) => BigInt(y) * BigInt(run) + BigInt(way) * BigInt(rise));
   const gap = /** @type {bigint} */ (top) * BigInt(two.run) - /** @type {bigint} */ (bottom) * BigInt(one.run);
   return gap < 0n ? -1 : Number(gap > 0n);
@@ -162,12 +169,13 @@ function open(left, right, regions) {
   const going = left.filter(({ next }) => next);
   const coming = right.filter(({ comes }) => comes);
   coming.forEach((one, rank) => (one.rank = rank));
+  // The edges above a gap are the same ones on both levels if none of the first `rank + 1` arrives below that rank.
   let lowest = -1;
   going.slice(0, -1).forEach((one, rank) => {
     lowest = Math.max(lowest, Number(one.next?.rank));
     one.behind = regions.more();
     const other = /** @type {Meeting} */ (coming[rank]);
-    other.before = lowest === rank ? one.behind : regions.more(); // are the edges above the same ones?
+    other.before = lowest === rank ? one.behind : regions.more();
   });
 }
 
@@ -183,7 +191,7 @@ function pass(meetings, x, regions) {
     if (above.comes) before = above.before;
     if (above.next) behind = above.behind;
     upright += above.upright;
-    if (compare(above, below) === 0) return [];
+    if (compare(above, below) === 0) return []; // they touch: no path leads between them
     if (upright === 0) regions.join(before, behind);
     return [{ x, above, below, before, isClosed: upright > 0 }];
   });
@@ -191,12 +199,12 @@ function pass(meetings, x, regions) {
 
 /** @param {number} x @param {Meeting} above @param {Meeting} below @param {number} height @returns {Span} a fraction of a column where the level is none */
 function spanOf(x, above, below, height) {
-  const start = Math.max(0, Math.ceil((above.y - HALF) / UNIT));
-  const after = Math.min(height, Math.floor((below.y - HALF) / UNIT) + 1);
-  return { column: (x - HALF) / UNIT, start, after };
+  const start = Math.max(0, Math.ceil((above.y - HALF) / UNITS_PER_PX));
+  const after = Math.min(height, Math.floor((below.y - HALF) / UNITS_PER_PX) + 1);
+  return { column: (x - HALF) / UNITS_PER_PX, start, after };
 }
 
-/** Numbers that are joined one by one (union and find). */
+/** Regions that are joined one by one: union-find, so that a search takes almost constant time. */
 class Regions {
   constructor() {
     /** @type {number[]} */
@@ -211,7 +219,7 @@ class Regions {
   find(region) {
     let here = region;
     for (let next = Number(this.leader[here]); next !== here; next = Number(this.leader[here])) {
-      this.leader[here] = Number(this.leader[next]);
+      this.leader[here] = Number(this.leader[next]); // halves the way for the next search
       here = next;
     }
     return here;

@@ -15,9 +15,8 @@
  * @property {Uint8Array | Uint32Array} data row by row
  */
 
+import { TIE_PX } from "./contract.js";
 import { enclosed } from "./outline.js";
-
-const TIE = 1e-9; // px
 
 /** @type {Readonly<Rectangle>} */
 export const NOTHING = Object.freeze({ left: Infinity, top: Infinity, right: -Infinity, bottom: -Infinity });
@@ -72,17 +71,19 @@ function line(pixels, points, radius, value) {
  * @returns {Rectangle} what may have changed
  */
 export function capsule(pixels, a, b, radius, value) {
+  // From top to bottom, so that `fall` is never negative and rows ascend.
   const [upper, lower] = a[1] <= b[1] ? [a, b] : [b, a];
   const [x, y] = upper;
   const run = lower[0] - x;
   const fall = lower[1] - y;
   const length = Math.hypot(run, fall);
-  const reach = radius + TIE;
+  const reach = radius + TIE_PX;
   const tilt = length > 0 ? (reach * run) / length : 0;
-  const perFall = 1 / Math.max(fall, 1e-30);
+  const perFall = 1 / Math.max(fall, 1e-30); // a level segment: `fraction` holds what becomes huge in [0, 1]
   const top = Math.max(0, Math.ceil(y - reach - 0.5));
   const bottom = Math.min(pixels.height - 1, Math.floor(lower[1] + reach - 0.5));
   for (let row = top; row <= bottom; row += 1) {
+    // The low end lies where the row meets the left side of the capsule, the high end where it meets the right.
     const below = row + 0.5 - y;
     const first = fraction((below - tilt) * perFall);
     const last = fraction((below + tilt) * perFall);

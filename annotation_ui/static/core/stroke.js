@@ -14,7 +14,7 @@ export const SMALLEST_RADIUS = 2; // image px
 export const LARGEST_RADIUS = 120; // image px
 const RADIUS_STEP = 1.25; // one press of [ or ]
 
-/** Thinning plus rounding (at most 0.07 px) stays below half an image pixel. */
+/** A tolerance at which thinning plus rounding (at most 0.07 px) stays below half an image pixel. */
 export const TOLERANCE = 0.4; // image px
 
 /**
@@ -60,6 +60,7 @@ export function thin(points, tolerance = TOLERANCE) {
   keep[points.length - 1] = 1;
   /** @type {[number, number][]} */
   const spans = [[0, points.length - 1]];
+  // A stack of spans in place of recursion: a scribble of thousands of points could overflow the call stack.
   for (let span = spans.pop(); span; span = spans.pop()) {
     const middle = furthest(points, span[0], span[1], tolerance);
     if (middle < 0) continue;
@@ -71,6 +72,7 @@ export function thin(points, tolerance = TOLERANCE) {
 
 /** @param {readonly Point[]} points @param {number} first @param {number} last @param {number} tolerance */
 function furthest(points, first, last, tolerance) {
+  // Squares are compared: no root for each of thousands of points.
   let worst = tolerance * tolerance;
   let found = -1;
   const a = /** @type {Point} */ (points[first]);
@@ -90,6 +92,7 @@ export function squaredDistance(p, a, b) {
   const dx = b[0] - a[0];
   const dy = b[1] - a[1];
   const length = dx * dx + dy * dy;
+  // A segment without length is a point: the distance to it.
   const along = length ? ((p[0] - a[0]) * dx + (p[1] - a[1]) * dy) / length : 0;
   const nearest = Math.min(1, Math.max(0, along));
   return (p[0] - a[0] - nearest * dx) ** 2 + (p[1] - a[1] - nearest * dy) ** 2;

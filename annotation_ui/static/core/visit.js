@@ -2,14 +2,15 @@
  * The visit as a state machine: which page a participant sees, and what may happen next. An event that does
  * not fit the present page changes nothing, so a late answer or a double click can do no harm.
  *
- * @import { Completion, Ending, PageData, PageName, State, Step, Trial, VisitEvent } from "../../participant.d.ts"
+ * @import { Ending, PageName, VisitEvent, VisitState } from "../../page.d.ts"
+ * @import { Completion, PageData, TrialView } from "../../participant.d.ts"
  */
 
-/** @type {PageName[]} a participation has begun and has not ended */
+/** The pages of a visit that has begun and has not ended. @type {PageName[]} */
 export const UNDER_WAY = ["device", "instructions", "loading", "quiz", "trial", "feedback", "break", "questions"];
 
 /** What becomes of a newcomer to a study that is not open, and which of its ways out is theirs. */
-const SHUT = /** @type {const} */ ({
+const NOT_OPEN = /** @type {const} */ ({
   closed: { ending: "closed", way: "closed" },
   paused: { ending: "study_not_open", way: "closed" },
   full: { ending: "quota_full", way: "quota_full" },
@@ -17,7 +18,7 @@ const SHUT = /** @type {const} */ ({
 
 /**
  * @param {Pick<PageData, "preview" | "state" | "ways_out"> & {known: boolean}} visitor who is known goes on, whatever became
- * of the study @returns {State}
+ * of the study @returns {VisitState}
  */
 export function start({ preview, known, state: study, ways_out }) {
   const state = {
@@ -30,7 +31,7 @@ export function start({ preview, known, state: study, ways_out }) {
     isOwed: false,
   };
   if (preview || known || study === "open") return { ...state, page: firstPage(preview, known), ending: null };
-  const { ending, way } = SHUT[study];
+  const { ending, way } = NOT_OPEN[study];
   return { ...state, ...ways_out[way], page: "ended", ending };
 }
 
@@ -40,30 +41,30 @@ function firstPage(preview, known) {
   return known ? "device" : "consent";
 }
 
-/** @type {{[type: string]: (state: State, event: any) => State}} */
+/** @type {{[type: string]: (state: VisitState, event: any) => VisitState}} */
 const MOVES = {
-  agreed: (state) => when(state, ["consent"], { busy: true }),
+  consent_given: (state) => when(state, ["consent"], { busy: true }),
   declined: (state, { redirect_url = null, code = null }) =>
     when(state, ["consent"], { page: "ended", ending: "declined", redirect_url, code }),
   joined: (state) => when(state, ["consent"], { page: "device", busy: false }),
-  fits: (state) => when(state, ["device"], { page: "loading", busy: true }),
-  briefed: (state) => when(state, ["loading"], { page: "instructions", busy: false }),
-  understood: (state) => when(state, ["instructions"], { page: "loading", busy: true }),
-  asked: (state, { step }) => when(state, ["loading"], { page: step.kind, busy: false }),
-  answered: (state) => when(state, ["quiz", "questions"], { page: "loading", busy: true }),
-  given: (state, { trial }) => when(state, ["loading", "trial"], { page: "trial", busy: false, trial }),
-  paused: (state) => when(state, ["loading"], { page: "break", busy: false }),
-  rested: (state) => when(state, ["break"], { page: "loading", busy: true }),
-  submitted: (state) => (state.busy ? state : when(state, ["trial"], { busy: true })),
-  kept: (state) => when(state, ["trial"], { page: "loading", busy: true, trial: null }),
-  judged: (state) => when(state, ["trial"], { page: "feedback", busy: false }),
-  noticed: (state) => when(state, ["feedback"], { page: "loading", busy: true, trial: null }),
-  returned: (state) => when(state, ["trial"], { busy: false }),
+  device_passed: (state) => when(state, ["device"], { page: "loading", busy: true }),
+  instructions_due: (state) => when(state, ["loading"], { page: "instructions", busy: false }),
+  instructions_read: (state) => when(state, ["instructions"], { page: "loading", busy: true }),
+  step_due: (state, { step }) => when(state, ["loading"], { page: step.kind, busy: false }),
+  step_answered: (state) => when(state, ["quiz", "questions"], { page: "loading", busy: true }),
+  trial_shown: (state, { trial }) => when(state, ["loading", "trial"], { page: "trial", busy: false, trial }),
+  break_due: (state) => when(state, ["loading"], { page: "break", busy: false }),
+  break_over: (state) => when(state, ["break"], { page: "loading", busy: true }),
+  decision_sent: (state) => (state.busy ? state : when(state, ["trial"], { busy: true })),
+  decision_kept: (state) => when(state, ["trial"], { page: "loading", busy: true, trial: null }),
+  feedback_due: (state) => when(state, ["trial"], { page: "feedback", busy: false }),
+  feedback_read: (state) => when(state, ["feedback"], { page: "loading", busy: true, trial: null }),
+  decision_refused: (state) => when(state, ["trial"], { busy: false }),
   completed: (state, { completion }) => when(state, ["loading"], { ...end(completion), completion }),
-  debriefed: (state) => when(state, ["debrief"], last(state)),
+  debriefing_read: (state) => when(state, ["debrief"], last(state)),
   withdrew: (state, { redirect_url = null, code = null }) =>
     when(state, UNDER_WAY, { page: "ended", ending: "withdrew", redirect_url, code }),
-  forgotten: (state) => when(state, UNDER_WAY, { page: "consent", busy: false, trial: null }),
+  token_unknown: (state) => when(state, UNDER_WAY, { page: "consent", busy: false, trial: null }),
   refused: (state, { error, detail, redirect_url = null, code = null }) => ({
     ...state,
     page: "ended",
@@ -75,28 +76,28 @@ const MOVES = {
   }),
 };
 
-/** @param {State} state @param {VisitEvent} event @returns {State} */
+/** @param {VisitState} state @param {VisitEvent} event @returns {VisitState} */
 export function move(state, event) {
   const next = MOVES[event.type];
   if (!next) throw new Error(`There is no event ${event.type}.`);
   return state.page === "ended" ? state : next(state, event);
 }
 
-/** @param {State} state @param {PageName[]} pages @param {Partial<State>} change @returns {State} */
+/** @param {VisitState} state @param {PageName[]} pages @param {Partial<VisitState>} change @returns {VisitState} */
 const when = (state, pages, change) => (pages.includes(state.page) ? { ...state, ...change } : state);
 
-/** @param {Completion} completion @returns {Partial<State>} what was promised to be told comes before the code */
+/** The debriefing comes before the code. @param {Completion} completion @returns {Partial<VisitState>} */
 function end(completion) {
   return completion.debrief_html ? { page: "debrief", busy: false } : { busy: false, ...lastOf(completion) };
 }
 
-/** @param {State} state @returns {Partial<State>} */
+/** @param {VisitState} state @returns {Partial<VisitState>} */
 const last = ({ completion }) => (completion ? lastOf(completion) : {});
 
-/** @param {Completion} completion @returns {Partial<State>} */
+/** @param {Completion} completion @returns {Partial<VisitState>} */
 function lastOf(completion) {
-  if ((completion.ending ?? "finished") === "finished") return { page: "finished" };
-  const { message, redirect_url = null, code, is_owed: isOwed = false } = completion;
+  if (completion.ending === "finished") return { page: "finished" };
+  const { message, redirect_url, code, is_owed: isOwed } = completion;
   return { page: "ended", ending: ending(completion.ending), detail: message, redirect_url, code, isOwed };
 }
 
@@ -112,12 +113,12 @@ const ENDINGS = /** @type {const} */ ([
 /** @param {string} code what the API calls it @returns {Ending} */
 const ending = (code) => ENDINGS.find((name) => name === code) ?? "error";
 
-/** Is nothing judged yet? Then the instructions are due. @param {{step?: Step, trial?: Trial}} answer */
-export function isBeginning({ step, trial }) {
-  return trial ? trial.position === 1 : step?.kind === "quiz";
+/** Is nothing decided yet? Then the instructions are due. @param {{trial: {position: number}} | {step: {kind: string}}} answer */
+export function isBeginning(answer) {
+  return "trial" in answer ? answer.trial.position === 1 : answer.step.kind === "quiz";
 }
 
-/** Is a pause offered before this trial? @param {Trial} trial @param {number | null} every main trials */
+/** Is a break offered before this trial? @param {TrialView} trial @param {number | null} every main trials */
 export function isBreakDue({ kind, position }, every) {
   return Boolean(every) && kind !== "practice" && position > 1 && (position - 1) % Number(every) === 0;
 }

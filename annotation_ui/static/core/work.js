@@ -1,20 +1,18 @@
 /**
  * What it costs to send a stroke and to work out what it covers, in px of outline. A thick line goes there and
  * back, round its two ends and round every turn. A lasso costs four px for each place where an edge meets a level
- * (outline.js). And each point costs ten. The same numbers as the server's (saliency/masks/work.py).
+ * (outline.js). And each point costs ten. saliency/masks/work.py counts the same.
  *
  * @import { Point, Stroke } from "./stroke.js"
  */
 
+import { WORK_PER_MEETING, WORK_PER_POINT } from "./contract.js";
 import { countMeetings } from "./outline.js";
-
-const PER_MEETING = 4;
-const PER_POINT = 10;
 
 /** @param {Stroke} stroke @param {number} width of the image */
 export function work({ tool, radius, points }, width) {
-  const read = PER_POINT * points.length;
-  if (tool === "lasso") return read + PER_MEETING * countMeetings(points, width);
+  const read = WORK_PER_POINT * points.length;
+  if (tool === "lasso") return read + WORK_PER_MEETING * countMeetings(points, width);
   const steps = stepsOf(points);
   const length = steps.reduce((sum, [x, y]) => sum + Math.hypot(x, y), 0);
   const turns = steps.slice(1).reduce((sum, step, index) => sum + angle(/** @type {Step} */ (steps[index]), step), 0);

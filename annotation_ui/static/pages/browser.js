@@ -1,7 +1,8 @@
 /**
  * What kind of browser this is, whether it can show the study, and what happens to its window.
  *
- * @import { Facts, Needs } from "../../participant.d.ts"
+ * @import { DeviceFacts } from "../../page.d.ts"
+ * @import { DeviceNeeds } from "../../participant.d.ts"
  */
 
 import { obstacles } from "../core/device.js";
@@ -44,7 +45,7 @@ const AGAIN = 3000; // ms between two tries to load the picture
 /** @param {string} query */
 const has = (query) => matchMedia(query).matches;
 
-/** @param {boolean} images_load @returns {Facts} */
+/** @param {boolean} images_load @returns {DeviceFacts} */
 const look = (images_load) => ({
   width: innerWidth,
   height: innerHeight,
@@ -57,8 +58,8 @@ const look = (images_load) => ({
 /**
  * The device check: silent when all is well; otherwise it says what to do and looks again with every change.
  *
- * @param {Needs} needs @param {string} picture address of a small neutral picture
- * @param {(facts: Facts & {passed: boolean}) => void} report told at the first obstacle and when all is well
+ * @param {DeviceNeeds} needs @param {string} picture address of a small neutral picture
+ * @param {(facts: DeviceFacts & {passed: boolean}) => void} report told at the first obstacle and when all is well
  * @returns {Promise<void>} when all is well
  */
 export async function checkDevice(needs, picture, report) {
@@ -95,7 +96,7 @@ function changed() {
   });
 }
 
-/** @param {readonly string[]} found @param {Facts} facts @param {Needs} needs */
+/** @param {readonly string[]} found @param {DeviceFacts} facts @param {DeviceNeeds} needs */
 function explain(found, { width, height }, { min_width, min_height }) {
   byId("device-checking").hidden = found.length > 0;
   byId("device-problems").hidden = found.length === 0;

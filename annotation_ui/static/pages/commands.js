@@ -13,23 +13,23 @@ export const commandsOf = (page) => ({
   undo: () => page.change("undo"),
   redo: () => page.change("redo"),
   clear: () => page.change("clear"),
-  "zoom-in": () => page.lens.zoom(ZOOM),
-  "zoom-out": () => page.lens.zoom(1 / ZOOM),
-  "zoom-whole": () => page.lens.zoom(0),
+  "zoom-in": () => page.view.zoom(ZOOM),
+  "zoom-out": () => page.view.zoom(1 / ZOOM),
+  "zoom-whole": () => page.view.zoom(0),
 });
 
 /** By key. @param {TrialPage} page @returns {Actions} */
 export const actionsOf = (page) => ({
   choose: (side) => page.chooseByKey(side),
   submit: () => page.submit(),
-  tool: (tool) => page.paper && page.toolbar.choose(tool),
+  tool: (tool) => page.activeBoard && page.toolbar.choose(tool),
   resize: (presses) => page.toolbar.step(presses),
   undo: () => page.change("undo"),
   redo: () => page.change("redo"),
   clear: () => page.change("clear"),
-  zoom: (presses) => page.lens.zoom(ZOOM ** presses),
-  whole: () => page.lens.zoom(0),
-  pan: (right, down) => page.lens.pan(right, down),
-  space: (isDown) => page.lens.hold(isDown),
+  zoom: (presses) => page.view.zoom(ZOOM ** presses),
+  whole: () => page.view.zoom(0),
+  pan: (right, down) => page.view.pan(right, down),
+  space: (isDown) => page.view.hold(isDown),
   bare: (isBare) => page.root.classList.toggle("trial--bare", isBare),
 });

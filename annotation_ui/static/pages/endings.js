@@ -3,7 +3,8 @@
 import { byId } from "./dom.js";
 
 /**
- * @import { Completion, Ending, State } from "../../participant.d.ts"
+ * @import { Ending, VisitState } from "../../page.d.ts"
+ * @import { Completion } from "../../participant.d.ts"
  * @typedef {{source: string, assignment_id: string | null, turk_submit_to: string | null}} Visitor
  */
 
@@ -70,7 +71,7 @@ export const leaveText = (source) =>
     ? `If you cannot do this, please ${RETURNS[source]}`
     : "If you cannot do this now, close this page. The same link brings you back.";
 
-/** @param {State} state @param {Visitor} visitor @param {string} reference */
+/** @param {VisitState} state @param {Visitor} visitor @param {string} reference */
 export function showEnding({ ending, detail, code, redirect_url, isOwed }, visitor, reference) {
   const { title, text, next = "", isOver = true } = ENDINGS[ending ?? "error"];
   const quoted = ending === "declined" ? "" : reference;

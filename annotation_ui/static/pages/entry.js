@@ -1,8 +1,8 @@
 /**
  * How somebody comes into a visit: by consent, by a browser that was in it before, by a link from the staff.
  *
- * @import { PageData } from "../../participant.d.ts"
- * @import { Notes, Session } from "./storage.js"
+ * @import { Enrolment, PageData } from "../../participant.d.ts"
+ * @import { BrowserStorage, Session } from "./storage.js"
  */
 
 import { describeBrowser } from "./browser.js";
@@ -15,19 +15,20 @@ export function codeInAddress() {
 /**
  * What consent sends.
  *
- * @param {PageData} page @param {Notes} notes @param {string} link empty for who comes through a platform
+ * @param {PageData} page @param {BrowserStorage} storage @param {string} link empty for who comes through a platform
+ @returns {Enrolment}
  */
-export function consentOf({ source, external_id, assignment_id, consent_version }, notes, link) {
-  const who = external_id ? { external_id, assignment_id: assignment_id ?? ownKey(notes) } : {};
+export function consentOf({ source, external_id, assignment_id, consent_version }, storage, link) {
+  const who = external_id ? { external_id, assignment_id: assignment_id ?? ownKey(storage) } : {};
   const by = link ? { link_token: link } : {};
   return { source, ...who, ...by, consent: true, consent_version, client: describeBrowser() };
 }
 
-/** What shows that two requests are one person's where their platform tells no session. @param {Notes} notes @returns {string} */
-function ownKey(notes) {
+/** What shows that two requests are one person's where their platform tells no session. @param {BrowserStorage} storage @returns {string} */
+function ownKey(storage) {
   const fresh = () => Array.from(crypto.getRandomValues(new Uint32Array(6)), (part) => part.toString(36)).join("-");
-  const key = notes.read("key") ?? fresh();
-  notes.write("key", key);
+  const key = storage.read("key") ?? fresh();
+  storage.write("key", key);
   return key;
 }
 

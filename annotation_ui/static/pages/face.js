@@ -8,10 +8,10 @@ import { find } from "./dom.js";
 
 /**
  * @import { Picture, Side } from "../../participant.d.ts"
- * @import { Orders } from "../canvas/painter.js"
+ * @import { Callbacks } from "../canvas/painter.js"
  * @import { Reports } from "../canvas/navigator.js"
  * @import { Viewport } from "../core/viewport.js"
- * @typedef {Pick<Reports, "onResize"> & {onLook: (viewport: Viewport) => void}} Sight
+ * @typedef {Pick<Reports, "onResize"> & {onLook: (viewport: Viewport) => void}} ViewCallbacks
  * @typedef {[face: HTMLImageElement, ...map: HTMLImageElement[]]} Images decoded: a face, and what lies beside it: a copy and, over that, a model's map
  */
 
@@ -26,11 +26,11 @@ export class Face {
     this.map = find(this.root, ".face__map", HTMLElement);
     this.side = side;
     /** @type {{board: Board, painter: Painter, navigator: Navigator, keys: KeyPainter} | null} */
-    this.desk = null;
+    this.workspace = null;
   }
 
-  /** @param {Images} images @param {Picture} picture @param {Orders} orders @param {Sight} sight */
-  show([face, ...map], picture, orders, { onLook, onResize }) {
+  /** @param {Images} images @param {Picture} picture @param {Callbacks} callbacks @param {ViewCallbacks} viewCallbacks */
+  show([face, ...map], picture, callbacks, { onLook, onResize }) {
     this.leave();
     for (const image of [face, ...map]) Object.assign(image, { alt: "", draggable: false });
     this.map.replaceChildren(...map);
@@ -42,8 +42,8 @@ export class Face {
       onTakeOver: (now) => painter.interrupt(now),
       mayDrag: () => !painter.listening,
     });
-    const painter = new Painter(board, { ...orders, mayPaint: () => orders.mayPaint() && !navigator.isBusy });
-    this.desk = { board, painter, navigator, keys: new KeyPainter(board, painter) };
+    const painter = new Painter(board, { ...callbacks, mayPaint: () => callbacks.mayPaint() && !navigator.isBusy });
+    this.workspace = { board, painter, navigator, keys: new KeyPainter(board, painter) };
     // The navigator listens first: it decides whether a press is a gesture before the painter sees it.
     navigator.enable();
   }
@@ -65,20 +65,20 @@ export class Face {
 
   /** From here on one paints on this face. */
   start() {
-    this.desk?.board.prepare();
-    this.desk?.painter.enable();
-    this.desk?.keys.enable();
+    this.workspace?.board.prepare();
+    this.workspace?.painter.enable();
+    this.workspace?.keys.enable();
   }
 
   stop() {
-    this.desk?.keys.disable();
-    this.desk?.painter.disable();
-    if (this.desk?.board.painted) this.desk.board.surface.show([]);
+    this.workspace?.keys.disable();
+    this.workspace?.painter.disable();
+    if (this.workspace?.board.painted) this.workspace.board.surface.show([]);
   }
 
   leave() {
     this.stop();
-    this.desk?.navigator.disable();
+    this.workspace?.navigator.disable();
     this.frame.classList.remove("face__frame--zoomed");
   }
 
@@ -87,6 +87,6 @@ export class Face {
     this.view.replaceChildren();
     this.map.replaceChildren();
     this.label("");
-    this.desk = null;
+    this.workspace = null;
   }
 }

@@ -4,9 +4,10 @@ import { painted } from "../core/drawing.js";
 import { byId, find } from "./dom.js";
 
 /**
- * @import { Advice, Feedback, Judgement, Side, Trial } from "../../participant.d.ts"
+ * @import { TrialState } from "../../page.d.ts"
+ * @import { AdviceView, Feedback, Side, TrialView } from "../../participant.d.ts"
  * @typedef {{left: import("./face.js").Face, right: import("./face.js").Face}} Faces
- * @typedef {NonNullable<ReturnType<typeof import("../core/judgement.js").missing>>} Lack
+ * @typedef {NonNullable<ReturnType<typeof import("../core/trial.js").missing>>} Lack
  */
 
 const HINTS = {
@@ -32,26 +33,26 @@ export const URGENT = {
 
 const REGION = "Please paint the area named above.";
 
-/** @param {Judgement} judgement @param {Lack | null} lack */
+/** @param {TrialState} state @param {Lack | null} lack */
 const isRegionOpen = ({ isRegion }, lack) => isRegion && (lack === "paint" || lack === "blank");
 
-/** There is paint, but the study wants more strokes. @param {Judgement} judgement @param {Lack | null} lack */
+/** There is paint, but the study wants more strokes. @param {TrialState} state @param {Lack | null} lack */
 const isFew = ({ drawing }, lack) => lack === "paint" && painted(drawing.strokes) > 0;
 
-/** @param {Judgement} judgement */
+/** @param {TrialState} state */
 const few = ({ rule }) => `Please paint at least ${rule.min_strokes} strokes.`;
 
-/** What to do next. @param {Judgement} judgement @param {Lack | null} lack */
-export function hint(judgement, lack) {
-  if (isRegionOpen(judgement, lack)) return REGION;
-  if (isFew(judgement, lack)) return few(judgement);
-  return HINTS[lack ?? (judgement.annotate ? "ready" : "next")];
+/** What to do next. @param {TrialState} state @param {Lack | null} lack */
+export function hint(state, lack) {
+  if (isRegionOpen(state, lack)) return REGION;
+  if (isFew(state, lack)) return few(state);
+  return HINTS[lack ?? (state.annotate ? "ready" : "next")];
 }
 
-/** @param {Judgement} judgement @param {Lack} lack */
-export function urgent(judgement, lack) {
-  if (isRegionOpen(judgement, lack)) return REGION;
-  return isFew(judgement, lack) ? few(judgement) : URGENT[lack];
+/** @param {TrialState} state @param {Lack} lack */
+export function urgent(state, lack) {
+  if (isRegionOpen(state, lack)) return REGION;
+  return isFew(state, lack) ? few(state) : URGENT[lack];
 }
 
 /** On a narrow page the left face is above the right one. */
@@ -60,7 +61,7 @@ export const stacked = matchMedia("(max-width: 40rem)");
 /** @param {Side} side */
 const nameOf = (side) => (stacked.matches ? { left: "upper", right: "lower" }[side] : side);
 
-/** What a model says about the pair; empty when it says nothing in words. @param {Advice | null | undefined} advice */
+/** What a model says about the pair; empty when it says nothing in words. @param {AdviceView | null} advice */
 function adviceText(advice) {
   if (!advice) return "";
   const { decision, confidence, left_map, right_map } = advice;
@@ -73,10 +74,10 @@ function adviceText(advice) {
 export const PRACTICE_OVER = "Practice is over. From now on we do not show the answer.";
 
 /** @param {boolean} isCorrect @param {"real" | "fake"} kind of the chosen face */
-const verdictText = (isCorrect, kind) =>
+const feedbackText = (isCorrect, kind) =>
   isCorrect ? `Correct. You chose the ${kind} face.` : `Wrong. The face you chose is ${kind}.`;
 
-/** @param {HTMLElement} root @param {Faces} faces @param {Trial} trial */
+/** @param {HTMLElement} root @param {Faces} faces @param {TrialView} trial */
 export function showQuestion(root, faces, { question, annotate, kind, prompt, advice }) {
   const isRegion = kind === "check";
   const word = find(root, "#question-word", HTMLElement);
@@ -91,7 +92,7 @@ export function showQuestion(root, faces, { question, annotate, kind, prompt, ad
   nameSides(faces, advice);
 }
 
-/** Whatever calls a face by its place. @param {Faces} faces @param {Advice | null | undefined} advice */
+/** Whatever calls a face by its place. @param {Faces} faces @param {AdviceView | null} advice */
 export function nameSides(faces, advice) {
   byId("advice").textContent = adviceText(advice).trim();
   for (const { radio, side } of Object.values(faces)) radio.setAttribute("aria-label", `The ${nameOf(side)} face`);
@@ -105,7 +106,7 @@ export function nameSides(faces, advice) {
 export function showFeedback(root, faces, { correct, fake }, choice) {
   root.classList.add("trial--feedback");
   byId("question-choose").hidden = true;
-  byId("verdict").textContent = verdictText(correct, choice === fake ? "fake" : "real");
+  byId("verdict").textContent = feedbackText(correct, choice === fake ? "fake" : "real");
   byId("verdict").className = `question__verdict question__verdict--${correct ? "right" : "wrong"}`;
   for (const face of Object.values(faces)) {
     const kind = face.side === fake ? "fake" : "real";

@@ -5,17 +5,17 @@ import { Example } from "../canvas/example.js";
 import { watch } from "./browser.js";
 import { honeypot, listenToConsent } from "./consent.js";
 import { byId, button, find } from "./dom.js";
-import { openShelf } from "./storage.js";
+import { openOutboxStore } from "./storage.js";
 import { Visit } from "./visit.js";
 
 /** @param {Visit} visit */
 function wire(visit) {
   listenToConsent(
     () => visit.agree({ website: honeypot() }),
-    () => visit.tell({ type: "declined", ...visit.page.ways_out.declined }),
+    () => visit.handle({ type: "declined", ...visit.page.ways_out.declined }),
   );
-  button("start").addEventListener("click", () => visit.understand());
-  button("debriefed").addEventListener("click", () => visit.tell({ type: "debriefed" }));
+  button("start").addEventListener("click", () => visit.instructionsRead());
+  button("debriefed").addEventListener("click", () => visit.handle({ type: "debriefing_read" }));
   button("withdraw").addEventListener("click", async () => {
     await visit.withdraw();
     if (visit.state.page === "ended") find(document, "#leave", HTMLDialogElement).close();
@@ -29,11 +29,11 @@ function wire(visit) {
     button(`open-${name}`).addEventListener("click", () => dialog.showModal());
   }
   // A crash tells nobody: a stroke in progress is kept every second.
-  const { trialPage } = visit.stage;
-  setInterval(() => trialPage.desk?.painter.isPainting && trialPage.keep(), 1000);
+  const { trialPage } = visit.sequence;
+  setInterval(() => trialPage.workspace?.painter.isPainting && trialPage.keep(), 1000);
   watch(
-    (kind, detail) => visit.stage.trialPage.noteEvent(kind, detail),
-    () => visit.stage.trialPage.keep(),
+    (kind, detail) => visit.sequence.trialPage.noteEvent(kind, detail),
+    () => visit.sequence.trialPage.keep(),
   );
 }
 
@@ -54,7 +54,7 @@ const page = /** @type {import("../../participant.d.ts").PageData} */ (JSON.pars
 for (const line of document.querySelectorAll("[data-step]")) {
   line.textContent = stepText(line.getAttribute("data-step") ?? "", page);
 }
-const visit = new Visit(page, await openShelf());
+const visit = new Visit(page, await openOutboxStore());
 wire(visit);
 new Example(
   find(document, "#example", HTMLCanvasElement),

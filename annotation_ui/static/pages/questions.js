@@ -1,11 +1,11 @@
 /** Questions in words: the quiz before the faces, and what a study asks at its end. */
 
-import { MOST_LETTERS } from "../core/limits.js";
+import { MAX_ANSWER_CHARACTERS } from "../core/contract.js";
 import { find } from "./dom.js";
 
 /**
- * @import { Question, Step } from "../../participant.d.ts"
- * @import { Notes } from "./storage.js"
+ * @import { AskedQuestion, Step } from "../../page.d.ts"
+ * @import { BrowserStorage } from "./storage.js"
  * @typedef {{[id: string]: string}} Answers
  */
 
@@ -13,17 +13,17 @@ const MOST_BUTTONS = 8; // more options than that make a list to open
 
 export class QuestionPage {
   /**
-   * @param {"quiz" | "questions"} kind @param {Notes} notes answers outlive a reload
+   * @param {"quiz" | "questions"} kind @param {BrowserStorage} storage answers outlive a reload
    * @param {(answers: Answers) => void} onAnswers
    */
-  constructor(kind, notes, onAnswers) {
+  constructor(kind, storage, onAnswers) {
     this.kind = kind;
-    this.notes = notes;
+    this.storage = storage;
     this.root = find(document, `[data-page=${kind}]`, HTMLElement);
     this.form = find(this.root, "form", HTMLFormElement);
     this.fields = find(this.root, ".questions", HTMLElement);
     this.button = find(this.form, "button[type=submit]", HTMLButtonElement);
-    /** @type {readonly Question[]} */
+    /** @type {readonly AskedQuestion[]} */
     this.questions = [];
     this.form.addEventListener("input", (event) => this.note(event));
     this.form.addEventListener("submit", (event) => {
@@ -36,7 +36,7 @@ export class QuestionPage {
   show({ questions }) {
     this.questions = questions;
     this.fields.replaceChildren(...questions.map((question) => field(question, this.kind)));
-    for (const [id, value] of Object.entries(this.notes.read(this.kind) ?? {})) this.fill(id, String(value));
+    for (const [id, value] of Object.entries(this.storage.read(this.kind) ?? {})) this.fill(id, String(value));
     this.busy(false);
   }
 
@@ -61,7 +61,7 @@ export class QuestionPage {
 
   /** @param {Event} event */
   note(event) {
-    this.notes.write(this.kind, this.answers);
+    this.storage.write(this.kind, this.answers);
     if (event.target instanceof Element) complain(event.target.closest("[data-question]"), "");
   }
 
@@ -116,7 +116,7 @@ function make(tag, attributes, ...inside) {
   return element;
 }
 
-/** @param {Question} question @param {"quiz" | "questions"} kind the quiz sends the number of an option, from 1 */
+/** @param {AskedQuestion} question @param {"quiz" | "questions"} kind the quiz sends the number of an option, from 1 */
 function field(question, kind) {
   const error = `${kind}-${question.id}-error`;
   const options = (question.options ?? []).map((text, index) => ({
@@ -136,7 +136,7 @@ function field(question, kind) {
   return make("div", { class: "card question-card field", "data-question": question.id }, ...asked, complaint);
 }
 
-/** @param {Question} question @param {{text: string, value: string}[]} options @param {string} error */
+/** @param {AskedQuestion} question @param {{text: string, value: string}[]} options @param {string} error */
 function radios({ id }, options, error) {
   return options.map(({ text, value }) =>
     make(
@@ -148,11 +148,11 @@ function radios({ id }, options, error) {
   );
 }
 
-/** @param {Question} question @param {{text: string, value: string}[]} options @param {string} kind @param {string} error */
+/** @param {AskedQuestion} question @param {{text: string, value: string}[]} options @param {string} kind @param {string} error */
 function box(question, options, kind, error) {
   const shared = { id: `${kind}-${question.id}`, name: question.id, "aria-describedby": error };
   if (question.kind === "text") {
-    return make("textarea", { ...shared, class: "textarea", rows: "3", maxlength: String(MOST_LETTERS) });
+    return make("textarea", { ...shared, class: "textarea", rows: "3", maxlength: String(MAX_ANSWER_CHARACTERS) });
   }
   const choices = options.map(({ text, value }) => make("option", { value }, text));
   return make("select", { ...shared, class: "select" }, make("option", { value: "" }, "Please choose"), ...choices);

@@ -2,9 +2,9 @@
 
 import { byId } from "./dom.js";
 
-/** @import { State } from "../../participant.d.ts" */
+/** @import { VisitState } from "../../page.d.ts" */
 
-/** @param {State["page"]} page the feedback is told on the page of the trial */
+/** @param {VisitState["page"]} page the feedback is told on the page of the trial */
 export function bringToFront(page) {
   if (page === "feedback") return;
   for (const section of document.querySelectorAll("[data-page]")) {
@@ -22,7 +22,7 @@ export function showArm(annotate) {
   }
 }
 
-/** @param {import("../../participant.d.ts").Trial} trial */
+/** @param {import("../../participant.d.ts").TrialView} trial */
 export function showProgress({ kind, position, total }) {
   const bar = byId("progress-bar");
   if (bar instanceof HTMLProgressElement) {

@@ -1,13 +1,17 @@
-/** Talking with the server over a network that comes and goes. */
+/** The calls of the page to the server, over a network that comes and goes. */
 
 import { Outbox, backOff } from "../core/outbox.js";
 import { sleep } from "./pictures.js";
 import { say } from "./screens.js";
 
 /**
- * @import { Decision, Draft } from "../../participant.d.ts"
- * @import { Answer, Delivered, Entry } from "../core/outbox.js"
- * @typedef {{status: number, body: any, code: string, detail: string, reference: string}} Reply no answer is an answer with status 0
+ * @import { Draft } from "../../page.d.ts"
+ * @import { Calls, DecisionBody, Enrolment } from "../../participant.d.ts"
+ * @import { Answer, Delivery, Entry } from "../core/outbox.js"
+ *
+ * @template Body
+ * @typedef {{status: number, body: Body, code: string, detail: string, reference: string}} Reply status 0 where no
+ * answer came; `body` is what the type says only where the server took the call
  */
 
 const WAITING = "Saved on this device. Waiting for the network…";
@@ -18,41 +22,41 @@ const DRAFTS_EVERY = 3000; // ms
 const LASTING = 5; // failures, after which it is no longer called a moment
 
 export class Server {
-  /** @param {{api: string, study: string}} page @param {import("../core/outbox.js").Shelf} shelf */
-  constructor({ api, study }, shelf) {
+  /** @param {{study: string}} page @param {import("../core/outbox.js").OutboxStore} store */
+  constructor({ study }, store) {
     this.study = study;
-    this.api = new Api(api);
-    /** What support is told when something goes wrong. */
+    this.api = new Api();
+    /** What to quote to the staff when something goes wrong. */
     this.reference = "";
     this.isWaiting = false;
     /** @type {Draft | null} */
     this.draft = null;
     this.draftTimer = 0;
-    /** What is said about sending and about asking; the first of them that says something is shown. */
-    this.lines = { sending: "", asking: "" };
+    /** What the banner says about sending and about asking; the first that is not empty is shown. */
+    this.banner = { sending: "", asking: "" };
     this.outbox = new Outbox({
-      shelf,
+      store,
       send: (/** @type {Entry} */ entry) => this.api.decide(entry.trial, entry.body, entry.token),
       sleep,
       onWaiting: (/** @type {number} */ failures, /** @type {Answer | null} */ answer) => {
         this.isWaiting = failures > 0;
-        this.tell("sending", answer ? trouble(answer, failures, WAITING) : "");
+        this.setBanner("sending", answer ? trouble(answer, failures, WAITING) : "");
       },
       random: Math.random,
     });
   }
 
-  /** Ask until somebody answers. @param {() => Promise<Reply>} call @returns {Promise<Reply>} */
+  /** Ask until the server answers. @template Body @param {() => Promise<Reply<Body>>} call @returns {Promise<Reply<Body>>} */
   async ask(call) {
     for (let failures = 1; ; failures += 1) {
       const reply = await call();
       const isAnswer = reply.status > 0 && reply.status < 500 && reply.status !== 429;
       if (reply.reference) this.reference = reply.reference;
       if (isAnswer) {
-        this.tell("asking", "");
+        this.setBanner("asking", "");
         return reply;
       }
-      this.tell("asking", trouble(reply, failures, reply.status ? BUSY : OFFLINE));
+      this.setBanner("asking", trouble(reply, failures, reply.status ? BUSY : OFFLINE));
       await sleep(backOff(failures, Math.random()));
     }
   }
@@ -71,14 +75,14 @@ export class Server {
   }
 
   /** @param {"sending" | "asking"} about @param {string} text */
-  tell(about, text) {
-    this.lines[about] = text;
-    say(this.lines.sending || this.lines.asking);
+  setBanner(about, text) {
+    this.banner[about] = text;
+    say(this.banner.sending || this.banner.asking);
   }
 
-  /** @param {string} trial @param {Decision} decision @returns {Promise<Delivered>} */
+  /** @param {string} trial @param {DecisionBody} decision @returns {Promise<Delivery>} */
   deliver(trial, decision) {
-    this.draft = null; // the decision says it all
+    this.draft = null; // the decision takes its place
     return this.outbox.deliver({ trial, study: this.study, token: this.api.token, body: decision });
   }
 
@@ -96,57 +100,48 @@ function trouble({ status, reference }, failures, usual) {
 
 const PATIENCE = 15_000; // ms
 
-/** Calls to the server. A call never hangs and never throws. */
+/** Calls to the server, named as in `Calls`. A call never hangs and never throws. */
 class Api {
-  /** @param {string} root such as "/api" */
-  constructor(root) {
-    this.root = root;
-    this.token = "";
+  token = "";
+
+  /** @param {string} study @param {Enrolment} body */
+  join(study, body) {
+    return this.call("POST /api/studies/{slug}/participants", { id: study, body, token: this.token });
   }
 
-  /** @param {string} study @param {object} consent @returns {Promise<Reply>} */
-  join(study, consent) {
-    return this.call("POST", `/studies/${encodeURIComponent(study)}/participants`, {
-      body: consent,
-      token: this.token,
-    });
-  }
-
-  /** @param {string} code of a link from the staff @returns {Promise<Reply>} */
-  comeBack(code) {
-    return this.call("POST", "/participant/return", { body: { code } });
-  }
-
-  /** @returns {Promise<Reply>} */
   next() {
-    return this.call("GET", "/participant/next", { token: this.token });
+    return this.call("GET /api/participant/next", { body: null, token: this.token });
   }
 
-  /** @param {string} trial @param {object} body @param {string} token @returns {Promise<Reply>} */
+  /** @param {string} trial @param {DecisionBody} body @param {string} token */
   decide(trial, body, token) {
-    return this.call("PUT", `/trials/${encodeURIComponent(trial)}/decision`, { body, token });
+    return this.call("PUT /api/trials/{trial_id}/decision", { id: trial, body, token });
   }
 
-  /** @param {Draft} draft @returns {Promise<Reply>} */
+  /** @param {Draft} draft */
   keep(draft) {
-    return this.call("PUT", `/trials/${encodeURIComponent(draft.trial)}/draft`, { body: { draft }, token: this.token });
+    const body = { draft: { ...draft } };
+    return this.call("PUT /api/trials/{trial_id}/draft", { id: draft.trial, body, token: this.token });
   }
 
-  /** What the participant does beside deciding. @param {"device" | "quiz" | "answers" | "withdraw"} what @param {object} body @returns {Promise<Reply>} */
-  send(what, body) {
-    return this.call("POST", `/participant/${what}`, { token: this.token, body });
+  /** @template {keyof Calls} Call @param {Call} call @param {Calls[Call]["body"]} body */
+  send(call, body) {
+    return this.call(call, { body, token: this.token });
   }
 
   /**
-   * @param {string} method @param {string} path @param {{body?: object, token?: string}} request
-   * @returns {Promise<Reply>}
+   * @template {keyof Calls} Call
+   * @param {Call} call @param {{body: Calls[Call]["body"], id?: string, token?: string}} request `id` takes the
+   * place of the parameter in the address
+   * @returns {Promise<Reply<Calls[Call]["answer"]>>}
    */
-  async call(method, path, { body, token }) {
+  async call(call, { body, id = "", token }) {
+    const [method = "", address = ""] = call.split(" ");
     const headers = new Headers({ Accept: "application/json" });
     if (token) headers.set("Authorization", `Bearer ${token}`);
     if (body) headers.set("Content-Type", "application/json");
     try {
-      const response = await fetch(this.root + path, {
+      const response = await fetch(address.replace(/\{\w+\}/, encodeURIComponent(id)), {
         method,
         headers,
         body: body ? JSON.stringify(body) : null,
@@ -156,12 +151,15 @@ class Api {
       });
       return await read(response);
     } catch {
-      return { status: 0, body: null, code: "", detail: "", reference: "" };
+      return { status: 0, body: NOTHING, code: "", detail: "", reference: "" };
     }
   }
 }
 
-/** @param {Response} response @returns {Promise<Reply>} */
+/** The body of a reply that did not come. @type {any} */
+const NOTHING = null;
+
+/** @param {Response} response @returns {Promise<Reply<any>>} */
 async function read(response) {
   const body = await response.json().catch(() => null);
   return {

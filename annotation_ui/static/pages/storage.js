@@ -1,13 +1,13 @@
 /**
- * What stays in the browser. Inside a marketplace's frame a browser may refuse all of it; then memory and the
- * address (`#p=…`) have to do, and everything else works as before.
+ * What stays in the browser. Inside a marketplace's frame a browser may refuse all of it. Then memory and the
+ * address (`#p=…`) take its place, and everything else works as before.
  *
- * @import { Entry, Shelf } from "../core/outbox.js"
+ * @import { Entry, OutboxStore } from "../core/outbox.js"
  * @typedef {{token: string, annotate: boolean, trials: number, assignment: string | null}} Session
  */
 
 /** Text by name, in localStorage or, where that is refused, in memory. */
-export class Notes {
+export class BrowserStorage {
   /** @param {string} prefix */
   constructor(prefix) {
     this.prefix = prefix;
@@ -60,10 +60,10 @@ export function tokenInAddress() {
   return new URLSearchParams(location.hash.slice(1)).get("p") ?? "";
 }
 
-const LINK = "link"; // parameter of the address, and name of the note
+const LINK = "link"; // parameter of the address, and name in the storage
 
-/** One for all studies: a person who comes back for another study is the same person. */
-const pointer = new Notes("cyborg.");
+/** The link is one for all studies: a person who comes back for another study is the same person. */
+const linkStorage = new BrowserStorage("cyborg.");
 
 /**
  * Who a browser without an id is: whom the address names, else whom it was the last time.
@@ -73,8 +73,8 @@ const pointer = new Notes("cyborg.");
  */
 export function ownLink(served, isKept) {
   const isPersonal = new URLSearchParams(location.search).get(LINK) === served;
-  const link = isPersonal ? served : (pointer.read(LINK) ?? served);
-  if (isKept) pointer.write(LINK, link);
+  const link = isPersonal ? served : (linkStorage.read(LINK) ?? served);
+  if (isKept) linkStorage.write(LINK, link);
   return link;
 }
 
@@ -83,15 +83,15 @@ export function putTokenInAddress(token) {
   history.replaceState(null, "", location.pathname + location.search + (token ? `#p=${token}` : ""));
 }
 
-/** Whoever sits at this browser next is somebody else. */
-export const forgetLink = () => pointer.remove(LINK);
+/** The next participant at this browser is another person. */
+export const forgetLink = () => linkStorage.remove(LINK);
 
 /** Make the address lead back to one person's participation, or to nobody's. @param {string | null} link */
 export function putLinkInAddress(link) {
   const query = new URLSearchParams(location.search);
   if (link) {
     query.set(LINK, link);
-    pointer.write(LINK, link);
+    linkStorage.write(LINK, link);
   } else {
     query.delete(LINK);
   }
@@ -100,12 +100,12 @@ export function putLinkInAddress(link) {
 
 const PATIENCE = 2000; // ms; some browsers neither open a database nor refuse it, or never end a transaction
 
-/** @returns {Promise<Shelf>} in IndexedDB or, where that is refused, in memory */
-export async function openShelf() {
+/** @returns {Promise<OutboxStore>} in IndexedDB or, where that is refused, in memory */
+export async function openOutboxStore() {
   try {
-    return databaseShelf(await inTime(openDatabase()));
+    return databaseStore(await inTime(openDatabase()));
   } catch {
-    return memoryShelf();
+    return memoryStore();
   }
 }
 
@@ -126,8 +126,8 @@ function openDatabase() {
   });
 }
 
-/** @param {IDBDatabase} database @returns {Shelf} */
-function databaseShelf(database) {
+/** @param {IDBDatabase} database @returns {OutboxStore} */
+function databaseStore(database) {
   /** @param {IDBTransactionMode} mode @param {(store: IDBObjectStore) => IDBRequest} act @returns {Promise<any>} */
   const run = (mode, act) =>
     inTime(
@@ -138,23 +138,23 @@ function databaseShelf(database) {
         transaction.onabort = () => reject(transaction.error);
       }),
     );
-  const spare = memoryShelf(); // a full or broken disk must not keep a decision from being sent
-  /** @type {Shelf} */
-  const shelf = {
+  const spare = memoryStore(); // a full or broken disk must not keep a decision from being sent
+  /** @type {OutboxStore} */
+  const outboxStore = {
     outlivesPage: true,
     put: (entry) =>
       run("readwrite", (store) => store.put(entry)).catch(() => {
-        shelf.outlivesPage = false;
+        outboxStore.outlivesPage = false;
         return spare.put(entry);
       }),
     all: () => run("readonly", (store) => store.getAll()).catch(() => spare.all()),
     remove: (trial) => run("readwrite", (store) => store.delete(trial)).catch(() => spare.remove(trial)),
   };
-  return shelf;
+  return outboxStore;
 }
 
-/** @returns {Shelf} */
-function memoryShelf() {
+/** @returns {OutboxStore} */
+function memoryStore() {
   /** @type {Map<string, Entry>} */
   const entries = new Map();
   return {

@@ -1,33 +1,34 @@
 /** The trial page: two faces, one question, a choice and, in the annotating arm, the paint that says why. */
 
 import * as drawings from "../core/drawing.js";
-import * as judgements from "../core/judgement.js";
+import * as trials from "../core/trial.js";
 import { note } from "../core/events.js";
 import { firstRadius } from "../core/stroke.js";
 import { actionsOf, commandsOf } from "./commands.js";
 import { byId, button } from "./dom.js";
 import { Face } from "./face.js";
 import { PRACTICE_OVER, URGENT, hint, nameSides, showFeedback, showQuestion, stacked, urgent } from "./hints.js";
-import { Lens } from "./lens.js";
+import { PairView } from "./view.js";
 import { listen } from "./shortcuts.js";
 import { Toolbar } from "./toolbar.js";
 
 /**
- * @import { Decision, Draft, Feedback, Judgement, Side, Trial, TrialEvent } from "../../participant.d.ts"
+ * @import { Draft, TrialState } from "../../page.d.ts"
+ * @import { AdviceView, AnnotationRule, DecisionBody, Feedback, Side, TrialEvent, TrialView } from "../../participant.d.ts"
  * @import { Stroke } from "../core/stroke.js"
  * @import { Images } from "./face.js"
  *
- * @typedef {object} Orders
- * @property {(trial: string, decision: Decision) => void} onSubmit
+ * @typedef {object} Callbacks
+ * @property {(trial: string, decision: DecisionBody) => void} onSubmit
  * @property {(draft: Draft) => void} onDraft
- * @property {() => void} onNoticed the feedback has been read
+ * @property {() => void} onFeedbackRead the feedback has been read
  * @property {() => boolean} isInFront no dialog is open
  */
 
 export class TrialPage {
-  /** @param {Orders} orders */
-  constructor(orders) {
-    this.orders = orders;
+  /** @param {Callbacks} callbacks */
+  constructor(callbacks) {
+    this.callbacks = callbacks;
     this.root = byId("trial");
     this.hint = byId("hint");
     this.next = button("next");
@@ -35,12 +36,12 @@ export class TrialPage {
     this.faces = { left: new Face(this.root, "left"), right: new Face(this.root, "right") };
     this.toolbar = new Toolbar(
       (command) => commandsOf(this)[command](),
-      () => this.lens.showBrush(this.paper),
+      () => this.view.showBrush(this.activeBoard),
     );
-    this.lens = new Lens(this.faces, this.toolbar);
-    /** @type {Judgement | null} */
-    this.judgement = null;
-    /** @type {import("../../participant.d.ts").Advice | null | undefined} */
+    this.view = new PairView(this.faces, this.toolbar);
+    /** @type {TrialState | null} */
+    this.state = null;
+    /** @type {AdviceView | null} */
     this.advice = null;
     /** @type {readonly TrialEvent[]} */
     this.events = [];
@@ -48,7 +49,7 @@ export class TrialPage {
     this.shownAt = 0;
     this.isBusy = false;
     this.next.addEventListener("click", () =>
-      this.root.classList.contains("trial--feedback") ? orders.onNoticed() : this.submit(),
+      this.root.classList.contains("trial--feedback") ? callbacks.onFeedbackRead() : this.submit(),
     );
     this.switch.addEventListener("click", () => this.isOn && this.switchFace());
     for (const face of Object.values(this.faces)) this.listenTo(face);
@@ -57,7 +58,7 @@ export class TrialPage {
   }
 
   get isOn() {
-    return this.judgement !== null && !this.isBusy && this.orders.isInFront();
+    return this.state !== null && !this.isBusy && this.callbacks.isInFront();
   }
 
   /** ms since the pair was shown */
@@ -74,32 +75,32 @@ export class TrialPage {
   /**
    * Put a pair on the page. The clock starts with `begin`, when the page becomes visible.
    *
-   * @param {Trial} trial @param {import("../../participant.d.ts").Rule} rule @param {{left: Images, right: Images | null}} images
+   * @param {TrialView} trial @param {AnnotationRule} rule @param {{left: Images, right: Images | null}} images
    * @param {readonly TrialEvent[]} events what came before
    */
   prepare(trial, rule, images, events) {
-    this.judgement = judgements.begin(trial, rule);
+    this.state = trials.begin(trial, rule);
     this.advice = trial.advice;
     this.events = trial.advice ? note(events, "advice_shown", 0) : events;
     this.isBusy = true;
     this.toolbar.choose("brush");
     if (!this.toolbar.radius) this.toolbar.resize(firstRadius(trial.left));
-    const orders = {
+    const callbacks = {
       brush: () => ({ tool: this.toolbar.tool, radius: this.toolbar.radius }),
       shownAt: () => this.shownAt,
       mayPaint: () => !this.isBusy,
       onStroke: (/** @type {Stroke} */ stroke) => this.addStroke(stroke),
     };
-    const sight = {
-      onResize: (/** @type {number} */ presses) => this.paper && this.toolbar.step(presses),
-      onLook: (/** @type {import("../core/viewport.js").Viewport} */ viewport) => this.lens.look(viewport),
+    const viewCallbacks = {
+      onResize: (/** @type {number} */ presses) => this.activeBoard && this.toolbar.step(presses),
+      onLook: (/** @type {import("../core/viewport.js").Viewport} */ viewport) => this.view.look(viewport),
     };
     this.root.style.setProperty("--ratio", String(trial.left.width / trial.left.height));
     for (const face of Object.values(this.faces)) {
       const picture = trial[face.side];
       const shown = images[face.side];
       face.root.hidden = !picture;
-      if (picture && shown) face.show(shown, picture, orders, sight);
+      if (picture && shown) face.show(shown, picture, callbacks, viewCallbacks);
       else face.clear();
     }
     this.toolbar.reflectZoom(false);
@@ -109,12 +110,12 @@ export class TrialPage {
 
   /** Both faces appear with the frame being made; `setClock` says more exactly when. @param {Draft | null} kept */
   begin(kept) {
-    if (!this.judgement) return;
+    if (!this.state) return;
     this.begunAt = performance.now();
     this.shownAt = this.begunAt;
     this.isBusy = false;
-    if (kept?.trial === this.judgement.trial) this.restore(kept);
-    if (this.judgement.drawing.strokes.length) return this.redraw(this.judgement.drawing);
+    if (kept?.trial === this.state.trial) this.restore(kept);
+    if (this.state.drawing.strokes.length) return this.redraw(this.state.drawing);
     this.reflect();
     this.keep();
   }
@@ -127,22 +128,22 @@ export class TrialPage {
 
   /** @param {Draft} kept */
   restore(kept) {
-    if (!this.judgement) return;
+    if (!this.state) return;
     this.shownAt -= kept.elapsed;
-    this.judgement = judgements.resume(this.judgement, kept);
+    this.state = trials.resume(this.state, kept);
     this.events = note(kept.events, "reload", kept.elapsed, { away_ms: Math.max(0, Date.now() - kept.at) });
   }
 
   /** @param {Side} side */
   choose(side) {
-    if (!this.judgement || this.judgement.isRegion || this.judgement.choice === side) return;
-    if (this.desk?.painter.isPainting) return this.reflect();
-    const judgement = judgements.choose(this.judgement, side, this.elapsed);
-    if (judgement === this.judgement) return this.offerSwitch();
-    this.turnTo(judgement);
+    if (!this.state || this.state.isRegion || this.state.choice === side) return;
+    if (this.workspace?.painter.isPainting) return this.reflect();
+    const state = trials.choose(this.state, side, this.elapsed);
+    if (state === this.state) return this.offerSwitch();
+    this.turnTo(state);
   }
 
-  /** There is paint: the other face is chosen with a button that says what becomes of it. */
+  /** There is paint: the other face is chosen with a button that says that the paint is lost. */
   offerSwitch() {
     this.reflect();
     this.say(URGENT.fixed, true);
@@ -150,91 +151,91 @@ export class TrialPage {
   }
 
   switchFace() {
-    if (!this.judgement) return;
+    if (!this.state) return;
     this.noteEvent("clear");
-    this.turnTo(judgements.switchFace(this.judgement, this.elapsed));
-    this.faces[this.judgement.choice ?? "left"].radio.focus({ preventScroll: true });
+    this.turnTo(trials.switchFace(this.state, this.elapsed));
+    this.faces[this.state.choice ?? "left"].radio.focus({ preventScroll: true });
   }
 
-  /** @param {Judgement} judgement with another choice */
-  turnTo(judgement) {
-    this.judgement = judgement;
-    this.noteEvent("choose", { side: judgement.choice ?? "" });
+  /** @param {TrialState} state with another choice */
+  turnTo(state) {
+    this.state = state;
+    this.noteEvent("choose", { side: state.choice ?? "" });
     this.reflect();
     this.keep();
   }
 
   /** @param {Stroke} stroke */
   addStroke(stroke) {
-    if (!this.judgement) return;
-    if (judgements.isClick(this.judgement, stroke)) return this.refuse(URGENT.click);
-    const excess = judgements.excess(this.judgement, stroke);
+    if (!this.state) return;
+    if (trials.isClick(this.state, stroke)) return this.refuse(URGENT.click);
+    const excess = trials.excess(this.state, stroke);
     if (excess) return this.refuse(URGENT[excess]);
-    this.draw(drawings.add(this.judgement.drawing, stroke));
+    this.draw(drawings.add(this.state.drawing, stroke));
   }
 
   /** Take the last stroke back. @param {string} why */
   refuse(why) {
-    if (this.judgement) this.redraw(this.judgement.drawing);
+    if (this.state) this.redraw(this.state.drawing);
     this.say(why, true);
   }
 
   /** @param {import("../core/drawing.js").Drawing} drawing */
   redraw(drawing) {
-    this.paper?.surface.show(drawing.strokes);
+    this.activeBoard?.surface.show(drawing.strokes);
     this.draw(drawing);
   }
 
-  /** @param {import("../core/drawing.js").Drawing} drawing which is on the paper */
+  /** @param {import("../core/drawing.js").Drawing} drawing which is on the board */
   draw(drawing) {
-    if (!this.judgement) return;
-    this.judgement = judgements.draw(this.judgement, drawing, this.paper?.painted?.covered() ?? 0);
+    if (!this.state) return;
+    this.state = trials.draw(this.state, drawing, this.activeBoard?.painted?.covered() ?? 0);
     this.reflect();
     this.keep();
   }
 
   /** @param {"undo" | "redo" | "clear"} change */
   change(change) {
-    if (!this.isOn || !this.judgement || this.desk?.painter.isPainting) return;
-    const drawing = drawings[change](this.judgement.drawing);
-    if (drawing === this.judgement.drawing) return;
+    if (!this.isOn || !this.state || this.workspace?.painter.isPainting) return;
+    const drawing = drawings[change](this.state.drawing);
+    if (drawing === this.state.drawing) return;
     this.noteEvent(change);
     this.redraw(drawing);
   }
 
-  get desk() {
-    const choice = this.judgement?.choice;
-    return choice ? this.faces[choice].desk : null;
+  get workspace() {
+    const choice = this.state?.choice;
+    return choice ? this.faces[choice].workspace : null;
   }
 
   /** The board one may paint on now. */
-  get paper() {
-    return this.judgement && judgements.mayPaint(this.judgement) ? this.desk?.board : undefined;
+  get activeBoard() {
+    return this.state && trials.mayPaint(this.state) ? this.workspace?.board : undefined;
   }
 
   submit() {
-    if (!this.isOn || !this.judgement) return;
-    this.desk?.painter.finish();
-    const lack = judgements.missing(this.judgement);
-    if (lack) return this.say(urgent(this.judgement, lack), true);
+    if (!this.isOn || !this.state) return;
+    this.workspace?.painter.finish();
+    const lack = trials.missing(this.state);
+    if (lack) return this.say(urgent(this.state, lack), true);
     this.busy(true);
-    const decision = judgements.decision(this.judgement, this.elapsed, this.events);
-    this.orders.onSubmit(this.judgement.trial, decision);
+    const decision = trials.decision(this.state, this.elapsed, this.events);
+    this.callbacks.onSubmit(this.state.trial, decision);
   }
 
-  /** The server wants something better. @param {string} detail */
-  giveBack(detail) {
+  /** The server refused the decision. @param {string} detail */
+  showRefusal(detail) {
     this.busy(false);
     this.say(detail, true);
   }
 
-  /** Practice: say which face is the fake one, until the participant goes on. @param {Feedback} feedback @param {boolean} isLast */
-  explain(feedback, isLast) {
+  /** Practice: say which face is fake, until the participant continues. @param {Feedback} feedback @param {boolean} isLast */
+  showFeedback(feedback, isLast) {
     this.busy(false);
     this.isBusy = true; // nothing more is painted
     this.next.textContent = "Continue";
-    this.lens.zoom(0);
-    showFeedback(this.root, this.faces, feedback, this.judgement?.choice);
+    this.view.zoom(0);
+    showFeedback(this.root, this.faces, feedback, this.state?.choice);
     this.say(isLast ? PRACTICE_OVER : "", false);
     this.next.focus();
   }
@@ -250,27 +251,27 @@ export class TrialPage {
 
   /** Take the pair away. */
   clear() {
-    this.judgement = null;
+    this.state = null;
     this.root.classList.remove("trial--feedback");
     for (const face of Object.values(this.faces)) face.clear();
     this.busy(false);
   }
 
   reflect() {
-    const { judgement } = this;
-    if (!judgement) return;
-    const mayPaint = judgements.mayPaint(judgement);
-    this.root.classList.toggle("trial--chosen", judgement.choice !== null);
-    this.root.classList.toggle("trial--painted", !judgements.mayChoose(judgement));
-    const sides = [this.faces.left, this.faces.right].sort((face) => (face.side === judgement.choice ? 1 : -1));
-    for (const face of sides) face.reflect(face.side === judgement.choice, mayPaint);
-    const { drawing } = judgement;
+    const { state } = this;
+    if (!state) return;
+    const mayPaint = trials.mayPaint(state);
+    this.root.classList.toggle("trial--chosen", state.choice !== null);
+    this.root.classList.toggle("trial--painted", !trials.mayChoose(state));
+    const sides = [this.faces.left, this.faces.right].sort((face) => (face.side === state.choice ? 1 : -1));
+    for (const face of sides) face.reflect(face.side === state.choice, mayPaint);
+    const { drawing } = state;
     this.toolbar.reflect({
       canUndo: drawings.canUndo(drawing),
       canRedo: drawings.canRedo(drawing),
       canClear: !drawings.isEmpty(drawing),
     });
-    this.say(hint(judgement, judgements.missing(judgement)), false);
+    this.say(hint(state, trials.missing(state)), false);
   }
 
   /** @param {string} text @param {boolean} isUrgent */
@@ -282,22 +283,22 @@ export class TrialPage {
 
   /** @param {import("../core/events.js").Kind} kind @param {{[name: string]: string | number}} [detail] */
   noteEvent(kind, detail) {
-    if (this.judgement && this.shownAt) this.events = note(this.events, kind, this.elapsed, detail);
+    if (this.state && this.shownAt) this.events = note(this.events, kind, this.elapsed, detail);
   }
 
   /** Keep what there is, with the stroke in progress: a page may end at any moment. */
   keep() {
-    if (!this.judgement || this.isBusy) return;
-    const stroke = this.desk?.painter.current();
-    const drawing = stroke ? drawings.add(this.judgement.drawing, stroke) : this.judgement.drawing;
-    const judgement = { ...this.judgement, drawing };
-    this.orders.onDraft(judgements.draft(judgement, this.elapsed, Date.now(), this.events));
+    if (!this.state || this.isBusy) return;
+    const stroke = this.workspace?.painter.current();
+    const drawing = stroke ? drawings.add(this.state.drawing, stroke) : this.state.drawing;
+    const state = { ...this.state, drawing };
+    this.callbacks.onDraft(trials.draft(state, this.elapsed, Date.now(), this.events));
   }
 
-  /** By a key: the painting area is the next stop of Tab then. @param {Side} side */
+  /** Choose by a key; the next stop of Tab is the painting area. @param {Side} side */
   chooseByKey(side) {
     this.choose(side);
-    if (this.judgement?.choice === side && !this.judgement.isRegion) {
+    if (this.state?.choice === side && !this.state.isRegion) {
       this.faces[side].radio.focus({ preventScroll: true });
     }
   }

@@ -1,4 +1,4 @@
-/** A participant's visit, from consent to completion code: what the server says next is what is shown next. */
+/** A participant's visit, from consent to completion code. The server says what comes next, and the page shows it. */
 
 import { UNDER_WAY, isBeginning, move, start } from "../core/visit.js";
 import { checkDevice } from "./browser.js";
@@ -10,39 +10,37 @@ import { sleep } from "./pictures.js";
 import { QuestionPage } from "./questions.js";
 import { bringToFront, showArm } from "./screens.js";
 import { Server } from "./server.js";
-import { Stage } from "./stage.js";
-import { Notes, forgetLink, ownLink, putLinkInAddress, putTokenInAddress, tokenInAddress } from "./storage.js";
+import { TrialSequence } from "./sequence.js";
+import { BrowserStorage, forgetLink, ownLink, putLinkInAddress, putTokenInAddress, tokenInAddress } from "./storage.js";
 
 /**
- * @import { Completion, Decision, Feedback, PageData, Step, Trial, VisitEvent } from "../../participant.d.ts"
- * @import { Delivered } from "../core/outbox.js"
+ * @import { Draft, PracticeFeedback, Step, VisitEvent } from "../../page.d.ts"
+ * @import { Completion, DecisionBody, DeviceBody, Enrolled, Enrolment, PageData } from "../../participant.d.ts"
+ * @import { Delivery } from "../core/outbox.js"
  * @import { Reply } from "./server.js"
  * @import { Answers } from "./questions.js"
  * @import { Session } from "./storage.js"
- * @typedef {{trial: Trial, feedback: Feedback}} Lesson
  */
 
 const PATIENCE = 3000; // ms for an answer, before the next pair is shown while the outbox goes on trying
 
 export class Visit {
-  /** @param {PageData} page @param {import("../core/outbox.js").Shelf} shelf */
-  constructor(page, shelf) {
+  /** @param {PageData} page @param {import("../core/outbox.js").OutboxStore} store */
+  constructor(page, store) {
     this.page = page;
-    this.server = new Server(page, shelf);
+    this.server = new Server(page, store);
     this.code = codeInAddress();
     this.link = page.link_token ? ownLink(page.link_token, this.code !== "") : "";
-    this.notes = new Notes(`cyborg.${page.study}.${page.external_id ?? this.link}.`);
+    this.storage = new BrowserStorage(`cyborg.${page.study}.${page.external_id ?? this.link}.`);
     this.server.api.token = tokenInAddress() || this.session?.token || "";
     this.state = start({ ...page, known: (this.code || this.server.api.token) !== "" });
     byId("device-leave").textContent = leaveText(page.source);
     this.hasWorked = false;
-    this.quiz = new QuestionPage("quiz", this.notes, (answers) => this.sendQuiz(answers));
-    this.questions = new QuestionPage("questions", this.notes, (answers) =>
-      this.send(this.questions, "answers", answers),
-    );
-    this.stage = new Stage(this.notes, page.breaks_every, (event) => this.tell(event), {
+    this.quiz = new QuestionPage("quiz", this.storage, (answers) => this.sendQuiz(answers));
+    this.questions = new QuestionPage("questions", this.storage, (answers) => this.sendAnswers(answers));
+    this.sequence = new TrialSequence(this.storage, page.breaks_every, (event) => this.handle(event), {
       onSubmit: (trial, decision) => this.submit(trial, decision),
-      onNoticed: () => this.noticed(),
+      onFeedbackRead: () => this.feedbackRead(),
       onDraft: (draft) => this.server.keepDraft(draft),
       isInFront: () => this.state.page === "trial" && !document.querySelector("dialog[open]"),
     });
@@ -50,11 +48,11 @@ export class Visit {
 
   /** @returns {Session | null} */
   get session() {
-    return this.notes.read("session");
+    return this.storage.read("session");
   }
 
   /** @param {VisitEvent} event @returns {boolean} did the page change? */
-  tell(event) {
+  handle(event) {
     const before = this.state;
     this.state = move(before, event);
     const isNew = this.state.page !== before.page;
@@ -62,9 +60,9 @@ export class Visit {
     return isNew;
   }
 
-  /** Tell, and ask the server what comes next. @param {VisitEvent} event */
-  async moveOn(event) {
-    if (this.tell(event)) await this.goOn();
+  /** Handle an event, and show what the server says comes next. @param {VisitEvent} event */
+  async advance(event) {
+    if (this.handle(event)) await this.showNext();
   }
 
   show() {
@@ -72,7 +70,7 @@ export class Visit {
     if (page === "ended") showEnding(this.state, this.page, this.server.reference);
     if (page === "finished" && this.state.completion) showCompletion(this.state.completion, this.page);
     if (page === "debrief") byId("debrief").innerHTML = this.state.completion?.debrief_html ?? "";
-    if (page !== "trial" && page !== "feedback") this.stage.trialPage.clear();
+    if (page !== "trial" && page !== "feedback") this.sequence.trialPage.clear();
     byId("progress").hidden = !["trial", "feedback", "loading", "break"].includes(page);
     byId("visit-tools").hidden = !UNDER_WAY.includes(page);
     bringToFront(page);
@@ -80,50 +78,50 @@ export class Visit {
 
   async begin() {
     this.show();
-    if (this.page.preview || (this.code && !(await this.comeBackBy(this.code)))) return;
+    if (this.page.preview || (this.code && !(await this.returnBy(this.code)))) return;
     showArm(this.session?.annotate ?? true);
     if (isAnotherSession(this.page, this.session)) await this.join({});
-    if (!this.server.api.token) return this.page.state === "closed" ? this.comeBack() : undefined;
+    if (!this.server.api.token) return this.page.state === "closed" ? this.findCode() : undefined;
     this.remember(this.session ?? { token: this.server.api.token, annotate: true, trials: 0, assignment: null });
     await this.arrive();
   }
 
-  /** Consent is the only thing that begins a participation. @param {object} extra what the consent page adds */
+  /** Consent is the only thing that begins a participation. @param {Partial<Enrolment>} extra what the consent page adds */
   async agree(extra) {
     if (this.state.page !== "consent" || this.state.busy) return;
-    this.tell({ type: "agreed" });
+    this.handle({ type: "consent_given" });
     showBusy(true);
     const reply = await this.join(extra);
     showBusy(false);
     if (reply.status >= 300) return this.refuse(reply);
     showArm(reply.body.arm.annotate);
-    this.tell({ type: "joined" });
+    this.handle({ type: "joined" });
     await this.arrive();
   }
 
-  /** By a link from the staff; a second time in one browser goes on where it led. @param {string} code @returns {Promise<boolean>} may it go on? */
-  async comeBackBy(code) {
-    const reply = await this.server.ask(() => this.server.api.comeBack(code));
+  /** Go on by a link from the staff, also a second time in one browser. @param {string} code @returns {Promise<boolean>} may it go on? */
+  async returnBy(code) {
+    const reply = await this.server.ask(() => this.server.api.call("POST /api/participant/return", { body: { code } }));
     if (reply.status < 300) this.enter(reply.body);
     else if (!this.server.api.token) this.refuse(reply);
     return this.server.api.token !== "";
   }
 
-  /** A closed study lets in whoever took part, and nobody else: they find their code. */
-  async comeBack() {
+  /** A closed study lets in only those who took part, so that they find their code. */
+  async findCode() {
     if ((await this.join({})).status < 300) location.reload();
   }
 
-  /** @param {object} extra @returns {Promise<Reply>} */
+  /** @param {Partial<Enrolment>} extra @returns {Promise<Reply<Enrolled>>} */
   async join(extra) {
-    const consent = { ...consentOf(this.page, this.notes, this.link), ...extra };
+    const consent = { ...consentOf(this.page, this.storage, this.link), ...extra };
     const reply = await this.server.ask(() => this.server.api.join(this.page.study, consent));
     if (reply.status < 300) this.enter(reply.body);
     if (reply.status < 300 && this.link) putLinkInAddress(this.link);
     return reply;
   }
 
-  /** @param {{token: string, arm: {annotate: boolean}, trials: number}} visit */
+  /** @param {Enrolled} enrolled */
   enter({ token, arm, trials }) {
     this.remember({ token, annotate: arm.annotate, trials, assignment: this.page.assignment_id });
   }
@@ -131,7 +129,7 @@ export class Visit {
   /** @param {Session} session */
   remember(session) {
     this.server.api.token = session.token;
-    this.notes.write("session", session);
+    this.storage.write("session", session);
     if (session.trials) byId("trial-count").textContent = `${session.trials} pairs of faces`;
     putTokenInAddress(session.token);
   }
@@ -139,157 +137,166 @@ export class Visit {
   /** Look at the browser, send what an earlier page left behind, go on. */
   async arrive() {
     const { device, check_image } = this.page;
-    const report = (/** @type {object} */ facts) => void this.server.api.send("device", facts);
-    // An answer that the server cannot take now goes on being sent while the visit goes on.
+    const report = (/** @type {DeviceBody} */ facts) =>
+      void this.server.api.send("POST /api/participant/device", facts);
+    // A decision that the server cannot take now is sent again and again while the visit goes on.
     const leftovers = Promise.race([this.server.deliverLeftovers(), sleep(PATIENCE)]);
     await Promise.all([checkDevice(device, check_image, report), leftovers]);
-    await this.moveOn({ type: "fits" });
+    await this.advance({ type: "device_passed" });
   }
 
-  /** What comes next: what practice said and nobody has read, a page of questions, a pair, or the end. */
-  async goOn() {
-    /** @type {Lesson | null} */
-    const lesson = this.notes.read("feedback");
-    if (lesson) {
-      await this.stage.present(lesson.trial);
-      return this.explain(lesson);
+  /** Show what comes next: feedback that is not read yet, a page of questions, a pair, or the end. */
+  async showNext() {
+    /** @type {PracticeFeedback | null} */
+    const practice = this.storage.read("feedback");
+    if (practice) {
+      await this.sequence.present(practice.trial);
+      return this.showFeedback(practice);
     }
     const reply = await this.server.ask(() => this.server.api.next());
     if (reply.status !== 200) return this.refuse(reply);
-    const { step, trial, upcoming, preload, rule, draft, done, completion } = reply.body;
-    if (done) return this.end(completion);
-    void this.stage.fetch(trial, preload ?? []);
-    if (isBeginning(reply.body) && !this.notes.read("briefed")) return void this.tell({ type: "briefed" });
+    const next = reply.body;
+    if ("done" in next) return this.end(next.completion);
+    if ("trial" in next) void this.sequence.fetch(next.trial, next.preload);
+    if (isBeginning(next) && !this.storage.read("briefed")) return void this.handle({ type: "instructions_due" });
     this.hasWorked = true;
-    if (step) return this.put(step);
-    this.stage.upcoming = upcoming;
-    this.stage.rule = rule;
-    this.stage.takeOver(draft);
-    await this.stage.present(trial);
+    if ("step" in next) return this.showStep(next.step);
+    this.sequence.upcoming = [...next.upcoming];
+    this.sequence.rule = next.rule;
+    this.sequence.takeOver(/** @type {Draft | null} */ (/** @type {unknown} */ (next.draft)));
+    await this.sequence.present(next.trial);
   }
 
   /** The instructions have been read. */
-  async understand() {
-    this.notes.write("briefed", true);
-    await this.moveOn({ type: "understood" });
+  async instructionsRead() {
+    this.storage.write("briefed", true);
+    await this.advance({ type: "instructions_read" });
   }
 
   /** @param {Step} step */
-  put(step) {
+  showStep(step) {
     this[step.kind].show(step);
-    if (step.kind === "quiz") this.quiz.say(attempts(step.attempts_left ?? 0));
-    this.tell({ type: "asked", step });
+    if (step.kind === "quiz") this.quiz.say(attempts(step.attempts_left));
+    this.handle({ type: "step_due", step });
   }
 
   /** @param {Answers} answers */
   async sendQuiz(answers) {
     const numbers = Object.fromEntries(Object.entries(answers).map(([id, option]) => [id, Number(option)]));
-    const reply = await this.send(this.quiz, "quiz", numbers);
+    const reply = await this.sendStep(this.quiz, () =>
+      this.server.api.send("POST /api/participant/quiz", { answers: numbers }),
+    );
     if (!reply || reply.passed || !reply.attempts_left) return;
     this.quiz.say(`Some answers are wrong. ${attempts(reply.attempts_left)} The instructions are under “Help”.`);
     this.quiz.mark(reply.wrong, "This answer is wrong. Please choose another one.");
   }
 
+  /** @param {Answers} answers */
+  async sendAnswers(answers) {
+    await this.sendStep(this.questions, () => this.server.api.send("POST /api/participant/answers", { answers }));
+  }
+
   /**
    * Send a page of answers, and go on unless there is something to say about them.
    *
-   * @param {QuestionPage} page @param {"quiz" | "answers"} what @param {object} answers @returns {Promise<any>}
+   * @param {QuestionPage} page @param {() => Promise<Reply<any>>} call @returns {Promise<any>}
    */
-  async send(page, what, answers) {
+  async sendStep(page, call) {
     page.busy(true);
-    const reply = await this.server.ask(() => this.server.api.send(what, { answers }));
+    const reply = await this.server.ask(call);
     page.busy(false);
     if (reply.status === 401) return this.forget();
     if (reply.status === 422) return page.say(reply.detail);
-    const isOver = reply.status !== 200 || what === "answers" || reply.body.passed || !reply.body.attempts_left;
+    const isOver = reply.status !== 200 || page.kind === "questions" || reply.body.passed || !reply.body.attempts_left;
     if (isOver) {
-      this.notes.remove(page.kind);
-      await this.moveOn({ type: "answered" });
+      this.storage.remove(page.kind);
+      await this.advance({ type: "step_answered" });
     }
     return reply.body;
   }
 
   /** @param {Completion} completion */
   end(completion) {
-    for (const name of ["draft", "break", "feedback"]) this.notes.remove(name);
-    this.server.reference = completion.reference ?? this.server.reference;
+    for (const name of ["draft", "break", "feedback"]) this.storage.remove(name);
+    this.server.reference = completion.reference;
     button("another").hidden = this.page.source !== "link" || this.hasWorked;
-    this.tell({ type: "completed", completion });
+    this.handle({ type: "completed", completion });
   }
 
-  /** @param {string} trial @param {Decision} decision */
+  /** @param {string} trial @param {DecisionBody} decision */
   async submit(trial, decision) {
-    this.tell({ type: "submitted" });
+    this.handle({ type: "decision_sent" });
     const delivery = this.server.deliver(trial, decision);
     const patience = navigator.onLine ? PATIENCE : PATIENCE / 10;
     const answer = await Promise.race([delivery, sleep(patience).then(() => null)]);
-    // What only memory holds, a reload would lose: then nothing is shown before the server has it.
-    const mayGoOn = !answer && this.server.outbox.post.shelf.outlivesPage;
-    const next = mayGoOn ? this.stage.upcoming.shift() : undefined;
-    if (!next) return this.settle(await delivery);
-    delivery.then(({ verdict }) => verdict === "forgotten" && this.forget());
-    this.tell({ type: "kept" });
-    await this.stage.present(next);
+    // A reload loses what only memory holds. Then nothing is shown before the server has the decision.
+    const mayGoOn = !answer && this.server.outbox.options.store.outlivesPage;
+    const next = mayGoOn ? this.sequence.upcoming.shift() : undefined;
+    if (!next) return this.finish(await delivery);
+    delivery.then(({ outcome }) => outcome === "token_unknown" && this.forget());
+    this.handle({ type: "decision_kept" });
+    await this.sequence.present(next);
   }
 
-  /** @param {Delivered} answer */
-  async settle({ verdict, detail, body }) {
+  /** @param {Delivery} answer */
+  async finish({ outcome, detail, body }) {
     const { trial } = this.state;
-    if (verdict === "forgotten") return this.forget();
-    if (verdict === "refused") {
-      this.tell({ type: "returned" });
-      return this.stage.trialPage.giveBack(detail);
+    if (outcome === "token_unknown") return this.forget();
+    if (outcome === "refused") {
+      this.handle({ type: "decision_refused" });
+      return this.sequence.trialPage.showRefusal(detail);
     }
-    if (!body?.feedback || !trial) return this.moveOn({ type: "kept" });
-    this.notes.write("feedback", { trial, feedback: body.feedback });
-    this.explain({ trial, feedback: body.feedback });
+    if (!body?.feedback || !trial) return this.advance({ type: "decision_kept" });
+    this.storage.write("feedback", { trial, feedback: body.feedback });
+    this.showFeedback({ trial, feedback: body.feedback });
   }
 
-  /** @param {Lesson} lesson */
-  explain({ trial, feedback }) {
-    this.tell({ type: "judged" });
-    this.stage.trialPage.explain(feedback, trial.position === trial.total);
+  /** @param {PracticeFeedback} practice */
+  showFeedback({ trial, feedback }) {
+    this.handle({ type: "feedback_due" });
+    this.sequence.trialPage.showFeedback(feedback, trial.position === trial.total);
   }
 
-  /** What practice said has been read. */
-  async noticed() {
-    this.notes.remove("feedback");
-    await this.moveOn({ type: "noticed" });
+  /** The participant has read the feedback of a practice trial. */
+  async feedbackRead() {
+    this.storage.remove("feedback");
+    await this.advance({ type: "feedback_read" });
   }
 
-  /** @param {Reply} reply */
+  /** The server lets nobody go on. @param {Reply<any>} reply */
   refuse(reply) {
     if (reply.status === 401) return this.forget();
     this.server.reference = reply.reference;
     const { redirect_url = null, completion_code: code = null } = reply.body ?? {};
-    this.tell({ type: "refused", error: reply.code, detail: reply.detail, redirect_url, code });
+    this.handle({ type: "refused", error: reply.code, detail: reply.detail, redirect_url, code });
   }
 
+  /** The token is void: the visit begins again with consent. */
   forget() {
-    this.notes.remove("session");
+    this.storage.remove("session");
     this.server.api.token = "";
     putTokenInAddress("");
-    this.tell({ type: "forgotten" });
+    this.handle({ type: "token_unknown" });
   }
 
   /** Somebody else sits down at a computer where a visit has ended. */
   startAnew() {
-    this.notes.remove("session");
+    this.storage.remove("session");
     forgetLink();
     this.leaveAddress();
     location.reload();
   }
 
   async withdraw() {
-    const reply = await this.server.api.send("withdraw", {});
+    const reply = await this.server.api.send("POST /api/participant/withdraw", null);
     const error = byId("leave-error");
     error.hidden = reply.status === 200;
     error.textContent = reply.detail || "We could not reach the server. Please try again when you are online.";
     if (reply.status !== 200) return;
     this.server.reference = reply.reference;
-    this.notes.clear();
+    this.storage.clear();
     this.leaveAddress();
-    this.tell({ type: "withdrew", redirect_url: reply.body.redirect_url, code: reply.body.code });
+    this.handle({ type: "withdrew", redirect_url: reply.body.redirect_url, code: reply.body.code });
   }
 
   leaveAddress() {

@@ -46,7 +46,7 @@ class RunEventsView(Fields):
 def events(
     db: Db, _staff: CurrentStaff, run_id: UUID, view: Annotated[RunEventsView, Query()]
 ) -> dict[str, Any]:
-    """The events of a run since the last answer, and its state; `more` wait now; `done` when no more will come."""
+    """The events of a run since the last answer, and its state. `more` wait; `done`: none will come."""
     run = queries.get_run(db, run_id)
     new_events = queries.events_after(db, run, view.after)
     more = len(new_events) >= queries.MOST_EVENTS

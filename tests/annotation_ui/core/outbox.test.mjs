@@ -1,11 +1,11 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { FIRST_WAIT, Outbox, backOff, verdict } from "../../annotation_ui/static/core/outbox.js";
+import { FIRST_WAIT, Outbox, backOff, outcomeOf } from "../../../annotation_ui/static/core/outbox.js";
 
 /**
- * @typedef {import("../../annotation_ui/static/core/outbox.js").Entry} Entry
- * @typedef {import("../../annotation_ui/static/core/outbox.js").Post} Post
+ * @typedef {import("../../../annotation_ui/static/core/outbox.js").Entry} Entry
+ * @typedef {import("../../../annotation_ui/static/core/outbox.js").OutboxOptions} OutboxOptions
  */
 
 /** @type {Entry} */
@@ -21,9 +21,9 @@ function postOffice(...statuses) {
     keptWhileSending: 0,
     waiting: /** @type {[number, number | null][]} */ ([]),
   };
-  /** @type {Post} */
-  const post = {
-    shelf: {
+  /** @type {OutboxOptions} */
+  const options = {
+    store: {
       put: async (item) => void kept.set(item.trial, item),
       all: async () => [...kept.values()],
       remove: async (trial) => void kept.delete(trial),
@@ -37,33 +37,33 @@ function postOffice(...statuses) {
     onWaiting: (failures, answer) => log.waiting.push([failures, answer?.status ?? null]),
     random: () => 0.5,
   };
-  return { post, kept, log };
+  return { options, kept, log };
 }
 
 describe("the outbox", () => {
   test("keeps a decision before it is sent and forgets it when it is acknowledged", async () => {
-    const { post, kept, log } = postOffice(200);
-    assert.equal((await new Outbox(post).deliver(entry)).verdict, "saved");
+    const { options, kept, log } = postOffice(200);
+    assert.equal((await new Outbox(options).deliver(entry)).outcome, "saved");
     assert.equal(log.keptWhileSending, 1);
     assert.equal(kept.size, 0);
   });
   test("sends the very same decision until somebody answers", async () => {
-    const { post, kept, log } = postOffice(0, 503, 429, 200);
-    await new Outbox(post).deliver(entry);
+    const { options, kept, log } = postOffice(0, 503, 429, 200);
+    await new Outbox(options).deliver(entry);
     assert.deepEqual(log.sent, [entry, entry, entry, entry]);
     assert.equal(kept.size, 0);
   });
   test("waits longer after each failure", async () => {
-    const { post, log } = postOffice(0, 0, 0, 200);
-    await new Outbox(post).deliver(entry);
+    const { options, log } = postOffice(0, 0, 0, 200);
+    await new Outbox(options).deliver(entry);
     assert.deepEqual(
       log.waits,
       [1, 2, 4].map((times) => times * FIRST_WAIT * 0.75),
     );
   });
   test("says that it waits and that it no longer does", async () => {
-    const { post, log } = postOffice(0, 503, 200);
-    await new Outbox(post).deliver(entry);
+    const { options, log } = postOffice(0, 503, 200);
+    await new Outbox(options).deliver(entry);
     assert.deepEqual(log.waiting, [
       [1, 0],
       [2, 503],
@@ -71,18 +71,22 @@ describe("the outbox", () => {
     ]);
   });
   test("goes on when the trial is decided elsewhere or given away", async () => {
-    const { post, kept } = postOffice(409);
-    assert.equal((await new Outbox(post).deliver(entry)).verdict, "settled");
+    const { options, kept } = postOffice(409);
+    assert.equal((await new Outbox(options).deliver(entry)).outcome, "superseded");
     assert.equal(kept.size, 0);
   });
   test("hands back what the server refuses, with its reason", async () => {
-    const { post, kept } = postOffice(422);
-    assert.deepEqual(await new Outbox(post).deliver(entry), { verdict: "refused", detail: "said so", body: undefined });
+    const { options, kept } = postOffice(422);
+    assert.deepEqual(await new Outbox(options).deliver(entry), {
+      outcome: "refused",
+      detail: "said so",
+      body: undefined,
+    });
     assert.equal(kept.size, 0);
   });
   test("keeps a second decision while the first still waits, and sends them in order", async () => {
-    const { post, kept, log } = postOffice(0, 0, 200, 200);
-    const outbox = new Outbox(post);
+    const { options, kept, log } = postOffice(0, 0, 200, 200);
+    const outbox = new Outbox(options);
     const later = { ...entry, trial: "t2" };
     const both = [outbox.deliver(entry), outbox.deliver(later)];
     await Promise.resolve();
@@ -95,27 +99,27 @@ describe("the outbox", () => {
     assert.equal(kept.size, 0);
   });
   test("lets others pass a decision that the server cannot take", async () => {
-    const { post, kept, log } = postOffice();
+    const { options, kept, log } = postOffice();
     let isBroken = true;
-    const { send } = post;
-    post.send = async (item) => (item.trial === "t1" && isBroken ? { status: 500, detail: "" } : send(item));
-    post.sleep = () => new Promise((resolve) => setTimeout(resolve, 1));
-    const outbox = new Outbox(post);
+    const { send } = options;
+    options.send = async (item) => (item.trial === "t1" && isBroken ? { status: 500, detail: "" } : send(item));
+    options.sleep = () => new Promise((resolve) => setTimeout(resolve, 1));
+    const outbox = new Outbox(options);
     const stuck = outbox.deliver(entry);
     await outbox.deliver({ ...entry, trial: "t2" });
     assert.deepEqual([...kept.keys()], ["t1"]);
     isBroken = false;
-    assert.equal((await stuck).verdict, "saved");
+    assert.equal((await stuck).outcome, "saved");
     assert.deepEqual(
       log.sent.map((item) => item.trial),
       ["t2", "t1"],
     );
   });
   test("sends what an earlier page left behind, of this study only", async () => {
-    const { post, kept, log } = postOffice(200);
+    const { options, kept, log } = postOffice(200);
     kept.set("t1", entry);
     kept.set("t9", { ...entry, trial: "t9", study: "other" });
-    assert.equal(await new Outbox(post).deliverLeftovers("faces"), 1);
+    assert.equal(await new Outbox(options).deliverLeftovers("faces"), 1);
     assert.deepEqual(log.sent, [entry]);
     assert.deepEqual([...kept.keys()], ["t9"]);
   });
@@ -139,7 +143,7 @@ describe("back-off", () => {
   });
 });
 
-describe("a verdict", () => {
+describe("an outcome", () => {
   test("every status has one", () => {
     const expected = {
       0: "again",
@@ -149,13 +153,13 @@ describe("a verdict", () => {
       299: "saved",
       300: "refused",
       400: "refused",
-      401: "forgotten",
+      401: "token_unknown",
       403: "refused",
-      404: "settled",
+      404: "superseded",
       405: "refused",
       408: "again",
-      409: "settled",
-      410: "settled",
+      409: "superseded",
+      410: "superseded",
       411: "refused",
       413: "refused",
       422: "refused",
@@ -167,6 +171,6 @@ describe("a verdict", () => {
       500: "again",
       503: "again",
     };
-    for (const [status, wanted] of Object.entries(expected)) assert.equal(verdict(Number(status)), wanted);
+    for (const [status, wanted] of Object.entries(expected)) assert.equal(outcomeOf(Number(status)), wanted);
   });
 });

@@ -12,9 +12,9 @@ import {
   redo,
   restored,
   undo,
-} from "../../annotation_ui/static/core/drawing.js";
+} from "../../../annotation_ui/static/core/drawing.js";
 
-/** @typedef {import("../../annotation_ui/static/core/stroke.js").Stroke} Stroke */
+/** @typedef {import("../../../annotation_ui/static/core/stroke.js").Stroke} Stroke */
 
 /** @type {Stroke} */
 const a = { tool: "brush", radius: 8, points: [[1, 1, 0]] };

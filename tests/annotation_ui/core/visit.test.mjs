@@ -1,15 +1,24 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { UNDER_WAY, isBeginning, isBreakDue, move, start, stepText } from "../../annotation_ui/static/core/visit.js";
+import { UNDER_WAY, isBeginning, isBreakDue, move, start, stepText } from "../../../annotation_ui/static/core/visit.js";
 
 /**
- * @typedef {import("../../annotation_ui/participant.d.ts").State} State
- * @typedef {import("../../annotation_ui/participant.d.ts").VisitEvent} VisitEvent
+ * @typedef {import("../../../annotation_ui/page.d.ts").VisitState} VisitState
+ * @typedef {import("../../../annotation_ui/page.d.ts").VisitEvent} VisitEvent
  */
 
 const trial = /** @type {any} */ ({ id: "t1", kind: "main", position: 1, total: 30 });
-const completion = { ending: "finished", code: "ABCDE-12345", message: "Thank you." };
+/** @type {import("../../../annotation_ui/participant.d.ts").Completion} */
+const completion = {
+  ending: "finished",
+  code: "ABCDE-12345",
+  message: "Thank you.",
+  is_owed: false,
+  redirect_url: null,
+  reference: "r1",
+  debrief_html: null,
+};
 const quiz = /** @type {any} */ ({ kind: "quiz", questions: [], attempts_left: 3 });
 const WAYS_OUT = {
   declined: { redirect_url: null, code: "NO" },
@@ -18,86 +27,93 @@ const WAYS_OUT = {
 };
 const visitor = { preview: false, known: false, state: /** @type {const} */ ("open"), ways_out: WAYS_OUT };
 
-/** @param {State} state @param {VisitEvent[]} events */
+/** @param {VisitState} state @param {VisitEvent[]} events */
 const after = (state, ...events) => events.reduce(move, state);
 
-const joined = after(start(visitor), { type: "agreed" }, { type: "joined" });
-const waiting = after(joined, { type: "fits" }, { type: "briefed" }, { type: "understood" });
-const inTrial = move(waiting, { type: "given", trial });
-const decided = after(inTrial, { type: "submitted" }, { type: "kept" });
+const joined = after(start(visitor), { type: "consent_given" }, { type: "joined" });
+const waiting = after(joined, { type: "device_passed" }, { type: "instructions_due" }, { type: "instructions_read" });
+const inTrial = move(waiting, { type: "trial_shown", trial });
+const decided = after(inTrial, { type: "decision_sent" }, { type: "decision_kept" });
 
 describe("a visit", () => {
   test("goes from consent over the device check and the instructions to the completion code", () => {
     assert.equal(joined.page, "device");
-    assert.equal(move(joined, { type: "fits" }).page, "loading");
+    assert.equal(move(joined, { type: "device_passed" }).page, "loading");
     assert.equal(inTrial.page, "trial");
     const end = move(decided, { type: "completed", completion });
     assert.deepEqual([end.page, end.completion], ["finished", completion]);
   });
-  test("somebody known skips consent, but not the look at the device", () => {
+  test("somebody known skips consent, but not the device check", () => {
     const known = start({ ...visitor, known: true });
     assert.equal(known.page, "device");
-    assert.equal(after(known, { type: "fits" }, { type: "given", trial }).page, "trial");
+    assert.equal(after(known, { type: "device_passed" }, { type: "trial_shown", trial }).page, "trial");
   });
   test("stays with the quiz until it is answered", () => {
-    const asked = move(waiting, { type: "asked", step: quiz });
+    const asked = move(waiting, { type: "step_due", step: quiz });
     assert.equal(asked.page, "quiz");
-    assert.equal(move(asked, { type: "given", trial }), asked);
-    assert.equal(move(asked, { type: "answered" }).page, "loading");
+    assert.equal(move(asked, { type: "trial_shown", trial }), asked);
+    assert.equal(move(asked, { type: "step_answered" }).page, "loading");
   });
-  test("tells how practice went before it goes on", () => {
-    const told = after(inTrial, { type: "submitted" }, { type: "judged" });
+  test("shows how practice went before it goes on", () => {
+    const told = after(inTrial, { type: "decision_sent" }, { type: "feedback_due" });
     assert.equal(told.page, "feedback");
-    assert.equal(move(told, { type: "submitted" }), told);
-    assert.equal(move(told, { type: "noticed" }).page, "loading");
+    assert.equal(move(told, { type: "decision_sent" }), told);
+    assert.equal(move(told, { type: "feedback_read" }).page, "loading");
   });
-  test("rests between two pairs and comes back to the second", () => {
-    const resting = move(decided, { type: "paused" });
+  test("has a break between two pairs and comes back to the second", () => {
+    const resting = move(decided, { type: "break_due" });
     assert.equal(resting.page, "break");
-    assert.equal(after(resting, { type: "rested" }, { type: "given", trial }).page, "trial");
+    assert.equal(after(resting, { type: "break_over" }, { type: "trial_shown", trial }).page, "trial");
   });
   test("asks its last questions before the end", () => {
-    const asked = move(decided, { type: "asked", step: { ...quiz, kind: "questions" } });
+    const asked = move(decided, { type: "step_due", step: { ...quiz, kind: "questions" } });
     assert.equal(asked.page, "questions");
-    assert.equal(after(asked, { type: "answered" }, { type: "completed", completion }).page, "finished");
+    assert.equal(after(asked, { type: "step_answered" }, { type: "completed", completion }).page, "finished");
   });
-  test("tells what the study was about before it gives the code", () => {
+  test("shows what the study was about before it gives the code", () => {
     const told = move(decided, { type: "completed", completion: { ...completion, debrief_html: "<p>So it was.</p>" } });
     assert.equal(told.page, "debrief");
-    assert.equal(move(told, { type: "debriefed" }).page, "finished");
+    assert.equal(move(told, { type: "debriefing_read" }).page, "finished");
   });
   test("of somebody screened out ends with a code and a way back of its own", () => {
-    const out = { ...completion, ending: "screened_out", message: "Sorry.", redirect_url: "https://lab.example/out" };
+    const redirect_url = "https://lab.example/out";
+    const out = { ...completion, ending: /** @type {const} */ ("screened_out"), message: "Sorry.", redirect_url };
     const end = move(decided, { type: "completed", completion: out });
     assert.deepEqual(
       [end.page, end.ending, end.detail, end.redirect_url],
-      ["ended", "screened_out", "Sorry.", out.redirect_url],
+      ["ended", "screened_out", "Sorry.", redirect_url],
     );
     assert.equal(end.completion?.code, completion.code);
   });
   test("a preview goes nowhere", () => {
     const preview = start({ ...visitor, preview: true });
-    for (const type of /** @type {const} */ (["agreed", "declined", "understood", "submitted", "fits"])) {
+    for (const type of /** @type {const} */ ([
+      "consent_given",
+      "declined",
+      "instructions_read",
+      "decision_sent",
+      "device_passed",
+    ])) {
       assert.equal(move(preview, { type }).page, "preview");
     }
   });
   test("without consent there is no trial", () => {
-    assert.equal(after(start(visitor), { type: "given", trial }).page, "consent");
+    assert.equal(after(start(visitor), { type: "trial_shown", trial }).page, "consent");
   });
   test("a double click on Next submits once", () => {
-    const once = move(inTrial, { type: "submitted" });
-    assert.equal(move(once, { type: "submitted" }), once);
+    const once = move(inTrial, { type: "decision_sent" });
+    assert.equal(move(once, { type: "decision_sent" }), once);
   });
   test("a late acknowledgement changes nothing", () => {
     const finished = move(decided, { type: "completed", completion });
-    assert.equal(move(finished, { type: "kept" }), finished);
+    assert.equal(move(finished, { type: "decision_kept" }), finished);
   });
-  test("a decision that the server gives back can be sent again", () => {
-    const back = after(inTrial, { type: "submitted" }, { type: "returned" });
+  test("a decision that the server refuses can be sent again", () => {
+    const back = after(inTrial, { type: "decision_sent" }, { type: "decision_refused" });
     assert.deepEqual([back.page, back.busy], ["trial", false]);
   });
   test("a token that is not known leads back to consent", () => {
-    assert.equal(move(inTrial, { type: "forgotten" }).page, "consent");
+    assert.equal(move(inTrial, { type: "token_unknown" }).page, "consent");
   });
   test("a study that is closed, paused or full tells newcomers at once, and lets others go on", () => {
     const ends = /** @type {const} */ (["closed", "paused", "full"]).map((state) => start({ ...visitor, state }));
@@ -118,34 +134,34 @@ describe("a visit", () => {
     }
     assert.equal(move(inTrial, { type: "refused", error: "internal", detail: "x" }).ending, "error");
     const left = move(inTrial, { type: "withdrew" });
-    assert.equal(move(left, { type: "given", trial }), left);
+    assert.equal(move(left, { type: "trial_shown", trial }), left);
     const declined = move(start(visitor), { type: "declined", ...WAYS_OUT.declined });
     assert.deepEqual([declined.ending, declined.code], ["declined", "NO"]);
   });
   test("moves as this table says, and nothing else moves it", () => {
     /** @type {[VisitEvent, string, string, boolean][]} event, page before, page after, and whether an answer is awaited then */
     const table = [
-      [{ type: "agreed" }, "consent", "consent", true],
+      [{ type: "consent_given" }, "consent", "consent", true],
       [{ type: "joined" }, "consent", "device", false],
       [{ type: "declined" }, "consent", "ended", false],
-      [{ type: "fits" }, "device", "loading", true],
-      [{ type: "briefed" }, "loading", "instructions", false],
-      [{ type: "understood" }, "instructions", "loading", true],
-      [{ type: "asked", step: quiz }, "loading", "quiz", false],
-      [{ type: "asked", step: { ...quiz, kind: "questions" } }, "loading", "questions", false],
-      [{ type: "answered" }, "quiz", "loading", true],
-      [{ type: "answered" }, "questions", "loading", true],
-      [{ type: "given", trial }, "loading", "trial", false],
-      [{ type: "given", trial }, "trial", "trial", false],
-      [{ type: "paused" }, "loading", "break", false],
-      [{ type: "rested" }, "break", "loading", true],
-      [{ type: "submitted" }, "trial", "trial", true],
-      [{ type: "kept" }, "trial", "loading", true],
-      [{ type: "judged" }, "trial", "feedback", false],
-      [{ type: "noticed" }, "feedback", "loading", true],
-      [{ type: "returned" }, "trial", "trial", false],
+      [{ type: "device_passed" }, "device", "loading", true],
+      [{ type: "instructions_due" }, "loading", "instructions", false],
+      [{ type: "instructions_read" }, "instructions", "loading", true],
+      [{ type: "step_due", step: quiz }, "loading", "quiz", false],
+      [{ type: "step_due", step: { ...quiz, kind: "questions" } }, "loading", "questions", false],
+      [{ type: "step_answered" }, "quiz", "loading", true],
+      [{ type: "step_answered" }, "questions", "loading", true],
+      [{ type: "trial_shown", trial }, "loading", "trial", false],
+      [{ type: "trial_shown", trial }, "trial", "trial", false],
+      [{ type: "break_due" }, "loading", "break", false],
+      [{ type: "break_over" }, "break", "loading", true],
+      [{ type: "decision_sent" }, "trial", "trial", true],
+      [{ type: "decision_kept" }, "trial", "loading", true],
+      [{ type: "feedback_due" }, "trial", "feedback", false],
+      [{ type: "feedback_read" }, "feedback", "loading", true],
+      [{ type: "decision_refused" }, "trial", "trial", false],
       [{ type: "completed", completion }, "loading", "finished", false],
-      [{ type: "debriefed" }, "debrief", "finished", false],
+      [{ type: "debriefing_read" }, "debrief", "finished", false],
     ];
     const pages = ["preview", "consent", "debrief", "finished", ...UNDER_WAY];
     for (const [event] of table) {
@@ -157,8 +173,8 @@ describe("a visit", () => {
       for (const page of pages) {
         const before = {
           ...start(visitor),
-          page: /** @type {State["page"]} */ (page),
-          busy: !["submitted", "agreed", "debriefed"].includes(event.type),
+          page: /** @type {VisitState["page"]} */ (page),
+          busy: !["decision_sent", "consent_given", "debriefing_read"].includes(event.type),
           completion,
         };
         const next = move(before, event);
@@ -180,8 +196,8 @@ describe("a visit", () => {
       [false, false, false, false],
     );
   });
-  test("owes nothing to whoever is not told so", () => {
-    const out = { ...completion, ending: "screened_out", message: "Sorry." };
+  test("owes a payment only where the server says so", () => {
+    const out = { ...completion, ending: /** @type {const} */ ("screened_out"), message: "Sorry." };
     const ends = [out, { ...out, is_owed: true }].map((one) => move(decided, { type: "completed", completion: one }));
     assert.deepEqual(
       [start(visitor), ...ends].map(({ isOwed }) => isOwed),
@@ -191,7 +207,7 @@ describe("a visit", () => {
   test("forgets the pair that is done", () => {
     assert.equal(inTrial.trial, trial);
     assert.deepEqual(
-      [decided, after(inTrial, { type: "judged" }, { type: "noticed" })].map((state) => state.trial),
+      [decided, after(inTrial, { type: "feedback_due" }, { type: "feedback_read" })].map((state) => state.trial),
       [null, null],
     );
   });
@@ -199,14 +215,14 @@ describe("a visit", () => {
     for (const page of UNDER_WAY) {
       const here = { ...inTrial, page, busy: true };
       assert.equal(move(here, { type: "withdrew" }).ending, "withdrew");
-      const { page: next, busy, trial: left } = move(here, { type: "forgotten" });
+      const { page: next, busy, trial: left } = move(here, { type: "token_unknown" });
       assert.deepEqual([next, busy, left], ["consent", false, null]);
     }
     for (const page of /** @type {const} */ (["consent", "finished"]))
       assert.equal(move({ ...inTrial, page }, { type: "withdrew" }).page, page);
   });
   test("waits for an answer to a click on Next but once", () => {
-    const twice = after(inTrial, { type: "submitted" }, { type: "submitted" });
+    const twice = after(inTrial, { type: "decision_sent" }, { type: "decision_sent" });
     assert.ok(twice.busy);
   });
   test("an unknown event is a mistake", () => {
@@ -215,7 +231,7 @@ describe("a visit", () => {
 });
 
 describe("the instructions", () => {
-  test("are due before anything is judged", () => {
+  test("are due before anything is decided", () => {
     assert.ok(isBeginning({ step: quiz }));
     assert.ok(isBeginning({ trial }));
     assert.ok(isBeginning({ trial: { ...trial, kind: "practice" } }));

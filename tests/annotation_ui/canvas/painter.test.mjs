@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
 
 /**
- * @typedef {import("../../annotation_ui/static/core/stroke.js").Stroke} Stroke
- * @typedef {import("../../annotation_ui/static/core/stroke.js").Tool} Tool
+ * @typedef {import("../../../annotation_ui/static/core/stroke.js").Stroke} Stroke
+ * @typedef {import("../../../annotation_ui/static/core/stroke.js").Tool} Tool
  */
 
 const SIZE = { width: 100, height: 100 };
@@ -17,9 +17,9 @@ const sheet = {
   putImageData() {},
 };
 
-const { Navigator } = await import("../../annotation_ui/static/canvas/navigator.js");
-const { Painter } = await import("../../annotation_ui/static/canvas/painter.js");
-const { Surface } = await import("../../annotation_ui/static/canvas/surface.js");
+const { Navigator } = await import("../../../annotation_ui/static/canvas/navigator.js");
+const { Painter } = await import("../../../annotation_ui/static/canvas/painter.js");
+const { Surface } = await import("../../../annotation_ui/static/canvas/surface.js");
 
 /** A face in its frame, as events see it. */
 class Frame extends EventTarget {
@@ -33,7 +33,7 @@ describe("a pointer on a face", () => {
   let frame;
   /** @type {any} */
   let surface;
-  /** @type {import("../../annotation_ui/static/canvas/painter.js").Painter} */
+  /** @type {import("../../../annotation_ui/static/canvas/painter.js").Painter} */
   let painter;
   /** @type {Stroke[]} */
   let strokes;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { sentence } from "../../annotation_ui/static/staff/log.js";
+import { sentence } from "../../../annotation_ui/static/staff/log.js";
 
 describe("the log of a run", () => {
   it("names splits in the order in which they are used", () => {

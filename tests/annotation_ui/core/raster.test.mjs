@@ -1,12 +1,12 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { NOTHING, capsule, isNothing, paint, paintAll, union } from "../../annotation_ui/static/core/raster.js";
-import { squaredDistance } from "../../annotation_ui/static/core/stroke.js";
+import { NOTHING, capsule, isNothing, paint, paintAll, union } from "../../../annotation_ui/static/core/raster.js";
+import { squaredDistance } from "../../../annotation_ui/static/core/stroke.js";
 
 /**
- * @typedef {import("../../annotation_ui/static/core/stroke.js").Point} Point
- * @typedef {import("../../annotation_ui/static/core/stroke.js").Stroke} Stroke
+ * @typedef {import("../../../annotation_ui/static/core/stroke.js").Point} Point
+ * @typedef {import("../../../annotation_ui/static/core/stroke.js").Stroke} Stroke
  */
 
 const WIDTH = 60;

@@ -8,7 +8,7 @@ import {
   pan,
   toImage,
   zoom,
-} from "../../annotation_ui/static/core/viewport.js";
+} from "../../../annotation_ui/static/core/viewport.js";
 
 const size = { width: 1024, height: 512 };
 const box = { left: 10, top: 20, width: 512, height: 256 };
@@ -16,8 +16,11 @@ const box = { left: 10, top: 20, width: 512, height: 256 };
 describe("a viewport", () => {
   test("the same spot of the face is the same image point on any screen", () => {
     const phone = toImage(WHOLE, { left: 10, top: 20, width: 180, height: 90 }, size, { clientX: 100, clientY: 65 });
-    const desk = toImage(WHOLE, { left: 300, top: 0, width: 600, height: 300 }, size, { clientX: 600, clientY: 150 });
-    assert.deepEqual(phone, desk);
+    const workspace = toImage(WHOLE, { left: 300, top: 0, width: 600, height: 300 }, size, {
+      clientX: 600,
+      clientY: 150,
+    });
+    assert.deepEqual(phone, workspace);
   });
   test("the corners of the frame are the corners of the image", () => {
     assert.deepEqual(toImage(WHOLE, box, size, { clientX: 10, clientY: 20 }), { x: 0, y: 0 });

@@ -9,7 +9,7 @@
 
 const BRUSH_SHOWN = 900; // ms
 
-export class Lens {
+export class PairView {
   /** @param {Faces} faces @param {Toolbar} toolbar */
   constructor(faces, toolbar) {
     this.faces = faces;
@@ -19,12 +19,12 @@ export class Lens {
 
   /** Of the two boards, which show the same, the one that is always there. */
   get board() {
-    return this.faces.left.desk?.board;
+    return this.faces.left.workspace?.board;
   }
 
   /** @param {Viewport} viewport */
   look(viewport) {
-    for (const { desk } of Object.values(this.faces)) desk?.board.look(viewport);
+    for (const { workspace } of Object.values(this.faces)) workspace?.board.look(viewport);
     this.toolbar.reflectZoom(viewport.scale > 1);
   }
 
@@ -42,14 +42,14 @@ export class Lens {
 
   /** Space is down or up. @param {boolean} isDown */
   hold(isDown) {
-    for (const { desk } of Object.values(this.faces)) desk?.navigator.hold(isDown);
+    for (const { workspace } of Object.values(this.faces)) workspace?.navigator.hold(isDown);
   }
 
-  /** A ring as large as the brush, for a moment: where the pointer is, or in the middle of the face. @param {Board | undefined} paper */
-  showBrush(paper) {
-    if (!paper || this.toolbar.tool === "lasso") return;
-    paper.cursor.resize(paper.middle, this.toolbar.radius);
+  /** A ring as large as the brush, for a moment: where the pointer is, or in the middle of the face. @param {Board | undefined} board */
+  showBrush(board) {
+    if (!board || this.toolbar.tool === "lasso") return;
+    board.cursor.resize(board.middle, this.toolbar.radius);
     window.clearTimeout(this.timer);
-    this.timer = window.setTimeout(() => paper.frame.matches(":hover") || paper.cursor.hide(), BRUSH_SHOWN);
+    this.timer = window.setTimeout(() => board.frame.matches(":hover") || board.cursor.hide(), BRUSH_SHOWN);
   }
 }

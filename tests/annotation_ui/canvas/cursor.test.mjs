@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, test } from "node:test";
 
-import { Cursor } from "../../annotation_ui/static/canvas/cursor.js";
+import { Cursor } from "../../../annotation_ui/static/canvas/cursor.js";
 
 /** Just enough of a page: elements with a list of points, and frames that come when they are called. */
 class Element {

@@ -11,9 +11,9 @@ import {
   squaredDistance,
   stepRadius,
   thin,
-} from "../../annotation_ui/static/core/stroke.js";
+} from "../../../annotation_ui/static/core/stroke.js";
 
-/** @typedef {import("../../annotation_ui/static/core/stroke.js").Point} Point */
+/** @typedef {import("../../../annotation_ui/static/core/stroke.js").Point} Point */
 
 const image = { width: 100, height: 80 };
 

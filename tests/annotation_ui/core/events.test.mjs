@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
-import { KINDS, note } from "../../annotation_ui/static/core/events.js";
-import { MOST_EVENTS } from "../../annotation_ui/static/core/limits.js";
+import { KINDS, note } from "../../../annotation_ui/static/core/events.js";
+import { MAX_EVENTS } from "../../../annotation_ui/static/core/contract.js";
 
 describe("the log of a trial", () => {
   test("says what happened and when", () => {
@@ -28,12 +28,12 @@ describe("the log of a trial", () => {
     );
   });
   test("is explained, kind by kind", () => {
-    const page = readFileSync(new URL("../../docs/participant-page.md", import.meta.url), "utf8");
+    const page = readFileSync(new URL("../../../docs/participant-page.md", import.meta.url), "utf8");
     for (const kind of KINDS) assert.ok(page.includes(`| \`${kind}\` |`), kind);
   });
   test("has an end", () => {
     let events = note([], "blur", 0);
-    for (let i = 0; i < 2 * MOST_EVENTS; i += 1) events = note(events, i % 2 ? "blur" : "focus", i);
-    assert.equal(events.length, MOST_EVENTS);
+    for (let i = 0; i < 2 * MAX_EVENTS; i += 1) events = note(events, i % 2 ? "blur" : "focus", i);
+    assert.equal(events.length, MAX_EVENTS);
   });
 });

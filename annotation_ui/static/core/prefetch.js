@@ -10,7 +10,7 @@ import { backOff } from "./outbox.js";
 const TRIES = 6;
 
 /** @template Picture */
-export class LookAhead {
+export class PicturePrefetch {
   /**
    * @param {(url: string) => Promise<Picture>} load resolves when the picture can be drawn
    * @param {(ms: number) => Promise<void>} sleep @param {number} [atOnce]

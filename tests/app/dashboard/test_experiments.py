@@ -470,9 +470,11 @@ class TestRun:
         monkeypatch.setattr(queries, "MOST_EVENTS", 2)
         told = [tell(db, run, "epoch", epoch=n).id for n in range(3)]
         first = events(editor, run)
-        assert ([event["id"] for event in first["events"]], first["done"]) == (told[:2], False)
+        assert [event["id"] for event in first["events"]] == told[:2]
+        assert (first["done"], first["more"]) == (False, True)
         rest = events(editor, run, after=told[1])
-        assert ([event["id"] for event in rest["events"]], rest["done"]) == (told[2:], True)
+        assert [event["id"] for event in rest["events"]] == told[2:]
+        assert (rest["done"], rest["more"]) == (True, False)
 
     def test_of_its_steps_only_the_last_is_told(self, editor, db, run):
         epoch = tell(db, run, "epoch", epoch=1)

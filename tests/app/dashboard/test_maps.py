@@ -1,6 +1,4 @@
-import html
 import json
-import re
 import zipfile
 from io import BytesIO
 from typing import get_args
@@ -27,6 +25,7 @@ from tests.support.factories import (
     StudyFactory,
     TrialFactory,
 )
+from tests.support.pages import read
 
 PNG = encode_map_png(np.eye(64, dtype=np.float32))
 WRONG = [
@@ -50,17 +49,17 @@ MEASURED = {
 
 class TestGallery:
     def test_a_study_without_maps_says_so(self, editor, study):
-        assert "No maps yet" in editor.get(address(study)).text
+        assert read(editor.get(address(study))).text(".empty__title") == "No maps yet"
 
     def test_it_shows_the_newest_built_set(self, editor, study, built):
         built(images=1)
         newest = built(images=1)
-        assert f"/staff/maps/{newest.id}/" in editor.get(address(study)).text
+        assert map_set_shown(editor.get(address(study))) == newest.id
 
     def test_an_older_set_can_be_chosen(self, editor, study, built):
         oldest = built(images=1)
         built(images=1)
-        assert f"/staff/maps/{oldest.id}/" in editor.get(f"{address(study)}?set=1").text
+        assert map_set_shown(editor.get(f"{address(study)}?set=1")) == oldest.id
 
     def test_a_set_that_is_not_there_is_not_found(self, editor, study, built):
         built(images=1)
@@ -68,20 +67,19 @@ class TestGallery:
 
     def test_a_set_under_way_is_told(self, editor, study, built):
         built(images=0, state=JobState.RUNNING)
-        assert "data-waits" in editor.get(address(study)).text
+        page = read(editor.get(address(study)))
+        assert page.values("[data-waits]", "data-waits") == [f"{address(study)}/state.json"]
 
     def test_the_page_knows_the_state_that_it_waits_to_see_changed(self, editor, study, built):
         built(images=0, state=JobState.RUNNING)
         built(images=0, state=JobState.QUEUED)
-        shown = re.search('data-state="([^"]+)"', editor.get(address(study)).text)[1]
+        [shown] = read(editor.get(address(study))).values("[data-waits]", "data-state")
         told = editor.get(f"{address(study)}/state.json").json()
-        assert json.loads(html.unescape(shown)) == {
-            number: {"state": work["state"]} for number, work in told.items()
-        }
+        assert json.loads(shown) == {number: {"state": work["state"]} for number, work in told.items()}
 
     def test_how_far_a_set_is_is_shown_and_told(self, editor, study, built):
         built(images=0, state=JobState.RUNNING, done=3, total=40)
-        assert "3 of 40" in editor.get(address(study)).text
+        assert read(editor.get(address(study))).text("[data-job='1'] .number") == "3 of 40"
         assert editor.get(f"{address(study)}/state.json").json()["1"] == {
             "state": "running",
             "done": 3,
@@ -90,7 +88,7 @@ class TestGallery:
 
     def test_a_stale_set_is_told(self, editor, study, built):
         built(images=1, stale=True)
-        assert "is stale" in editor.get(address(study)).text
+        assert read(editor.get(address(study))).text(".notice--warn .notice__title") == "Map set 1 is stale"
 
     @pytest.mark.parametrize("sort", get_args(Sort))
     def test_every_order_pages_through_every_map_once(self, db, study, built, sort):
@@ -155,16 +153,18 @@ class TestOneMap:
     def test_it_shows_image_map_and_numbers(self, editor, db, study, built):
         map_set = built(images=1)
         image_id = db.scalar(select(SaliencyMap.image_id).where(SaliencyMap.map_set_id == map_set.id))
-        page = editor.get(f"{address(study)}/{image_id}").text
-        assert f"/staff/maps/{map_set.id}/{image_id}.png" in page
-        assert 'data-stop="200"' in page
-        assert f"/staff/studies/{study.slug}/images/{image_id}/annotations.json" in page
-        assert "of the image" in page
+        page = read(editor.get(f"{address(study)}/{image_id}"))
+        view = page.find("#view").attrib
+        assert view["data-map"].startswith(f"/staff/maps/{map_set.id}/{image_id}.png")
+        assert view["data-annotations"] == f"/staff/studies/{study.slug}/images/{image_id}/annotations.json"
+        assert page.has("#view [data-stop='200']")
+        assert {"Annotators", "Agreement", "Entropy"} <= set(page.texts(".facts dt"))
 
     def test_an_image_without_a_map_says_why(self, editor, study, built):
         built(images=1)
-        page = editor.get(f"{address(study)}/{ImageFactory().id}").text
-        assert "Nobody painted on this image and judged it correctly" in page
+        page = read(editor.get(f"{address(study)}/{ImageFactory().id}"))
+        assert page.text(".notice--warn .notice__title") == "No map"
+        assert not page.has("[data-stop='200']")
 
     def test_an_unknown_image_is_not_found(self, editor, study, built):
         built(images=1)
@@ -213,8 +213,9 @@ class TestBuild:
     def test_what_was_asked_for_is_there_when_it_is_refused(self, editor, study, painted):
         answer = build(editor, study, decided_from="2030-01-01T00:00", decided_before="2029-01-01T00:00")
         assert answer.status_code == 422
-        assert "decided_from must be before decided_before" in answer.text
-        assert "2030-01-01T00:00" in answer.text
+        page = read(answer)
+        assert page.text("#build [role=alert]").startswith("decided_from must be before decided_before")
+        assert page.values("#decided_from", "value") == ["2030-01-01T00:00"]
 
     def test_asking_twice_asks_for_one_set(self, editor, db, study, painted):
         build(editor, study), build(editor, study)
@@ -222,7 +223,7 @@ class TestBuild:
 
     def test_a_build_can_be_aborted(self, editor, db, study, painted):
         build(editor, study)
-        assert "/maps/sets/1/abort" in editor.get(address(study)).text
+        assert read(editor.get(address(study))).has("form[action$='/maps/sets/1/abort']")
         assert editor.post(f"{address(study)}/sets/1/abort").status_code == 303
         assert db.scalar(select(MapSet.state).where(MapSet.study_id == study.id)) is JobState.ABORTED
         assert db.scalar(text("SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo'")) == 0
@@ -231,7 +232,9 @@ class TestBuild:
     def test_a_viewer_aborts_nothing(self, log_in, study, built):
         built(images=0, state=JobState.RUNNING)
         viewer = log_in(Role.VIEWER)
-        assert "abort" not in viewer.get(address(study)).text
+        page = read(viewer.get(address(study)))
+        assert page.has("[data-job='1']")
+        assert not page.has("form[action$=abort]")
         assert viewer.post(f"{address(study)}/sets/1/abort").status_code == 403
 
     def test_a_viewer_cannot_build(self, log_in, study, painted):
@@ -240,7 +243,7 @@ class TestBuild:
     def test_nothing_painted_is_told(self, editor, study):
         answer = build(editor, study)
         assert answer.status_code == 422
-        assert "nothing to build maps from" in answer.text
+        assert "nothing to build maps from" in read(answer).text("#build [role=alert]")
 
 
 class TestWholeSets:
@@ -248,28 +251,32 @@ class TestWholeSets:
         map_set = built(images=2, reliability=MEASURED)
         db.add(MapAverage(map_set_id=map_set.id, label="real", source="camera", images=2, blob_hash="b"))
         db.commit()
-        page = editor.get(f"{address(study)}/agreement").text
-        assert f"/staff/maps/{map_set.id}/average.png?label=real" in page
-        assert "reaches r = 0.9 with 14 annotators" in page
+        page = read(editor.get(f"{address(study)}/agreement"))
+        averages = page.values("img", "src")
+        assert any(src.startswith(f"/staff/maps/{map_set.id}/average.png?label=real") for src in averages)
+        assert "reaches r = 0.9 with 14 annotators" in page.text("main")
 
     @pytest.mark.parametrize("measured", [None, {"images": 0}])
     def test_agreement_without_numbers_says_why(self, editor, study, built, measured):
         built(images=1, reliability=measured)
-        assert "0.9" not in editor.get(f"{address(study)}/agreement").text
+        page = read(editor.get(f"{address(study)}/agreement"))
+        assert page.has("section[aria-labelledby=agreement] p.muted")
+        assert not page.has("section[aria-labelledby=agreement] :is(.stats, svg)")
 
     @pytest.mark.parametrize("page", ["agreement", "sets"])
     def test_without_a_set_the_pages_say_so(self, editor, study, page):
-        assert "yet" in editor.get(f"{address(study)}/{page}").text
+        assert read(editor.get(f"{address(study)}/{page}")).text(".empty__title").endswith("yet")
 
     def test_the_list_offers_to_compare(self, editor, study, built):
         built(images=1), built(images=1)
-        assert "/diff?old=1&amp;new=2" in editor.get(f"{address(study)}/sets").text
+        links = read(editor.get(f"{address(study)}/sets")).values("tbody a", "href")
+        assert f"{address(study)}/diff?old=1&new=2" in links
 
     def test_what_changed_is_side_by_side(self, editor, study, built):
         built(images=1), built(images=1)
-        page = editor.get(f"{address(study)}/diff?old=1&new=2&kind=added").text
-        assert "only in set 2 <span" in page
-        assert "Set 1: no map" in page
+        page = read(editor.get(f"{address(study)}/diff?old=1&new=2&kind=added"))
+        assert page.text("nav[aria-label=Images] [aria-current]").startswith("only in set 2")
+        assert "Set 1: no map" in page.text("main")
 
     @pytest.mark.parametrize(
         "wrong", ["old=1&new=9", "old=x", "old=1&after=-1", "old=1&after=99", "old=1&kind=odd"]
@@ -311,6 +318,12 @@ class TestDownload:
     def test_a_stranger_gets_nothing(self, client, study, built):
         built(images=1)
         assert client.get(f"{address(study)}/list.zip", headers={"accept": "*/*"}).status_code == 401
+
+
+def map_set_shown(answer) -> int:
+    """The set whose maps a gallery shows."""
+    [address] = {path.split("/")[3] for path in read(answer).values("[data-map]", "data-map")}
+    return int(address)
 
 
 def address(study):

@@ -4,6 +4,7 @@ from sqlalchemy import func, select
 from app.dashboard.studies.form import DEFAULTS
 from app.models import Arm, Label, Pair, Role, Study, StudyState
 from tests.support.factories import ImageFactory, PairFactory, StudyFactory
+from tests.support.pages import read
 
 FORM = {
     **{name: value for name, value in DEFAULTS.items() if name != "toml"},
@@ -27,7 +28,8 @@ per_source = 2
 
 class TestForm:
     def test_it_opens_with_the_texts_that_participants_would_read(self, editor):
-        assert "Taking part in this study" in editor.get("/staff/studies/new").text
+        page = read(editor.get("/staff/studies/new"))
+        assert "Taking part in this study" in page.text("textarea#consent")
 
     def test_it_makes_a_draft(self, editor, db, faces):
         answer = send(editor)
@@ -71,18 +73,18 @@ class TestForm:
     def test_a_mistake_is_told_beside_its_field_and_makes_nothing(self, editor, db, faces, field, value, id_):
         answer = send(editor, **{field: value})
         assert answer.status_code == 422
-        assert f'id="{id_}"' in answer.text
+        assert read(answer).text(f"#{id_}.field__error")
         assert db.scalar(select(func.count()).select_from(Study).where(Study.slug == "faces-2026")) == 0
 
     def test_what_was_typed_is_kept(self, editor, faces):
-        page = send(editor, slug="No Spaces", consent="My own <b>consent</b>", sources=["gan"]).text
-        assert "My own &lt;b&gt;consent&lt;/b&gt;" in page
-        assert 'value="gan" checked' in page
+        page = read(send(editor, slug="No Spaces", consent="My own <b>consent</b>", sources=["gan"]))
+        assert page.text("textarea#consent") == "My own <b>consent</b>"
+        assert page.values("input[name=sources][checked]", "value") == ["gan"]
 
     def test_a_name_that_is_taken_is_told_and_changes_nothing(self, editor, db, faces):
         StudyFactory(slug="faces-2026", title="The first")
         answer = send(editor)
-        assert 'id="slug-error"' in answer.text
+        assert read(answer).text("#slug-error")
         assert db.scalars(select(Study.title).where(Study.slug == "faces-2026")).all() == ["The first"]
 
 
@@ -98,12 +100,14 @@ class TestPastedToml:
     @pytest.mark.parametrize("toml", ["= no toml", TOML + "colour = 1", "", TOML.replace("2", "0")])
     def test_a_mistake_is_told_and_the_text_kept(self, editor, db, faces, toml):
         answer = editor.post("/staff/studies/new", data={"toml": toml, "pairs_csv": ""})
-        assert 'id="toml-error"' in answer.text
+        page = read(answer)
+        assert page.text("#toml-error")
+        assert page.text("textarea#toml") == " ".join(toml.split())
         assert db.scalar(select(func.count()).select_from(Study).where(Study.slug == "pasted")) == 0
 
     def test_a_file_of_pairs_is_pasted_beside_it(self, editor, faces):
         named = TOML.replace("per_source = 2", 'file = "pairs.csv"')
-        assert 'id="toml_pairs-error"' in editor.post("/staff/studies/new", data={"toml": named}).text
+        assert read(editor.post("/staff/studies/new", data={"toml": named})).text("#toml_pairs-error")
         pairs = f"real,fake\n{faces[0][0]},{faces[1][0]}"
         answer = editor.post("/staff/studies/new", data={"toml": named, "pairs_csv": pairs})
         assert answer.status_code == 303
@@ -122,12 +126,9 @@ class TestState:
         assert editor.post(f"/staff/studies/{study.slug}/open").status_code == 409
 
     def test_only_what_the_state_allows_is_offered(self, editor):
-        page = editor.get(f"/staff/studies/{StudyFactory(state=StudyState.PAUSED).slug}").text
-        assert [f'/{word}" data-confirm' in page for word in ("open", "pause", "close")] == [
-            True,
-            False,
-            True,
-        ]
+        study = f"/staff/studies/{StudyFactory(state=StudyState.PAUSED).slug}"
+        forms = read(editor.get(study)).values("form[data-confirm]", "action")
+        assert forms == [f"{study}/open", f"{study}/close"]
 
 
 class TestViewer:
@@ -152,13 +153,13 @@ class TestViewer:
     @pytest.mark.parametrize("path", ["/staff", "/staff/studies", "/staff/experiments"])
     def test_lists_offer_nothing_to_change(self, viewer, path):
         StudyFactory()
-        assert buttons(viewer.get(path).text) == ["Log out"]
+        assert read(viewer.get(path)).texts("button") == ["Log out"]
 
     @pytest.mark.parametrize("path", ["", "/maps"])
     def test_a_study_offers_nothing_to_change(self, viewer, path):
-        page = viewer.get(f"/staff/studies/{StudyFactory().slug}{path}").text
-        assert "data-confirm" not in page
-        assert 'method="post" action="/staff' not in page
+        page = read(viewer.get(f"/staff/studies/{StudyFactory().slug}{path}"))
+        assert page.texts("h1")
+        assert not page.has("[data-confirm], form[method=post][action^='/staff']")
 
 
 def send(editor, **changes):
@@ -167,10 +168,6 @@ def send(editor, **changes):
 
 def study_id(db):
     return db.scalar(select(Study.id).where(Study.slug == "faces-2026"))
-
-
-def buttons(page):
-    return [part.split(">")[1].split("<")[0] for part in page.split("<button")[1:]]
 
 
 @pytest.fixture(autouse=True)

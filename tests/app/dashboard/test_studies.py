@@ -31,9 +31,11 @@ from tests.support.factories import (
     StudyFactory,
     TrialFactory,
 )
+from tests.support.pages import Page, read
 
 PAGES = ("", "/participants", "/export")
 T0 = datetime(2026, 3, 2, 12, tzinfo=UTC)
+LINK = "#flash-copies"  # what staff can copy after a form was sent
 
 
 class TestBars:
@@ -87,9 +89,9 @@ class TestProgress:
         decide()
         QuotaFactory(arm_id=arm.id, pair_id=PairFactory(study_id=study.id).id, wanted=3, taken=2)
         TrialFactory(participant=ParticipantFactory(arm=arm), pair=PairFactory(study_id=study.id))
-        page = editor.get(path.format(study.slug)).text
-        assert 'value="1" max="3"' in page
-        assert "1 held" in page
+        page = read(editor.get(path.format(study.slug)))
+        assert page.has('progress[value="1"][max="3"]')
+        assert any("1 held" in said for said in page.texts(".stat__label, progress + .muted"))
 
     def test_open_studies_come_first(self, db, study):
         closed = StudyFactory(state="closed")
@@ -123,36 +125,35 @@ class TestPages:
 
     def test_simulated_figures_are_labelled(self, editor, study, decide):
         decide(participant_source=Source.SIMULATED)
-        page = editor.get(f"/staff/studies/{study.slug}").text
-        assert "come from programs, not from people" in page
+        page = read(editor.get(f"/staff/studies/{study.slug}"))
+        assert page.text(".notice--simulated .notice__title") == "Simulated participants"
 
     def test_figures_of_people_are_not(self, editor, study, decide):
         decide()
-        page = editor.get(f"/staff/studies/{study.slug}").text
-        assert "come from programs" not in page
+        assert not read(editor.get(f"/staff/studies/{study.slug}")).has(".notice--simulated")
 
     def test_what_staff_wrote_is_text(self, editor):
         study = StudyFactory(title="<script>alert(1)</script>", consent="<img src=x onerror=alert(1)>")
-        page = editor.get(f"/staff/studies/{study.slug}").text
-        assert "<script>alert" not in page
-        assert "<img src=x" not in page
+        page = read(editor.get(f"/staff/studies/{study.slug}"))
+        assert page.text("h1") == "<script>alert(1)</script>"
+        assert "<img src=x onerror=alert(1)>" in page.text("details")
+        assert not page.has("[onerror]")
 
 
 class TestParticipants:
     def test_nobody_is_left_out(self, editor, study, arm):
         ids = {str(ParticipantFactory(arm=arm).id) for _ in range(60)}
-        first = editor.get(f"/staff/studies/{study.slug}/participants").text
-        second = editor.get(next_page(first)).text
-        assert all((identity in first) != (identity in second) for identity in ids)
+        first = read(editor.get(f"/staff/studies/{study.slug}/participants"))
+        second = read(editor.get(next_page(first)))
+        assert sorted([*listed(first), *listed(second)]) == sorted(ids)
 
     def test_filters_narrow_the_list(self, editor, study, arm):
         other = ArmFactory(study_id=study.id)
-        here, there = ParticipantFactory(arm=arm), ParticipantFactory(arm=other)
-        page = editor.get(
-            f"/staff/studies/{study.slug}/participants?arm={arm.name}&state=active&source="
-        ).text
-        assert str(here.id) in page
-        assert str(there.id) not in page
+        here, _ = ParticipantFactory(arm=arm), ParticipantFactory(arm=other)
+        filters = f"arm={arm.name}&state=active&source="
+        assert listed(read(editor.get(f"/staff/studies/{study.slug}/participants?{filters}"))) == [
+            str(here.id)
+        ]
 
     def test_a_made_up_place_in_the_list_is_refused(self, editor, study):
         answer = editor.get(f"/staff/studies/{study.slug}/participants?after=elsewhere")
@@ -160,15 +161,13 @@ class TestParticipants:
 
     def test_what_they_did_is_counted(self, editor, study, decide):
         decide(correct=True, decision_ms=2500)
-        page = editor.get(f"/staff/studies/{study.slug}/participants").text
-        assert "1 of 1" in page
-        assert "2.5 s" in page
+        cells = read(editor.get(f"/staff/studies/{study.slug}/participants")).texts("tbody td.table__number")
+        assert cells[:2] == ["1 of 1", "2.5 s"]
 
     def test_a_completion_code_finds_its_owner(self, editor, study, arm):
-        owner, other = ParticipantFactory(arm=arm, completion_code="ABCDE-23456"), ParticipantFactory(arm=arm)
-        page = editor.get(f"/staff/studies/{study.slug}/participants?code=abcde-23456 ").text
-        assert str(owner.id) in page
-        assert str(other.id) not in page
+        owner, _ = ParticipantFactory(arm=arm, completion_code="ABCDE-23456"), ParticipantFactory(arm=arm)
+        page = read(editor.get(f"/staff/studies/{study.slug}/participants?code=abcde-23456 "))
+        assert listed(page) == [str(owner.id)]
 
     def test_worker_ids_are_nowhere(self, editor, db, study, decide):
         decide()
@@ -188,20 +187,21 @@ class TestParticipants:
         db.add(WorkerIdentity(participant_id=owner.id, study_id=study.id, **known))
         db.commit()
         address = f"/staff/studies/{study.slug}/participants"
-        assert 'name="who"' in editor.get(address).text
+        assert read(editor.get(address)).has("form[method=post] input[name=who]")
         found = editor.post(address, data={"who": " a1worker"})
         assert (found.status_code, found.headers["location"]) == (303, f"{address}/{owner.id}")
         for nobody in ({"who": "A2"}, {"who": ""}, {}):
-            assert "Nobody in" in editor.post(address, data=nobody, follow_redirects=True).text
+            page = read(editor.post(address, data=nobody, follow_redirects=True))
+            assert page.text(".notice[role] p + p").startswith("Nobody in")
 
 
 class TestLettingSomebodyBackIn:
     def test_the_link_is_shown_once(self, editor, db, study, decide):
         decide()
         address = address_of(editor, study)
-        shown = editor.post(f"{address}/return-link", follow_redirects=True).text
-        assert f"http://127.0.0.1:8000/s/{study.slug}#r=" in shown
-        assert "#r=" not in editor.get(address).text
+        [link] = read(editor.post(f"{address}/return-link", follow_redirects=True)).values(LINK, "value")
+        assert link.startswith(f"http://127.0.0.1:8000/s/{study.slug}#r=")
+        assert not read(editor.get(address)).has(LINK)
         assert db.scalar(select(func.count()).select_from(ReturnLink)) == 1
 
     def test_a_viewer_lets_nobody_in(self, log_in, study, decide):
@@ -209,23 +209,24 @@ class TestLettingSomebodyBackIn:
         decide()
         address = address_of(viewer, study)
         assert viewer.post(f"{address}/return-link").status_code == 403
-        assert "return-link" not in viewer.get(address).text
+        assert not read(viewer.get(address)).has("form[action$=return-link]")
         assert viewer.post(f"/staff/studies/{study.slug}/participants", data={"who": "x"}).status_code == 403
 
     def test_whoever_withdrew_is_not_let_in(self, editor, db, study, decide):
         decide()
         address = address_of(editor, study)
+        assert read(editor.get(address)).has("form[action$=return-link]")
         editor.post(f"{address}/withdraw")
         assert editor.post(f"{address}/return-link").status_code == 409
-        assert "return-link" not in editor.get(address).text
+        assert not read(editor.get(address)).has("form[action$=return-link]")
 
 
 class TestParticipant:
     def test_every_trial_is_listed(self, editor, study, decide):
         decide(source="diffusion", decision_ms=4321)
-        page = editor.get(address_of(editor, study)).text
-        assert "4.3 s" in page
-        assert "diffusion" in page
+        [row] = read(editor.get(address_of(editor, study))).texts("[aria-label=Trials] tbody tr")
+        assert "diffusion" in row
+        assert "4.3 s" in row
 
     def test_another_study_does_not_have_them(self, editor, decide):
         decide()
@@ -235,7 +236,7 @@ class TestParticipant:
         decide()
         address = address_of(editor, study)
         assert editor.post(f"{address}/withdraw").status_code == 303
-        assert "has been removed" in editor.get(address).text
+        assert read(editor.get(address)).text(".notice--warn .notice__title") == "Withdrawn"
         assert cells(db, study.id) == []
 
     def test_removing_twice_is_refused(self, editor, study, decide):
@@ -248,37 +249,46 @@ class TestParticipant:
         decide()
         address = address_of(viewer, study)
         assert viewer.post(f"{address}/withdraw").status_code == 403
-        assert "withdraw" not in viewer.get(address).text
+        assert not read(viewer.get(address)).has("form[action$=withdraw]")
 
 
 class TestImages:
     def test_a_filter_shows_its_own_only(self, editor, db):
         mine = ImageFactory(label=Label.FAKE, source="gan")
-        other = ImageFactory(label=Label.FAKE, source="diffusion")
-        page = editor.get("/staff/images?label=fake&source=gan").text
-        assert f"/staff/images/{mine.id}/picture" in page
-        assert f"/staff/images/{other.id}/picture" not in page
+        ImageFactory(label=Label.FAKE, source="diffusion")
+        page = read(editor.get("/staff/images?label=fake&source=gan"))
+        assert page.values(".gallery a", "href") == [f"/staff/images/{mine.id}"]
 
     def test_a_second_page_goes_on_where_the_first_ended(self, editor, db):
         ids = [ImageFactory(source="camera").id for _ in range(61)]
-        first = editor.get("/staff/images?source=camera").text
-        second = editor.get(next_page(first)).text
-        assert all(f"/staff/images/{shown}/picture" in first + second for shown in ids)
-        assert f"/staff/images/{ids[0]}/picture" not in second
+        first = read(editor.get("/staff/images?source=camera"))
+        second = read(editor.get(next_page(first)))
+        shown = [*first.values(".gallery a", "href"), *second.values(".gallery a", "href")]
+        assert len(set(shown)) == len(shown)
+        assert {f"/staff/images/{image_id}" for image_id in ids} <= set(shown)
 
     def test_one_image_names_the_studies_that_show_it(self, editor, study):
         pair = PairFactory(study_id=study.id)
-        assert f"/staff/studies/{study.slug}" in editor.get(f"/staff/images/{pair.fake_image_id}").text
+        page = read(editor.get(f"/staff/images/{pair.fake_image_id}"))
+        assert page.values("[aria-label='Studies with this image'] a", "href") == [
+            f"/staff/studies/{study.slug}"
+        ]
 
 
 def address_of(browser, study):
     """The page of the only participant in the list."""
     prefix = f"/staff/studies/{study.slug}/participants"
-    return f"{prefix}/{browser.get(prefix).text.split(prefix + '/')[1].split(chr(34))[0]}"
+    [participant] = listed(read(browser.get(prefix)))
+    return f"{prefix}/{participant}"
 
 
-def next_page(page: str) -> str:
-    return page.split('rel="next" href="')[1].split('"', maxsplit=1)[0].replace("&amp;", "&")
+def listed(page: Page) -> list[str]:
+    """The ids of the participants in a list."""
+    return page.values("td a[title]", "title")
+
+
+def next_page(page: Page) -> str:
+    return page.find("a[rel=next]").attrib["href"]
 
 
 @pytest.fixture(autouse=True)

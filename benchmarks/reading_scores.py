@@ -22,8 +22,8 @@ import numpy as np
 from scipy.special import expit
 from scipy.stats import rankdata
 
-from training.evaluation.scored import POOLED
-from training.evaluation.summary import numbers_of_file
+from training.evaluation.score_summary import summarise_file
+from training.evaluation.score_table import POOLED
 
 REALS = ("celeba-hq", "ffhq")
 FAKES = ("progan", "stargan", "stylegan1", "stylegan2", "stylegan3", "stylegan-ada")
@@ -32,7 +32,7 @@ SHARE_REAL = 1 / 7
 
 def write_scores(path: Path, images: int) -> None:
     """Scores of a detector of middling quality, one image in seven real, as in CYBORG's test set."""
-    from training.evaluation.evaluate import SCORE_COLUMNS  # imports torch, which a report does not need
+    from training.evaluation.evaluator import SCORE_COLUMNS  # imports torch, which a report does not need
 
     rng = np.random.default_rng(0)
     fake = rng.random(images) >= SHARE_REAL
@@ -49,11 +49,11 @@ def write_scores(path: Path, images: int) -> None:
 
 def measure_ours(path: Path) -> int:
     """Reading and every number; how many images there were."""
-    return int(numbers_of_file(path).metrics[POOLED, "softmax"]["images"] or 0)
+    return int(summarise_file(path).metrics[POOLED, "softmax"]["images"] or 0)
 
 
 def measure_reference(path: Path) -> int:
-    """Reading and the AUC alone, of what `numbers_of_file` gives more than twenty numbers and two curves."""
+    """Reading and the AUC alone, of what `summarise_file` gives more than twenty numbers and two curves."""
     with path.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     real, fake = (np.array([float(row[name]) for row in rows]) for name in ("logit_real", "logit_fake"))

@@ -25,12 +25,12 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from training.config import RunConfig, load_recipe
-from training.engine.device import looking_batch
+from training.engine.device import inference_batch_size
+from training.engine.epoch_means import Means
 from training.engine.loop import train_epoch, validate
-from training.engine.means import Means
 from training.engine.setup import Setup
-from training.engine.step import step_of
-from training.estimate import PAPER_COUNTS, Speed, estimate, rehearse, score_all, work_of
+from training.engine.step import make_step
+from training.estimate import PAPER_COUNTS, Throughput, estimate, score_validation, synthetic_setup, workload
 
 PAPER = "densenet121,resnet50,inception_v3,legacy_xception"
 Work = Callable[[], int]
@@ -38,7 +38,7 @@ Work = Callable[[], int]
 
 
 def loop_of(setup: Setup) -> Work:
-    take_step = step_of(setup)
+    take_step = make_step(setup)
 
     def work() -> int:
         for _ in train_epoch(setup, take_step, 1, lr=1e-6, means=Means()):
@@ -60,7 +60,7 @@ def score_of(setup: Setup) -> Work:
     """The evaluation at the end: float32, images from memory, maps of all of them."""
 
     def work() -> int:
-        score_all(setup)
+        score_validation(setup)
         return len(setup.val)
 
     return work
@@ -73,7 +73,7 @@ def network(setup: Setup) -> Callable[[torch.Tensor], torch.Tensor]:
 
 
 def noise(setup: Setup, batch: int) -> torch.Tensor:
-    side = setup.backbone.expects.side
+    side = setup.backbone.network_input.side
     images = torch.randn(batch, 3, side, side, device=setup.device)
     return images.to(memory_format=setup.computation.memory_format)
 
@@ -127,7 +127,7 @@ def record(once: Callable[[], None], device: torch.device) -> Callable[[], None]
 
 
 def look_ceiling_of(setup: Setup) -> Work:
-    batch = looking_batch(setup.run.batch_size, setup.device)
+    batch = inference_batch_size(setup.run.batch_size, setup.device)
     net, images = network(setup), noise(setup, batch)
     passes = max(1, len(setup.val) // batch)
 
@@ -159,7 +159,7 @@ def measure(architecture: str, options: argparse.Namespace) -> dict[str, float]:
     """Median images per second of each kind of work; `compile_s` is what compiling took."""
     settings = {"batch_size": options.batch, "weights": "none", "deterministic": options.deterministic}
     run = RunConfig(architecture=architecture, objective="cyborg", **settings, compile="off")
-    setup = rehearse(run, steps=options.steps)
+    setup = synthetic_setup(run, steps=options.steps)
     kinds = {"ceiling": ceiling_of(setup, recorded=False), "loop": loop_of(setup)}
     kinds |= {"look ceiling": look_ceiling_of(setup), "look": look_of(setup), "score": score_of(setup)}
     if setup.device.type == "cuda":
@@ -167,7 +167,7 @@ def measure(architecture: str, options: argparse.Namespace) -> dict[str, float]:
     found = {}
     if options.compile:
         began = time.perf_counter()
-        compiled = rehearse(RunConfig(**{**dict(run), "compile": "on"}), steps=options.steps)
+        compiled = synthetic_setup(RunConfig(**{**dict(run), "compile": "on"}), steps=options.steps)
         kinds |= {"compiled loop": loop_of(compiled), "compiled look": look_of(compiled)}
         for name in ("compiled loop", "compiled look"):
             kinds[name]()
@@ -200,18 +200,18 @@ def told(found: dict[str, dict[str, float]]) -> None:
 
 def hours(found: dict[str, dict[str, float]]) -> None:
     """Of the papers' grids on one such device, at the loop's speeds."""
-    speeds = {name: Speed(rates["loop"], rates["look"], rates["score"]) for name, rates in found.items()}
+    speeds = {name: Throughput(rates["loop"], rates["look"], rates["score"]) for name, rates in found.items()}
     for recipe in ("wacv2023", "droid2023"):
         runs = load_recipe(recipe).runs()
         if not {run.architecture for run in runs} <= speeds.keys():
             continue
         whole = estimate(runs, PAPER_COUNTS, speeds).total
-        work = [(work_of(run, PAPER_COUNTS), speeds[run.architecture]) for run in runs]
-        learning = sum(one.learned / speed.learning for one, speed in work) / 3600
-        seeing = sum(one.seen / speed.seeing for one, speed in work) / 3600
+        work = [(workload(run, PAPER_COUNTS), speeds[run.architecture]) for run in runs]
+        training = sum(one.trained / speed.training for one, speed in work) / 3600
+        validation = sum(one.validated / speed.validation for one, speed in work) / 3600
         print(
-            f"{recipe}: {len(runs)} runs, {whole:.1f} h = {learning:.1f} h training, "
-            f"{seeing:.1f} h validation, {whole - learning - seeing:.1f} h test"
+            f"{recipe}: {len(runs)} runs, {whole:.1f} h = {training:.1f} h training, "
+            f"{validation:.1f} h validation, {whole - training - validation:.1f} h test"
         )
 
 

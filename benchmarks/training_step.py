@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from training.config import AnyObjective, Objective, Optimiser
-from training.engine.optimiser import Descent
+from training.config import AnyObjective, Objective, OptimiserSettings
+from training.engine.optimiser import Optimiser
 from training.model.backbones import Backbone, build
 from training.model.cam import fit_human
 from training.model.objective import compute_loss
@@ -34,7 +34,7 @@ PAPER = "densenet121,resnet50,inception_v3,legacy_xception"
 def batch(backbone: Backbone, size: int, device: torch.device) -> dict[str, Tensor]:
     """Random images, balanced labels, and a human map at the size of the CAM for each."""
     generator = torch.Generator().manual_seed(0)
-    side = backbone.expects.side
+    side = backbone.network_input.side
     tensors = {
         "images": torch.rand(size, 3, side, side, generator=generator),
         "labels": torch.arange(size) % 2,
@@ -70,10 +70,10 @@ def reference_loss(backbone: Backbone, data: dict[str, Tensor], *, second_pass: 
     return 0.5 * distance + 0.5 * cross_entropy(logits, data["labels"])
 
 
-def step_seconds(optimiser: Descent, loss: Callable[[], Tensor], device: torch.device) -> float:
+def step_seconds(optimiser: Optimiser, loss: Callable[[], Tensor], device: torch.device) -> float:
     clock = time.process_time if device.type == "cpu" else _synchronised
     began = clock()
-    optimiser.forget_gradients()
+    optimiser.zero_grad()
     loss().backward()
     optimiser.step(0.005)
     return clock() - began
@@ -88,7 +88,7 @@ def measure(architecture: str, *, size: int, rounds: int, device: torch.device) 
     """Median seconds of each kind of step."""
     torch.manual_seed(0)
     backbone = build(architecture).to(device).train()
-    data, optimiser = batch(backbone, size, device), Descent(backbone, Optimiser())
+    data, optimiser = batch(backbone, size, device), Optimiser(backbone, OptimiserSettings())
     second_pass = architecture in SECOND_PASS
     kinds: dict[str, Callable[[], Tensor]] = {
         "cross_entropy": lambda: plain_loss(backbone, data),

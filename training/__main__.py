@@ -14,13 +14,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from training.config import CamClass, CamTensor, Job, Resize, RunConfig, Scaling, load_recipe
+from training.config import CamClass, CamTensor, Resize, RunConfig, Scaling, TrainingJob, load_recipe
 from training.errors import DatasetError, RecipeError, TrainingError
-from training.events import Epoch, Event, Finished, Heartbeat, Started, Step
+from training.events import EpochEvent, Event, FinishedEvent, HeartbeatEvent, StartedEvent, StepEvent
 
 if TYPE_CHECKING:
-    from training.grid import Outcome
-    from training.reporting.results import Rival
+    from training.grid import GridOutcome
+    from training.reporting.finished_runs import ExternalDetector
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -89,7 +89,7 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter for each option
         loaded = load_recipe(recipe)
         changes = {"epochs": epochs, "weights": weights, "device": device, "limit": limit}
         changes |= {"image_size": image_size, "deterministic": False if fast else None}
-        grid = grids.changed(
+        grid = grids.with_changes(
             loaded, {key: value for key, value in changes.items() if value is not None}, seeds
         )
         if dry_run:
@@ -122,15 +122,15 @@ def evaluate(
     """Score a split of any dataset with a trained run; writes RUN_DIR/evaluations/NAME."""
     with user_errors():
         from training.evaluation.shards import Shard
-        from training.run import evaluate_elsewhere
+        from training.run import evaluate_dataset
 
         share, end = Shard.parse(shard), None
         with _bar() as bar:
             task = bar.add_task(f"evaluate {split}", total=None)
-            for outcome in evaluate_elsewhere(
+            for outcome in evaluate_dataset(
                 run, data, split=split, name=name or data.resolve().name, device=device, shard=share
             ):
-                if isinstance(outcome, Heartbeat):
+                if isinstance(outcome, HeartbeatEvent):
                     bar.update(task, completed=outcome.done or 0, total=outcome.total)
                 else:
                     end = outcome
@@ -192,10 +192,10 @@ def report(
     with user_errors():
         from training.reporting.report import report_steps
 
-        rivals = _rivals(runs, scores or [])
+        detectors = _external_detectors(runs, scores or [])
         with _bar() as bar:
             task = bar.add_task("report", total=None)
-            for step in report_steps(runs, out_dir, rivals):
+            for step in report_steps(runs, out_dir, detectors):
                 bar.update(task, completed=step.done, total=step.total)
         table = Table("architecture", "scenario", "seeds", "AUC", "sd")
         for row in step.summary:
@@ -213,27 +213,27 @@ def compare_papers(
 ) -> None:
     """Print the numbers of both papers beside ours, as the Markdown table of docs/reproduce.md."""
     with user_errors():
-        from training.reporting.published import as_markdown, comparison
-        from training.reporting.results import gather
+        from training.reporting.finished_runs import gather
+        from training.reporting.published_results import as_markdown, comparison
 
         print(as_markdown(comparison(gather(runs) if runs else [])), end="")
 
 
-def _rivals(runs: Path, files: list[Path]) -> "list[Rival]":
+def _external_detectors(runs: Path, files: list[Path]) -> "list[ExternalDetector]":
     """The detectors in files of scores, on the images that the runs were tested on."""
-    from training.evaluation.import_scores import read_scores_file
-    from training.evaluation.scored import read_scored
-    from training.evaluation.summary import numbers_of
-    from training.reporting.results import Rival, gather
+    from training.evaluation.external_scores import read_scores_file
+    from training.evaluation.score_summary import summarise_scores
+    from training.evaluation.score_table import read_score_table
+    from training.reporting.finished_runs import ExternalDetector, gather
 
     if not files:
         return []
-    truth = read_scored(gather(runs)[0].scores_file).truth
+    truth = read_score_table(gather(runs)[0].scores_file).truth
     found = [imported for file in files for imported in read_scores_file(file, truth)]
     for name, count in Counter(imported.name for imported in found).items():
         if count > 1:
             raise DatasetError(f"{count} files hold scores of a detector {name}.")
-    return [Rival(imported.name, numbers_of(imported.scored)) for imported in found]
+    return [ExternalDetector(imported.name, summarise_scores(imported.scores)) for imported in found]
 
 
 @app.command("import-weights")
@@ -297,14 +297,14 @@ def import_und(
         out.print(f"{step.done} images in {out_dir}", highlight=False)
 
 
-def _fit_one(run: RunConfig, dataset: Path, folder: Path) -> Finished | None:
+def _fit_one(run: RunConfig, dataset: Path, folder: Path) -> FinishedEvent | None:
     """Train one run under a progress bar; None in a process that is not the first of several."""
-    from training.run import perform
+    from training.run import run_job
 
     with _bar() as bar:
         task = bar.add_task(run.name, total=None)
-        for event in perform(Job(run=run, dataset=dataset, out=folder)):
-            if isinstance(event, Finished):
+        for event in run_job(TrainingJob(run=run, dataset=dataset, out=folder)):
+            if isinstance(event, FinishedEvent):
                 return event
             _show(bar, task, event)
     return None
@@ -312,20 +312,20 @@ def _fit_one(run: RunConfig, dataset: Path, folder: Path) -> Finished | None:
 
 def _show(bar: Progress, task: object, event: Event) -> None:
     match event:
-        case Started():
+        case StartedEvent():
             total = event.epochs * event.steps_per_epoch
             bar.update(task, total=total, completed=(event.first_epoch - 1) * event.steps_per_epoch)  # type: ignore[arg-type]
             for caution in event.cautions:
                 bar.console.print(f"caution: {event.run}: {caution}", highlight=False, soft_wrap=True)
-        case Step():
+        case StepEvent():
             bar.update(task, completed=(event.epoch - 1) * event.steps + event.step)  # type: ignore[arg-type]
-        case Epoch():
+        case EpochEvent():
             bar.console.print(_epoch_line(event), highlight=False, soft_wrap=True)
         case _:
             pass
 
 
-def _epoch_line(event: Epoch) -> str:
+def _epoch_line(event: EpochEvent) -> str:
     entropies = f"{_number(event.cam_entropy)} (human {_number(event.human_entropy)})"
     val = f"{_number(event.val_accuracy)}{'*' if event.best else ' '}"
     return (
@@ -335,7 +335,7 @@ def _epoch_line(event: Epoch) -> str:
     )
 
 
-def _print_results(grid: list[RunConfig], outcome: "Outcome") -> None:
+def _print_results(grid: list[RunConfig], outcome: "GridOutcome") -> None:
     table = Table("run", "best epoch", "val accuracy", "val AUC", "test accuracy", "test AUC")
     for run in grid:
         event = outcome.finished.get(run.name)

@@ -1,4 +1,4 @@
-"""What a training run is asked to do. Pure data: importing this does not import torch."""
+"""The configuration of runs: objectives, optimiser, recipes. Importing this does not import torch."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ CAM_TENSORS: dict[CamTensor, str] = {
     "pooled": "what the classifier pools",
     "released": "what the papers' released code takes",
 }
-"""In words."""
+"""Each in words."""
 Scaling = Literal["auto", "imagenet", "half"]
 Resize = Literal["area", "pil_bilinear"]
 MapDistance = Literal["mse", "l1", "kl", "cc"]
@@ -33,7 +33,7 @@ MapSource = Literal[
     "human", "shuffled", "inverted", "uniform", "ellipse", "random", "segmentation", "teacher", "masks"
 ]
 NEEDS_FOLDER: frozenset[MapSource] = frozenset({"segmentation", "teacher", "masks"})
-"""Sources of maps that lie outside the dataset."""
+"""Sources whose files lie outside the dataset folder."""
 TrainSplits = Annotated[tuple[Literal["train", "extra"], ...], Field(min_length=1, max_length=2)]
 Switch = Literal["auto", "on", "off"]
 """`auto` is on where it pays: see `training/engine/device.py`."""
@@ -50,23 +50,23 @@ def plain_name(architecture: str) -> str:
     return architecture.partition(".")[0]
 
 
-class Frozen(BaseModel):
+class FrozenModel(BaseModel):
     """A value read from outside: never changed, and a misspelt field is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-class Objective(Frozen):
-    """What the weights descend. One subclass per formula of docs/losses.md."""
+class Objective(FrozenModel):
+    """A loss function with its settings. One subclass per formula of docs/losses.md."""
 
     name: str
     cam_class: CamClass = "predicted"
-    """Whose class activation map is meant: the class the model predicts, or the true one."""
+    """The class that the class activation map explains: the predicted one, or the true one."""
     cross_entropy_weight: Weight = 0.5
 
     @staticmethod
     def preset(name: str) -> "AnyObjective":
-        """The objective as its paper has it."""
+        """The objective with the settings of its paper; `RecipeError` for an unknown name."""
         try:
             return OBJECTIVES[name]()
         except KeyError:
@@ -75,7 +75,7 @@ class Objective(Frozen):
 
     @property
     def needs_maps(self) -> bool:
-        """Whether a term that counts compares with human maps, or with what stands in for them."""
+        """Whether a term with a weight above 0 compares with human maps, or with maps in their place."""
         return False
 
     @property
@@ -99,7 +99,7 @@ class Cyborg(Objective):
     map_weight: Weight = 0.5
     distance: MapDistance = "mse"
     keep_rate: Rate = 1.0
-    """Fraction of the human maps that are used; the same ones in every epoch."""
+    """Fraction of the human maps that is used; the same maps in every epoch."""
 
     @property
     def needs_maps(self) -> bool:
@@ -112,7 +112,7 @@ class Hseb(Objective):
     name: Literal["hseb"] = "hseb"
     entropy_weight: Weight = 0.5
     keep_rate: Rate = 1.0
-    """Fraction of the human maps that are used; the same ones in every epoch."""
+    """Fraction of the human maps that is used; the same maps in every epoch."""
 
     @property
     def needs_maps(self) -> bool:
@@ -144,7 +144,7 @@ class CyborgDroid(Objective):
     distance: MapDistance = "mse"
     logarithm: Literal["log1p", "log"] = "log1p"
     keep_rate: Rate = 1.0
-    """Fraction of the human maps that are used; the same ones in every epoch."""
+    """Fraction of the human maps that is used; the same maps in every epoch."""
 
     @property
     def needs_maps(self) -> bool:
@@ -157,10 +157,10 @@ class Attention(Objective):
     name: Literal["attention"] = "attention"
     cross_entropy_weight: Weight = 1.0
     map_weight: Weight = 1.0
-    """0 leaves the attention to classification alone."""
+    """0 trains the attention by classification alone."""
     distance: MapDistance = "l1"
     keep_rate: Rate = 1.0
-    """Fraction of the human maps that are used; the same ones in every epoch."""
+    """Fraction of the human maps that is used; the same maps in every epoch."""
 
     @property
     def needs_maps(self) -> bool:
@@ -191,21 +191,21 @@ def _known(name: object) -> type[AnyObjective]:
 ObjectiveField = Annotated[AnyObjective, Field(discriminator="name"), BeforeValidator(_from_name)]
 
 
-class Optimiser(Frozen):
-    """Gradient descent whose rate falls in steps; the defaults are those of CYBORG, WACV 2023."""
+class OptimiserSettings(FrozenModel):
+    """Settings of the optimiser, with a learning rate that falls in steps; defaults of CYBORG, WACV 2023."""
 
     name: Literal["sgd", "adam"] = "sgd"
     lr: float = Field(0.005, gt=0, allow_inf_nan=False)
     momentum: float = Field(0.9, ge=0, lt=1)
-    """For Adam the decay of its first moment; that of the second is 0.999."""
+    """Of SGD; of Adam, the decay of its first moment. The decay of the second is 0.999."""
     weight_decay: float = Field(1e-6, ge=0)
     step_epochs: int = Field(12, ge=0)
-    """Epochs between two falls of the rate; 0 keeps it constant."""
+    """Epochs between two falls of the learning rate; 0 keeps it constant."""
     gamma: float = Field(0.1, gt=0, le=1)
 
 
-class Augmentation(Frozen):
-    """What is done to training images anew in each epoch; `wang` is that of Wang et al., CVPR 2020."""
+class Augmentation(FrozenModel):
+    """Augmentation of training images, drawn anew in each epoch; `wang` is that of Wang et al., CVPR 2020."""
 
     blur: Rate = 0.0
     """Probability of a Gaussian blur."""
@@ -227,7 +227,7 @@ class Augmentation(Frozen):
 
     @property
     def is_none(self) -> bool:
-        """Nothing is ever changed."""
+        """Whether no image is ever changed."""
         return self.blur == self.jpeg == self.flip == 0
 
 
@@ -255,7 +255,7 @@ PRETRAINED = re.compile(r"timm(:\w+)?")
 
 
 def is_file(weights: str) -> bool:
-    """Whether these weights lie in a file or folder of this machine."""
+    """Whether these weights are a file or folder on this machine."""
     return weights != "none" and PRETRAINED.fullmatch(weights) is None
 
 
@@ -270,10 +270,10 @@ def _weights(value: str) -> str:
 Weights = Annotated[str, AfterValidator(_weights)]
 
 
-class RunSettings(Frozen):
-    """All of a run that a recipe sets once for its whole grid."""
+class RunSettings(FrozenModel):
+    """The settings that all runs of a grid share."""
 
-    optimiser: Optimiser = Optimiser()
+    optimiser: OptimiserSettings = OptimiserSettings()
     epochs: int = Field(50, ge=1)
     batch_size: int = Field(20, ge=2)
     image_size: int | None = Field(None, ge=32)
@@ -289,14 +289,14 @@ class RunSettings(Frozen):
     dropout: float | None = Field(None, ge=0, lt=1)
     """Before the classifier; nothing = as the architecture's authors have it."""
     cam_tensor: CamTensor = "pooled"
-    """Of what the map is made: what the classifier pools, or what the papers' released code takes."""
+    """Tensor that the map is made of: what the classifier pools, or what the papers' released code takes."""
     score: Literal["sigmoid", "softmax"] = "sigmoid"
     """Headline score: sigmoid of the fake logit (as in the papers) or softmax over both."""
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     devices: int = Field(1, ge=1, le=64)
-    """Processes that share each batch of one run, each on a GPU of its own."""
+    """Number of devices for one run: as many processes share each batch."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Of the network while it learns; losses and test scores are float32. `auto` = bfloat16 on a GPU."""
+    """Of the network in training; losses and test scores are float32. `auto` = bfloat16 on a GPU."""
     channels_last: Switch = "auto"
     compile: Switch = "auto"
     cuda_graphs: Switch = "auto"
@@ -307,23 +307,23 @@ class RunSettings(Frozen):
     workers: int | None = Field(None, ge=1, le=256)
     """Threads that decode images; nothing = one per core."""
     trackers: tuple[Literal["tensorboard", "mlflow"], ...] = ()
-    """Who is told of the events beside events.jsonl."""
+    """Programs that get the events beside events.jsonl."""
 
 
 MapsFolder = Path | None
 
 
 class RunConfig(RunSettings):
-    """One run: an architecture, an objective, a seed, and how to train."""
+    """The configuration of one run: an architecture, a scenario, a seed, and how to train."""
 
     architecture: Architecture
     objective: ObjectiveField = CrossEntropy()
     seed: int = Field(0, ge=0)
     scenario: str = ""
-    """What tables call this objective with these data; nothing = the objective's title."""
+    """Name of the objective with these data in tables; empty = the objective's title."""
     train_splits: TrainSplits = ("train",)
     maps: MapSource = "human"
-    """Human maps, or what stands in for them: see docs/losses.md."""
+    """Human maps, or the source of maps in their place: see docs/losses.md."""
     maps_folder: MapsFolder = None
     """Of `segmentation` and `teacher`: a folder with `<image_id>.png` for each image that has a map; of
     `masks`: with `<image_id>/*.png`, one mask per annotation."""
@@ -338,18 +338,18 @@ class RunConfig(RunSettings):
 
     @property
     def needs_maps_of_the_dataset(self) -> bool:
-        """Whether the objective compares with maps that lie in the dataset, or are made of those."""
+        """Whether the objective compares with the maps of the dataset, or with maps made from those."""
         return self.objective.needs_maps and self.maps not in NEEDS_FOLDER
 
     @property
-    def column(self) -> str:
-        """The scenario's name, or the objective's title."""
+    def scenario_name(self) -> str:
+        """The scenario in tables and run names: `scenario`, or the objective's title."""
         return self.scenario or self.objective.title
 
     @property
     def name(self) -> str:
         """Unique within an experiment, and the name of the run folder."""
-        return f"{self.architecture}-{self.column}-seed{self.seed}"
+        return f"{self.architecture}-{self.scenario_name}-seed{self.seed}"
 
 
 def _check_maps(source: MapSource, folder: Path | None) -> None:
@@ -359,8 +359,8 @@ def _check_maps(source: MapSource, folder: Path | None) -> None:
         raise ValueError(f'maps = "{source}" are made from the dataset and need no maps_folder')
 
 
-class Scenario(Frozen):
-    """One column of a paper's table: an objective on some part of the data."""
+class Scenario(FrozenModel):
+    """An objective with the data, maps and augmentation that it is trained with: a row of a table."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.=-]+$")
     objective: ObjectiveField
@@ -375,7 +375,7 @@ class Scenario(Frozen):
         return self
 
 
-class Recipe(Frozen):
+class Recipe(FrozenModel):
     """A grid of runs: every architecture with every scenario and every seed."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")
@@ -397,12 +397,12 @@ class Recipe(Frozen):
         return data
 
     @model_validator(mode="after")
-    def _has_distinct_columns(self) -> "Recipe":
-        names = [scenario.name for scenario in self.columns]
+    def _has_distinct_scenarios(self) -> "Recipe":
+        names = [scenario.name for scenario in self.all_scenarios]
         if not names:
             raise ValueError("a recipe needs objectives or scenarios")
         if twice := _twice(names):
-            raise ValueError(f"two columns of the grid have the same name, {twice}")
+            raise ValueError(f"two scenarios of the grid have the same name, {twice}")
         if twice := _twice(self.architectures) or _twice(self.seeds):
             raise ValueError(f"{twice} is in the grid twice")
         if unknown := sorted(self.weights.keys() - set(self.architectures)):
@@ -410,10 +410,10 @@ class Recipe(Frozen):
         return self
 
     @property
-    def columns(self) -> tuple[Scenario, ...]:
-        """The scenarios, and each bare objective as a scenario of its own title."""
-        plain = (Scenario(name=o.title, objective=o) for o in self.objectives)
-        return (*plain, *self.scenarios)
+    def all_scenarios(self) -> tuple[Scenario, ...]:
+        """The objectives as scenarios that are named by their titles, then the scenarios."""
+        of_objectives = (Scenario(name=o.title, objective=o) for o in self.objectives)
+        return (*of_objectives, *self.scenarios)
 
     def weights_of(self, architecture: str) -> str:
         """The initial weights of one architecture."""
@@ -421,31 +421,31 @@ class Recipe(Frozen):
 
     @property
     def first_weights(self) -> list[str]:
-        """The initial weights of each architecture in words, without repeating any."""
-        return list(dict.fromkeys(_in_words(one, self.weights_of(one)) for one in self.architectures))
+        """The initial weights of the architectures in words, each once."""
+        return list(dict.fromkeys(_in_words(name, self.weights_of(name)) for name in self.architectures))
 
     def runs(self) -> list[RunConfig]:
-        """The whole grid; seeds vary slowest, so that an early stop has every cell once."""
+        """The whole grid; seeds vary slowest, so that a grid that is stopped early has every cell once."""
         return list(self._runs())
 
     def files(self) -> list[str]:
-        """Every path on this machine that the recipe names: to be refused from whoever may not read here."""
-        folders = [str(column.maps_folder) for column in self.columns if column.maps_folder]
-        return folders + [one for one in (self.run.weights, *self.weights.values()) if is_file(one)]
+        """Every path on this machine that the recipe names; the web application refuses such recipes."""
+        folders = [str(scenario.maps_folder) for scenario in self.all_scenarios if scenario.maps_folder]
+        return folders + [path for path in (self.run.weights, *self.weights.values()) if is_file(path)]
 
     def _runs(self) -> Iterator[RunConfig]:
         shared = dict(self.run)
-        for seed, architecture, column in product(self.seeds, self.architectures, self.columns):
+        for seed, architecture, scenario in product(self.seeds, self.architectures, self.all_scenarios):
             yield RunConfig(
                 **shared | {"weights": self.weights_of(architecture)},
                 architecture=architecture,
-                objective=column.objective,
+                objective=scenario.objective,
                 seed=seed,
-                scenario=column.name,
-                train_splits=column.train_splits,
-                maps=column.maps,
-                maps_folder=column.maps_folder,
-                augmentation=column.augmentation,
+                scenario=scenario.name,
+                train_splits=scenario.train_splits,
+                maps=scenario.maps,
+                maps_folder=scenario.maps_folder,
+                augmentation=scenario.augmentation,
             )
 
 
@@ -459,21 +459,21 @@ def _in_words(architecture: str, weights: str) -> str:
 
 
 def _twice(values: Sequence[object]) -> str:
-    """The first value that is there more than once; empty if there is none."""
+    """The first value that occurs more than once; empty if there is none."""
     return next((str(value) for at, value in enumerate(values) if value in values[:at]), "")
 
 
-class Job(Frozen):
-    """One run to do now: what `python -m training.worker` reads from its standard input."""
+class TrainingJob(FrozenModel):
+    """One run to do: what `python -m training.worker` reads from its standard input."""
 
     run: RunConfig
     dataset: Path
     out: Path
-    """The run folder itself; an unfinished run in it is resumed."""
+    """The run folder; an unfinished run in it is resumed."""
 
     @property
     def cache(self) -> Path:
-        """Where the runs beside this one keep what they decode."""
+        """Folder of decoded images, shared with the other runs of the grid."""
         return self.out.parent / ".cache"
 
 
@@ -482,15 +482,15 @@ RECIPES = Path(__file__).parent / "recipes"
 
 def load_recipe(source: Path | str) -> Recipe:
     """A recipe from a TOML file, from TOML text, or from the name of one that ships with the package."""
-    given, where = _recipe_toml(source)
+    content, name = _recipe_toml(source)
     try:
-        return Recipe.model_validate(given)
+        return Recipe.model_validate(content)
     except ValidationError as error:
-        raise RecipeError(f"{where}: {explain(error)}") from None
+        raise RecipeError(f"{name}: {explain(error)}") from None
 
 
 def _recipe_toml(source: Path | str) -> tuple[dict[str, Any], str]:
-    """What a recipe says, and what errors call it."""
+    """The content of a recipe, and its name for errors."""
     try:
         if isinstance(source, str) and ("\n" in source or "=" in source):
             return parse_toml(source, name="The recipe"), "The recipe"
@@ -502,7 +502,7 @@ def _recipe_toml(source: Path | str) -> tuple[dict[str, Any], str]:
 
 
 def explain(error: ValidationError) -> str:
-    """The first complaint of pydantic as one sentence that names the field."""
+    """The first error of pydantic as one sentence that names the field."""
     first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"])
     reason = first["msg"].removeprefix("Value error, ").rstrip(".")

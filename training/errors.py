@@ -1,4 +1,4 @@
-"""What can go wrong on purpose. The message is one sentence for the person who can mend it.
+"""Errors that the user can correct. The message is one sentence for that person.
 
 TrainingError
 ├── RecipeError     the recipe or a setting in it
@@ -11,7 +11,7 @@ import re
 
 
 class TrainingError(Exception):
-    """Training cannot go on, and the user can mend it."""
+    """Training cannot continue, and the user can correct the cause."""
 
 
 class RecipeError(TrainingError):
@@ -19,7 +19,7 @@ class RecipeError(TrainingError):
 
 
 class DatasetError(TrainingError):
-    """The dataset folder is not what it claims to be."""
+    """The dataset folder is damaged or lacks what a run needs."""
 
 
 class ModelError(TrainingError):
@@ -31,12 +31,12 @@ class RunError(TrainingError):
 
 
 def in_words(error: Exception) -> str:
-    """What went wrong, in one line: a mistake says so itself, a bug is named."""
-    said = " ".join(str(error).split())
-    return said if isinstance(error, TrainingError) else f"Unexpected {type(error).__name__}: {said}"
+    """The message in one line; an error that is not a `TrainingError` is a bug, and its class is named."""
+    message = " ".join(str(error).split())
+    return message if isinstance(error, TrainingError) else f"Unexpected {type(error).__name__}: {message}"
 
 
 def first_line(error: BaseException) -> str:
-    """What a library says, in one line and without codes for a terminal's colours."""
-    said = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
-    return (said or type(error).__name__).splitlines()[0].rstrip(".")
+    """The first line of a library's message, without colour codes; the error's class if it is empty."""
+    message = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
+    return (message or type(error).__name__).splitlines()[0].rstrip(".")

@@ -1,4 +1,4 @@
-"""How long a grid of runs may take: from a published table, or measured on the device at hand."""
+"""Estimate how long a grid of runs takes, from tables of speeds or measured on this device."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from training.engine.setup import Setup
 
 H200: Final[dict[str, tuple[float, float, float]]] = {
-    # Images per second to learn from, to look at, to score: benchmarks/throughput.py --deterministic on an
+    # Images per second in training, validation and scoring: benchmarks/throughput.py --deterministic on an
     # NVIDIA H200, batches of 20, bfloat16, torch 2.11.
     "densenet121": (1360.0, 8855, 5256),
     "resnet50": (2817.0, 14312, 7386),
@@ -38,41 +38,42 @@ RTX_3090: Final[dict[str, float]] = {
     "efficientnet_b0": 1751.7,
 }
 
-REHEARSED_STEPS: Final = {"cpu": 3, "cuda": 50}
-"""Some seconds of either; on a GPU the first few are no measure of the others."""
+MEASURED_STEPS: Final = {"cpu": 3, "cuda": 50}
+"""Steps of a measurement, some seconds on either device; the first ones on a GPU are slow."""
 
 PAPER_COUNTS: Final[Mapping[str, int]] = {"train": 1821, "extra": 10926, "val": 20000, "test": 700000}
 """Images of CYBORG, WACV 2023, for a plan without a dataset; `extra` is six times `train`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """What a run lets through its network, in images."""
+class Workload:
+    """Forward passes of a run, in images."""
 
-    learned: int  # forward and back
-    seen: int  # forward only
+    trained: int  # forward and backward
+    validated: int  # forward only
     scored: int  # forward in float32, with the map
 
 
 @dataclass(frozen=True, slots=True)
-class Speed:
-    """Images per second of an architecture on a device."""
+class Throughput:
+    """Images per second of an architecture on a device, in training, validation and scoring."""
 
-    learning: float
-    seeing: float
+    training: float
+    validation: float
     scoring: float
 
-    def hours(self, work: Work) -> float:
-        seconds = work.learned / self.learning + work.seen / self.seeing + work.scored / self.scoring
+    def hours(self, work: Workload) -> float:
+        """Hours for this work on one device."""
+        seconds = work.trained / self.training + work.validated / self.validation + work.scored / self.scoring
         return seconds / 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
-    """Hours of a grid, where the speed of every architecture is known."""
+class TimeEstimate:
+    """Hours of a grid by architecture; `unknown` names those without a speed."""
 
     hours: dict[str, float]  # by architecture
-    speeds: Mapping[str, Speed]
+    speeds: Mapping[str, Throughput]
     unknown: tuple[str, ...]
 
     @property
@@ -80,15 +81,17 @@ class Estimate:
         return sum(self.hours.values())
 
 
-def work_of(run: RunConfig, counts: Mapping[str, int]) -> Work:
+def workload(run: RunConfig, counts: Mapping[str, int]) -> Workload:
     """Images of all epochs, of the validation after each, and of the evaluation at the end."""
     sizes = {split: min(n, run.limit or n) for split, n in counts.items()}
     train = sum(sizes.get(split, 0) for split in run.train_splits)
     val = sizes.get("val", 0)
-    return Work(train * run.epochs, val * run.epochs, train + val + sizes.get("test", 0))
+    return Workload(train * run.epochs, val * run.epochs, train + val + sizes.get("test", 0))
 
 
-def estimate(runs: Iterable[RunConfig], counts: Mapping[str, int], speeds: Mapping[str, Speed]) -> Estimate:
+def estimate(
+    runs: Iterable[RunConfig], counts: Mapping[str, int], speeds: Mapping[str, Throughput]
+) -> TimeEstimate:
     """Hours by architecture at these speeds."""
     hours: dict[str, float] = {}
     unknown: dict[str, None] = {}
@@ -96,13 +99,13 @@ def estimate(runs: Iterable[RunConfig], counts: Mapping[str, int], speeds: Mappi
         if run.architecture not in speeds:
             unknown[run.architecture] = None
             continue
-        took = speeds[run.architecture].hours(work_of(run, counts))
-        hours[run.architecture] = hours.get(run.architecture, 0.0) + took
-    return Estimate(hours, speeds, tuple(unknown))
+        run_hours = speeds[run.architecture].hours(workload(run, counts))
+        hours[run.architecture] = hours.get(run.architecture, 0.0) + run_hours
+    return TimeEstimate(hours, speeds, tuple(unknown))
 
 
-def counts_of(data: Path | None) -> tuple[Mapping[str, int], str]:
-    """Images of each split, and whose they are: the dataset's, or the paper's where there is none."""
+def image_counts(data: Path | None) -> tuple[Mapping[str, int], str]:
+    """Images of each split of a dataset, or of the paper's for None; and which of them, in words."""
     from training.data.dataset import load_dataset
 
     if data is None:
@@ -114,16 +117,16 @@ def counts_of(data: Path | None) -> tuple[Mapping[str, int], str]:
     return counts, f"the images of {data}"
 
 
-Basis = tuple[dict[str, Speed], str]
-"""Speeds by architecture, and what they are worth in words."""
+SpeedTable = tuple[dict[str, Throughput], str]
+"""Speeds by architecture, and where they come from, in words."""
 
 
-def speeds_of_tables() -> list[Basis]:
+def speeds_of_tables() -> list[SpeedTable]:
     """Speeds of two GPUs: one measured with this loop, one published."""
-    # An image that is only looked at costs a third of one that is learned from: the pass back costs two; half
-    # as fast is float32 beside mixed precision.
-    published = {name: Speed(rate, 3 * rate, 1.5 * rate) for name, rate in RTX_3090.items()}
-    ours = {name: Speed(*rates) for name, rates in H200.items()}
+    # timm's table has training speeds only. A backward pass costs about two forward passes, so validation is
+    # three times as fast; scoring is in float32, half as fast as mixed precision.
+    published = {name: Throughput(rate, 3 * rate, 1.5 * rate) for name, rate in RTX_3090.items()}
+    ours = {name: Throughput(*rates) for name, rates in H200.items()}
     return [
         (ours, "On an NVIDIA H200, as measured with this loop and batches of 20, without reading images:"),
         (
@@ -133,67 +136,67 @@ def speeds_of_tables() -> list[Basis]:
     ]
 
 
-def calibrate(runs: Sequence[RunConfig]) -> Basis:
-    """The speed of each architecture here, on images of noise, and how it was measured.
+def calibrate(runs: Sequence[RunConfig]) -> SpeedTable:
+    """Measure the speed of each architecture on this device, with the training loop and images of noise.
 
-    Networks, objectives, batch size and precision are those of the runs; the loop is the one that trains.
+    Objective, batch size and precision are those of the first run of each architecture.
     """
     first = {run.architecture: run for run in reversed(runs)}
-    speeds = {architecture: measure(rehearse(run)) for architecture, run in first.items()}
+    speeds = {architecture: measure(synthetic_setup(run)) for architecture, run in first.items()}
     devices = ", ".join(dict.fromkeys(speed.device for speed in speeds.values()))
     return dict(speeds), f"Measured on {devices}, without reading images:"
 
 
-def rehearse(run: RunConfig, *, steps: int | None = None) -> "Setup":
-    """All that an epoch of so many steps needs, on images of noise; validation has as many images."""
+def synthetic_setup(run: RunConfig, *, steps: int | None = None) -> "Setup":
+    """The setup of a run on images of noise, enough for `steps` steps; validation has as many images."""
     import torch
 
-    from training.data.loading import Cached
+    from training.data.loading import SampleTensors
     from training.engine.device import pick_device
     from training.engine.setup import assemble, new_backbone
 
     backbone = new_backbone(run)
-    steps = steps or REHEARSED_STEPS[pick_device(run.device).type]
-    images, side = steps * run.batch_size, backbone.expects.side
-    noise = Cached(
+    steps = steps or MEASURED_STEPS[pick_device(run.device).type]
+    images, side = steps * run.batch_size, backbone.network_input.side
+    noise = SampleTensors(
         images=torch.randint(256, (images, 3, side, side), dtype=torch.uint8),
         labels=torch.arange(images) % 2,
-        human=torch.rand(images, *backbone.guided_size()),
+        human=torch.rand(images, *backbone.guided_map_size()),
         present=torch.ones(images, dtype=torch.bool),
     )
     return assemble(run, backbone, noise, noise, steps=run.epochs * 100)
 
 
 @dataclass(frozen=True, slots=True)
-class Measured(Speed):
-    """A speed that was measured."""
+class MeasuredThroughput(Throughput):
+    """A measured speed, with the name of its device."""
 
     device: str
 
 
-def score_all(setup: "Setup") -> None:
-    """The validation images as a test set: float32, from memory, with their maps."""
+def score_validation(setup: "Setup") -> None:
+    """Score the validation images as a test split: in float32, from memory, with their maps."""
     import torch
 
-    from training.engine.device import looking_batch
-    from training.evaluation.evaluate import Examiner
+    from training.engine.device import inference_batch_size
+    from training.evaluation.evaluator import Evaluator
 
     setup.backbone.eval()
-    batch = looking_batch(setup.run.batch_size, setup.device)
-    examiner = Examiner(setup.backbone, "predicted", batch)
+    batch = inference_batch_size(setup.run.batch_size, setup.device)
+    evaluator = Evaluator(setup.backbone, "predicted", batch)
     for part in torch.split(torch.arange(len(setup.val)), batch):
-        examiner.look(setup.val.images[part], setup.val.labels[part])
+        evaluator.predict(setup.val.images[part], setup.val.labels[part])
 
 
-def measure(setup: "Setup") -> Measured:
-    """Train one epoch, validate and score once, after one of each to warm up."""
+def measure(setup: "Setup") -> MeasuredThroughput:
+    """Time one epoch of training, one validation and one scoring, each after one warm-up."""
+    from training.engine.epoch_means import Means
     from training.engine.loop import train_epoch, validate
-    from training.engine.means import Means
-    from training.engine.step import step_of
+    from training.engine.step import make_step
 
-    take_step = step_of(setup)
+    take_step = make_step(setup)
 
-    def learn() -> None:
+    def train() -> None:
         for _ in train_epoch(setup, take_step, 1, lr=1e-9, means=Means()):
             pass
 
@@ -201,11 +204,11 @@ def measure(setup: "Setup") -> Measured:
         work()
         return _seconds(setup.device, work)
 
-    return Measured(
-        learning=len(setup.train) / seconds(learn),
-        seeing=len(setup.val) / seconds(partial(validate, setup)),
-        scoring=len(setup.val) / seconds(partial(score_all, setup)),
-        device=setup.where,
+    return MeasuredThroughput(
+        training=len(setup.train) / seconds(train),
+        validation=len(setup.val) / seconds(partial(validate, setup)),
+        scoring=len(setup.val) / seconds(partial(score_validation, setup)),
+        device=setup.device_name,
     )
 
 

@@ -1,7 +1,7 @@
-"""What a run says while it works: one JSON object per line. Importing this does not import torch.
+"""The events of a run: one JSON object per line. Importing this does not import torch.
 
-A run says `started`, then `step` at least every two seconds, `epoch` after each epoch, `evaluated` once per
-split when training is over, and last either `finished` or `failed`.
+A run writes `started`, then `step` or `heartbeat` at least every two seconds, `epoch` after each epoch,
+`evaluated` once per split when training is over, and last either `finished` or `failed`.
 """
 
 from datetime import UTC, datetime
@@ -10,17 +10,17 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 HEARTBEAT_S = 2.0
-"""Longest silence of a healthy run in seconds."""
+"""Longest time between two events of a healthy run, in seconds."""
 
 Metrics = dict[str, float | None]
-"""None where a metric is undefined: the AUC of one class, for example."""
+"""Metrics by name; None where a metric is undefined, such as the AUC of one class."""
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class _Event(BaseModel):
+class _BaseEvent(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
 
     at: datetime = Field(default_factory=_now)
@@ -30,7 +30,7 @@ class _Event(BaseModel):
         return self.model_dump_json()
 
 
-class Started(_Event):
+class StartedEvent(_BaseEvent):
     """The model and the data are in place; the first step follows."""
 
     kind: Literal["started"] = "started"
@@ -48,11 +48,11 @@ class Started(_Event):
     plan: str
     """The run in words."""
     cautions: tuple[str, ...] = ()
-    """What is to be known of its maps by whoever reads its results."""
+    """What a reader of the results must know about the maps."""
 
 
-class Step(_Event):
-    """One optimiser step among many; not every step is told."""
+class StepEvent(_BaseEvent):
+    """One optimiser step; not every step has an event."""
 
     kind: Literal["step"] = "step"
     epoch: int
@@ -62,8 +62,8 @@ class Step(_Event):
     images_per_s: float
 
 
-class Heartbeat(_Event):
-    """The run is alive and busy with something that has no step to show."""
+class HeartbeatEvent(_BaseEvent):
+    """The run is alive, and busy with work that has no steps."""
 
     kind: Literal["heartbeat"] = "heartbeat"
     doing: str
@@ -71,7 +71,7 @@ class Heartbeat(_Event):
     total: int | None = None
 
 
-class Epoch(_Event):
+class EpochEvent(_BaseEvent):
     """One pass over the training images, and one over the validation images."""
 
     kind: Literal["epoch"] = "epoch"
@@ -90,40 +90,40 @@ class Epoch(_Event):
     human_entropy: float | None
     """The same for the human maps at the same size; None without any map."""
     max_entropy: float
-    """Entropy of an even map of that size."""
+    """Entropy of a flat map of that size."""
     images_per_s: float
     gpu_memory_bytes: int | None
     seconds: float
     eta_s: float
 
 
-class Evaluated(_Event):
-    """The chosen epoch met one split."""
+class EvaluatedEvent(_BaseEvent):
+    """The chosen epoch was evaluated on one split."""
 
     kind: Literal["evaluated"] = "evaluated"
     split: str
     metrics: Metrics
 
 
-class Finished(_Event):
-    """All is written; the numbers are those of metrics.json."""
+class FinishedEvent(_BaseEvent):
+    """The run is complete; the metrics are those of metrics.json."""
 
     kind: Literal["finished"] = "finished"
     metrics: Metrics
 
 
-class Failed(_Event):
-    """The run ended early, and why in one sentence."""
+class FailedEvent(_BaseEvent):
+    """The run ended early; `error` says why in one sentence."""
 
     kind: Literal["failed"] = "failed"
     error: str
 
 
-Event = Started | Step | Heartbeat | Epoch | Evaluated | Finished | Failed
+Event = StartedEvent | StepEvent | HeartbeatEvent | EpochEvent | EvaluatedEvent | FinishedEvent | FailedEvent
 
 _ADAPTER: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
 
 
 def parse_event(line: str | bytes) -> Event:
-    """One line of a run's output; anything but an event is a `ValueError`."""
+    """Read one line of a run's output; `ValueError` if it is no event."""
     return _ADAPTER.validate_json(line)

@@ -1,4 +1,4 @@
-"""A trained detector for other people's programs: ONNX with the map as an output, safetensors, a card."""
+"""Export a trained detector for other programs: ONNX with the map as an output, safetensors, a model card."""
 
 import json
 import logging
@@ -22,8 +22,8 @@ OUTPUTS: Final = ("logits", "score_sigmoid", "score_softmax", "cam")
 FILES: Final = ("model.onnx", "model.safetensors", "card.json", "README.md")
 
 
-class Detector(nn.Module):
-    """The network with its scaling in front and its scores and map behind.
+class ExportedDetector(nn.Module):
+    """The exported module: scaling of pixels, network, scores and map.
 
     images : (N, 3, side, side) float32, RGB from 0 to 255
     -> logits (N, 2), score_sigmoid (N,), score_softmax (N,), cam (N, h, w) in [0, 1] of the predicted class
@@ -50,7 +50,7 @@ def export_run(run: Path, out_dir: Path) -> list[str]:
     _, backbone = open_run(folder, device="cpu")
     card = card_of(folder)
     with new_folder(out_dir) as draft:
-        write_onnx(Detector(backbone).eval(), draft / "model.onnx", side=backbone.expects.side)
+        write_onnx(ExportedDetector(backbone).eval(), draft / "model.onnx", side=backbone.network_input.side)
         tensors = {name: value.contiguous() for name, value in backbone.net.state_dict().items()}
         about = {"architecture": card["architecture"], "dataset": str(card["chain"]["dataset"])}
         write_bytes(draft / "model.safetensors", save(tensors, metadata=about))
@@ -59,7 +59,7 @@ def export_run(run: Path, out_dir: Path) -> list[str]:
     return list(FILES)
 
 
-def write_onnx(detector: Detector, path: Path, *, side: int) -> None:
+def write_onnx(detector: ExportedDetector, path: Path, *, side: int) -> None:
     """One file, any batch size."""
     example = torch.zeros(2, 3, side, side)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)

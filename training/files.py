@@ -1,4 +1,4 @@
-"""Files of runs, exports and reports: read with an error in words, written whole or not at all."""
+"""Read and write files of runs, exports and reports; a file is written completely or not at all."""
 
 import json
 import shutil
@@ -12,7 +12,7 @@ from training.errors import RunError
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file of a run."""
+    """A JSON object from a file of a run; `RunError` if it is missing or damaged."""
     try:
         content = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
@@ -30,7 +30,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file in one move: whoever reads it meets the old text or the new one, never a part."""
+    """Write a text file in one move: a reader gets the old text or the new one, never a part."""
     write_bytes(path, text.encode("utf-8"))
 
 
@@ -48,7 +48,7 @@ def require_free(out_dir: Path, *, because: str) -> None:
 
 @contextmanager
 def new_folder(out_dir: Path) -> Iterator[Path]:
-    """Give a folder to fill; it becomes `out_dir` when the block ends well, and vanishes when it does not."""
+    """Yield a temporary folder to fill; it becomes `out_dir` at the end, or is deleted after an error."""
     draft = out_dir.with_name(f".{out_dir.name}.partial")
     try:
         draft.mkdir(parents=True, exist_ok=True)

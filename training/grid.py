@@ -1,4 +1,4 @@
-"""A grid of runs: what would be done, whether it can be begun, and doing all of it."""
+"""Plan, check and train a grid of runs."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -8,31 +8,31 @@ from pathlib import Path
 
 from training.config import Recipe, RunConfig, is_file
 from training.errors import ModelError, in_words
-from training.estimate import Estimate, calibrate, counts_of, estimate, speeds_of_tables
-from training.events import Finished
+from training.estimate import TimeEstimate, calibrate, estimate, image_counts, speeds_of_tables
+from training.events import FinishedEvent
 
-FitOne = Callable[[RunConfig], Finished | None]
+FitOne = Callable[[RunConfig], FinishedEvent | None]
 
 
 @dataclass(slots=True)
-class Outcome:
-    """How the runs of a grid ended; a run that was never begun is in neither."""
+class GridOutcome:
+    """How the runs of a grid ended; a run that was not started is in neither dictionary."""
 
-    finished: dict[str, Finished] = field(default_factory=dict)
+    finished: dict[str, FinishedEvent] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def changed(recipe: Recipe, changes: dict[str, object], seeds: int | None) -> list[RunConfig]:
-    """The runs of a recipe with other settings, and only its first so many seeds."""
-    kept = recipe.seeds[:seeds]
-    grid = [run for run in recipe.runs() if run.seed in kept]
+def with_changes(recipe: Recipe, changes: dict[str, object], seeds: int | None) -> list[RunConfig]:
+    """The runs of a recipe with some settings replaced, for its first `seeds` seeds; None = all seeds."""
+    used_seeds = recipe.seeds[:seeds]
+    grid = [run for run in recipe.runs() if run.seed in used_seeds]
     return [RunConfig.model_validate({**dict(run), **changes}) for run in grid]
 
 
 def require_possible(grid: list[RunConfig], data: Path) -> None:
-    """Find out before the first run has trained for hours that the last one cannot begin.
+    """Check every run of a grid before the first one starts, so that the last cannot fail after hours.
 
-    Looks at splits, maps, names of architectures, tensors of maps, devices and whether weights can be had.
+    `TrainingError`: a split, maps, an architecture, a tensor, a device or weights do not exist
     """
     from training.data.dataset import load_dataset
     from training.engine.device import pick_device
@@ -55,19 +55,19 @@ def require_possible(grid: list[RunConfig], data: Path) -> None:
         require_weights(architecture, weights)
 
 
-def fit_all(grid: list[RunConfig], fit_one: FitOne, *, stop_at_failure: bool) -> Outcome:
+def fit_all(grid: list[RunConfig], fit_one: FitOne, *, stop_at_failure: bool) -> GridOutcome:
     """Do every run, one after the other; one that fails does not keep the others from being done.
 
     Of several processes that share the runs, one that fails leaves the others waiting: then all stop.
     """
     from training.engine import distributed
 
-    outcome = Outcome()
+    outcome = GridOutcome()
     for run in grid:
         try:
             event = fit_one(run)
         except Exception as error:
-            if distributed.processes() > 1:
+            if distributed.world_size() > 1:
                 raise
             outcome.failed[run.name] = in_words(error)
         else:
@@ -79,36 +79,36 @@ def fit_all(grid: list[RunConfig], fit_one: FitOne, *, stop_at_failure: bool) ->
 
 
 def plan(recipe: Recipe, grid: list[RunConfig], data: Path | None, *, measure: bool) -> Iterator[str]:
-    """The runs of a grid and how long they may take, line by line.
+    """The lines of `fit --dry-run`: the runs of a grid, cautions, and how long they may take.
 
-    data : whose images are counted; those of the paper without one
-    measure : time each architecture here instead of looking its speed up
+    data : dataset folder whose images are counted; None counts those of the paper
+    measure : time each architecture on this device instead of using the tables
     """
     for run in grid:
-        yield f"{run.name}  {_how(run)}"
+        yield f"{run.name}  {_settings_line(run)}"
     yield f"{recipe.name}: {len(grid)} runs"
     if data is not None:
         yield from _cautions(grid, data)
-    counts, whose = counts_of(data)
+    counts, images = image_counts(data)
     for speeds, basis in [calibrate(grid)] if measure else speeds_of_tables():
         yield basis
-        yield from _told(estimate(grid, counts, speeds), whose)
+        yield from _estimate_lines(estimate(grid, counts, speeds), images)
     if not measure:
         yield "--calibrate measures this device instead."
 
 
 def _cautions(grid: list[RunConfig], data: Path) -> Iterator[str]:
-    """What the dataset's table says of the maps of these runs, each sentence once."""
+    """The cautions about the maps of these runs, each sentence once, with its number of runs."""
     from training.data.dataset import load_dataset
     from training.engine.setup import expected_cautions
 
     dataset = load_dataset(data)
-    found = Counter(sentence for run in grid for sentence in expected_cautions(run, dataset))
-    for sentence, count in found.items():
+    counts = Counter(sentence for run in grid for sentence in expected_cautions(run, dataset))
+    for sentence, count in counts.items():
         yield f"caution, {count} of {len(grid)} runs: {sentence}"
 
 
-def _how(run: RunConfig) -> str:
+def _settings_line(run: RunConfig) -> str:
     several = f", {run.devices} devices" if run.devices > 1 else ""
     return (
         f"{run.epochs} epochs, batch {run.batch_size}, weights {_weights(run.architecture, run.weights)}, "
@@ -118,7 +118,7 @@ def _how(run: RunConfig) -> str:
 
 @cache
 def _weights(architecture: str, weights: str) -> str:
-    """By the name of the very weights; as the recipe has them where there are none of that name."""
+    """The full name of the weights; as the recipe has them where timm has none."""
     from training.model.weights import pretrained_name
 
     try:
@@ -127,14 +127,14 @@ def _weights(architecture: str, weights: str) -> str:
         return weights
 
 
-def _told(found: Estimate, whose: str) -> Iterator[str]:
-    for architecture, hours in found.hours.items():
-        speed = found.speeds[architecture]
+def _estimate_lines(time: TimeEstimate, images: str) -> Iterator[str]:
+    for architecture, hours in time.hours.items():
+        speed = time.speeds[architecture]
         yield (
-            f"  {architecture}: {hours:.1f} h at {speed.learning:.0f} images/s to learn from, "
-            f"{speed.seeing:.0f} to look at, {speed.scoring:.0f} to score"
+            f"  {architecture}: {hours:.1f} h at {speed.training:.0f} images/s in training, "
+            f"{speed.validation:.0f} in validation, {speed.scoring:.0f} in scoring"
         )
-    for architecture in found.unknown:
+    for architecture in time.unknown:
         yield f"  {architecture}: not in the table; --calibrate measures it here"
-    if found.hours:
-        yield f"  together: {found.total:.1f} h on one device, for {whose}"
+    if time.hours:
+        yield f"  together: {time.total:.1f} h on one device, for {images}"

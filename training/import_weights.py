@@ -1,4 +1,4 @@
-"""A checkpoint of somebody else's training as a run folder, for `score` and `evaluate`."""
+"""Make a run folder from a checkpoint of another trainer, for `score` and `evaluate`."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -7,13 +7,13 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from training.config import CamClass, CamTensor, Resize, RunConfig, Scaling, explain, plain_name
-from training.engine.checkpoint import Progress, save_checkpoint
+from training.engine.checkpoint import TrainingProgress, save_checkpoint
 from training.engine.setup import new_backbone
 from training.errors import ModelError, RecipeError
 from training.files import new_folder, require_free, write_json
 from training.model.backbones import Backbone
 from training.model.cam_tensor import RELEASED
-from training.model.weight_files import Part, first_names, read_parts
+from training.model.weight_files import StateDict, first_names, read_state_dicts
 from training.model.weights import initialise, weights_path
 from training.run import FORMAT, backbone_record, software_record
 from training.run_folder import RunFolder
@@ -38,16 +38,16 @@ def import_weights(
     cam_tensor: CamTensor | None = None,
     cam_class: CamClass = "predicted",
 ) -> dict[str, Any]:
-    """Write a run folder around the weights in a file; gives the record that is its run.json.
+    """Write a run folder with the weights in a file; returns the content of its run.json.
 
-    What is not said is as the papers' released code has it.
+    The defaults are those of the papers' released code.
 
-    architecture : None recognises the papers' four by their tensors
+    architecture : None recognises the papers' four networks by their tensors
     cam_tensor : None is `released` for those four, `pooled` for others
-    `ModelError`: unknown weights, or none for a classifier of real and fake
+    `ModelError`: the weights are of no known network, or have no classifier for two classes
     """
     require_free(out_dir, because="weights are never imported over something else")
-    name = architecture or recognised(read_parts(weights_path(file)), source=f"The weights file {file}")
+    name = architecture or recognised(read_state_dicts(weights_path(file)), source=f"The weights file {file}")
     run = _config(
         {
             "architecture": name,
@@ -78,7 +78,7 @@ def import_weights(
     return record
 
 
-def recognised(parts: list[Part], *, source: str) -> str:
+def recognised(parts: list[StateDict], *, source: str) -> str:
     """Which of the papers' networks the tensors are of."""
     names = [name for part in parts for name in part.tensors]
     for architecture, sign in SIGNS.items():
@@ -89,12 +89,13 @@ def recognised(parts: list[Part], *, source: str) -> str:
 
 
 def in_words(record: dict[str, Any]) -> str:
-    """What was made of a file: for whoever asked for it."""
-    taken, network = record["input"], record["network"]
-    scale = " and ".join(str(tuple(taken[name])) for name in ("mean", "std"))
+    """One line that says how the weights were read."""
+    network_input, network = record["input"], record["network"]
+    scale = " and ".join(str(tuple(network_input[name])) for name in ("mean", "std"))
     name = record["config"]["architecture"]
     return (
-        f"{name} at {taken['side']} px, resize {taken['resize']}, mean and deviation {scale}, maps of the "
+        f"{name} at {network_input['side']} px, resize {network_input['resize']}, "
+        f"mean and deviation {scale}, maps of the "
         f"{network['cam_tensor']} tensor; its classes are taken as real, fake"
     )
 
@@ -109,4 +110,4 @@ def _config(settings: dict[str, Any]) -> RunConfig:
 def _write(out_dir: Path, backbone: Backbone, record: dict[str, Any]) -> None:
     with new_folder(out_dir) as draft:
         write_json(draft / "run.json", record)
-        save_checkpoint(RunFolder(draft).best, backbone.net, Progress())
+        save_checkpoint(RunFolder(draft).best, backbone.net, TrainingProgress())

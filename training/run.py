@@ -1,4 +1,4 @@
-"""One run from beginning to end: train, choose the epoch, meet the test split once, write everything down."""
+"""Do one run from start to end: train, choose the epoch on validation, evaluate each split once."""
 
 import hashlib
 import platform
@@ -10,20 +10,20 @@ from typing import Any
 
 import torch
 
-from training.config import Job, RunConfig
+from training.config import RunConfig, TrainingJob
 from training.data import loading
-from training.data.dataset import Dataset, load_dataset
-from training.data.loading import Keep
+from training.data.dataset import DatasetFolder, load_dataset
+from training.data.loading import CacheSettings
 from training.engine import distributed, loop
 from training.engine.checkpoint import load_checkpoint
-from training.engine.device import is_out_of_memory, looking_batch, pick_device
+from training.engine.device import inference_batch_size, is_out_of_memory, pick_device
 from training.engine.setup import Setup, new_backbone, prepare, require_splits, training_samples
 from training.engine.trackers import Trackers
 from training.errors import DatasetError, RecipeError, RunError, in_words
-from training.evaluation.evaluate import Examiner, summarise, write_scores
+from training.evaluation.evaluator import Evaluator, split_metrics, write_scores
 from training.evaluation.gallery import write_average_human, write_gallery
-from training.evaluation.shards import Parts, Shard
-from training.events import Evaluated, Event, Failed, Finished, Heartbeat, Metrics
+from training.evaluation.shards import EvaluationParts, Shard
+from training.events import EvaluatedEvent, Event, FailedEvent, FinishedEvent, HeartbeatEvent, Metrics
 from training.files import read_json, write_json
 from training.model.backbones import Backbone
 from training.run_folder import RunFolder
@@ -32,52 +32,53 @@ FORMAT = 1
 LIBRARIES = ("torch", "timm", "numpy", "opencv-python-headless", "safetensors")
 
 
-def perform(job: Job) -> Iterator[Event]:
-    """Do a run, or the rest of one. Every event is on disk before it is told, a failure included.
+def run_job(job: TrainingJob) -> Iterator[Event]:
+    """Do a run, or the rest of one; yields its events, each after it is in events.jsonl.
 
-    A finished run is not done again: it says `finished` and nothing else. Of several processes only the first
-    speaks and writes.
+    A finished run yields only its `finished` event. Of several processes only the first yields and writes.
+
+    `TrainingError`: the user can correct it; like every failure it is written to events.jsonl first
     """
     folder = RunFolder(job.out)
     if folder.is_finished:
-        yield Finished(metrics=headline(folder))
+        yield FinishedEvent(metrics=headline(folder))
         return
     dataset = load_dataset(job.dataset)
     require_splits(job.run, dataset)
     require_processes(job.run)
-    told = Diary(job.run, folder)
+    log = EventLog(job.run, folder)
     try:
-        for event in _work(job, dataset, folder):
-            told.write(event)
+        for event in _train_and_evaluate(job, dataset, folder):
+            log.write(event)
             yield event
     except Exception as error:
-        folder.append(Failed(error=in_words(error)))
+        folder.append(FailedEvent(error=in_words(error)))
         raise
     finally:
-        told.close()
+        log.close()
 
 
-class Diary:
-    """Puts events where they stay; only that of the first process has pages."""
+class EventLog:
+    """Writes events to events.jsonl and to the trackers; only the first process writes."""
 
     def __init__(self, run: RunConfig, folder: RunFolder) -> None:
         self._folder = folder
         self._trackers = Trackers(run, folder.root) if distributed.is_first() else None
 
     def write(self, event: Event) -> None:
-        if self._trackers is not None and not isinstance(event, Heartbeat):
-            if not isinstance(event, Finished):  # written before metrics.json, where all is finished
+        if self._trackers is not None and not isinstance(event, HeartbeatEvent):
+            if not isinstance(event, FinishedEvent):  # `_evaluate` has written it, before metrics.json
                 self._folder.append(event)
-            self._trackers.tell(event)
+            self._trackers.report(event)
 
     def close(self) -> None:
         if self._trackers is not None:
             self._trackers.close()
 
 
-def _work(job: Job, dataset: Dataset, folder: RunFolder) -> Iterator[Event]:
+def _train_and_evaluate(job: TrainingJob, dataset: DatasetFolder, folder: RunFolder) -> Iterator[Event]:
     try:
-        with distributed.together(pick_device(job.run.device)):
+        with distributed.process_group(pick_device(job.run.device)):
             setup = prepare(job.run, dataset, cache=job.cache)
             if distributed.is_first():
                 folder.begin(_record(setup, dataset))
@@ -92,15 +93,15 @@ def _work(job: Job, dataset: Dataset, folder: RunFolder) -> Iterator[Event]:
             raise
         batch = job.run.batch_size
         advice = f"try {batch // 2}" if batch >= 4 else "try a smaller image_size"
-        where = pick_device(job.run.device)
-        raise OutOfMemory(f"Out of memory on {where} with batch_size = {batch}; {advice}.") from None
+        device = pick_device(job.run.device)
+        raise OutOfMemory(f"Out of memory on {device} with batch_size = {batch}; {advice}.") from None
 
 
 def require_processes(run: RunConfig) -> None:
-    """A run on several devices needs as many processes."""
-    if distributed.processes() != run.devices:
+    """`RecipeError` unless there are as many processes as the run has devices."""
+    if distributed.world_size() != run.devices:
         raise RecipeError(
-            f"The run wants {run.devices} devices, but {distributed.processes()} processes are here; start "
+            f"The run wants {run.devices} devices, but {distributed.world_size()} processes are here; start "
             f"it by `torchrun --standalone --nproc-per-node {run.devices} -m training fit …`."
         )
 
@@ -109,36 +110,36 @@ class OutOfMemory(RunError):
     """The device has too little memory for the batch."""
 
 
-def _evaluate(setup: Setup, dataset: Dataset, folder: RunFolder, *, best_epoch: int) -> Iterator[Event]:
-    """Each split once, with the epoch that validation chose; test last."""
+def _evaluate(setup: Setup, dataset: DatasetFolder, folder: RunFolder, *, best_epoch: int) -> Iterator[Event]:
+    """Evaluate each split once with the chosen epoch, the test split last."""
     results: dict[str, Metrics] = {}
-    shown = "test" if dataset.of("test") else "val"
+    gallery_split = "test" if dataset.of("test") else "val"
     write_average_human(folder.maps, setup.train)
     for split in ("train", "val", "test"):
         samples = training_samples(setup.run, dataset) if split == "train" else dataset.of(split)
-        samples = loading.limited(samples, setup.run.limit)
+        samples = loading.limit_per_split(samples, setup.run.limit)
         if not samples:
             continue
-        parts = Parts(
-            _examiner(setup.run, setup.backbone, folder), dataset, samples, folder.root, folder.best
+        parts = EvaluationParts(
+            _evaluator(setup.run, setup.backbone, folder), dataset, samples, folder.root, folder.best
         )
-        yield from parts.work(Shard(), what=f"evaluate {split}")
-        scores, looks = parts.merged()
-        results[split] = summarise(scores, looks, headline=setup.run.score)
+        yield from parts.evaluate(Shard(), what=f"evaluate {split}")
+        scores, maps = parts.merged()
+        results[split] = split_metrics(scores, maps, headline=setup.run.score)
         write_scores(folder.scores / f"{split}.csv", scores)
-        if split == shown:
+        if split == gallery_split:
             tensor = setup.backbone.cam_tensor
-            write_gallery(folder.maps, scores, looks, split=split, cam_tensor=tensor)
-        parts.forget()
-        yield Evaluated(split=split, metrics=results[split])
-    finished = Finished(metrics=_flat(results, best_epoch))
+            write_gallery(folder.maps, scores, maps, split=split, cam_tensor=tensor)
+        parts.remove()
+        yield EvaluatedEvent(split=split, metrics=results[split])
+    finished = FinishedEvent(metrics=_flat(results, best_epoch))
     folder.append(finished)
     write_json(folder.metrics, {"format": FORMAT, "best_epoch": best_epoch, "splits": results})
     yield finished
 
 
 def headline(folder: RunFolder) -> Metrics:
-    """The numbers of a finished run, one name each."""
+    """The metrics of a finished run under one name each, such as `test/auc`."""
     stored = read_json(folder.metrics)
     return _flat(stored["splits"], stored["best_epoch"])
 
@@ -149,22 +150,27 @@ def _flat(results: dict[str, Metrics], best_epoch: int) -> Metrics:
 
 
 def open_run(folder: RunFolder, *, device: str = "auto") -> tuple[RunConfig, Backbone]:
-    """The network of a run, with the weights of its chosen epoch."""
+    """The configuration of a run, and its network with the weights of the chosen epoch, in eval mode.
+
+    `RunError`: no run folder, or no complete epoch yet
+    """
     run = folder.config()
     if not folder.best.is_file():
         raise RunError(f"{folder.root} has no checkpoint yet: the run has not finished its first epoch.")
-    backbone = new_backbone(run, expects=folder.expects())
+    backbone = new_backbone(run, network_input=folder.network_input())
     load_checkpoint(folder.best, backbone.net)
     return run, backbone.to(pick_device(device)).eval()
 
 
-def evaluate_elsewhere(
+def evaluate_dataset(
     run_dir: Path, data_dir: Path, *, split: str, name: str, device: str, shard: Shard | None = None
-) -> Iterator[Heartbeat | Metrics | list[int]]:
-    """A finished run meets a split of another dataset.
+) -> Iterator[HeartbeatEvent | Metrics | list[int]]:
+    """Evaluate a run on a split of another dataset; continues where an earlier call was interrupted.
 
-    Goes on where it was cut off. The last thing it yields are the metrics, or the numbers of the parts that
-    are still missing because they are other jobs'.
+    Yields heartbeats, and last the metrics, or the numbers of the parts that other jobs have not done yet.
+
+    name : of the folder below `evaluations/`
+    shard : None evaluates every part that is missing
     """
     folder = RunFolder(run_dir)
     run, backbone = open_run(folder, device=device)
@@ -173,32 +179,32 @@ def evaluate_elsewhere(
     if not samples:
         raise DatasetError(f"The dataset {data_dir} has no {split} split.")
     target = folder.root / "evaluations" / name
-    parts = Parts(_examiner(run, backbone, folder), dataset, samples, target, folder.best)
-    yield from parts.work(shard or Shard(), what=f"evaluate {split}")
+    parts = EvaluationParts(_evaluator(run, backbone, folder), dataset, samples, target, folder.best)
+    yield from parts.evaluate(shard or Shard(), what=f"evaluate {split}")
     missing = parts.missing()
     if missing:
         yield missing
         return
     try:
-        scores, looks = parts.merged()
-    except FileNotFoundError:  # another job ended at the same moment: it has written the same
+        scores, maps = parts.merged()
+    except FileNotFoundError:  # another job merged and removed the parts meanwhile, with the same result
         yield read_json(target / f"{split}.json")["metrics"]
         return
-    metrics = summarise(scores, looks, headline=run.score)
+    metrics = split_metrics(scores, maps, headline=run.score)
     write_scores(target / f"{split}.csv", scores)
     write_json(target / f"{split}.json", {"dataset": dataset.id, "split": split, "metrics": metrics})
-    parts.forget()
+    parts.remove()
     yield metrics
 
 
-def _examiner(run: RunConfig, backbone: Backbone, folder: RunFolder) -> Examiner:
-    batch_size = looking_batch(run.batch_size, backbone.weight.device)
-    keep = Keep(run.cache, folder.root.parent / ".cache")
-    return Examiner(backbone, run.objective.cam_class, batch_size, run.workers, keep)
+def _evaluator(run: RunConfig, backbone: Backbone, folder: RunFolder) -> Evaluator:
+    batch_size = inference_batch_size(run.batch_size, backbone.weight.device)
+    image_cache = CacheSettings(run.cache, folder.root.parent / ".cache")
+    return Evaluator(backbone, run.objective.cam_class, batch_size, run.workers, image_cache)
 
 
-def _record(setup: Setup, dataset: Dataset) -> dict[str, Any]:
-    """Everything needed to repeat the run."""
+def _record(setup: Setup, dataset: DatasetFolder) -> dict[str, Any]:
+    """The content of run.json: everything needed to repeat the run."""
     return {
         "format": FORMAT,
         "name": setup.run.name,
@@ -223,21 +229,21 @@ def _record(setup: Setup, dataset: Dataset) -> dict[str, Any]:
 
 
 def backbone_record(backbone: Backbone) -> dict[str, Any]:
-    """What a network takes of a picture, and what is not the same wherever it has its name."""
+    """The network's input, and the settings that differ between networks of one architecture."""
     return {
-        "input": backbone.expects.as_record(),
+        "input": backbone.network_input.as_record(),
         "network": {"dropout": backbone.dropout, "cam_tensor": backbone.cam_tensor},
     }
 
 
 def software_record() -> dict[str, Any]:
-    """Which code, on which libraries."""
+    """Hash of the code, and versions of the libraries."""
     versions = {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
     return {"code": code_hash(Path(__file__).parent), "versions": versions}
 
 
 def code_hash(package: Path) -> str:
-    """SHA-256 over every source file of a package: which code made a run, with or without git."""
+    """SHA-256 over the paths and contents of every source file of a package."""
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())

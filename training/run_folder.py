@@ -1,4 +1,4 @@
-"""The run folder: where everything of a run is, and how it is written without ever being half-written.
+"""The run folder: the paths of its files, its record, and its event log.
 
 run.json  events.jsonl  checkpoints/{best,last}.safetensors  metrics.json  scores/<split>.csv  maps/
 """
@@ -12,14 +12,14 @@ from pydantic import ValidationError
 
 from training.config import RunConfig
 from training.errors import RunError
-from training.events import Epoch, Evaluated, Event, Failed, Finished, parse_event
+from training.events import EpochEvent, EvaluatedEvent, Event, FailedEvent, FinishedEvent, parse_event
 from training.files import read_json, write_json, write_text
-from training.model.network_input import Input
+from training.model.network_input import NetworkInput
 
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """Paths of a run folder, and its small files."""
+    """The paths of a run folder, with readers and writers of run.json and events.jsonl."""
 
     root: Path
 
@@ -29,7 +29,7 @@ class RunFolder:
 
     @property
     def best(self) -> Path:
-        """Weights of the epoch that was chosen on the validation split."""
+        """Weights of the epoch that the validation split chose."""
         return self.root / "checkpoints" / "best.safetensors"
 
     @property
@@ -55,32 +55,32 @@ class RunFolder:
         return self.metrics.is_file()
 
     def record(self) -> dict[str, Any]:
-        """run.json: everything needed to repeat the run."""
+        """The content of run.json: everything needed to repeat the run."""
         return read_json(self.root / "run.json")
 
     def config(self) -> RunConfig:
-        """What the run was asked to do."""
+        """The configuration of the run; `RunError` if run.json has none."""
         try:
             return RunConfig.model_validate(self.record()["config"])
         except (KeyError, ValidationError):
             raise RunError(f"{self.root / 'run.json'} is not the record of a run.") from None
 
-    def expects(self) -> Input:
-        """What its network takes of a picture."""
+    def network_input(self) -> NetworkInput:
+        """The input of the run's network; `RunError` if run.json has none."""
         try:
-            return Input.of_record(self.record()["input"])
+            return NetworkInput.of_record(self.record()["input"])
         except (KeyError, TypeError, ValueError):
             raise RunError(f"{self.root / 'run.json'} does not say what the network takes.") from None
 
     def begin(self, record: dict[str, Any]) -> None:
-        """Write run.json, or make sure that the one that is there belongs to the same run."""
+        """Write run.json; if there is one, `RunError` unless it is of the same run."""
         if not (self.root / "run.json").is_file():
             (self.root / "checkpoints").mkdir(parents=True, exist_ok=True)
             write_json(self.root / "run.json", record)
             return
         known = self.record()
-        known["config"] = self.config().model_dump(mode="json")  # with defaults that came later
-        known["input"] = self.expects().as_record()
+        known["config"] = self.config().model_dump(mode="json")  # adds defaults that an older record lacks
+        known["input"] = self.network_input().as_record()
         for key in ("config", "dataset", "input"):
             differing = _differing(known.get(key, {}), record[key])
             if differing:
@@ -93,29 +93,30 @@ class RunFolder:
             stream.write(event.line() + "\n")
 
     def history(self) -> Iterator[Event]:
-        """The events so far. A line that a kill has torn is no event."""
+        """The events so far; a line that is cut off, because the process was killed, is skipped."""
         if not self.events.is_file():
             return
-        for line in self.events.read_text("utf-8").split("\n"):  # a text may hold other line separators
+        for line in self.events.read_text("utf-8").split("\n"):  # not splitlines: texts may hold other breaks
             try:
                 yield parse_event(line)
             except ValueError:
                 continue
 
-    def epochs(self) -> list[Epoch]:
+    def epochs(self) -> list[EpochEvent]:
         """The epoch events in order."""
-        return [event for event in self.history() if isinstance(event, Epoch)]
+        return [event for event in self.history() if isinstance(event, EpochEvent)]
 
-    def forget_after(self, epoch: int) -> None:
-        """Drop what was told of epochs that were not kept, so that a resumed run has one history."""
+    def drop_events_after(self, epoch: int) -> None:
+        """Remove events of later epochs, and of an end, so that a resumed run has one history."""
         if not self.events.is_file():
             return
-        kept = [
+        events = [
             event
             for event in self.history()
-            if getattr(event, "epoch", 0) <= epoch and not isinstance(event, Evaluated | Finished | Failed)
+            if getattr(event, "epoch", 0) <= epoch
+            and not isinstance(event, EvaluatedEvent | FinishedEvent | FailedEvent)
         ]
-        write_text(self.events, "".join(event.line() + "\n" for event in kept))
+        write_text(self.events, "".join(event.line() + "\n" for event in events))
 
 
 def _differing(known: Any, wanted: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Single images, from anywhere, before a trained run."""
+"""Score single image files with a trained run."""
 
 import base64
 from collections import Counter
@@ -28,8 +28,8 @@ HEADER: Final = "path,logit_real,logit_fake,score_sigmoid,score_softmax"
 
 
 @dataclass(frozen=True, slots=True)
-class Scoring:
-    """What a run says about one image."""
+class ImageScore:
+    """Logits, scores and class activation map of one image."""
 
     path: Path
     logit_real: float
@@ -37,11 +37,11 @@ class Scoring:
     cam: NDArray[np.float32]
     """(h, w) in [0, 1], of the predicted class."""
     entropy: float
-    """Of the map, in nats."""
+    """Entropy of the map in nats."""
     cam_tensor: CamTensor
-    """What the map is made of."""
-    seen: NDArray[np.uint8]
-    """(side, side, 3) RGB: the image as the network got it."""
+    """Tensor that the map is made of."""
+    input_image: NDArray[np.uint8]
+    """(side, side, 3) RGB: the image as the network takes it."""
 
     @property
     def score_sigmoid(self) -> float:
@@ -56,8 +56,8 @@ class Scoring:
         return f"{_quoted(cell(str(self.path)))},{numbers},{self.score_sigmoid:.6f},{self.score_softmax:.6f}"
 
     def as_json(self) -> dict[str, Any]:
-        """Numbers, and both pictures as base64 of PNG."""
-        seen = bytes(cv2.imencode(".png", cv2.cvtColor(self.seen, cv2.COLOR_RGB2BGR))[1])
+        """All numbers, and image and map as base64 of PNG."""
+        png = bytes(cv2.imencode(".png", cv2.cvtColor(self.input_image, cv2.COLOR_RGB2BGR))[1])
         return {
             "logit_real": self.logit_real,
             "logit_fake": self.logit_fake,
@@ -65,21 +65,24 @@ class Scoring:
             "score_softmax": self.score_softmax,
             "entropy": self.entropy,
             "cam_tensor": self.cam_tensor,
-            "side": self.seen.shape[0],
-            "seen": base64.b64encode(seen).decode(),
+            "side": self.input_image.shape[0],
+            "seen": base64.b64encode(png).decode(),
             "cam": base64.b64encode(in_colour(enlarged(self.cam))).decode(),
         }
 
 
-def score_images(run: Path, images: Sequence[Path], *, cams: Path | None, device: str) -> Iterator[Scoring]:
-    """What a run says about each image.
+def score_images(
+    run: Path, images: Sequence[Path], *, cams: Path | None, device: str
+) -> Iterator[ImageScore]:
+    """Score each image with a run, in the order given.
 
-    cams : folder that gets the map of the predicted class of each image, as `<stem>.png`
+    cams : folder for the map of the predicted class of each image, as `<stem>.png`; None writes none
+    `DatasetError`: an image is missing or cannot be read, or two maps would have one name
     """
     _require_images(images, distinct=cams is not None)
     _, backbone = open_run(RunFolder(run), device=device)
     for path in images:
-        pixels = torch.from_numpy(loading.decode_image(path, backbone.expects))[None]
+        pixels = torch.from_numpy(loading.decode_image(path, backbone.network_input))[None]
         with torch.inference_mode():
             batch = backbone.normalise(pixels.to(backbone.weight.device))
             features, logits = backbone(batch)
@@ -87,7 +90,7 @@ def score_images(run: Path, images: Sequence[Path], *, cams: Path | None, device
         real, fake = logits[0].double().tolist()
         seen = np.ascontiguousarray(pixels[0].numpy().transpose(1, 2, 0))
         looked = cam[0].cpu().numpy()
-        found = Scoring(path, real, fake, looked, float(entropy(cam)[0]), backbone.cam_tensor, seen)
+        found = ImageScore(path, real, fake, looked, float(entropy(cam)[0]), backbone.cam_tensor, seen)
         if cams is not None:
             write_bytes(cams / f"{path.stem}.png", picture(found.cam))
         yield found

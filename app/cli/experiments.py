@@ -268,12 +268,12 @@ def _error(context: Context, run: Run) -> str | None:
 
 
 def _show(progress: Progress, task: TaskID, event: Event) -> None:
-    from training.events import Epoch, Step
+    from training.events import EpochEvent, StepEvent
 
     match event:
-        case Step(epoch=epoch, step=step, steps=steps):
+        case StepEvent(epoch=epoch, step=step, steps=steps):
             progress.update(task, completed=(epoch - 1) + step / steps)
-        case Epoch(epoch=epoch, epochs=epochs):
+        case EpochEvent(epoch=epoch, epochs=epochs):
             progress.update(task, completed=epoch, total=epochs)
 
 

@@ -41,7 +41,7 @@ from app.storage import BlobStore
 from app.studies.progress import ArmProgress, progress
 from app.studies.service import count_pairs, create_study, open_study
 from saliency.parameters import MapParameters
-from training.evaluation.scored import read_scored
+from training.evaluation.score_table import read_score_table
 from training.run_folder import RunFolder
 
 STAFF: Final = "demo@lab.example"
@@ -260,7 +260,7 @@ def tested(session: Session, experiment: Experiment) -> tuple[list[OutcomeRow], 
     folders = [RunFolder(Path(run.folder)) for run in runs]
     split = "test" if all((folder.scores / "test.csv").is_file() for folder in folders) else "val"
     trained = [
-        TrainedRun(run.objective, run.seed, read_scored(folder.scores / f"{split}.csv"))
+        TrainedRun(run.objective, run.seed, read_score_table(folder.scores / f"{split}.csv"))
         for run, folder in zip(runs, folders, strict=True)
     ]
     ids = [int(name) for name in trained[0].scored.image_ids]

@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from training.config import CrossEntropy, Cyborg, Optimiser, Recipe, RunSettings, Scenario
+from training.config import CrossEntropy, Cyborg, OptimiserSettings, Recipe, RunSettings, Scenario
 
 GUIDED: Final = Cyborg(map_weight=2.5)
 """CYBORG whose maps weigh five times as much as in its paper, where both terms weigh 0.5."""
-OPTIMISER: Final = Optimiser(name="adam", lr=0.002, step_epochs=0)
+OPTIMISER: Final = OptimiserSettings(name="adam", lr=0.002, step_epochs=0)
 BASELINE: Final = "cross_entropy"
 HUMAN: Final = "cyborg"
 SHUFFLED: Final = "cyborg_shuffled"

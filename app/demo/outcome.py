@@ -17,7 +17,7 @@ from accuracy.statistics.delong import placements
 from accuracy.statistics.intervals import Interval, t_interval
 from accuracy.statistics.means import mean_interval, mean_sd
 from app.demo.detectors import BASELINE, HUMAN, SHUFFLED
-from training.evaluation.scored import Scored
+from training.evaluation.score_table import ScoreTable
 
 Floats = NDArray[np.float64]
 KIND: Final = "sigmoid"
@@ -30,7 +30,7 @@ class TrainedRun:
 
     column: str
     seed: int
-    scored: Scored
+    scored: ScoreTable
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from saliency.images.decoder import decode_bytes
 from saliency.images.unusable import Unusable
 from saliency.maps.png import decode_numbers
 from training.config import explain
-from training.data.dataset import Dataset as Folder
+from training.data.dataset import DatasetFolder as Folder
 from training.data.dataset import DatasetWriter, load_dataset
 from training.errors import DatasetError
 

@@ -11,13 +11,18 @@ from sqlalchemy.orm import Session
 from app.errors import AlreadyExists, BadInput, NotFound
 from app.models import Dataset, Detector
 from app.storage import BlobStore
-from training.data.dataset import Dataset as Folder
+from training.data.dataset import DatasetFolder as Folder
 from training.data.dataset import load_dataset
 from training.errors import DatasetError
-from training.evaluation.import_scores import Imported, from_normal_csv, read_scores, to_normal_csv
-from training.evaluation.scored import POOLED, SCORE, Truth
-from training.evaluation.summary import Numbers, numbers_of
-from training.reporting.results import Rival
+from training.evaluation.external_scores import (
+    ImportedDetector,
+    from_canonical_csv,
+    read_scores,
+    to_canonical_csv,
+)
+from training.evaluation.score_summary import ScoreSummary, summarise_scores
+from training.evaluation.score_table import POOLED, SCORE, ImageLabel
+from training.reporting.finished_runs import ExternalDetector
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +61,8 @@ def import_scores(
     return [_admit(session, blobs, dataset, one, name or one.name, staff_id) for one in found]
 
 
-def _test_images(folder: Folder) -> list[Truth]:
-    found = [Truth(one.image_id, one.label, one.source) for one in folder.of("test")]
+def _test_images(folder: Folder) -> list[ImageLabel]:
+    found = [ImageLabel(one.image_id, one.label, one.source) for one in folder.of("test")]
     if not found:
         raise DatasetError(f"The dataset {folder.id[:16]} has no test split.")
     return found
@@ -68,17 +73,22 @@ def _ids(folder: Folder) -> list[str]:
 
 
 def _admit(
-    session: Session, blobs: BlobStore, dataset: Dataset, found: Imported, name: str, staff_id: int | None
+    session: Session,
+    blobs: BlobStore,
+    dataset: Dataset,
+    found: ImportedDetector,
+    name: str,
+    staff_id: int | None,
 ) -> Entrant:
-    scores_hash = blobs.put(to_normal_csv(found.scored).encode())
+    scores_hash = blobs.put(to_canonical_csv(found.scores).encode())
     same_name = (Detector.dataset_id == dataset.id) & (Detector.name == name)
     known = session.scalar(select(Detector).where(same_name))
     if known is not None and known.scores_hash != scores_hash:
         raise AlreadyExists(f"Another detector {name} is known on this dataset; choose another name.")
     if known is None:
         session.add(Detector(dataset_id=dataset.id, name=name, scores_hash=scores_hash, created_by=staff_id))
-    auc = numbers_of(found.scored).metrics[POOLED, SCORE]["auc"]
-    return Entrant(name, len(found.scored), found.ignored, auc)
+    auc = summarise_scores(found.scores).metrics[POOLED, SCORE]["auc"]
+    return Entrant(name, len(found.scores), found.ignored, auc)
 
 
 def forget_detector(session: Session, dataset: Dataset, name: str) -> None:
@@ -96,11 +106,13 @@ def detectors_on(session: Session, dataset: Dataset) -> Sequence[Detector]:
     return session.scalars(query).all()
 
 
-def rivals_on(session: Session, blobs: BlobStore, dataset: Dataset) -> list[Rival]:
+def external_detectors_on(session: Session, blobs: BlobStore, dataset: Dataset) -> list[ExternalDetector]:
     """What their scores come to."""
-    return [Rival(one.name, _numbers(blobs, one.scores_hash)) for one in detectors_on(session, dataset)]
+    return [
+        ExternalDetector(one.name, _numbers(blobs, one.scores_hash)) for one in detectors_on(session, dataset)
+    ]
 
 
 @lru_cache(maxsize=128)
-def _numbers(blobs: BlobStore, scores_hash: str) -> Numbers:
-    return numbers_of(from_normal_csv(blobs.get(scores_hash)))
+def _numbers(blobs: BlobStore, scores_hash: str) -> ScoreSummary:
+    return summarise_scores(from_canonical_csv(blobs.get(scores_hash)))

@@ -7,15 +7,15 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.experiments.detectors import rivals_on
+from app.experiments.detectors import external_detectors_on
 from app.experiments.service import runs_of
 from app.models import Dataset, Experiment, JobState, Run
 from app.storage import BlobStore
 from training.errors import TrainingError
-from training.reporting.figures import Figure
+from training.reporting.figures import FigureSpec
+from training.reporting.finished_runs import ExternalDetector, FinishedRun, Row, architectures, read_run
 from training.reporting.plotly_figures import drawn
-from training.reporting.results import Result, Rival, Row, read_run
-from training.reporting.tables import architectures, figures_of, tables_of
+from training.reporting.report_contents import figures_of, tables_of
 from training.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 class Outcome:
     """Everything of an experiment that has finished and can be read."""
 
-    results: tuple[Result, ...]
-    rivals: tuple[Rival, ...]
+    results: tuple[FinishedRun, ...]
+    detectors: tuple[ExternalDetector, ...]
     unreadable: tuple[str, ...]
     """One sentence for each run whose folder is gone or damaged."""
 
@@ -35,43 +35,44 @@ class Outcome:
         return architectures(self.results)
 
     def tables(self) -> dict[str, list[Row]]:
-        return tables_of(self.results, self.rivals)
+        return tables_of(self.results, self.detectors)
 
     def figures(self, architecture: str, source: str) -> list[dict[str, Any]]:
         """As plotly draws them: those over all generators, and one ROC of the source asked for."""
-        every = figures_of(architecture, self.results, self.tables(), self.rivals)
+        every = figures_of(architecture, self.results, self.tables(), self.detectors)
         return [drawn(figure) for figure in every if _is_wanted(figure, source)]
 
     def sources(self) -> list[str]:
         """Every generator that some detector was tested on."""
-        numbers = [result.numbers for result in self.results] + [rival.numbers for rival in self.rivals]
-        return sorted({name for one in numbers for name in one.generators})
+        summaries = [run.score_summary for run in self.results]
+        summaries += [detector.score_summary for detector in self.detectors]
+        return sorted({name for summary in summaries for name in summary.generators})
 
 
-def _is_wanted(figure: Figure, source: str) -> bool:
+def _is_wanted(figure: FigureSpec, source: str) -> bool:
     return figure.source in ("", source)
 
 
 def outcome_of(session: Session, blobs: BlobStore, experiment: Experiment) -> Outcome:
     """A run whose folder cannot be read is named, not hidden, and keeps no other from being seen."""
-    results: list[Result] = []
+    results: list[FinishedRun] = []
     unreadable: list[str] = []
     for run in runs_of(session, experiment):
         if run.state is JobState.SUCCEEDED:
             found = read(run)
-            if isinstance(found, Result):
+            if isinstance(found, FinishedRun):
                 results.append(found)
             else:
                 unreadable.append(found)
     dataset = session.get_one(Dataset, experiment.dataset_id)
-    return Outcome(tuple(results), tuple(rivals_on(session, blobs, dataset)), tuple(unreadable))
+    return Outcome(tuple(results), tuple(external_detectors_on(session, blobs, dataset)), tuple(unreadable))
 
 
-def read(run: Run) -> Result | str:
+def read(run: Run) -> FinishedRun | str:
     """A finished run, or one sentence about what is wrong with its folder."""
     try:
         result = read_run(RunFolder(Path(run.folder)))
-        result.numbers  # noqa: B018 - its scores can be read, too
+        result.score_summary  # noqa: B018 - its scores can be read, too
     except TrainingError as error:
         logger.warning("run not readable", extra={"action": "run_not_readable", "run": run.id})
         return str(error)

@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 
 from app.db import SessionFactory, held
 from app.models import Dataset, Experiment, JobState, Run, RunEvent
-from training.config import Job, RunConfig
-from training.events import Epoch, Event, Heartbeat, Metrics, Started, parse_event
+from training.config import RunConfig, TrainingJob
+from training.events import EpochEvent, Event, HeartbeatEvent, Metrics, StartedEvent, parse_event
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def devices_of(sessions: SessionFactory, run_id: UUID) -> int:
         return int(config.get("devices", 1))
 
 
-def begin(sessions: SessionFactory, run_id: UUID) -> Job | None:
+def begin(sessions: SessionFactory, run_id: UUID) -> TrainingJob | None:
     """Mark a run as running; None when it has ended already, or was never there."""
     with sessions.begin() as session:
         run = session.get(Run, run_id, with_for_update=True)
@@ -73,7 +73,7 @@ def begin(sessions: SessionFactory, run_id: UUID) -> Job | None:
         run.started_at = run.started_at or datetime.now(UTC)
         experiment = session.get_one(Experiment, run.experiment_id)
         dataset = session.get_one(Dataset, experiment.dataset_id)
-        return Job(
+        return TrainingJob(
             run=RunConfig.model_validate(run.config), dataset=Path(dataset.folder), out=Path(run.folder)
         )
 
@@ -93,7 +93,7 @@ class Recorder:
     _waiting: list[Event] = field(default_factory=list)
 
     def tell(self, event: Event) -> None:
-        if not isinstance(event, Heartbeat):
+        if not isinstance(event, HeartbeatEvent):
             self._waiting.append(event)
             self.flush()
 
@@ -128,7 +128,7 @@ class Recorder:
 
     def _write(self, session: Session) -> None:
         for event in self._waiting:
-            if isinstance(event, Started):
+            if isinstance(event, StartedEvent):
                 forget_from(session, self.run_id, event.first_epoch)
                 for missed in _missed(session, self.run_id, self.folder, before=event.first_epoch):
                     _add(session, self.run_id, missed)
@@ -155,19 +155,19 @@ def forget_from(session: Session, run_id: UUID, epoch: int) -> None:
     session.execute(delete(RunEvent).where(RunEvent.run_id == run_id, outdated))
 
 
-def _missed(session: Session, run_id: UUID, folder: Path, *, before: int) -> list[Epoch]:
+def _missed(session: Session, run_id: UUID, folder: Path, *, before: int) -> list[EpochEvent]:
     """Epochs that were trained while nobody listened: a child outlives a killed worker by a moment."""
     told = select(EPOCH).where(RunEvent.run_id == run_id, RunEvent.kind == "epoch")
     known = set(session.scalars(told))
     return [one for one in _trained(folder / "events.jsonl") if one.epoch < before and one.epoch not in known]
 
 
-def _trained(path: Path) -> Iterator[Epoch]:
+def _trained(path: Path) -> Iterator[EpochEvent]:
     """The epochs in a run folder's own record; a line that a kill has torn is none."""
     for line in path.read_text("utf-8").split("\n") if path.is_file() else ():
         try:
             event = parse_event(line)
         except ValueError:
             continue
-        if isinstance(event, Epoch):
+        if isinstance(event, EpochEvent):
             yield event

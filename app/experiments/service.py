@@ -63,7 +63,8 @@ def require_trainable(dataset: Dataset, recipe: Recipe) -> None:
         ]
         if run.needs_maps_of_the_dataset and with_map and not any(with_map):
             raise WrongState(
-                f"{run.column} compares with human maps, and no training image of this dataset has one."
+                f"{run.scenario_name} compares with human maps, and no training image of this dataset "
+                "has one."
             )
 
 
@@ -73,7 +74,7 @@ def _planned(experiment: Experiment, recipe: Recipe, runs_dir: Path) -> list[Run
         Run(
             experiment_id=experiment.id,
             architecture=config.architecture,
-            objective=config.column,
+            objective=config.scenario_name,
             seed=config.seed,
             config=config.model_dump(mode="json"),
             folder=str(home / config.name),

@@ -22,8 +22,8 @@ from uuid import UUID
 from app.db import SessionFactory
 from app.experiments.records import Outcome, Recorder, begin, training
 from app.models import JobState
-from training.config import Job
-from training.events import Event, Failed, Finished, parse_event
+from training.config import TrainingJob
+from training.events import Event, FailedEvent, FinishedEvent, parse_event
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ class Child:
 
 
 @contextmanager
-def running(job: Job, watch: Watch) -> Iterator[Child]:
+def running(job: TrainingJob, watch: Watch) -> Iterator[Child]:
     """The child, at work; whatever happens here, it does not outlive the block."""
     with subprocess.Popen(  # noqa: S603 - the command is ours
         watch.command,
@@ -144,7 +144,7 @@ def running(job: Job, watch: Watch) -> Iterator[Child]:
                 child.stop(grace_s=watch.grace_s)
 
 
-def _hand_over(process: subprocess.Popen[str], job: Job) -> None:
+def _hand_over(process: subprocess.Popen[str], job: TrainingJob) -> None:
     assert process.stdin is not None  # noqa: S101 - it is a pipe
     try:
         process.stdin.write(job.model_dump_json())
@@ -198,11 +198,11 @@ def verdict(
 ) -> Outcome:
     """What the last event, the exit code and a request to stop say together."""
     match last:
-        case Finished(metrics=metrics):  # told when all is written, whatever came afterwards
+        case FinishedEvent(metrics=metrics):  # told when all is written, whatever came afterwards
             return Outcome(JobState.SUCCEEDED, metrics=metrics)
         case _ if stopped is not None:
             return stopped
-        case Failed(error=error):
+        case FailedEvent(error=error):
             return Outcome(JobState.FAILED, error)
         case _:
             return Outcome(JobState.FAILED, _death(exit_code, last_words))

@@ -11,12 +11,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from benchmarks.human_maps.crew import Crew, carry_out
+from benchmarks.human_maps.annotation_efficiency import fewer_maps, matching_size, more_data
 from benchmarks.human_maps.design import DEFAULT, REGIMES, Regime, changed
+from benchmarks.human_maps.execution import BenchmarkSettings, carry_out
 from benchmarks.human_maps.figures import draw_auc, draw_looks, draw_worth, save
-from benchmarks.human_maps.plan import Result, contest, controls, guided, objectives
+from benchmarks.human_maps.scenarios import BenchmarkRun, contest, controls, guided, objectives
 from benchmarks.human_maps.table import claim, document, show
-from benchmarks.human_maps.worth import fewer_maps, matching_size, more_data
 from training.config import Cyborg
 
 app = typer.Typer(
@@ -76,7 +76,7 @@ def regimes(
     crew, began = _crew(out, seeds, first_seed, jobs), time.monotonic()
     chosen = names or list(REGIMES)
     columns = {name: contest(REGIMES[name]) for name in chosen}
-    results: dict[str, list[Result]] = {}
+    results: dict[str, list[BenchmarkRun]] = {}
     for name, pair in columns.items():
         results[name] = carry_out(crew, pair)
         out_console.print(show(results[name], title=f"{name}: {REGIMES[name].about}"))
@@ -153,13 +153,17 @@ def photos(
     _finish(crew, results, began, json_out, {"photos": document(results)})
 
 
-def _crew(out: Path, seeds: int, first: int, jobs: int) -> Crew:
+def _crew(out: Path, seeds: int, first: int, jobs: int) -> BenchmarkSettings:
     """Work is kept by first seed: it draws the faces that all seeds share."""
-    return Crew(out / f"from-seed-{first}", tuple(range(first, first + seeds)), jobs)
+    return BenchmarkSettings(out / f"from-seed-{first}", tuple(range(first, first + seeds)), jobs)
 
 
 def _finish(
-    crew: Crew, results: Sequence[Result], began: float, json_out: Path | None, tables: dict[str, Any]
+    crew: BenchmarkSettings,
+    results: Sequence[BenchmarkRun],
+    began: float,
+    json_out: Path | None,
+    tables: dict[str, Any],
 ) -> None:
     cpu, wall = sum(one.cpu_s for one in results), time.monotonic() - began
     out_console.print(

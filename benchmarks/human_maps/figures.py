@@ -11,14 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from benchmarks.human_maps.plan import Column, Result, run_folder, world_folder
+from benchmarks.human_maps.scenarios import BenchmarkRun, BenchmarkScenario, run_folder, world_folder
 from benchmarks.human_maps.table import HEADLINE, columns, mean_sd, values
 from training.config import Cyborg
 from training.data import loading
-from training.data.dataset import Dataset, Sample, load_dataset
-from training.data.guidance import load_maps
+from training.data.dataset import DatasetFolder, Sample, load_dataset
+from training.data.human_maps import load_maps
 from training.model.cam import class_activation_map, min_max
-from training.model.network_input import IMAGENET, Input
+from training.model.network_input import IMAGENET, NetworkInput
 from training.run import open_run
 from training.run_folder import RunFolder
 
@@ -42,7 +42,7 @@ def save(figure: Figure, path: Path) -> list[Path]:
     return paths
 
 
-def draw_auc(results: Sequence[Result], *, title: str) -> Figure:
+def draw_auc(results: Sequence[BenchmarkRun], *, title: str) -> Figure:
     """AUC on unseen generators: every run, and mean ± sd over seeds, by what the mark does in the test."""
     names = columns(results)
     figure = Figure(figsize=(1.8 + 1.15 * len(names), 4.2), layout="constrained")
@@ -74,7 +74,9 @@ def draw_auc(results: Sequence[Result], *, title: str) -> Figure:
     return figure
 
 
-def draw_worth(results: Sequence[Result], maps: Sequence[Column], data: Sequence[Column]) -> Figure:
+def draw_worth(
+    results: Sequence[BenchmarkRun], maps: Sequence[BenchmarkScenario], data: Sequence[BenchmarkScenario]
+) -> Figure:
     """AUC over the number of annotated images (CYBORG), and over the number of images (cross-entropy)."""
     figure = Figure(figsize=(5.6, 3.8), layout="constrained")
     axes = figure.subplots()
@@ -107,7 +109,7 @@ def draw_worth(results: Sequence[Result], maps: Sequence[Column], data: Sequence
     return figure
 
 
-def draw_looks(out: Path, chosen: Sequence[Column], *, seed: int) -> Figure:
+def draw_looks(out: Path, chosen: Sequence[BenchmarkScenario], *, seed: int) -> Figure:
     """Some unseen fakes that carry the mark, then the average of all: people first, then models."""
     dataset = load_dataset(world_folder(out, chosen[0].design, seed=seed))
     samples = marked_fakes(dataset)
@@ -116,7 +118,7 @@ def draw_looks(out: Path, chosen: Sequence[Column], *, seed: int) -> Figure:
     shown = _spread(len(samples), EXAMPLES)
     figure = Figure(figsize=(1.45 * (len(cams) + 2), 1.5 * (EXAMPLES + 1)), layout="constrained")
     grid = figure.subplots(EXAMPLES + 1, len(cams) + 2)
-    whole = Input(chosen[0].design.size, IMAGENET)
+    whole = NetworkInput(chosen[0].design.size, IMAGENET)
     pictures = [loading.decode_image(dataset.root / s.path, whole).transpose(1, 2, 0) for s in samples]
     for row, number in zip(grid, [*shown, None], strict=False):
         take = slice(None) if number is None else slice(number, number + 1)
@@ -131,19 +133,19 @@ def draw_looks(out: Path, chosen: Sequence[Column], *, seed: int) -> Figure:
     return figure
 
 
-def marked_fakes(dataset: Dataset) -> list[Sample]:
+def marked_fakes(dataset: DatasetFolder) -> list[Sample]:
     """Test fakes of unseen generators with the mark on them and a human map."""
     wanted = (s for s in dataset.of("test") if s.label == "fake" and s.source.startswith("unseen"))
     return [sample for sample in wanted if sample.image_id.endswith("-marked") and sample.map]
 
 
 @torch.no_grad()
-def look(run: Path, dataset: Dataset, samples: Sequence[Sample]) -> Maps:
+def look(run: Path, dataset: DatasetFolder, samples: Sequence[Sample]) -> Maps:
     """(N, 64, 64): the maps of a finished run, enlarged."""
     config, backbone = open_run(RunFolder(run), device="cpu")
-    expects = backbone.expects
+    network_input = backbone.network_input
     pixels = torch.from_numpy(
-        np.stack([loading.decode_image(dataset.root / s.path, expects) for s in samples])
+        np.stack([loading.decode_image(dataset.root / s.path, network_input) for s in samples])
     )
     features, logits = backbone(backbone.normalise(pixels))
     labels = torch.tensor([sample.target for sample in samples])

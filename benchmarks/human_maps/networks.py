@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 from benchmarks.human_maps.design import WIDE
-from training.model.backbones import OWN, CyborgTiny
+from training.model.backbones import OWN_ARCHITECTURES, CyborgTiny
 
 
 class CyborgTinyWide(CyborgTiny):
@@ -18,4 +18,4 @@ class CyborgTinyWide(CyborgTiny):
 
 def register() -> None:
     """Let `training` build it by its name, in this process."""
-    OWN.setdefault(WIDE, CyborgTinyWide)
+    OWN_ARCHITECTURES.setdefault(WIDE, CyborgTinyWide)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from benchmarks.human_maps.plan import HUMAN, Result
+from benchmarks.human_maps.scenarios import HUMAN, BenchmarkRun
 
 HEADLINE: Final = "unseen/random"
 """New generators, and the mark says nothing of the label."""
@@ -26,7 +26,7 @@ Verdict = Literal["wins", "loses", "no difference", ""]
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class PairedDifference:
     """The difference from the baseline, paired over seeds."""
 
     mean: float
@@ -42,21 +42,23 @@ class Gap:
         return "wins" if self.mean > 0 else "loses"
 
 
-def values(results: Sequence[Result], column: str, key: str) -> NDArray[np.float64]:
+def values(results: Sequence[BenchmarkRun], column: str, key: str) -> NDArray[np.float64]:
     """(seeds,) in the order of the seeds."""
     chosen = sorted((one for one in results if one.column == column), key=lambda one: one.seed)
     return np.array([one.values[key] for one in chosen])
 
 
-def gap(results: Sequence[Result], column: str, *, baseline: str = BASELINE, key: str = HEADLINE) -> Gap:
+def gap(
+    results: Sequence[BenchmarkRun], column: str, *, baseline: str = BASELINE, key: str = HEADLINE
+) -> PairedDifference:
     """Column minus baseline; the standard error is not a number for a single seed."""
     difference = values(results, column, key) - values(results, baseline, key)
     n = len(difference)
     spread = float(np.std(difference, ddof=1)) / n**0.5 if n > 1 else float("nan")
-    return Gap(float(difference.mean()), spread)
+    return PairedDifference(float(difference.mean()), spread)
 
 
-def claim(results: Sequence[Result]) -> str:
+def claim(results: Sequence[BenchmarkRun]) -> str:
     """What the benchmark is for: human maps against none, shuffled ones against none, and one another."""
     other = f"{HUMAN}, shuffled maps"
     human, shuffled = gap(results, HUMAN), gap(results, other)
@@ -70,12 +72,12 @@ def mean_sd(numbers: NDArray[np.float64]) -> tuple[float, float]:
     return float(numbers.mean()), float(np.std(numbers, ddof=1)) if len(numbers) > 1 else float("nan")
 
 
-def columns(results: Sequence[Result]) -> list[str]:
+def columns(results: Sequence[BenchmarkRun]) -> list[str]:
     """In the order of their first run."""
     return list(dict.fromkeys(one.column for one in results))
 
 
-def show(results: Sequence[Result], *, title: str, baseline: str = BASELINE) -> Table:
+def show(results: Sequence[BenchmarkRun], *, title: str, baseline: str = BASELINE) -> Table:
     """Mean ± sd over seeds of what `SHOWN` names; AUC on unseen generators comes first."""
     table = Table(title=title, title_justify="left")
     table.add_column("objective")
@@ -94,7 +96,7 @@ def _pair(mean: float, sd: float) -> str:
     return f"{mean:.3f}" if np.isnan(sd) else f"{mean:.3f} ± {sd:.3f}"
 
 
-def document(results: Sequence[Result], *, baseline: str = BASELINE) -> list[dict[str, Any]]:
+def document(results: Sequence[BenchmarkRun], *, baseline: str = BASELINE) -> list[dict[str, Any]]:
     """The table for a program: every seed of every column."""
     return [
         {

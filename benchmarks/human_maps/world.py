@@ -27,13 +27,13 @@ from benchmarks.human_maps.annotators import annotate, parameters
 from benchmarks.human_maps.design import Design
 from benchmarks.human_maps.faces import Faces
 from saliency import ImageAnnotations, build_encoded_maps
-from training.data.dataset import Dataset, DatasetWriter, load_dataset
+from training.data.dataset import DatasetFolder, DatasetWriter, load_dataset
 
 Split = Literal["train", "val", "test"]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PicturePlan:
     """One picture to make."""
 
     number: int
@@ -59,16 +59,16 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class FinishedPicture:
     """One picture, finished; `artefact` is where it was spoiled."""
 
     image_id: str
-    plan: Plan
+    plan: PicturePlan
     picture: NDArray[np.uint8]
     artefact: Region | None
 
 
-def plans(design: Design, rng: np.random.Generator) -> list[Plan]:
+def plans(design: Design, rng: np.random.Generator) -> list[PicturePlan]:
     """Who is in which split, who is spoiled, and how: half of every split is fake."""
     order = iter(rng.permutation(design.train + design.val + design.test).tolist())
     half = design.test // 2
@@ -83,11 +83,11 @@ def plans(design: Design, rng: np.random.Generator) -> list[Plan]:
         names = list(UNSEEN if strange else SEEN)
         for i in range(count):
             generator = names[i // 2 % len(names)] if i % 2 else ""
-            made.append(Plan(next(order), split, generator, strange))
+            made.append(PicturePlan(next(order), split, generator, strange))
     return made
 
 
-def make(plan: Plan, faces: Faces, design: Design, *, seed: int) -> Iterator[Made]:
+def make(plan: PicturePlan, faces: Faces, design: Design, *, seed: int) -> Iterator[FinishedPicture]:
     """The picture of a training or validation face; of a test face one without and one with the shortcut."""
     rng = np.random.default_rng([seed, plan.number, 1])
     head, parts = faces.heads[plan.number], faces.parts[plan.number]
@@ -104,11 +104,11 @@ def make(plan: Plan, faces: Faces, design: Design, *, seed: int) -> Iterator[Mad
             add_shortcut(copy, at, design)
         shot = photograph(copy, np.random.default_rng(camera), strange=plan.strange)
         name = f"{face_name(plan)}-{'marked' if marked else 'plain'}"
-        yield Made(name, plan, shot, artefact)
+        yield FinishedPicture(name, plan, shot, artefact)
 
 
 def falsify(
-    picture: Pixels, plan: Plan, design: Design, rng: np.random.Generator, *, spot: NDArray[np.float64]
+    picture: Pixels, plan: PicturePlan, design: Design, rng: np.random.Generator, *, spot: NDArray[np.float64]
 ) -> Region | None:
     """Leave the trace of the generator at `spot`, in place; nothing happens to a real face."""
     if not plan.generator:
@@ -180,7 +180,7 @@ def add_shortcut(picture: Pixels, at: tuple[float, float], design: Design) -> No
             tint_square(picture, at, side=MARK_SIDE, shift=design.cue)
 
 
-def write_world(out_dir: Path, faces: Faces, design: Design, *, seed: int) -> Dataset:
+def write_world(out_dir: Path, faces: Faces, design: Design, *, seed: int) -> DatasetFolder:
     """Make every picture, let people annotate the faces of training and test, and freeze the lot.
 
     The maps of test faces are for comparison only; both pictures of a test face have the same map.
@@ -206,7 +206,7 @@ def write_world(out_dir: Path, faces: Faces, design: Design, *, seed: int) -> Da
 
 
 def annotations(
-    made: Iterable[Made], faces: Faces, design: Design, *, seed: int
+    made: Iterable[FinishedPicture], faces: Faces, design: Design, *, seed: int
 ) -> Iterator[ImageAnnotations]:
     """What people painted on each face of training and test, once per face."""
     asked = {one.plan.number: one for one in made if one.plan.split != "val"}
@@ -216,6 +216,6 @@ def annotations(
         yield annotate(face_name(one.plan), rng, design, head=(x, y, w, h), artefact=one.artefact)
 
 
-def face_name(plan: Plan) -> str:
+def face_name(plan: PicturePlan) -> str:
     """The same for both pictures of a test face."""
     return f"{plan.number:05d}"

@@ -8,25 +8,33 @@ import pytest
 import torch
 
 from app.demo.artefacts import SEEN, UNSEEN, spoil
+from benchmarks.human_maps.annotation_efficiency import fewer_maps, matching_size, more_data
 from benchmarks.human_maps.annotators import annotate, parameters
-from benchmarks.human_maps.crew import Crew, carry_out
 from benchmarks.human_maps.design import REGIMES, Design, changed
+from benchmarks.human_maps.execution import BenchmarkSettings, carry_out
 from benchmarks.human_maps.faces import Faces, draw_face, read_faces, write_photos
 from benchmarks.human_maps.networks import CyborgTinyWide
-from benchmarks.human_maps.outcome import Answers, summary
-from benchmarks.human_maps.plan import (
+from benchmarks.human_maps.scenarios import (
     HUMAN,
-    Column,
-    Result,
+    BenchmarkRun,
+    BenchmarkScenario,
     controls,
     designs,
     guided,
     objectives,
     run_folder,
 )
+from benchmarks.human_maps.shortcut_scores import PairedScores, summary
 from benchmarks.human_maps.table import claim, gap, show
-from benchmarks.human_maps.world import Made, Plan, add_shortcut, make, plans, shortcut_place, write_world
-from benchmarks.human_maps.worth import fewer_maps, matching_size, more_data
+from benchmarks.human_maps.world import (
+    FinishedPicture,
+    PicturePlan,
+    add_shortcut,
+    make,
+    plans,
+    shortcut_place,
+    write_world,
+)
 from saliency import build_image_map
 from training.config import CrossEntropy, Cyborg
 from training.model.backbones import CyborgTiny
@@ -42,7 +50,7 @@ def faces() -> Faces:
     return Faces(*(np.stack([np.asarray(one[i]) for one in drawn]) for i in range(3)))
 
 
-def world(faces: Faces, design: Design, *, seed: int = 0) -> list[Made]:
+def world(faces: Faces, design: Design, *, seed: int = 0) -> list[FinishedPicture]:
     order = plans(design, np.random.default_rng([seed, 0]))
     return [made for plan in order for made in make(plan, faces, design, seed=seed)]
 
@@ -73,9 +81,9 @@ class TestPhotos:
     def test_too_few_of_them_are_said(self, tmp_path):
         cv2.imwrite(str(tmp_path / "a.png"), np.zeros((64, 64, 3), np.uint8))
         (tmp_path / "manifest.csv").write_text("path\na.png\n")
-        crew = Crew(tmp_path / "out", (0,), 1, photos=tmp_path / "manifest.csv")
+        crew = BenchmarkSettings(tmp_path / "out", (0,), 1, photos=tmp_path / "manifest.csv")
         with pytest.raises(ValueError, match="lists 1 images; this world needs 28"):
-            carry_out(crew, [Column("x", CrossEntropy(), SMALL)])
+            carry_out(crew, [BenchmarkScenario("x", CrossEntropy(), SMALL)])
 
 
 class TestArtefacts:
@@ -119,7 +127,7 @@ class TestWorld:
 
     def test_the_two_pictures_of_a_test_face_differ_in_the_mark_alone(self, faces):
         design = replace(SMALL, shortcut="corner")
-        plain, marked = make(Plan(0, "test", "", strange=False), faces, design, seed=0)
+        plain, marked = make(PicturePlan(0, "test", "", strange=False), faces, design, seed=0)
         different = np.abs(plain.picture.astype(int) - marked.picture).max(axis=2) > 0
         rows, columns = np.nonzero(different)
         assert 0 < different.sum() < 80
@@ -128,7 +136,7 @@ class TestWorld:
 
     def test_a_frame_without_a_shortcut_has_none(self, faces):
         design = replace(SMALL, shortcut="none")
-        plain, marked = make(Plan(0, "test", "rings", strange=True), faces, design, seed=0)
+        plain, marked = make(PicturePlan(0, "test", "rings", strange=True), faces, design, seed=0)
         assert np.array_equal(plain.picture, marked.picture)
 
     @pytest.mark.parametrize("where", ["apart", "face", "corner", "background", "inside", "frame"])
@@ -231,8 +239,8 @@ class TestOutcome:
         assert found["shortcut"] == 0.5
 
     @staticmethod
-    def answers(*, plain: np.ndarray, marked: np.ndarray) -> Answers:
-        return Answers(plain, marked, np.arange(40) % 2 == 1, np.arange(40) < 20)
+    def answers(*, plain: np.ndarray, marked: np.ndarray) -> PairedScores:
+        return PairedScores(plain, marked, np.arange(40) % 2 == 1, np.arange(40) < 20)
 
 
 class TestTable:
@@ -273,13 +281,13 @@ class TestWorth:
     def sentence(full: float, classical: list[float]) -> str:
         maps, data = fewer_maps(DEFAULT), more_data(DEFAULT)
         found = [*zip(data, classical, strict=True), (maps[-1], full)]
-        runs = [Result(column.name, 0, {"unseen/random": auc}, 0.0) for column, auc in found]
+        runs = [BenchmarkRun(column.name, 0, {"unseen/random": auc}, 0.0) for column, auc in found]
         return matching_size(runs, maps, data)
 
 
 class TestPlan:
     def test_another_design_or_objective_never_finds_an_earlier_run(self, tmp_path):
-        column = Column("a", CrossEntropy(), DEFAULT)
+        column = BenchmarkScenario("a", CrossEntropy(), DEFAULT)
         others = [
             replace(column, design=replace(DEFAULT, cue=1.0)),
             replace(column, objective=Cyborg()),
@@ -300,16 +308,16 @@ class TestPlan:
 @pytest.mark.timeout(1800)
 def test_human_maps_beat_none_and_shuffled_maps_where_a_shortcut_tempts(tmp_path):
     columns = [objectives(DEFAULT)[0], guided(DEFAULT), guided(DEFAULT, "shuffled")]
-    found = carry_out(Crew(tmp_path, (0, 1, 2)), columns)
+    found = carry_out(BenchmarkSettings(tmp_path, (0, 1, 2)), columns)
     human, shuffled = gap(found, HUMAN), gap(found, f"{HUMAN}, shuffled maps")
     assert human.verdict == "wins"
     assert shuffled.mean < human.mean / 2
 
 
-def results(base: float, gains: list[float]) -> list[Result]:
+def results(base: float, gains: list[float]) -> list[BenchmarkRun]:
     keys = ("unseen/absent", "unseen/random", "unseen/follows", "unseen/reversed", "seen/random", "shortcut")
     runs = []
     for seed, gain in enumerate(gains):
         for name, value in (("cross_entropy", base), (HUMAN, base + gain)):
-            runs.append(Result(name, seed, dict.fromkeys((*keys, "agreement"), value), 1.0))
+            runs.append(BenchmarkRun(name, seed, dict.fromkeys((*keys, "agreement"), value), 1.0))
     return runs

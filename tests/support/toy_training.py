@@ -10,8 +10,16 @@ import time
 from pathlib import Path
 from typing import TextIO
 
-from training.config import Job
-from training.events import Epoch, Event, Failed, Finished, Heartbeat, Started, Step
+from training.config import TrainingJob
+from training.events import (
+    EpochEvent,
+    Event,
+    FailedEvent,
+    FinishedEvent,
+    HeartbeatEvent,
+    StartedEvent,
+    StepEvent,
+)
 
 EPOCHS = 10
 IN_ONE_LIFE = 3
@@ -27,8 +35,8 @@ def say(event: Event) -> None:
     write(event.line())
 
 
-def started(first_epoch: int = 1) -> Started:
-    return Started(
+def started(first_epoch: int = 1) -> StartedEvent:
+    return StartedEvent(
         run="toy",
         device="cpu",
         parameters=1,
@@ -41,8 +49,8 @@ def started(first_epoch: int = 1) -> Started:
     )
 
 
-def epoch(number: int) -> Epoch:
-    return Epoch(
+def epoch(number: int) -> EpochEvent:
+    return EpochEvent(
         epoch=number,
         epochs=EPOCHS,
         lr=0.1,
@@ -61,15 +69,15 @@ def epoch(number: int) -> Epoch:
     )
 
 
-def finishes(_job: Job) -> None:
+def finishes(_job: TrainingJob) -> None:
     say(started())
-    say(Heartbeat(doing="train"))
-    say(Step(epoch=1, step=1, steps=1, terms={"loss": float("nan")}, images_per_s=1.0))
+    say(HeartbeatEvent(doing="train"))
+    say(StepEvent(epoch=1, step=1, steps=1, terms={"loss": float("nan")}, images_per_s=1.0))
     say(epoch(1))
-    say(Finished(metrics={"best_epoch": 1.0, "test/auc": 0.75}))
+    say(FinishedEvent(metrics={"best_epoch": 1.0, "test/auc": 0.75}))
 
 
-def counts(job: Job) -> None:
+def counts(job: TrainingJob) -> None:
     """Some epochs, and one more of which nobody is told, are on disk; then it waits to be cut off.
 
     It goes on after what is on disk, and ends with the last epoch.
@@ -85,56 +93,56 @@ def counts(job: Job) -> None:
         say(one)
     if mine[-1].epoch < EPOCHS:
         idle()
-    say(Finished(metrics={"best_epoch": 1.0, "test/auc": 0.5}))
+    say(FinishedEvent(metrics={"best_epoch": 1.0, "test/auc": 0.5}))
 
 
 def idle() -> None:
     """Wait for the end: of patience, or of whoever reads."""
     for _ in range(600):
-        say(Heartbeat(doing="train"))
+        say(HeartbeatEvent(doing="train"))
         time.sleep(0.1)
 
 
-def naps(job: Job) -> None:
+def naps(job: TrainingJob) -> None:
     """Notes when it begins and when it ends, in a file of its own."""
     began = time.time()
     time.sleep(0.4)
     diary = Path(job.dataset).parent / f"nap-{job.run.seed}.txt"
     diary.write_text(f"{job.run.seed} {began} {time.time()}")
-    say(Finished(metrics={}))
+    say(FinishedEvent(metrics={}))
 
 
-def is_silent(_job: Job) -> None:
+def is_silent(_job: TrainingJob) -> None:
     say(started())
     time.sleep(60)
 
 
-def is_deaf(_job: Job) -> None:
+def is_deaf(_job: TrainingJob) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     say(started())
     time.sleep(60)
 
 
-def is_killed(_job: Job) -> None:
+def is_killed(_job: TrainingJob) -> None:
     say(started())
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def fails(_job: Job) -> None:
-    say(Failed(error="Out of memory on cuda with batch_size = 20; try 10."))
+def fails(_job: TrainingJob) -> None:
+    say(FailedEvent(error="Out of memory on cuda with batch_size = 20; try 10."))
     sys.exit(3)
 
 
-def crashes(_job: Job) -> None:
+def crashes(_job: TrainingJob) -> None:
     write("Traceback\nImportError: no such thing", sys.stderr)
     sys.exit(4)
 
 
-def babbles(job: Job) -> None:
+def babbles(job: TrainingJob) -> None:
     write('Downloading weights: 100%\n{"kind": "step"}')
     finishes(job)
 
 
 if __name__ == "__main__":
-    asked = Job.model_validate_json(sys.stdin.read())
+    asked = TrainingJob.model_validate_json(sys.stdin.read())
     globals()[asked.run.architecture](asked)

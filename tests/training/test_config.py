@@ -5,10 +5,10 @@ from training.config import (
     OBJECTIVES,
     Cyborg,
     Droid,
-    Job,
     Objective,
     ObjectiveField,
     RunConfig,
+    TrainingJob,
     load_recipe,
 )
 from training.errors import RecipeError
@@ -98,8 +98,8 @@ class TestRunConfig:
         assert config.name == "resnet18-cyborg-seed3"
 
     def test_a_job_survives_the_pipe(self):
-        job = Job(run=RunConfig(architecture="resnet18", objective="droid"), dataset="d", out="o")
-        assert Job.model_validate_json(job.model_dump_json()) == job
+        job = TrainingJob(run=RunConfig(architecture="resnet18", objective="droid"), dataset="d", out="o")
+        assert TrainingJob.model_validate_json(job.model_dump_json()) == job
 
     def test_it_describes_itself_to_a_form(self):
         assert "CyborgDroid" in RunConfig.model_json_schema()["$defs"]

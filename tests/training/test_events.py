@@ -1,18 +1,18 @@
 import pytest
 
-from training.events import Evaluated, Failed, Step, parse_event
+from training.events import EvaluatedEvent, FailedEvent, StepEvent, parse_event
 
 
 class TestEvents:
     def test_a_line_is_read_back_as_the_event_it_was(self):
-        event = Evaluated(split="test", metrics={"auc": 0.75, "eer": None})
+        event = EvaluatedEvent(split="test", metrics={"auc": 0.75, "eer": None})
         assert parse_event(event.line()) == event
 
     def test_a_line_is_one_line(self):
-        assert "\n" not in Failed(error="two\nlines").line()
+        assert "\n" not in FailedEvent(error="two\nlines").line()
 
     def test_a_number_that_json_lacks_becomes_null(self):
-        line = Step(epoch=1, step=1, steps=2, terms={"loss": float("nan")}, images_per_s=1.0).line()
+        line = StepEvent(epoch=1, step=1, steps=2, terms={"loss": float("nan")}, images_per_s=1.0).line()
         assert parse_event(line).terms == {"loss": None}
 
     @pytest.mark.parametrize("line", ["", "Traceback", '{"kind": "unheard"}', '{"kind": "failed"}'])

@@ -9,12 +9,12 @@ from typer.testing import CliRunner
 
 from tests.training.conftest import picture
 from training.__main__ import app
-from training.config import Job, RunConfig
+from training.config import RunConfig, TrainingJob
 from training.errors import RunError
-from training.export import FILES, Detector, export_run, write_onnx
+from training.export import FILES, ExportedDetector, export_run, write_onnx
 from training.model.backbones import build
 from training.reporting.model_card import as_markdown, card_of
-from training.run import open_run, perform
+from training.run import open_run, run_job
 from training.run_folder import RunFolder
 from training.score import score_images
 
@@ -25,7 +25,7 @@ def run(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "cyborg_tiny-cyborg-seed0"
     settings = {"architecture": "cyborg_tiny", "objective": "cyborg", "weights": "none", "device": "cpu"}
     config = RunConfig.model_validate(settings | {"epochs": 1, "batch_size": 4, "image_size": 32})
-    list(perform(Job(run=config, dataset=data, out=folder)))
+    list(run_job(TrainingJob(run=config, dataset=data, out=folder)))
     return folder
 
 
@@ -47,7 +47,7 @@ class TestOnnx:
     def test_it_says_what_torch_says_map_and_all(self, run, exported, batch):
         images = np.random.default_rng(0).integers(0, 256, (batch, 3, 32, 32)).astype(np.float32)
         with torch.inference_mode():
-            wanted = Detector(open_run(RunFolder(run), device="cpu")[1])(torch.from_numpy(images))
+            wanted = ExportedDetector(open_run(RunFolder(run), device="cpu")[1])(torch.from_numpy(images))
         found = answers(exported / "model.onnx", images)
         assert list(found) == ["logits", "score_sigmoid", "score_softmax", "cam"]
         for name, tensor in zip(found, wanted, strict=True):
@@ -55,14 +55,15 @@ class TestOnnx:
 
     def test_it_says_of_an_image_what_score_says(self, run, exported, data):
         (scored,) = score_images(run, [data / "images/test001.png"], cams=None, device="cpu")
-        found = answers(exported / "model.onnx", scored.seen.transpose(2, 0, 1)[None].astype(np.float32))
+        images = scored.input_image.transpose(2, 0, 1)[None].astype(np.float32)
+        found = answers(exported / "model.onnx", images)
         assert found["score_sigmoid"][0] == pytest.approx(scored.score_sigmoid, abs=1e-4)
         np.testing.assert_allclose(found["cam"][0], scored.cam, atol=1e-3)
 
     @pytest.mark.slow
     @pytest.mark.parametrize("architecture", ["resnet18", "densenet121", "convnext_atto"])
     def test_other_architectures_leave_the_house_too(self, tmp_path, architecture):
-        detector = Detector(build(architecture, image_size=64)).eval()
+        detector = ExportedDetector(build(architecture, image_size=64)).eval()
         write_onnx(detector, tmp_path / "m.onnx", side=64)
         images = torch.rand(2, 3, 64, 64) * 255
         with torch.inference_mode():

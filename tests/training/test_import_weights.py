@@ -9,7 +9,7 @@ from training.engine.setup import new_backbone
 from training.errors import ModelError, RecipeError, RunError
 from training.import_weights import import_weights
 from training.model.backbones import build
-from training.model.network_input import HALF, IMAGENET, Input
+from training.model.network_input import HALF, IMAGENET, NetworkInput
 from training.run import open_run
 from training.run_folder import RunFolder
 
@@ -33,20 +33,20 @@ class TestImport:
         out, record = imported(checkpoint)
         assert json.loads((out / "run.json").read_text()) == json.loads(json.dumps(record))
         assert record["start"]["where"] == "state_dict"
-        assert record["input"] == Input(32, IMAGENET, "pil_bilinear").as_record()
+        assert record["input"] == NetworkInput(32, IMAGENET, "pil_bilinear").as_record()
         assert record["network"] == {"dropout": 0.0, "cam_tensor": "pooled"}
         assert names(checkpoint.parent) == ["run", "w.pth"]
 
     def test_what_is_known_better_is_taken(self, checkpoint):
         out, _ = imported(checkpoint, scaling="half", resize="area", cam_class="true", image_size=64)
         run, backbone = open_run(RunFolder(out), device="cpu")
-        assert backbone.expects == Input(64, HALF, "area")
+        assert backbone.network_input == NetworkInput(64, HALF, "area")
         assert run.objective.cam_class == "true"
 
     def test_other_weights_can_begin_with_it_and_take_its_scale(self, checkpoint):
         out, _ = imported(checkpoint, scaling="half")
         run = RunFolder(out).config().model_copy(update={"weights": str(out), "scaling": "auto"})
-        assert new_backbone(run).expects.scale == HALF
+        assert new_backbone(run).network_input.scale == HALF
 
     def test_it_cannot_be_exported_for_it_has_no_numbers(self, checkpoint):
         out, _ = imported(checkpoint)

@@ -53,7 +53,7 @@ class TestRecipesOfPapers:
             backbone = new_backbone(run)
             assert backbone.dropout == (0.5 if run.architecture == "inception_v3" else 0)
             half = run.architecture in {"inception_v3", "legacy_xception"}
-            assert backbone.expects.scale == (HALF if half else IMAGENET)
+            assert backbone.network_input.scale == (HALF if half else IMAGENET)
 
 
 SMALL = ("--limit", 4, "--epochs", 1, "--seeds", 1, "--weights", "none", "--device", "cpu")

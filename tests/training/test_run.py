@@ -13,15 +13,24 @@ import torch
 from safetensors.torch import load_file
 
 from tests.training.conftest import fill
-from training.config import Job, RunConfig
+from training.config import RunConfig, TrainingJob
 from training.data.dataset import DatasetWriter
 from training.engine.device import is_out_of_memory
 from training.errors import DatasetError, RunError
-from training.events import HEARTBEAT_S, Epoch, Evaluated, Failed, Finished, Started, Step, parse_event
-from training.model.network_input import HALF, Input
-from training.run import OutOfMemory, code_hash, open_run, perform
+from training.events import (
+    HEARTBEAT_S,
+    EpochEvent,
+    EvaluatedEvent,
+    FailedEvent,
+    FinishedEvent,
+    StartedEvent,
+    StepEvent,
+    parse_event,
+)
+from training.model.network_input import HALF, NetworkInput
+from training.run import OutOfMemory, code_hash, open_run, run_job
 from training.run_folder import RunFolder
-from training.worker import SILENCE_S, Mouth
+from training.worker import HEARTBEAT_AFTER_S, EventWriter
 
 TREE = {
     "checkpoints",
@@ -44,13 +53,13 @@ def config(**changes):
 
 
 def run(data, out, **changes):
-    return list(perform(Job(run=config(**changes), dataset=data, out=out)))
+    return list(run_job(TrainingJob(run=config(**changes), dataset=data, out=out)))
 
 
 def begun(data, out, **changes):
     """A run that was stopped after its first epoch."""
-    for event in perform(Job(run=config(**changes), dataset=data, out=out)):
-        if isinstance(event, Epoch):
+    for event in run_job(TrainingJob(run=config(**changes), dataset=data, out=out)):
+        if isinstance(event, EpochEvent):
             break
 
 
@@ -85,8 +94,16 @@ def finished(data, tmp_path_factory):
 
 class TestARun:
     def test_it_tells_its_story_in_order(self, finished):
-        kinds = [type(event) for event in finished[1] if not isinstance(event, Step)]
-        assert kinds == [Started, Epoch, Epoch, Evaluated, Evaluated, Evaluated, Finished]
+        kinds = [type(event) for event in finished[1] if not isinstance(event, StepEvent)]
+        assert kinds == [
+            StartedEvent,
+            EpochEvent,
+            EpochEvent,
+            EvaluatedEvent,
+            EvaluatedEvent,
+            EvaluatedEvent,
+            FinishedEvent,
+        ]
 
     def test_its_folder_holds_exactly_this(self, finished):
         folder, _ = finished
@@ -101,15 +118,19 @@ class TestARun:
 
     def test_its_record_repeats_it(self, finished, data, tmp_path):
         record = json.loads((finished[0] / "run.json").read_text())
-        list(perform(Job(run=record["config"], dataset=record["dataset"]["path"], out=tmp_path / "again")))
+        list(
+            run_job(
+                TrainingJob(run=record["config"], dataset=record["dataset"]["path"], out=tmp_path / "again")
+            )
+        )
         assert same(weights(finished[0]), weights(tmp_path / "again"))
 
     def test_its_events_are_on_disk(self, finished):
-        told = [event for event in finished[1] if isinstance(event, Epoch)]
+        told = [event for event in finished[1] if isinstance(event, EpochEvent)]
         assert RunFolder(finished[0]).epochs() == told
 
     def test_an_epoch_sets_the_models_entropy_beside_the_human_one(self, finished):
-        epoch = next(event for event in finished[1] if isinstance(event, Epoch))
+        epoch = next(event for event in finished[1] if isinstance(event, EpochEvent))
         assert 0 < epoch.human_entropy < epoch.max_entropy == pytest.approx(math.log(16))
         assert epoch.terms["with_map"] == 15
 
@@ -149,9 +170,9 @@ class TestSeeds:
 
 class TestResume:
     def test_a_run_that_was_stopped_anywhere_ends_with_the_same_weights(self, finished, data, tmp_path):
-        story = perform(Job(run=config(), dataset=data, out=tmp_path / "r"))
+        story = run_job(TrainingJob(run=config(), dataset=data, out=tmp_path / "r"))
         for event in story:
-            if isinstance(event, Epoch):
+            if isinstance(event, EpochEvent):
                 break
         next(story)  # a step of the second epoch, which is then lost
         story.close()
@@ -161,8 +182,8 @@ class TestResume:
         assert same(weights(tmp_path / "r", "best"), weights(finished[0], "best"))
 
     def test_its_history_has_every_epoch_once(self, data, tmp_path):
-        story = perform(Job(run=config(), dataset=data, out=tmp_path / "r"))
-        next(event for event in story if isinstance(event, Epoch))
+        story = run_job(TrainingJob(run=config(), dataset=data, out=tmp_path / "r"))
+        next(event for event in story if isinstance(event, EpochEvent))
         story.close()
         with (tmp_path / "r/events.jsonl").open("a") as stream:
             stream.write('{"kind": "ste')  # what a kill in the middle of a line leaves
@@ -170,7 +191,7 @@ class TestResume:
         assert [epoch.epoch for epoch in RunFolder(tmp_path / "r").epochs()] == [1, 2]
 
     def test_an_event_may_hold_any_line_separator(self, tmp_path):
-        folder, event = RunFolder(tmp_path), Failed(error="a\u2028b\x85c\x0bd")
+        folder, event = RunFolder(tmp_path), FailedEvent(error="a\u2028b\x85c\x0bd")
         folder.append(event)
         assert list(folder.history()) == [event]
 
@@ -180,7 +201,7 @@ class TestResume:
         record = json.loads((tmp_path / "r/run.json").read_text())
         record["input"] = {"side": 32, "mean": [0.5] * 3, "std": [0.5] * 3}
         (tmp_path / "r/run.json").write_text(json.dumps(record))
-        assert open_run(RunFolder(tmp_path / "r"))[1].expects == Input(32, HALF, "area")
+        assert open_run(RunFolder(tmp_path / "r"))[1].network_input == NetworkInput(32, HALF, "area")
 
     def test_it_goes_on_under_a_version_that_has_more_settings(self, data, tmp_path):
         begun(data, tmp_path / "r")
@@ -188,7 +209,7 @@ class TestResume:
         for setting in ("resize", "cam_tensor", "scaling", "dropout"):
             del record["config"][setting]
         (tmp_path / "r/run.json").write_text(json.dumps(record))
-        assert isinstance(run(data, tmp_path / "r")[-1], Finished)
+        assert isinstance(run(data, tmp_path / "r")[-1], FinishedEvent)
 
     @pytest.mark.parametrize(
         ("changes", "reason"),
@@ -219,22 +240,22 @@ class TestResume:
             (finished[0] / "kept").rename(RunFolder(finished[0]).metrics)
 
     def test_another_dataset_is_refused(self, finished, make_dataset, tmp_path):
-        job = Job(run=config(), dataset=make_dataset(train=12), out=tmp_path / "r")
+        job = TrainingJob(run=config(), dataset=make_dataset(train=12), out=tmp_path / "r")
         (tmp_path / "r").mkdir()
         (tmp_path / "r/run.json").write_text((finished[0] / "run.json").read_text())
         with pytest.raises(RunError, match="its dataset differs in counts, id"):
-            list(perform(job))
+            list(run_job(job))
 
 
 class TestObjectives:
     @pytest.mark.parametrize("name", ["cross_entropy", "hseb", "fmmmse", "droid", "cyborg_droid"])
     def test_each_trains(self, data, tmp_path, name):
         events = run(data, tmp_path / "r", objective=name, epochs=1)
-        assert math.isfinite(next(e for e in events if isinstance(e, Epoch)).terms["loss"])
+        assert math.isfinite(next(e for e in events if isinstance(e, EpochEvent)).terms["loss"])
 
     def test_a_dataset_without_maps_trains_too_where_none_are_needed(self, make_dataset, tmp_path):
         events = run(make_dataset(with_map=False), tmp_path / "r", epochs=1, objective="droid")
-        epoch = next(event for event in events if isinstance(event, Epoch))
+        epoch = next(event for event in events if isinstance(event, EpochEvent))
         assert (epoch.human_entropy, epoch.terms["with_map"]) == (None, 0)
 
     def test_keep_rate_forgets_maps(self, data, tmp_path):
@@ -307,7 +328,7 @@ class TestWorker:
     @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM])
     def test_killed_and_resumed_it_ends_with_the_same_weights(self, data, whole, tmp_path, stop):
         """A real process, a real signal, somewhere after the first epoch."""
-        job = Job(run=config(epochs=30), dataset=data, out=tmp_path / "killed")
+        job = TrainingJob(run=config(epochs=30), dataset=data, out=tmp_path / "killed")
         child = self.start(job)
         self.wait_for(child, "epoch")
         child.send_signal(stop)
@@ -316,13 +337,13 @@ class TestWorker:
         assert code == (-9 if stop == signal.SIGKILL else 143)
         assert time.monotonic() - began < 2
         assert not RunFolder(tmp_path / "killed").is_finished
-        assert next(perform(job)).first_epoch > 1
-        list(perform(job))
+        assert next(run_job(job)).first_epoch > 1
+        list(run_job(job))
         assert same(weights(tmp_path / "killed"), weights(whole))
 
     def test_it_does_not_outlive_who_started_it(self, data, tmp_path):
         """Its parent is killed while it has nothing to say: it must not train on beside the next one."""
-        job = Job(run=config(epochs=100_000), dataset=data, out=tmp_path / "r").model_dump_json()
+        job = TrainingJob(run=config(epochs=100_000), dataset=data, out=tmp_path / "r").model_dump_json()
         (tmp_path / "job.json").write_text(job)
         lines = (
             "import subprocess, sys",
@@ -346,7 +367,7 @@ class TestWorker:
         assert "no objective 'cybrog'; the known ones are" in lines[0]["error"]
 
     def test_a_user_error_ends_with_failed(self, tmp_path):
-        job = Job(run=config(), dataset=tmp_path, out=tmp_path / "r")
+        job = TrainingJob(run=config(), dataset=tmp_path, out=tmp_path / "r")
         code, lines = self.end(self.start(job))
         assert (code, lines[-1]["kind"]) == (1, "failed")
         assert "is not a dataset folder" in lines[-1]["error"]
@@ -363,13 +384,13 @@ def test_metrics_have_no_nan_when_the_test_split_has_one_class(tmp_path):
 class TestHeartbeat:
     def test_a_long_silence_is_broken(self):
         stream = io.StringIO()
-        mouth = Mouth(stream)
-        threading.Thread(target=mouth.beat, daemon=True).start()
-        time.sleep(2 * SILENCE_S)
+        writer = EventWriter(stream)
+        threading.Thread(target=writer.write_heartbeats, daemon=True).start()
+        time.sleep(2 * HEARTBEAT_AFTER_S)
         assert parse_event(stream.getvalue().splitlines()[0]).kind == "heartbeat"
 
     def test_it_is_shorter_than_a_parent_waits(self):
-        assert SILENCE_S * 1.5 < HEARTBEAT_S
+        assert HEARTBEAT_AFTER_S * 1.5 < HEARTBEAT_S
 
 
 class TestCodeHash:

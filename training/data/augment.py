@@ -19,30 +19,30 @@ TRUNCATE = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Draws:
+class AugmentationDraws:
     """What happens to each image of a set in one epoch; all on the CPU."""
 
     sigma: Tensor  # (N,) px; 0 = no blur
     quality: Tensor  # (N,) int64; 0 = no JPEG compression
     mirrored: Tensor  # (N,) bool
 
-    def of(self, index: Tensor) -> "Draws":
+    def of(self, index: Tensor) -> "AugmentationDraws":
         """The draws of some of the images."""
-        return Draws(self.sigma[index], self.quality[index], self.mirrored[index])
+        return AugmentationDraws(self.sigma[index], self.quality[index], self.mirrored[index])
 
 
-def draw(settings: Augmentation, n: int, generator: torch.Generator) -> Draws:
+def draw(settings: Augmentation, n: int, generator: torch.Generator) -> AugmentationDraws:
     """Draw for n images."""
     blur, sigma, jpeg, quality, flip = torch.rand(5, n, generator=generator, dtype=torch.float64)
     low, high = settings.jpeg_quality
-    return Draws(
+    return AugmentationDraws(
         sigma=torch.where(blur < settings.blur, sigma * settings.blur_sigma, 0.0),
         quality=torch.where(jpeg < settings.jpeg, low + (quality * (high - low + 1)).long(), 0),
         mirrored=flip < settings.flip,
     )
 
 
-def augment(images: Tensor, draws: Draws) -> Tensor:
+def augment(images: Tensor, draws: AugmentationDraws) -> Tensor:
     """Blur, compress and mirror; (N, 3, H, W) uint8 on any device -> the same.
 
     Blur and mirroring are done there and for the batch at once; JPEG is made by the CPU.

@@ -24,7 +24,7 @@ SMALL_BYTES: Final = 64 * 2**20
 Where = Literal["auto", "memory", "disk"]
 
 
-def key_of(*parts: object) -> str:
+def cache_key(*parts: object) -> str:
     """A name for what these parts decide."""
     return hashlib.sha256(repr((VERSION, *parts)).encode()).hexdigest()[:32]
 
@@ -39,7 +39,7 @@ def goes_to_disk(where: Where, folder: Path | None, n_bytes: int) -> bool:
     return shutil.disk_usage(folder).free > 2 * n_bytes
 
 
-def kept(
+def cached_array(
     folder: Path, key: str, shape: tuple[int, ...], fill: Callable[[NDArray[np.uint8]], Iterable[None]]
 ) -> NDArray[np.uint8]:
     """The array of that name, mapped from its file; made by `fill` if there is none.
@@ -48,7 +48,7 @@ def kept(
     same bytes, and the later one's stays. What the caller changes in the array does not reach the file.
     """
     path = folder / f"{key}.npy"
-    if not holds(folder, key, shape):
+    if not is_cached(folder, key, shape):
         draft = folder / f".{key}.{uuid.uuid4().hex[:8]}.partial"
         try:
             array = np.lib.format.open_memmap(draft, mode="w+", dtype=np.uint8, shape=shape)
@@ -61,7 +61,7 @@ def kept(
     return np.lib.format.open_memmap(path, mode="c")
 
 
-def holds(folder: Path, key: str, shape: tuple[int, ...]) -> bool:
+def is_cached(folder: Path, key: str, shape: tuple[int, ...]) -> bool:
     """Whether the array of that name is there."""
     try:
         return np.lib.format.open_memmap(folder / f"{key}.npy", mode="r").shape == shape

@@ -57,7 +57,7 @@ COLUMNS: Final = tuple(field.name for field in fields(Sample))
 
 
 @dataclass(frozen=True, slots=True)
-class Dataset:
+class DatasetFolder:
     """A dataset folder that was read and found in order."""
 
     root: Path
@@ -101,7 +101,7 @@ class DatasetWriter:
         self._head = {"study": study, "map_set": map_set, "parameters": parameters or {}}
         self._samples: dict[str, Sample] = {}
         self._hashes: dict[str, str] = {}
-        self.dataset: Dataset | None = None
+        self.dataset: DatasetFolder | None = None
 
     def __enter__(self) -> Self:
         if self._out.exists() and (not self._out.is_dir() or any(self._out.iterdir())):
@@ -188,7 +188,7 @@ class DatasetWriter:
         self.dataset = load_dataset(self._out)
 
 
-def load_dataset(root: Path, *, verify: bool = False) -> Dataset:
+def load_dataset(root: Path, *, verify: bool = False) -> DatasetFolder:
     """Read a dataset folder and refuse one that cannot be trained or tested on.
 
     verify : also compare the SHA-256 of every file with dataset.json (reads everything)
@@ -202,7 +202,7 @@ def load_dataset(root: Path, *, verify: bool = False) -> Dataset:
     _check_split(samples)
     _check_files(root, samples, head["files"], verify=verify)
     keys = ("id", "study", "map_set", "parameters")
-    return Dataset(root=root, samples=samples, **{key: head[key] for key in keys})
+    return DatasetFolder(root=root, samples=samples, **{key: head[key] for key in keys})
 
 
 def png_header(content: bytes, *, what: str) -> tuple[int, int, int, int]:

@@ -37,7 +37,7 @@ IMAGES: Final = (".png", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ListedImage:
     """An image of theirs, and what it is here."""
 
     path: Path
@@ -48,7 +48,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportProgress:
     """Progress after an image; `note` says what was unusual about it, and is empty when nothing was."""
 
     done: int
@@ -56,7 +56,7 @@ class Imported:
     note: str
 
 
-def import_und(root: Path, out_dir: Path, *, test_limit: int | None = None) -> Iterator[Imported]:
+def import_und(root: Path, out_dir: Path, *, test_limit: int | None = None) -> Iterator[ImportProgress]:
     """Write the dataset folder, telling of each image.
 
     test_limit : at most so many test images of each source, the first by name; all 700,000 when not given
@@ -78,10 +78,10 @@ def import_und(root: Path, out_dir: Path, *, test_limit: int | None = None) -> I
                 split=found.split,
                 map=saliency,
             )
-            yield Imported(done, len(images), note)
+            yield ImportProgress(done, len(images), note)
 
 
-def _distinct(images: list[Found]) -> list[Found]:
+def _distinct(images: list[ListedImage]) -> list[ListedImage]:
     """All of them, each under a name of its own; said before hours are spent on decoding."""
     paths: dict[str, Path] = {}
     for found in images:
@@ -91,7 +91,7 @@ def _distinct(images: list[Found]) -> list[Found]:
     return list({found.image_id: found for found in images}.values())
 
 
-def _listed(root: Path, base: Path) -> Iterator[Found]:
+def _listed(root: Path, base: Path) -> Iterator[ListedImage]:
     """Training and validation images by the smaller CSV, and what the larger one adds."""
     tables = root / "csvs"
     known = set()
@@ -104,7 +104,7 @@ def _listed(root: Path, base: Path) -> Iterator[Found]:
             yield replace(found, split="extra", image_id=f"extra.{found.image_id.partition('.')[2]}")
 
 
-def _rows(table: Path, base: Path) -> Iterator[Found]:
+def _rows(table: Path, base: Path) -> Iterator[ListedImage]:
     if not table.is_file():
         raise DatasetError(f"{table} does not exist; this is not the layout of UND WACV 2023 CYBORG.")
     try:
@@ -115,7 +115,7 @@ def _rows(table: Path, base: Path) -> Iterator[Found]:
         raise DatasetError(str(error)) from None
 
 
-def _row(row: list[str], base: Path, *, where: str) -> Found:
+def _row(row: list[str], base: Path, *, where: str) -> ListedImage:
     if len(row) != 3 or row[0] not in SPLITS or row[1] not in LABELS:
         raise DatasetError(f"{where}: `train|test,Real|Synthetic,/path` is wanted, not {','.join(row)!r}.")
     path = base / row[2].replace("\\", "/").lstrip("/")
@@ -124,7 +124,7 @@ def _row(row: list[str], base: Path, *, where: str) -> Found:
     if not path.is_file():
         raise DatasetError(f"{where}: {path} does not exist.")
     split, label = SPLITS[row[0]], LABELS[row[1]]
-    return Found(path, label, split, _source(path.stem, split, label), _id(split, path.stem))
+    return ListedImage(path, label, split, _source(path.stem, split, label), _id(split, path.stem))
 
 
 def _id(*parts: str) -> str:
@@ -141,14 +141,14 @@ def _source(stem: str, split: str, label: str) -> str:
     return "stylegan2" if stem.startswith("synth_face") else "srefi"
 
 
-def _test_images(base: Path, limit: int | None) -> Iterator[Found]:
+def _test_images(base: Path, limit: int | None) -> Iterator[ListedImage]:
     for folder, label in FOLDERS.items():
         for place in sorted((base / "test" / folder).glob("*_aligned")):
             source = place.name.removesuffix("_aligned")
             files = sorted(path for path in place.rglob("*") if path.suffix.lower() in IMAGES)
             for path in islice(files, limit):
                 name = path.relative_to(place).with_suffix("").parts
-                yield Found(path, label, "test", source, _id("test", source, *name))
+                yield ListedImage(path, label, "test", source, _id("test", source, *name))
 
 
 def _decode(path: Path) -> NDArray[np.uint8]:

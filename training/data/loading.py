@@ -1,4 +1,4 @@
-"""Images and human maps as tensors: decoded once, kept as bytes, scaled on the device batch by batch."""
+"""Load images and human maps as tensors: decoded once, kept as bytes, scaled on the device per batch."""
 
 import hashlib
 import math
@@ -15,20 +15,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.data.cache import Where, goes_to_disk, holds, kept, key_of
-from training.data.dataset import Dataset, Sample
-from training.data.guidance import Guidance, load_maps
+from training.data.cache import Where, cache_key, cached_array, goes_to_disk, is_cached
+from training.data.dataset import DatasetFolder, Sample
+from training.data.human_maps import MapSettings, load_maps
 from training.data.pixels import pixels_of
-from training.model.network_input import Bytes, Input, resized
+from training.model.network_input import Bytes, NetworkInput, resized
 
 EVERY: Final = slice(None)
 ON_DEVICE_SHARE: Final = 0.4
-"""The images stay on a GPU if they take no more than this part of its free memory."""
+"""The images stay on a GPU if they take no more than this share of its free memory."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cached:
-    """A split as bytes, one per channel and pixel; maps at the size of the CAM."""
+class SampleTensors:
+    """A split, or a batch of it: images as bytes, maps at the size of the CAM."""
 
     images: Tensor  # (N, 3, side, side) uint8
     labels: Tensor  # (N,) int64
@@ -38,56 +38,57 @@ class Cached:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, index: Tensor, device: torch.device, *, images: slice = EVERY) -> "Cached":
+    def select(self, index: Tensor, device: torch.device, *, images: slice = EVERY) -> "SampleTensors":
         """These samples, on the device.
 
-        index : (N,) on the CPU
-        images : which of them this process needs to see; labels and maps come of all
+        index : (N,) int64 on the CPU
+        images : slice of `index` whose images this process needs; labels and maps come for all N
         """
         here = index.to(device, non_blocking=True)
-        return Cached(
+        return SampleTensors(
             self._pixels(index[images], here[images]), self.labels[here], self.human[here], self.present[here]
         )
 
     def _pixels(self, index: Tensor, here: Tensor) -> Tensor:
-        """Images on the device of `here`; from elsewhere they come through memory that a GPU reads itself."""
+        """Images on the device of `here`."""
         if self.images.device == here.device:
             return self.images[here]
         shape = (len(index), *self.images.shape[1:])
+        # Pinned memory lets the copy to the GPU run beside the computation of the batch before.
         staged = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
         torch.index_select(self.images, 0, index, out=staged)
         return staged.to(here.device, non_blocking=True)
 
-    def near(self, device: torch.device) -> "Cached":
-        """Itself on the GPU; images that do not fit there stay where they are."""
+    def to_device(self, device: torch.device) -> "SampleTensors":
+        """On a GPU: moved there, but images that do not fit stay in memory. On a CPU: itself."""
         if device.type != "cuda":
             return self
         free, _ = torch.cuda.mem_get_info(device)
         fits = self.images.nbytes <= ON_DEVICE_SHARE * free
         images = self.images.to(device) if fits else self.images
         labels, human, present = (part.to(device) for part in (self.labels, self.human, self.present))
-        return Cached(images, labels, human, present)
+        return SampleTensors(images, labels, human, present)
 
-    def copy(self) -> "Cached":
+    def clone(self) -> "SampleTensors":
         """The same samples in memory of their own."""
-        images, labels, human, present = (part.clone() for part in self._parts)
-        return Cached(images, labels, human, present)
+        images, labels, human, present = (tensor.clone() for tensor in self._tensors)
+        return SampleTensors(images, labels, human, present)
 
-    def fill(self, other: "Cached") -> None:
-        """Become a copy of as many other samples, in place."""
-        for mine, theirs in zip(self._parts, other._parts, strict=True):
-            mine.copy_(theirs, non_blocking=True)
+    def copy_from(self, other: "SampleTensors") -> None:
+        """Overwrite these tensors with those of as many other samples, in place."""
+        for target, source in zip(self._tensors, other._tensors, strict=True):
+            target.copy_(source, non_blocking=True)
 
     @property
-    def _parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         return self.images, self.labels, self.human, self.present
 
 
 @dataclass(frozen=True, slots=True)
-class Keep:
+class CacheSettings:
     """Where decoded images are kept while they are not on a GPU.
 
-    folder : of the files, when they go to disk
+    folder : of the files; None keeps images in memory
     """
 
     where: Where = "memory"
@@ -95,102 +96,120 @@ class Keep:
 
 
 def load(
-    dataset: Dataset,
+    dataset: DatasetFolder,
     samples: Sequence[Sample],
     *,
-    expects: Input,
+    network_input: NetworkInput,
     map_size: tuple[int, int],
     workers: int | None = None,
-    guidance: Guidance | None = None,
-    keep: Keep | None = None,
-) -> Cached:
-    """Decode these samples, or map them from disk where that was done before.
+    map_settings: MapSettings | None = None,
+    cache: CacheSettings | None = None,
+) -> SampleTensors:
+    """Images, labels and maps of these samples; images come from the disk cache where they are in it.
 
-    expects : images are brought to its side, whatever their shape was, as it says
-    map_size : of the CAM; maps are brought to it once, here, from the size at which they are stored
+    network_input : side and resize of the images, whatever their shape was
+    map_size : height and width of the CAM, to which maps are resized here, once
+    workers : threads that decode; None is one per core
+    map_settings : which maps; None is those of the dataset
+    cache : None decodes into memory
+    `DatasetError`: an image or map file is missing or damaged
     """
-    images = on_disk(dataset, samples, expects=expects, workers=workers, keep=keep or Keep())
+    images = disk_cached_images(
+        dataset, samples, network_input=network_input, workers=workers, cache=cache or CacheSettings()
+    )
     if images is None:
-        images = np.empty((len(samples), 3, expects.side, expects.side), np.uint8)
-        for i, image in enumerate(_decoded(dataset.root, samples, expects, workers)):
+        images = np.empty((len(samples), 3, network_input.side, network_input.side), np.uint8)
+        for i, image in enumerate(_decoded(dataset.root, samples, network_input, workers)):
             images[i] = image
-    human = load_maps(dataset, samples, map_size, guidance)
+    human = load_maps(dataset, samples, map_size, map_settings)
     labels = torch.tensor([sample.target for sample in samples], dtype=torch.int64)
     present = ~human.isnan().any(dim=-1).any(dim=-1)
-    return Cached(torch.from_numpy(images), labels, human, present)
+    return SampleTensors(torch.from_numpy(images), labels, human, present)
 
 
-def on_disk(
-    dataset: Dataset,
+def disk_cached_images(
+    dataset: DatasetFolder,
     samples: Sequence[Sample],
     *,
-    expects: Input,
+    network_input: NetworkInput,
     workers: int | None,
-    keep: Keep,
+    cache: CacheSettings,
     of: int | None = None,
 ) -> Bytes | None:
-    """The decoded images, (N, 3, side, side), as pages of a file; None where they are not kept in one.
+    """The decoded images (N, 3, side, side) uint8, mapped from the disk cache; None if it is not used.
 
-    of : images of the whole set, if this is a part of it: there must be room for all
+    of : number of images in the whole split, if these are a part of it: the disk must have room for all
     """
-    if keep.folder is None or keep.where == "memory":
+    if cache.folder is None or cache.where == "memory":
         return None
-    shape = (len(samples), 3, expects.side, expects.side)
-    key = key_of(dataset.id, expects.side, expects.resize, [sample.image_id for sample in samples])
+    shape = (len(samples), 3, network_input.side, network_input.side)
+    ids = [sample.image_id for sample in samples]
+    key = cache_key(dataset.id, network_input.side, network_input.resize, ids)
     whole = math.prod(shape[1:]) * (of or len(samples))
-    if not holds(keep.folder, key, shape) and not goes_to_disk(keep.where, keep.folder, whole):
+    if not is_cached(cache.folder, key, shape) and not goes_to_disk(cache.where, cache.folder, whole):
         return None
 
     def fill(images: Bytes) -> Iterator[None]:
-        for i, image in enumerate(_decoded(dataset.root, samples, expects, workers)):
+        for i, image in enumerate(_decoded(dataset.root, samples, network_input, workers)):
             images[i] = image
             yield
 
-    return kept(keep.folder, key, shape, fill)
+    return cached_array(cache.folder, key, shape, fill)
 
 
-def _decoded(root: Path, samples: Sequence[Sample], expects: Input, workers: int | None) -> Iterator[Bytes]:
+def _decoded(
+    root: Path, samples: Sequence[Sample], network_input: NetworkInput, workers: int | None
+) -> Iterator[Bytes]:
     with ThreadPoolExecutor(_threads(workers)) as pool:
-        yield from pool.map(lambda sample: decode_image(root / sample.path, expects), samples)
+        yield from pool.map(lambda sample: decode_image(root / sample.path, network_input), samples)
 
 
 def _threads(workers: int | None) -> int:
     return workers or os.cpu_count() or 1
 
 
-def decode_image(path: Path, expects: Input) -> Bytes:
-    """An image file of any shape -> (3, side, side) RGB."""
-    return np.ascontiguousarray(resized(pixels_of(path), expects.side, expects.resize).transpose(2, 0, 1))
+def decode_image(path: Path, network_input: NetworkInput) -> Bytes:
+    """An image file of any shape -> (3, side, side) uint8 RGB; `DatasetError` if it cannot be read."""
+    pixels = resized(pixels_of(path), network_input.side, network_input.resize)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def stream(
-    root: Path, samples: Sequence[Sample], *, expects: Input, batch_size: int, workers: int | None = None
+def decoded_batches(
+    root: Path,
+    samples: Sequence[Sample],
+    *,
+    network_input: NetworkInput,
+    batch_size: int,
+    workers: int | None = None,
 ) -> Iterator[tuple[Sequence[Sample], Tensor]]:
-    """Batches of a set too large to keep: the next batch is decoded while the caller works on this one."""
+    """Batches of a split too large for memory; the next one is decoded while the caller uses this one.
+
+    Yields the samples of a batch and their images (N, 3, side, side) uint8; nothing for no samples.
+    """
     with ThreadPoolExecutor(_threads(workers)) as pool:
-        waiting = None
+        pending = None
         for chunk in _chunks(samples, batch_size):
-            ahead = pool.map(lambda sample: decode_image(root / sample.path, expects), chunk)
-            if waiting is not None:
-                yield waiting[0], torch.from_numpy(np.stack(list(waiting[1])))
-            waiting = (chunk, ahead)
-        if waiting is not None:
-            yield waiting[0], torch.from_numpy(np.stack(list(waiting[1])))
+            images = pool.map(lambda sample: decode_image(root / sample.path, network_input), chunk)
+            if pending is not None:
+                yield pending[0], torch.from_numpy(np.stack(list(pending[1])))
+            pending = (chunk, images)
+        if pending is not None:
+            yield pending[0], torch.from_numpy(np.stack(list(pending[1])))
 
 
-def slices(
+def cached_batches(
     samples: Sequence[Sample], images: Bytes, *, batch_size: int
 ) -> Iterator[tuple[Sequence[Sample], Tensor]]:
-    """Batches of images that are decoded already."""
+    """The same batches of images (N, 3, side, side) that are decoded already."""
     for begin in range(0, len(samples), batch_size):
         part = slice(begin, begin + batch_size)
         yield samples[part], torch.from_numpy(images[part])
 
 
 def shuffled_batches(n: int, *, batch_size: int, seed: int, epoch: int) -> list[Tensor]:
-    """Indices of each batch of an epoch: a function of seed and epoch alone.
+    """Indices of each batch of an epoch, (batch_size,) int64: a function of n, seed and epoch alone.
 
-    A last batch of one image joins the batch before it: batch normalisation has nothing to say on one.
+    A last batch of one image joins the batch before it: batch normalisation needs two values.
     """
     order = torch.randperm(n, generator=generator(seed, "order", epoch))
     batches = list(torch.split(order, batch_size))
@@ -199,29 +218,32 @@ def shuffled_batches(n: int, *, batch_size: int, seed: int, epoch: int) -> list[
     return batches
 
 
-def keep_maps(cached: Cached, samples: Sequence[Sample], *, rate: float, seed: int) -> Cached:
-    """Forget the maps of all but a fraction of the images; which ones depends on seed and image id alone."""
-    kept = torch.tensor([is_kept(sample, rate=rate, seed=seed) for sample in samples], dtype=torch.bool)
-    return replace(cached, present=cached.present & kept)
+def subsample_maps(
+    tensors: SampleTensors, samples: Sequence[Sample], *, rate: float, seed: int
+) -> SampleTensors:
+    """Drop the maps of all but a fraction `rate` of the images, chosen by seed and image id alone."""
+    used = torch.tensor([uses_map(sample, rate=rate, seed=seed) for sample in samples], dtype=torch.bool)
+    return replace(tensors, present=tensors.present & used)
 
 
-def is_kept(sample: Sample, *, rate: float, seed: int) -> bool:
-    """Whether the map of an image is among the fraction that is used."""
+def uses_map(sample: Sample, *, rate: float, seed: int) -> bool:
+    """Whether the map of an image is in the fraction that is used; a larger rate keeps those of a smaller."""
+    # The seed of a stream is uniform in [0, 2**63), so this is a uniform draw in [0, 1) for each image.
     return stream_seed(seed, "keep", sample.image_id) / 2**63 < rate
 
 
-def limited(samples: Sequence[Sample], limit: int | None) -> Sequence[Sample]:
-    """The first so many samples of each split, as many real as fake ones where there are enough."""
+def limit_per_split(samples: Sequence[Sample], limit: int | None) -> Sequence[Sample]:
+    """The first `limit` samples of each split, half of them real where there are enough; all for None."""
     if limit is None:
         return samples
-    taken: Counter[tuple[str, str]] = Counter()
-    kept = []
+    counts: Counter[tuple[str, str]] = Counter()
+    chosen = []
     for sample in samples:
         kind = (sample.split, sample.label)
-        if taken[kind] < (limit + (sample.label == "real")) // 2:
-            taken[kind] += 1
-            kept.append(sample)
-    return tuple(kept)
+        if counts[kind] < (limit + (sample.label == "real")) // 2:
+            counts[kind] += 1
+            chosen.append(sample)
+    return tuple(chosen)
 
 
 def generator(seed: int, *purpose: object) -> torch.Generator:

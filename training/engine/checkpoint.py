@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file each, so that weights and optimiser state can never be of two epochs."""
+"""Write and read checkpoints: weights, optimiser state and progress in one safetensors file."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -8,15 +8,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from training.engine.optimiser import Descent
+from training.engine.optimiser import Optimiser
 from training.errors import RunError
 from training.files import write_bytes
 from training.model.weight_files import OPTIMISER
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a run is."""
+class TrainingProgress:
+    """How far a run is, in a checkpoint's metadata."""
 
     epoch: int = 0
     """The last complete epoch; 0 before the first."""
@@ -27,21 +27,27 @@ class Progress:
 
 
 def save_checkpoint(
-    path: Path, net: nn.Module, progress: Progress, *, optimiser: Descent | None = None
+    path: Path, net: nn.Module, progress: TrainingProgress, *, optimiser: Optimiser | None = None
 ) -> None:
-    """Write weights, progress and, if given, the optimiser's state, in one move."""
+    """Write weights, progress and, if given, the optimiser's state.
+
+    One file, written in one move, so that weights and optimiser are always of the same epoch.
+    """
     tensors = net.state_dict()
     if optimiser is not None:
-        tensors |= {f"{OPTIMISER}{name}": value for name, value in optimiser.state().items()}
+        tensors |= {f"{OPTIMISER}{name}": value for name, value in optimiser.state_dict().items()}
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     write_bytes(path, save(tensors, metadata={"progress": json.dumps(asdict(progress))}))
 
 
-def load_checkpoint(path: Path, net: nn.Module, *, optimiser: Descent | None = None) -> Progress:
-    """Fill the network, and the optimiser if given, from a checkpoint."""
+def load_checkpoint(path: Path, net: nn.Module, *, optimiser: Optimiser | None = None) -> TrainingProgress:
+    """Load the weights into the network, and the state into the optimiser if given.
+
+    `RunError`: the file cannot be read, or is of another network
+    """
     try:
         with safe_open(path, framework="pt") as file:
-            progress = Progress(**json.loads((file.metadata() or {})["progress"]))
+            progress = TrainingProgress(**json.loads((file.metadata() or {})["progress"]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"The checkpoint {path} cannot be read: {error}.") from None
@@ -51,6 +57,6 @@ def load_checkpoint(path: Path, net: nn.Module, *, optimiser: Descent | None = N
     except RuntimeError:
         raise RunError(f"The checkpoint {path} is of another network.") from None
     if optimiser is not None:
-        kept = tensors.keys() - weights.keys()
-        optimiser.restore({name.removeprefix(OPTIMISER): tensors[name] for name in kept})
+        state = tensors.keys() - weights.keys()
+        optimiser.load_state_dict({name.removeprefix(OPTIMISER): tensors[name] for name in state})
     return progress

@@ -19,7 +19,7 @@ DTYPES: Final[dict[Precision, torch.dtype]] = {
     "float16": torch.float16,
 }
 
-SMALL_BATCH: Final = 64
+CPU_BATCH: Final = 64
 """Images at once on a CPU: more are not faster."""
 
 COMPILE_PAYS_AFTER_STEPS: Final = 40_000
@@ -56,7 +56,7 @@ class Computation:
         """The network as it is called in training: shared by processes, or compiled."""
         if self.compile:
             return cast("nn.Module", torch.compile(net, dynamic=False))
-        return distributed.share(net, device)
+        return distributed.data_parallel(net, device)
 
 
 def decide(settings: RunSettings, device: torch.device, *, steps: int) -> Computation:
@@ -65,7 +65,7 @@ def decide(settings: RunSettings, device: torch.device, *, steps: int) -> Comput
     steps : of the whole run
     `RecipeError`: what is asked for does not exist on the device, or not for several processes.
     """
-    on_gpu, alone = device.type == "cuda", distributed.processes() == 1
+    on_gpu, alone = device.type == "cuda", distributed.world_size() == 1
     precision = _precision(settings, device)
     worth_it = on_gpu and alone and not settings.deterministic and steps >= COMPILE_PAYS_AFTER_STEPS
     compile_it = _is_on(settings.compile, pays=worth_it)
@@ -82,7 +82,7 @@ def decide(settings: RunSettings, device: torch.device, *, steps: int) -> Comput
         compile=compile_it,
         cuda_graphs=graphs,
         deterministic=settings.deterministic,
-        processes=distributed.processes(),
+        processes=distributed.world_size(),
     )
 
 
@@ -107,7 +107,7 @@ def pick_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device(f"cuda:{distributed.local_rank()}" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
-    if device.type == "cuda" and (device.index is None or distributed.processes() > 1):
+    if device.type == "cuda" and (device.index is None or distributed.world_size() > 1):
         device = torch.device("cuda", distributed.local_rank())
     if device.type == "cuda" and device.index >= torch.cuda.device_count():
         count = torch.cuda.device_count()
@@ -117,7 +117,7 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def make_repeatable(settings: RunSettings, device: torch.device) -> None:
+def set_determinism(settings: RunSettings, device: torch.device) -> None:
     """Ask a GPU for the same result each time, or for speed.
 
     What a CPU does here is the same each time for one number of threads; asking would only cost seconds.
@@ -136,9 +136,9 @@ def memory_format(device: torch.device) -> torch.memory_format:
     return torch.channels_last if device.type == "cuda" else torch.contiguous_format
 
 
-def looking_batch(batch_size: int, device: torch.device) -> int:
+def inference_batch_size(batch_size: int, device: torch.device) -> int:
     """Images to let through at once when nothing is learned, in memory that learning from a batch takes."""
-    return min(256, 16 * batch_size) if device.type == "cuda" else SMALL_BATCH
+    return min(256, 16 * batch_size) if device.type == "cuda" else CPU_BATCH
 
 
 def peak_memory_bytes(device: torch.device) -> int | None:

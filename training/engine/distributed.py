@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 
-def processes() -> int:
+def world_size() -> int:
     """How many processes torchrun has started; 1 without it."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
@@ -37,9 +37,9 @@ def local_rank() -> int:
 
 
 @contextmanager
-def together(device: torch.device) -> Iterator[None]:
+def process_group(device: torch.device) -> Iterator[None]:
     """The processes know each other inside the block; nothing happens when there is one."""
-    if processes() == 1:
+    if world_size() == 1:
         yield
         return
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
@@ -49,35 +49,35 @@ def together(device: torch.device) -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def own_part(n: int) -> slice:
+def process_slice(n: int) -> slice:
     """Which of n samples this process lets through: contiguous parts whose sizes differ by at most one."""
-    begin, end = (n * number // processes() for number in (rank(), rank() + 1))
+    begin, end = (n * number // world_size() for number in (rank(), rank() + 1))
     return slice(begin, end)
 
 
 def gather(part: Tensor, n: int) -> Tensor:
     """The outputs (n, …) of all processes from the part of each, with gradients that find their way back."""
-    if processes() == 1:
+    if world_size() == 1:
         return part
     whole = part.new_zeros(n, *part.shape[1:])
-    places = torch.arange(n, device=part.device)[own_part(n)]
+    places = torch.arange(n, device=part.device)[process_slice(n)]
     return _sum(whole.index_copy(0, places, part))
 
 
-def share(net: nn.Module, device: torch.device) -> nn.Module:
+def data_parallel(net: nn.Module, device: torch.device) -> nn.Module:
     """The network, its gradients averaged over the processes after each backward pass."""
-    if processes() == 1:
+    if world_size() == 1:
         return net
     ids = [device.index] if device.type == "cuda" else None
     return nn.parallel.DistributedDataParallel(net, device_ids=ids, broadcast_buffers=False)
 
 
-def shared_statistics() -> AbstractContextManager[object]:
+def synchronised_batch_norm() -> AbstractContextManager[object]:
     """Inside, batch normalisation takes its statistics over the samples of all processes."""
-    return nullcontext() if processes() == 1 else SharedBatchNorm()
+    return nullcontext() if world_size() == 1 else SynchronisedBatchNorm()
 
 
-class SharedBatchNorm(TorchFunctionMode):
+class SynchronisedBatchNorm(TorchFunctionMode):
     """Replaces `batch_norm` of whatever layer calls it, so that every architecture works as it is.
 
     PyTorch's own SyncBatchNorm exists for GPUs only and has to be put into each kind of layer.
@@ -119,7 +119,7 @@ def batch_norm(
     return (result if bias is None else result + bias.view(1, -1, 1, 1)).to(images.dtype)
 
 
-class _Sum(torch.autograd.Function):
+class _AllReduceSum(torch.autograd.Function):
     """The sum of a tensor over all processes. The gradient is the sum of theirs."""
 
     @staticmethod
@@ -138,4 +138,4 @@ def _all_reduced(tensor: Tensor) -> Tensor:
 
 
 def _sum(tensor: Tensor) -> Tensor:
-    return cast("Tensor", _Sum.apply(tensor))
+    return cast("Tensor", _AllReduceSum.apply(tensor))

@@ -1,4 +1,4 @@
-"""The training loop, top to bottom. It yields events; who prints or stores them is not its business."""
+"""The training loop: epochs, validation, checkpoints. It yields events; its callers print and store them."""
 
 import time
 from collections.abc import Iterator
@@ -8,28 +8,32 @@ from torch.nn.functional import cross_entropy
 
 from training.data import augment, loading
 from training.engine import distributed
-from training.engine.checkpoint import Progress, load_checkpoint, save_checkpoint
-from training.engine.device import looking_batch, peak_memory_bytes
-from training.engine.means import Means
+from training.engine.checkpoint import TrainingProgress, load_checkpoint, save_checkpoint
+from training.engine.device import inference_batch_size, peak_memory_bytes
+from training.engine.epoch_means import Means
 from training.engine.setup import Setup
-from training.engine.step import TakeStep, step_of
+from training.engine.step import StepFunction, make_step
 from training.errors import RunError
-from training.events import Epoch, Event, Started, Step
+from training.events import EpochEvent, Event, StartedEvent, StepEvent
 from training.model.cam import max_entropy
 from training.run_folder import RunFolder
 
-TELL_EVERY_S = 1.0
+REPORT_EVERY_S = 1.0
 
 
 def train(setup: Setup, folder: RunFolder) -> Iterator[Event]:
-    """Go on from the last complete epoch to the end; each epoch leaves checkpoints behind, and an event."""
+    """Train from the last complete epoch to the end; writes checkpoints and yields an event for each epoch.
+
+    `RunError`: the loss is not finite
+    """
     run, backbone = setup.run, setup.backbone
-    progress, take_step = _resume(setup, folder), step_of(setup)
+    progress, take_step = _resume(setup, folder), make_step(setup)
     first = progress.epoch + 1
     yield _started(setup, first)
     began = time.monotonic()
     for epoch in range(first, run.epochs + 1):
         epoch_began = time.monotonic()
+        # A seed for each epoch, so that dropout draws the same after an interruption.
         torch.manual_seed(loading.stream_seed(run.seed, "epoch", epoch))
         lr = setup.optimiser.learning_rate(epoch)
         means = Means()
@@ -38,8 +42,8 @@ def train(setup: Setup, folder: RunFolder) -> Iterator[Event]:
         trained_s = time.monotonic() - epoch_began
         val_terms = validate(setup)
         accuracy = val_terms.pop("accuracy")
-        best = accuracy >= progress.best_accuracy
-        progress = Progress(
+        best = accuracy >= progress.best_accuracy  # a tie goes to the later epoch
+        progress = TrainingProgress(
             epoch,
             best_epoch=epoch if best else progress.best_epoch,
             best_accuracy=accuracy if best else progress.best_accuracy,
@@ -50,7 +54,7 @@ def train(setup: Setup, folder: RunFolder) -> Iterator[Event]:
         if distributed.is_first():
             save_checkpoint(folder.last, backbone.net, progress, optimiser=setup.optimiser)
         now = time.monotonic()
-        yield Epoch(
+        yield EpochEvent(
             epoch=epoch,
             epochs=run.epochs,
             lr=lr,
@@ -69,50 +73,55 @@ def train(setup: Setup, folder: RunFolder) -> Iterator[Event]:
         )
 
 
-def train_epoch(setup: Setup, take_step: TakeStep, epoch: int, *, lr: float, means: Means) -> Iterator[Step]:
-    """Every image once; a word about it every second and at the end."""
+def train_epoch(
+    setup: Setup, take_step: StepFunction, epoch: int, *, lr: float, means: Means
+) -> Iterator[StepEvent]:
+    """One step for each batch, every image once; yields an event every second and at the end."""
     run = setup.run
     setup.backbone.train()
     batches = loading.shuffled_batches(
         len(setup.train), batch_size=run.batch_size, seed=run.seed, epoch=epoch
     )
-    chance = loading.generator(run.seed, "augment", epoch)
-    draws = None if run.augmentation.is_none else augment.draw(run.augmentation, len(setup.train), chance)
-    told, seen = time.monotonic(), 0
+    generator = loading.generator(run.seed, "augment", epoch)
+    draws = None if run.augmentation.is_none else augment.draw(run.augmentation, len(setup.train), generator)
+    reported_at, images = time.monotonic(), 0
     for number, index in enumerate(batches, start=1):
-        terms = take_step(setup.take(setup.train, index, draws), lr)
+        terms = take_step(setup.batch(setup.train, index, draws), lr)
         means.add(terms, images=len(index))
-        seen += len(index)
-        silent_s = time.monotonic() - told
-        if silent_s >= TELL_EVERY_S or number == len(batches):
-            told_terms = {name: value.item() for name, value in terms.items() if name != "accuracy"}
-            _require_finite(told_terms["loss"], epoch, number)
-            yield Step(
-                epoch=epoch, step=number, steps=len(batches), terms=told_terms, images_per_s=seen / silent_s
+        images += len(index)
+        elapsed_s = time.monotonic() - reported_at
+        if elapsed_s >= REPORT_EVERY_S or number == len(batches):
+            # Only here: each `item` makes the CPU wait for the GPU.
+            values = {name: value.item() for name, value in terms.items() if name != "accuracy"}
+            _require_finite(values["loss"], epoch, number)
+            yield StepEvent(
+                epoch=epoch, step=number, steps=len(batches), terms=values, images_per_s=images / elapsed_s
             )
-            told, seen = time.monotonic(), 0
+            reported_at, images = time.monotonic(), 0
 
 
 @torch.no_grad()
 def validate(setup: Setup) -> dict[str, float]:
-    """Accuracy and cross-entropy on the validation split."""
+    """Accuracy and mean cross-entropy on the validation split."""
     setup.backbone.eval()
     means = Means()
-    for index in torch.split(torch.arange(len(setup.val)), looking_batch(setup.run.batch_size, setup.device)):
-        batch = setup.let_through(setup.take(setup.val, index))
-        right = (batch.logits.argmax(dim=1) == batch.labels).float().mean()
-        loss = cross_entropy(batch.logits.float(), batch.labels)
-        means.add({"accuracy": right, "cross_entropy": loss}, images=len(index))
+    for index in torch.split(
+        torch.arange(len(setup.val)), inference_batch_size(setup.run.batch_size, setup.device)
+    ):
+        output = setup.forward(setup.batch(setup.val, index))
+        accuracy = (output.logits.argmax(dim=1) == output.labels).float().mean()
+        loss = cross_entropy(output.logits.float(), output.labels)
+        means.add({"accuracy": accuracy, "cross_entropy": loss}, images=len(index))
     return {name: value for name, value in means.values().items() if value is not None}
 
 
-def _resume(setup: Setup, folder: RunFolder) -> Progress:
-    progress = Progress()
+def _resume(setup: Setup, folder: RunFolder) -> TrainingProgress:
+    progress = TrainingProgress()
     if folder.last.is_file():
         progress = load_checkpoint(folder.last, setup.backbone.net, optimiser=setup.optimiser)
         setup.scaler.load_state_dict(progress.scaler)
     if distributed.is_first():
-        folder.forget_after(progress.epoch)
+        folder.drop_events_after(progress.epoch)
     return progress
 
 
@@ -121,13 +130,13 @@ def _require_finite(loss: float, epoch: int, step: int) -> None:
         raise RunError(f"The loss became {loss} in epoch {epoch}, step {step}; try a lower learning rate.")
 
 
-def _started(setup: Setup, first: int) -> Started:
+def _started(setup: Setup, first: int) -> StartedEvent:
     run, train = setup.run, setup.train
     steps = len(loading.shuffled_batches(len(train), batch_size=run.batch_size, seed=run.seed, epoch=1))
-    side = setup.backbone.expects.side
-    return Started(
+    side = setup.backbone.network_input.side
+    return StartedEvent(
         run=run.name,
-        device=setup.where,
+        device=setup.device_name,
         parameters=sum(parameter.numel() for parameter in setup.backbone.parameters()),
         images={"train": len(train), "val": len(setup.val)},
         with_map=int(train.present.sum()),
@@ -135,5 +144,5 @@ def _started(setup: Setup, first: int) -> Started:
         first_epoch=first,
         steps_per_epoch=steps,
         cautions=setup.cautions,
-        plan=f"{run.architecture} at {side} px, {run.column}, seed {run.seed}, {run.epochs} epochs",
+        plan=f"{run.architecture} at {side} px, {run.scenario_name}, seed {run.seed}, {run.epochs} epochs",
     )

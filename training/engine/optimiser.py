@@ -1,8 +1,8 @@
-"""Gradient descent with momentum, or Adam, over parameters by name.
+"""SGD with momentum, or Adam, with state by the names of the parameters.
 
-torch's functional forms are used, not its optimiser classes: building one of those imports torch's compiler,
-which costs each run five seconds of CPU time before its first step, and here buffers have the names of their
-parameters, as checkpoints want them.
+This uses torch's functional forms, not its optimiser classes: building one of those imports torch's compiler,
+which costs each run five seconds of CPU time before its first step, and their state has no names of
+parameters, which checkpoints need.
 """
 
 from typing import Any, Final
@@ -12,16 +12,16 @@ from torch import Tensor, nn
 from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
-from training.config import Optimiser
+from training.config import OptimiserSettings
 
 SECOND_DECAY: Final = 0.999
 """Of Adam's second moment."""
 
 
-class Descent:
-    """Moves the parameters of a network down their gradients."""
+class Optimiser:
+    """Updates the parameters of a network by their gradients; the rate of each step is an argument."""
 
-    def __init__(self, net: nn.Module, settings: Optimiser) -> None:
+    def __init__(self, net: nn.Module, settings: OptimiserSettings) -> None:
         self.settings = settings
         self.parameters = dict(net.named_parameters())
         self.momentum: dict[str, Tensor | None] = dict.fromkeys(self.parameters)
@@ -30,22 +30,26 @@ class Descent:
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
-        """The parameters as torch's gradient scaler wants to find them."""
+        """The parameters in the form that `torch.amp.GradScaler` needs."""
         return [{"params": list(self.parameters.values())}]
 
     def learning_rate(self, epoch: int) -> float:
-        """The rate of an epoch, counted from 1."""
+        """The learning rate of an epoch, counted from 1: lr · gamma^⌊(epoch - 1) / step_epochs⌋."""
         steps = self.settings.step_epochs
         return self.settings.lr * self.settings.gamma ** ((epoch - 1) // steps if steps else 0)
 
-    def forget_gradients(self) -> None:
-        """To be called before each backward pass."""
+    def zero_grad(self) -> None:
+        """Drop all gradients; call it before each backward pass."""
+        # None, not 0: the backward pass then writes a gradient instead of adding to it.
         for parameter in self.parameters.values():
             parameter.grad = None
 
     @torch.no_grad()
     def step(self, lr: float) -> None:
-        """One step for every parameter that has a gradient."""
+        """Update every parameter that has a gradient, in place.
+
+        lr : learning rate, > 0
+        """
         gradients = {name: p.grad for name, p in self.parameters.items() if p.grad is not None}
         if self.settings.name == "adam":
             self._adam(gradients, lr)
@@ -93,17 +97,17 @@ class Descent:
 
     @property
     def _is_fused(self) -> bool:
-        """One kernel for all parameters, where there are kernels; nothing in it waits for the CPU."""
+        """On a GPU one kernel updates all parameters, and can be part of a CUDA graph."""
         return next(iter(self.parameters.values())).is_cuda
 
-    def state(self) -> dict[str, Tensor]:
-        """All that has to be kept to go on: momentum by the name of its parameter, the rest in folders."""
+    def state_dict(self) -> dict[str, Tensor]:
+        """The state: momentum by the name of its parameter, `second/<name>` and `steps/<name>` for Adam."""
         first = {name: buffer for name, buffer in self.momentum.items() if buffer is not None}
         second = {f"second/{name}": buffer for name, buffer in self.second.items()}
         return first | second | {f"steps/{name}": count for name, count in self.steps.items()}
 
-    def restore(self, state: dict[str, Tensor]) -> None:
-        """Take over what `state` gave."""
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Restore what `state_dict` returned; parameters without an entry start anew."""
         for name, parameter in self.parameters.items():
             first, second = state.get(name), state.get(f"second/{name}")
             self.momentum[name] = None if first is None else _laid_out_as(parameter, first)
@@ -114,5 +118,5 @@ class Descent:
 
 @torch.no_grad()
 def _laid_out_as(parameter: Tensor, values: Tensor) -> Tensor:
-    """The values where the parameter is, in memory in its order, as kernels for both at once want it."""
+    """The values on the parameter's device and in its memory format, as fused kernels need them."""
     return torch.empty_like(parameter, requires_grad=False).copy_(values)

@@ -1,4 +1,4 @@
-"""All that a run needs before its first step."""
+"""Prepare a run: network, optimiser and data on their device, before the first step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,24 +10,24 @@ from torch import Tensor, nn
 
 from training.config import Attention, RunConfig, is_file, plain_name
 from training.data import loading
-from training.data.augment import Draws, augment, mirror
-from training.data.cautions import Supply, cautions
-from training.data.dataset import Dataset, Sample
-from training.data.guidance import Guidance
-from training.data.loading import Cached, Keep
+from training.data.augment import AugmentationDraws, augment, mirror
+from training.data.cautions import MapCounts, cautions
+from training.data.dataset import DatasetFolder, Sample
+from training.data.human_maps import MapSettings
+from training.data.loading import CacheSettings, SampleTensors
 from training.engine import distributed
-from training.engine.device import Computation, decide, looking_batch, make_repeatable, pick_device
-from training.engine.optimiser import Descent
+from training.engine.device import Computation, decide, inference_batch_size, pick_device, set_determinism
+from training.engine.optimiser import Optimiser
 from training.errors import DatasetError
 from training.model.backbones import Backbone, build
 from training.model.cam import is_flat
-from training.model.network_input import Input, scale_of
-from training.model.weights import RANDOM, Start, initialise, recorded_scale
+from training.model.network_input import NetworkInput, scale_of
+from training.model.weights import RANDOM, InitialWeights, initialise, recorded_scale
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """A whole batch after its pass through the network, whichever process let which part through."""
+class BatchOutput:
+    """A whole batch after the forward pass, gathered from all processes."""
 
     labels: Tensor  # (N,) int64
     human: Tensor  # (N, H, W) in [0, 1]
@@ -39,174 +39,190 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """All that an epoch needs."""
+    """Everything that an epoch needs."""
 
     run: RunConfig
     device: torch.device
     computation: Computation
     backbone: Backbone
     model: nn.Module
-    """The backbone as it is called: shared by processes, compiled, or itself."""
-    optimiser: Descent
+    """The backbone as training calls it: plain, compiled, or wrapped for several processes."""
+    optimiser: Optimiser
     scaler: torch.amp.GradScaler
-    train: Cached
-    val: Cached
+    train: SampleTensors
+    val: SampleTensors
     map_size: tuple[int, int]
     """Of the CAM; `train.human` has the size of the attention where there is one."""
     maps: str = ""
     """Fingerprint of maps that come from outside the dataset; empty without any."""
-    start: Start = RANDOM
-    """What the network began with."""
+    start: InitialWeights = RANDOM
+    """The weights before training."""
     cautions: tuple[str, ...] = ()
-    """What is to be known of its maps by whoever reads its results."""
+    """What a reader of the results must know about the maps; see `training/data/cautions.py`."""
 
     @property
-    def where(self) -> str:
-        """The device in words."""
-        several = self.computation.processes
-        return str(self.device) if several == 1 else f"{several} × {self.device.type}"
+    def device_name(self) -> str:
+        """The device, or how many of them, such as `2 × cuda`."""
+        count = self.computation.processes
+        return str(self.device) if count == 1 else f"{count} × {self.device.type}"
 
-    def take(self, cached: Cached, index: Tensor, draws: Draws | None = None) -> Cached:
-        """A batch on the device, augmented as it was drawn for each image of the set.
+    def batch(
+        self, samples: SampleTensors, index: Tensor, draws: AugmentationDraws | None = None
+    ) -> SampleTensors:
+        """A batch on the device, augmented by the draws of its images.
 
-        index : (N,) on the CPU. Of several processes each has the images of its own part, but all labels and
-        maps
+        index : (N,) int64 positions in `samples`, on the CPU
+        draws : of all of `samples`; None leaves the images as they are
+        Of several processes each gets the images of its own slice, and all labels and maps.
         """
-        own = distributed.own_part(len(index))
-        taken = cached.take(index, self.device, images=own)
+        images_here = distributed.process_slice(len(index))
+        batch = samples.select(index, self.device, images=images_here)
         if draws is None:
-            return taken
-        images = augment(taken.images, draws.of(index[own]))
-        return replace(taken, images=images, human=mirror(taken.human, draws.of(index).mirrored))
+            return batch
+        images = augment(batch.images, draws.of(index[images_here]))
+        return replace(batch, images=images, human=mirror(batch.human, draws.of(index).mirrored))
 
-    def let_through(self, taken: Cached) -> Batch:
-        """Let a batch through the network."""
-        images = self.backbone.normalise(taken.images)
+    def forward(self, batch: SampleTensors) -> BatchOutput:
+        """The forward pass: this process computes its images, and gets the outputs of the whole batch."""
+        images = self.backbone.normalise(batch.images)
         images = images.to(memory_format=self.computation.memory_format)
-        n = len(taken)
-        with self.computation.autocast(self.device), distributed.shared_statistics():
+        n = len(batch)
+        with self.computation.autocast(self.device), distributed.synchronised_batch_norm():
             features, logits = self._network(n)(images)
         attention = self.backbone.attention
-        return Batch(
-            labels=taken.labels,
-            human=taken.human,
-            present=taken.present,
+        return BatchOutput(
+            labels=batch.labels,
+            human=batch.human,
+            present=batch.present,
             features=distributed.gather(features, n),
             logits=distributed.gather(logits, n),
             attention=None if attention is None else distributed.gather(attention, n),
         )
 
     def _network(self, images: int) -> nn.Module:
-        """The network as it is called; an odd last batch is not worth compiling for."""
-        is_usual = images in (self.run.batch_size, looking_batch(self.run.batch_size, self.device))
+        """The compiled network for the usual batch sizes: each other size would be compiled anew."""
+        is_usual = images in (self.run.batch_size, inference_batch_size(self.run.batch_size, self.device))
         return self.model if is_usual or not self.computation.compile else self.backbone
 
 
-def new_backbone(run: RunConfig, *, expects: Input | None = None) -> Backbone:
+def new_backbone(run: RunConfig, *, network_input: NetworkInput | None = None) -> Backbone:
     """The network that a run trains, with random weights.
 
-    expects : its input as the run recorded it; None where it begins
+    network_input : as run.json has it; None for a new run, whose settings decide
+    `ModelError`: unknown architecture, or one without class activation maps
     """
     tag = run.weights.partition(":")[2] if not is_file(run.weights) else ""
     return build(
         f"{plain_name(run.architecture)}.{tag}" if tag else run.architecture,
         attention=isinstance(run.objective, Attention),
-        expects=expects,
+        network_input=network_input,
         image_size=run.image_size,
-        scale=None if expects else scale_of(run.scaling) or recorded_scale(run.weights),
+        scale=None if network_input else scale_of(run.scaling) or recorded_scale(run.weights),
         resize=run.resize,
         dropout=run.dropout,
         cam_tensor=run.cam_tensor,
     )
 
 
-def prepare(run: RunConfig, dataset: Dataset, *, cache: Path | None = None) -> Setup:
-    """Network, optimiser and data, in place on the device. The same seed gives the same network.
+def prepare(run: RunConfig, dataset: DatasetFolder, *, cache: Path | None = None) -> Setup:
+    """Build the network, load its weights, and decode the train and val splits.
 
-    cache : folder in which decoded images may be kept
+    The same seed gives the same random weights.
+
+    cache : folder for decoded images; None keeps them in memory
+    `DatasetError`: a split is missing, or the objective needs maps and there are none
+    `ModelError`: the weights do not fit
     """
     require_splits(run, dataset)
     torch.manual_seed(loading.stream_seed(run.seed, "weights"))
     backbone = new_backbone(run)
     start = initialise(backbone, architecture=run.architecture, weights=run.weights)
     samples = training_samples(run, dataset)
-    guidance = Guidance(run.maps, run.maps_folder, run.seed)
+    map_settings = MapSettings(run.maps, run.maps_folder, run.seed)
     load = partial(
         loading.load,
         dataset,
-        expects=backbone.expects,
-        map_size=backbone.guided_size(),
+        network_input=backbone.network_input,
+        map_size=backbone.guided_map_size(),
         workers=run.workers,
-        keep=Keep(run.cache, cache),
+        cache=CacheSettings(run.cache, cache),
     )
-    train = load(samples, guidance=guidance)
-    val = load(loading.limited(dataset.of("val"), run.limit))
-    given = int(train.present.sum())
-    train = loading.keep_maps(train, samples, rate=_keep_rate(run), seed=run.seed)
-    said = cautions(run, _supply(train, given))
+    train = load(samples, map_settings=map_settings)
+    val = load(loading.limit_per_split(dataset.of("val"), run.limit))
+    maps_before = int(train.present.sum())
+    train = loading.subsample_maps(train, samples, rate=_keep_rate(run), seed=run.seed)
+    sentences = cautions(run, _map_counts(train, maps_before))
     steps = run.epochs * (len(samples) // run.batch_size)
-    maps = guidance.fingerprint(samples)
-    return replace(assemble(run, backbone, train, val, steps=steps), maps=maps, start=start, cautions=said)
+    setup = assemble(run, backbone, train, val, steps=steps)
+    return replace(setup, maps=map_settings.fingerprint(samples), start=start, cautions=sentences)
 
 
-def assemble(run: RunConfig, backbone: Backbone, train: Cached, val: Cached, *, steps: int) -> Setup:
-    """Bring network and data to their device; the other arguments are those of `Setup` and `decide`."""
+def assemble(
+    run: RunConfig, backbone: Backbone, train: SampleTensors, val: SampleTensors, *, steps: int
+) -> Setup:
+    """Move network and data to their device and make the optimiser.
+
+    steps : of the whole run; decides whether compiling pays
+    """
     size = backbone.map_size()
-    device, computation, model = place(run, backbone, steps=steps)
+    device, computation, model = place_on_device(run, backbone, steps=steps)
     return Setup(
         run=run,
         device=device,
         computation=computation,
         backbone=backbone,
         model=model,
-        optimiser=Descent(backbone.net, run.optimiser),
+        optimiser=Optimiser(backbone.net, run.optimiser),
         scaler=computation.scaler(device),
-        train=train.near(device),
-        val=val.near(device),
+        train=train.to_device(device),
+        val=val.to_device(device),
         map_size=size,
     )
 
 
-def place(run: RunConfig, backbone: Backbone, *, steps: int) -> tuple[torch.device, Computation, nn.Module]:
-    """Bring the network to its device; how it computes there, and the network as it is called."""
+def place_on_device(
+    run: RunConfig, backbone: Backbone, *, steps: int
+) -> tuple[torch.device, Computation, nn.Module]:
+    """Move the network to its device; returns the device, how it computes there, and the network to call."""
     device = pick_device(run.device)
-    make_repeatable(run, device)
+    set_determinism(run, device)
     computation = decide(run, device, steps=steps)
     backbone.to(device).to(memory_format=computation.memory_format)
     return device, computation, computation.prepare(backbone, device)
 
 
-def training_samples(run: RunConfig, dataset: Dataset) -> Sequence[Sample]:
-    """The images that a run learns from."""
-    return loading.limited(dataset.of(*run.train_splits), run.limit)
+def training_samples(run: RunConfig, dataset: DatasetFolder) -> Sequence[Sample]:
+    """The images that a run is trained on."""
+    return loading.limit_per_split(dataset.of(*run.train_splits), run.limit)
 
 
-def expected_cautions(run: RunConfig, dataset: Dataset) -> tuple[str, ...]:
-    """What the dataset's table says of a run's maps before any is read; it says nothing of maps in a folder.
+def expected_cautions(run: RunConfig, dataset: DatasetFolder) -> tuple[str, ...]:
+    """Cautions by samples.csv alone, before any map is read; none for maps that lie in another folder.
 
-    `DatasetError`: there is none.
+    `DatasetError`: the objective needs maps and there are none
     """
     if not run.needs_maps_of_the_dataset:
         return ()
     samples = training_samples(run, dataset)
-    given = [sample for sample in samples if sample.map]
-    labels = [one.label for one in given if loading.is_kept(one, rate=_keep_rate(run), seed=run.seed)]
+    with_map = [sample for sample in samples if sample.map]
+    rate = _keep_rate(run)
+    labels = [sample.label for sample in with_map if loading.uses_map(sample, rate=rate, seed=run.seed)]
     real = labels.count("real")
-    return cautions(run, Supply(len(samples), real, len(labels) - real, given=len(given)))
+    return cautions(run, MapCounts(len(samples), real, len(labels) - real, before_keep_rate=len(with_map)))
 
 
-def _supply(train: Cached, given: int) -> Supply:
+def _map_counts(train: SampleTensors, before_keep_rate: int) -> MapCounts:
     maps, labels = train.human[train.present], train.labels[train.present]
     fake, flat = int(labels.sum()), int(is_flat(maps).sum())
-    return Supply(len(train), len(labels) - fake, fake, flat, given)
+    return MapCounts(len(train), len(labels) - fake, fake, flat, before_keep_rate)
 
 
 def _keep_rate(run: RunConfig) -> float:
     return float(getattr(run.objective, "keep_rate", 1.0))
 
 
-def require_splits(run: RunConfig, dataset: Dataset) -> None:
-    """Training needs a train split, and a val split to choose the epoch by; test is touched only after."""
+def require_splits(run: RunConfig, dataset: DatasetFolder) -> None:
+    """`DatasetError` unless the dataset has the run's train splits, and `val` to choose the epoch by."""
     for split in (*run.train_splits, "val"):
         if not dataset.of(split):
             raise DatasetError(

@@ -1,4 +1,4 @@
-"""One step of training, from a batch of bytes to moved weights; on a GPU recorded once and replayed."""
+"""One optimiser step: forward, loss, backward, update; on a GPU captured as a CUDA graph and replayed."""
 
 from collections.abc import Callable
 from typing import Final
@@ -6,96 +6,100 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from training.data.loading import Cached
+from training.data.loading import SampleTensors
 from training.engine.setup import Setup
 from training.model.objective import compute_loss
 
 Terms = dict[str, Tensor]
-TakeStep = Callable[[Cached, float], Terms]
+StepFunction = Callable[[SampleTensors, float], Terms]
 """A batch on the device and the learning rate -> the terms of the loss, detached scalars."""
 
-PLAIN_STEPS: Final = 3
-"""Steps that are done plainly before one is recorded: the first make buffers."""
+WARMUP_STEPS: Final = 3
+"""Eager steps before the capture: the first ones allocate buffers, which a graph must find in place."""
 
 
-def step_of(setup: Setup) -> TakeStep:
-    """How this run takes a step."""
-    plain = PlainStep(setup)
-    return RecordedStep(plain, setup.device, setup.run.batch_size) if setup.computation.cuda_graphs else plain
+def make_step(setup: Setup) -> StepFunction:
+    """The step of this run: eager, or as a CUDA graph where `computation.cuda_graphs` says so."""
+    eager = EagerStep(setup)
+    if not setup.computation.cuda_graphs:
+        return eager
+    return CudaGraphStep(eager, setup.device, setup.run.batch_size)
 
 
-class PlainStep:
-    """Forward, loss, backward, descent."""
+class EagerStep:
+    """Forward, loss, backward and update, launched operation by operation."""
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
 
-    def __call__(self, taken: Cached, lr: float) -> Terms:
+    def __call__(self, batch: SampleTensors, lr: float) -> Terms:
         setup = self._setup
-        batch = setup.let_through(taken)
-        step = compute_loss(
+        output = setup.forward(batch)
+        result = compute_loss(
             setup.run.objective,
-            logits=batch.logits,
-            labels=batch.labels,
-            features=batch.features,
+            logits=output.logits,
+            labels=output.labels,
+            features=output.features,
             weight=setup.backbone.weight,
-            human=batch.human,
-            present=batch.present,
-            attention=batch.attention,
+            human=output.human,
+            present=output.present,
+            attention=output.attention,
         )
-        setup.optimiser.forget_gradients()
-        torch.autograd.backward(setup.scaler.scale(step.loss))
-        setup.scaler.step(setup.optimiser, lr)  # type: ignore[arg-type]  # it wants the parameters and a step, no more
+        setup.optimiser.zero_grad()
+        torch.autograd.backward(setup.scaler.scale(result.loss))
+        setup.scaler.step(setup.optimiser, lr)  # type: ignore[arg-type]  # it uses param_groups and step, no more
         setup.scaler.update()
-        right = (batch.logits.argmax(dim=1) == batch.labels).float().mean()
-        return {**step.terms, "accuracy": right}
+        accuracy = (output.logits.argmax(dim=1) == output.labels).float().mean()
+        return {**result.terms, "accuracy": accuracy}
 
 
-class RecordedStep:
-    """Replays a whole step as a CUDA graph: 20 images are done before Python could launch their kernels.
+class CudaGraphStep:
+    """Replays a whole step as a CUDA graph, so that the GPU need not wait for Python to launch each kernel.
 
-    A few steps are done plainly, then one is recorded, and again when the rate changes. An odd last batch is
-    done plainly. All of them, plain ones too, run on a stream of their own, as recording wants it; recorded
-    and plain steps do the same arithmetic.
+    The first steps are eager, then one is captured, and again whenever the learning rate changes. A last
+    batch of another size is eager. Captured and eager steps do the same arithmetic.
     """
 
-    def __init__(self, plain: TakeStep, device: torch.device, batch_size: int) -> None:
-        self._plain = plain
+    def __init__(self, eager: StepFunction, device: torch.device, batch_size: int) -> None:
+        self._eager = eager
+        # Capture must not happen on the default stream; eager steps share this one, so that order is kept.
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._batch_size = batch_size
-        self._plain_steps = 0
-        self._recording: _Recording | None = None
+        self._eager_steps = 0
+        self._captured: _CapturedStep | None = None
         self._lr: float | None = None
 
-    def __call__(self, taken: Cached, lr: float) -> Terms:
+    def __call__(self, batch: SampleTensors, lr: float) -> Terms:
         before = torch.cuda.current_stream(self._stream.device)
         self._stream.wait_stream(before)
         with torch.cuda.stream(self._stream):
-            terms = self._step(taken, lr)
+            terms = self._step(batch, lr)
         before.wait_stream(self._stream)
         return terms
 
-    def _step(self, taken: Cached, lr: float) -> Terms:
-        if len(taken) != self._batch_size:
-            return self._plain(taken, lr)
-        if self._plain_steps < PLAIN_STEPS:
-            self._plain_steps += 1
-            return self._plain(taken, lr)
-        if self._recording is None or lr != self._lr:  # the rate is part of a recording
-            self._recording, self._lr = _Recording(self._plain, taken, lr, self._stream), lr
-        return self._recording.replay(taken)
+    def _step(self, batch: SampleTensors, lr: float) -> Terms:
+        if len(batch) != self._batch_size:
+            return self._eager(batch, lr)
+        if self._eager_steps < WARMUP_STEPS:
+            self._eager_steps += 1
+            return self._eager(batch, lr)
+        if self._captured is None or lr != self._lr:  # a graph holds the rate as a constant
+            self._captured, self._lr = _CapturedStep(self._eager, batch, lr, self._stream), lr
+        return self._captured.replay(batch)
 
 
-class _Recording:
-    """A step on tensors that stay where they are; recording it does not take it."""
+class _CapturedStep:
+    """A CUDA graph of one step on tensors at fixed addresses; capturing it does not change any weight."""
 
-    def __init__(self, step: TakeStep, taken: Cached, lr: float, stream: torch.cuda.Stream) -> None:
-        self._given = taken.copy()
+    def __init__(
+        self, step: StepFunction, batch: SampleTensors, lr: float, stream: torch.cuda.Stream
+    ) -> None:
+        self._inputs = batch.clone()
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph, stream=stream):
-            self._terms = step(self._given, lr)
+            self._terms = step(self._inputs, lr)
 
-    def replay(self, taken: Cached) -> Terms:
-        self._given.fill(taken)
+    def replay(self, batch: SampleTensors) -> Terms:
+        self._inputs.copy_from(batch)
         self._graph.replay()
         return self._terms

@@ -1,6 +1,6 @@
-"""Tells the events of a run to TensorBoard and to MLflow, for those who already look there.
+"""Report the events of a run to TensorBoard and MLflow.
 
-A tracker that fails is heard of once and then left alone: no run ends because somebody's server is away.
+A tracker that fails is logged once and gets no further events: a server that is down must not end a run.
 """
 
 import logging
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from training.config import RunConfig
-from training.events import Epoch, Evaluated, Event, Failed, Finished, Step
+from training.events import EpochEvent, EvaluatedEvent, Event, FailedEvent, FinishedEvent, StepEvent
 
 logger = logging.getLogger(__name__)
 
@@ -23,13 +23,13 @@ OF_EPOCHS: Final = (
 
 
 class Tracker(Protocol):
-    """Somebody who is told numbers."""
+    """A program that takes numbers of a run."""
 
-    def tell(self, scalars: Scalars, step: int) -> None:
-        """Numbers by name, at a step counted over the whole run."""
+    def report(self, scalars: Scalars, step: int) -> None:
+        """Report numbers by name, at a step counted over the whole run."""
 
     def close(self, *, well: bool) -> None:
-        """No more will come; `well` = the run finished."""
+        """End the report; `well` says that the run finished."""
 
 
 class Trackers:
@@ -41,16 +41,16 @@ class Trackers:
         for name in dict.fromkeys(run.trackers):
             try:
                 self._open[name] = KINDS[name](run, folder)
-            except Exception as error:  # noqa: BLE001 - anything may go wrong over there
-                _complain(name, error)
+            except Exception as error:  # noqa: BLE001 - a tracker's library may raise anything
+                _log_failure(name, error)
 
-    def tell(self, event: Event) -> None:
-        """Pass on what an event holds."""
+    def report(self, event: Event) -> None:
+        """Report the numbers of an event to every tracker that has not failed."""
         match event:
-            case Step():
+            case StepEvent():
                 self._step = (event.epoch - 1) * event.steps + event.step
-            case Finished() | Failed():
-                self.close(well=isinstance(event, Finished))
+            case FinishedEvent() | FailedEvent():
+                self.close(well=isinstance(event, FinishedEvent))
                 return
             case _:
                 pass
@@ -58,35 +58,35 @@ class Trackers:
         for name, tracker in list(self._open.items()):
             try:
                 if scalars:
-                    tracker.tell(scalars, self._step)
+                    tracker.report(scalars, self._step)
             except Exception as error:  # noqa: BLE001 - as above
                 del self._open[name]
-                _complain(name, error)
+                _log_failure(name, error)
 
     def close(self, *, well: bool = False) -> None:
-        """Say good-bye; a second time does nothing."""
+        """Close every tracker; a second call does nothing."""
         while self._open:
             name, tracker = self._open.popitem()
             try:
                 tracker.close(well=well)
             except Exception as error:  # noqa: BLE001 - as above
-                _complain(name, error)
+                _log_failure(name, error)
 
 
 def scalars_of(event: Event) -> Iterator[tuple[str, float]]:
-    """The numbers of an event, by name; what is not defined is left out."""
+    """The numbers of an event by name, without those that are None."""
     match event:
-        case Step():
-            found = {f"step/{name}": value for name, value in event.terms.items()}
-        case Epoch():
-            found = {f"epoch/{name}": getattr(event, name) for name in OF_EPOCHS}
-            found |= {f"epoch/{name}": value for name, value in event.terms.items()}
-            found |= {f"epoch/val_{name}": value for name, value in event.val_terms.items()}
-        case Evaluated():
-            found = {f"{event.split}/{name}": value for name, value in event.metrics.items()}
+        case StepEvent():
+            scalars = {f"step/{name}": value for name, value in event.terms.items()}
+        case EpochEvent():
+            scalars = {f"epoch/{name}": getattr(event, name) for name in OF_EPOCHS}
+            scalars |= {f"epoch/{name}": value for name, value in event.terms.items()}
+            scalars |= {f"epoch/val_{name}": value for name, value in event.val_terms.items()}
+        case EvaluatedEvent():
+            scalars = {f"{event.split}/{name}": value for name, value in event.metrics.items()}
         case _:
-            found = {}
-    for name, value in found.items():
+            scalars = {}
+    for name, value in scalars.items():
         if value is not None:
             yield name, float(value)
 
@@ -99,7 +99,7 @@ class TensorBoard:
 
         self._writer: Any = SummaryWriter(str(folder / "tensorboard"))
 
-    def tell(self, scalars: Scalars, step: int) -> None:
+    def report(self, scalars: Scalars, step: int) -> None:
         for name, value in scalars.items():
             self._writer.add_scalar(name, value, step)
 
@@ -108,10 +108,10 @@ class TensorBoard:
 
 
 class MLflow:
-    """Tells the server of `MLFLOW_TRACKING_URI`, or a database beside the run folders.
+    """Reports to the server of `MLFLOW_TRACKING_URI`, or to a database beside the run folders.
 
-    One MLflow run per run folder, also when it is resumed; its experiment is `MLFLOW_EXPERIMENT_NAME`, or the
-    name of the folder of runs.
+    A run folder has one MLflow run, also when it is resumed; the experiment is `MLFLOW_EXPERIMENT_NAME`, or
+    the name of the folder that holds the run folders.
     """
 
     def __init__(self, run: RunConfig, folder: Path) -> None:
@@ -136,7 +136,7 @@ class MLflow:
             self._client.log_param(new, name, value)
         return new
 
-    def tell(self, scalars: Scalars, step: int) -> None:
+    def report(self, scalars: Scalars, step: int) -> None:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
@@ -149,6 +149,7 @@ class MLflow:
 KINDS: Final[dict[str, Callable[[RunConfig, Path], Tracker]]] = {"tensorboard": TensorBoard, "mlflow": MLflow}
 
 
-def _complain(name: str, error: Exception) -> None:
-    said = " ".join(str(error).split())
-    logger.warning("%s is told no more: %s", name, said, extra={"action": "tracker_failed", "tracker": name})
+def _log_failure(name: str, error: Exception) -> None:
+    reason = " ".join(str(error).split())
+    extra = {"action": "tracker_failed", "tracker": name}
+    logger.warning("%s failed and gets no more events: %s", name, reason, extra=extra)

@@ -1,7 +1,7 @@
-"""How much a detector's maps and the human ones agree. NumPy only.
+"""Agreement of a detector's maps with human maps. NumPy only.
 
-Maps are (N, h, w) of one size; each number is one per pair, NaN where it is not defined: a flat map has no
-ranking.
+Every function takes two arrays of maps (N, h, w) of one size and returns (N,) float64, one value per pair; no
+maps give an empty array. `saliency/metrics.py` has the measures that compare human maps with each other.
 """
 
 from typing import Final
@@ -14,11 +14,12 @@ Maps = NDArray[np.floating]
 Floats = NDArray[np.float64]
 
 TOP: Final = 0.1
-"""Share of the pixels that counts as what a map points at."""
+"""Share of the pixels that is compared by overlap: the brightest ones."""
 
 
 def spearman(model: Maps, human: Maps) -> Floats:
-    """Rank correlation over the pixels, in [-1, 1]."""
+    """Spearman's rank correlation over the pixels, in [-1, 1]; NaN where a map is constant."""
+    # Pearson's correlation of the ranks: for whole batches at once, which scipy.stats.spearmanr does not do.
     a, b = (rankdata(_pixels(maps), axis=1) for maps in (model, human))
     a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
     scale = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
@@ -27,9 +28,10 @@ def spearman(model: Maps, human: Maps) -> Floats:
 
 
 def overlap(model: Maps, human: Maps, *, top: float = TOP) -> Floats:
-    """Intersection over union of the brightest pixels of both, in [0, 1]; ties go to the upper left.
+    """Intersection over union of the brightest pixels of both maps, in [0, 1].
 
-    Dice's coefficient follows from it: 2 · IoU / (1 + IoU).
+    top : share of the pixels, at least one pixel; among equal values the upper left ones count
+    Constant maps are compared by the first pixels alone, and mean nothing.
     """
     count = max(1, round(top * model.shape[1] * model.shape[2]))
     one, two = (_brightest(_pixels(maps), count) for maps in (model, human))
@@ -38,13 +40,13 @@ def overlap(model: Maps, human: Maps, *, top: float = TOP) -> Floats:
 
 
 def dice(model: Maps, human: Maps, *, top: float = TOP) -> Floats:
-    """Dice's coefficient of the brightest pixels of both, in [0, 1]."""
+    """Dice's coefficient of the brightest pixels of both maps, in [0, 1]: 2 · IoU / (1 + IoU)."""
     shared = overlap(model, human, top=top)
     return np.asarray(2 * shared / (1 + shared), np.float64)
 
 
 def squared_error(model: Maps, human: Maps) -> Floats:
-    """Mean squared difference over the pixels: the distance that CYBORG descends."""
+    """Mean squared difference over the pixels: the default distance of the CYBORG loss."""
     difference = _pixels(model) - _pixels(human)
     return np.asarray((difference * difference).mean(axis=1), np.float64)
 

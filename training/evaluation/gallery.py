@@ -1,4 +1,4 @@
-"""Pictures of what a detector looked at, for people."""
+"""Write the class activation maps of a split as pictures: averages, and those of a few images."""
 
 import csv
 import io
@@ -11,8 +11,8 @@ from scipy.special import expit
 
 from saliency.files.spreadsheets import cell
 from training.config import CamTensor
-from training.data.loading import Cached
-from training.evaluation.evaluate import Looks, Scores
+from training.data.loading import SampleTensors
+from training.evaluation.evaluator import SplitLogits, SplitMaps
 from training.files import write_bytes, write_text
 
 SIDE = 224
@@ -20,7 +20,7 @@ SIDE = 224
 EXAMPLES = 8
 """Pictures of single images, half of them real where there are as many."""
 SAMPLED = 128
-"""Images whose maps are kept as numbers, to be compared between runs."""
+"""Images whose maps are stored as numbers, to be compared between runs."""
 
 INDEX_COLUMNS = (
     "file",
@@ -35,13 +35,15 @@ INDEX_COLUMNS = (
 )
 
 
-def write_gallery(folder: Path, scores: Scores, looks: Looks, *, split: str, cam_tensor: CamTensor) -> None:
-    """Average maps of the real, the fake and all images; maps of a few as pictures, of more as numbers.
+def write_gallery(
+    folder: Path, scores: SplitLogits, maps: SplitMaps, *, split: str, cam_tensor: CamTensor
+) -> None:
+    """Write average maps of real, fake and all images; single maps as pictures; more of them as numbers.
 
-    index.csv says which images the pictures are of, and of what tensor the maps are made.
+    index.csv names the image of each picture, and the tensor that the maps are made of.
     """
-    for name, keep in {"all": None, "real": ~scores.fake, "fake": scores.fake}.items():
-        chosen = looks.cams if keep is None else looks.cams[keep]
+    for name, subset in {"all": None, "real": ~scores.fake, "fake": scores.fake}.items():
+        chosen = maps.cams if subset is None else maps.cams[subset]
         if len(chosen):
             write_bytes(folder / f"average_{name}.png", picture(chosen.mean(axis=0)))
     text = io.StringIO(newline="")
@@ -50,25 +52,25 @@ def write_gallery(folder: Path, scores: Scores, looks: Looks, *, split: str, cam
     for i in _examples(scores):
         sample = scores.samples[i]
         file = f"{sample.image_id}.png"
-        write_bytes(folder / file, picture(looks.cams[i]))
+        write_bytes(folder / file, picture(maps.cams[i]))
         score = float(expit(scores.logits[i, 1]))
         row = [file, *map(cell, (sample.image_id, sample.path, sample.label, sample.source, split))]
-        writer.writerow([*row, f"{score:.6f}", f"{looks.entropies[i]:.4f}", cam_tensor])
+        writer.writerow([*row, f"{score:.6f}", f"{maps.entropies[i]:.4f}", cam_tensor])
     write_text(folder / "index.csv", text.getvalue())
-    _write_sample(folder / "sample.npz", scores, looks)
+    _write_sample(folder / "sample.npz", scores, maps)
 
 
-def _write_sample(path: Path, scores: Scores, looks: Looks) -> None:
+def _write_sample(path: Path, scores: SplitLogits, maps: SplitMaps) -> None:
     """image_ids (n,) and cams (n, h, w) of images spread over the split: the same ones for every run."""
     count = len(scores.samples)
     chosen = np.unique(np.linspace(0, count - 1, min(count, SAMPLED)).astype(int))
     ids = np.array([scores.samples[i].image_id for i in chosen], np.str_)
     content = io.BytesIO()
-    np.savez(content, image_ids=ids, cams=looks.cams[chosen].astype(np.float16))
+    np.savez(content, image_ids=ids, cams=maps.cams[chosen].astype(np.float16))
     write_bytes(path, content.getvalue())
 
 
-def write_average_human(folder: Path, train: Cached) -> None:
+def write_average_human(folder: Path, train: SampleTensors) -> None:
     """The average human map of the training images, at the size of the CAM; no file when there is none."""
     if train.present.any():
         mean = train.human[train.present].mean(dim=0).cpu().numpy()
@@ -81,12 +83,12 @@ def picture(saliency: NDArray[np.float32]) -> bytes:
 
 
 def enlarged(saliency: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """The same as bytes, (224, 224)."""
+    """The same as an array, (224, 224) uint8."""
     large = cv2.resize(saliency.astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
     return np.asarray(np.clip(large * 255 + 0.5, 0, 255), np.uint8)
 
 
-def _examples(scores: Scores) -> list[int]:
-    """The first of each class, in the order of the dataset: not chosen by how well they look."""
+def _examples(scores: SplitLogits) -> list[int]:
+    """Positions of the first images of each class, in the order of the dataset, not picked by hand."""
     real, fake = np.flatnonzero(~scores.fake), np.flatnonzero(scores.fake)
     return sorted([*real[: EXAMPLES // 2].tolist(), *fake[: EXAMPLES // 2].tolist()])

@@ -1,7 +1,7 @@
-"""Evaluation of sets of any size: in parts that are kept on disk, shared out over jobs, and put together.
+"""Evaluate a split of any size in parts: kept on disk, shared by several jobs, and merged at the end.
 
-A part is a run of images of the split; which one it is does not depend on how many jobs there are. So an
-evaluation that was killed goes on with the first missing part, with as many jobs as one likes.
+A part is a range of images of the split. Its limits do not depend on the number of jobs, so an interrupted
+evaluation continues with the missing parts, with any number of jobs.
 """
 
 import hashlib
@@ -15,10 +15,10 @@ from typing import Final
 
 import numpy as np
 
-from training.data.dataset import Dataset, Sample
+from training.data.dataset import DatasetFolder, Sample
 from training.errors import RecipeError
-from training.evaluation.evaluate import Examiner, Looks, Scores, assess
-from training.events import Heartbeat
+from training.evaluation.evaluator import Evaluator, SplitLogits, SplitMaps, evaluate_samples
+from training.events import HeartbeatEvent
 from training.files import write_bytes
 
 PART: Final = 4096
@@ -27,14 +27,14 @@ PART: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Which parts a job does: every `of`-th, from the `number`-th on, counted from 1."""
+    """The parts of one job: every `of`-th part from the `number`-th on, counted from 1."""
 
     number: int = 1
     of: int = 1
 
     @classmethod
     def parse(cls, text: str) -> "Shard":
-        """`i/n` as a command has it."""
+        """Read `i/n`; `RecipeError` for anything else."""
         number, _, of = text.partition("/")
         if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
             raise RecipeError(f"A shard is i/n with i from 1 to n, such as 2/8, not {text!r}.")
@@ -46,15 +46,15 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class Parts:
-    """The parts of one split of one dataset, before one network."""
+class EvaluationParts:
+    """The parts of one split, evaluated with one network."""
 
-    examiner: Examiner
-    dataset: Dataset
+    evaluator: Evaluator
+    dataset: DatasetFolder
     samples: Sequence[Sample]
     folder: Path
     checkpoint: Path
-    """What the network's weights come from; parts of other weights are not mixed in."""
+    """The file of the network's weights; parts of other weights are not mixed in."""
 
     @property
     def count(self) -> int:
@@ -62,39 +62,40 @@ class Parts:
 
     @cached_property
     def home(self) -> Path:
-        """The folder of the parts; its name tells what they are parts of."""
+        """The folder of the parts, named by a hash of weights, images and settings."""
         digest = hashlib.sha256(self.checkpoint.read_bytes())
         ids = [sample.image_id for sample in self.samples]
-        looks = (self.examiner.cam_class, self.examiner.backbone.cam_tensor, self.examiner.backbone.expects)
-        digest.update(repr((self.dataset.id, ids, looks, PART)).encode())
+        backbone = self.evaluator.backbone
+        settings = (self.evaluator.cam_class, backbone.cam_tensor, backbone.network_input.as_record())
+        digest.update(repr((self.dataset.id, ids, settings, PART)).encode())
         return self.folder / f".parts-{digest.hexdigest()[:16]}"
 
     def of(self, part: int) -> Sequence[Sample]:
         return self.samples[part * PART : (part + 1) * PART]
 
     def missing(self) -> list[int]:
-        """The parts that nobody has done yet."""
+        """The numbers of the parts that no job has written yet."""
         return [part for part in range(self.count) if not _path(self.home, part).is_file()]
 
-    def work(self, shard: Shard, *, what: str) -> Iterator[Heartbeat]:
-        """Do those missing parts that are this job's."""
+    def evaluate(self, shard: Shard, *, what: str) -> Iterator[HeartbeatEvent]:
+        """Evaluate and write the missing parts of this shard."""
         total = len(self.samples)
         for part in (part for part in self.missing() if shard.has(part)):
-            for outcome in assess(self.examiner, self.dataset, self.of(part), what=what, of=total):
+            for outcome in evaluate_samples(self.evaluator, self.dataset, self.of(part), what=what, of=total):
                 if isinstance(outcome, tuple):
                     _write(_path(self.home, part), *outcome)
                     continue
                 done = (outcome.done or 0) + part * PART
                 yield outcome.model_copy(update={"done": done, "total": total})
 
-    def merged(self) -> tuple[Scores, Looks]:
-        """All parts as one; each of them is there."""
+    def merged(self) -> tuple[SplitLogits, SplitMaps]:
+        """The whole split; `FileNotFoundError` if a part is missing."""
         read = [_read(_path(self.home, part)) for part in range(self.count)]
         logits, cams, human, entropies = (np.concatenate(arrays) for arrays in zip(*read, strict=True))
-        return Scores(tuple(self.samples), logits), Looks(cams, human, entropies)
+        return SplitLogits(tuple(self.samples), logits), SplitMaps(cams, human, entropies)
 
-    def forget(self) -> None:
-        """Remove the parts, once what they make together is written."""
+    def remove(self) -> None:
+        """Delete the parts, after the merged result is written."""
         shutil.rmtree(self.home, ignore_errors=True)
 
 
@@ -105,16 +106,16 @@ def _path(home: Path, part: int) -> Path:
     return home / f"{part:06d}.npz"
 
 
-def _write(path: Path, scores: Scores, looks: Looks) -> None:
+def _write(path: Path, scores: SplitLogits, maps: SplitMaps) -> None:
     content = io.BytesIO()
-    has_map = ~np.isnan(looks.human).any(axis=(1, 2))
+    has_map = ~np.isnan(maps.human).any(axis=(1, 2))
     np.savez(
         content,
         logits=scores.logits,
-        cams=looks.cams,
+        cams=maps.cams,
         has_map=has_map,
-        human=looks.human[has_map],
-        entropies=looks.entropies,
+        human=maps.human[has_map],
+        entropies=maps.entropies,
     )
     write_bytes(path, content.getvalue())
 

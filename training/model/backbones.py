@@ -1,7 +1,7 @@
-"""Networks whose one forward pass gives logits and the very tensor that the classifier pools.
+"""Build networks whose forward pass returns the features for class activation maps beside the logits.
 
-A class activation map explains a logit only if the logit is a linear function of pooled features. That is
-checked for every model that is built, with random input, so that no architecture is trusted by its name.
+A class activation map explains a logit only if the logit is a linear function of pooled features. `build`
+checks that for every network, with random input.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,42 +13,43 @@ from torch import Tensor, nn
 
 from training.config import CamTensor, Resize, plain_name
 from training.errors import ModelError
-from training.model.attention import ATTENTION, Attention, attend
-from training.model.cam_tensor import Tap, require_released
-from training.model.network_input import IMAGENET, Input, Scale
+from training.model.attention import ATTENTION, AttentionLayer, add_attention
+from training.model.cam_tensor import FeatureHook, require_released
+from training.model.network_input import IMAGENET, NetworkInput, PixelScale
 
 CLASSES: Final = 2
 DROPOUT: Final[dict[str, float]] = {"inception_v3": 0.5}
-"""Before the classifier, as torchvision has it, whose networks the papers train; timm's have none."""
+"""Dropout before the classifier, as in torchvision, whose networks the papers train; timm's have none."""
 
 
 class Backbone(nn.Module):
-    """A network and its linear head.
+    """A network with a linear classifier.
 
-    `forward` gives logits (N, 2) and the features (N, C, h, w) that a class activation map is made of: those
-    that the classifier pools, or those that pass `tap`.
+    `forward` takes scaled images (N, 3, side, side), and returns the features (N, C, h, w) that a class
+    activation map is made of and the logits (N, 2). The features are those that the classifier pools, or
+    those at `feature_hook` if there is one.
     """
 
-    def __init__(self, net: nn.Module, *, expects: Input) -> None:
+    def __init__(self, net: nn.Module, *, network_input: NetworkInput) -> None:
         super().__init__()
         self.net = net
-        self.expects = expects
-        self.tap: Tap | None = None
+        self.network_input = network_input
+        self.feature_hook: FeatureHook | None = None
         self._mean: Tensor
         self._std: Tensor
-        for name, colour in {"_mean": expects.scale.mean, "_std": expects.scale.std}.items():
+        for name, colour in {"_mean": network_input.scale.mean, "_std": network_input.scale.std}.items():
             self.register_buffer(name, 255 * torch.tensor(colour).view(1, 3, 1, 1), persistent=False)
 
     def normalise(self, images: Tensor) -> Tensor:
-        """(N, 3, s, s) bytes -> float32 with the mean and deviation that the network expects."""
+        """Images (N, 3, side, side) uint8 -> float32 on the scale that the network takes."""
         return (images.float() - self._mean) / self._std
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         net = cast("Any", self.net)
         features = net.forward_features(images)
         logits = net.forward_head(features)
-        if self.tap is not None:
-            return self.tap.take(), logits
+        if self.feature_hook is not None:
+            return self.feature_hook.pop(), logits
         norm = _norm_after_pooling(self.net)
         return (features if norm is None else normalise_as_pooled(features, norm)), logits
 
@@ -58,34 +59,34 @@ class Backbone(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """(2, C); row 0 = real, row 1 = fake."""
+        """Weight of the classifier, (2, C); row 0 = real, row 1 = fake."""
         return self.head.weight
 
     @property
     def cam_tensor(self) -> CamTensor:
-        """Which features `forward` gives."""
-        return "pooled" if self.tap is None else "released"
+        """Which features `forward` returns."""
+        return "pooled" if self.feature_hook is None else "released"
 
     @property
     def dropout(self) -> float:
-        """Share of the pooled features that are left out at each step of training."""
+        """Share of the pooled features that training drops in each step."""
         layer = getattr(self.net, "head_drop", None)
         return float(layer.p if isinstance(layer, nn.Dropout) else getattr(self.net, "drop_rate", 0.0))
 
     @property
     def attention(self) -> Tensor | None:
-        """(N, a, b) in [0, 1]: the attention of the last pass; None in a network that has none."""
+        """The attention (N, a, b) in [0, 1] of the last forward pass; None in a network without it."""
         layer = getattr(self.net, ATTENTION, None)
-        return layer.seen if isinstance(layer, Attention) else None
+        return layer.last_map if isinstance(layer, AttentionLayer) else None
 
-    def guided_size(self) -> tuple[int, int]:
-        """Height and width of the map that people may guide: the attention, or else the CAM."""
+    def guided_map_size(self) -> tuple[int, int]:
+        """Height and width of the map that is compared with human maps: the attention, or else the CAM."""
         size = self.map_size()
         return size if self.attention is None else (self.attention.shape[1], self.attention.shape[2])
 
     @torch.no_grad()
     def map_size(self) -> tuple[int, int]:
-        """Height and width of the CAM at the expected input size."""
+        """Height and width of the CAM at the network's input size."""
         features, _ = _probe(self)
         return features.shape[2], features.shape[3]
 
@@ -93,11 +94,9 @@ class Backbone(nn.Module):
 def normalise_as_pooled(features: Tensor, norm: nn.LayerNorm) -> Tensor:
     """Move a layer norm that follows pooling, as in ConvNeXt, in front of it without changing the logits.
 
-    The norm's deviation is a number per image once the pooled vector is known, so what is left is linear: the
-    mean over the pixels of the result is the normalised pooled vector, exactly.
-
-    features : (N, C, h, w) before pooling -> (N, C, h, w) whose mean the linear layer takes
+    features : (N, C, h, w) before pooling -> (N, C, h, w) whose mean over the pixels is the normalised vector
     """
+    # The deviation is one number per image, that of the pooled vector; what is left is linear in each pixel.
     pooled = features.mean(dim=(-2, -1), keepdim=True)
     deviation = (pooled.var(dim=1, keepdim=True, unbiased=False) + norm.eps).sqrt()
     scaled = (features - features.mean(dim=1, keepdim=True)) / deviation
@@ -137,7 +136,7 @@ def _block(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
-OWN: Final[dict[str, Callable[[], nn.Module]]] = {"cyborg_tiny": CyborgTiny}
+OWN_ARCHITECTURES: Final[dict[str, Callable[[], nn.Module]]] = {"cyborg_tiny": CyborgTiny}
 
 
 def build(
@@ -145,33 +144,38 @@ def build(
     *,
     image_size: int | None = None,
     attention: bool = False,
-    expects: Input | None = None,
-    scale: Scale | None = None,
+    network_input: NetworkInput | None = None,
+    scale: PixelScale | None = None,
     resize: Resize = "area",
     dropout: float | None = None,
     cam_tensor: CamTensor = "pooled",
 ) -> Backbone:
     """A network with random weights, drawn from torch's global generator.
 
-    architecture : with a tag of weights (`inception_v3.gluon_in1k`) it expects the scale of those
-    attention : put an attention map inside it
-    expects : what is known of its input, in place of `image_size`, `scale` and `resize`
+    architecture : a name of timm, or `cyborg_tiny`; a tag of weights behind it sets the scale of its input
+    attention : insert an attention layer
+    network_input : takes the place of `image_size`, `scale` and `resize`
     image_size, scale, dropout : None is the architecture's own
-    `ModelError`: an unknown architecture, or one whose logits are not linear in its pooled features.
+    cam_tensor : which features `forward` returns
+    `ModelError`: an unknown architecture, or one whose logits are not linear in its pooled features
     """
-    net = _own(architecture, dropout) if architecture in OWN else _from_timm(architecture, dropout)
+    net = (
+        _build_own(architecture, dropout)
+        if architecture in OWN_ARCHITECTURES
+        else _from_timm(architecture, dropout)
+    )
     if attention:
-        attend(net, architecture)
-    backbone = Backbone(net, expects=expects or _expects(net, image_size, scale, resize))
+        add_attention(net, architecture)
+    backbone = Backbone(net, network_input=network_input or _expects(net, image_size, scale, resize))
     _require_linear_head(backbone, architecture)
     if cam_tensor == "released":
-        backbone.tap = Tap(net, require_released(architecture))
+        backbone.feature_hook = FeatureHook(net, require_released(architecture))
     return backbone
 
 
 def require_known(architecture: str) -> None:
-    """`ModelError` for a name, or a tag of weights behind it, that neither we nor timm know."""
-    if architecture in OWN:
+    """`ModelError` for an architecture, or a tag of weights, that neither timm nor this package has."""
+    if architecture in OWN_ARCHITECTURES:
         return
     import timm  # takes seconds to import, and the tiny network does not need it
 
@@ -182,14 +186,14 @@ def require_known(architecture: str) -> None:
         raise ModelError(f"There is no architecture {architecture!r} among timm's or our own.{hint}")
     tagged = timm.list_pretrained(f"{name}.*")
     if architecture != name and architecture not in tagged:
-        known = ", ".join(one.removeprefix(f"{name}.") for one in tagged) or "none"
+        known = ", ".join(tag.removeprefix(f"{name}.") for tag in tagged) or "none"
         raise ModelError(f"timm has no weights {architecture!r}; the tags of {name} are: {known}.")
 
 
-def _own(architecture: str, dropout: float | None) -> nn.Module:
+def _build_own(architecture: str, dropout: float | None) -> nn.Module:
     if dropout:
         raise ModelError(f"{architecture} has no dropout before its classifier.")
-    return OWN[architecture]()
+    return OWN_ARCHITECTURES[architecture]()
 
 
 def _from_timm(architecture: str, dropout: float | None) -> nn.Module:
@@ -201,16 +205,18 @@ def _from_timm(architecture: str, dropout: float | None) -> nn.Module:
     net: nn.Module = timm.create_model(architecture, pretrained=False, num_classes=CLASSES, **settings)
     head = cast("Any", net).get_classifier()
     if isinstance(head, nn.Linear):
-        # As torch draws a layer that is put in place of another, which is how the papers make theirs: timm's
-        # Inception would begin with weights eight times as large.
+        # torch's default initialisation, which the papers get because they replace the layer: timm's own
+        # would give Inception weights that are eight times as large.
         head.reset_parameters()
     return net
 
 
-def _expects(net: nn.Module, image_size: int | None, scale: Scale | None, resize: Resize) -> Input:
+def _expects(
+    net: nn.Module, image_size: int | None, scale: PixelScale | None, resize: Resize
+) -> NetworkInput:
     known = getattr(net, "pretrained_cfg", {})
-    own = Scale(tuple(known.get("mean", IMAGENET.mean)), tuple(known.get("std", IMAGENET.std)))
-    return Input(image_size or known.get("input_size", (3, 224, 224))[-1], scale or own, resize)
+    own = PixelScale(tuple(known.get("mean", IMAGENET.mean)), tuple(known.get("std", IMAGENET.std)))
+    return NetworkInput(image_size or known.get("input_size", (3, 224, 224))[-1], scale or own, resize)
 
 
 @torch.no_grad()
@@ -227,7 +233,7 @@ def _why_not_linear(backbone: Backbone) -> str:
     channels = backbone.weight.shape[1]
     if reason := _why_no_maps(tuple(features.shape), channels):
         return reason
-    with _loud_head(backbone, logits):
+    with _amplified_head(backbone, logits):
         features, logits = _probe(backbone)
         pooled = _pooled_logits(backbone, features)
     if not torch.allclose(pooled, logits, rtol=1e-3, atol=1e-5):
@@ -236,7 +242,7 @@ def _why_not_linear(backbone: Backbone) -> str:
 
 
 def _why_no_maps(shape: tuple[int, ...], channels: int) -> str:
-    """Why features of this shape are not read as maps, one for each weight of the classifier."""
+    """Why features of this shape are not one map for each weight of the classifier; empty if they are."""
     if len(shape) == 3:
         return f"its features {shape} are tokens, which are not read as maps yet"
     if len(shape) == 4 and shape[1] != channels == shape[3]:
@@ -246,13 +252,14 @@ def _why_no_maps(shape: tuple[int, ...], channels: int) -> str:
 
 
 @contextmanager
-def _loud_head(backbone: Backbone, logits: Tensor) -> Iterator[None]:
-    """Let the logits be about 3: the small ones of random weights look linear after almost any function."""
+def _amplified_head(backbone: Backbone, logits: Tensor) -> Iterator[None]:
+    """Scale the classifier for the moment, so that its logits are about 3."""
+    # The small logits of random weights look linear after almost any function; those of about 3 do not.
     before = [parameter.clone() for parameter in backbone.head.parameters()]
-    loudness = 3 / logits.abs().max().clamp_min(1e-6)
+    factor = 3 / logits.abs().max().clamp_min(1e-6)
     try:
         for parameter in backbone.head.parameters():
-            parameter.mul_(loudness)
+            parameter.mul_(factor)
         yield
     finally:
         for parameter, value in zip(backbone.head.parameters(), before, strict=True):
@@ -265,10 +272,13 @@ def _pooled_logits(backbone: Backbone, features: Tensor) -> Tensor:
 
 
 def _probe(backbone: Backbone) -> tuple[Tensor, Tensor]:
-    """Features and logits of one random image; leaves mode, statistics and the random state as they were."""
+    """Features (1, C, h, w) and logits (1, 2) of a fixed random image, in eval mode.
+
+    Mode, batch statistics and torch's random state stay as they were.
+    """
     training = backbone.training
     device = backbone.weight.device
-    side = backbone.expects.side
+    side = backbone.network_input.side
     image = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0)).to(device)
     try:
         features, logits = backbone.eval()(image)

@@ -1,9 +1,9 @@
 """The tensor that a class activation map is made of, where it is not the one that the classifier pools.
 
-The released code of CYBORG and DROID takes what leaves a layer that is easy to get at: ResNet's last
+The released code of CYBORG and DROID takes the output of a layer that is easy to hook: ResNet's last
 convolution, before its norm, the residual sum and the ReLU; DenseNet's last norm, before the ReLU; Xception's
-last convolution, before its norm and ReLU. The classifier's weights then multiply something else than what it
-pools, and the mean of the map is not the logit. See docs/losses.md.
+last convolution, before its norm and ReLU. The classifier's weights then multiply another tensor than the
+pooled one, and the mean of the map is not the logit. See docs/losses.md.
 """
 
 from dataclasses import dataclass
@@ -16,47 +16,47 @@ from training.errors import ModelError
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A place in a network: what enters or what leaves one of its modules."""
+class HookPoint:
+    """The input or the output of a module of a network."""
 
     module: str
-    enters: bool = False
+    is_input: bool = False
 
 
-RELEASED: Final[dict[str, Place]] = {
-    "densenet121": Place("features.norm5.act", enters=True),
-    "inception_v3": Place("Mixed_7c"),  # the very tensor that is pooled
-    "legacy_xception": Place("conv4"),
-    "resnet50": Place("layer4.2.conv3"),
+RELEASED: Final[dict[str, HookPoint]] = {
+    "densenet121": HookPoint("features.norm5.act", is_input=True),
+    "inception_v3": HookPoint("Mixed_7c"),  # the very tensor that is pooled
+    "legacy_xception": HookPoint("conv4"),
+    "resnet50": HookPoint("layer4.2.conv3"),
 }
 
 
-class Tap:
-    """Keeps the tensor that passes a place of a network, until it is taken."""
+class FeatureHook:
+    """Keeps the tensor at a hook point during the forward pass, until `pop`."""
 
-    def __init__(self, net: nn.Module, place: Place) -> None:
-        self._seen: Tensor | None = None
+    def __init__(self, net: nn.Module, place: HookPoint) -> None:
+        self._tensor: Tensor | None = None
         module = net.get_submodule(place.module)
-        if place.enters:
+        if place.is_input:
             if getattr(module, "inplace", False):
-                module.inplace = False  # type: ignore[assignment]  # it would overwrite what entered
+                module.inplace = False  # type: ignore[assignment]  # it would overwrite the tensor
             module.register_forward_pre_hook(lambda _module, inputs: self._keep(inputs[0]))
         else:
             module.register_forward_hook(lambda _module, _inputs, output: self._keep(output))
 
     def _keep(self, tensor: Tensor) -> None:
-        self._seen = tensor
+        self._tensor = tensor
 
-    def take(self) -> Tensor:
-        """What passed in the last pass of the network."""
-        seen, self._seen = self._seen, None
-        if seen is None:
-            raise RuntimeError("nothing has passed the network since the tensor was taken")
-        return seen
+    def pop(self) -> Tensor:
+        """The tensor of the last forward pass; `RuntimeError` if there was none since the last call."""
+        tensor, self._tensor = self._tensor, None
+        if tensor is None:
+            raise RuntimeError("there was no forward pass since the tensor was last taken")
+        return tensor
 
 
-def require_released(architecture: str) -> Place:
-    """Where the released code takes its tensor; `ModelError` for a network that it does not know."""
+def require_released(architecture: str) -> HookPoint:
+    """The hook point of the released code; `ModelError` for an architecture that the papers do not use."""
     name = plain_name(architecture)
     if name not in RELEASED:
         known = ", ".join(RELEASED)

@@ -1,6 +1,7 @@
-"""The terms of the objectives: pure functions, one per formula of docs/losses.md.
+"""The terms of the loss functions: pure functions, one per formula of docs/losses.md.
 
-Distances take scaled maps, (N, h, w) × (N, h, w) -> (N,); entropy terms take entropies, (N,) -> ().
+Distances take two maps of one size, (N, h, w) in [0, 1], and return (N,): 0 for equal maps. Entropy terms
+take entropies (N,) in nats and return a scalar. All are differentiable, and finite for finite input.
 """
 
 from typing import Final, assert_never
@@ -17,7 +18,7 @@ pixel at least, and 1 / 1e-10 leaves nothing of the other pixels' gradients in f
 
 
 def map_distance(distance: MapDistance, model: Tensor, human: Tensor) -> Tensor:
-    """The distance of each model map from its human map, both scaled to [0, 1]. (N, h, w) -> (N,)"""
+    """The distance of each model map from its human map, by its name in a recipe; docs/losses.md."""
     match distance:
         case "mse":
             return map_mse(model, human)
@@ -32,46 +33,58 @@ def map_distance(distance: MapDistance, model: Tensor, human: Tensor) -> Tensor:
 
 
 def map_mse(model: Tensor, human: Tensor) -> Tensor:
-    """Mean squared difference over the pixels."""
+    """Mean squared difference over the pixels, in [0, 1]: CYBORG's code; its paper prints the sum."""
     return (model - human).square().mean(dim=(-2, -1))
 
 
 def map_l1(model: Tensor, human: Tensor) -> Tensor:
-    """Mean absolute difference over the pixels."""
+    """Mean absolute difference over the pixels, in [0, 1]."""
     return (model - human).abs().mean(dim=(-2, -1))
 
 
 def map_kl(model: Tensor, human: Tensor) -> Tensor:
-    """Kullback-Leibler divergence KL(human ‖ model) in nats, `KL_FLOOR` added to the maps."""
+    """Kullback-Leibler divergence KL(human ‖ model) in nats, ≥ 0, with `KL_FLOOR` added to every pixel.
+
+    A constant map counts as uniform.
+    """
     p, q = distribution(human, floor=KL_FLOOR), distribution(model, floor=KL_FLOOR)
     return (p * (p.log() - q.log())).sum(dim=1)
 
 
 def map_cc(model: Tensor, human: Tensor) -> Tensor:
-    """One minus Pearson's correlation over the pixels: 0 alike, 1 unrelated or flat, 2 opposite."""
+    """One minus Pearson's correlation over the pixels: 0 equal, 1 unrelated, 2 opposite; constant maps 1."""
     a, b = _centred(model), _centred(human)
     power = a.square().sum(dim=1) * b.square().sum(dim=1)
     defined = power > 0
+    # The denominator is replaced before the root: the gradient of sqrt at 0 is infinite, and inf · 0 is NaN.
     scale = torch.where(defined, power, 1.0).sqrt()
     return 1 - torch.where(defined, (a * b).sum(dim=1) / scale, 0.0)
 
 
 def mean_present(values: Tensor, present: Tensor) -> Tensor:
-    """Mean of (N,) values over the samples that have a map; 0 when none has.
+    """Mean of values (N,) over the samples that have a map, a scalar; 0 when none has.
 
-    The others are multiplied by 0, not selected away, so that a GPU need not be asked how many there are;
-    their values must be finite.
+    present : (N,) 1.0 for a sample with a map, else 0.0; values of the others must be finite
     """
+    # A product, not a selection by mask: that would make the CPU wait for the GPU to count.
     return (values * present).sum() / present.sum().clamp_min(1)
 
 
 def entropy_gap(model: Tensor, human: Tensor, present: Tensor) -> Tensor:
-    """HSEB: squared difference of the mean entropies, over the samples that have a human map."""
+    """HSEB (DROID, 2023): squared difference of the mean entropies, over the samples that have a human map.
+
+    model, human : (N,) entropies in nats; present as in `mean_present`. 0 when no sample has a map.
+    """
     return (mean_present(model, present) - mean_present(human, present)).square()
 
 
 def log_entropy(model: Tensor, *, plus_one: bool) -> Tensor:
-    """DROID: mean of ln(H + 1), or of ln(H), which falls without bound as a map narrows to one pixel."""
+    """DROID (2023): mean over the batch of ln(H + 1), as its code has it, or of ln(H), as the paper
+    prints it.
+
+    model : (N,) entropies in nats
+    """
+    # ln(H) falls without bound as a map narrows to one pixel; clamped, its gradient there is 0.
     return (model.log1p() if plus_one else model.clamp_min(1e-12).log()).mean()
 
 

@@ -1,4 +1,4 @@
-"""What a network takes of a picture: how large, how it is brought to that size, and on which scale."""
+"""The input of a network: side in pixels, resize, and scale of pixel values."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Final, assert_never
@@ -15,38 +15,38 @@ Colour = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
-    """Pixels in [0, 1] become (pixel - mean) / std, per channel."""
+class PixelScale:
+    """Mean and standard deviation per channel: pixels in [0, 1] become (pixel - mean) / std."""
 
     mean: Colour
     std: Colour
 
 
-IMAGENET: Final = Scale((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-HALF: Final = Scale((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+IMAGENET: Final = PixelScale((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+HALF: Final = PixelScale((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 """-1 to 1. torchvision's Inception takes ImageNet's scale and turns it into this one itself."""
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
-    """What a network expects of its images."""
+class NetworkInput:
+    """Size, scale and resize of the images that a network takes."""
 
     side: int  # px
-    scale: Scale
+    scale: PixelScale
     resize: Resize = "area"
 
     def as_record(self) -> dict[str, Any]:
-        """As run.json and the model card have it."""
+        """The JSON of run.json and the model card."""
         return {"side": self.side, **asdict(self.scale), "resize": self.resize}
 
     @classmethod
-    def of_record(cls, record: dict[str, Any]) -> "Input":
-        """What `as_record` gave; records of before there was a choice say nothing of the resize."""
+    def of_record(cls, record: dict[str, Any]) -> "NetworkInput":
+        """Read what `as_record` wrote; older records have no `resize`, which means `area`."""
         mean, std = ((float(r), float(g), float(b)) for r, g, b in (record["mean"], record["std"]))
-        return cls(int(record["side"]), Scale(mean, std), record.get("resize", "area"))
+        return cls(int(record["side"]), PixelScale(mean, std), record.get("resize", "area"))
 
 
-def scale_of(scaling: Scaling) -> Scale | None:
+def scale_of(scaling: Scaling) -> PixelScale | None:
     """The scale that is asked for; None for `auto`."""
     match scaling:
         case "auto":
@@ -60,10 +60,10 @@ def scale_of(scaling: Scaling) -> Scale | None:
 
 
 def resized(pixels: Bytes, side: int, how: Resize) -> Bytes:
-    """Any picture (height, width, 3) as (side, side, 3), whatever its shape was.
+    """An image (height, width, 3) uint8 as (side, side, 3); the aspect ratio is not kept.
 
     how : `area` is the mean over the covered area, bilinear when enlarging (OpenCV); `pil_bilinear` is
-        Pillow's bilinear filter, which widens when it shrinks: torchvision's `Resize` of a Pillow image
+        Pillow's bilinear filter with antialiasing, as torchvision's `Resize` of a Pillow image
     """
     if pixels.shape[:2] == (side, side):
         return pixels

@@ -1,4 +1,4 @@
-"""From one forward pass to one number to descend, and its parts."""
+"""Compute the loss of an objective from one forward pass, with each of its terms."""
 
 from dataclasses import dataclass
 from typing import assert_never
@@ -24,22 +24,22 @@ from training.model.cam import class_activation_map, entropy, fit_human, min_max
 
 
 @dataclass(frozen=True, slots=True)
-class StepOutput:
-    """The loss, and each of its parts before weighting, detached, for the record."""
+class LossOutput:
+    """The loss (a scalar with a gradient), and its terms before weighting (detached scalars)."""
 
     loss: Tensor
     terms: dict[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """What the model looks at and what people looked at, at the size of the CAM."""
+class BatchMaps:
+    """The model's maps and the human maps of a batch, at the size of the CAM."""
 
     model: Tensor  # (N, h, w) in [0, 1]
     human: Tensor  # (N, h, w) in [0, 1]; 0 where absent
-    present: Tensor  # (N,) float, 1 where there is a human map that says something
+    present: Tensor  # (N,) float, 1 where there is a human map that is not 0 everywhere
     attention: Tensor | None  # (N, a, b) in [0, 1]
-    wanted: Tensor | None  # (N, a, b) the human map at the size of the attention
+    attention_target: Tensor | None  # (N, a, b) the human map at the size of the attention
     model_entropy: Tensor  # (N,) nats
     human_entropy: Tensor  # (N,) nats
 
@@ -54,37 +54,45 @@ def compute_loss(
     human: Tensor,
     present: Tensor,
     attention: Tensor | None = None,
-) -> StepOutput:
-    """The objective on one batch.
+) -> LossOutput:
+    """The loss of one batch; formulas and their sources are in docs/losses.md.
 
-    Samples without a map skip the terms that need one, and get no gradient from them; whatever `human` holds
-    there, NaN included, is never looked at. So does a map that is black everywhere. All terms are computed in
-    float32 or better, also under autocast.
+    Samples without a human map, or with one that is 0 everywhere, contribute nothing to the terms that need
+    one, and get no gradient from them. A batch without any map gives 0 for those terms. All terms are
+    computed in float32 or better, also under autocast.
 
     Parameters
     ----------
     logits : (N, K)
     labels : (N,) int64; 0 = real, 1 = fake
-    features : (N, C, h, w) the tensor that the classifier pools
-    weight : (K, C) weight of the classifier
-    human : (N, H, W) in [0, 1], any size
-    present : (N,) bool
-    attention : (N, a, b) in [0, 1], what the network's own attention passed; only `attention` needs it
+    features : (N, C, h, w) the tensor that the class activation map is made of
+    weight : (K, C) weight of the linear classifier
+    human : (N, H, W) in [0, 1], of any size; ignored, NaN included, where `present` is False
+    present : (N,) bool, whether the sample has a human map
+    attention : (N, a, b) in [0, 1], the network's own attention map; only the objective `attention` needs it
+
+    Returns
+    -------
+    the loss, and the terms before weighting
+
+    Raises
+    ------
+    ValueError : shapes do not fit, or the objective `attention` gets no attention map
     """
     _check_shapes(logits, labels, features, weight, human, present)
     with torch.autocast(logits.device.type, enabled=False):
         logits, features, weight, human = map(_at_least_float32, (logits, features, weight, human))
-        seen = look(objective.cam_class, logits, labels, features, weight, human, present, attention)
+        maps = batch_maps(objective.cam_class, logits, labels, features, weight, human, present, attention)
         classification = cross_entropy(logits, labels)
-        parts = _parts(objective, seen)
+        weighted = _terms(objective, maps)
         loss = objective.cross_entropy_weight * classification
-        for part_weight, part in parts.values():
-            loss = loss + part_weight * part
-    terms = {name: part for name, (_, part) in parts.items()}
-    return StepOutput(loss, _record(loss, classification, terms, seen))
+        for term_weight, term in weighted.values():
+            loss = loss + term_weight * term
+    terms = {name: term for name, (_, term) in weighted.items()}
+    return LossOutput(loss, _record(loss, classification, terms, maps))
 
 
-def look(
+def batch_maps(
     cam_class: CamClass,
     logits: Tensor,
     labels: Tensor,
@@ -93,72 +101,78 @@ def look(
     human: Tensor,
     present: Tensor,
     attention: Tensor | None = None,
-) -> View:
-    """Model map and human map of each sample, scaled and of one size. Shapes as in `compute_loss`."""
+) -> BatchMaps:
+    """Model map and human map of each sample, in [0, 1] and of one size; shapes as in `compute_loss`."""
     target = logits.argmax(dim=1) if cam_class == "predicted" else labels
     model = min_max(class_activation_map(features, weight, target))
+    # Selected before the resize: a NaN that is multiplied by 0 later is still NaN, in the gradient too.
     painted = torch.where(present[:, None, None], human, 0.0).to(model.dtype)
     human = fit_human(painted, (model.shape[1], model.shape[2]))
-    speaks = (present & (human.amax(dim=(-2, -1)) > 0)).to(model.dtype)
-    wanted = None
+    has_map = (present & (human.amax(dim=(-2, -1)) > 0)).to(model.dtype)
+    attention_target = None
     if attention is not None:
         attention = attention.to(model.dtype)
-        wanted = fit_human(painted, (attention.shape[1], attention.shape[2]))
-    return View(model, human, speaks, attention, wanted, entropy(model), entropy(human))
+        attention_target = fit_human(painted, (attention.shape[1], attention.shape[2]))
+    return BatchMaps(model, human, has_map, attention, attention_target, entropy(model), entropy(human))
 
 
-def _parts(objective: AnyObjective, seen: View) -> dict[str, tuple[float, Tensor]]:
+def _terms(objective: AnyObjective, maps: BatchMaps) -> dict[str, tuple[float, Tensor]]:
     """Weight and value of each term beside the cross-entropy."""
     match objective:
         case CrossEntropy():
-            parts = {}
+            terms = {}
         case Cyborg(map_weight=share, distance=distance):
-            parts = {"map": (share, _map_term(distance, seen))}
+            terms = {"map": (share, _map_term(distance, maps))}
         case Hseb(entropy_weight=share):
-            parts = {"entropy_gap": (share, _gap_term(seen))}
+            terms = {"entropy_gap": (share, _gap_term(maps))}
         case Fmmmse(entropy_weight=share):
-            parts = {"entropy": (share, seen.model_entropy.mean())}
+            terms = {"entropy": (share, maps.model_entropy.mean())}
         case Droid(droid_weight=share):
-            parts = {"droid": (share, _droid_term(objective, seen))}
+            terms = {"droid": (share, _droid_term(objective, maps))}
         case CyborgDroid(map_weight=share, droid_weight=other, distance=distance):
-            parts = {
-                "map": (share, _map_term(distance, seen)),
-                "droid": (other, _droid_term(objective, seen)),
+            terms = {
+                "map": (share, _map_term(distance, maps)),
+                "droid": (other, _droid_term(objective, maps)),
             }
         case Attention(map_weight=share, distance=distance):
-            parts = {"attention": (share, _attention_term(distance, seen))}
+            terms = {"attention": (share, _attention_term(distance, maps))}
         case _:
             assert_never(objective)
-    return parts
+    return terms
 
 
-def _gap_term(seen: View) -> Tensor:
-    return losses.entropy_gap(seen.model_entropy, seen.human_entropy, seen.present)
+def _gap_term(maps: BatchMaps) -> Tensor:
+    return losses.entropy_gap(maps.model_entropy, maps.human_entropy, maps.present)
 
 
-def _map_term(distance: MapDistance, seen: View) -> Tensor:
-    return losses.mean_present(losses.map_distance(distance, seen.model, seen.human), seen.present)
+def _map_term(distance: MapDistance, maps: BatchMaps) -> Tensor:
+    return losses.mean_present(losses.map_distance(distance, maps.model, maps.human), maps.present)
 
 
-def _attention_term(distance: MapDistance, seen: View) -> Tensor:
-    if seen.attention is None or seen.wanted is None:
+def _attention_term(distance: MapDistance, maps: BatchMaps) -> Tensor:
+    if maps.attention is None or maps.attention_target is None:
         raise ValueError("the objective `attention` needs a network that has an attention map")
-    return losses.mean_present(losses.map_distance(distance, seen.attention, seen.wanted), seen.present)
+    return losses.mean_present(
+        losses.map_distance(distance, maps.attention, maps.attention_target), maps.present
+    )
 
 
-def _droid_term(objective: Droid | CyborgDroid, seen: View) -> Tensor:
-    return losses.log_entropy(seen.model_entropy, plus_one=objective.logarithm == "log1p")
+def _droid_term(objective: Droid | CyborgDroid, maps: BatchMaps) -> Tensor:
+    return losses.log_entropy(maps.model_entropy, plus_one=objective.logarithm == "log1p")
 
 
-def _record(loss: Tensor, classification: Tensor, terms: dict[str, Tensor], seen: View) -> dict[str, Tensor]:
-    """All terms, always the same names for one objective. NaN where nobody drew: 0 nats would be a claim."""
-    human = losses.mean_present(seen.human_entropy, seen.present)
-    with_map = seen.present.sum()
+def _record(
+    loss: Tensor, classification: Tensor, terms: dict[str, Tensor], maps: BatchMaps
+) -> dict[str, Tensor]:
+    """All terms, detached; one objective has the same names in every batch, as `Means` wants them."""
+    human = losses.mean_present(maps.human_entropy, maps.present)
+    with_map = maps.present.sum()
     record = {
         "loss": loss,
         "cross_entropy": classification,
         **terms,
-        "cam_entropy": seen.model_entropy.mean(),
+        "cam_entropy": maps.model_entropy.mean(),
+        # NaN without any map: an entropy of 0 would mean that people pointed at one pixel.
         "human_entropy": torch.where(with_map > 0, human, torch.nan),
         "with_map": with_map,
     }

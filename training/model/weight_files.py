@@ -1,8 +1,8 @@
-"""Weights in files that other programs wrote, whatever a trainer left around or beside them.
+"""Read weights from files that other programs wrote: find the network's state dict among everything else.
 
-A file holds dictionaries of tensors at any depth: weights, moving averages of weights, what an optimiser
-remembers. `read_parts` gives all of them, `match` the one that is a network's, under the network's own names.
-Nothing in a file is run: in place of objects of unknown classes stand objects that do nothing.
+A checkpoint may hold state dicts at any depth: weights, moving averages of weights, an optimiser's state.
+`read_state_dicts` returns all of them; `best_match` returns the network's, under the network's own names.
+No code in a file is run: objects of unknown classes are replaced by ones that do nothing.
 """
 
 import re
@@ -25,20 +25,20 @@ from training.errors import ModelError, first_line
 State = dict[str, Tensor]
 
 OPTIMISER: Final = "optimiser/"
-"""Prefix of the tensors in a checkpoint of ours that are not weights of the network."""
+"""Prefix of the optimiser's tensors in checkpoints of this package."""
 WRAPPERS: Final = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
-"""What DataParallel, torch.compile and their like put into names, wherever they wrapped something."""
+"""Parts of names that DataParallel, torch.compile and other wrappers of modules add."""
 AVERAGED: Final = re.compile(r"(^|[._])(ema|swa|averaged?|teacher)([._]|$)")
 OLD_DENSENET: Final = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.(\d\.)")
-"""torchvision's own file of DenseNet says `norm.1` where the network says `norm1`."""
+"""torchvision's own file of DenseNet has `norm.1` where the network has `norm1`."""
 DEPTH: Final = 4
-"""Dictionaries in dictionaries that are looked into."""
+"""How deep nested dictionaries are searched."""
 PICKLE: Final = b"\x80"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """A dictionary of tensors in a file."""
+class StateDict:
+    """A dictionary of named tensors in a file."""
 
     where: str
     """The keys that lead to it, such as `state_dict`; empty for the file itself."""
@@ -46,29 +46,29 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
-    """What is a network's, under its names, and perhaps a classifier under another one."""
+class StateDictMatch:
+    """A state dict whose names agree with a network's, but perhaps those of its classifier."""
 
     where: str
     """The keys and the prefix that lead to it."""
     tensors: State
     hits: int
-    """Names that the network has, too."""
+    """Number of names that the network has, too."""
 
     @property
     def is_average(self) -> bool:
-        """Called a moving average of the weights."""
+        """The name says that these are moving averages of weights."""
         return AVERAGED.search(self.where) is not None
 
 
-def read_parts(path: Path) -> list[Part]:
-    """Every dictionary of tensors in a .safetensors file, or in one that torch.save wrote.
+def read_state_dicts(path: Path) -> list[StateDict]:
+    """Every state dict in a .safetensors file, or in a file that torch.save wrote.
 
-    `ModelError`: no such file, one that cannot be read without running code from it, one without tensors.
+    `ModelError`: no such file, no tensors in it, or it cannot be read without running code from it
     """
     if not path.is_file():
         raise ModelError(f"The weights file {path} does not exist.")
-    found = list(_parts(_opened(path), ""))
+    found = list(_state_dicts(_opened(path), ""))
     if not found:
         raise ModelError(
             f"The weights file {path} holds no tensors with names; save `model.state_dict()` in it."
@@ -76,28 +76,28 @@ def read_parts(path: Path) -> list[Part]:
     return found
 
 
-def match(parts: Sequence[Part], wanted: Collection[str], *, source: str) -> Match:
-    """The part, and the prefix in it, whose names agree best with the network's.
-
-    Weights are taken before a moving average of them.
+def best_match(parts: Sequence[StateDict], wanted: Collection[str], *, source: str) -> StateDictMatch:
+    """The state dict, without its prefix, that has most names of the network; weights before their averages.
 
     wanted : names of the network's tensors
-    `ModelError`: none of the names agrees, or several networks do equally well
+    source : what errors call the file
+    `ModelError`: no name agrees, or several networks agree equally well
     """
-    found = [one for part in parts for one in _matches(part, wanted)]
-    if not found:
+    matches = [match for part in parts for match in _matches(part, wanted)]
+    if not matches:
         have = [name for part in parts for name in part.tensors]
-        raise ModelError(f"{source} does not fit the architecture: {both_sides(have, list(wanted))}.")
-    best = max(found, key=_rank)
-    equals = [one for one in found if _rank(one) == _rank(best) and not _are_equal(one, best)]
+        raise ModelError(f"{source} does not fit the architecture: {compare_names(have, list(wanted))}.")
+    best = max(matches, key=_rank)
+    equals = [match for match in matches if _rank(match) == _rank(best) and not _are_equal(match, best)]
+    # With fewer than half of the names the file is of another architecture: that is said later, with names.
     if equals and 2 * best.hits > len(wanted):
-        names = ", ".join(one.where or "the file itself" for one in (best, *equals))
+        names = ", ".join(match.where or "the file itself" for match in (best, *equals))
         raise ModelError(f"{source} holds several networks ({names}); save the one that is meant alone.")
     return best
 
 
-def both_sides(have: Sequence[str], wanted: Sequence[str], *, named: int = 3) -> str:
-    """The first names of a file and of a network, for whoever has to tell them apart."""
+def compare_names(have: Sequence[str], wanted: Sequence[str], *, named: int = 3) -> str:
+    """The first names of a file and of a network, for an error that says how they differ."""
     return f"it has {first_names(have, named)}; {first_names(wanted, named)} are wanted"
 
 
@@ -106,8 +106,8 @@ def first_names(names: Sequence[str], count: int = 3) -> str:
     return ", ".join([*names[:count], *(["…"] if len(names) > count else [])]) or "nothing"
 
 
-class StandIn:
-    """In place of an object beside the weights: takes whatever it is given, does nothing with it."""
+class InertObject:
+    """Replaces an object beside the weights: accepts any arguments and state, and ignores them."""
 
     def __new__(cls, *_args: object, **_named: object) -> Self:
         return super().__new__(cls)
@@ -119,8 +119,8 @@ class StandIn:
         pass
 
 
-class DictionaryStandIn:
-    """The same for classes that are dictionaries: torch fills nothing but a plain one."""
+class InertDict:
+    """Replaces an object of a dictionary class: torch can fill a plain dictionary only."""
 
     def __new__(cls, *_args: object) -> OrderedDict[Any, Any]:  # type: ignore[misc]
         return OrderedDict()
@@ -136,26 +136,28 @@ def _opened(path: Path) -> Any:
 
 
 def _unpickled(path: Path) -> Any:
-    """torch's own reader for weights alone, which runs nothing; unknown classes are known to it as ours."""
+    """Read with torch's weights-only unpickler, which runs no code, with unknown classes replaced."""
     unknown = _unknown_classes(path)
     try:
-        return _load(path, dict.fromkeys(unknown, StandIn))
+        return _load(path, dict.fromkeys(unknown, InertObject))
     except UnpicklingError:
         if not unknown:
             raise
-        kinds = {name: StandIn if name.startswith("numpy.") else DictionaryStandIn for name in unknown}
+        # Whether a class is a dictionary is not in the file. NumPy's are none; of the others all are tried
+        # so.
+        kinds = {name: InertObject if name.startswith("numpy.") else InertDict for name in unknown}
         return _load(path, kinds)
 
 
-def _load(path: Path, stand_ins: Mapping[str, type[object]]) -> Any:
-    known: list[Any] = [(kind, name) for name, kind in stand_ins.items()]
+def _load(path: Path, replacements: Mapping[str, type[object]]) -> Any:
+    known: list[Any] = [(kind, name) for name, kind in replacements.items()]
     with warnings.catch_warnings(), safe_globals(known):
         warnings.simplefilter("ignore")  # of torch, about versions of its format
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _unknown_classes(path: Path) -> list[str]:
-    """Classes in the file that torch does not know as harmless; files of before torch 1.6 give no list."""
+    """Classes in the file that torch does not allow; files of before torch 1.6 give no list."""
     return get_unsafe_globals_in_checkpoint(path) if zipfile.is_zipfile(path) else []
 
 
@@ -170,36 +172,37 @@ def _why_not_unpickled(path: Path) -> str:
     )
 
 
-def _parts(loaded: Any, where: str, depth: int = 0) -> Iterator[Part]:
+def _state_dicts(loaded: Any, where: str, depth: int = 0) -> Iterator[StateDict]:
     if not isinstance(loaded, Mapping) or depth > DEPTH:
         return
     tensors = {str(key): value for key, value in loaded.items() if isinstance(value, Tensor)}
-    own = {_plain(key): value for key, value in tensors.items() if not key.startswith(OPTIMISER)}
-    if own:
-        yield Part(where, own)
+    weights = {_canonical_name(key): value for key, value in tensors.items() if not key.startswith(OPTIMISER)}
+    if weights:
+        yield StateDict(where, weights)
     for key, value in loaded.items():
-        yield from _parts(value, f"{where}.{key}" if where else str(key), depth + 1)
+        yield from _state_dicts(value, f"{where}.{key}" if where else str(key), depth + 1)
 
 
-def _plain(name: str) -> str:
+def _canonical_name(name: str) -> str:
+    """A tensor's name without wrappers, as today's networks have it."""
     words = [word for word in name.split(".") if word not in WRAPPERS]
     return OLD_DENSENET.sub(r"\1\2", ".".join(words))
 
 
-def _matches(part: Part, wanted: Collection[str]) -> Iterator[Match]:
-    """The part with each prefix cut off that leaves names of the network."""
+def _matches(part: StateDict, wanted: Collection[str]) -> Iterator[StateDictMatch]:
+    """The state dict without each prefix behind which it has names of the network."""
     for prefix, hits in _prefixes(part.tensors, wanted).items():
-        own = {
+        tensors = {
             name.removeprefix(prefix): value
             for name, value in part.tensors.items()
             if name.startswith(prefix)
         }
         where = ".".join(filter(None, (part.where, prefix.rstrip("."))))
-        yield Match(where, own, hits)
+        yield StateDictMatch(where, tensors, hits)
 
 
 def _prefixes(names: Collection[str], wanted: Collection[str]) -> Counter[str]:
-    """How many names are the network's once so much is cut off in front."""
+    """Per prefix, how many names become names of the network without it."""
     hits: Counter[str] = Counter()
     for name in names:
         words = name.split(".")
@@ -209,11 +212,11 @@ def _prefixes(names: Collection[str], wanted: Collection[str]) -> Counter[str]:
     return hits
 
 
-def _rank(one: Match) -> tuple[int, bool]:
-    return one.hits, not one.is_average
+def _rank(match: StateDictMatch) -> tuple[int, bool]:
+    return match.hits, not match.is_average
 
 
-def _are_equal(one: Match, other: Match) -> bool:
+def _are_equal(one: StateDictMatch, other: StateDictMatch) -> bool:
     return one.tensors.keys() == other.tensors.keys() and all(
         torch.equal(value, other.tensors[name]) for name, value in one.tensors.items()
     )

@@ -1,4 +1,4 @@
-"""Initial weights: none, timm's pretrained ones, a file, or the checkpoint of a run."""
+"""Load the initial weights of a network: random, timm's pretrained ones, a file, or a run's checkpoint."""
 
 import hashlib
 import os
@@ -17,54 +17,66 @@ from training.config import is_file, plain_name
 from training.errors import ModelError, first_line
 from training.files import read_json
 from training.model.attention import ATTENTION
-from training.model.backbones import OWN, Backbone, require_known
-from training.model.network_input import Input, Scale
-from training.model.weight_files import Match, Part, State, both_sides, first_names, match, read_parts
+from training.model.backbones import OWN_ARCHITECTURES, Backbone, require_known
+from training.model.network_input import NetworkInput, PixelScale
+from training.model.weight_files import (
+    State,
+    StateDict,
+    StateDictMatch,
+    best_match,
+    compare_names,
+    first_names,
+    read_state_dicts,
+)
 
 Classifier = Literal["random", "loaded"]
 
 HEADS: Final = ("last_linear", "last_linear.1", "fc", "fc.1", "classifier", "classifier.1", "head.fc", "head")
-"""What the classifier is called in files from elsewhere; `.1` follows a dropout."""
+"""Names of the classifier in files of other programs; `.1` where a dropout comes first."""
 IN_FOLDER: Final = ("checkpoints/best.safetensors", "model.safetensors", "pytorch_model.bin")
-"""Weights in the folder of a run, of an export, and of what hubs hand out."""
+"""Files with weights in the folder of a run, of an export, and of a download from a hub."""
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
-    """What a network began with, as run.json has it."""
+class InitialWeights:
+    """The weights before training, as `start` in run.json has them."""
 
     weights: str
     """`random`, the name of pretrained weights, or a path."""
     where: str = ""
-    """Keys and prefix that led to them in their file."""
+    """Keys and prefix of the state dict in its file."""
     sha256: str = ""
     """Of the file; empty without one."""
     classifier: Classifier = "random"
 
 
-RANDOM: Final = Start("random")
+RANDOM: Final = InitialWeights("random")
 
 
-def initialise(backbone: Backbone, *, architecture: str, weights: str) -> Start:
-    """Fill the network from `none`, `timm`, `timm:TAG`, a file of weights, or a folder that holds one.
+def initialise(backbone: Backbone, *, architecture: str, weights: str) -> InitialWeights:
+    """Load `none`, `timm`, `timm:TAG`, a file of weights, or the file in a folder, into the network.
 
-    A classifier for another number of classes keeps its random weights, and so does an attention map that the
-    file does not have; anything else that does not fit is refused. Parts that the network does not have are
-    left out, such as Inception's second classifier.
+    A classifier for another number of classes keeps its random weights, and so does an attention layer that
+    the file lacks. Tensors of other parts than the network has, such as Inception's second classifier, are
+    ignored.
+
+    `ModelError`: the weights cannot be had, or do not fit
     """
     if weights == "none":
         return RANDOM
     if not is_file(weights):
         name = pretrained_name(architecture, weights)
-        found = fill(backbone, [Part("", _pretrained(name))], source=f"The weights {name} of timm")
-        return Start(name, classifier=found[1])
+        _, classifier = load_into(
+            backbone, [StateDict("", _pretrained(name))], source=f"The weights {name} of timm"
+        )
+        return InitialWeights(name, classifier=classifier)
     path = weights_path(Path(weights))
-    best, classifier = fill(backbone, read_parts(path), source=f"The weights file {path}")
-    return Start(weights, best.where, hashlib.sha256(path.read_bytes()).hexdigest(), classifier)
+    best, classifier = load_into(backbone, read_state_dicts(path), source=f"The weights file {path}")
+    return InitialWeights(weights, best.where, hashlib.sha256(path.read_bytes()).hexdigest(), classifier)
 
 
 def require_weights(architecture: str, weights: str) -> None:
-    """`ModelError` if these weights cannot be had: cheap, and without opening them."""
+    """`ModelError` if these weights cannot be had; checks the name or the path only, without reading."""
     if weights == "none":
         return
     if not is_file(weights):
@@ -74,7 +86,7 @@ def require_weights(architecture: str, weights: str) -> None:
 
 
 def weights_path(path: Path) -> Path:
-    """The file itself, or the one of a folder: of a run that is its chosen epoch."""
+    """The path itself, or the weights file in a folder; of a run, those of its chosen epoch."""
     if not path.is_dir():
         return path
     inside = [path / name for name in IN_FOLDER]
@@ -82,10 +94,10 @@ def weights_path(path: Path) -> Path:
 
 
 def pretrained_name(architecture: str, weights: str) -> str:
-    """timm's name of `timm` or `timm:TAG`, such as `resnet50.tv_in1k`; its first choice without a tag."""
+    """timm's name of the weights, such as `resnet50.tv_in1k`; without a tag, timm's default."""
     name = plain_name(architecture)
     tag = weights.removeprefix("timm").removeprefix(":")
-    if architecture in OWN:
+    if architecture in OWN_ARCHITECTURES:
         raise ModelError(f'{architecture} has no pretrained weights; set weights = "none".')
     wanted = f"{name}.{tag}" if tag else architecture
     require_known(wanted)
@@ -97,39 +109,43 @@ def pretrained_name(architecture: str, weights: str) -> str:
     return f"{name}.{config.tag}" if config.tag else name
 
 
-def recorded_scale(weights: str) -> Scale | None:
-    """The scale of pixels that the folder of a run or of an export says its weights take; None elsewhere."""
+def recorded_scale(weights: str) -> PixelScale | None:
+    """The scale of pixels in the record of a run or an export folder; None for other weights."""
     folder = Path(weights)
     for name in ("run.json", "card.json"):
         if is_file(weights) and (folder / name).is_file():
-            return Input.of_record(read_json(folder / name)["input"]).scale
+            return NetworkInput.of_record(read_json(folder / name)["input"]).scale
     return None
 
 
-def fill(backbone: Backbone, parts: list[Part], *, source: str) -> tuple[Match, Classifier]:
-    """Give the network the tensors that are its own; what they were, and whether the classifier was there.
+def load_into(
+    backbone: Backbone, parts: list[StateDict], *, source: str
+) -> tuple[StateDictMatch, Classifier]:
+    """Load the best matching state dict; returns it, and whether the classifier was in it.
 
-    `ModelError`: a tensor is missing or of another shape, the classifier and what is optional apart; or the
-    file goes on where the network ends.
+    `ModelError`: a tensor other than the classifier or an optional one is missing or of another shape, or the
+    file is of a larger network
     """
     net, wanted = backbone.net, backbone.net.state_dict()
     head = {name for name, one in net.named_parameters() if any(one is p for p in backbone.head.parameters())}
-    best = match(parts, wanted.keys(), source=source)
-    state = _with_our_head(best.tensors, head)
+    best = best_match(parts, wanted.keys(), source=source)
+    state = _rename_classifier(best.tensors, head)
     fitting = {
         name: value.reshape(wanted[name].shape) for name, value in state.items() if _fits(name, value, wanted)
     }
     misfits = sorted(wanted.keys() - fitting.keys() - head - _optional(wanted))
     if misfits:
-        raise ModelError(f"{source} does not fit the architecture: {_why_not(misfits, state, wanted)}.")
-    if beyond := _beyond(state, wanted, head):
+        raise ModelError(
+            f"{source} does not fit the architecture: {_describe_misfits(misfits, state, wanted)}."
+        )
+    if beyond := _extra_tensors(state, wanted, head):
         raise ModelError(f"{source} is of a larger network: it goes on with {first_names(beyond)}.")
     net.load_state_dict(fitting, strict=False)
     return best, "loaded" if head <= fitting.keys() else "random"
 
 
 def _fits(name: str, value: Tensor, wanted: State) -> bool:
-    """The same shape, or the same but for ones behind it: 1 × 1 convolutions were matrices once."""
+    """Whether the shapes agree, but for trailing ones: older files have matrices for 1 × 1 convolutions."""
     if name not in wanted:
         return False
     long, short = sorted((tuple(value.shape), tuple(wanted[name].shape)), key=len, reverse=True)
@@ -137,32 +153,33 @@ def _fits(name: str, value: Tensor, wanted: State) -> bool:
 
 
 def _optional(wanted: Collection[str]) -> set[str]:
+    """Tensors that a file may lack: counters of batch normalisation, and the attention layer."""
     return {
         name for name in wanted if name.endswith("num_batches_tracked") or name.startswith(f"{ATTENTION}.")
     }
 
 
-def _beyond(state: Collection[str], wanted: Collection[str], head: set[str]) -> list[str]:
-    """Tensors of parts that the network has, too: a ResNet-101's stages go on where a ResNet-50's end."""
-    own = {name.partition(".")[0] for name in wanted}
+def _extra_tensors(state: Collection[str], wanted: Collection[str], head: set[str]) -> list[str]:
+    """Tensors that the network lacks within its own parts, such as the later blocks of a ResNet-101."""
+    network_parts = {name.partition(".")[0] for name in wanted}
     heads = tuple(f"{name.rpartition('.')[0]}." for name in head)
-    extra = [name for name in state if name not in wanted and name.partition(".")[0] in own]
+    extra = [name for name in state if name not in wanted and name.partition(".")[0] in network_parts]
     return [name for name in extra if not name.startswith(heads) and not name.endswith("num_batches_tracked")]
 
 
-def _why_not(misfits: list[str], state: State, wanted: State) -> str:
-    """How many tensors do not fit, and the first of either kind."""
-    said = f"{len(misfits)} of {len(wanted)} tensors are missing or have another shape"
+def _describe_misfits(misfits: list[str], state: State, wanted: State) -> str:
+    """How many tensors do not fit, and examples."""
+    summary = f"{len(misfits)} of {len(wanted)} tensors are missing or have another shape"
     missing = [name for name in misfits if name not in state]
     if missing:
         known = set(state) & set(wanted)
-        return f"{said}; beside what agrees {both_sides([n for n in state if n not in known], missing)}"
+        return f"{summary}; beside what agrees {compare_names([n for n in state if n not in known], missing)}"
     name = misfits[0]
-    return f"{said}; {name} has {tuple(state[name].shape)}, wanted is {tuple(wanted[name].shape)}"
+    return f"{summary}; {name} has {tuple(state[name].shape)}, wanted is {tuple(wanted[name].shape)}"
 
 
-def _with_our_head(state: State, head: set[str]) -> State:
-    """The classifier under the name that it has here: Xception's is `last_linear` in the authors' files."""
+def _rename_classifier(state: State, head: set[str]) -> State:
+    """The classifier under the network's name for it: the authors' Xception calls it `last_linear`."""
     ours = {name.rpartition(".")[2]: name for name in head}
     renamed = dict(state)
     for name in HEADS:
@@ -184,7 +201,8 @@ def _pretrained(name: str) -> State:
 
 
 def _require_pretrained(name: str) -> None:
-    """Without a name server the download library would retry for most of a minute before it says so."""
+    """`ModelError` if the weights are neither cached nor can be downloaded."""
+    # Asked first, because without a name server the download library retries for most of a minute.
     import timm
 
     config = timm.get_pretrained_cfg(name)

@@ -17,13 +17,13 @@ import numpy as np
 
 from accuracy.statistics.means import mean_sd
 from training.files import read_json
-from training.reporting.results import Result, Row
+from training.reporting.finished_runs import FinishedRun, Row
 
 CLASSICAL: Final = "cross_entropy"
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class TrainingAmounts:
     """What a run learnt from."""
 
     images: int
@@ -38,33 +38,33 @@ class Given:
         return self.annotations / self.annotated if self.annotations and self.annotated else None
 
 
-def given_to(result: Result) -> Given | None:
+def training_amounts(result: FinishedRun) -> TrainingAmounts | None:
     """None for a run whose record of its start is gone."""
     if result.started is None:
         return None
     images = result.started.images.get("train", 0)
     if not uses_maps(result):
-        return Given(images, 0, None)
+        return TrainingAmounts(images, 0, None)
     used, known = result.started.with_map, _annotators(result)
     annotations = float(np.mean(known) * used) if len(known) else None
-    return Given(images, used, annotations)
+    return TrainingAmounts(images, used, annotations)
 
 
-def uses_maps(result: Result) -> bool:
+def uses_maps(result: FinishedRun) -> bool:
     """Whether its objective looks at human maps, rather than at none or at a stand-in for them."""
     return result.config.objective.needs_maps and result.config.maps == "human"
 
 
-def guidance_table(results: Iterable[Result]) -> list[Row]:
+def guidance_table(results: Iterable[FinishedRun]) -> list[Row]:
     """One row per run: what it was given, and the AUC that came of it."""
     rows = []
     for result in results:
-        given = given_to(result)
+        given = training_amounts(result)
         if given is not None:
             rows.append(
                 {
                     "architecture": result.config.architecture,
-                    "scenario": result.config.column,
+                    "scenario": result.config.scenario_name,
                     "objective": result.config.objective.name,
                     "dataset": result.folder.record().get("dataset", {}).get("id", ""),
                     "seed": result.config.seed,
@@ -78,7 +78,7 @@ def guidance_table(results: Iterable[Result]) -> list[Row]:
     return rows
 
 
-def worth_table(rows: Sequence[Row]) -> list[Row]:
+def efficiency_table(rows: Sequence[Row]) -> list[Row]:
     """One row per architecture, dataset and scenario with maps: the plain data that reach its mean AUC.
 
     rows : of `guidance_table`
@@ -91,10 +91,10 @@ def worth_table(rows: Sequence[Row]) -> list[Row]:
         if row["annotated"]:
             key = (row["architecture"], row["scenario"], row["dataset"])
             groups.setdefault(key, []).append(row)
-    return [_worth(own, classical_curve(rows, key[0])) for key, own in sorted(groups.items())]
+    return [_efficiency(own, classical_curve(rows, key[0])) for key, own in sorted(groups.items())]
 
 
-def _worth(rows: Sequence[Row], curve: Sequence[tuple[int, float]]) -> Row:
+def _efficiency(rows: Sequence[Row], curve: Sequence[tuple[int, float]]) -> Row:
     mean, sd, seeds = mean_sd([row["auc"] for row in rows])
     images = rows[0]["images"]
     matching, bound = _match(curve, mean)
@@ -139,7 +139,7 @@ def _match(curve: Sequence[tuple[int, float]], auc: float | None) -> tuple[float
     return float(sizes[0]), "exact"  # a single point, which it equals
 
 
-def _annotators(result: Result) -> tuple[int, ...]:
+def _annotators(result: FinishedRun) -> tuple[int, ...]:
     home = read_json(result.folder.root / "run.json").get("dataset", {}).get("path")
     return _counts(Path(home), result.config.train_splits) if home else ()
 

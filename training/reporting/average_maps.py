@@ -10,8 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 
 from training.files import write_bytes
+from training.reporting.finished_runs import FinishedRun, about_maps, by_scenario
 from training.reporting.matplotlib_figures import DPI, STYLE
-from training.reporting.results import Result, about_maps, columns
 from training.reporting.style import grey_picture
 
 TILE_IN: Final = 0.85
@@ -19,7 +19,9 @@ MOST: Final = 10
 """Runs of a scenario that are shown, as many as in the paper."""
 
 
-def write_average_maps(folder: Path, key: str, runs: Sequence[Result], *, caption: str = "") -> list[str]:
+def write_average_maps(
+    folder: Path, key: str, runs: Sequence[FinishedRun], *, caption: str = ""
+) -> list[str]:
     """Write `<key>.pdf` and `<key>.png`: a row per scenario, a column per seed, the human average first.
 
     A run without a picture leaves its place empty; nothing is written for no runs.
@@ -36,8 +38,8 @@ def write_average_maps(folder: Path, key: str, runs: Sequence[Result], *, captio
     return [f"{key}.pdf", f"{key}.png"]
 
 
-def _drawn(runs: Sequence[Result], caption: str) -> Canvas:
-    groups = {scenario: own[:MOST] for (_, scenario), own in columns(runs).items()}
+def _drawn(runs: Sequence[FinishedRun], caption: str) -> Canvas:
+    groups = {scenario: own[:MOST] for (_, scenario), own in by_scenario(runs).items()}
     tiles = max(len(own) for own in groups.values())
     size = ((tiles + 1) * TILE_IN + 1.6, len(groups) * TILE_IN + 0.6)
     canvas = Canvas(figsize=size, layout="constrained")

@@ -13,8 +13,8 @@ from typing import Any, Final, Literal, assert_never
 import numpy as np
 
 from accuracy.statistics.means import mean_sd
-from training.evaluation.scored import POOLED
-from training.reporting.results import OTHER, Result, Row, about_maps, columns
+from training.evaluation.score_table import POOLED
+from training.reporting.finished_runs import OTHER, FinishedRun, Row, about_maps, by_scenario
 
 Dash = Literal["solid", "dot", "dash"]
 Numbers = Sequence[float]
@@ -53,7 +53,7 @@ class Points:
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class BoxPlot:
     """A box over runs, with every run beside it.
 
     Of fewer than five runs only the runs: the quartiles of four values are no summary. Notched (95 % interval
@@ -74,7 +74,7 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
-class Dot:
+class ErrorBar:
     """One value of a category, with a bar of ± `spread`."""
 
     name: str
@@ -84,7 +84,7 @@ class Dot:
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class HorizontalLine:
     """A horizontal line across the figure."""
 
     name: str
@@ -93,11 +93,11 @@ class Level:
     """Write the name under the line."""
 
 
-Mark = Line | Points | Box | Dot | Level
+Mark = Line | Points | BoxPlot | ErrorBar | HorizontalLine
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class FigureSpec:
     """`key` is fit for a file name; a figure without marks has nothing to show and says why in `note`."""
 
     key: str
@@ -116,11 +116,11 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Tables:
+class FigureTables:
     """The tables that figures are drawn from, of one architecture and the detectors beside it."""
 
     architecture: str
-    runs: tuple[Result, ...]
+    runs: tuple[FinishedRun, ...]
     epochs: Sequence[Row] = field(default_factory=tuple)
     roc: Sequence[Row] = field(default_factory=tuple)
     reliability: Sequence[Row] = field(default_factory=tuple)
@@ -139,15 +139,15 @@ class Tables:
         return sorted({row["source"] for row in self.roc}, key=lambda source: (source != POOLED, source))
 
 
-def styles_of(results: Iterable[Result], others: Iterable[str] = ()) -> dict[str, int]:
+def styles_of(results: Iterable[FinishedRun], others: Iterable[str] = ()) -> dict[str, int]:
     """A number for each scenario, in the order of their names, then for each other detector."""
-    names = [*sorted({result.config.column for result in results}), *others]
+    names = [*sorted({result.config.scenario_name for result in results}), *others]
     return {name: index for index, name in enumerate(dict.fromkeys(names))}
 
 
-def figures(tables: Tables) -> list[Figure]:
+def figures(tables: FigureTables) -> list[FigureSpec]:
     """Every figure of an architecture: the ones over all generators first, then one ROC per generator."""
-    makers: tuple[Callable[[Tables], Figure], ...] = (
+    makers: tuple[Callable[[FigureTables], FigureSpec], ...] = (
         roc_figure,
         roc_se_figure,
         box_figure,
@@ -164,7 +164,7 @@ def figures(tables: Tables) -> list[Figure]:
     return [_with_something_to_compare(figure) for figure in every]
 
 
-def _with_something_to_compare(figure: Figure) -> Figure:
+def _with_something_to_compare(figure: FigureSpec) -> FigureSpec:
     """A chart of one point says less than its number in the table: it says so instead."""
     places = {place for mark in figure.marks for place in _places(mark)}
     note = "There is one value so far; it is in the table."
@@ -178,27 +178,27 @@ def _places(mark: Mark) -> Iterator[object]:
             yield from mark.x
         case Points():
             yield from zip(mark.x, mark.y, strict=True)
-        case Box():
+        case BoxPlot():
             yield from ((mark.name, index) for index in range(len(mark.values)))
-        case Dot():
+        case ErrorBar():
             yield mark.name
-        case Level():
+        case HorizontalLine():
             return
         case _:
             assert_never(mark)
 
 
-def _of_maps(make: Callable[[Tables], Figure]) -> Callable[[Tables], Figure]:
+def _of_maps(make: Callable[[FigureTables], FigureSpec]) -> Callable[[FigureTables], FigureSpec]:
     """A figure about maps, which says of what tensor they are made if it is not the usual one."""
 
-    def made(tables: Tables) -> Figure:
+    def made(tables: FigureTables) -> FigureSpec:
         figure, about = make(tables), about_maps(tables.runs)
         return replace(figure, title=f"{figure.title}, {about}") if about else figure
 
     return made
 
 
-def roc_figure(tables: Tables, *, source: str = POOLED) -> Figure:
+def roc_figure(tables: FigureTables, *, source: str = POOLED) -> FigureSpec:
     """Mean ROC (CYBORG Fig. 5).
 
     The band is ± 1 sd over seeds of the false positive rate at a true positive rate, as in the paper.
@@ -209,14 +209,14 @@ def roc_figure(tables: Tables, *, source: str = POOLED) -> Figure:
     return figure if source == POOLED else replace(figure, source=source)
 
 
-def roc_se_figure(tables: Tables) -> Figure:
+def roc_se_figure(tables: FigureTables) -> FigureSpec:
     """Mean ROC with the standard error of the true positive rate (DROID Fig. 7)."""
     lines = _rocs(tables, POOLED, given="fpr", spread="se")
     return _roc(tables, "roc-se", "ROC, all generators: mean ± 1 standard error", lines)
 
 
-def _roc(tables: Tables, key: str, title: str, lines: Sequence[Line]) -> Figure:
-    return Figure(
+def _roc(tables: FigureTables, key: str, title: str, lines: Sequence[Line]) -> FigureSpec:
+    return FigureSpec(
         key=f"{key}-{_slug(tables.architecture)}",
         title=title,
         x="False positive rate",
@@ -229,7 +229,7 @@ def _roc(tables: Tables, key: str, title: str, lines: Sequence[Line]) -> Figure:
     )
 
 
-def _rocs(tables: Tables, source: str, *, given: str, spread: str) -> list[Line]:
+def _rocs(tables: FigureTables, source: str, *, given: str, spread: str) -> list[Line]:
     lines = []
     for scenario, rows in _by(tables.roc, "scenario", source=source, given=given).items():
         other = rows[0]["architecture"] == OTHER
@@ -248,7 +248,7 @@ def _rocs(tables: Tables, source: str, *, given: str, spread: str) -> list[Line]
     return lines
 
 
-def accuracy_figure(tables: Tables) -> Figure:
+def accuracy_figure(tables: FigureTables) -> FigureSpec:
     """Training (dotted) and validation accuracy per epoch, mean ± 1 sd over seeds (CYBORG Fig. 6)."""
     lines: list[Mark] = []
     for scenario, rows in _by(tables.epochs, "scenario").items():
@@ -258,7 +258,7 @@ def accuracy_figure(tables: Tables) -> Figure:
     return _of_epochs(tables, "accuracy", "Accuracy: mean ± 1 sd over seeds", "Accuracy", lines)
 
 
-def entropy_figure(tables: Tables) -> Figure:
+def entropy_figure(tables: FigureTables) -> FigureSpec:
     """Entropy of the model's maps per epoch, beside the human and the largest one (DROID Fig. 3)."""
     marks: list[Mark] = []
     for scenario, rows in _by(tables.epochs, "scenario").items():
@@ -266,15 +266,15 @@ def entropy_figure(tables: Tables) -> Figure:
     for name, word in {"human_entropy": "human maps", "max_entropy": "even map"}.items():
         mean, _, _ = mean_sd([row[name] for row in tables.epochs])
         if mean is not None and marks:
-            marks.append(Level(f"{word} {mean:.2f}", mean, below=name == "max_entropy"))
+            marks.append(HorizontalLine(f"{word} {mean:.2f}", mean, below=name == "max_entropy"))
     return _of_epochs(
         tables, "entropy", "Entropy of the maps: mean ± 1 sd over seeds", "Entropy in nats", marks
     )
 
 
-def _of_epochs(tables: Tables, key: str, title: str, y: str, marks: Sequence[Mark]) -> Figure:
+def _of_epochs(tables: FigureTables, key: str, title: str, y: str, marks: Sequence[Mark]) -> FigureSpec:
     note = "" if marks else "No run has told of an epoch."
-    return Figure(f"{key}-{_slug(tables.architecture)}", title, "Epoch", y, tuple(marks), note)
+    return FigureSpec(f"{key}-{_slug(tables.architecture)}", title, "Epoch", y, tuple(marks), note)
 
 
 def _over_epochs(
@@ -293,7 +293,7 @@ def _over_epochs(
     return [Line(name, style, list(stats), means, deviations if any(deviations) else None, dash=dash)]
 
 
-def entropy_auc_figure(tables: Tables) -> Figure:
+def entropy_auc_figure(tables: FigureTables) -> FigureSpec:
     """Entropy of each run's maps against its AUC (DROID Fig. 5)."""
     marks = []
     for scenario, runs in _scenarios(tables).items():
@@ -302,7 +302,7 @@ def entropy_auc_figure(tables: Tables) -> Figure:
             x, y = ([run.metrics[name] or 0.0 for run in known] for name in ("cam_entropy", "auc"))
             labels = [f"seed {run.config.seed}" for run in known]
             marks.append(Points(scenario, tables.styles.get(scenario, 0), x, y, labels))
-    return Figure(
+    return FigureSpec(
         key=f"entropy-auc-{_slug(tables.architecture)}",
         title="Entropy of the maps against AUC, one point per run",
         x="Entropy in nats",
@@ -312,25 +312,25 @@ def entropy_auc_figure(tables: Tables) -> Figure:
     )
 
 
-def box_figure(tables: Tables) -> Figure:
+def box_figure(tables: FigureTables) -> FigureSpec:
     """AUC over seeds; the notch is the 95 % interval of the median (DROID Fig. 6)."""
     boxes = _boxes(tables, "auc")
     note = "" if boxes else "No run has an AUC."
-    return Figure(f"auc-{_slug(tables.architecture)}", "AUC over seeds", "", "AUC", boxes, note)
+    return FigureSpec(f"auc-{_slug(tables.architecture)}", "AUC over seeds", "", "AUC", boxes, note)
 
 
-def _agreement(tables: Tables, *, measure: str, words: str) -> Figure:
+def _agreement(tables: FigureTables, *, measure: str, words: str) -> FigureSpec:
     """How much each run's maps agree with the human ones, on the first split that has human maps."""
     split = _mapped_split(tables.runs)
     boxes = tuple(
-        Box(scenario, tables.styles.get(scenario, 0), values)
+        BoxPlot(scenario, tables.styles.get(scenario, 0), values)
         for scenario, runs in _scenarios(tables).items()
         if (values := _known(run.splits.get(split, {}).get(f"agreement_{measure}") for run in runs))
     )
     where = {"test": ", test images", "val": ", validation images", "train": ", training images"}.get(
         split, ""
     )
-    return Figure(
+    return FigureSpec(
         key=f"agreement-{measure}-{_slug(tables.architecture)}",
         title=f"Agreement with the human maps{where}",
         x="",
@@ -340,20 +340,20 @@ def _agreement(tables: Tables, *, measure: str, words: str) -> Figure:
     )
 
 
-def _mapped_split(runs: Iterable[Result]) -> str:
+def _mapped_split(runs: Iterable[FinishedRun]) -> str:
     """Test before validation before training: agreement on images that were trained on is easier."""
     found = {split for run in runs for split, values in run.splits.items() if values.get("with_map")}
     return next((split for split in ("test", "val", "train") if split in found), "")
 
 
-def stability_figure(tables: Tables) -> Figure:
+def stability_figure(tables: FigureTables) -> FigureSpec:
     """Whether runs that differ in their seed alone look at the same places."""
     rows = [row for row in tables.stability if row["stability"] is not None]
     marks = tuple(
-        Dot(row["scenario"], tables.styles.get(row["scenario"], 0), row["stability"], row["sd"])
+        ErrorBar(row["scenario"], tables.styles.get(row["scenario"], 0), row["stability"], row["sd"])
         for row in rows
     )
-    return Figure(
+    return FigureSpec(
         key=f"stability-{_slug(tables.architecture)}",
         title="Stability of the maps across seeds: mean ± 1 sd over pairs of runs",
         x="",
@@ -363,7 +363,7 @@ def stability_figure(tables: Tables) -> Figure:
     )
 
 
-def reliability_figure(tables: Tables) -> Figure:
+def reliability_figure(tables: FigureTables) -> FigureSpec:
     """How often images called fake with some probability are fake; pooled over seeds."""
     marks: list[Mark] = []
     for scenario, rows in _by(tables.reliability, "scenario").items():
@@ -377,7 +377,7 @@ def reliability_figure(tables: Tables) -> Figure:
             marks.append(Line(scenario, tables.styles.get(scenario, 0), x, y, marks=True))
     if marks:
         marks.append(Line("perfect", -1, [0, 1], [0, 1], dash="dot"))
-    return Figure(
+    return FigureSpec(
         key=f"reliability-{_slug(tables.architecture)}",
         title="Reliability of the softmax score",
         x="Probability of being fake",
@@ -394,17 +394,17 @@ def _weighted(rows: Sequence[Row], name: str) -> float:
     return float(np.average([row[name] for row in rows], weights=[row["images"] for row in rows]))
 
 
-def annotated_figure(tables: Tables) -> Figure:
+def annotated_figure(tables: FigureTables) -> FigureSpec:
     """AUC over the number of annotated images."""
     return _learning(tables, "annotated", "Annotated training images", "worth-images")
 
 
-def annotators_figure(tables: Tables) -> Figure:
+def annotators_figure(tables: FigureTables) -> FigureSpec:
     """AUC over the number of annotations of each annotated image."""
     return _learning(tables, "annotators", "Annotations per image", "worth-annotators")
 
 
-def data_figure(tables: Tables) -> Figure:
+def data_figure(tables: FigureTables) -> FigureSpec:
     """AUC of plain cross-entropy over the number of training images, the guided scenarios beside it."""
     plain = _curve("cross_entropy", -1, _of_objective(tables.guidance, "cross_entropy"), "images")
     guided = [
@@ -412,7 +412,7 @@ def data_figure(tables: Tables) -> Figure:
         for scenario, rows in _by([row for row in tables.guidance if row["annotated"]], "scenario").items()
         for line in _curve(scenario, tables.styles.get(scenario, 0), rows, "images")
     ]
-    return Figure(
+    return FigureSpec(
         key=f"worth-data-{_slug(tables.architecture)}",
         title="Plain data that equal human guidance (mean ± 1 sd)",
         x="Training images",
@@ -423,15 +423,15 @@ def data_figure(tables: Tables) -> Figure:
     )
 
 
-def _learning(tables: Tables, column: str, x: str, key: str) -> Figure:
+def _learning(tables: FigureTables, column: str, x: str, key: str) -> FigureSpec:
     guided = [row for row in tables.guidance if row["annotated"] and row[column] is not None]
     marks: list[Mark] = []
     for i, (objective, rows) in enumerate(_by(guided, "objective").items()):
         marks += _curve(objective, i, rows, column)
     plain = mean_sd([row["auc"] for row in _of_objective(tables.guidance, "cross_entropy")])[0]
     if marks and plain is not None:
-        marks.append(Level(f"cross_entropy {plain:.3f}", plain))
-    return Figure(
+        marks.append(HorizontalLine(f"cross_entropy {plain:.3f}", plain))
+    return FigureSpec(
         key=f"{key}-{_slug(tables.architecture)}",
         title=f"AUC by {x[0].lower()}{x[1:]} (mean ± 1 sd)",
         x=x,
@@ -464,13 +464,13 @@ def _point(rows: Sequence[Row], column: str) -> tuple[float, float, float]:
     return float(np.mean([row[column] for row in rows])), mean or 0.0, sd or 0.0
 
 
-def _scenarios(tables: Tables) -> dict[str, list[Result]]:
-    return {scenario: runs for (_, scenario), runs in columns(tables.runs).items()}
+def _scenarios(tables: FigureTables) -> dict[str, list[FinishedRun]]:
+    return {scenario: runs for (_, scenario), runs in by_scenario(tables.runs).items()}
 
 
-def _boxes(tables: Tables, metric: str) -> tuple[Box, ...]:
+def _boxes(tables: FigureTables, metric: str) -> tuple[BoxPlot, ...]:
     return tuple(
-        Box(scenario, tables.styles.get(scenario, 0), values)
+        BoxPlot(scenario, tables.styles.get(scenario, 0), values)
         for scenario, runs in _scenarios(tables).items()
         if (values := _known(run.metrics.get(metric) for run in runs))
     )

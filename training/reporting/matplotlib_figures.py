@@ -12,9 +12,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 
 from training.files import write_bytes, write_text
-from training.reporting.figures import Box, Dot, Figure, Level, Line, Mark, Points
-from training.reporting.results import Row, to_csv
+from training.reporting.figures import BoxPlot, ErrorBar, FigureSpec, HorizontalLine, Line, Mark, Points
+from training.reporting.finished_runs import Row
 from training.reporting.style import MUTED, colour, dash
+from training.reporting.tables import to_csv
 
 WIDTH: Final = 5.0  # inches: a column of a two-column paper, seen at 70 %
 HEIGHT: Final = 3.6
@@ -41,7 +42,7 @@ STYLE: Final[Any] = {
 }
 
 
-def write_figure(folder: Path, figure: Figure, *, caption: str = "") -> list[str]:
+def write_figure(folder: Path, figure: FigureSpec, *, caption: str = "") -> list[str]:
     """Write `<key>.pdf`, `<key>.png` and `<key>.csv`; nothing for a figure that has nothing to show.
 
     caption : a line below, such as that the annotations are simulated
@@ -60,7 +61,7 @@ def write_figure(folder: Path, figure: Figure, *, caption: str = "") -> list[str
     return [f"{figure.key}.{ending}" for ending in ("pdf", "png", "csv")]
 
 
-def rows_of(figure: Figure) -> list[Row]:
+def rows_of(figure: FigureSpec) -> list[Row]:
     """What a figure shows, one row per point: `series, x, y, spread`."""
     return [row for mark in figure.marks for row in _rows(mark)]
 
@@ -74,18 +75,18 @@ def _rows(mark: Mark) -> list[Row]:
             return [{"series": name, "x": x, "y": y, "spread": spread} for x, y, spread in points]
         case Points():
             return [{"series": name, "x": x, "y": y} for x, y in zip(mark.x, mark.y, strict=True)]
-        case Box():
+        case BoxPlot():
             return [{"series": name, "y": value} for value in mark.values]
-        case Dot():
+        case ErrorBar():
             return [{"series": name, "y": mark.value, "spread": mark.spread}]
-        case Level():
+        case HorizontalLine():
             return [{"series": name, "y": mark.y}]
         case _:
             assert_never(mark)
 
 
-def _drawn(figure: Figure, caption: str) -> Canvas:
-    categories = [mark for mark in figure.marks if isinstance(mark, Box | Dot)]
+def _drawn(figure: FigureSpec, caption: str) -> Canvas:
+    categories = [mark for mark in figure.marks if isinstance(mark, BoxPlot | ErrorBar)]
     legend = _legend_of(figure)
     width = SQUARE if figure.square else max(WIDTH, 0.75 * len(categories) + 1)
     height = (SQUARE if figure.square else HEIGHT) + legend.height
@@ -96,7 +97,7 @@ def _drawn(figure: Figure, caption: str) -> Canvas:
     axes.set(title="\n".join(wrap(figure.title, 56)), xlabel=below, ylabel=figure.y)
     _scale(axes, figure)
     for mark in figure.marks:
-        _draw(axes, mark, position=categories.index(mark) if isinstance(mark, Box | Dot) else 0)
+        _draw(axes, mark, position=categories.index(mark) if isinstance(mark, BoxPlot | ErrorBar) else 0)
     if categories:
         _name_categories(axes, [mark.name for mark in categories])
     elif legend.inside:
@@ -106,7 +107,7 @@ def _drawn(figure: Figure, caption: str) -> Canvas:
     return canvas
 
 
-def _scale(axes: Any, figure: Figure) -> None:
+def _scale(axes: Any, figure: FigureSpec) -> None:
     if figure.x_range:
         axes.set_xlim(figure.x_range)
     if figure.y_range:
@@ -139,7 +140,7 @@ class Legend:
     height: float  # inches that it needs below
 
 
-def _legend_of(figure: Figure) -> Legend:
+def _legend_of(figure: FigureSpec) -> Legend:
     names = [mark.name for mark in figure.marks if isinstance(mark, Line | Points)]
     longest = max(map(len, names), default=0)
     if figure.square and len(names) <= FEW and longest <= SHORT:
@@ -164,12 +165,12 @@ def _draw(axes: Any, mark: Mark, *, position: int) -> None:
             _draw_line(axes, mark)
         case Points():
             axes.scatter(mark.x, mark.y, color=colour(mark.style), label=mark.name, s=28)
-        case Box():
+        case BoxPlot():
             _draw_box(axes, mark, position)
-        case Dot():
+        case ErrorBar():
             kind = {"fmt": "o", "color": colour(mark.style), "capsize": 3}
             axes.errorbar([position], [mark.value], yerr=mark.spread, **kind)
-        case Level():
+        case HorizontalLine():
             axes.axhline(mark.y, color=MUTED, linestyle="--", linewidth=1.2)
             where = {"xy": (1, mark.y), "xycoords": ("axes fraction", "data")}
             offset = {"xytext": (0, -3 if mark.below else 2), "textcoords": "offset points"}
@@ -195,7 +196,7 @@ def _draw_line(axes: Any, mark: Line) -> None:
     fill(along, low, high, color=shade, alpha=0.16, linewidth=0)
 
 
-def _draw_box(axes: Any, mark: Box, position: int) -> None:
+def _draw_box(axes: Any, mark: BoxPlot, position: int) -> None:
     shade = colour(mark.style)
     if not mark.few:
         axes.boxplot(

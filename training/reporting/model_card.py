@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from training.config import CAM_TENSORS
-from training.evaluation.scored import POOLED
+from training.evaluation.score_table import POOLED
 from training.files import read_json
-from training.reporting.results import read_run
+from training.reporting.finished_runs import read_run
 from training.run_folder import RunFolder
 
 SHOWN: Final = ("auc", "auc_low", "auc_high", "eer", "tpr_at_fpr_0.01", "acer", "brier", "calibration_error")
@@ -44,7 +44,7 @@ def card_of(folder: RunFolder) -> dict[str, Any]:
     return {
         "name": record.get("name", folder.root.name),
         "architecture": result.config.architecture,
-        "scenario": result.config.column,
+        "scenario": result.config.scenario_name,
         "config": record["config"],
         "best_epoch": result.best_epoch,
         "input": record.get("input"),
@@ -60,7 +60,7 @@ def card_of(folder: RunFolder) -> dict[str, Any]:
         "split": result.split,
         "metrics": [
             {"source": source, "score": kind, **values}
-            for (source, kind), values in result.numbers.metrics.items()
+            for (source, kind), values in result.score_summary.metrics.items()
         ],
         "chain": {
             "weights_sha256": _sha256(folder.best),
@@ -103,12 +103,12 @@ def as_markdown(card: dict[str, Any]) -> str:
 
 
 def _what(card: dict[str, Any]) -> str:
-    config, expects = card["config"], card["input"] or {}
+    config, network_input = card["config"], card["input"] or {}
     objective = config["objective"]
     settings = ", ".join(f"{name} {value}" for name, value in objective.items() if name != "name")
     weights = card["start"]["weights"]
     start = "random weights" if weights in {"none", "random"} else f"weights `{_plain(weights)}`"
-    side, resize = expects.get("side", "?"), expects.get("resize", "area")
+    side, resize = network_input.get("side", "?"), network_input.get("resize", "area")
     return (
         f"A {card['architecture']} that tells synthetic faces from real ones, trained with the objective "
         f"`{objective['name']}` ({settings}) for {config['epochs']} epochs from {start}, "

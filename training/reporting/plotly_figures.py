@@ -3,7 +3,7 @@
 from html import escape
 from typing import Any, Final, assert_never
 
-from training.reporting.figures import Box, Dot, Figure, Level, Line, Mark, Points
+from training.reporting.figures import BoxPlot, ErrorBar, FigureSpec, HorizontalLine, Line, Mark, Points
 from training.reporting.style import MUTED, colour, dash
 
 Json = dict[str, Any]
@@ -11,7 +11,7 @@ Json = dict[str, Any]
 DIGITS: Final = 4
 
 
-def drawn(figure: Figure) -> Json:
+def drawn(figure: FigureSpec) -> Json:
     """`{key, title, note, data, layout}`; the page adds fonts and the colours of its scheme."""
     traces = [trace for mark in figure.marks for trace in _traces(mark)]
     return {
@@ -23,7 +23,7 @@ def drawn(figure: Figure) -> Json:
     }
 
 
-def _layout(figure: Figure) -> Json:
+def _layout(figure: FigureSpec) -> Json:
     x: Json = {"title": {"text": escape(figure.x)}}
     y: Json = {"title": {"text": escape(figure.y)}}
     if figure.x_range:
@@ -35,10 +35,10 @@ def _layout(figure: Figure) -> Json:
     if figure.square:
         y |= {"scaleanchor": "x", "constrain": "domain"}
         x["constrain"] = "domain"
-    categories = [mark for mark in figure.marks if isinstance(mark, Box | Dot)]
+    categories = [mark for mark in figure.marks if isinstance(mark, BoxPlot | ErrorBar)]
     if categories:
         x["range"] = [-0.5, len(categories) - 0.5]
-    levels = [mark for mark in figure.marks if isinstance(mark, Level)]
+    levels = [mark for mark in figure.marks if isinstance(mark, HorizontalLine)]
     return {
         "xaxis": x,
         "yaxis": y,
@@ -64,12 +64,12 @@ def _traces(mark: Mark) -> list[Json]:
                     "marker": {"color": colour(mark.style), "size": 9},
                 }
             ]
-        case Box() if mark.few:
+        case BoxPlot() if mark.few:
             name = _text(mark.name)
             dots = {"color": colour(mark.style), "size": 9}
             at = {"x": [name] * len(mark.values), "y": _rounded(mark.values)}
             return [{"type": "scatter", "mode": "markers", "name": name, **at, "marker": dots}]
-        case Box():
+        case BoxPlot():
             return [
                 {
                     "type": "box",
@@ -81,15 +81,15 @@ def _traces(mark: Mark) -> list[Json]:
                     "marker": {"color": colour(mark.style)},
                 }
             ]
-        case Dot():
+        case ErrorBar():
             return [_dot(mark)]
-        case Level():
+        case HorizontalLine():
             return []
         case _:
             assert_never(mark)
 
 
-def _dot(mark: Dot) -> Json:
+def _dot(mark: ErrorBar) -> Json:
     trace: Json = {
         "type": "scatter",
         "mode": "markers",
@@ -148,7 +148,7 @@ def faint(hexadecimal: str) -> str:
     return f"rgba({red},{green},{blue},0.16)"
 
 
-def _across(level: Level) -> Json:
+def _across(level: HorizontalLine) -> Json:
     return {
         "type": "line",
         "xref": "paper",
@@ -160,7 +160,7 @@ def _across(level: Level) -> Json:
     }
 
 
-def _label(level: Level) -> Json:
+def _label(level: HorizontalLine) -> Json:
     return {
         "xref": "paper",
         "x": 1,

@@ -10,13 +10,20 @@ from typing import Final
 from plotly.offline import get_plotlyjs
 
 from training.files import write_text
-from training.reporting import results
 from training.reporting.average_maps import write_average_maps
-from training.reporting.figures import Figure
+from training.reporting.figures import FigureSpec
+from training.reporting.finished_runs import (
+    ExternalDetector,
+    Row,
+    architectures,
+    cautions_of,
+    gather,
+    is_simulated,
+)
 from training.reporting.matplotlib_figures import write_figure
 from training.reporting.plotly_figures import drawn
-from training.reporting.results import Rival, Row
-from training.reporting.tables import architectures, figures_of, is_simulated, tables_of
+from training.reporting.report_contents import figures_of, tables_of
+from training.reporting.tables import to_csv
 
 STYLE: Final = """body{font:16px/1.5 system-ui,sans-serif;color:#1c2124}
 body{max-width:76rem;margin:2rem auto;padding:0 1rem}
@@ -40,7 +47,7 @@ SIMULATED: Final = "Simulated annotators: this says nothing about people."
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class ReportProgress:
     """How far a report is; `summary` is there with the last step: the rows of the summary of AUC."""
 
     done: int
@@ -48,42 +55,44 @@ class Written:
     summary: tuple[Row, ...] = ()
 
 
-def report_steps(runs_dir: Path, out_dir: Path, rivals: Sequence[Rival] = ()) -> Iterator[Written]:
+def report_steps(
+    runs_dir: Path, out_dir: Path, detectors: Sequence[ExternalDetector] = ()
+) -> Iterator[ReportProgress]:
     """Write tables, figures and index.html for all finished runs, telling of each figure.
 
     The folder holds a CSV per table, `figures/` with a PDF, a PNG and a CSV per figure, index.html, and the
     script that draws its figures: it needs no network.
     """
-    found = results.gather(runs_dir)
+    found = gather(runs_dir)
     caption = SIMULATED if is_simulated(found) else ""
-    tables = tables_of(found, rivals)
+    tables = tables_of(found, detectors)
     for name, rows in tables.items():
-        write_text(out_dir / f"{name}.csv", results.to_csv(rows))
-    per_architecture = {name: figures_of(name, found, tables, rivals) for name in architectures(found)}
+        write_text(out_dir / f"{name}.csv", to_csv(rows))
+    per_architecture = {name: figures_of(name, found, tables, detectors) for name in architectures(found)}
     total = sum(len(some) + 1 for some in per_architecture.values())
     done, sections = 0, []
     for name, some in per_architecture.items():
         for figure in some:
             write_figure(out_dir / "figures", figure, caption=caption)
-            yield Written(done := done + 1, total)
+            yield ReportProgress(done := done + 1, total)
         own = [result for result in found if result.config.architecture == name]
         files = write_average_maps(out_dir / "figures", f"maps-{name}", own, caption=caption)
         sections.append(_section(name, some, files))
-        yield Written(done := done + 1, total)
+        yield ReportProgress(done := done + 1, total)
     summary = tuple(row for row in tables["summary"] if row["metric"] == "auc")
     write_text(out_dir / "plotly.min.js", get_plotlyjs())
-    said = _cautions(results.cautions_of(found))
+    said = _cautions(cautions_of(found))
     write_text(out_dir / "index.html", _page(summary, tables, sections, caption, said))
-    yield Written(total, total, summary)
+    yield ReportProgress(total, total, summary)
 
 
-def write_report(runs_dir: Path, out_dir: Path, rivals: Sequence[Rival] = ()) -> list[Row]:
+def write_report(runs_dir: Path, out_dir: Path, detectors: Sequence[ExternalDetector] = ()) -> list[Row]:
     """All of `report_steps`; returns the rows of the summary of AUC."""
-    *_, last = report_steps(runs_dir, out_dir, rivals)
+    *_, last = report_steps(runs_dir, out_dir, detectors)
     return list(last.summary)
 
 
-def _section(name: str, some: Sequence[Figure], average_maps: Sequence[str]) -> str:
+def _section(name: str, some: Sequence[FigureSpec], average_maps: Sequence[str]) -> str:
     shown = "".join(_plot(figure) for figure in some)
     picture = next((file for file in average_maps if file.endswith(".png")), "")
     alt = f"Average maps of each run of {name}, beside the average human map"
@@ -93,7 +102,7 @@ def _section(name: str, some: Sequence[Figure], average_maps: Sequence[str]) -> 
     return f'<h2>{escape(name)}</h2><div class="plots">{shown}</div>{maps}'
 
 
-def _plot(figure: Figure) -> str:
+def _plot(figure: FigureSpec) -> str:
     if not figure.marks:
         return f"<figure><figcaption>{escape(figure.title)}: {escape(figure.note)}</figcaption></figure>"
     links = " · ".join(

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from accuracy.statistics.means import mean_sd
 from training.evaluation.agreement import spearman
-from training.reporting.results import Result, Row, columns
+from training.reporting.finished_runs import FinishedRun, Row, by_scenario
 
 Maps = NDArray[np.floating]
 
 
-def stability_table(results: Iterable[Result]) -> list[Row]:
+def stability_table(results: Iterable[FinishedRun]) -> list[Row]:
     """One row per architecture and scenario; empty numbers with fewer than two comparable runs."""
     rows = []
-    for (architecture, scenario), runs in columns(results).items():
+    for (architecture, scenario), runs in by_scenario(results).items():
         found = [maps for run in runs if (maps := sample_of(run.folder.maps / "sample.npz")) is not None]
         pairs = [agreement(one, two) for one, two in combinations(found, 2)]
         mean, sd, count = mean_sd(pairs)

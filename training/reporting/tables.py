@@ -1,68 +1,233 @@
-"""Every table of a set of runs, and every figure of an architecture in it. No torch, no drawing."""
+"""The tables of a report: one row per run, scenario, source, epoch or point of a curve. No torch."""
 
-from collections.abc import Sequence
-from pathlib import Path
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from typing import Any
 
-from training.files import read_json
-from training.reporting import results
-from training.reporting.annotation_efficiency import guidance_table, worth_table
-from training.reporting.figures import Figure, Tables, figures, styles_of
-from training.reporting.results import OTHER, Result, Rival, Row
-from training.reporting.stability import stability_table
+import numpy as np
+
+from accuracy.statistics.means import mean_interval, mean_sd
+from accuracy.statistics.multiple_tests import holm
+from saliency.files.spreadsheets import cell
+from training.evaluation.score_summary import GRID, ScoreSummary
+from training.evaluation.score_table import POOLED, SCORE
+from training.reporting.finished_runs import OTHER, ExternalDetector, FinishedRun, Row, by_scenario
 
 
-def tables_of(found: Sequence[Result], rivals: Sequence[Rival] = ()) -> dict[str, list[Row]]:
-    """Every table by the name of its file."""
-    guidance = guidance_table(found)
+def _head(result: FinishedRun) -> Row:
     return {
-        "runs": results.run_table(found),
-        "summary": results.summary_table(found, rivals),
-        "scores": results.score_table(found, rivals),
-        "sources": results.source_table(found, rivals),
-        "paired": results.paired_table(found),
-        "epochs": results.epoch_table(found),
-        "roc": results.roc_table(found, rivals),
-        "reliability": results.reliability_table(found, rivals),
-        "stability": stability_table(found),
-        "guidance": guidance,
-        "worth": worth_table(guidance),
+        "run": result.folder.root.name,
+        "architecture": result.config.architecture,
+        "scenario": result.config.scenario_name,
+        "seed": result.config.seed,
     }
 
 
-def figures_of(
-    architecture: str, found: Sequence[Result], tables: dict[str, list[Row]], rivals: Sequence[Rival] = ()
-) -> list[Figure]:
-    """Every figure of an architecture, other detectors beside its runs."""
-    names = {rival.name for rival in rivals}
+def run_table(results: Iterable[FinishedRun]) -> list[Row]:
+    """One row per run, with DeLong's interval for its AUC and every metric it has."""
+    rows = []
+    for result in results:
+        pooled = result.score_summary.metrics[POOLED, result.config.score]
+        config = result.config
+        where = {"split": result.split, "best_epoch": result.best_epoch, "resize": config.resize}
+        where |= {"cam_class": config.objective.cam_class, "cam_tensor": config.cam_tensor}
+        where["cautions"] = " ".join(result.cautions)
+        interval = {name: pooled[name] for name in ("auc_low", "auc_high")}
+        rows.append({**_head(result), **where, **interval, **result.metrics})
+    return rows
 
-    def own(table: str) -> list[Row]:
-        return [row for row in tables[table] if row["architecture"] in (architecture, OTHER)]
 
-    return figures(
-        Tables(
-            architecture,
-            tuple(result for result in found if result.config.architecture == architecture),
-            epochs=own("epochs"),
-            roc=own("roc"),
-            reliability=own("reliability"),
-            stability=own("stability"),
-            guidance=own("guidance"),
-            styles=styles_of(found, sorted(names)),
+def score_table(results: Iterable[FinishedRun], detectors: Iterable[ExternalDetector] = ()) -> list[Row]:
+    """Every number of docs/evaluation.md: one row per run, source and kind of score."""
+    rows = [
+        {**_head(result), "split": result.split, "source": source, "score": kind, **values}
+        for result in results
+        for (source, kind), values in result.score_summary.metrics.items()
+    ]
+    return rows + [
+        {**_external_head(detector), "source": source, "score": kind, **values}
+        for detector in detectors
+        for (source, kind), values in detector.score_summary.metrics.items()
+    ]
+
+
+def _external_head(detector: ExternalDetector) -> Row:
+    return {
+        "run": detector.name,
+        "architecture": OTHER,
+        "scenario": detector.name,
+        "seed": None,
+        "split": "test",
+    }
+
+
+def source_table(results: Iterable[FinishedRun], detectors: Iterable[ExternalDetector] = ()) -> list[Row]:
+    """Mean and deviation over seeds of each number: a row per column, source, kind of score and metric."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in score_table(results, detectors):
+        key = tuple(row[name] for name in ("architecture", "scenario", "source", "score"))
+        groups.setdefault(key, []).append(row)
+    rows = []
+    for (architecture, scenario, source, kind), own in groups.items():
+        head = {"architecture": architecture, "scenario": scenario, "source": source, "score": kind}
+        named = [
+            name for name in own[0] if name not in {*head, "run", "seed", "split", "auc_low", "auc_high"}
+        ]
+        for name in named:
+            mean, sd, seeds = mean_sd([row[name] for row in own])
+            rows.append({**head, "metric": name, "seeds": seeds, "mean": mean, "sd": sd})
+    return rows
+
+
+def summary_table(results: Iterable[FinishedRun], detectors: Iterable[ExternalDetector] = ()) -> list[Row]:
+    """One row per architecture, scenario and metric: mean and standard deviation over seeds."""
+    rows = []
+    for (architecture, scenario), runs in by_scenario(results).items():
+        for name in runs[0].metrics:
+            mean, sd, seeds = mean_sd([run.metrics.get(name) for run in runs])
+            head = {"architecture": architecture, "scenario": scenario, "metric": name}
+            rows.append({**head, "seeds": seeds, "mean": mean, "sd": sd})
+    for detector in detectors:
+        for name, value in detector.score_summary.metrics[POOLED, SCORE].items():
+            head = {"architecture": OTHER, "scenario": detector.name, "metric": name}
+            rows.append({**head, "seeds": int(value is not None), "mean": value, "sd": None})
+    return rows
+
+
+def paired_table(results: Iterable[FinishedRun], *, metric: str = "auc") -> list[Row]:
+    """Each pair of scenarios of an architecture, over the seeds that both have; p after Holm within it."""
+    groups = by_scenario(results)
+    rows: list[Row] = []
+    for architecture in dict.fromkeys(key[0] for key in groups):
+        names = [scenario for found, scenario in groups if found == architecture]
+        pairs = [_pair(groups, architecture, one, two, metric) for one, two in combinations(names, 2)]
+        for row, corrected in zip(pairs, holm([row["p"] for row in pairs]), strict=True):
+            rows.append({**row, "p_holm": corrected})
+    return rows
+
+
+def _pair(
+    groups: dict[tuple[str, str], list[FinishedRun]], architecture: str, one: str, two: str, metric: str
+) -> Row:
+    by_seed = [_by_seed(groups[architecture, name], metric) for name in (one, two)]
+    seeds = sorted(by_seed[0].keys() & by_seed[1].keys())
+    differences = [by_seed[1][seed] - by_seed[0][seed] for seed in seeds]
+    _, sd, count = mean_sd(differences)
+    mean = mean_interval(differences)
+    return {
+        "architecture": architecture,
+        "one": one,
+        "two": two,
+        "metric": metric,
+        "seeds": count,
+        "two_minus_one": mean.value,
+        "sd": sd,
+        "low": mean.low,
+        "high": mean.high,
+        "p": mean.p,
+    }
+
+
+def _by_seed(runs: Iterable[FinishedRun], metric: str) -> dict[int, float]:
+    found = {run.config.seed: run.metrics.get(metric) for run in runs}
+    return {seed: value for seed, value in found.items() if value is not None}
+
+
+def epoch_table(results: Iterable[FinishedRun]) -> list[Row]:
+    """One row per run and epoch: accuracies, loss, and entropy beside the human and the largest one."""
+    names = ("lr", "train_accuracy", "val_accuracy", "cam_entropy", "human_entropy", "max_entropy")
+    return [
+        {
+            **_head(result),
+            "epoch": epoch.epoch,
+            "loss": epoch.terms.get("loss"),
+            **{name: getattr(epoch, name) for name in names},
+        }
+        for result in results
+        for epoch in result.epochs
+    ]
+
+
+def roc_table(results: Iterable[FinishedRun], detectors: Iterable[ExternalDetector] = ()) -> list[Row]:
+    """Mean ROC over seeds, per column and generator, on an even grid, averaged in both directions.
+
+    `given` says which rate the grid is on; the other one is a mean, and `sd` and `se` are its deviation and
+    its standard error over seeds, empty for one seed.
+    """
+    rows = []
+    for (architecture, scenario), runs in by_scenario(results).items():
+        own = [(run.score_summary, run.config.score) for run in runs]
+        rows += _mean_rocs({"architecture": architecture, "scenario": scenario}, own)
+    for detector in detectors:
+        rows += _mean_rocs(
+            {"architecture": OTHER, "scenario": detector.name}, [(detector.score_summary, SCORE)]
         )
-    )
+    return rows
 
 
-def architectures(found: Sequence[Result]) -> list[str]:
-    """In the order of the runs."""
-    return list(dict.fromkeys(result.config.architecture for result in found))
+def _mean_rocs(head: Row, found: Sequence[tuple[ScoreSummary, str]]) -> list[Row]:
+    rows: list[Row] = []
+    sources = dict.fromkeys(source for numbers, _ in found for source in (POOLED, *numbers.generators))
+    for source in sources:
+        keys = [(numbers, (source, kind)) for numbers, kind in found]
+        curves = [numbers.curves[key] for numbers, key in keys if key in numbers.curves]
+        for given, other in (("fpr", "tpr"), ("tpr", "fpr")):
+            stack = [getattr(curve, other) for curve in curves]
+            about = {**head, "source": source, "given": given, "seeds": len(curves)}
+            rows += [{**about, given: x, other: y, **spread} for x, y, spread in _points(stack)]
+    return rows
 
 
-def is_simulated(found: Sequence[Result]) -> bool:
-    """Whether a dataset behind the runs says that programs painted; unknown where its folder is gone."""
-    folders = {result.folder.record().get("dataset", {}).get("path") for result in found}
-    return any(_has_simulated(Path(folder)) for folder in folders if folder)
+def _points(curves: Sequence[Any]) -> list[tuple[float, float, Row]]:
+    if not curves:
+        return []
+    stack = np.stack(curves)
+    means = stack.mean(axis=0).tolist()
+    if len(curves) == 1:
+        return [(x, y, {"sd": None, "se": None}) for x, y in zip(GRID.tolist(), means, strict=True)]
+    deviations = stack.std(axis=0, ddof=1).tolist()
+    return [
+        (x, y, {"sd": sd, "se": sd / len(curves) ** 0.5})
+        for x, y, sd in zip(GRID.tolist(), means, deviations, strict=True)
+    ]
 
 
-def _has_simulated(folder: Path) -> bool:
-    path = folder / "dataset.json"
-    return path.is_file() and bool(read_json(path).get("parameters", {}).get("simulated_annotations"))
+def reliability_table(
+    results: Iterable[FinishedRun], detectors: Iterable[ExternalDetector] = ()
+) -> list[Row]:
+    """Reliability curves, by both scores: one row per run, kind of score and bin that holds an image."""
+    found = [(_head(result), result.score_summary) for result in results]
+    found += [(_external_head(detector), detector.score_summary) for detector in detectors]
+    return [
+        {
+            **{name: head[name] for name in ("run", "architecture", "scenario", "seed")},
+            "score": kind,
+            "predicted": float(predicted),
+            "observed": float(observed),
+            "images": int(images),
+        }
+        for head, numbers in found
+        for kind, curve in numbers.reliability.items()
+        for predicted, observed, images in zip(curve.predicted, curve.observed, curve.counts, strict=True)
+    ]
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """CSV with a column for every key that any row has; an undefined number is an empty field.
+
+    No text is one that a spreadsheet takes for a formula; `saliency.files.spreadsheets`.
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _field(value) for name, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def _field(value: object) -> object:
+    if value is None:
+        return ""
+    return cell(value) if isinstance(value, str) else value

@@ -25,8 +25,8 @@ from app.experiments.scoring import FaceBox
 from app.models import UNFINISHED, Dataset, Errand, Experiment, JobState, Run, Staff
 from app.web import page
 from training.errors import TrainingError
+from training.reporting.finished_runs import FinishedRun
 from training.reporting.model_card import card_of
-from training.reporting.results import Result
 from training.reporting.style import coloured
 from training.run_folder import RunFolder
 
@@ -75,7 +75,7 @@ def _card(run: Run) -> tuple[dict[str, Any] | None, str]:
     if run.state is not JobState.SUCCEEDED:
         return None, f"This run is {run.state}. A detector can be tried when its run has finished."
     found = read(run)
-    if not isinstance(found, Result):
+    if not isinstance(found, FinishedRun):
         return None, found
     try:
         return card_of(RunFolder(Path(run.folder))), ""

@@ -20,7 +20,8 @@ from app.experiments.service import abort_experiment, results, runs_of
 from app.forms import Fields
 from app.models import ENDED, Dataset, Study
 from app.web import page
-from training.reporting.results import cautions_of, to_csv
+from training.reporting.finished_runs import cautions_of
+from training.reporting.tables import to_csv
 
 router: Final = APIRouter(prefix="/staff/experiments", include_in_schema=False)
 

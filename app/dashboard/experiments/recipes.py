@@ -26,7 +26,7 @@ def built_in() -> list[BuiltIn]:
 
 
 def count_runs(recipe: Recipe) -> int:
-    return len(recipe.architectures) * len(recipe.columns) * len(recipe.seeds)
+    return len(recipe.architectures) * len(recipe.all_scenarios) * len(recipe.seeds)
 
 
 def chosen_recipe(name: str, pasted: str) -> Recipe:

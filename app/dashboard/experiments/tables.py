@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from app.experiments.service import Cell, Results
 from app.models import Dataset, JobState, Run
-from training.reporting.results import OTHER
+from training.reporting.finished_runs import OTHER
 
 
 @dataclass(frozen=True, slots=True)

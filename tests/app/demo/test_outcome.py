@@ -9,19 +9,19 @@ from accuracy.statistics.intervals import Interval
 from accuracy.statistics.ranking import Ranking
 from app.demo.detectors import BASELINE, CENTRED, HUMAN, SHUFFLED
 from app.demo.outcome import MeanOverSeeds, OutcomeRow, TrainedRun, headline, rows
-from training.evaluation.scored import Scored
+from training.evaluation.score_table import ScoreTable
 
 FAKE = np.arange(120) % 2 == 1
 SOURCES = np.where(FAKE, "gan", np.where(np.arange(120) < 60, "studio", "street"))
 NAMES = tuple(map(str, range(120)))
 
 
-def scored(seed: int, *, skill: float) -> Scored:
+def scored(seed: int, *, skill: float) -> ScoreTable:
     """Scores of a detector that finds fakes the better, the greater `skill` is; real ones of the studio
     give themselves away."""
     rng = np.random.default_rng(seed)
     values = rng.normal(0, 1, 120) + skill * FAKE - 3 * (SOURCES == "studio")
-    return Scored(NAMES, FAKE, SOURCES, {"sigmoid": values}, {})
+    return ScoreTable(NAMES, FAKE, SOURCES, {"sigmoid": values}, {})
 
 
 def trained(*columns: tuple[str, float], seeds: int = 4) -> list[TrainedRun]:
@@ -36,10 +36,10 @@ def of(found: list[OutcomeRow], column: str, source: str = "street") -> OutcomeR
     return next(row for row in found if (row.column, row.real_source) == (column, source))
 
 
-def delong(one: Scored, two: Scored) -> float:
+def delong(one: ScoreTable, two: ScoreTable) -> float:
     """Standard error of a difference between two AUCs on the same images, written out from its paper."""
 
-    def parts(each: Scored) -> tuple[np.ndarray, np.ndarray]:
+    def parts(each: ScoreTable) -> tuple[np.ndarray, np.ndarray]:
         values = each.ranking["sigmoid"]
         higher = (values[each.fake][:, None] > values[~each.fake]) + 0.5 * (
             values[each.fake][:, None] == values[~each.fake]
@@ -101,7 +101,7 @@ class TestRows:
 
     def test_no_interval_of_an_auc_leaves_0_to_1(self):
         fake, sources = np.arange(6) > 3, np.array(["street"] * 4 + ["gan"] * 2)
-        few = Scored(NAMES[:6], fake, sources, {"sigmoid": np.array([0.0, 2, 4, 6, 5, 7])}, {})
+        few = ScoreTable(NAMES[:6], fake, sources, {"sigmoid": np.array([0.0, 2, 4, 6, 5, 7])}, {})
         found = of(rows([TrainedRun(BASELINE, 0, few)], {}), BASELINE).auc.over_images
         assert (found.low > 0, found.high) == (True, 1)
 
@@ -109,15 +109,15 @@ class TestRows:
         assert of(rows(trained((BASELINE, 1.0)), {}), BASELINE).gain is None
 
 
-def placed(one: Scored) -> float:
+def placed(one: ScoreTable) -> float:
     own = one.against("street")
     return float(placements(own.ranking["sigmoid"], own.fake)[own.fake].mean())
 
 
-def twice(one: Scored) -> Scored:
+def twice(one: ScoreTable) -> ScoreTable:
     names = tuple(name + letter for letter in "ab" for name in one.image_ids)
     ranking = {kind: np.tile(values, 2) for kind, values in one.ranking.items()}
-    return Scored(names, np.tile(one.fake, 2), np.tile(one.sources, 2), ranking, {})
+    return ScoreTable(names, np.tile(one.fake, 2), np.tile(one.sources, 2), ranking, {})
 
 
 def value(mean: float, *, images: float = 0.02, seeds: float = 0.02) -> MeanOverSeeds:

@@ -5,7 +5,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from training.config import AUGMENTATIONS, Augmentation
-from training.data.augment import Draws, augment, blur, compress, draw, mirror
+from training.data.augment import AugmentationDraws, augment, blur, compress, draw, mirror
 
 
 def pictures(n=3, side=24):
@@ -88,7 +88,7 @@ class TestAugment:
     def test_the_original_is_not_changed(self):
         images = pictures()
         before = images.clone()
-        always = Draws(
+        always = AugmentationDraws(
             torch.ones(3, dtype=torch.float64), torch.full((3,), 50), torch.ones(3, dtype=torch.bool)
         )
         assert not torch.equal(augment(images, always), images)

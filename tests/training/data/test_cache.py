@@ -4,10 +4,10 @@ import torch
 
 from training.data import cache, loading
 from training.data.dataset import load_dataset
-from training.data.loading import Keep
-from training.evaluation.evaluate import Examiner, assess
+from training.data.loading import CacheSettings
+from training.evaluation.evaluator import Evaluator, evaluate_samples
 from training.model.backbones import build
-from training.model.network_input import IMAGENET, Input
+from training.model.network_input import IMAGENET, NetworkInput
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def make(tmp_path):
         array[:] = 1
         yield
 
-    return lambda key="k", shape=(2, 3): (cache.kept(tmp_path, key, shape, fill), calls)
+    return lambda key="k", shape=(2, 3): (cache.cached_array(tmp_path, key, shape, fill), calls)
 
 
 class TestKept:
@@ -47,7 +47,7 @@ class TestKept:
             yield
 
         with pytest.raises(OSError, match="disk full"):
-            cache.kept(tmp_path, "k", (2,), fail)
+            cache.cached_array(tmp_path, "k", (2,), fail)
         assert list(tmp_path.iterdir()) == []
 
 
@@ -70,9 +70,9 @@ class TestLoad:
         dataset = load_dataset(request.getfixturevalue("data"))
 
         def load_it(where, resize="area"):
-            expects = Input(24, IMAGENET, resize)
-            given = {"expects": expects, "map_size": (3, 3), "workers": 1}
-            return loading.load(dataset, dataset.of("val"), **given, keep=Keep(where, tmp_path))
+            network_input = NetworkInput(24, IMAGENET, resize)
+            given = {"network_input": network_input, "map_size": (3, 3), "workers": 1}
+            return loading.load(dataset, dataset.of("val"), **given, cache=CacheSettings(where, tmp_path))
 
         return load_it
 
@@ -91,8 +91,8 @@ class TestLoad:
         assert not torch.equal(load("disk", "pil_bilinear").images, load("disk").images)
 
     def test_a_batch_can_be_taken_from_disk(self, load):
-        taken = load("disk").take(torch.tensor([3, 0]), torch.device("cpu"))
-        assert np.array_equal(taken.images[1], load("memory").images[0])
+        batch = load("disk").select(torch.tensor([3, 0]), torch.device("cpu"))
+        assert np.array_equal(batch.images[1], load("memory").images[0])
 
 
 class TestEvaluation:
@@ -101,9 +101,9 @@ class TestEvaluation:
         dataset, network = load_dataset(request.getfixturevalue("data")), build("cyborg_tiny", image_size=32)
 
         def assess_it(where, **options):
-            keep = Keep(where, tmp_path / "cache")
-            *_, (scores, _) = assess(
-                Examiner(network, "true", 3, keep=keep), dataset, dataset.of("test"), what="", **options
+            keep = CacheSettings(where, tmp_path / "cache")
+            *_, (scores, _) = evaluate_samples(
+                Evaluator(network, "true", 3, cache=keep), dataset, dataset.of("test"), what="", **options
             )
             return scores.logits
 

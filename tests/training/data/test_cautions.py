@@ -6,10 +6,10 @@ import pytest
 from tests.training.conftest import picture, png, saliency
 from tests.training.test_main import invoke
 from tests.training.test_run import config, run
-from training.data.cautions import Supply, cautions
+from training.data.cautions import MapCounts, cautions
 from training.data.dataset import DatasetWriter
 from training.errors import DatasetError
-from training.events import Started
+from training.events import StartedEvent
 from training.run_folder import RunFolder
 
 GUIDED = ["cyborg", "hseb", "cyborg_droid", "attention"]
@@ -52,11 +52,11 @@ class TestNoMapAtAll:
     @pytest.mark.parametrize("objective", GUIDED)
     def test_an_objective_that_compares_with_maps_is_refused(self, objective):
         with pytest.raises(DatasetError, match=rf"The objective {objective} compares .* none of 16 training"):
-            cautions(config(objective=objective), Supply(16, 0, 0))
+            cautions(config(objective=objective), MapCounts(16, 0, 0))
 
     @pytest.mark.parametrize("objective", FREE)
     def test_others_say_nothing(self, objective):
-        assert cautions(config(objective=objective), Supply(16, 0, 0)) == ()
+        assert cautions(config(objective=objective), MapCounts(16, 0, 0)) == ()
 
     def test_nothing_is_left_of_such_a_run(self, painted, tmp_path):
         with pytest.raises(DatasetError, match="none of 16 training images"):
@@ -102,7 +102,7 @@ class TestFewMaps:
         ],
     )
     def test_what_they_leave_little_to_say_is_said(self, counts, maps, said):
-        assert cautions(config(maps=maps), Supply(*counts)) == said
+        assert cautions(config(maps=maps), MapCounts(*counts)) == said
 
     def test_white_maps_point_nowhere(self, painted, tmp_path):
         started = run(painted(4, 4, WHITE), tmp_path / "r", epochs=1)[0]
@@ -128,7 +128,7 @@ class TestWhereItStays:
         assert f"caution: cyborg_tiny-cyborg-seed0: {self.SAID}" in fitted.output
         folder = RunFolder(out / "cyborg_tiny-cyborg-seed0")
         assert json.loads((folder.root / "run.json").read_text())["cautions"] == [self.SAID]
-        assert [e.cautions for e in folder.history() if isinstance(e, Started)] == [(self.SAID,)]
+        assert [e.cautions for e in folder.history() if isinstance(e, StartedEvent)] == [(self.SAID,)]
         invoke("report", out, tmp_path / "report")
         assert self.SAID in (tmp_path / "report/runs.csv").read_text()
         page = (tmp_path / "report/index.html").read_text()

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 from tests.training.conftest import picture
 from training.__main__ import app
 from training.data.dataset import load_dataset
-from training.data.guidance import decode_map
+from training.data.human_maps import decode_map
 from training.data.import_und import import_und
 from training.errors import DatasetError
 

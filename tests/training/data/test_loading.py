@@ -9,7 +9,7 @@ from training.data import loading
 from training.data.dataset import load_dataset
 from training.errors import DatasetError
 from training.model.backbones import Backbone, CyborgTiny
-from training.model.network_input import IMAGENET, Input, Scale
+from training.model.network_input import IMAGENET, NetworkInput, PixelScale
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,9 @@ def dataset(request):
 
 @pytest.fixture(scope="module")
 def cached(dataset):
-    return loading.load(dataset, dataset.of("train"), expects=Input(32, IMAGENET), map_size=(4, 4), workers=2)
+    return loading.load(
+        dataset, dataset.of("train"), network_input=NetworkInput(32, IMAGENET), map_size=(4, 4), workers=2
+    )
 
 
 class TestLoad:
@@ -43,22 +45,26 @@ class TestLoad:
         red = np.zeros((32, 32, 3), np.uint8)
         red[..., 2] = 255  # OpenCV writes blue, green, red
         cv2.imwrite(str(tmp_path / "red.png"), red)
-        assert loading.decode_image(tmp_path / "red.png", Input(8, IMAGENET))[:, 0, 0].tolist() == [255, 0, 0]
+        assert loading.decode_image(tmp_path / "red.png", NetworkInput(8, IMAGENET))[:, 0, 0].tolist() == [
+            255,
+            0,
+            0,
+        ]
 
     def test_any_shape_becomes_square(self, tmp_path):
         cv2.imwrite(str(tmp_path / "wide.png"), np.zeros((32, 96), np.uint8))
-        assert loading.decode_image(tmp_path / "wide.png", Input(16, IMAGENET)).shape == (3, 16, 16)
+        assert loading.decode_image(tmp_path / "wide.png", NetworkInput(16, IMAGENET)).shape == (3, 16, 16)
 
     def test_a_file_that_is_no_image_is_named(self, tmp_path):
         (tmp_path / "x.png").write_text("no")
         with pytest.raises(DatasetError, match=r"x\.png is not an image"):
-            loading.decode_image(tmp_path / "x.png", Input(8, IMAGENET))
+            loading.decode_image(tmp_path / "x.png", NetworkInput(8, IMAGENET))
 
 
 def test_normalising_by_hand():
-    expects = Input(1, Scale((0.5, 0.5, 0.0), (0.5, 1.0, 1.0)))
+    network_input = NetworkInput(1, PixelScale((0.5, 0.5, 0.0), (0.5, 1.0, 1.0)))
     images = torch.tensor([255, 0, 51], dtype=torch.uint8).view(1, 3, 1, 1)
-    backbone = Backbone(CyborgTiny(), expects=expects)
+    backbone = Backbone(CyborgTiny(), network_input=network_input)
     torch.testing.assert_close(backbone.normalise(images).flatten(), torch.tensor([1.0, -0.5, 0.2]))
 
 
@@ -67,17 +73,28 @@ class TestStream:
     def test_any_batch_size_gives_the_same_images_in_order(self, dataset, batch_size):
         samples = dataset.of("test")
         batches = list(
-            loading.stream(
-                dataset.root, samples, expects=Input(16, IMAGENET), batch_size=batch_size, workers=2
+            loading.decoded_batches(
+                dataset.root,
+                samples,
+                network_input=NetworkInput(16, IMAGENET),
+                batch_size=batch_size,
+                workers=2,
             )
         )
-        whole = loading.load(dataset, samples, expects=Input(16, IMAGENET), map_size=(4, 4), workers=1).images
+        whole = loading.load(
+            dataset, samples, network_input=NetworkInput(16, IMAGENET), map_size=(4, 4), workers=1
+        ).images
         assert [sample for chunk, _ in batches for sample in chunk] == list(samples)
         assert torch.equal(torch.cat([images for _, images in batches]), whole)
 
     def test_no_images_are_no_batches(self, dataset):
         assert (
-            list(loading.stream(dataset.root, [], expects=Input(16, IMAGENET), batch_size=2, workers=1)) == []
+            list(
+                loading.decoded_batches(
+                    dataset.root, [], network_input=NetworkInput(16, IMAGENET), batch_size=2, workers=1
+                )
+            )
+            == []
         )
 
 
@@ -102,12 +119,12 @@ class TestShuffledBatches:
 class TestKeepRate:
     @pytest.mark.parametrize("rate", [0.0, 1.0])
     def test_none_and_all(self, cached, dataset, rate):
-        kept = loading.keep_maps(cached, dataset.of("train"), rate=rate, seed=0)
+        kept = loading.subsample_maps(cached, dataset.of("train"), rate=rate, seed=0)
         assert kept.present.sum() == 15 * rate
 
     def test_a_larger_rate_keeps_what_a_smaller_one_kept(self, cached, dataset):
         few, many = (
-            loading.keep_maps(cached, dataset.of("train"), rate=r, seed=3).present for r in (0.3, 0.7)
+            loading.subsample_maps(cached, dataset.of("train"), rate=r, seed=3).present for r in (0.3, 0.7)
         )
         assert (many | ~few).all()
         assert 0 < few.sum() < many.sum() < 15
@@ -115,10 +132,10 @@ class TestKeepRate:
 
 class TestLimited:
     def test_it_takes_the_first_of_each_class_and_split(self, dataset):
-        kept = loading.limited(dataset.samples, 5)
+        kept = loading.limit_per_split(dataset.samples, 5)
         counts = Counter((sample.split, sample.label) for sample in kept)
         assert {counts[split, "real"] for split in ("train", "val", "test")} == {3}
         assert {counts[split, "fake"] for split in ("train", "val", "test")} == {2}
 
     def test_without_a_limit_all_stay(self, dataset):
-        assert loading.limited(dataset.samples, None) == dataset.samples
+        assert loading.limit_per_split(dataset.samples, None) == dataset.samples

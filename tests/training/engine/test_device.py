@@ -2,11 +2,11 @@ import pytest
 import torch
 
 from tests.training.test_run import config, run, same, weights
-from training.config import OBJECTIVES, Job, RunConfig
+from training.config import OBJECTIVES, RunConfig, TrainingJob
 from training.engine.device import decide
 from training.errors import RecipeError
-from training.events import Epoch
-from training.run import perform
+from training.events import EpochEvent
+from training.run import run_job
 from training.run_folder import RunFolder
 
 
@@ -62,14 +62,14 @@ class TestHalfPrecision:
     @pytest.mark.parametrize("name", OBJECTIVES)
     def test_every_objective_trains_in_bfloat16(self, data, tmp_path, name):
         events = run(data, tmp_path / "r", objective=name, precision="bfloat16", epochs=1)
-        (epoch,) = (event for event in events if isinstance(event, Epoch))
+        (epoch,) = (event for event in events if isinstance(event, EpochEvent))
         assert 0 < epoch.terms["loss"] < 10
         assert RunFolder(tmp_path / "r").record()["computation"]["precision"] == "bfloat16"
 
     def test_float16_resumes_with_the_scale_it_had(self, data, tmp_path):
         run(data, tmp_path / "whole", precision="float16")
-        story = perform(Job(run=config(precision="float16"), dataset=data, out=tmp_path / "halves"))
-        next(event for event in story if isinstance(event, Epoch))
+        story = run_job(TrainingJob(run=config(precision="float16"), dataset=data, out=tmp_path / "halves"))
+        next(event for event in story if isinstance(event, EpochEvent))
         story.close()
         run(data, tmp_path / "halves", precision="float16")
         assert same(weights(tmp_path / "whole"), weights(tmp_path / "halves"))
@@ -85,5 +85,5 @@ class TestOptions:
     def test_a_compiled_network_learns_the_same(self, data, tmp_path):
         compiled = run(data, tmp_path / "c", compile="on", epochs=1)
         plain = run(data, tmp_path / "p", epochs=1)
-        terms = [next(e for e in events if isinstance(e, Epoch)).terms for events in (compiled, plain)]
+        terms = [next(e for e in events if isinstance(e, EpochEvent)).terms for events in (compiled, plain)]
         assert terms[0] == pytest.approx(terms[1], rel=1e-3)

@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import load_file
 
 from tests.training.conftest import fill
-from training.config import Job, RunConfig
+from training.config import RunConfig, TrainingJob
 from training.data.dataset import DatasetWriter
 from training.engine import distributed
 from training.errors import RecipeError
-from training.run import perform
+from training.run import run_job
 from training.run_folder import RunFolder
 
 
@@ -40,12 +40,12 @@ class TestParts:
         parts = []
         for rank in range(3):
             monkeypatch.setenv("RANK", str(rank))
-            parts.append(list(range(20))[distributed.own_part(20)])
+            parts.append(list(range(20))[distributed.process_slice(20)])
         assert [i for part in parts for i in part] == list(range(20))
         assert {len(part) for part in parts} == {6, 7}
 
     def test_one_process_has_the_whole_batch(self):
-        assert distributed.own_part(5) == slice(0, 5)
+        assert distributed.process_slice(5) == slice(0, 5)
         part = torch.rand(2)
         assert distributed.gather(part, 2) is part
 
@@ -57,7 +57,7 @@ class TestSharedBatchNorm:
         ours, theirs = torch.nn.BatchNorm2d(5).double(), torch.nn.BatchNorm2d(5).double()
         images = [torch.rand(4, 5, 3, 2, dtype=torch.float64, requires_grad=True) for _ in range(2)]
         images[1].data.copy_(images[0].data)
-        with distributed.SharedBatchNorm():
+        with distributed.SynchronisedBatchNorm():
             one = ours(images[0])
         other = theirs(images[1])
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
@@ -70,7 +70,7 @@ class TestSharedBatchNorm:
     def test_it_leaves_evaluation_alone(self):
         layer = torch.nn.BatchNorm2d(3).eval()
         images = torch.rand(2, 3, 4, 4)
-        with distributed.SharedBatchNorm():
+        with distributed.SynchronisedBatchNorm():
             torch.testing.assert_close(layer(images), layer(images))
 
 
@@ -86,14 +86,14 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def alone(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("alone") / "r"
-    list(perform(Job(run=config(), dataset=data, out=folder)))
+    list(run_job(TrainingJob(run=config(), dataset=data, out=folder)))
     return RunFolder(folder)
 
 
 class TestTwoProcesses:
     def test_they_have_the_loss_curve_of_one(self, data, alone, tmp_path):
         """With an objective that squares a mean over the batch, and with augmentation."""
-        process = start(Job(run=config(devices=2), dataset=data, out=tmp_path / "r"))
+        process = start(TrainingJob(run=config(devices=2), dataset=data, out=tmp_path / "r"))
         with process:
             lines = [json.loads(line) for line in process.stdout]
             complaints = process.stderr.read()
@@ -112,7 +112,7 @@ class TestTwoProcesses:
 
     @pytest.mark.slow
     def test_they_stop_within_two_seconds_and_leave_nobody_behind(self, data, tmp_path):
-        process = start(Job(run=config(devices=2, epochs=500), dataset=data, out=tmp_path / "r"))
+        process = start(TrainingJob(run=config(devices=2, epochs=500), dataset=data, out=tmp_path / "r"))
         with process:
             for line in process.stdout:
                 if json.loads(line)["kind"] == "epoch":
@@ -129,7 +129,7 @@ class TestTwoProcesses:
 
     @pytest.mark.slow
     def test_a_torchrun_that_is_killed_takes_its_workers_with_it(self, data, tmp_path):
-        process = start(Job(run=config(devices=2, epochs=500), dataset=data, out=tmp_path / "r"))
+        process = start(TrainingJob(run=config(devices=2, epochs=500), dataset=data, out=tmp_path / "r"))
         with process:
             for line in process.stdout:
                 if json.loads(line)["kind"] == "epoch":
@@ -144,7 +144,7 @@ class TestTwoProcesses:
 
     def test_too_few_processes_are_answered_with_the_command(self, data, tmp_path):
         with pytest.raises(RecipeError, match="torchrun --standalone --nproc-per-node 2 -m training fit"):
-            list(perform(Job(run=config(devices=2), dataset=data, out=tmp_path / "r")))
+            list(run_job(TrainingJob(run=config(devices=2), dataset=data, out=tmp_path / "r")))
 
 
 def children_of(pid):

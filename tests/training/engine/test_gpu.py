@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from tests.training.test_run import run, same, weights
-from training.config import OBJECTIVES, Job, RunConfig
-from training.estimate import measure, rehearse
-from training.events import Epoch, Evaluated
-from training.run import OutOfMemory, evaluate_elsewhere, perform
+from training.config import OBJECTIVES, RunConfig, TrainingJob
+from training.estimate import measure, synthetic_setup
+from training.events import EpochEvent, EvaluatedEvent
+from training.run import OutOfMemory, evaluate_dataset, run_job
 from training.run_folder import RunFolder
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
@@ -23,7 +23,7 @@ PAPER = ("densenet121", "resnet50", "inception_v3", "legacy_xception")
 
 
 def epochs(events):
-    return [event for event in events if isinstance(event, Epoch)]
+    return [event for event in events if isinstance(event, EpochEvent)]
 
 
 def gpu_run(data, out, **changes):
@@ -72,8 +72,8 @@ class TestRepeating:
         settings = {"architecture": "resnet18", "image_size": 64}
         gpu_run(data, tmp_path / "whole", **settings)
         config = RunConfig.model_validate({"objective": "cyborg", "weights": "none"} | GPU | settings)
-        story = perform(Job(run=config, dataset=data, out=tmp_path / "halves"))
-        next(event for event in story if isinstance(event, Epoch))
+        story = run_job(TrainingJob(run=config, dataset=data, out=tmp_path / "halves"))
+        next(event for event in story if isinstance(event, EpochEvent))
         story.close()
         gpu_run(data, tmp_path / "halves", **settings)
         assert same(weights(tmp_path / "halves"), weights(tmp_path / "whole"))
@@ -87,7 +87,7 @@ class TestPrecision:
     def test_a_gpu_says_what_a_cpu_says(self, data, tmp_path):
         """The scores of one set of weights, as a GPU and a CPU compute them."""
         gpu_run(data, tmp_path / "r", precision="float32")
-        list(evaluate_elsewhere(tmp_path / "r", data, split="test", name="on-cpu", device="cpu"))
+        list(evaluate_dataset(tmp_path / "r", data, split="test", name="on-cpu", device="cpu"))
         on_cpu = tmp_path / "r" / "evaluations" / "on-cpu" / "test.csv"
         on_gpu = RunFolder(tmp_path / "r").scores / "test.csv"
         assert logits(on_gpu) == pytest.approx(logits(on_cpu), abs=2e-2)
@@ -122,15 +122,15 @@ class TestMemory:
 
 class TestSpeed:
     def test_it_can_be_measured(self):
-        found = measure(rehearse(RunConfig(architecture="resnet18", image_size=64), steps=10))
-        assert found.learning > 0 < found.seeing
+        found = measure(synthetic_setup(RunConfig(architecture="resnet18", image_size=64), steps=10))
+        assert found.training > 0 < found.validation
 
     @pytest.mark.slow
     def test_a_compiled_network_learns_the_same(self, data, tmp_path):
         compiled = gpu_run(data, tmp_path / "c", compile="on", deterministic=False, epochs=1)
         plain = gpu_run(data, tmp_path / "p", epochs=1)
         assert epochs(compiled)[0].terms["loss"] == pytest.approx(epochs(plain)[0].terms["loss"], rel=0.05)
-        assert any(isinstance(event, Evaluated) for event in compiled)
+        assert any(isinstance(event, EvaluatedEvent) for event in compiled)
 
     @pytest.mark.slow
     def test_a_compiled_network_learns_the_same_again(self, data, tmp_path):

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from training.config import Optimiser
-from training.engine.optimiser import Descent
+from training.config import OptimiserSettings
+from training.engine.optimiser import Optimiser
 
 
 def network():
@@ -17,11 +17,11 @@ def loss(net):
 class TestDescent:
     def test_it_steps_as_torchs_own_class_does(self):
         ours, theirs = network(), network()
-        settings = Optimiser(lr=0.1, momentum=0.9, weight_decay=0.01)
-        descent = Descent(ours, settings)
+        settings = OptimiserSettings(lr=0.1, momentum=0.9, weight_decay=0.01)
+        descent = Optimiser(ours, settings)
         oracle = torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01)
         for _ in range(4):
-            descent.forget_gradients()
+            descent.zero_grad()
             loss(ours).backward()
             descent.step(0.1)
             oracle.zero_grad()
@@ -31,11 +31,11 @@ class TestDescent:
 
     def test_adam_steps_as_torchs_own_class_does(self):
         ours, theirs = network(), network()
-        settings = Optimiser(name="adam", lr=0.1, momentum=0.8, weight_decay=0.01)
-        descent = Descent(ours, settings)
+        settings = OptimiserSettings(name="adam", lr=0.1, momentum=0.8, weight_decay=0.01)
+        descent = Optimiser(ours, settings)
         oracle = torch.optim.Adam(theirs.parameters(), lr=0.1, betas=(0.8, 0.999), weight_decay=0.01)
         for _ in range(4):
-            descent.forget_gradients()
+            descent.zero_grad()
             loss(ours).backward()
             descent.step(0.1)
             oracle.zero_grad()
@@ -47,32 +47,32 @@ class TestDescent:
     @pytest.mark.parametrize("name", ["sgd", "adam"])
     def test_it_goes_on_from_its_state(self, name):
         whole, halved = network(), network()
-        settings = Optimiser(name=name)
-        one, other = Descent(whole, settings), Descent(halved, settings)
+        settings = OptimiserSettings(name=name)
+        one, other = Optimiser(whole, settings), Optimiser(halved, settings)
         for step in range(4):
             if step == 2:
-                state = {key: value.clone() for key, value in other.state().items()}
-                other = Descent(halved, settings)
-                other.restore(state)
+                state = {key: value.clone() for key, value in other.state_dict().items()}
+                other = Optimiser(halved, settings)
+                other.load_state_dict(state)
             for net, descent in ((whole, one), (halved, other)):
-                descent.forget_gradients()
+                descent.zero_grad()
                 loss(net).backward()
                 descent.step(0.01)
         assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), halved.parameters(), strict=True))
 
     def test_the_rate_falls_after_each_step_of_epochs(self):
-        descent = Descent(network(), Optimiser(lr=1.0, step_epochs=12, gamma=0.1))
+        descent = Optimiser(network(), OptimiserSettings(lr=1.0, step_epochs=12, gamma=0.1))
         rates = [descent.learning_rate(epoch) for epoch in (1, 12, 13, 24, 25)]
         assert rates == pytest.approx([1, 1, 0.1, 0.1, 0.01])
 
     def test_without_steps_it_is_constant(self):
-        assert Descent(network(), Optimiser(lr=0.5, step_epochs=0)).learning_rate(1000) == 0.5
+        assert Optimiser(network(), OptimiserSettings(lr=0.5, step_epochs=0)).learning_rate(1000) == 0.5
 
     def test_a_parameter_without_a_gradient_stays(self):
         net = network()
         before = net[0].weight.clone()
         net[2].weight.sum().backward()
-        Descent(net, Optimiser(weight_decay=0.1)).step(1.0)
+        Optimiser(net, OptimiserSettings(weight_decay=0.1)).step(1.0)
         assert torch.equal(net[0].weight, before)
 
 
@@ -83,8 +83,10 @@ class TestUnderAGradientScaler:
     def test_a_step_is_the_one_without_it(self, name):
         plain, scaled = network(), network()
         scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
-        step(plain, Descent(plain, Optimiser(name=name)), torch.amp.GradScaler("cpu", enabled=False))
-        step(scaled, Descent(scaled, Optimiser(name=name)), scaler)
+        step(
+            plain, Optimiser(plain, OptimiserSettings(name=name)), torch.amp.GradScaler("cpu", enabled=False)
+        )
+        step(scaled, Optimiser(scaled, OptimiserSettings(name=name)), scaler)
         for a, b in zip(plain.parameters(), scaled.parameters(), strict=True):
             torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-8)
 
@@ -93,7 +95,7 @@ class TestUnderAGradientScaler:
         before = [parameter.clone() for parameter in net.parameters()]
         scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
         net[2].bias.register_hook(lambda gradient: gradient * torch.inf)
-        step(net, Descent(net, Optimiser()), scaler)
+        step(net, Optimiser(net, OptimiserSettings()), scaler)
         assert all(torch.equal(a, b) for a, b in zip(net.parameters(), before, strict=True))
         assert scaler.get_scale() == 2.0**9
 

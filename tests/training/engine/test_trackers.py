@@ -4,7 +4,7 @@ import pytest
 
 from tests.training.test_run import config, run
 from training.engine.trackers import Trackers, scalars_of
-from training.events import Evaluated, Finished, Step
+from training.events import EvaluatedEvent, FinishedEvent, StepEvent
 
 
 class Deaf:
@@ -13,7 +13,7 @@ class Deaf:
     def __init__(self, *_):
         pass
 
-    def tell(self, *_):
+    def report(self, *_):
         raise ConnectionError("the server is away")
 
     def close(self, **_):
@@ -21,7 +21,7 @@ class Deaf:
 
 
 def step(number=1):
-    return Step(epoch=2, step=number, steps=10, terms={"loss": 0.5, "map": None}, images_per_s=3.0)
+    return StepEvent(epoch=2, step=number, steps=10, terms={"loss": 0.5, "map": None}, images_per_s=3.0)
 
 
 class TestScalars:
@@ -29,7 +29,7 @@ class TestScalars:
         assert dict(scalars_of(step())) == {"step/loss": 0.5}
 
     def test_metrics_carry_their_split(self):
-        assert dict(scalars_of(Evaluated(split="test", metrics={"auc": 0.7}))) == {"test/auc": 0.7}
+        assert dict(scalars_of(EvaluatedEvent(split="test", metrics={"auc": 0.7}))) == {"test/auc": 0.7}
 
 
 class TestTrackers:
@@ -37,13 +37,14 @@ class TestTrackers:
         monkeypatch.setattr("training.engine.trackers.KINDS", {"mlflow": Deaf})
         trackers = Trackers(config(trackers=["mlflow"]), tmp_path)
         with caplog.at_level(logging.WARNING):
-            for event in (step(1), step(2), Finished(metrics={})):
-                trackers.tell(event)
-        assert [record.message for record in caplog.records] == ["mlflow is told no more: the server is away"]
+            for event in (step(1), step(2), FinishedEvent(metrics={})):
+                trackers.report(event)
+        messages = [record.message for record in caplog.records]
+        assert messages == ["mlflow failed and gets no more events: the server is away"]
 
     def test_one_that_cannot_be_opened_stops_nothing(self, monkeypatch, tmp_path, caplog):
         monkeypatch.setattr("training.engine.trackers.KINDS", {"mlflow": lambda *_: 1 / 0})
-        Trackers(config(trackers=["mlflow"]), tmp_path).tell(step())
+        Trackers(config(trackers=["mlflow"]), tmp_path).report(step())
         (record,) = caplog.records
         assert "mlflow" in record.message
 

@@ -11,7 +11,7 @@ from tests.support.authors import NETWORKS, SIDES
 from tests.training.test_main import invoke
 from training.config import Cyborg
 from training.data.dataset import DatasetWriter
-from training.evaluation.scored import read_scored
+from training.evaluation.score_table import read_score_table
 from training.import_weights import import_weights
 from training.model.backbones import build
 from training.model.objective import compute_loss
@@ -64,7 +64,7 @@ class TestGradients:
         network.double().train()
         torch.manual_seed(1)
         authors.loss_of_theirs(name, net.double(), authors.scaled(name, images), labels, human).backward()
-        scale = network.expects.scale
+        scale = network.network_input.scale
         mean, std = (torch.tensor(c, dtype=torch.float64).view(3, 1, 1) for c in (scale.mean, scale.std))
         torch.manual_seed(1)
         features, logits = network((images - mean) / std)
@@ -113,7 +113,7 @@ class TestImportedCheckpoint:
         import_weights(tmp_path / "final_model.pth", tmp_path / "run")
         result = invoke("evaluate", tmp_path / "run", "--data", tmp_path / "data", "--device", "cpu")
         assert result.exit_code == 0, result.output
-        scored = read_scored(tmp_path / "run/evaluations/data/test.csv")
+        scored = read_score_table(tmp_path / "run/evaluations/data/test.csv")
         assert scored.probability["sigmoid"].tolist() == pytest.approx(wanted, abs=1e-3)
 
 

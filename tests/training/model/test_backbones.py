@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from training.errors import ModelError
-from training.model.backbones import OWN, CyborgTiny, build, normalise_as_pooled
+from training.model.backbones import OWN_ARCHITECTURES, CyborgTiny, build, normalise_as_pooled
 from training.model.cam import class_activation_map
-from training.model.network_input import HALF, IMAGENET, Input
+from training.model.network_input import HALF, IMAGENET, NetworkInput
 
 PAPER = ["resnet18", "resnet50", "densenet121", "inception_v3", "legacy_xception"]
 OTHERS = ["cyborg_tiny", "efficientnet_b0", "regnetx_002", "convnext_atto", "convnext_tiny"]
@@ -37,7 +37,9 @@ class TestBackbone:
 
     def test_its_input_is_that_of_the_papers(self, backbone):
         name, network = backbone
-        assert network.expects == Input(SIDES.get(name, 224), HALF if name in SIDES else IMAGENET)
+        assert network.network_input == NetworkInput(
+            SIDES.get(name, 224), HALF if name in SIDES else IMAGENET
+        )
 
     def test_it_tells_real_from_fake_with_one_linear_layer_as_torch_draws_it(self, backbone):
         _, network = backbone
@@ -89,10 +91,10 @@ ATTENDED = {
 class TestAttention:
     def test_it_weighs_what_leaves_a_stage(self, name):
         network = build(name, attention=True).eval()
-        image = torch.rand(1, 3, network.expects.side, network.expects.side)
+        image = torch.rand(1, 3, network.network_input.side, network.network_input.side)
         features, _ = network(image)
         assert network.attention.shape == (1, ATTENDED[name], ATTENDED[name])
-        assert network.guided_size() == (ATTENDED[name],) * 2
+        assert network.guided_map_size() == (ATTENDED[name],) * 2
         with torch.no_grad():
             network.net.attention.look.bias -= 50  # nothing passes any more
         assert network.attention.max() <= 1
@@ -112,7 +114,7 @@ def test_a_network_without_a_stage_for_it_is_refused(monkeypatch):
 
 def test_a_network_without_attention_guides_its_cam():
     network = build("cyborg_tiny", image_size=64)
-    assert network.guided_size() == network.map_size()
+    assert network.guided_map_size() == network.map_size()
     assert network.attention is None
 
 
@@ -135,7 +137,7 @@ class TestRefusals:
             def forward_head(self, features):
                 return super().forward_head(features).tanh()
 
-        monkeypatch.setitem(OWN, "squashed", Squashed)
+        monkeypatch.setitem(OWN_ARCHITECTURES, "squashed", Squashed)
         with pytest.raises(ModelError, match="not linear stands between"):
             build("squashed")
 

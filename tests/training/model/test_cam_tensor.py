@@ -6,14 +6,15 @@ import onnxruntime
 import pytest
 import torch
 
-from training.config import Job, RunConfig
+from training.config import RunConfig, TrainingJob
 from training.errors import ModelError
 from training.export import export_run
 from training.model.backbones import build
-from training.model.cam_tensor import RELEASED, Place, Tap
+from training.model.cam_tensor import RELEASED, FeatureHook, HookPoint
+from training.reporting.finished_runs import gather
 from training.reporting.report import write_report
-from training.reporting.results import gather, run_table
-from training.run import perform
+from training.reporting.tables import run_table
+from training.run import run_job
 from training.run_folder import RunFolder
 from training.score import score_images
 
@@ -28,7 +29,7 @@ class TestReleased:
         network = build(name, image_size=side, cam_tensor="released").eval()
         images = torch.rand(2, 3, side, side)
         released, logits = network(images)
-        network.tap = None
+        network.feature_hook = None
         pooled, again = network(images)
         assert torch.equal(logits, again)
         assert released.shape == pooled.shape
@@ -48,17 +49,17 @@ class TestReleased:
 class TestTap:
     def test_it_keeps_nothing_once_it_is_taken(self):
         net = torch.nn.Sequential(torch.nn.Linear(2, 2))
-        tap = Tap(net, Place("0"))
+        feature_hook = FeatureHook(net, HookPoint("0"))
         seen = net(torch.ones(1, 2))
-        assert tap.take() is seen
-        with pytest.raises(RuntimeError, match="nothing has passed"):
-            tap.take()
+        assert feature_hook.pop() is seen
+        with pytest.raises(RuntimeError, match="no forward pass"):
+            feature_hook.pop()
 
     def test_what_enters_is_not_overwritten(self):
         net = torch.nn.Sequential(torch.nn.ReLU(inplace=True))
-        tap = Tap(net, Place("0", enters=True))
+        feature_hook = FeatureHook(net, HookPoint("0", is_input=True))
         net(-torch.ones(1, 2))
-        assert tap.take().tolist() == [[-1, -1]]
+        assert feature_hook.pop().tolist() == [[-1, -1]]
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def run(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "r"
     settings = {"architecture": "resnet50", "objective": "cyborg", "weights": "none", "device": "cpu"}
     settings |= {"epochs": 1, "image_size": 64, "batch_size": 8, "cam_tensor": "released"}
-    list(perform(Job(run=RunConfig.model_validate(settings), dataset=data, out=folder)))
+    list(run_job(TrainingJob(run=RunConfig.model_validate(settings), dataset=data, out=folder)))
     return folder
 
 
@@ -104,7 +105,7 @@ class TestWhereItIsSaid:
         session = onnxruntime.InferenceSession(
             tmp_path / "model/model.onnx", providers=["CPUExecutionProvider"]
         )
-        images = scored.seen.transpose(2, 0, 1)[None].astype(np.float32)
+        images = scored.input_image.transpose(2, 0, 1)[None].astype(np.float32)
         cam = dict(
             zip(
                 (one.name for one in session.get_outputs()),

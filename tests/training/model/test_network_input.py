@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 from torchvision.transforms import v2
 
-from training.model.network_input import HALF, IMAGENET, Input, resized, scale_of
+from training.model.network_input import HALF, IMAGENET, NetworkInput, resized, scale_of
 
 RESIZES = ("area", "pil_bilinear")
 
@@ -39,12 +39,12 @@ class TestResized:
 class TestInput:
     @pytest.mark.parametrize("how", RESIZES)
     def test_it_survives_its_record(self, how):
-        expects = Input(299, HALF, how)
-        assert Input.of_record(expects.as_record()) == expects
+        network_input = NetworkInput(299, HALF, how)
+        assert NetworkInput.of_record(network_input.as_record()) == network_input
 
     def test_a_record_of_before_there_was_a_choice_means_area(self):
         record = {"side": 224, "mean": list(IMAGENET.mean), "std": list(IMAGENET.std)}
-        assert Input.of_record(record) == Input(224, IMAGENET, "area")
+        assert NetworkInput.of_record(record) == NetworkInput(224, IMAGENET, "area")
 
     def test_a_scale_is_asked_for_by_name(self):
         assert [scale_of(name) for name in ("auto", "imagenet", "half")] == [None, IMAGENET, HALF]

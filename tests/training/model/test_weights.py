@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from training.errors import ModelError
 from training.model.backbones import build
-from training.model.weights import Start, initialise, pretrained_name, require_weights
+from training.model.weights import InitialWeights, initialise, pretrained_name, require_weights
 
 
 def average(state):
@@ -304,8 +304,8 @@ class TestInitialise:
         torch.save(content, tmp_path / "w.pth")
         start = initialise(network, architecture="cyborg_tiny", weights=str(tmp_path / "w.pth"))
         sha256 = hashlib.sha256((tmp_path / "w.pth").read_bytes()).hexdigest()
-        assert start == Start(str(tmp_path / "w.pth"), "state_dict.net", sha256, "loaded")
-        assert initialise(network, architecture="cyborg_tiny", weights="none") == Start("random")
+        assert start == InitialWeights(str(tmp_path / "w.pth"), "state_dict.net", sha256, "loaded")
+        assert initialise(network, architecture="cyborg_tiny", weights="none") == InitialWeights("random")
 
 
 class TestPretrained:

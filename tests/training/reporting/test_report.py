@@ -8,23 +8,23 @@ from scipy.stats import ttest_rel
 
 from training.config import RunConfig
 from training.errors import RunError
+from training.evaluation.external_scores import read_scores
 from training.evaluation.gallery import picture
-from training.evaluation.import_scores import read_scores
-from training.evaluation.scored import read_scored
-from training.evaluation.summary import numbers_of
-from training.events import Epoch, Started
-from training.reporting import results
-from training.reporting.annotation_efficiency import guidance_table, worth_table
+from training.evaluation.score_summary import summarise_scores
+from training.evaluation.score_table import read_score_table
+from training.events import EpochEvent, StartedEvent
+from training.reporting.annotation_efficiency import efficiency_table, guidance_table
 from training.reporting.average_maps import write_average_maps
-from training.reporting.figures import Box, Figure, Line
+from training.reporting.figures import BoxPlot, FigureSpec, Line
+from training.reporting.finished_runs import ExternalDetector, gather
 from training.reporting.matplotlib_figures import rows_of, write_figure
 from training.reporting.plotly_figures import drawn
-from training.reporting.published import PUBLISHED, as_markdown, comparison
+from training.reporting.published_results import PUBLISHED, as_markdown, comparison
 from training.reporting.report import SIMULATED, write_report
-from training.reporting.results import Rival
+from training.reporting.report_contents import figures_of, tables_of
 from training.reporting.stability import agreement, stability_table
 from training.reporting.style import colour, coloured, dash
-from training.reporting.tables import figures_of, tables_of
+from training.reporting.tables import to_csv
 from training.run_folder import RunFolder
 
 RANDOM = np.random.default_rng(0)
@@ -61,7 +61,7 @@ def fake_run(root, scenario, seed, *, lift, objective="cyborg", images=40, value
 
 
 def started(images, *, with_map):
-    return Started(
+    return StartedEvent(
         run="r",
         device="cpu",
         parameters=1,
@@ -75,7 +75,7 @@ def started(images, *, with_map):
 
 
 def epoch_event(epoch):
-    return Epoch(
+    return EpochEvent(
         epoch=epoch,
         epochs=2,
         lr=0.1,
@@ -106,21 +106,21 @@ def experiment(tmp_path_factory):
     (root / "dataset").mkdir()
     described = {"parameters": {"simulated_annotations": 3}}
     (root / "dataset/dataset.json").write_text(json.dumps(described))
-    write_report(root / "runs", root / "report", [rival(root / "runs")])
+    write_report(root / "runs", root / "report", [detector(root / "runs")])
     return root, aucs
 
 
-def rival(runs, name="<i>Theirs</i> $x$"):
+def detector(runs, name="<i>Theirs</i> $x$"):
     """Somebody else's detector with a name that means mischief; it says the label's very opposite."""
     truth = [f"i{i}" for i in range(40)]
     rows = [f"{name},{image},{1 - i % 2}" for i, image in enumerate(truth)]
     content = "\n".join(["detector,image,score", *rows]).encode()
     (imported,) = read_scores(content, scored_truth(runs), called="x.csv")
-    return Rival(imported.name, numbers_of(imported.scored))
+    return ExternalDetector(imported.name, summarise_scores(imported.scores))
 
 
 def scored_truth(runs):
-    return read_scored(RunFolder(runs / "net-cyborg-seed0").scores / "test.csv").truth
+    return read_score_table(RunFolder(runs / "net-cyborg-seed0").scores / "test.csv").truth
 
 
 def table(experiment, name):
@@ -223,7 +223,7 @@ class TestReport:
 
     def test_nothing_finished_is_said(self, tmp_path):
         with pytest.raises(RunError, match="no finished run"):
-            results.gather(tmp_path)
+            gather(tmp_path)
 
     def test_simulated_people_are_called_so(self, experiment):
         assert SIMULATED in (experiment[0] / "report/index.html").read_text()
@@ -247,41 +247,41 @@ class TestExtremes:
 
     def test_many_long_names_leave_the_plot_its_place(self, tmp_path):
         lines = tuple(Line(f"scenario {i} with a name, validation", i, [0, 1], [i, 0]) for i in range(26))
-        assert write_figure(tmp_path, Figure("k", "t", "x", "y", lines))
+        assert write_figure(tmp_path, FigureSpec("k", "t", "x", "y", lines))
 
     def test_a_map_that_is_missing_leaves_its_place_empty(self, tmp_path):
         fake_run(tmp_path, "cyborg", 0, lift=1)
         human = tmp_path / "net-cyborg-seed0/maps/average_human.png"
         human.unlink()
-        assert write_average_maps(tmp_path, "maps", results.gather(tmp_path)) == ["maps.pdf", "maps.png"]
+        assert write_average_maps(tmp_path, "maps", gather(tmp_path)) == ["maps.pdf", "maps.png"]
         assert coloured(human) is None
 
     def test_a_spreadsheet_takes_no_name_for_a_formula(self):
-        assert results.to_csv([{"name": "=cmd()", "x": -1.0}]) == "name,x\n'=cmd(),-1.0\n"
+        assert to_csv([{"name": "=cmd()", "x": -1.0}]) == "name,x\n'=cmd(),-1.0\n"
 
 
 def drawn_of(folder, **options):
     fake_run(folder, "cyborg", 0, lift=0, **options)
-    found = results.gather(folder)
+    found = gather(folder)
     tables = tables_of(found)
     return figures_of("net", found, tables), tables
 
 
 class TestFigures:
     def test_the_same_numbers_give_the_same_files(self, tmp_path):
-        figure = Figure("k", "Title", "x", "y", (Line("a $x_1$", 0, [0, 1], [0, 1], [0.1, 0.1]),))
+        figure = FigureSpec("k", "Title", "x", "y", (Line("a $x_1$", 0, [0, 1], [0, 1], [0.1, 0.1]),))
         written = [write_figure(tmp_path / name, figure) for name in ("one", "two")]
         assert written[0] == ["k.pdf", "k.png", "k.csv"]
         for name in written[0]:
             assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
     def test_its_numbers_are_beside_it(self):
-        figure = Figure("k", "t", "x", "y", (Line("a", 0, [1, 2], [3, 4], [5, 6]),))
+        figure = FigureSpec("k", "t", "x", "y", (Line("a", 0, [1, 2], [3, 4], [5, 6]),))
         assert [row["spread"] for row in rows_of(figure)] == [5, 6]
 
     def test_fewer_than_five_runs_are_dots_without_a_box(self):
         kinds = [
-            drawn(Figure("k", "t", "", "y", (Box("a", 0, [0.1] * number),)))["data"][0]["type"]
+            drawn(FigureSpec("k", "t", "", "y", (BoxPlot("a", 0, [0.1] * number),)))["data"][0]["type"]
             for number in (1, 4, 5)
         ]
         assert kinds == ["scatter", "scatter", "box"]
@@ -294,7 +294,7 @@ class TestFigures:
         assert figures["roc-all-net"].marks
 
     def test_one_with_nothing_to_show_is_not_written(self, tmp_path):
-        assert write_figure(tmp_path, Figure("k", "t", "x", "y", ())) == []
+        assert write_figure(tmp_path, FigureSpec("k", "t", "x", "y", ())) == []
 
 
 class TestStability:
@@ -309,12 +309,12 @@ class TestStability:
         assert agreement(flat, other) is None
 
     def test_three_seeds_are_three_pairs(self, experiment):
-        rows = stability_table(results.gather(experiment[0] / "runs"))
+        rows = stability_table(gather(experiment[0] / "runs"))
         assert [(row["seeds"], row["pairs"]) for row in rows] == [(3, 3), (3, 3)]
 
     def test_one_seed_has_none(self, tmp_path):
         fake_run(tmp_path, "cyborg", 0, lift=1)
-        (row,) = stability_table(results.gather(tmp_path))
+        (row,) = stability_table(gather(tmp_path))
         assert (row["pairs"], row["stability"]) == (0, None)
 
 
@@ -338,16 +338,16 @@ class TestWorth:
     )
     def test_plain_data_are_read_off_the_classical_curve(self, auc, bound, images):
         rows = [self.plain(100, 0.5), self.plain(400, 0.7), self.guided(auc)]
-        (row,) = worth_table(rows)
+        (row,) = efficiency_table(rows)
         assert row["bound"] == bound
         assert row["matching_images"] == (pytest.approx(images) if images else None)
 
     def test_without_a_classical_run_nothing_is_claimed(self):
-        (row,) = worth_table([self.guided(0.6)])
+        (row,) = efficiency_table([self.guided(0.6)])
         assert (row["bound"], row["matching_images"], row["factor"]) == ("", None, None)
 
     def test_a_run_tells_what_it_was_given(self, experiment):
-        rows = guidance_table(results.gather(experiment[0] / "runs"))
+        rows = guidance_table(gather(experiment[0] / "runs"))
         assert {(row["images"], row["annotated"]) for row in rows} == {(40, 20)}
 
 
@@ -358,7 +358,7 @@ class TestPapers:
         assert {row["ran"] for row in rows} == {"not run"}
 
     def test_a_run_stands_beside_what_it_repeats(self, experiment):
-        found = results.gather(experiment[0] / "runs")
+        found = gather(experiment[0] / "runs")
         rows = comparison(found)
         assert [row["what"] for row in rows if not row["paper"]] == ["classical", "cyborg"]
         assert rows[-1]["ours"] == pytest.approx(np.mean(experiment[1]["cyborg"]))

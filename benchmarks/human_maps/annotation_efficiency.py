@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from benchmarks.human_maps.design import GUIDED, Design
-from benchmarks.human_maps.plan import Column, Result
+from benchmarks.human_maps.scenarios import BenchmarkRun, BenchmarkScenario
 from benchmarks.human_maps.table import HEADLINE, values
 from training.config import CrossEntropy
 
@@ -15,10 +15,10 @@ KEEP_RATES: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
 TIMES: Final = (1, 2, 4, 8)
 
 
-def fewer_maps(design: Design) -> list[Column]:
+def fewer_maps(design: Design) -> list[BenchmarkScenario]:
     """CYBORG on the same images, with the maps of a part of them."""
     return [
-        Column(
+        BenchmarkScenario(
             f"cyborg x5, {annotated(design, rate)} maps",
             GUIDED.model_copy(update={"keep_rate": rate}),
             design,
@@ -32,15 +32,18 @@ def annotated(design: Design, rate: float) -> int:
     return round(design.train * rate)
 
 
-def more_data(design: Design) -> list[Column]:
+def more_data(design: Design) -> list[BenchmarkScenario]:
     """Cross-entropy on more images of the same kind, without maps."""
     sizes = [design.train * times for times in TIMES]
     return [
-        Column(f"cross_entropy, {size} images", CrossEntropy(), replace(design, train=size)) for size in sizes
+        BenchmarkScenario(f"cross_entropy, {size} images", CrossEntropy(), replace(design, train=size))
+        for size in sizes
     ]
 
 
-def matching_size(results: Sequence[Result], maps: Sequence[Column], data: Sequence[Column]) -> str:
+def matching_size(
+    results: Sequence[BenchmarkRun], maps: Sequence[BenchmarkScenario], data: Sequence[BenchmarkScenario]
+) -> str:
     """How many images cross-entropy needs to reach CYBORG with all its maps, in one sentence."""
     sizes = np.array([column.design.train for column in data], float)
     classical = np.array([values(results, column.name, HEADLINE).mean() for column in data])

@@ -12,11 +12,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks.human_maps.faces import write_faces, write_photos
-from benchmarks.human_maps.plan import Column, Result, begin_process, designs, make_run, make_world
+from benchmarks.human_maps.scenarios import (
+    BenchmarkRun,
+    BenchmarkScenario,
+    begin_process,
+    designs,
+    make_run,
+    make_world,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Crew:
+class BenchmarkSettings:
     """Where everything is kept, which seeds are used, and by how many processes."""
 
     out: Path
@@ -27,7 +34,7 @@ class Crew:
     console: Console = field(default_factory=lambda: Console(stderr=True))
 
 
-def carry_out(crew: Crew, columns: Sequence[Column]) -> list[Result]:
+def carry_out(crew: BenchmarkSettings, columns: Sequence[BenchmarkScenario]) -> list[BenchmarkRun]:
     """Every column with every seed; what an earlier call finished is read, not done again."""
     with _pool(crew.jobs) as pool, _bars(crew.console) as bars:
         faces = _draw_faces(crew, columns, pool, bars)
@@ -44,7 +51,9 @@ def carry_out(crew: Crew, columns: Sequence[Column]) -> list[Result]:
         return [run.result() for run in runs]
 
 
-def _draw_faces(crew: Crew, columns: Sequence[Column], pool: ProcessPoolExecutor, bars: Progress) -> Path:
+def _draw_faces(
+    crew: BenchmarkSettings, columns: Sequence[BenchmarkScenario], pool: ProcessPoolExecutor, bars: Progress
+) -> Path:
     """Enough faces for the largest world; drawn from the first seed, shared out anew by every seed."""
     count = max(design.train + design.val + design.test for design in designs(columns))
     size, seed = columns[0].design.size, crew.seeds[0]

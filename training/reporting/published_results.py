@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from accuracy.statistics.means import mean_sd
-from training.evaluation.scored import POOLED
-from training.reporting.results import Result, Row, cautions_of, columns
-from training.reporting.tables import is_simulated
+from training.evaluation.score_table import POOLED
+from training.reporting.finished_runs import FinishedRun, Row, by_scenario, cautions_of, is_simulated
 
 WACV: Final = "CYBORG, WACV 2023"
 DROID: Final = "DROID, 2023"
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedResult:
     """One number of a paper, and the runs of ours that repeat it."""
 
     paper: str
@@ -31,31 +30,31 @@ class Published:
 
 
 PUBLISHED: Final = (
-    Published(WACV, "resnet50", "classical", 0.537, 0.09, "cross-entropy"),
-    Published(WACV, "resnet50", "classical_more_data", 0.585, 0.04, "cross-entropy, 7 × the data"),
-    Published(WACV, "resnet50", "cyborg", 0.612, 0.05, "CYBORG"),
-    Published(WACV, "", "", 0.554, 0.03, "CNNDetection, as published"),
-    Published(WACV, "", "", 0.591, 0.03, "CNNDetection with the CYBORG loss"),
-    Published(WACV, "", "", 0.428, 0.04, "attention of Dang et al."),
-    Published(WACV, "", "", 0.498, 0.06, "attention of Dang et al. with human maps"),
-    Published(WACV, "", "", 0.385, None, "Bonettini et al., trained on DFDC"),
-    Published(WACV, "", "", 0.373, None, "Bonettini et al., trained on FF++"),
-    Published(DROID, "densenet121", "cross_entropy", 0.561, 0.05, "cross-entropy"),
-    Published(DROID, "densenet121", "cyborg", 0.636, 0.02, "CYBORG"),
-    Published(DROID, "densenet121", "hseb", 0.710, 0.02, "HSEB"),
-    Published(DROID, "densenet121", "droid", 0.731, 0.05, "DROID"),
-    Published(DROID, "densenet121", "fmmmse", 0.758, 0.03, "FMMMSE"),
-    Published(DROID, "densenet121", "cyborg_droid", 0.775, 0.02, "CYBORG + DROID"),
+    PublishedResult(WACV, "resnet50", "classical", 0.537, 0.09, "cross-entropy"),
+    PublishedResult(WACV, "resnet50", "classical_more_data", 0.585, 0.04, "cross-entropy, 7 × the data"),
+    PublishedResult(WACV, "resnet50", "cyborg", 0.612, 0.05, "CYBORG"),
+    PublishedResult(WACV, "", "", 0.554, 0.03, "CNNDetection, as published"),
+    PublishedResult(WACV, "", "", 0.591, 0.03, "CNNDetection with the CYBORG loss"),
+    PublishedResult(WACV, "", "", 0.428, 0.04, "attention of Dang et al."),
+    PublishedResult(WACV, "", "", 0.498, 0.06, "attention of Dang et al. with human maps"),
+    PublishedResult(WACV, "", "", 0.385, None, "Bonettini et al., trained on DFDC"),
+    PublishedResult(WACV, "", "", 0.373, None, "Bonettini et al., trained on FF++"),
+    PublishedResult(DROID, "densenet121", "cross_entropy", 0.561, 0.05, "cross-entropy"),
+    PublishedResult(DROID, "densenet121", "cyborg", 0.636, 0.02, "CYBORG"),
+    PublishedResult(DROID, "densenet121", "hseb", 0.710, 0.02, "HSEB"),
+    PublishedResult(DROID, "densenet121", "droid", 0.731, 0.05, "DROID"),
+    PublishedResult(DROID, "densenet121", "fmmmse", 0.758, 0.03, "FMMMSE"),
+    PublishedResult(DROID, "densenet121", "cyborg_droid", 0.775, 0.02, "CYBORG + DROID"),
 )
 
 
-def comparison(results: Iterable[Result]) -> list[Row]:
+def comparison(results: Iterable[FinishedRun]) -> list[Row]:
     """Every published number beside ours, then every column of ours that no paper has.
 
     A column of ours is the paper's when architecture and scenario have the same names; what it was trained
     on, for how long and from which weights is said beside it, because equal names are not equal experiments.
     """
-    ours = columns(results)
+    ours = by_scenario(results)
     rows = []
     used = set()
     for one in PUBLISHED:
@@ -70,15 +69,15 @@ def comparison(results: Iterable[Result]) -> list[Row]:
     return rows
 
 
-def _ours(runs: Sequence[Result]) -> Row:
+def _ours(runs: Sequence[FinishedRun]) -> Row:
     if not runs:
         return {"ours": None, "ours_sd": None, "seeds": 0, "ran": "not run"}
-    values = [run.numbers.metrics[POOLED, "sigmoid"]["auc"] for run in runs]
+    values = [run.score_summary.metrics[POOLED, "sigmoid"]["auc"] for run in runs]
     mean, sd, seeds = mean_sd(values)
     return {"ours": mean, "ours_sd": sd, "seeds": seeds, "ran": _how(runs)}
 
 
-def _how(runs: Sequence[Result]) -> str:
+def _how(runs: Sequence[FinishedRun]) -> str:
     """What was really run, where it may differ from the paper."""
     config, started = runs[0].config, runs[0].started
     dataset = runs[0].folder.record().get("dataset", {})

@@ -17,7 +17,7 @@ GROUPS: Final = ("unseen", "seen")
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class PairedScores:
     """The test faces of one run, in one order."""
 
     plain: NDArray[np.float64]  # (N,) score without the shortcut
@@ -25,8 +25,8 @@ class Answers:
     fake: NDArray[np.bool_]
     unseen: NDArray[np.bool_]
 
-    def part(self, keep: NDArray[np.bool_]) -> "Answers":
-        return Answers(self.plain[keep], self.marked[keep], self.fake[keep], self.unseen[keep])
+    def part(self, keep: NDArray[np.bool_]) -> "PairedScores":
+        return PairedScores(self.plain[keep], self.marked[keep], self.fake[keep], self.unseen[keep])
 
     def under(self, condition: Condition) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Scores and truth under a condition. In `random`, every face counts once with and once without."""
@@ -41,7 +41,7 @@ class Answers:
                 return np.where(self.fake, self.plain, self.marked), self.fake
 
 
-def read_scores(path: Path, *, column: str = "logit_fake") -> Answers:
+def read_scores(path: Path, *, column: str = "logit_fake") -> PairedScores:
     """`scores/test.csv` of a run on a generated world."""
     with path.open(newline="", encoding="utf-8") as stream:
         rows = {row["image_id"]: row for row in csv.DictReader(stream)}
@@ -51,7 +51,7 @@ def read_scores(path: Path, *, column: str = "logit_fake") -> Answers:
     def value(row: dict[str, str]) -> float:
         return float(row["logit_fake"]) - (float(row["logit_real"]) if column == "softmax" else 0.0)
 
-    return Answers(
+    return PairedScores(
         np.array([value(row) for row in plain]),
         np.array([value(row) for row in marked]),
         np.array([row["label"] == "fake" for row in plain]),
@@ -59,7 +59,7 @@ def read_scores(path: Path, *, column: str = "logit_fake") -> Answers:
     )
 
 
-def summary(tested: Answers) -> dict[str, float]:
+def summary(tested: PairedScores) -> dict[str, float]:
     """AUC per group and condition; `shortcut` = how well scores tell marked real faces from plain ones."""
     result: dict[str, float] = {}
     for group in GROUPS:

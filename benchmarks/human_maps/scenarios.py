@@ -15,19 +15,19 @@ from app.demo.detectors import GUIDED, OPTIMISER
 from benchmarks.human_maps import networks
 from benchmarks.human_maps.design import Design, Regime
 from benchmarks.human_maps.faces import read_faces
-from benchmarks.human_maps.outcome import read_scores, summary
+from benchmarks.human_maps.shortcut_scores import read_scores, summary
 from benchmarks.human_maps.world import write_world
 from training.config import (
     AnyObjective,
     CrossEntropy,
     Cyborg,
-    Job,
     MapSource,
     Objective,
     RunConfig,
+    TrainingJob,
 )
 from training.files import read_json
-from training.run import perform
+from training.run import run_job
 from training.run_folder import RunFolder
 
 HUMAN: Final = "cyborg x5"
@@ -37,7 +37,7 @@ CONTROLS: Final[tuple[MapSource, ...]] = ("shuffled", "inverted", "uniform")
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class BenchmarkScenario:
     """One row of the printed table: an objective, its maps, and the world it is trained in."""
 
     name: str
@@ -49,7 +49,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class BenchmarkRun:
     """One run: AUC by group and condition, and what it cost."""
 
     column: str
@@ -58,26 +58,26 @@ class Result:
     cpu_s: float
 
 
-def objectives(design: Design) -> list[Column]:
+def objectives(design: Design) -> list[BenchmarkScenario]:
     """Every objective as its paper has it, and CYBORG with heavier maps."""
-    return [*(Column(name, Objective.preset(name), design) for name in OBJECTIVES), guided(design)]
+    return [*(BenchmarkScenario(name, Objective.preset(name), design) for name in OBJECTIVES), guided(design)]
 
 
-def guided(design: Design, maps: MapSource = "human") -> Column:
+def guided(design: Design, maps: MapSource = "human") -> BenchmarkScenario:
     """CYBORG with heavy maps: those of the people who looked at each image, or others."""
-    return Column(HUMAN if maps == "human" else f"{HUMAN}, {maps} maps", GUIDED, design, maps=maps)
+    return BenchmarkScenario(HUMAN if maps == "human" else f"{HUMAN}, {maps} maps", GUIDED, design, maps=maps)
 
 
-def controls(design: Design) -> list[Column]:
+def controls(design: Design) -> list[BenchmarkScenario]:
     """CYBORG with maps that are not those of people who looked at the image."""
-    light = Column("cyborg, shuffled maps", Cyborg(), design, maps="shuffled")
+    light = BenchmarkScenario("cyborg, shuffled maps", Cyborg(), design, maps="shuffled")
     return [light, *(guided(design, maps) for maps in CONTROLS)]
 
 
-def contest(regime: Regime) -> list[Column]:
+def contest(regime: Regime) -> list[BenchmarkScenario]:
     """Cross-entropy and CYBORG in one regime."""
     return [
-        Column(name, one, regime.design, architecture=regime.architecture, epochs=regime.epochs)
+        BenchmarkScenario(name, one, regime.design, architecture=regime.architecture, epochs=regime.epochs)
         for name, one in (("cross_entropy", CrossEntropy()), (HUMAN, regime.cyborg))
     ]
 
@@ -88,7 +88,7 @@ def world_folder(out: Path, design: Design, *, seed: int) -> Path:
     return out / "worlds" / f"{digest}-seed{seed}"
 
 
-def run_folder(out: Path, column: Column, *, seed: int) -> Path:
+def run_folder(out: Path, column: BenchmarkScenario, *, seed: int) -> Path:
     """Where a run is kept; another column never finds it."""
     digest = hashlib.sha256(repr(column).encode()).hexdigest()[:10]
     return out / "runs" / f"{column.name.replace(', ', '-').replace(' ', '_')}-{digest}-seed{seed}"
@@ -112,7 +112,7 @@ def make_world(out: Path, faces: Path, design: Design, *, seed: int) -> float:
     return time.process_time() - began
 
 
-def make_run(out: Path, column: Column, *, seed: int) -> Result:
+def make_run(out: Path, column: BenchmarkScenario, *, seed: int) -> BenchmarkRun:
     """Train and test, or read what an earlier call found."""
     began = time.process_time()
     run = RunConfig(
@@ -128,16 +128,18 @@ def make_run(out: Path, column: Column, *, seed: int) -> Result:
         workers=1,
     )
     folder = RunFolder(run_folder(out, column, seed=seed))
-    for _ in perform(Job(run=run, dataset=world_folder(out, column.design, seed=seed), out=folder.root)):
+    for _ in run_job(
+        TrainingJob(run=run, dataset=world_folder(out, column.design, seed=seed), out=folder.root)
+    ):
         pass
     values = summary(read_scores(folder.scores / "test.csv"))
     stored = read_json(folder.metrics)["splits"]
     values["validation_accuracy"] = stored["val"]["accuracy"]
     values["agreement"] = stored["test"].get("agreement_spearman") or float("nan")
     values["cam_entropy"] = stored["test"]["cam_entropy"]
-    return Result(column.name, seed, values, time.process_time() - began)
+    return BenchmarkRun(column.name, seed, values, time.process_time() - began)
 
 
-def designs(columns: Sequence[Column]) -> list[Design]:
+def designs(columns: Sequence[BenchmarkScenario]) -> list[Design]:
     """Every world that the columns need, once."""
     return list(dict.fromkeys(column.design for column in columns))

@@ -2,14 +2,19 @@ import numpy as np
 import pytest
 
 from training.errors import DatasetError
-from training.evaluation.import_scores import from_normal_csv, read_scores, read_scores_file, to_normal_csv
-from training.evaluation.scored import Truth
+from training.evaluation.external_scores import (
+    from_canonical_csv,
+    read_scores,
+    read_scores_file,
+    to_canonical_csv,
+)
+from training.evaluation.score_table import ImageLabel
 
 TRUTH = [
-    Truth("12", "real", "camera"),
-    Truth("13", "fake", "gan"),
-    Truth("14", "real", "camera"),
-    Truth("15", "fake", "gan"),
+    ImageLabel("12", "real", "camera"),
+    ImageLabel("13", "fake", "gan"),
+    ImageLabel("14", "real", "camera"),
+    ImageLabel("15", "fake", "gan"),
 ]
 PLAIN = "image,score\n12,0.1\n13,0.9\n14,0.2\n15,0.8\n"
 
@@ -21,14 +26,14 @@ def read(text, **options):
 
 def scores(text, **options):
     (imported,) = read(text, **options)
-    return imported.scored.ranking["score"].tolist()
+    return imported.scores.ranking["score"].tolist()
 
 
 class TestWhatIsRead:
     def test_a_detector_is_called_after_its_file(self):
         (imported,) = read(PLAIN)
         assert imported.name == "cnn"
-        assert imported.scored.fake.tolist() == [False, True, False, True]
+        assert imported.scores.fake.tolist() == [False, True, False, True]
 
     def test_the_order_of_the_rows_makes_no_difference(self):
         head, *rows = PLAIN.splitlines()
@@ -85,17 +90,17 @@ class TestWhatIsRead:
 
     def test_images_of_other_splits_are_counted_and_left_out(self):
         (imported,) = read(PLAIN + "99,0.3\n", known=["99"])
-        assert (imported.ignored, len(imported.scored)) == (1, 4)
+        assert (imported.ignored, len(imported.scores)) == (1, 4)
 
     def test_scores_outside_0_and_1_rank_but_are_no_probabilities(self):
         (imported,) = read(PLAIN.replace("0.9", "7"))
-        assert imported.scored.probability == {}
+        assert imported.scores.probability == {}
 
     def test_what_is_kept_reads_back_the_same(self):
         (imported,) = read(PLAIN.replace("0.9", "0.1234567890123456"))
-        again = from_normal_csv(to_normal_csv(imported.scored).encode())
-        np.testing.assert_array_equal(again.ranking["score"], imported.scored.ranking["score"])
-        assert again.truth == imported.scored.truth
+        again = from_canonical_csv(to_canonical_csv(imported.scores).encode())
+        np.testing.assert_array_equal(again.ranking["score"], imported.scores.ranking["score"])
+        assert again.truth == imported.scores.truth
 
 
 class TestWhatIsRefused:
@@ -141,6 +146,6 @@ class TestWhatIsRefused:
             read_scores_file(tmp_path / "none.csv", TRUTH)
 
     def test_many_missing_images_are_counted_and_a_few_named(self):
-        truth = [Truth(str(i), "real", "camera") for i in range(9)]
+        truth = [ImageLabel(str(i), "real", "camera") for i in range(9)]
         with pytest.raises(DatasetError, match="for 8 of the 9 test images: 1, 2, 3, …"):
             read_scores(b"image,score\n0,1\n", truth, called="x.csv")

@@ -5,9 +5,9 @@ from torchmetrics.functional.classification import binary_auroc
 
 from training.data.dataset import Sample
 from training.errors import RunError
-from training.evaluation.evaluate import Scores, write_scores
-from training.evaluation.scored import Scored, Truth, read_scored, with_opponents
-from training.evaluation.summary import numbers_of, numbers_of_file
+from training.evaluation.evaluator import SplitLogits, write_scores
+from training.evaluation.score_summary import summarise_file, summarise_scores
+from training.evaluation.score_table import ImageLabel, ScoreTable, read_score_table, with_other_class
 
 RANDOM = np.random.default_rng(0)
 HEADER = "image_id,path,label,source,logit_real,logit_fake,score_sigmoid,score_softmax\n"
@@ -19,12 +19,12 @@ def scored(values, fake, sources=None):
     values = np.array(values, float)
     probability = {"score": values} if ((values >= 0) & (values <= 1)).all() else {}
     ids = tuple(str(i) for i in range(len(fake)))
-    return Scored(ids, fake, np.array(names, np.str_), {"score": values}, probability)
+    return ScoreTable(ids, fake, np.array(names, np.str_), {"score": values}, probability)
 
 
 def measured(values, fake):
     """Of all images, by the one kind of score."""
-    return numbers_of(scored(values, fake)).metrics["all", "score"]
+    return summarise_scores(scored(values, fake)).metrics["all", "score"]
 
 
 class TestMeasure:
@@ -63,12 +63,12 @@ class TestMeasure:
 class TestOpponents:
     def test_a_generator_stands_against_all_reals_and_a_camera_against_all_fakes(self):
         sources, fake = np.array(["a", "b", "x", "y"]), np.array([True, True, False, False])
-        assert with_opponents(sources == "a", fake).tolist() == [True, False, True, True]
-        assert with_opponents(sources == "x", fake).tolist() == [True, True, True, False]
+        assert with_other_class(sources == "a", fake).tolist() == [True, False, True, True]
+        assert with_other_class(sources == "x", fake).tolist() == [True, True, True, False]
 
     def test_a_source_of_both_classes_stands_alone(self):
         fake = np.array([True, False, True, False])
-        assert with_opponents(np.array([True, True, False, False]), fake).tolist() == [
+        assert with_other_class(np.array([True, True, False, False]), fake).tolist() == [
             True,
             True,
             False,
@@ -84,10 +84,10 @@ class TestOneSort:
         fake = RANDOM.random(300) > 0.4
         values = np.round(RANDOM.random(300) * 0.8 + fake * 0.2, decimals)
         names = [f"{'gan' if flag else 'camera'}{i % 3}" for i, flag in enumerate(fake.tolist())]
-        found = numbers_of(scored(values, fake, names))
+        found = summarise_scores(scored(values, fake, names))
         for source in found.sources[1:]:
-            keep = with_opponents(np.array(names) == source, fake)
-            alone = numbers_of(scored(values[keep], fake[keep]))
+            keep = with_other_class(np.array(names) == source, fake)
+            alone = summarise_scores(scored(values[keep], fake[keep]))
             assert found.metrics[source, "score"] == pytest.approx(alone.metrics["all", "score"], abs=1e-14)
             curves = found.curves[source, "score"], alone.curves["all", "score"]
             np.testing.assert_array_equal(curves[0].tpr, curves[1].tpr)
@@ -95,7 +95,7 @@ class TestOneSort:
 
     def test_a_score_that_is_no_number_spoils_the_numbers_of_its_own_source_alone(self):
         fake, names = [True, True, False, False], ["a", "b", "x", "x"]
-        found = numbers_of(scored([np.nan, 1, 0, 0], fake, names)).metrics
+        found = summarise_scores(scored([np.nan, 1, 0, 0], fake, names)).metrics
         assert {source: numbers["auc"] for (source, _), numbers in found.items()} == {
             "all": None,
             "a": None,
@@ -106,31 +106,34 @@ class TestOneSort:
 
 class TestNumbers:
     def test_curves_are_there_per_generator_and_in_both_directions(self):
-        found = numbers_of(scored([3, 1, 2, 0], [True, True, False, False], ["a", "b", "x", "x"]))
+        found = summarise_scores(scored([3, 1, 2, 0], [True, True, False, False], ["a", "b", "x", "x"]))
         assert found.generators == ("a", "b")
         curve = found.curves["all", "score"]
         assert (curve.tpr[0], curve.tpr[-1], curve.fpr[0], curve.fpr[-1]) == (0, 1, 0, 0.5)
 
     def test_scores_that_are_no_numbers_have_no_curve(self):
-        assert numbers_of(scored([np.nan, 1], [True, False])).curves == {}
+        assert summarise_scores(scored([np.nan, 1], [True, False])).curves == {}
 
     def test_a_file_is_read_again_when_it_has_changed(self, tmp_path):
         path = tmp_path / "test.csv"
         path.write_text(HEADER + "a,p,real,c,0,0.1,0,0\nb,p,fake,g,0,0.9,0,0\n")
-        assert numbers_of_file(path).metrics["all", "sigmoid"]["auc"] == 1
+        assert summarise_file(path).metrics["all", "sigmoid"]["auc"] == 1
         path.write_text(HEADER + "a,p,real,c,0,0.123,0,0\nb,p,fake,g,0,0.01,0,0\n")
-        assert numbers_of_file(path).metrics["all", "sigmoid"]["auc"] == 0
+        assert summarise_file(path).metrics["all", "sigmoid"]["auc"] == 0
 
     def test_a_spreadsheet_takes_no_source_for_a_formula(self, tmp_path):
         samples = (Sample("a", "images/a.png", "fake", "=cmd()", "test", "", 0),)
-        write_scores(tmp_path / "test.csv", Scores(samples, np.array([[0.0, 1.0]])))
+        write_scores(tmp_path / "test.csv", SplitLogits(samples, np.array([[0.0, 1.0]])))
         assert ",'=cmd()," in (tmp_path / "test.csv").read_text()
-        assert read_scored(tmp_path / "test.csv").truth == [Truth("a", "fake", "=cmd()")]
+        assert read_score_table(tmp_path / "test.csv").truth == [ImageLabel("a", "fake", "=cmd()")]
 
     def test_names_stay_as_they_were_written(self, tmp_path):
         path = tmp_path / "test.csv"
         path.write_text(HEADER + "007,p,real,NA,1,2,3,4\nnan,p,fake,1e3,1,2,3,4\n")
-        assert read_scored(path).truth == [Truth("007", "real", "NA"), Truth("nan", "fake", "1e3")]
+        assert read_score_table(path).truth == [
+            ImageLabel("007", "real", "NA"),
+            ImageLabel("nan", "fake", "1e3"),
+        ]
 
     def test_logits_keep_every_digit(self, tmp_path):
         path = tmp_path / "test.csv"
@@ -138,7 +141,7 @@ class TestNumbers:
         path.write_text(
             HEADER + "".join(f"i{i},p,real,c,0,{x!r},0,0\n" for i, x in enumerate(logits.tolist()))
         )
-        np.testing.assert_array_equal(read_scored(path).ranking["sigmoid"], logits)
+        np.testing.assert_array_equal(read_score_table(path).ranking["sigmoid"], logits)
 
     @pytest.mark.parametrize(
         "text",
@@ -156,9 +159,9 @@ class TestNumbers:
         if text is not None:
             path.write_text(text)
         with pytest.raises(RunError, match=r"test\.csv cannot be read"):
-            read_scored(path)
+            read_score_table(path)
 
     def test_nan_in_a_file_is_no_crash(self, tmp_path):
         path = tmp_path / "test.csv"
         path.write_text(HEADER + "a,p,real,c,nan,nan,nan,nan\nb,p,fake,g,inf,inf,1,nan\n")
-        assert numbers_of_file(path).metrics["all", "softmax"]["auc"] is None
+        assert summarise_file(path).metrics["all", "softmax"]["auc"] is None

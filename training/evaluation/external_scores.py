@@ -1,10 +1,10 @@
-"""Scores of somebody else's detector, from a CSV file. No torch.
+"""Read the scores of external detectors from a CSV file. No torch.
 
     image,score                     one detector, called after the file
     detector,image,score            several in one file
 
 `image` is an image's id in the dataset, or any path whose file name is `<id>.<ending>`. Higher is more fake.
-A column `label`, where there is one, must agree with the dataset; other columns are left alone. A file
+A column `label`, where there is one, must agree with the dataset; other columns are ignored. A file
 without a header may hold `image,score`, as the authors' test.py writes it. Commas, semicolons and tabs
 separate; where it is not commas, a score may have a decimal comma. UTF-8 and UTF-16 are read.
 """
@@ -20,7 +20,7 @@ import numpy as np
 
 from saliency.files.text import TextFileError, csv_rows, decode_text, separator_of
 from training.errors import DatasetError
-from training.evaluation.scored import SCORE, Scored, Truth
+from training.evaluation.score_table import SCORE, ImageLabel, ScoreTable
 
 IMAGE_COLUMNS: Final = ("image", "image_id", "path", "file", "filename", "name")
 LABELS: Final = {"real": "real", "fake": "fake", "0": "real", "1": "fake", "synthetic": "fake"}
@@ -30,11 +30,11 @@ LONGEST_NAME: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
-    """A detector by its scores on every image of the split."""
+class ImportedDetector:
+    """An external detector: one score for every image of the split."""
 
     name: str
-    scored: Scored
+    scores: ScoreTable
     ignored: int
     """Rows about images that are not in the split."""
 
@@ -48,7 +48,9 @@ class _Row:
     where: str
 
 
-def read_scores_file(path: Path, truth: Sequence[Truth], *, known: Iterable[str] = ()) -> list[Imported]:
+def read_scores_file(
+    path: Path, truth: Sequence[ImageLabel], *, known: Iterable[str] = ()
+) -> list[ImportedDetector]:
     """The detectors of a file, by name; as `read_scores`."""
     try:
         content = path.read_bytes()
@@ -58,13 +60,14 @@ def read_scores_file(path: Path, truth: Sequence[Truth], *, known: Iterable[str]
 
 
 def read_scores(
-    content: bytes, truth: Sequence[Truth], *, called: str, known: Iterable[str] = ()
-) -> list[Imported]:
-    """The detectors of a file's content, by name.
+    content: bytes, truth: Sequence[ImageLabel], *, called: str, known: Iterable[str] = ()
+) -> list[ImportedDetector]:
+    """The detectors of a CSV file's content, ordered by name.
 
-    truth : the images that must each have exactly one score
-    known : ids of the dataset's other images, whose scores are counted and left out
-    `DatasetError` names file and line; nothing is read by half.
+    truth : the images of the split; each must have exactly one finite score
+    called : the file's name, for errors and for a detector without a name
+    known : ids of the dataset's other images; their scores are counted as ignored
+    `DatasetError`: anything else; names file and line
     """
     rows = _rows(content, called)
     by_detector: dict[str, list[_Row]] = {}
@@ -72,25 +75,25 @@ def read_scores(
         by_detector.setdefault(row.detector, []).append(row)
     if not by_detector:
         raise DatasetError(f"{called} holds no scores.")
-    elsewhere = frozenset(known)
-    return [_imported(name, own, truth, elsewhere, called) for name, own in sorted(by_detector.items())]
+    other_images = frozenset(known)
+    return [_imported(name, rows, truth, other_images, called) for name, rows in sorted(by_detector.items())]
 
 
-def to_normal_csv(scored: Scored) -> str:
-    """`image_id,label,source,score`, in the order of the split: what is kept of an import."""
+def to_canonical_csv(scores: ScoreTable) -> str:
+    """`image_id,label,source,score`, in the order of the split: the form in which an import is stored."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["image_id", "label", "source", SCORE])
-    for one, value in zip(scored.truth, scored.ranking[SCORE].tolist(), strict=True):
-        writer.writerow([one.image_id, one.label, one.source, repr(value)])
+    for image, value in zip(scores.truth, scores.ranking[SCORE].tolist(), strict=True):
+        writer.writerow([image.image_id, image.label, image.source, repr(value)])
     return text.getvalue()
 
 
-def from_normal_csv(content: bytes) -> Scored:
-    """What `to_normal_csv` has written."""
+def from_canonical_csv(content: bytes) -> ScoreTable:
+    """Read what `to_canonical_csv` wrote."""
     rows = list(csv.DictReader(io.StringIO(content.decode("utf-8"), newline="")))
-    truth = [Truth(row["image_id"], row["label"], row["source"]) for row in rows]
-    return _scored(truth, [float(row[SCORE]) for row in rows])
+    truth = [ImageLabel(row["image_id"], row["label"], row["source"]) for row in rows]
+    return _score_table(truth, [float(row[SCORE]) for row in rows])
 
 
 def _rows(content: bytes, called: str) -> list[_Row]:
@@ -105,7 +108,7 @@ def _rows(content: bytes, called: str) -> list[_Row]:
 
 
 def _cells(lines: list[tuple[int, list[str]]], called: str) -> list[tuple[dict[str, str], str]]:
-    """The rows below the header, by the names of their columns, each with what errors call it."""
+    """The rows below the header, by the names of their columns, each with its file and line for errors."""
     if not lines:
         return []
     header = [field.lower() for field in lines[0][1]]
@@ -127,7 +130,7 @@ def _cells(lines: list[tuple[int, list[str]]], called: str) -> list[tuple[dict[s
 
 
 def _image_column(header: Iterable[str]) -> str:
-    """What the column that names the image is called; empty when there is none."""
+    """The name of the column that holds the image; empty when there is none."""
     return next((name for name in IMAGE_COLUMNS if name in header), "")
 
 
@@ -166,35 +169,36 @@ def _is_number(text: str) -> bool:
 
 
 def _imported(
-    name: str, rows: Sequence[_Row], truth: Sequence[Truth], elsewhere: frozenset[str], called: str
-) -> Imported:
-    labels = {one.image_id: one.label for one in truth}
-    found: dict[str, float] = {}
+    name: str, rows: Sequence[_Row], truth: Sequence[ImageLabel], other_images: frozenset[str], called: str
+) -> ImportedDetector:
+    labels = {image.image_id: image.label for image in truth}
+    scores: dict[str, float] = {}
     ignored = 0
     for row in rows:
-        image_id = _meant(row.image, labels, elsewhere)
+        image_id = _image_id(row.image, labels, other_images)
         if image_id is None:
             raise DatasetError(f"{row.where}: there is no image {row.image[:LONGEST_NAME]!r} in the dataset.")
         if image_id not in labels:
             ignored += 1
             continue
-        if image_id in found:
+        if image_id in scores:
             raise DatasetError(f"{row.where}: {name} has a score for image {image_id} already.")
         if row.label and row.label != labels[image_id]:
             raise DatasetError(f"{row.where}: image {image_id} is {labels[image_id]}, not {row.label}.")
-        found[image_id] = row.score
-    _require_all(name, labels, found, called)
-    return Imported(name, _scored(truth, [found[one.image_id] for one in truth]), ignored)
+        scores[image_id] = row.score
+    _require_all(name, labels, scores, called)
+    values = [scores[image.image_id] for image in truth]
+    return ImportedDetector(name, _score_table(truth, values), ignored)
 
 
-def _meant(name: str, labels: dict[str, str], elsewhere: frozenset[str]) -> str | None:
-    """The image's id: as it stands, or the name of the file without its ending."""
+def _image_id(name: str, labels: dict[str, str], other_images: frozenset[str]) -> str | None:
+    """The image's id: the text itself, or its file name without the ending; None for neither."""
     stem = PurePosixPath(name.replace("\\", "/")).stem
-    return next((one for one in (name, stem) if one in labels or one in elsewhere), None)
+    return next((key for key in (name, stem) if key in labels or key in other_images), None)
 
 
-def _require_all(name: str, labels: dict[str, str], found: dict[str, float], called: str) -> None:
-    missing = [image_id for image_id in labels if image_id not in found]
+def _require_all(name: str, labels: dict[str, str], scores: dict[str, float], called: str) -> None:
+    missing = [image_id for image_id in labels if image_id not in scores]
     if missing:
         named = ", ".join(missing[:MOST_NAMED]) + (", …" if len(missing) > MOST_NAMED else "")
         raise DatasetError(
@@ -202,13 +206,13 @@ def _require_all(name: str, labels: dict[str, str], found: dict[str, float], cal
         )
 
 
-def _scored(truth: Sequence[Truth], values: Sequence[float]) -> Scored:
+def _score_table(truth: Sequence[ImageLabel], values: Sequence[float]) -> ScoreTable:
     scores = np.array(values, np.float64)
     is_probability = bool(((scores >= 0) & (scores <= 1)).all())
-    return Scored(
-        tuple(one.image_id for one in truth),
-        np.array([one.label == "fake" for one in truth], bool),
-        np.array([one.source for one in truth], np.str_),
+    return ScoreTable(
+        tuple(image.image_id for image in truth),
+        np.array([image.label == "fake" for image in truth], bool),
+        np.array([image.source for image in truth], np.str_),
         {SCORE: scores},
         {SCORE: scores} if is_probability else {},
     )

@@ -1,7 +1,7 @@
-"""What a detector said about each image of a split, be it a run of ours or somebody else's program. No torch.
+"""The scores and labels of a split: of a run, or of an external detector. No torch.
 
 A kind of score is `sigmoid` (of the fake logit alone, as in the papers), `softmax` (over both logits), or
-`score` (what another program calls it).
+`score` (of an external detector).
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ Flags = NDArray[np.bool_]
 POOLED: Final = "all"
 """In place of a source: all images of the split."""
 SCORE: Final = "score"
-"""The one kind of score that a detector of somebody else has."""
+"""The one kind of score that an external detector has."""
 COLUMNS: Final = {
     "image_id": "str",
     "label": "category",
@@ -35,12 +35,12 @@ COLUMNS: Final = {
     "logit_real": "float64",
     "logit_fake": "float64",
 }
-"""What is read of a table of scores, and as what."""
+"""The columns that are read of `scores/<split>.csv`, and their types."""
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
-    """One image of a split, as a table of scores names it."""
+class ImageLabel:
+    """One image of a split with its label and source."""
 
     image_id: str
     label: str
@@ -48,8 +48,8 @@ class Truth:
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
-    """Truth and scores of a split; never changed."""
+class ScoreTable:
+    """Labels and scores of a split. Nobody changes its arrays: they are shared."""
 
     image_ids: tuple[str, ...]
     fake: Flags  # (N,)
@@ -57,20 +57,20 @@ class Scored:
     ranking: dict[str, Floats]
     """(N,) per kind, higher = more fake; of a run these are logits, which do not saturate."""
     probability: dict[str, Floats]
-    """(N,) in [0, 1] per kind that has a meaning as such."""
+    """(N,) in [0, 1], for the kinds of score that are probabilities."""
 
     def __len__(self) -> int:
         return len(self.fake)
 
-    def against(self, source: str) -> "Scored":
-        """A generator with all real images of the split, a camera with all fake ones."""
-        keep = with_opponents(self.sources == source, self.fake)
-        return Scored(
-            tuple(name for name, kept in zip(self.image_ids, keep.tolist(), strict=True) if kept),
-            self.fake[keep],
-            self.sources[keep],
-            {kind: values[keep] for kind, values in self.ranking.items()},
-            {kind: values[keep] for kind, values in self.probability.items()},
+    def against(self, source: str) -> "ScoreTable":
+        """The images of a source with the other class: a generator with all real images of the split."""
+        chosen = with_other_class(self.sources == source, self.fake)
+        return ScoreTable(
+            tuple(name for name, use in zip(self.image_ids, chosen.tolist(), strict=True) if use),
+            self.fake[chosen],
+            self.sources[chosen],
+            {kind: values[chosen] for kind, values in self.ranking.items()},
+            {kind: values[chosen] for kind, values in self.probability.items()},
         )
 
     @property
@@ -79,25 +79,26 @@ class Scored:
         return sorted(set(self.sources[self.fake].tolist()))
 
     @property
-    def truth(self) -> list[Truth]:
-        """What was to be judged, in the order of the scores."""
+    def truth(self) -> list[ImageLabel]:
+        """The images with label and source, in the order of the scores."""
         labels = ("fake" if flag else "real" for flag in self.fake)
         rows = zip(self.image_ids, labels, self.sources.tolist(), strict=True)
-        return [Truth(*row) for row in rows]
+        return [ImageLabel(*row) for row in rows]
 
 
-def with_opponents(own: Flags, fake: Flags) -> Flags:
-    """(N,) the images of a source, and all those of the class that it does not have."""
-    lacks_fake, lacks_real = not (own & fake).any(), not (own & ~fake).any()
-    return np.asarray(own | (fake & lacks_fake) | (~fake & lacks_real), np.bool_)
+def with_other_class(of_source: Flags, fake: Flags) -> Flags:
+    """(N,) the images of a source, and all images of the class that the source does not have."""
+    lacks_fake, lacks_real = not (of_source & fake).any(), not (of_source & ~fake).any()
+    return np.asarray(of_source | (fake & lacks_fake) | (~fake & lacks_real), np.bool_)
 
 
-def measure(ranking: Ranking | None, probability: Floats | None, fake: Flags) -> Metrics:
-    """Every number of docs/evaluation.md by one kind of score; None where one is not defined.
+def score_metrics(ranking: Ranking | None, probability: Floats | None, fake: Flags) -> Metrics:
+    """Every metric of docs/evaluation.md by one kind of score; None where a metric is undefined.
 
-    ranking : of the images; None where scores are not all numbers, which have none of the numbers
-    probability : (N,) the same scores where they are probabilities; `acer`, `accuracy`, `brier` and
-        `calibration_error` need them
+    ranking : of the images; None where a score is not finite, which leaves every metric but `images` None
+    probability : (N,) in [0, 1], the same scores; None if they are no probabilities, which leaves `acer`,
+        `accuracy`, `brier` and `calibration_error` None
+    fake : (N,); no images leave every metric None
     """
     result: Metrics = {"images": float(len(fake)), **dict.fromkeys(_names())}
     if ranking is None or not len(fake):
@@ -118,8 +119,11 @@ def _names() -> list[str]:
     return ["auc", "auc_low", "auc_high", *operating_points(None), *rest]
 
 
-def read_scored(path: Path) -> Scored:
-    """The scores of a split as a run has written them; the same file is read once."""
+def read_score_table(path: Path) -> ScoreTable:
+    """The scores of a split that a run wrote; a file that has not changed is read once.
+
+    `RunError`: the file is missing, damaged, or lacks a column
+    """
     try:
         state = path.stat()
     except OSError as error:
@@ -128,7 +132,7 @@ def read_scored(path: Path) -> Scored:
 
 
 @lru_cache(maxsize=1)  # a set of 700,000 images takes 120 MB
-def _read(path: Path, _changed_ns: int, _size_bytes: int) -> Scored:
+def _read(path: Path, _changed_ns: int, _size_bytes: int) -> ScoreTable:
     import pandas as pd  # takes its time, and most of what imports this module reads no scores
 
     numbers = ("logit_real", "logit_fake")
@@ -149,7 +153,7 @@ def _read(path: Path, _changed_ns: int, _size_bytes: int) -> Scored:
     names = [original(name) for name in table["source"].cat.categories]
     with np.errstate(invalid="ignore"):  # inf - inf, of a network that diverged
         ranking = {"sigmoid": fake, "softmax": fake - real}
-    return Scored(
+    return ScoreTable(
         tuple(table["image_id"]),
         (table["label"] == "fake").to_numpy(np.bool_),
         np.array(names, np.str_)[table["source"].cat.codes],

@@ -5,7 +5,7 @@ import torch
 from tests.training.conftest import png
 from training.config import MapSource, RunConfig
 from training.data.dataset import DatasetWriter, load_dataset
-from training.data.guidance import Guidance, decode_map, load_maps
+from training.data.human_maps import MapSettings, decode_map, load_maps
 from training.errors import DatasetError
 
 CONTROLS = ["shuffled", "inverted", "uniform", "ellipse", "random"]
@@ -33,7 +33,7 @@ def dataset(tmp_path_factory):
 @pytest.fixture
 def guided(dataset):
     return lambda name, folder=None, seed=0: load_maps(
-        dataset, dataset.of("train"), (8, 8), Guidance(name, folder, seed)
+        dataset, dataset.of("train"), (8, 8), MapSettings(name, folder, seed)
     )
 
 
@@ -100,12 +100,12 @@ class TestFolders:
             mask = np.zeros((8, 8), np.uint8)
             mask[rows] = 255
             (tmp_path / "2" / f"{name}.png").write_bytes(png(mask))
-        before = Guidance("masks", tmp_path).fingerprint(dataset.of("train"))
+        before = MapSettings("masks", tmp_path).fingerprint(dataset.of("train"))
         found = guided("masks", tmp_path)
         assert found[1].isnan().all()
         assert found[2, 0, 0] > found[2, 3, 0] > found[2, 7, 0]
         (tmp_path / "2" / "bob.png").unlink()
-        assert Guidance("masks", tmp_path).fingerprint(dataset.of("train")) != before
+        assert MapSettings("masks", tmp_path).fingerprint(dataset.of("train")) != before
 
     @pytest.mark.parametrize("name", ["segmentation", "teacher", "masks"])
     def test_a_missing_folder_is_named(self, guided, tmp_path, name):
@@ -118,11 +118,11 @@ class TestFolders:
             guided("teacher", tmp_path)
 
     def test_what_lay_in_the_folder_has_a_fingerprint(self, dataset, tmp_path):
-        guidance = Guidance("teacher", tmp_path)
-        before = guidance.fingerprint(dataset.of("train"))
+        map_settings = MapSettings("teacher", tmp_path)
+        before = map_settings.fingerprint(dataset.of("train"))
         (tmp_path / "1.png").write_bytes(png(np.full((8, 8), 9, np.uint8)))
-        assert guidance.fingerprint(dataset.of("train")) != before
-        assert Guidance().fingerprint(dataset.of("train")) == ""
+        assert map_settings.fingerprint(dataset.of("train")) != before
+        assert MapSettings().fingerprint(dataset.of("train")) == ""
 
 
 class TestDecode:

@@ -1,4 +1,4 @@
-"""Where training images get their maps from: people, or what stands in for people to see what they add."""
+"""The maps of training images: human maps, or control maps and other sources in their place."""
 
 import hashlib
 from collections.abc import Sequence
@@ -28,17 +28,17 @@ from saliency.sources import (
 )
 from saliency.sources.image import SourceError, map_of
 from training.config import MapSource as Name
-from training.data.dataset import Dataset, Sample, png_header
+from training.data.dataset import DatasetFolder, Sample, png_header
 from training.errors import DatasetError
 from training.model.cam import fit_human
 
 
 @dataclass(frozen=True, slots=True)
-class Guidance:
-    """Which maps a run is guided by.
+class MapSettings:
+    """Which maps a run uses.
 
-    name : `human`, or what stands in for them
-    folder : of `segmentation`, `teacher` and `masks`
+    name : `human`, or the source in their place: docs/losses.md
+    folder : with the files of `segmentation`, `teacher` and `masks`; None for the others
     seed : of `shuffled` and `random`
     """
 
@@ -57,14 +57,14 @@ class Guidance:
 
 
 @dataclass(frozen=True, slots=True)
-class HumanMaps:
+class DatasetMaps:
     """The maps of a dataset; None for an image that has none."""
 
     root: Path
     paths: dict[str, str]
 
     @classmethod
-    def of(cls, root: Path, samples: Sequence[Sample]) -> "HumanMaps":
+    def of(cls, root: Path, samples: Sequence[Sample]) -> "DatasetMaps":
         return cls(root, {sample.image_id: sample.map for sample in samples if sample.map})
 
     def __call__(self, image: SourceImage) -> ImageMap | None:
@@ -73,30 +73,37 @@ class HumanMaps:
 
 
 def load_maps(
-    dataset: Dataset, samples: Sequence[Sample], size: tuple[int, int], guidance: Guidance | None = None
+    dataset: DatasetFolder,
+    samples: Sequence[Sample],
+    size: tuple[int, int],
+    map_settings: MapSettings | None = None,
 ) -> Tensor:
-    """Maps at the size of the CAM, (N, h, w) float32 in [0, 1]; NaN for an image that has none.
+    """Maps at the size of the CAM, (N, h, w) float32 in [0, 1]; all NaN for an image that has none.
 
-    A control replaces only maps that are there; segmentations and a teacher's maps come for every image that
-    has a file, also where nobody drew. A black map is none.
+    A control replaces only maps that exist. Maps from a folder exist for every image that has a file there,
+    also where nobody painted. A map that is 0 everywhere counts as none.
+
+    size : height and width of the CAM
+    map_settings : None is the dataset's own maps
+    `DatasetError`: a map is missing, damaged or not of the image's size
     """
-    guidance = guidance or Guidance()
-    source = _source(dataset, samples, guidance)
+    map_settings = map_settings or MapSettings()
+    source = _source(dataset, samples, map_settings)
     maps = torch.full((len(samples), *size), torch.nan)
     for i, sample in enumerate(samples):
-        if not sample.map and guidance.folder is None:
+        if not sample.map and map_settings.folder is None:
             continue
         try:
-            found = source(_image(dataset.root, sample))
+            image_map = source(_image(dataset.root, sample))
         except SourceError as error:
             raise DatasetError(f"{error}.") from None
-        if found is not None:
-            maps[i] = fit_human(torch.from_numpy(found.values)[None], size)[0]
+        if image_map is not None:
+            maps[i] = fit_human(torch.from_numpy(image_map.values)[None], size)[0]
     return maps
 
 
 def decode_map(path: Path) -> NDArray[np.float32]:
-    """A 16-bit greyscale PNG -> (height, width) in [0, 1]."""
+    """A 16-bit greyscale PNG -> (height, width) float32 in [0, 1]; `DatasetError` for any other file."""
     try:
         values, white = decode_numbers(path.read_bytes())
     except (OSError, ValueError):
@@ -106,27 +113,27 @@ def decode_map(path: Path) -> NDArray[np.float32]:
     return values.astype(np.float32) / np.float32(WHITE)
 
 
-def _source(dataset: Dataset, samples: Sequence[Sample], guidance: Guidance) -> MapSource:
-    people = HumanMaps.of(dataset.root, samples)
+def _source(dataset: DatasetFolder, samples: Sequence[Sample], map_settings: MapSettings) -> MapSource:
+    dataset_maps = DatasetMaps.of(dataset.root, samples)
     source: MapSource
-    match guidance.name:
+    match map_settings.name:
         case "human":
-            source = people
+            source = dataset_maps
         case "shuffled":
             images = [_image(dataset.root, sample) for sample in samples if sample.map]
-            source = Shuffled.of(people, images, seed=guidance.seed)
+            source = Shuffled.of(dataset_maps, images, seed=map_settings.seed)
         case "inverted":
-            source = Inverted(people)
+            source = Inverted(dataset_maps)
         case "uniform":
             source = Uniform()
         case "ellipse":
             source = Ellipse()
         case "random":
-            source = RandomStrokes(people, guidance.seed)
+            source = RandomStrokes(dataset_maps, map_settings.seed)
         case "segmentation" | "teacher" | "masks":
-            source = _of_files(guidance.name, _existing(guidance))
+            source = _of_files(map_settings.name, _existing(map_settings))
         case _:
-            assert_never(guidance.name)
+            assert_never(map_settings.name)
     return source
 
 
@@ -140,10 +147,10 @@ def _of_files(name: Literal["segmentation", "teacher", "masks"], folder: Path) -
             return RasterMasks(folder, MapParameters())
 
 
-def _existing(guidance: Guidance) -> Path:
-    if guidance.folder is None or not guidance.folder.is_dir():
-        raise DatasetError(f"The folder of {guidance.name} maps {guidance.folder} does not exist.")
-    return guidance.folder
+def _existing(map_settings: MapSettings) -> Path:
+    if map_settings.folder is None or not map_settings.folder.is_dir():
+        raise DatasetError(f"The folder of {map_settings.name} maps {map_settings.folder} does not exist.")
+    return map_settings.folder
 
 
 def _paths(folder: Path, name: Name, sample: Sample) -> Sequence[Path]:

@@ -1,4 +1,4 @@
-"""All that tables and figures need of one set of scores, small enough to keep for every run. No torch."""
+"""Metrics and curves of one set of scores: what tables and figures need, small enough to keep. No torch."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from accuracy.statistics.calibration import ReliabilityCurve, reliability_curve
 from accuracy.statistics.ranking import Ranking, Roc, roc
 from training.errors import RunError
-from training.evaluation.scored import POOLED, Scored, measure, read_scored, with_opponents
+from training.evaluation.score_table import (
+    POOLED,
+    ScoreTable,
+    read_score_table,
+    score_metrics,
+    with_other_class,
+)
 from training.events import Metrics
 
 Floats = NDArray[np.float64]
@@ -19,12 +25,12 @@ Flags = NDArray[np.bool_]
 Codes = NDArray[np.intp]
 
 GRID: Final[Floats] = np.linspace(0, 1, 201)
-"""Rates at which curves of several runs are averaged."""
+"""Rates at which the ROC curves of several runs are averaged."""
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
-    """A ROC curve, read at the rates of `GRID` in both directions."""
+class RocCurve:
+    """A ROC curve at the rates of `GRID`, in both directions."""
 
     tpr: Floats
     """True positive rate at each false positive rate."""
@@ -33,12 +39,12 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
-    """Of one set of scores, by source (`all` first) and kind of score."""
+class ScoreSummary:
+    """Metrics and curves by source (`all` first) and kind of score."""
 
     metrics: dict[tuple[str, str], Metrics]
-    curves: dict[tuple[str, str], Curve]
-    """Only where both classes are there and every score is a number."""
+    curves: dict[tuple[str, str], RocCurve]
+    """Only where both classes are present and every score is finite."""
     reliability: dict[str, ReliabilityCurve]
     """By kind of score, over all images; only of probabilities."""
     generators: tuple[str, ...]
@@ -50,8 +56,8 @@ class Numbers:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ordered:
-    """Images by one kind of score, the highest first: those of each source are in order, too."""
+class _RankedImages:
+    """Images sorted by one kind of score, the highest first; a subset of them stays sorted."""
 
     scores: Floats  # (N,)
     probability: Floats | None  # (N,)
@@ -59,7 +65,7 @@ class _Ordered:
     source: Codes  # (N,)
 
     @classmethod
-    def of(cls, scored: Scored, kind: str, source: Codes) -> Self:
+    def of(cls, scored: ScoreTable, kind: str, source: Codes) -> Self:
         order = np.argsort(-scored.ranking[kind])
         probability = scored.probability.get(kind)
         return cls(
@@ -69,40 +75,40 @@ class _Ordered:
             source[order],
         )
 
-    def against(self, source: int) -> "_Ordered":
-        """A generator with all real images of the split, a camera with all fake ones."""
-        keep = with_opponents(self.source == source, self.fake)
-        probability = None if self.probability is None else self.probability[keep]
-        return _Ordered(self.scores[keep], probability, self.fake[keep], self.source[keep])
+    def against(self, source: int) -> "_RankedImages":
+        """The images of a source with the other class, as `ScoreTable.against`."""
+        chosen = with_other_class(self.source == source, self.fake)
+        probability = None if self.probability is None else self.probability[chosen]
+        return _RankedImages(self.scores[chosen], probability, self.fake[chosen], self.source[chosen])
 
     def ranking(self) -> Ranking | None:
-        """None where a score is no number."""
+        """None where a score is not finite."""
         return Ranking.of_sorted(self.scores, self.fake) if np.isfinite(self.scores).all() else None
 
 
-def numbers_of(scored: Scored) -> Numbers:
-    """Work everything out, each kind of score sorted once.
+def summarise_scores(scored: ScoreTable) -> ScoreSummary:
+    """Metrics and curves of all images and of each source; each kind of score is sorted once.
 
-    Scores that are not all numbers have metrics of None and no curve.
+    Scores of which one is not finite have metrics of None and no curve.
     """
     sources = sorted(set(scored.sources.tolist()))
     codes = np.zeros(len(scored), np.intp)
     for number, source in enumerate(sources):
         codes[scored.sources == source] = number
-    orders = {kind: _Ordered.of(scored, kind, codes) for kind in scored.ranking}
+    orders = {kind: _RankedImages.of(scored, kind, codes) for kind in scored.ranking}
     measured: dict[tuple[str, str], Metrics] = {}
-    curves: dict[tuple[str, str], Curve] = {}
+    curves: dict[tuple[str, str], RocCurve] = {}
     for number, source in enumerate((POOLED, *sources), start=-1):
         for kind, order in orders.items():
             part = order.against(number) if number >= 0 else order
             ranking = part.ranking()
-            measured[source, kind] = measure(ranking, part.probability, part.fake)
+            measured[source, kind] = score_metrics(ranking, part.probability, part.fake)
             if ranking is not None and (curve := roc(ranking)) is not None:
                 curves[source, kind] = _read_at_grid(curve)
-    return Numbers(measured, curves, _reliability(scored), tuple(scored.generators))
+    return ScoreSummary(measured, curves, _reliability(scored), tuple(scored.generators))
 
 
-def _reliability(scored: Scored) -> dict[str, ReliabilityCurve]:
+def _reliability(scored: ScoreTable) -> dict[str, ReliabilityCurve]:
     return {
         kind: reliability_curve(values, scored.fake)
         for kind, values in scored.probability.items()
@@ -110,8 +116,8 @@ def _reliability(scored: Scored) -> dict[str, ReliabilityCurve]:
     }
 
 
-def numbers_of_file(path: Path) -> Numbers:
-    """Of the scores that a run has written; worked out once for each state of the file."""
+def summarise_file(path: Path) -> ScoreSummary:
+    """The summary of `scores/<split>.csv`; a file that has not changed is summarised once."""
     try:
         state = path.stat()
     except OSError as error:
@@ -120,15 +126,15 @@ def numbers_of_file(path: Path) -> Numbers:
 
 
 @lru_cache(maxsize=2048)
-def _of_file(path: Path, _changed_ns: int, _size_bytes: int) -> Numbers:
-    return numbers_of(read_scored(path))
+def _of_file(path: Path, _changed_ns: int, _size_bytes: int) -> ScoreSummary:
+    return summarise_scores(read_score_table(path))
 
 
-def _read_at_grid(curve: Roc) -> Curve:
+def _read_at_grid(curve: Roc) -> RocCurve:
     fpr, tpr = curve
     given_fpr = np.interp(GRID, fpr, tpr)
     given_fpr[0] = 0.0
     # Of the rates at which a share of the fakes is found the lowest counts: that just below the share.
     given_tpr = np.interp(np.nextafter(GRID, -1), tpr, fpr)
     given_tpr[0] = 0.0
-    return Curve(np.asarray(given_fpr, np.float64), np.asarray(given_tpr, np.float64))
+    return RocCurve(np.asarray(given_fpr, np.float64), np.asarray(given_tpr, np.float64))

@@ -1,0 +1,128 @@
+"""Finished runs and external detectors, read back from their files. No torch."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from training.config import RunConfig
+from training.errors import RunError
+from training.evaluation.score_summary import ScoreSummary, summarise_file
+from training.events import EpochEvent, Metrics, StartedEvent
+from training.files import read_json
+from training.run_folder import RunFolder
+
+Row = dict[str, Any]
+
+OTHER: Final = "other"
+"""In place of an architecture: a detector of somebody else, of which only scores are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRun:
+    """One finished run."""
+
+    folder: RunFolder
+    config: RunConfig
+    best_epoch: int
+    splits: dict[str, Metrics]
+    epochs: tuple[EpochEvent, ...]
+    started: StartedEvent | None
+
+    @property
+    def group(self) -> tuple[str, str]:
+        """Architecture and scenario: what the seeds of a table cell have in common."""
+        return self.config.architecture, self.config.scenario_name
+
+    @property
+    def split(self) -> str:
+        """The split that counts: test, or validation where there is no test split."""
+        return "test" if "test" in self.splits else "val"
+
+    @property
+    def metrics(self) -> Metrics:
+        """The metrics of the split that counts."""
+        return self.splits[self.split]
+
+    @property
+    def scores_file(self) -> Path:
+        return self.folder.scores / f"{self.split}.csv"
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What is to be known of its maps by whoever reads its results."""
+        return tuple(self.folder.record().get("cautions", ()))
+
+    @property
+    def score_summary(self) -> ScoreSummary:
+        """What its scores on the split that counts come to."""
+        return summarise_file(self.scores_file)
+
+
+def cautions_of(results: Iterable[FinishedRun]) -> dict[str, list[str]]:
+    """Each caution, and the architectures and scenarios that it is about."""
+    found: dict[str, dict[str, None]] = {}
+    for result in results:
+        for sentence in result.cautions:
+            found.setdefault(sentence, {})[" ".join(result.group)] = None
+    return {sentence: list(groups) for sentence, groups in found.items()}
+
+
+def about_maps(results: Iterable[FinishedRun]) -> str:
+    """Of what tensor the maps of these runs are made, for a title; empty for the usual one alone."""
+    tensors = sorted({result.config.cam_tensor for result in results})
+    return "" if tensors == ["pooled"] else f"maps of the {' or '.join(tensors)} tensor"
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalDetector:
+    """Somebody else's detector on the same images."""
+
+    name: str
+    score_summary: ScoreSummary
+
+
+def gather(runs_dir: Path) -> list[FinishedRun]:
+    """All finished runs below a folder, by name; unfinished ones are left out."""
+    folders = sorted(path.parent for path in Path(runs_dir).rglob("run.json"))
+    finished = [RunFolder(folder) for folder in folders if RunFolder(folder).is_finished]
+    if not finished:
+        raise RunError(f"{runs_dir} holds no finished run.")
+    return [read_run(folder) for folder in finished]
+
+
+def read_run(folder: RunFolder) -> FinishedRun:
+    """A finished run."""
+    stored = read_json(folder.metrics)
+    try:
+        best_epoch, splits = stored["best_epoch"], stored["splits"]
+    except KeyError as error:
+        raise RunError(f"{folder.metrics} has no {error}.") from None
+    history = list(folder.history())
+    started = next((event for event in history if isinstance(event, StartedEvent)), None)
+    epochs = tuple(event for event in history if isinstance(event, EpochEvent))
+    return FinishedRun(folder, folder.config(), best_epoch, splits, epochs, started)
+
+
+def by_scenario(results: Iterable[FinishedRun]) -> dict[tuple[str, str], list[FinishedRun]]:
+    """Runs by architecture and scenario, seeds in order."""
+    groups: dict[tuple[str, str], list[FinishedRun]] = {}
+    for result in sorted(results, key=lambda result: (*result.group, result.config.seed)):
+        groups.setdefault(result.group, []).append(result)
+    return groups
+
+
+def architectures(found: Sequence[FinishedRun]) -> list[str]:
+    """In the order of the runs."""
+    return list(dict.fromkeys(result.config.architecture for result in found))
+
+
+def is_simulated(found: Sequence[FinishedRun]) -> bool:
+    """Whether a dataset behind the runs says that programs painted; unknown where its folder is gone."""
+    folders = {result.folder.record().get("dataset", {}).get("path") for result in found}
+    return any(_has_simulated(Path(folder)) for folder in folders if folder)
+
+
+def _has_simulated(folder: Path) -> bool:
+    path = folder / "dataset.json"
+    return path.is_file() and bool(read_json(path).get("parameters", {}).get("simulated_annotations"))

@@ -15,7 +15,7 @@ import { Surface } from "./surface.js";
 export class Board {
   /**
    * @param {HTMLElement} frame with a view inside @param {HTMLElement} view @param {HTMLImageElement} face @param {Size} size
-   * @param {(viewport: Viewport) => void} [onLook] somebody zoomed or moved this face
+   * @param {(viewport: Viewport) => void} [onLook] the participant zoomed or moved this face
    */
   constructor(frame, view, face, size, onLook = () => {}) {
     this.frame = frame;
@@ -61,7 +61,7 @@ export class Board {
     this.view.style.transform = viewport.scale === 1 ? "" : `translate(${x}%, ${y}%) scale(${viewport.scale})`;
   }
 
-  /** Show a part of the image, and tell of it. @param {Viewport} viewport */
+  /** Show a part of the image, and report it. @param {Viewport} viewport */
   go(viewport) {
     this.look(viewport);
     this.onLook(viewport);

@@ -1,4 +1,4 @@
-/** A short animation, drawn by code: somebody reads the question, chooses a face and paints on it. */
+/** A short animation, drawn by code, of one trial: a question, a choice, and paint on the chosen face. */
 
 import { INK } from "./ink.js";
 

@@ -54,6 +54,7 @@ export class Painter {
     frame.addEventListener("pointercancel", (event) => this.cancel(event), { signal });
     frame.addEventListener("lostpointercapture", (event) => this.lose(event), { signal });
     frame.addEventListener("pointerleave", () => this.board.cursor.hide(), { signal });
+    // A long press of a finger or pen would open a menu in the middle of a stroke.
     frame.addEventListener("contextmenu", (event) => this.isPainting && event.preventDefault(), { signal });
     window.addEventListener("blur", () => this.finish(), { signal });
     // Without this, Safari on iOS selects text or shows its loupe under a painting finger.
@@ -108,6 +109,7 @@ export class Painter {
     if (isPalm(event)) return this.cancel(event);
     if (event.pointerId === this.pointer) {
       const between = event.getCoalescedEvents?.() ?? [];
+      // A browser merges the moves of one frame; without the merged ones a quick curve becomes a polygon.
       for (const moment of between.length ? between : [event]) if (isHeld(moment)) this.record(moment);
       // Another button may still be down, or no pointerup came: either way this button is up.
       if (!isHeld(event)) return this.up(event);
@@ -161,7 +163,7 @@ export class Painter {
   current() {
     if (!this.isPainting) return null;
     const { tool, radius } = this.brush;
-    const points = thin(this.points);
+    const points = thin(this.points); // here and not while it is recorded: a stroke in progress must follow the hand
     if (tool === "lasso") return points.length < 3 ? null : { tool, radius: 0, points };
     return { tool, radius, points };
   }
@@ -179,6 +181,7 @@ export class Painter {
   /** A second finger came: what began as a touch to zoom is no stroke. @param {number} now */
   interrupt(now) {
     if (!this.isPainting) return;
+    // Older than an accident, it was meant as paint, and the second finger came later.
     if (now - this.startedAt > ACCIDENT) this.finish();
     else this.drop();
   }

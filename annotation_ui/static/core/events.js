@@ -34,7 +34,7 @@ export const KINDS = /** @type {const} */ ([
  * @param {Events} events @param {Kind} kind @param {number} t_ms since the pair was shown; what came before
  * is at 0 @param {{[name: string]: string | number}} [detail] @returns {Events}
  */
-export function note(events, kind, t_ms, detail = {}) {
+export function addEvent(events, kind, t_ms, detail = {}) {
   const event = { ...detail, kind, t_ms: Math.max(0, Math.round(t_ms)) };
   const last = events.at(-1);
   // A drag of the window's corner is one resize, not a hundred.

@@ -6,7 +6,7 @@
  * @typedef {{trial: string, study: string, token: string, body: DecisionBody}} Entry
  * @typedef {{put: (entry: Entry) => Promise<void>, all: () => Promise<Entry[]>, remove: (trial: string) => Promise<void>, outlivesPage?: boolean}} OutboxStore
  * @typedef {"saved" | "superseded" | "refused" | "token_unknown"} Outcome of sending a decision
- * @typedef {{status: number, detail: string, reference?: string, body?: any}} Answer status 0 = nobody answered
+ * @typedef {{status: number, detail: string, reference?: string, body?: any}} Answer status 0 = no answer came
  * @typedef {{outcome: Outcome, detail: string, body?: any}} Delivery
  *
  * @typedef {object} OutboxOptions
@@ -31,7 +31,7 @@ export function backOff(failures, random) {
 
 /** @type {{[status: number]: Outcome | "again"}} */
 const OUTCOMES = {
-  0: "again", // nobody answered
+  0: "again", // no answer came
   401: "token_unknown",
   404: "superseded", // 404, 409, 410: decided elsewhere or given away, so there is nothing left to send
   408: "again",
@@ -44,7 +44,7 @@ const OUTCOMES = {
 /**
  * What an answer means for the decision that was sent.
  *
- * @param {number} status of HTTP; 0 = nobody answered @returns {Outcome | "again"}
+ * @param {number} status of HTTP; 0 = no answer came @returns {Outcome | "again"}
  */
 export function outcomeOf(status) {
   if (status >= 200 && status < 300) return "saved";

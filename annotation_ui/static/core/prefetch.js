@@ -1,6 +1,6 @@
 /**
- * Pictures fetched ahead: few at a time, each asked for once, tried again with growing pauses. What is loaded
- * is kept until it is taken.
+ * Fetches pictures ahead: few at a time, each once, again after growing pauses where it fails. A picture that is loaded
+ * stays here until it is taken.
  *
  * @template Picture
  */
@@ -25,7 +25,7 @@ export class PicturePrefetch {
     this.pictures = new Map();
   }
 
-  /** Begin to fetch; failures are kept for whoever takes the picture. @param {readonly string[]} urls */
+  /** Begin to fetch; a picture that fails is fetched again when it is taken. @param {readonly string[]} urls */
   want(urls) {
     for (const url of urls) this.get(url).catch(() => this.pictures.delete(url));
   }

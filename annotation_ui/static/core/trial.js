@@ -144,10 +144,10 @@ export function draft({ trial, choice, chosenAt, drawing }, elapsed, at, events)
 /**
  * The state that a draft of the same trial was made of. What is covered has to be measured again.
  *
- * @param {TrialState} state @param {Draft | null} kept @returns {TrialState}
+ * @param {TrialState} state @param {Draft | null} saved @returns {TrialState}
  */
-export function resume(state, kept) {
-  if (!kept || kept.trial !== state.trial) return state;
-  const drawing = state.annotate && kept.choice ? restored(kept.strokes) : EMPTY;
-  return { ...state, choice: kept.choice ?? state.choice, chosenAt: kept.chosenAt, drawing };
+export function resume(state, saved) {
+  if (!saved || saved.trial !== state.trial) return state;
+  const drawing = state.annotate && saved.choice ? restored(saved.strokes) : EMPTY;
+  return { ...state, choice: saved.choice ?? state.choice, chosenAt: saved.chosenAt, drawing };
 }

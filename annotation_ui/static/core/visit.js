@@ -17,8 +17,8 @@ const NOT_OPEN = /** @type {const} */ ({
 });
 
 /**
- * @param {Pick<PageData, "preview" | "state" | "ways_out"> & {known: boolean}} visitor who is known goes on, whatever became
- * of the study @returns {VisitState}
+ * @param {Pick<PageData, "preview" | "state" | "ways_out"> & {known: boolean}} visitor one who is known continues,
+ * whatever became of the study @returns {VisitState}
  */
 export function start({ preview, known, state: study, ways_out }) {
   const state = {

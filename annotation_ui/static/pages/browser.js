@@ -56,10 +56,10 @@ const look = (images_load) => ({
 });
 
 /**
- * The device check: silent when all is well; otherwise it says what to do and looks again with every change.
+ * The device check: silent when the device will do. Otherwise it says what to do and checks again after every change.
  *
  * @param {DeviceNeeds} needs @param {string} picture address of a small neutral picture
- * @param {(facts: DeviceFacts & {passed: boolean}) => void} report told at the first obstacle and when all is well
+ * @param {(facts: DeviceFacts & {passed: boolean}) => void} report called at the first obstacle and when the device will do
  * @returns {Promise<void>} when all is well
  */
 export async function checkDevice(needs, picture, report) {

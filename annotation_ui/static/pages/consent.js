@@ -11,7 +11,7 @@ export function listenToConsent(onAgree, onDecline) {
   const page = find(document, "[data-page=consent]", HTMLElement);
   const end = byId("consent-end");
   let isRead = false;
-  // The end lies above the box: whoever comes to the box by keyboard or screen reader has it in view.
+  // The end lies above the box, so that it is in view for those who reach the box by keyboard or screen reader.
   const look = () => {
     isRead ||= end.getBoundingClientRect().bottom <= innerHeight;
     page.classList.toggle("consent--read", isRead);

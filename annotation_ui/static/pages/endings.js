@@ -1,4 +1,4 @@
-/** How a visit ends: why, and the way out of the platform that somebody came from. */
+/** How a visit ends: why, and the way back to the platform that the participant came from. */
 
 import { byId } from "./dom.js";
 

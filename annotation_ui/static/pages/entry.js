@@ -1,5 +1,5 @@
 /**
- * How somebody comes into a visit: by consent, by a browser that was in it before, by a link from the staff.
+ * How a participant gets into a visit: by consent, in a browser that was in it before, by a link from the staff.
  *
  * @import { Enrolment, PageData } from "../../participant.d.ts"
  * @import { BrowserStorage, Session } from "./storage.js"
@@ -7,7 +7,7 @@
 
 import { describeBrowser } from "./browser.js";
 
-/** The code of a link by which the staff let somebody back in. */
+/** The code of a link by which the staff let a participant back in. */
 export function codeInAddress() {
   return new URLSearchParams(location.hash.slice(1)).get("r") ?? "";
 }
@@ -24,7 +24,7 @@ export function consentOf({ source, external_id, assignment_id, consent_version 
   return { source, ...who, ...by, consent: true, consent_version, client: describeBrowser() };
 }
 
-/** What shows that two requests are one person's where their platform tells no session. @param {BrowserStorage} storage @returns {string} */
+/** A secret that shows that two requests are one person's, where the platform sends no session. @param {BrowserStorage} storage @returns {string} */
 function ownKey(storage) {
   const fresh = () => Array.from(crypto.getRandomValues(new Uint32Array(6)), (part) => part.toString(36)).join("-");
   const key = storage.read("key") ?? fresh();
@@ -32,7 +32,7 @@ function ownKey(storage) {
   return key;
 }
 
-/** Has a platform sent somebody whom this browser knows under another session? @param {PageData} page @param {Session | null} session */
+/** Has the platform sent a person whom this browser knows under another session? @param {PageData} page @param {Session | null} session */
 export function isAnotherSession({ external_id, assignment_id }, session) {
   return Boolean(external_id && assignment_id && session && session.assignment !== assignment_id);
 }

@@ -28,7 +28,7 @@ function wire(visit) {
     const dialog = find(document, `#${name}`, HTMLDialogElement);
     button(`open-${name}`).addEventListener("click", () => dialog.showModal());
   }
-  // A crash tells nobody: a stroke in progress is kept every second.
+  // A crash sends no event, so a stroke in progress is kept every second.
   const { trialPage } = visit.sequence;
   setInterval(() => trialPage.workspace?.painter.isPainting && trialPage.keep(), 1000);
   watch(

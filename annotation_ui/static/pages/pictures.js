@@ -68,7 +68,7 @@ export function sleep(ms) {
 }
 
 /**
- * Make something visible, and tell when it was: its frame is on the screen when the next one begins. A hidden
+ * Make something visible, and return when it was: its frame is on the screen when the next one begins. A hidden
  * tab draws no frames, so the clock of a hidden pair does not start.
  *
  * @param {() => void} show @returns {Promise<number>} on the clock of performance.now

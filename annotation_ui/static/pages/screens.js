@@ -4,7 +4,7 @@ import { byId } from "./dom.js";
 
 /** @import { VisitState } from "../../page.d.ts" */
 
-/** @param {VisitState["page"]} page the feedback is told on the page of the trial */
+/** @param {VisitState["page"]} page the feedback is shown on the page of the trial */
 export function bringToFront(page) {
   if (page === "feedback") return;
   for (const section of document.querySelectorAll("[data-page]")) {

@@ -1,7 +1,7 @@
 /** The trials one after the other: fetched ahead, shown when both faces are decoded, with breaks between them. */
 
 import { PAINT_SOMETHING } from "../core/contract.js";
-import { note } from "../core/events.js";
+import { addEvent } from "../core/events.js";
 import { PicturePrefetch } from "../core/prefetch.js";
 import { isBreakDue } from "../core/visit.js";
 import { byId, button } from "./dom.js";
@@ -74,8 +74,8 @@ export class TrialSequence {
     const images = await this.load(trial);
     if (!images) return this.offerRetry(() => this.present(trial));
     const load_ms = Math.round(performance.now() - asked);
-    const events = breakMs === null ? [] : note([], "break", 0, { pause_ms: breakMs });
-    this.trialPage.prepare(trial, this.rule, images, note(events, "loaded", 0, { load_ms }));
+    const events = breakMs === null ? [] : addEvent([], "break", 0, { pause_ms: breakMs });
+    this.trialPage.prepare(trial, this.rule, images, addEvent(events, "loaded", 0, { load_ms }));
     const shownAt = await reveal(() => {
       this.onEvent({ type: "trial_shown", trial });
       this.trialPage.begin(this.storage.read("draft"));
@@ -144,15 +144,15 @@ class Break {
   /** How long the break before this trial was; null when there was none yet. @param {TrialView} trial @returns {number | null} */
   lengthBefore(trial) {
     /** @type {BreakRecord | null} */
-    const kept = this.storage.read("break");
-    return kept?.trial === trial.id ? kept.length : null;
+    const record = this.storage.read("break");
+    return record?.trial === trial.id ? record.length : null;
   }
 
   /** @param {TrialView} trial the next one */
   begin(trial) {
     /** @type {BreakRecord | null} */
-    const kept = this.storage.read("break");
-    const since = kept?.trial === trial.id ? kept.since : Date.now();
+    const record = this.storage.read("break");
+    const since = record?.trial === trial.id ? record.since : Date.now();
     this.storage.write("break", { trial: trial.id, since, length: null });
     byId("break-text").textContent = `You have finished ${trial.position - 1} of ${trial.total} pairs. They are saved.`;
     this.tick(since);
@@ -168,7 +168,7 @@ class Break {
   end() {
     window.clearInterval(this.timer);
     /** @type {BreakRecord} */
-    const kept = this.storage.read("break");
-    this.storage.write("break", { ...kept, length: Math.max(0, Date.now() - kept.since) });
+    const record = this.storage.read("break");
+    this.storage.write("break", { ...record, length: Math.max(0, Date.now() - record.since) });
   }
 }

@@ -87,7 +87,7 @@ function meaning(event) {
   return (event.shiftKey && WITH_SHIFT[event.key]) || KEYS[plain(event)];
 }
 
-/** What goes on while its key is held. */
+/** Keys whose action repeats while they are held. */
 const REPEATED = ["[", "]", ...Object.keys(WITH_SHIFT)];
 
 /** @param {KeyboardEvent} event @param {() => void} action */

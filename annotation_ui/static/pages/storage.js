@@ -69,7 +69,7 @@ const linkStorage = new BrowserStorage("cyborg.");
  * Who a browser without an id is: whom the address names, else whom it was the last time.
  *
  * @param {string} served the address's own link if it has one, else a fresh one
- * @param {boolean} isKept before consent, too: somebody who is let back in is here already @returns {string}
+ * @param {boolean} isKept also before consent: a participant who is let back in has consented @returns {string}
  */
 export function ownLink(served, isKept) {
   const isPersonal = new URLSearchParams(location.search).get(LINK) === served;
@@ -86,7 +86,7 @@ export function putTokenInAddress(token) {
 /** The next participant at this browser is another person. */
 export const forgetLink = () => linkStorage.remove(LINK);
 
-/** Make the address lead back to one person's participation, or to nobody's. @param {string | null} link */
+/** Put the link of a participant into the address, or take it out. @param {string | null} link */
 export function putLinkInAddress(link) {
   const query = new URLSearchParams(location.search);
   if (link) {

@@ -2,7 +2,7 @@
 
 import * as drawings from "../core/drawing.js";
 import * as trials from "../core/trial.js";
-import { note } from "../core/events.js";
+import { addEvent } from "../core/events.js";
 import { firstRadius } from "../core/stroke.js";
 import { actionsOf, commandsOf } from "./commands.js";
 import { byId, button } from "./dom.js";
@@ -81,7 +81,7 @@ export class TrialPage {
   prepare(trial, rule, images, events) {
     this.state = trials.begin(trial, rule);
     this.advice = trial.advice;
-    this.events = trial.advice ? note(events, "advice_shown", 0) : events;
+    this.events = trial.advice ? addEvent(events, "advice_shown", 0) : events;
     this.isBusy = true;
     this.toolbar.choose("brush");
     if (!this.toolbar.radius) this.toolbar.resize(firstRadius(trial.left));
@@ -108,13 +108,13 @@ export class TrialPage {
     this.reflect();
   }
 
-  /** Both faces appear with the frame being made; `setClock` says more exactly when. @param {Draft | null} kept */
-  begin(kept) {
+  /** Both faces appear with the frame being made; `setClock` says more exactly when. @param {Draft | null} saved */
+  begin(saved) {
     if (!this.state) return;
     this.begunAt = performance.now();
     this.shownAt = this.begunAt;
     this.isBusy = false;
-    if (kept?.trial === this.state.trial) this.restore(kept);
+    if (saved?.trial === this.state.trial) this.restore(saved);
     if (this.state.drawing.strokes.length) return this.redraw(this.state.drawing);
     this.reflect();
     this.keep();
@@ -126,12 +126,12 @@ export class TrialPage {
     this.begunAt = shownAt;
   }
 
-  /** @param {Draft} kept */
-  restore(kept) {
+  /** @param {Draft} saved */
+  restore(saved) {
     if (!this.state) return;
-    this.shownAt -= kept.elapsed;
-    this.state = trials.resume(this.state, kept);
-    this.events = note(kept.events, "reload", kept.elapsed, { away_ms: Math.max(0, Date.now() - kept.at) });
+    this.shownAt -= saved.elapsed;
+    this.state = trials.resume(this.state, saved);
+    this.events = addEvent(saved.events, "reload", saved.elapsed, { away_ms: Math.max(0, Date.now() - saved.at) });
   }
 
   /** @param {Side} side */
@@ -283,7 +283,7 @@ export class TrialPage {
 
   /** @param {import("../core/events.js").Kind} kind @param {{[name: string]: string | number}} [detail] */
   noteEvent(kind, detail) {
-    if (this.state && this.shownAt) this.events = note(this.events, kind, this.elapsed, detail);
+    if (this.state && this.shownAt) this.events = addEvent(this.events, kind, this.elapsed, detail);
   }
 
   /** Keep what there is, with the stroke in progress: a page may end at any moment. */

@@ -22,7 +22,7 @@ import { BrowserStorage, forgetLink, ownLink, putLinkInAddress, putTokenInAddres
  * @import { Session } from "./storage.js"
  */
 
-const PATIENCE = 3000; // ms for an answer, before the next pair is shown while the outbox goes on trying
+const PATIENCE = 3000; // ms for an answer, before the next pair is shown while the outbox tries again
 
 export class Visit {
   /** @param {PageData} page @param {import("../core/outbox.js").OutboxStore} store */
@@ -99,7 +99,7 @@ export class Visit {
     await this.arrive();
   }
 
-  /** Go on by a link from the staff, also a second time in one browser. @param {string} code @returns {Promise<boolean>} may it go on? */
+  /** Continue by a link from the staff, also a second time in one browser. @param {string} code @returns {Promise<boolean>} may it go on? */
   async returnBy(code) {
     const reply = await this.server.ask(() => this.server.api.call("POST /api/participant/return", { body: { code } }));
     if (reply.status < 300) this.enter(reply.body);
@@ -134,12 +134,12 @@ export class Visit {
     putTokenInAddress(session.token);
   }
 
-  /** Look at the browser, send what an earlier page left behind, go on. */
+  /** Check the device, send what an earlier page left behind, and continue. */
   async arrive() {
     const { device, check_image } = this.page;
     const report = (/** @type {DeviceBody} */ facts) =>
       void this.server.api.send("POST /api/participant/device", facts);
-    // A decision that the server cannot take now is sent again and again while the visit goes on.
+    // A decision that the server cannot take now is sent again and again while the visit continues.
     const leftovers = Promise.race([this.server.deliverLeftovers(), sleep(PATIENCE)]);
     await Promise.all([checkDevice(device, check_image, report), leftovers]);
     await this.advance({ type: "device_passed" });
@@ -197,7 +197,7 @@ export class Visit {
   }
 
   /**
-   * Send a page of answers, and go on unless there is something to say about them.
+   * Send a page of answers, and continue unless the server wants others.
    *
    * @param {QuestionPage} page @param {() => Promise<Reply<any>>} call @returns {Promise<any>}
    */
@@ -263,7 +263,7 @@ export class Visit {
     await this.advance({ type: "feedback_read" });
   }
 
-  /** The server lets nobody go on. @param {Reply<any>} reply */
+  /** The server refuses to continue: show why. @param {Reply<any>} reply */
   refuse(reply) {
     if (reply.status === 401) return this.forget();
     this.server.reference = reply.reference;

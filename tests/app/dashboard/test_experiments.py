@@ -29,6 +29,7 @@ from app.models import (
 from saliency.parameters import MapParameters
 from tests.support.factories import ImageFactory, StudyFactory
 from tests.support.grids import PICTURE, SCORES, make_trained
+from tests.support.pages import read
 from tests.training.conftest import fill
 from tests.training.test_run import run as train
 from training.data.dataset import DatasetWriter
@@ -132,7 +133,7 @@ class TestNew:
         assert "resized by pil_bilinear; maps of the released tensor" in page
 
     def test_without_a_dataset_it_says_how_to_get_one(self, editor):
-        assert "Freeze a dataset" in editor.get("/staff/experiments/new").text
+        assert read(editor.get("/staff/experiments/new")).text(".empty a") == "Freeze a dataset"
 
 
 class TestFreeze:
@@ -189,7 +190,7 @@ class TestFreeze:
         told = "build again" if obstacle == "map set" else "there is no real image that no study shows"
         assert (answer.status_code, told in answer.text) == (422, True)
         if obstacle == "label":
-            assert 'name="test_on_unshown" value="true" checked' in answer.text
+            assert read(answer).has("input[name=test_on_unshown][checked]")
         db.expire_all()
         assert set(db.scalars(select(Image.split))) == {None}
 
@@ -211,10 +212,10 @@ class TestList:
         assert dataset.content_hash[:8] in page
 
     def test_work_of_programs_is_labelled(self, editor, db, dataset):
-        assert ">simulated<" not in editor.get("/staff/experiments").text
+        assert not read(editor.get("/staff/experiments")).has(".badge--simulated")
         dataset.parameters = {**dataset.parameters, "simulated_annotations": 3}
         db.commit()
-        assert ">simulated<" in editor.get("/staff/experiments").text
+        assert read(editor.get("/staff/experiments")).has(".badge--simulated")
 
 
 class TestExperiment:

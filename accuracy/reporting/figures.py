@@ -27,7 +27,7 @@ from accuracy.reporting.layout import (
     width_in,
     wrapped,
 )
-from accuracy.reporting.painting import Averages
+from accuracy.reporting.painting import PaintedAverages
 from accuracy.statistics.clustered_proportions import clustered_proportion
 from accuracy.statistics.intervals import Interval
 
@@ -81,7 +81,7 @@ class Figure:
     draw: Draw
 
 
-def figures(decisions: Decisions, analysis: Analysis, averages: Averages | None) -> list[Figure]:
+def figures(decisions: Decisions, analysis: Analysis, averages: PaintedAverages | None) -> list[Figure]:
     """Every figure that the decisions allow, in the order of a report; none for no decision."""
     if decisions.frame.empty:
         return []
@@ -541,7 +541,7 @@ def _ranges(
     axes.plot(places, values, f"{look[1]}-", color=look[0], markersize=5.5, linewidth=1.1, label=label)
 
 
-def _averages(averages: Averages | None) -> Figure | None:
+def _averages(averages: PaintedAverages | None) -> Figure | None:
     if averages is None or not averages.maps:
         return None
     labels = sorted({label for label, _ in averages.maps}, reverse=True)

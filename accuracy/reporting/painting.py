@@ -18,7 +18,7 @@ Group = tuple[str, bool]  # label of the painted image, whether the decision is 
 
 
 @dataclass(slots=True)
-class Averages:
+class PaintedAverages:
     """Mean masks by label and correctness, after the face crop of datasets: (SIDE_PX, SIDE_PX) in [0, 1]."""
 
     maps: dict[Group, Map] = field(default_factory=dict)
@@ -43,13 +43,13 @@ class Averages:
 
 def painted(
     annotations: Iterable[Any], *, on_each: Callable[[int], None] = lambda _done: None
-) -> tuple[dict[int, float], Averages]:
+) -> tuple[dict[int, float], PaintedAverages]:
     """Share of the image that each annotation covers, by decision id, and the average maps.
 
     annotations : rows with decision_id, strokes, correct, label, width, height, face_x, face_y, face_width,
         face_height; strokes that are none are left out, as they are when maps are built
     """
-    areas, averages = {}, Averages()
+    areas, averages = {}, PaintedAverages()
     for done, one in enumerate(annotations, start=1):
         on_each(done)
         try:

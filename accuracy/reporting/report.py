@@ -31,7 +31,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class FigureFile:
     """A figure as files."""
 
     name: str
@@ -45,7 +45,7 @@ class Drawn:
         return f"data:image/svg+xml;base64,{base64.b64encode(self.svg).decode()}"
 
 
-def draw(figures: Sequence[Figure]) -> list[Drawn]:
+def draw(figures: Sequence[Figure]) -> list[FigureFile]:
     """Every figure as SVG; the same figure gives the same bytes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
@@ -58,11 +58,11 @@ def draw(figures: Sequence[Figure]) -> list[Drawn]:
             figure.draw(canvas)
             out = io.BytesIO()
             canvas.savefig(out, format="svg", metadata={"Date": None, "Creator": "Cyborg"})
-            drawn.append(Drawn(figure.name, figure.title, figure.caption, out.getvalue()))
+            drawn.append(FigureFile(figure.name, figure.title, figure.caption, out.getvalue()))
     return drawn
 
 
-def html(analysis: Analysis, drawn: Sequence[Drawn], facts: Facts) -> str:
+def html(analysis: Analysis, drawn: Sequence[FigureFile], facts: Facts) -> str:
     """One page with everything in it: styles, figures, tables."""
     pages = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True

@@ -3,22 +3,21 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from accuracy.analyse import analyse
-from accuracy.decisions.outside import Outside, beside
-from accuracy.decisions.table import Decisions
-from accuracy.findings.arms import of_arms
+from accuracy.analyse import analyse_beside
+from accuracy.decisions.reading import DecisionFile
 from accuracy.findings.differences import the_difference
-from accuracy.findings.estimates import Analysis, Caution, Estimate
+from accuracy.findings.estimates import Analysis
 from accuracy.findings.scopes import both, compared
-from accuracy.reporting.figures import Figure, figures
-from accuracy.reporting.painting import Averages, painted
+from accuracy.reporting.figures import figures
+from accuracy.reporting.files import ReportedAnalysis
+from accuracy.reporting.painting import PaintedAverages, painted
 from accuracy.reporting.report import Facts, draw, html, pdf
 from accuracy.reporting.tidy import estimates_csv
 from app.analysis import queries, reading
@@ -42,24 +41,14 @@ class Stopped(Exception):
     """The analysis was asked to stop before it was done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Computed:
-    """An analysis with what its report is drawn from."""
-
-    analysis: Analysis
-    decisions: Decisions
-    figures: list[Figure]
-    inputs_hash: str
-
-
 def compute(
     session: Session,
     study: Study,
     choice: Choice,
     *,
-    others: Sequence[Outside] = (),
+    others: Sequence[DecisionFile] = (),
     on_percent: Told = lambda _percent: None,
-) -> Computed:
+) -> ReportedAnalysis:
     """Analyse the decisions of a study, beside those of files that can be compared with it: of the same
     design, and of people where it is people and of programs where it is programs. The others are named.
 
@@ -70,29 +59,26 @@ def compute(
     areas, averages = _painted(session, study.id, choice, on_percent)
     frame = decisions.frame.assign(area=decisions.frame["decision_id"].map(areas))
     decisions = replace(decisions, frame=frame)
-    cautions = [one for other in others for one in _of_another_kind(other, choice)]
-    apart = [note for other in others for note in _of_another_design(other, decisions)]
-    if same := [one for one in others if _comparable(one, decisions, choice)]:
-        decisions = beside(decisions, same)
-    found = analyse(
+    compared = analyse_beside(
         decisions,
+        others,
         name=study.title,
         simulated=choice.who == "simulated",
-        notes=[*_notes(session, study.id, choice), *_notes_of(same), *apart],
+        notes=_notes(session, study.id, choice),
         on_progress=lambda done, parts: on_percent(
             PAINTING_PERCENT + round((95 - PAINTING_PERCENT) * done / parts)
         ),
     )
-    beside_it = [one for other in others for one in _beside(other, decisions, choice)]
-    found = replace(found, cautions=(*found.cautions, *cautions), estimates=(*found.estimates, *beside_it))
+    analysis = compared.analysis
     if choice.without:
-        found = _with_flagged(session, study, choice, found)
-    return Computed(found, decisions, figures(decisions, found, averages), digest)
+        analysis = _with_flagged(session, study, choice, analysis)
+    drawn = figures(compared.decisions, analysis, averages)
+    return ReportedAnalysis(analysis, compared.decisions, drawn, digest)
 
 
 def _painted(
     session: Session, study_id: int, choice: Choice, on_percent: Told
-) -> tuple[dict[int, float], Averages]:
+) -> tuple[dict[int, float], PaintedAverages]:
     total = max(reading.annotation_count(session, study_id, choice), 1)
     with closing(reading.annotation_rows(session, study_id, choice)) as rows:
         return painted(rows, on_each=lambda done: on_percent(round(PAINTING_PERCENT * done / total)))
@@ -109,41 +95,6 @@ def _notes(session: Session, study_id: int, choice: Choice) -> Iterator[str]:
     )
 
 
-def _notes_of(others: Sequence[Outside]) -> Iterator[str]:
-    for one in others:
-        yield from (f"{one.name}: {note}" for note in one.notes)
-
-
-def _comparable(other: Outside, decisions: Decisions, choice: Choice) -> bool:
-    return not any(_of_another_kind(other, choice)) and not any(_of_another_design(other, decisions))
-
-
-def _of_another_kind(other: Outside, choice: Choice) -> Iterator[Caution]:
-    """Decisions of people and of programs are never arms of one table."""
-    if other.simulated != (choice.who == "simulated"):
-        theirs, ours = ("programs", "people") if other.simulated else ("people", "programs")
-        yield Caution(
-            "never_mixed",
-            f"Not compared: {other.name}. It has decisions of {theirs}, this analysis those of {ours}, and "
-            "the two are never mixed.",
-        )
-
-
-def _of_another_design(other: Outside, decisions: Decisions) -> Iterator[str]:
-    if other.decisions.design != decisions.design:
-        yield (
-            f"{other.name} has another design, and a share correct of single images is not that of a forced "
-            "choice: its arms stand beside these without a difference; compare d′."
-        )
-
-
-def _beside(other: Outside, decisions: Decisions, choice: Choice) -> Iterator[Estimate]:
-    """The arms of a file of another design, of people where these are people and programs where they are."""
-    if any(_of_another_design(other, decisions)) and not any(_of_another_kind(other, choice)):
-        for one in of_arms(other.decisions):
-            yield replace(one, section="designs", of=f"{other.name}: {one.of}")
-
-
 def _with_flagged(session: Session, study: Study, choice: Choice, found: Analysis) -> Analysis:
     """The same differences with everybody, beside those without the flagged participants."""
     everybody = reading.read_decisions(session, study.id, replace(choice, without=()))
@@ -155,18 +106,6 @@ def _with_flagged(session: Session, study: Study, choice: Choice, found: Analysi
 
 
 EVERYBODY: Final = "participants=flagged ones included"
-
-
-def compute_outside(other: Outside, *, on_percent: Told = lambda _percent: None) -> Computed:
-    """Analyse a file by itself."""
-    found = analyse(
-        other.decisions,
-        name=other.name,
-        simulated=other.simulated,
-        notes=other.notes,
-        on_progress=lambda done, parts: on_percent(round(95 * done / parts)),
-    )
-    return Computed(found, other.decisions, figures(other.decisions, found, None), other.inputs_hash)
 
 
 # ---- analyses that are kept ----

@@ -16,9 +16,11 @@ the environment; see [deployment](deployment.md). This page is made by `make doc
 
 def reference() -> str:
     """The whole page."""
+    from accuracy.__main__ import cli as accuracy
     from app.cli import commands  # noqa: F401 - registers every command on `app`
 
-    sections = [section(path, command) for path, command in walk(get_command(app))]
+    sections = [section(("cyborg", *path), command) for path, command in walk(get_command(app))]
+    sections.append(section(("python", "-m", "accuracy"), get_command(accuracy)))
     return "\n".join([INTRODUCTION, *sections])
 
 
@@ -35,7 +37,7 @@ def walk(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
 def section(path: tuple[str, ...], command: Any) -> str:
     arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
     options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
-    words = " ".join(["cyborg", *path, *(shown_argument(argument) for argument in arguments)])
+    words = " ".join([*path, *(shown_argument(argument) for argument in arguments)])
     lines = [f"## `{words}`", "", (command.help or "").strip(), ""]
     rows = [(shown_argument(argument), argument.help) for argument in arguments]
     rows += [("`, `".join([*option.opts, *option.secondary_opts]), option.help) for option in options]

@@ -17,7 +17,7 @@ from accuracy.decisions.table import COLUMNS, Decisions
 from accuracy.findings.estimates import FIELDS, SECTIONS, Analysis, amount, bounds
 from accuracy.findings.extremes import extremes, tallies
 from accuracy.reporting.figures import figures
-from accuracy.reporting.painting import SIDE_PX, Averages, painted
+from accuracy.reporting.painting import SIDE_PX, PaintedAverages, painted
 from accuracy.reporting.report import Facts, draw, html, pdf
 from accuracy.reporting.tidy import DECISION_FIELDS, decisions_csv, estimates_csv
 from accuracy.reporting.words import NAMES, subject
@@ -382,7 +382,7 @@ class TestWords:
 class TestReport:
     @pytest.fixture
     def drawn(self, whole):
-        averages = Averages()
+        averages = PaintedAverages()
         for group in (("real", True), ("real", False), ("fake", True)):
             averages.add(group, np.eye(SIDE_PX))
         return figures(table(), whole, averages)
@@ -437,7 +437,7 @@ class TestPainted:
         assert right.mean() < 0.05
 
     def test_a_contrast_needs_both_kinds(self):
-        averages = Averages()
+        averages = PaintedAverages()
         averages.add(("real", True), np.ones((SIDE_PX, SIDE_PX)))
         assert not averages.contrast("real").any()
 

@@ -8,15 +8,18 @@ import pytest
 from sqlalchemy import delete, select
 from typer.testing import CliRunner
 
+from accuracy.analyse import analyse_file
+from accuracy.decisions.exported import read_decisions as read_decisions_file
 from accuracy.reporting.tidy import DECISION_FIELDS
 from app.analysis import queries
 from app.analysis.queries import Choice
 from app.analysis.reading import read_decisions
 from app.analysis.requests import request_analysis
-from app.analysis.service import Stopped, run_analysis
+from app.analysis.service import Stopped, compute, run_analysis
 from app.cli import analysis as command
 from app.cli import app as cli
 from app.cli import commands  # noqa: F401 - registers every command
+from app.exports.service import export_study
 from app.models import (
     Decision,
     Image,
@@ -93,8 +96,8 @@ def undrawn(monkeypatch):
     """Reports take seconds to draw: left to the tests that look at them."""
     monkeypatch.setattr("app.analysis.service.draw", lambda _figures: [])
     monkeypatch.setattr("app.analysis.service.pdf", lambda *_: b"%PDF")
-    monkeypatch.setattr("accuracy.reporting.report.draw", lambda _figures: [])
-    monkeypatch.setattr("accuracy.reporting.report.pdf", lambda *_: b"%PDF")
+    monkeypatch.setattr("accuracy.reporting.files.draw", lambda _figures: [])
+    monkeypatch.setattr("accuracy.reporting.files.pdf", lambda *_: b"%PDF")
 
 
 class TestWhatCounts:
@@ -198,7 +201,7 @@ class TestAnalysis:
         assert asked.state is JobState.QUEUED
 
     def test_a_failure_is_told(self, db, session_factory, blobs, study, crowd, monkeypatch):
-        monkeypatch.setattr("app.analysis.service.analyse", lambda *_, **__: 1 / 0)
+        monkeypatch.setattr("app.analysis.service.analyse_beside", lambda *_, **__: 1 / 0)
         asked = request_analysis(db, study, Choice(), staff_id=None)
         db.commit()
         with pytest.raises(ZeroDivisionError):
@@ -457,6 +460,21 @@ class TestCommand:
         db.commit()
         done = CliRunner().invoke(cli, ["analyse", "faces"])
         assert "0 decisions" in done.stdout
+
+
+class TestExportedFile:
+    def test_without_the_platform_it_gives_the_estimates_of_the_study(
+        self, db, blobs, study, arms, visit, crowd, tmp_path
+    ):
+        visit(arms[0], kind=TrialKind.PRACTICE)
+        visit(arms[0], state=ParticipantState.SCREENED_OUT)
+        visit(arms[1], source=Source.SIMULATED)
+        export_study(db, blobs, study, tmp_path / "out")
+        file = read_decisions_file(tmp_path / "out" / "decisions.csv", None)
+        here, there = compute(db, study, Choice()), analyse_file(file)
+        of_areas = {one for one in here.analysis.estimates if one.measure.endswith("area")}
+        assert set(there.analysis.estimates) == set(here.analysis.estimates) - of_areas
+        assert there.analysis.name == study.title
 
 
 ADDRESS = "/staff/studies/faces/analysis"

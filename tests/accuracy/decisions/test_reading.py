@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from accuracy.analyse import analyse
 from accuracy.decisions.mapping import read_mapping
-from accuracy.decisions.outside import beside, read_outside
+from accuracy.decisions.reading import read_decision_file, side_by_side
 from accuracy.errors import DecisionsError
 from app.cli import app as cli
 from app.cli import commands  # noqa: F401 - registers every command
@@ -78,21 +78,21 @@ def read(tmp_path):
         toml.write_text(mapping)
         file.write_bytes(data if isinstance(data, bytes) else data.encode())
         (tmp_path / "images.csv").write_bytes(images if isinstance(images, bytes) else images.encode())
-        return read_outside(file, read_mapping(toml))
+        return read_decision_file(file, read_mapping(toml))
 
     return read_file
 
 
-def accuracies(outside) -> dict[str, tuple[int | None, int]]:
-    found = analyse(outside.decisions, name=outside.name).of("arms", "accuracy")
+def accuracies(study) -> dict[str, tuple[int | None, int]]:
+    found = analyse(study.decisions, name=study.name).of("arms", "accuracy")
     return {one.of: (one.correct, one.decisions) for one in found}
 
 
 class TestGoodFiles:
     def test_blank_lines_are_skipped_and_accuracies_exact(self, read):
-        outside = read("\n,,,,,\n".join(ROWS) + "\n,,,,,\n")
-        assert accuracies(outside) == {"A": (3, 4), "B": (3, 4)}
-        assert outside.notes == ()
+        study = read("\n,,,,,\n".join(ROWS) + "\n,,,,,\n")
+        assert accuracies(study) == {"A": (3, 4), "B": (3, 4)}
+        assert study.notes == ()
 
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
     def test_encodings_with_or_without_a_mark_read_the_same(self, read, encoding):
@@ -105,9 +105,9 @@ class TestGoodFiles:
     def test_line_separators_of_unicode_split_no_row(self, read, encoding, inside):
         text = "\n".join(ROWS).replace("1,10,8", f"1,10{inside}x,8")
         mapping = f'encoding = "latin-1"\n{SINGLE}' if encoding == "latin-1" else SINGLE
-        outside = read(text.encode(encoding), mapping)
-        assert accuracies(outside) == {"A": (3, 4), "B": (3, 4)}
-        assert f"10{inside}x" in set(outside.decisions.frame["item"])
+        study = read(text.encode(encoding), mapping)
+        assert accuracies(study) == {"A": (3, 4), "B": (3, 4)}
+        assert f"10{inside}x" in set(study.decisions.frame["item"])
 
     @pytest.mark.parametrize("mark", ["\ufeff", ""])
     def test_a_mapping_is_read_as_editors_save_it(self, read, mark):
@@ -115,9 +115,9 @@ class TestGoodFiles:
 
     def test_a_line_in_another_encoding_is_read_and_named(self, read):
         data = "\n".join(ROWS).encode() + "\n5,10,1,ai,correct,Gr\u00fcn".encode("cp1252")
-        outside = read(data)
-        assert "Grün" in outside.decisions.arms
-        assert outside.notes == ("1 line of decisions.csv not in UTF-8, read as Windows-1252 (line 10).",)
+        study = read(data)
+        assert "Grün" in study.decisions.arms
+        assert study.notes == ("1 line of decisions.csv not in UTF-8, read as Windows-1252 (line 10).",)
 
     def test_the_truth_follows_from_choice_and_correctness(self, read):
         frame = read("\n".join(ROWS)).decisions.frame
@@ -125,8 +125,8 @@ class TestGoodFiles:
 
     def test_correctness_follows_from_choice_and_truth(self, read):
         mapping = SINGLE.replace('correct = "correct"', 'answer = "truth"')
-        outside = read("who,group,image,choice,truth\n1,A,1,ai,fake\n1,A,2,real,fake\n", mapping)
-        assert accuracies(outside) == {"A": (1, 2)}
+        study = read("who,group,image,choice,truth\n1,A,1,ai,fake\n1,A,2,real,fake\n", mapping)
+        assert accuracies(study) == {"A": (1, 2)}
 
     def test_single_images_have_hits_and_false_alarms(self, read):
         found = analyse(read("\n".join(ROWS)).decisions, name="x").of(
@@ -146,26 +146,26 @@ class TestGoodFiles:
 
 class TestIncompleteFiles:
     def test_a_line_without_a_needed_value_is_left_out_and_named(self, read):
-        outside = read("\n".join([*ROWS, "5,10,1,ai,NA,B", ",10,1,ai,correct,B", "6,10,1,ai,,B"]))
-        assert accuracies(outside)["B"] == (3, 4)
-        assert outside.notes == (
+        study = read("\n".join([*ROWS, "5,10,1,ai,NA,B", ",10,1,ai,correct,B", "6,10,1,ai,,B"]))
+        assert accuracies(study)["B"] == (3, 4)
+        assert study.notes == (
             "2 lines left out, no value for correct (lines 10, 12).",
             "1 line left out, no value for participant (line 11).",
         )
 
     def test_many_such_lines_are_counted(self, read):
-        outside = read("\n".join([*ROWS, *["5,10,1,ai,NA,B"] * 20]))
-        assert outside.notes == (
+        study = read("\n".join([*ROWS, *["5,10,1,ai,NA,B"] * 20]))
+        assert study.notes == (
             "20 lines left out, no value for correct (lines 10, 11, 12, 13, 14, 15, 16, 17 and 12 more).",
         )
 
     def test_a_value_that_nobody_needs_may_be_missing(self, read):
-        outside = read("\n".join([*ROWS, "5,10,1,NA,correct,B"]))
-        assert accuracies(outside)["B"] == (4, 5)
+        study = read("\n".join([*ROWS, "5,10,1,NA,correct,B"]))
+        assert accuracies(study)["B"] == (4, 5)
 
     def test_the_same_picture_twice_is_named_and_kept(self, read):
-        outside = read("\n".join([*ROWS, ROWS[1]]))
-        assert outside.notes == ("1 line with the same participant and picture once more, kept (line 10).",)
+        study = read("\n".join([*ROWS, ROWS[1]]))
+        assert study.notes == ("1 line with the same participant and picture once more, kept (line 10).",)
 
 
 class TestMissing:
@@ -174,22 +174,22 @@ class TestMissing:
         assert frame["position"].isna().tolist() == [False, True, True]
 
     def test_a_table_is_for_the_columns_that_it_names(self, read):
-        outside = read(ANSWERS, SCALE + '[missing]\nchoice = ["7"]\n')
-        assert outside.decisions.frame["position"].tolist() == [3, 4]
-        assert outside.notes == ("2 lines left out, no value for choice (lines 3, 4).",)
+        study = read(ANSWERS, SCALE + '[missing]\nchoice = ["7"]\n')
+        assert study.decisions.frame["position"].tolist() == [3, 4]
+        assert study.notes == ("2 lines left out, no value for choice (lines 3, 4).",)
 
     def test_what_the_values_leave_empty_is_left_out_with_its_number(self, read):
-        outside = read(ANSWERS, SCALE)
-        assert accuracies(outside) == {"all": (2, 3)}
-        assert outside.notes == ("1 line left out, no value for choice (line 4).",)
+        study = read(ANSWERS, SCALE)
+        assert accuracies(study) == {"all": (2, 3)}
+        assert study.notes == ("1 line left out, no value for choice (line 4).",)
 
     def test_decisions_without_an_optional_value_are_counted(self, read):
-        outside = read(ANSWERS.replace("1;a;1;3;1000", "1;a;1;;NA"), SCALE)
-        assert outside.notes[:2] == (
+        study = read(ANSWERS.replace("1;a;1;3;1000", "1;a;1;;NA"), SCALE)
+        assert study.notes[:2] == (
             "1 line without a value for position (line 2).",
             "1 line without a value for decision_ms (line 2).",
         )
-        assert len(outside.decisions.frame) == 3
+        assert len(study.decisions.frame) == 3
 
     def test_unknown_positions_are_no_part_of_a_visit(self, read):
         analysis = analyse(read(ANSWERS.replace("1;a;1;3;", "1;a;1;;"), SCALE).decisions, name="x")
@@ -210,13 +210,13 @@ class TestJoin:
 
     def test_the_key_may_have_another_name_there_and_the_table_another_form(self, read):
         images = IMAGES.replace("image;", "id;").replace(";", ",").encode("utf-16")
-        outside = read(ANSWERS, SCALE + 'key = "id"\n', images)
-        assert accuracies(outside) == {"all": (2, 3)}
+        study = read(ANSWERS, SCALE + 'key = "id"\n', images)
+        assert accuracies(study) == {"all": (2, 3)}
 
     def test_a_decision_without_a_row_is_left_out_and_counted(self, read):
-        outside = read(ANSWERS, SCALE, IMAGES.replace("b;gan;1\n", ""))
-        assert accuracies(outside) == {"all": (1, 1)}
-        assert outside.notes[0] == "2 lines without a row in images.csv (lines 3, 5)."
+        study = read(ANSWERS, SCALE, IMAGES.replace("b;gan;1\n", ""))
+        assert accuracies(study) == {"all": (1, 1)}
+        assert study.notes[0] == "2 lines without a row in images.csv (lines 3, 5)."
 
     def test_other_pictures_of_the_table_make_another_analysis(self, read):
         one, other = read(ANSWERS, SCALE), read(ANSWERS, SCALE, IMAGES.replace("camera", "phone"))
@@ -320,14 +320,14 @@ class TestBadFiles:
 class TestBeside:
     def test_people_of_different_files_are_different_people(self, read):
         one = read("\n".join(ROWS))
-        both = beside(one.decisions, [one])
+        both = side_by_side(one.decisions, [one])
         assert both.participants == 8
         assert both.arms == ["A", "B", "Earlier study: A", "Earlier study: B"]
         assert both.items == 6
 
     def test_pictures_are_the_same_where_the_mapping_says_so(self, read):
         one = read("\n".join(ROWS), "same_items = true\n" + SINGLE)
-        assert beside(one.decisions, [one]).items == 3
+        assert side_by_side(one.decisions, [one]).items == 3
 
 
 BRAY = os.environ.get("BRAY2023_CSV", "")
@@ -354,13 +354,13 @@ class TestLagoMapping:
 
     def test_a_scale_becomes_choices_and_its_middle_none(self, files):
         answers, mapping = files
-        outside = read_outside(answers, read_mapping(mapping))
+        study = read_decision_file(answers, read_mapping(mapping))
         told = ["source", "choice", "answer", "position", "decision_ms"]
-        assert outside.decisions.frame[told].to_numpy().tolist() == [
+        assert study.decisions.frame[told].to_numpy().tolist() == [
             ["FFHQ", "real", "real", 1, 6839],
             ["StyleGAN", "fake", "fake", 4, 4109],
         ]
-        assert outside.notes == ("2 lines left out, no value for choice (lines 4, 5).",)
+        assert study.notes == ("2 lines left out, no value for choice (lines 4, 5).",)
 
     def test_the_command_prints_each_source_of_a_single_arm(self, files):
         answers, mapping = map(str, files)
@@ -397,7 +397,7 @@ class TestLago:
         return tmp_path / "lago.toml"
 
     def test_every_source_has_the_published_share(self, counted, mapping):
-        found = analyse(read_outside(Path(LAGO) / "ans.csv", read_mapping(mapping)).decisions, name="x")
+        found = analyse(read_decision_file(Path(LAGO) / "ans.csv", read_mapping(mapping)).decisions, name="x")
         shares = {
             one.within.removeprefix("source="): one
             for one in found.of("cells", "accuracy")
@@ -452,7 +452,7 @@ class TestBray:
         assert [line for line in quoted("text").splitlines() if line.split() not in squeezed] == []
 
     def test_accuracies_are_counts(self, rows, mapping):
-        found = analyse(read_outside(Path(BRAY), read_mapping(mapping)).decisions, name="x")
+        found = analyse(read_decision_file(Path(BRAY), read_mapping(mapping)).decisions, name="x")
         counted = {arm: [row["correct"] for row in rows if row["intervention"] == arm] for arm in "ABCD"}
         assert {one.of: (one.correct, one.decisions) for one in found.of("arms", "accuracy")} == {
             arm: (answers.count("correct"), len(answers)) for arm, answers in counted.items()
@@ -470,7 +470,7 @@ class TestBray:
     def test_differences_have_the_intervals_of_statsmodels(self, rows, mapping):
         from statsmodels.regression.linear_model import OLS
 
-        found = analyse(read_outside(Path(BRAY), read_mapping(mapping)).decisions, name="x")
+        found = analyse(read_decision_file(Path(BRAY), read_mapping(mapping)).decisions, name="x")
         main = [one for one in found.of("difference", "difference") if one.method.startswith("clustered")]
         assert len(main) == 6
         for one in main:

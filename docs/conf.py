@@ -18,7 +18,14 @@ NAVIGATION = {
     ],
     "Operation": ["deployment", "cli", "participant-api", "../SECURITY"],
     "How to add": ["how-to/*"],
-    "The project": ["../README", "../CONTRIBUTING", "architecture", "design-language", "../CHANGELOG"],
+    "The project": [
+        "../README",
+        "../CONTRIBUTING",
+        "architecture",
+        "glossary",
+        "design-language",
+        "../CHANGELOG",
+    ],
     "Decisions": ["decisions/README", "decisions/*"],
 }
 

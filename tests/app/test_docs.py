@@ -58,3 +58,12 @@ class TestEveryError:
     def test_their_codes_are_in_the_reference(self):
         reference = (DOCS / "participant-api.md").read_text()
         assert [error.code() for error in errors() if f"`{error.code()}`" not in reference] == []
+
+
+WALKS = re.findall(r"`([a-z_]+/[\w/-]+\.(?:py|js))(?:::(\w+))?`", (DOCS / "architecture.md").read_text())
+
+
+@pytest.mark.parametrize(("path", "name"), WALKS, ids=["::".join(filter(None, walk)) for walk in WALKS])
+def test_every_file_and_function_that_the_architecture_names_is_there(path, name):
+    source = (ROOT / path).read_text("utf-8")
+    assert not name or re.search(rf"^(?:async )?(?:def|class) {name}\b", source, re.MULTILINE)

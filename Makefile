@@ -65,9 +65,10 @@ format: setup node_modules  ## Format and repair what can be repaired
 	npx --no-install eslint --fix annotation_ui tests/annotation_ui
 	npx --no-install prettier --log-level warn --write $(SCRIPTS)
 
-docs: setup  ## Write again the pages that are made from the code: commands, data dictionary
+docs: setup  ## Write again the pages that are made from the code: commands, data dictionary, map parameters
 	$(BIN)/python -m app.cli.reference > docs/cli.md
 	$(BIN)/python -m app.exports.dictionary > docs/data-dictionary.md
+	$(BIN)/python -m saliency.parameter_table docs/saliency.md
 
 docs-site: setup  ## Build the documentation into site/; a link that leads nowhere is an error
 	$(BIN)/sphinx-build -q -E -W --keep-going --nitpicky -c docs . site

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from saliency.maps.scaling import scale_map
     from saliency.masks.rasterizing import rasterize
     from saliency.masks.strokes import Stroke, StrokeError, parse_strokes
-    from saliency.parameters import MapParameters, ParameterError
+    from saliency.parameter_descriptions import ParameterError
+    from saliency.parameters import MapParameters
 
 __all__ = [
     "Annotation",
@@ -59,7 +60,8 @@ _MODULES: Final = {
     "maps.scaling": ("scale_map",),
     "masks.rasterizing": ("rasterize",),
     "masks.strokes": ("Stroke", "StrokeError", "parse_strokes"),
-    "parameters": ("MapParameters", "ParameterError"),
+    "parameter_descriptions": ("ParameterError",),
+    "parameters": ("MapParameters",),
 }
 _HOMES: Final = {name: f"saliency.{module}" for module, names in _MODULES.items() for name in names}
 

@@ -1,9 +1,24 @@
-"""The parameters of a saliency map: everything that decides a map besides what was painted."""
+"""The parameters of a saliency map: everything that decides a map besides what was painted.
+
+Each is described once, by its field in `MapParameters`. From that description come the checks, the options of
+every command line, the form and the words of the staff pages, and the table in docs/saliency.md. A new
+parameter is a new field here, and the code that uses it.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
-from typing import Any, Final, Literal, get_args
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
+
+from saliency.parameter_descriptions import (
+    Choice,
+    Count,
+    Description,
+    Moment,
+    Names,
+    Number,
+    ParameterError,
+)
 
 Include = Literal["correct", "all"]
 Weight = Literal["equal", "accuracy", "fast", "slow"]
@@ -13,77 +28,232 @@ Granularity = Literal["map", "area", "box", "boxes"]
 MAX_SIGMA_PX: Final = 512.0
 ANY_FLAG: Final = "any"
 
-_CHOICES: Final[dict[str, tuple[str, ...]]] = {
-    "include": get_args(Include),
-    "weight": get_args(Weight),
-    "scale": get_args(Scale),
-    "granularity": get_args(Granularity),
-}
-_NAMES: Final = ("arms", "questions", "without_flags")
-_TIMES: Final = ("decided_from", "decided_before")
-_NUMBERS: Final = {"sigma_px": MAX_SIGMA_PX, "sigma_share": 1.0, "threshold": 1.0}
-_COUNTS: Final = ("min_annotators", "first_annotators")
-_OPTIONAL: Final = ("sigma_share", "first_annotators")
-
-
-class ParameterError(ValueError):
-    """A parameter of a map is unknown or out of range; the message names it."""
-
 
 @dataclass(frozen=True, slots=True)
 class MapParameters:
-    """What decides a map besides its strokes; recorded with every map set.
+    """What decides a map besides its strokes; recorded with every map set."""
 
-    Parameters
-    ----------
-    sigma_px : standard deviation of the Gaussian in pixels of the annotated image, 0 to 512; 0 does not blur
-    include : which annotations count, those of correct decisions or all
-    min_annotators : an image with fewer counted annotations has no map; at least 1
-    scale : "minmax" maps lowest and highest value to 0 and 1, "peak" only divides by the highest
-    sigma_share : standard deviation as a share of the image's shorter side, 0 to 1, instead of `sigma_px`;
-        None uses `sigma_px`
-    arms : names of the arms whose annotations count; empty for all
-    questions : questions whose annotations count; empty for all
-    without_flags : kinds of quality flags; an annotation with one of them does not count, "any" stands for
-        all kinds; empty leaves flags aside
-    first_annotators : only that many annotations with ink count on each image, the earliest; None for all
-    decided_from, decided_before : only decisions from the one moment on and before the other count; both
-        have a time zone; None does not limit
-    weight : how much an annotation counts; see `saliency.maps.inclusion.weights`
-    granularity : the map itself, or what is left of it; see `saliency.maps.granularity.coarsen`
-    threshold : value of the scaled map from which on a pixel belongs to an area or a box, above 0 up to 1;
-        a map of granularity "map" does without
-    """
-
-    sigma_px: float = 5.0
-    include: Include = "correct"
-    min_annotators: int = 1
-    scale: Scale = "minmax"
-    sigma_share: float | None = None
-    arms: tuple[str, ...] = ()
-    questions: tuple[str, ...] = ()
-    without_flags: tuple[str, ...] = ()
-    first_annotators: int | None = None
-    decided_from: datetime | None = None
-    decided_before: datetime | None = None
-    weight: Weight = "equal"
-    granularity: Granularity = "map"
-    threshold: float = 0.5
+    sigma_px: Annotated[
+        float,
+        Description(
+            step="blur",
+            values=Number(highest=MAX_SIGMA_PX),
+            option="--sigma",
+            label="Blur σ in pixels of the image",
+            help="Standard deviation of the blur in pixels of the annotated image; 0 does not blur.",
+            hint="5 as in the paper; 0 does not blur.",
+            meaning="standard deviation in pixels of the annotated image, at most 512; 0 does not blur; "
+            'equals `scipy.ndimage.gaussian_filter(mode="reflect", truncate=4)` within 10⁻⁵',
+            words=lambda asked: "" if asked.sigma_share is not None else f"σ {asked.sigma_px:g} px",
+        ),
+    ] = 5.0
+    sigma_share: Annotated[
+        float | None,
+        Description(
+            step="blur",
+            values=Number(highest=1.0, in_percent="sigma_percent"),
+            label="… or in % of the shorter side",
+            help="The same as a share of the image's shorter side, instead of --sigma.",
+            hint="For images of several sizes; counts instead of pixels.",
+            meaning="the same as a share of the image's **shorter side**, instead of `sigma_px` (ours)",
+            words=lambda asked: (
+                "" if asked.sigma_share is None else f"σ {100 * asked.sigma_share:g} % of the side"
+            ),
+        ),
+    ] = None
+    include: Annotated[
+        Include,
+        Description(
+            step="filter",
+            values=Choice({"correct": "correct ones", "all": "all"}),
+            label="Decisions",
+            help="Annotations of correct decisions, or all.",
+            hint="The paper counts correct decisions. A set of all, compared with one of the correct, shows "
+            "what the wrong add.",
+            meaning="annotations of correct decisions, or `all`",
+            words=lambda asked: f"{asked.include} decisions",
+        ),
+    ] = "correct"
+    arms: Annotated[
+        tuple[str, ...],
+        Description(
+            step="filter",
+            values=Names("arm"),
+            option="--arm",
+            label="Arms",
+            help="Only this arm; may be repeated.",
+            hint="None ticked: all of them.",
+            meaning="names of arms; repeat the option for several",
+            absent="all",
+            needs="arm",
+            words=lambda asked: _listed("arm", asked.arms),
+        ),
+    ] = ()
+    questions: Annotated[
+        tuple[str, ...],
+        Description(
+            step="filter",
+            values=Names("question"),
+            option="--question",
+            label="Questions",
+            help="Only this question, real or fake; may be repeated.",
+            hint="Which one is real, or which one is fake. None ticked: both.",
+            meaning="`real`, `fake`",
+            absent="all",
+            needs="question",
+            words=lambda asked: _listed("question", asked.questions),
+        ),
+    ] = ()
+    without_flags: Annotated[
+        tuple[str, ...],
+        Description(
+            step="filter",
+            values=Names("quality flag"),
+            option="--without-flag",
+            label="Leave out annotations with a quality flag",
+            help="Not with this quality flag, or `any`; may be repeated.",
+            hint="Flags on the participant, or on the trial of the annotation.",
+            meaning="kinds of quality flags; whoever has one of them does not count; `any` is all kinds",
+            absent="none",
+            needs="flags",
+            words=lambda asked: _listed("without the flag", asked.without_flags),
+        ),
+    ] = ()
+    first_annotators: Annotated[
+        int | None,
+        Description(
+            step="first",
+            values=Count(),
+            label="Only the first annotators of an image",
+            help="Only the first so many annotators of each image.",
+            hint="For learning curves: the earliest so many.",
+            meaning="only the first N with ink on each image, by `decided_at`, then by id, for learning "
+            "curves",
+            absent="all",
+            needs="decided_at",
+            words=lambda asked: (
+                f"first {asked.first_annotators} annotators" if asked.first_annotators else ""
+            ),
+        ),
+    ] = None
+    decided_from: Annotated[
+        datetime | None,
+        Description(
+            step="filter",
+            values=Moment(),
+            label="Decided from (UTC)",
+            help="Only decisions from then on, such as 2026-03-01T12:00+00:00.",
+            hint="Decisions from this moment on.",
+            meaning="only decisions from this moment on",
+            needs="decided_at",
+            words=lambda asked: _dated("decided from", asked.decided_from),
+        ),
+    ] = None
+    decided_before: Annotated[
+        datetime | None,
+        Description(
+            step="filter",
+            values=Moment(),
+            label="Decided before (UTC)",
+            help="Only decisions before then.",
+            hint="Decisions before this moment.",
+            meaning="only decisions before this moment",
+            needs="decided_at",
+            words=lambda asked: _dated("decided before", asked.decided_before),
+        ),
+    ] = None
+    min_annotators: Annotated[
+        int,
+        Description(
+            step="minimum",
+            values=Count(),
+            label="Fewest annotators for a map",
+            help="An image with fewer annotators has no map.",
+            meaning="with fewer annotations that count and have ink there is no map",
+            words=lambda asked: (
+                f"at least {asked.min_annotators} annotators" if asked.min_annotators > 1 else ""
+            ),
+        ),
+    ] = 1
+    weight: Annotated[
+        Weight,
+        Description(
+            step="weight",
+            values=Choice(
+                {
+                    "equal": "everybody the same",
+                    "accuracy": "accurate participants more",
+                    "fast": "fast decisions more",
+                    "slow": "slow decisions more",
+                }
+            ),
+            label="Weights",
+            help="Who counts more: nobody, the accurate, the fast, or the slow.",
+            hint="By accuracy: nothing for somebody who guesses, 1 for somebody who is always right.",
+            meaning="how much an annotation counts: see below",
+            needs={"accuracy": "accuracy", "fast": "decision_ms", "slow": "decision_ms"},
+            words=lambda asked: {
+                "equal": "",
+                "accuracy": "the accurate count more",
+                "fast": "the fast count more",
+                "slow": "the slow count more",
+            }[asked.weight],
+        ),
+    ] = "equal"
+    scale: Annotated[
+        Scale,
+        Description(
+            step="shape",
+            values=Choice({"minmax": "lowest to highest = 0 to 1", "peak": "divided by the highest"}),
+            label="Scale",
+            help="Lowest and highest value to 0 and 1, or the highest to 1.",
+            hint="Differs only where every pixel was painted by somebody.",
+            meaning="`minmax`: lowest value to 0, highest to 1; `peak`: divide by the highest",
+            words=lambda asked: "divided by the peak" if asked.scale == "peak" else "",
+        ),
+    ] = "minmax"
+    granularity: Annotated[
+        Granularity,
+        Description(
+            step="shape",
+            values=Choice(
+                {
+                    "map": "continuous map",
+                    "area": "area",
+                    "box": "one box",
+                    "boxes": "a box for each region",
+                }
+            ),
+            label="Shape",
+            help="The map, its area, one box around that, or a box per region.",
+            hint="How much detail is kept.",
+            meaning="the map itself, or what is left of it: see below",
+            words=lambda asked: {
+                "map": "",
+                "area": f"area from {asked.threshold:g} on",
+                "box": f"one box from {asked.threshold:g} on",
+                "boxes": f"boxes from {asked.threshold:g} on",
+            }[asked.granularity],
+        ),
+    ] = "map"
+    threshold: Annotated[
+        float,
+        Description(
+            step="shape",
+            values=Number(highest=1.0),
+            label="Threshold of area and boxes",
+            help="Where an area or a box begins in the scaled map.",
+            hint="They begin where the scaled map reaches it.",
+            meaning="value of the scaled map from which on a pixel belongs to an area or a box, above 0",
+            words=lambda _: "",  # said with the granularity
+        ),
+    ] = 0.5
 
     def __post_init__(self) -> None:
-        for name in _NAMES:  # in one order, so that equal parameters are equal records
-            object.__setattr__(self, name, _names(name, getattr(self, name)))
-        for name in _TIMES:
-            object.__setattr__(self, name, _moment(name, getattr(self, name)))
-        for name, allowed in _CHOICES.items():
-            _check_choice(name, getattr(self, name), allowed)
-        for name, highest in _NUMBERS.items():
-            _check_number(name, getattr(self, name), highest=highest)
-        for name in _COUNTS:
-            _check_count(name, getattr(self, name))
-        self._check_sense()
-
-    def _check_sense(self) -> None:
+        for name, described in DESCRIPTIONS.items():
+            value = getattr(self, name)
+            if value is not None or DEFAULTS[name] is not None:
+                object.__setattr__(self, name, described.values.checked(name, value))
         if self.threshold == 0:
             raise ParameterError("threshold must be above 0: every pixel reaches 0")
         if self.decided_from and self.decided_before and self.decided_from >= self.decided_before:
@@ -103,59 +273,55 @@ class MapParameters:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values that `from_dict` reads back."""
-        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+        return {name: _plain(getattr(self, name)) for name in DESCRIPTIONS}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "MapParameters":
         """Read `to_dict`; an unknown name is an error, a missing one takes its default."""
-        known = {field.name for field in fields(cls)}
         for name in values:
-            if name not in known:
+            if name not in DESCRIPTIONS:
                 raise ParameterError(f"{name!r} is not a parameter of a saliency map")
         return cls(**values)
+
+
+TYPES: Final[Mapping[str, Any]] = get_type_hints(MapParameters)
+"""The type of each parameter, without its description."""
+DEFAULTS: Final[Mapping[str, Any]] = {field.name: field.default for field in fields(MapParameters)}
+DESCRIPTIONS: Final[Mapping[str, Description]] = {
+    name: get_args(annotated)[1]
+    for name, annotated in get_type_hints(MapParameters, include_extras=True).items()
+}
+"""By name, in the order in which the parameters are shown."""
+THINGS: Final[Mapping[str, str]] = {
+    name: described.values.thing
+    for name, described in DESCRIPTIONS.items()
+    if isinstance(described.values, Names)
+}
+"""What each parameter that is a list of names names."""
+
+
+def in_words(recorded: Mapping[str, Any]) -> str:
+    """Say what a map set was asked for: the blur and whose annotations; all else unless it is the default."""
+    asked = MapParameters.from_dict(recorded)
+    return ", ".join(filter(None, (_phrase(name, asked) for name in DESCRIPTIONS)))
+
+
+def _phrase(name: str, asked: MapParameters) -> str:
+    described, value = DESCRIPTIONS[name], getattr(asked, name)
+    if described.words:
+        return described.words(asked)
+    return "" if value == DEFAULTS[name] else f"{described.label}: {_plain(value)}"
+
+
+def _listed(what: str, names: Collection[str]) -> str:
+    return f"{what} {' or '.join(names)}" if names else ""
+
+
+def _dated(what: str, moment: datetime | None) -> str:
+    return f"{what} {moment:%-d %b %Y, %H:%M} UTC" if moment else ""
 
 
 def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return list(value)
     return value.isoformat() if isinstance(value, datetime) else value
-
-
-def _names(name: str, value: object) -> tuple[str, ...]:
-    if isinstance(value, str) or not isinstance(value, Collection):
-        raise ParameterError(f"{name} must be a list of names, not {value!r}")
-    if not all(isinstance(one, str) and one for one in value):
-        raise ParameterError(f"{name} must be a list of names, not {list(value)!r}")
-    return tuple(sorted(set(value)))
-
-
-def _moment(name: str, value: object) -> datetime | None:
-    """Return a moment in UTC, from itself or from its ISO 8601 form."""
-    if value is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    except ValueError:
-        moment = None
-    if not isinstance(moment, datetime) or moment.tzinfo is None:
-        raise ParameterError(f"{name} must be a moment such as 2026-03-01T12:00:00+00:00, not {value!r}")
-    return moment.astimezone(UTC)
-
-
-def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ParameterError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
-
-
-def _check_number(name: str, value: object, *, highest: float) -> None:
-    if value is None and name in _OPTIONAL:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= highest:
-        raise ParameterError(f"{name} must be a number from 0 to {highest:g}, not {value!r:.40}")
-
-
-def _check_count(name: str, value: object) -> None:
-    if value is None and name in _OPTIONAL:
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ParameterError(f"{name} must be a whole number of at least 1, not {value!r}")

@@ -12,8 +12,10 @@ from rich.progress import Progress
 from rich.table import Table
 
 from app.cli import app, complaints
-from app.cli import map_options as option
 from app.cli.context import Context, opened
+from saliency.parameter_descriptions import STEPS
+from saliency.parameter_options import Asked, with_parameters
+from saliency.parameters import MapParameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,23 +32,11 @@ SHOWN = 20
 
 
 @maps.command("build")
-def build(  # noqa: PLR0913 - one for each parameter of a map
+@with_parameters(*STEPS)
+def build(
     study: StudyName,
     *,
-    include: option.Include = "correct",
-    arms: option.Arms = None,
-    questions: option.Questions = None,
-    without_flags: option.WithoutFlags = None,
-    first_annotators: option.FirstAnnotators = None,
-    decided_from: option.DecidedFrom = None,
-    decided_before: option.DecidedBefore = None,
-    min_annotators: option.MinAnnotators = 1,
-    sigma: option.Sigma = 5.0,
-    sigma_share: option.SigmaShare = None,
-    weight: option.Weight = "equal",
-    scale: option.Scale = "minmax",
-    granularity: option.Granularity = "map",
-    threshold: option.Threshold = 0.5,
+    asked: Asked,
     jobs: Annotated[int | None, typer.Option(help="Processes; one per core.", min=1)] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -54,22 +44,6 @@ def build(  # noqa: PLR0913 - one for each parameter of a map
 
     Maps whose annotations have not changed since an earlier map set of the same parameters are taken over.
     """
-    asked = {
-        "include": include,
-        "arms": arms or (),
-        "questions": questions or (),
-        "without_flags": without_flags or (),
-        "first_annotators": first_annotators,
-        "decided_from": decided_from,
-        "decided_before": decided_before,
-        "min_annotators": min_annotators,
-        "sigma_px": sigma,
-        "sigma_share": sigma_share,
-        "weight": weight,
-        "scale": scale,
-        "granularity": granularity,
-        "threshold": threshold,
-    }
     with opened() as context:
         summary = _built(context, study, asked, jobs=jobs or os.cpu_count() or 1)
     print(
@@ -80,11 +54,10 @@ def build(  # noqa: PLR0913 - one for each parameter of a map
     )
 
 
-def _built(context: Context, study: str, asked: dict[str, Any], *, jobs: int) -> dict[str, Any]:
+def _built(context: Context, study: str, asked: Asked, *, jobs: int) -> dict[str, Any]:
     from app.maps.building import build_map_set
     from app.maps.service import request_map_set
     from app.studies.service import find_study
-    from saliency.parameters import MapParameters
 
     parameters = MapParameters.from_dict(asked)
     with Progress(console=complaints, transient=True) as progress:

@@ -10,12 +10,10 @@ from app.jobs import BUILD_MAPS, cancel, enqueue, is_alive
 from app.maps.inputs import Inputs, read_inputs
 from app.models import UNFINISHED, Arm, JobState, MapSet, Question, SaliencyMap, Study
 from app.quality.service import SENTENCES
-from saliency.parameters import ANY_FLAG, MapParameters
+from saliency.parameters import ANY_FLAG, DESCRIPTIONS, THINGS, MapParameters
 
 NUMBERING_LOCK: Final = 4711
 """First key of the advisory lock under which a study's map sets are numbered; the second is the study."""
-
-NARROWING: Final = ("arms", "questions", "without_flags", "decided_from", "decided_before")
 
 
 def request_map_set(
@@ -56,21 +54,20 @@ def abort_map_set(session: Session, map_set: MapSet) -> None:
 def _check_names(session: Session, study: Study, parameters: MapParameters) -> None:
     """A name that is misspelt would silently count nothing, or leave nothing out."""
     arms = session.scalars(select(Arm.name).where(Arm.study_id == study.id).order_by(Arm.id)).all()
-    for asked, known, what in (
-        (parameters.arms, arms, "arm"),
-        (parameters.questions, list(Question), "question"),
-        (parameters.without_flags, [ANY_FLAG, *SENTENCES], "quality flag"),
-    ):
-        for name in asked:
-            if name not in known:
-                raise BadInput(f"There is no {what} {name!r} in {study.slug}; there are {', '.join(known)}.")
+    known = {"arms": arms, "questions": list(Question), "without_flags": [ANY_FLAG, *SENTENCES]}
+    for parameter, thing in THINGS.items():
+        names = known[parameter]
+        for name in getattr(parameters, parameter):
+            if name not in names:
+                raise BadInput(f"There is no {thing} {name!r} in {study.slug}; there are {', '.join(names)}.")
 
 
 def _nothing(parameters: MapParameters) -> str:
     """What is missing, in the words of the parameters."""
     kind = "correct annotation" if parameters.include == "correct" else "annotation"
     plain = MapParameters(include=parameters.include)
-    narrowed = any(getattr(parameters, name) != getattr(plain, name) for name in NARROWING)
+    filters = (name for name, described in DESCRIPTIONS.items() if described.step == "filter")
+    narrowed = any(getattr(parameters, name) != getattr(plain, name) for name in filters)
     return f"no {kind} that these parameters count" if narrowed else f"no {kind} yet"
 
 

@@ -12,7 +12,7 @@ import typer
 from saliency.files.writing import OutputError
 from saliency.folders.annotations_file import AnnotationFileError
 from saliency.folders.reading import MapFolderError
-from saliency.parameters import ParameterError
+from saliency.parameter_descriptions import ParameterError
 from saliency.sources.image import SourceError
 
 HELP: Final = "Human saliency maps from strokes, and what they have in common."

@@ -13,24 +13,18 @@ from saliency.comparison.reliability import ImageReliability, Reliability, relia
 from saliency.comparison.reliability_figure import draw_curve
 from saliency.files.writing import write_table
 from saliency.folders.annotations_file import read_annotations
+from saliency.parameter_options import Asked, with_parameters
 from saliency.parameters import MapParameters
 
 COLUMNS: Final = ("image_id", "annotators", "leave_one_out", "with_own", "single", "projected", "iou", "dice")
 
 
 @cli.command()
-def agree(  # noqa: PLR0913 - one option for each parameter that decides what counts
+@with_parameters("blur", "filter", "first")
+def agree(
     annotations: options.AnnotationsFile,
     *,
-    sigma: options.Sigma = 5.0,
-    sigma_share: options.SigmaShare = None,
-    include: options.Included = "correct",
-    arm: options.Arms = None,
-    question: options.Questions = None,
-    without_flag: options.WithoutFlags = None,
-    first_annotators: options.FirstAnnotators = None,
-    decided_from: options.DecidedFrom = None,
-    decided_before: options.DecidedBefore = None,
+    asked: Asked,
     target: Annotated[
         float, typer.Option(min=0.01, max=0.99, help="Reliability that a map should have.")
     ] = 0.9,
@@ -45,19 +39,7 @@ def agree(  # noqa: PLR0913 - one option for each parameter that decides what co
 ) -> None:
     """Tell how far annotators agree and how many of them a map needs."""
     with user_errors():
-        parameters = MapParameters.from_dict(
-            {
-                "sigma_px": sigma,
-                "sigma_share": sigma_share,
-                "include": include,
-                "arms": arm or (),
-                "questions": question or (),
-                "without_flags": without_flag or (),
-                "first_annotators": first_annotators,
-                "decided_from": decided_from,
-                "decided_before": decided_before,
-            }
-        )
+        parameters = MapParameters.from_dict(asked)
         length = lines_in(annotations)
         measured = reliabilities(read_annotations(annotations, parameters), parameters, seed=seed, jobs=jobs)
         with progress_bar(length, "agreement") as update:

@@ -3,18 +3,11 @@
 Filters come first, then the earliest so many of those with ink, then weights.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
-from typing import Final
 
 from saliency.maps.annotations import Annotation
-from saliency.parameters import ANY_FLAG, MapParameters
-
-WEIGHT_NEEDS: Final[Mapping[str, str]] = {
-    "accuracy": "accuracy",
-    "fast": "decision_ms",
-    "slow": "decision_ms",
-}
+from saliency.parameters import ANY_FLAG, DESCRIPTIONS, MapParameters
 
 
 class MissingField(ValueError):
@@ -22,23 +15,17 @@ class MissingField(ValueError):
 
 
 def needed_fields(parameters: MapParameters) -> dict[str, str]:
-    """Return the fields that every annotation must have, each with the parameter that needs it."""
-    needs = {
-        "arm": "arms" if parameters.arms else "",
-        "question": "questions" if parameters.questions else "",
-        "flags": "without_flags" if parameters.without_flags else "",
-        "decided_at": _needs_moment(parameters),
-    }
-    if parameters.weight in WEIGHT_NEEDS:
-        needs[WEIGHT_NEEDS[parameters.weight]] = "weight"
-    return {field: parameter for field, parameter in needs.items() if parameter}
-
-
-def _needs_moment(parameters: MapParameters) -> str:
-    for name in ("decided_from", "decided_before", "first_annotators"):
-        if getattr(parameters, name) is not None:
-            return name
-    return ""
+    """Return the fields that every annotation must have, each with the first parameter that needs it."""
+    needs: dict[str, str] = {}
+    for name, described in DESCRIPTIONS.items():
+        value = getattr(parameters, name)
+        if isinstance(described.needs, str):
+            field = described.needs if value not in (None, ()) else ""
+        else:
+            field = described.needs.get(value, "")
+        if field:
+            needs.setdefault(field, name)
+    return needs
 
 
 def check_fields(annotation: Annotation, parameters: MapParameters) -> None:

@@ -1,51 +1,101 @@
-"""Asking for a map set."""
+"""Asking for a map set: a form with one field for each parameter of a map."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from pydantic import Field
+from pydantic import create_model
 
 from app.errors import BadInput
 from app.forms import Fields
-from saliency.parameters import Granularity, Include, MapParameters, ParameterError, Scale, Weight
+from saliency.parameter_descriptions import (
+    COUNTING,
+    MERGING,
+    STEPS,
+    Choice,
+    Description,
+    Number,
+    ParameterError,
+)
+from saliency.parameters import DEFAULTS, DESCRIPTIONS, TYPES, MapParameters
 
-LARGEST: Final = 2**31 - 1
+
+def _field_name(name: str, described: Description) -> str:
+    return (described.values.in_percent if isinstance(described.values, Number) else "") or name
 
 
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Count = Annotated[int, Field(le=LARGEST)]
+FIELDS: Final = {name: _field_name(name, described) for name, described in DESCRIPTIONS.items()}
+"""What the form calls each parameter: its name, or that of its percentage."""
+
+_DEFINITIONS: Final[dict[str, Any]] = {field: (TYPES[name], DEFAULTS[name]) for name, field in FIELDS.items()}
+_Fields: Any = create_model("ParameterFields", __base__=Fields, **_DEFINITIONS)
 
 
-class BuildForm(Fields):
-    """The fields of the form; one that is missing keeps its default, as in `MapParameters`."""
-
-    include: Include = "correct"
-    arms: tuple[str, ...] = ()
-    questions: tuple[str, ...] = ()
-    without_flags: tuple[str, ...] = ()
-    first_annotators: Count | None = None
-    decided_from: datetime | None = None
-    decided_before: datetime | None = None
-    min_annotators: Count = 1
-    sigma_px: Number = 5.0
-    sigma_percent: Number | None = None
-    weight: Weight = "equal"
-    scale: Scale = "minmax"
-    granularity: Granularity = "map"
-    threshold: Number = 0.5
+class BuildForm(_Fields):
+    """One field for each parameter; one that is missing keeps its default, as in `MapParameters`."""
 
     def parameters(self) -> MapParameters:
         """What was asked for; a bad value is `BadInput` and names its parameter."""
-        asked: dict[str, Any] = self.model_dump(exclude={"sigma_percent"})
-        asked["sigma_share"] = None if self.sigma_percent is None else self.sigma_percent / 100
-        for name in ("decided_from", "decided_before"):
-            asked[name] = _in_utc(asked[name])
         try:
-            return MapParameters.from_dict(asked)
+            return MapParameters.from_dict({name: self._value(name) for name in FIELDS})
         except ParameterError as error:
             raise BadInput(f"{error}.") from None
 
+    def _value(self, name: str) -> Any:
+        value = getattr(self, FIELDS[name])
+        if isinstance(value, datetime) and value.tzinfo is None:
+            return value.replace(tzinfo=UTC)  # the form says that its times are UTC
+        return value / 100 if FIELDS[name] != name and value is not None else value
 
-def _in_utc(moment: datetime | None) -> datetime | None:
-    """The form says that its times are UTC; a program may send an offset."""
-    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
+
+@dataclass(frozen=True, slots=True)
+class FormField:
+    """A parameter as the template draws it.
+
+    kind : which sort of field, as in `saliency.parameter_descriptions`
+    options : value and label of each, for a choice and for names
+    highest : of a number, in the unit of the field
+    required : whether the field must not be empty
+    placeholder : what an empty field shows
+    """
+
+    name: str
+    kind: str
+    label: str
+    hint: str
+    options: Sequence[tuple[str, str]]
+    highest: float
+    required: bool
+    placeholder: str
+
+
+def headings(known: Mapping[str, Sequence[str]]) -> dict[str, list[FormField]]:
+    """The fields of the form by heading.
+
+    known : names to choose from, by parameter; a parameter that takes names and has none is left out
+    """
+    return {heading: list(_fields(heading, known)) for heading in (COUNTING, MERGING)}
+
+
+def _fields(heading: str, known: Mapping[str, Sequence[str]]) -> Iterator[FormField]:
+    for name, described in DESCRIPTIONS.items():
+        values, field = described.values, FIELDS[name]
+        options = _options(name, described, known)
+        if STEPS[described.step] == heading and (options or values.kind not in ("choice", "names")):
+            yield FormField(
+                name=field,
+                kind=values.kind,
+                label=described.label,
+                hint=described.hint or described.help,
+                options=options,
+                highest=values.highest * (1 if field == name else 100) if isinstance(values, Number) else 0,
+                required=DEFAULTS[name] is not None,
+                placeholder=described.absent or "–",
+            )
+
+
+def _options(name: str, described: Description, known: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    if isinstance(described.values, Choice):
+        return list(described.values.labels.items())
+    return [(value, value.replace("_", " ")) for value in known.get(name, ())]

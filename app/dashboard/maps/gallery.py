@@ -9,9 +9,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy.orm import Session
 
 from app.dashboard.maps import queries
-from app.dashboard.maps.build import BuildForm
+from app.dashboard.maps.build import BuildForm, headings
 from app.dashboard.maps.queries import MapFilter, MapView, chosen
-from app.dashboard.maps.words import in_words
 from app.dashboard.paging import cut
 from app.dashboard.waiting import Waiting, waiting
 from app.deps import CurrentStaff, Db, Editor
@@ -20,6 +19,7 @@ from app.maps.service import abort_map_set, find_map_set, request_map_set
 from app.models import UNFINISHED, Image, JobState, Study
 from app.studies.service import find_study
 from app.web import page
+from saliency.parameters import in_words
 
 router: Final = APIRouter(prefix="/staff/studies/{slug}/maps", include_in_schema=False)
 
@@ -59,8 +59,7 @@ def gallery_page(
         works=waiting((map_set.version, map_set) for map_set in sets),
         wanted=wanted,
         is_painted=queries.is_painted(db, study),
-        arms=queries.painting_arms(db, study),
-        flags=queries.flag_kinds(db, study),
+        headings=headings(queries.names_to_choose(db, study)),
         form=asked or BuildForm(),
         opened=asked is not None,
         error=error,

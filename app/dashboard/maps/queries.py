@@ -22,9 +22,11 @@ from app.models import (
     MapSet,
     Participant,
     QualityFlag,
+    Question,
     SaliencyMap,
     Study,
 )
+from saliency.parameters import ANY_FLAG
 
 Sort = Literal[
     "image", "annotators", "coverage", "focus", "agreement", "disagreement", "accuracy", "inaccuracy"
@@ -230,7 +232,17 @@ def neighbours(session: Session, map_set: MapSet, image_id: int) -> tuple[int | 
     return session.scalar(before), session.scalar(after)
 
 
-def painting_arms(session: Session, study: Study) -> Sequence[str]:
+def names_to_choose(session: Session, study: Study) -> dict[str, Sequence[str]]:
+    """What the form of a build offers, by parameter; arms only where there are several."""
+    arms = _painting_arms(session, study)
+    return {
+        "arms": arms if len(arms) > 1 else [],
+        "questions": list(Question),
+        "without_flags": [ANY_FLAG, *_flag_kinds(session, study)],
+    }
+
+
+def _painting_arms(session: Session, study: Study) -> Sequence[str]:
     """Names of the arms that ask for annotation."""
     query = select(Arm.name).where(Arm.study_id == study.id, Arm.annotate).order_by(Arm.id)
     return session.scalars(query).all()
@@ -242,7 +254,7 @@ def is_painted(session: Session, study: Study) -> bool:
     return bool(session.scalar(select(counting.exists())))
 
 
-def flag_kinds(session: Session, study: Study) -> Sequence[str]:
+def _flag_kinds(session: Session, study: Study) -> Sequence[str]:
     """Kinds of the quality flags that were raised in a study."""
     query = select(QualityFlag.kind).join(Participant, Participant.id == QualityFlag.participant_id)
     return session.scalars(

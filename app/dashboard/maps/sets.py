@@ -12,7 +12,6 @@ from pydantic import Field
 from app.dashboard.maps import queries
 from app.dashboard.maps.charts import reliability_curve
 from app.dashboard.maps.queries import MapView, PositiveInteger, chosen
-from app.dashboard.maps.words import in_words
 from app.dashboard.paging import cut
 from app.deps import CurrentStaff, Db
 from app.errors import NotFound
@@ -24,6 +23,7 @@ from app.maps.service import built_map_set
 from app.models import JobState, MapAverage
 from app.studies.service import find_study
 from app.web import page
+from saliency.parameters import in_words
 
 router: Final = APIRouter(prefix="/staff/studies/{slug}/maps", include_in_schema=False)
 

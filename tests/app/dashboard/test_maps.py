@@ -3,17 +3,18 @@ import zipfile
 from io import BytesIO
 from typing import get_args
 
+import lxml.html
 import numpy as np
 import pytest
 from sqlalchemy import event, func, select, text
 
 from app.dashboard.maps import queries
+from app.dashboard.maps.build import FIELDS
 from app.dashboard.maps.charts import reliability_curve
 from app.dashboard.maps.queries import MapFilter, Sort
-from app.dashboard.maps.words import in_words
 from app.models import Arm, JobState, Label, MapAverage, MapSet, Role, SaliencyMap
 from saliency.maps.png import encode_map_png
-from saliency.parameters import MapParameters
+from saliency.parameters import DESCRIPTIONS, MapParameters, in_words
 from tests.support.factories import (
     AnnotationFactory,
     ArmFactory,
@@ -205,6 +206,14 @@ class TestBuild:
             f"σ 2 % of the side, all decisions, arm {arm}, question real, without the flag any, first 3 "
             "annotators, decided from 1 Jan 2020, 00:00 UTC, the fast count more, one box from 0.4 on"
         )
+
+    def test_it_has_a_labelled_field_for_each_parameter(self, editor, db, study, painted):
+        ArmFactory(study_id=study.id, name="second", annotate=True)
+        page = lxml.html.fromstring(editor.get(address(study)).text)
+        for name, described in DESCRIPTIONS.items():
+            field = page.xpath(f"//form//*[@name='{FIELDS[name]}']")[0]
+            group = next(one for one in field.iterancestors("div") if "field" in one.get("class").split())
+            assert described.label in group.text_content()
 
     def test_a_form_without_fields_asks_for_the_default(self, editor, db, study, painted):
         editor.post(address(study))

@@ -89,7 +89,7 @@ class JudgedTrial:
 
 
 @dataclass(frozen=True, slots=True)
-class ParticipantWork:
+class VisitRecord:
     """Everything that one participant did, in the order of their trials."""
 
     judgements: tuple[JudgedTrial, ...]
@@ -105,26 +105,26 @@ class Flag(NamedTuple):
     detail: dict[str, Any] = field(default_factory=dict)
 
 
-def flags(work: ParticipantWork) -> list[Flag]:
+def flags(work: VisitRecord) -> list[Flag]:
     """Every flag that the work deserves; the same work gives the same flags in the same order."""
     return [flag for rule in RULES for flag in rule(work)]
 
 
-def failed_check(work: ParticipantWork) -> Iterator[Flag]:
+def failed_check(work: VisitRecord) -> Iterator[Flag]:
     """A check trial that was answered wrongly, or whose region was not painted."""
     for judgement in work.judgements:
         if judgement.is_check and not judgement.correct:
             yield Flag("failed_check", judgement.trial_id, {})
 
 
-def fast_decision(work: ParticipantWork) -> Iterator[Flag]:
+def fast_decision(work: VisitRecord) -> Iterator[Flag]:
     """A decision faster than anybody can see two faces and answer."""
     for judgement in work.judgements:
         if judgement.decision_ms < FASTEST_DECISION_MS and not (judgement.is_check and judgement.strokes):
             yield Flag("fast_decision", judgement.trial_id, {"decision_ms": judgement.decision_ms})
 
 
-def impossible_times(work: ParticipantWork) -> Iterator[Flag]:
+def impossible_times(work: VisitRecord) -> Iterator[Flag]:
     """Times that contradict each other, or more time spent than has passed."""
     for judgement in work.judgements:
         if reason := _contradiction(judgement):
@@ -152,7 +152,7 @@ def _contradiction(judgement: JudgedTrial) -> str:
     return ""
 
 
-def identical_strokes(work: ParticipantWork) -> Iterator[Flag]:
+def identical_strokes(work: VisitRecord) -> Iterator[Flag]:
     """The same drawing on several trials, to a tenth of a pixel, wherever it was put."""
     same: dict[bytes, list[UUID]] = defaultdict(list)
     least: dict[bytes, int] = {}
@@ -175,7 +175,7 @@ def _shape(strokes: Sequence[StrokePath]) -> bytes:
     return lengths.tobytes() + np.round((places - origin) * 10).astype(np.int64).tobytes()
 
 
-def straight_strokes(work: ParticipantWork) -> Iterator[Flag]:
+def straight_strokes(work: VisitRecord) -> Iterator[Flag]:
     """Nearly all strokes drawn with a ruler: what programs send; painting by keyboard does it too."""
     long = [
         (stroke, judgement.width)
@@ -196,7 +196,7 @@ def _is_upright(stroke: StrokePath) -> bool:
     return bool(np.all(np.any(np.diff(stroke.points[:, :2], axis=0) == 0, axis=1)))
 
 
-def one_side(work: ParticipantWork) -> Iterator[Flag]:
+def one_side(work: VisitRecord) -> Iterator[Flag]:
     """One side chosen so often that the sides cannot have been told by the faces: they are at random."""
     sides = [judgement.chose_left for judgement in work.judgements if not judgement.is_check]
     if sides and binomtest(sum(sides), len(sides)).pvalue < SIDE_CHANCE:

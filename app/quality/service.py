@@ -26,7 +26,7 @@ from app.models import (
     Trial,
     TrialKind,
 )
-from app.quality.rules import KINDS, JudgedTrial, ParticipantWork, StrokePath, flags
+from app.quality.rules import KINDS, JudgedTrial, StrokePath, VisitRecord, flags
 
 HONEYPOT: Final = "honeypot"
 SET_ASIDE: Final = "set_aside"
@@ -80,7 +80,7 @@ def check_study(
         on_progress(done, len(ids))
 
 
-def work_of(session: Session, participant: Participant) -> ParticipantWork:
+def work_of(session: Session, participant: Participant) -> VisitRecord:
     """What a participant did, practice left out, as the rules read it."""
     rows = session.execute(
         select(Trial, Decision, Image.width, Annotation.id.label("annotation_id"))
@@ -91,7 +91,7 @@ def work_of(session: Session, participant: Participant) -> ParticipantWork:
         .order_by(Trial.position)
     ).all()
     drawn = _strokes(session, [row.annotation_id for row in rows if row.annotation_id])
-    return ParticipantWork(
+    return VisitRecord(
         judgements=tuple(_judgement(row, drawn.get(row.annotation_id, ())) for row in rows),
         began_at=participant.consented_at,
         last_at=max((row.Decision.decided_at for row in rows), default=participant.consented_at),

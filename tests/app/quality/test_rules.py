@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.quality.rules import KINDS, JudgedTrial, ParticipantWork, StrokePath, flags
+from app.quality.rules import KINDS, JudgedTrial, StrokePath, VisitRecord, flags
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -40,8 +40,8 @@ def judgement(number: int, **changes) -> JudgedTrial:
     return JudgedTrial(**{**usual, **changes})
 
 
-def work(judgements, *, minutes: float = 60, is_program: bool = False) -> ParticipantWork:
-    return ParticipantWork(tuple(judgements), START, START + timedelta(minutes=minutes), is_program)
+def work(judgements, *, minutes: float = 60, is_program: bool = False) -> VisitRecord:
+    return VisitRecord(tuple(judgements), START, START + timedelta(minutes=minutes), is_program)
 
 
 def kinds(judgements, **changes) -> list[str]:

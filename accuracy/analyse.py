@@ -50,9 +50,13 @@ def analyse(
 
 
 def _not_fitted(estimates: Iterable[Estimate]) -> Iterator[Caution]:
-    missing = [one for one in estimates if one.method.startswith("logistic") and one.value is None]
+    missing = [
+        estimate
+        for estimate in estimates
+        if estimate.method.startswith("logistic") and estimate.value is None
+    ]
     if missing:
-        names = sorted({f"{NAMES[one.measure]} of {one.of}" for one in missing})
+        names = sorted({f"{NAMES[estimate.measure]} of {estimate.of}" for estimate in missing})
         yield Caution(
             "no_convergence",
             f"These models have no answer, because they separate right from wrong or did not converge: "

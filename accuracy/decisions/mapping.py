@@ -91,19 +91,19 @@ class ColumnMap(BaseModel):
 def read_mapping(path: Path) -> ColumnMap:
     """The TOML that says what the columns of a file are; `DecisionsError` says what is wrong with it."""
     try:
-        found = ColumnMap.model_validate(read_toml(path))
+        mapping = ColumnMap.model_validate(read_toml(path))
     except TextFileError as error:
         raise DecisionsError(str(error)) from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise DecisionsError(f"{path}: {f'{where}: ' if where else ''}{first['msg']}.") from error
-    given = [*found.columns, *found.constants]
-    missing = found.missing if isinstance(found.missing, Mapping) else {}
-    for name in [*given, *found.values, *missing]:
+    given = [*mapping.columns, *mapping.constants]
+    missing = mapping.missing if isinstance(mapping.missing, Mapping) else {}
+    for name in [*given, *mapping.values, *missing]:
         if name not in COLUMNS:
             raise DecisionsError(f"{path}: there is no column {name}; there are {', '.join(COLUMNS)}.")
     for name in NEEDED:
         if name not in given and not (name == "correct" and {"choice", "answer"} <= set(given)):
             raise DecisionsError(f"{path}: [columns] must say which column is {name}.")
-    return found
+    return mapping

@@ -21,7 +21,7 @@ COLUMNS: Final = {
     "question": "`real` = which one is real?, `fake` = which one is fake?",
     "choice": "`left` or `right`; `real` or `fake` in a single-image design",
     "answer": "what the correct choice would have been",
-    "position": "place of the trial among the participant's main trials, from 1",
+    "position": "number of the trial among the participant's main trials, from 1",
     "decision_ms": "from the appearance to the choice",
     "annotation_ms": "spent painting",
     "area": "share of the image that was painted; only in the file that the command writes, because every "
@@ -77,7 +77,7 @@ class Decisions:
 
     @property
     def others(self) -> str:
-        """Whom intervals over participants and, where it is known which they saw, pairs speak of."""
+        """For whom and what intervals hold: other people and, where items are known, other pictures."""
         return "other people and other pictures" if self.has("item") else "other people with these pictures"
 
     @property
@@ -86,7 +86,7 @@ class Decisions:
 
 
 def sample_of(frame: pd.DataFrame, *, ones: Sequence[str | None]) -> ClusteredSample:
-    """`frame` as codes; a decision without an item has one of its own."""
+    """Decisions as codes; arms in `ones` are arm 1. Each decision without an item counts as another item."""
     item = codes(frame["item"]) if "item" in frame else np.full(len(frame), -1)
     unknown = item < 0
     item = np.where(unknown, item.max(initial=-1) + np.cumsum(unknown), item)

@@ -1,4 +1,4 @@
-"""What is said of each arm: accuracy, d', criterion, side bias, and how much people differ."""
+"""Estimates of each arm: accuracy, d′, criterion, side bias, and how much people differ."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -27,71 +27,71 @@ CLUSTERED_WILSON: Final = "Wilson at the effective number of decisions (particip
 
 def of_arms(decisions: Decisions) -> Iterator[Estimate]:
     for arm in decisions.arms:
-        own = decisions.of_arm(arm)
-        here = scope(own, "arms", arm)
-        yield here.estimate(
+        in_arm = decisions.of_arm(arm)
+        arm_scope = scope(in_arm, "arms", arm)
+        yield arm_scope.estimate(
             "accuracy",
-            clustered_proportion(own.sample()),
+            clustered_proportion(in_arm.sample()),
             unit="share",
             method=CLUSTERED_WILSON,
-            meaning=f"Share of decisions that are correct; the interval is for {own.others}.",
+            meaning=f"Share of decisions that are correct; the interval is for {in_arm.others}.",
         )
-        yield from _detection(own, here)
+        yield from _detection(in_arm, arm_scope)
 
 
-def _detection(own: Decisions, here: Scope) -> Iterator[Estimate]:
-    if has_dprime(own):
-        forced = own.design == "2afc"
-        apart = "√2·Φ⁻¹(share correct)" if forced else "z(hits) − z(false alarms)"
-        measure = dprime_of(own)
-        yield here.estimate(
+def _detection(decisions: Decisions, arm_scope: Scope) -> Iterator[Estimate]:
+    if has_dprime(decisions):
+        forced_choice = decisions.design == "2afc"
+        formula = "√2·Φ⁻¹(share correct)" if forced_choice else "z(hits) − z(false alarms)"
+        measure = dprime_of(decisions)
+        yield arm_scope.estimate(
             "d_prime",
-            detection_interval(measure, own.sample()),
+            detection_interval(measure, decisions.sample()),
             unit="d'",
             method=DELTA_METHOD,
-            meaning=f"How far apart real and fake look, in standard deviations: {apart}; 0 is guessing. "
-            + bounds_of(measure, own),
+            meaning=f"How far apart real and fake look, in standard deviations: {formula}; 0 is guessing. "
+            + bounds_of(measure, decisions),
         )
-    for name, meaning, sample in answer_rates(own):
-        yield here.estimate(
+    for name, meaning, sample in answer_rates(decisions):
+        yield arm_scope.estimate(
             name,
             clustered_proportion(sample),
             unit="share",
             method=CLUSTERED_WILSON,
-            meaning=f"{meaning}; the interval is for {own.others}.",
+            meaning=f"{meaning}; the interval is for {decisions.others}.",
         )
-    if hits_and_false_alarms(own) is not None:
-        measure = criterion_of(own)
-        yield here.estimate(
+    if hits_and_false_alarms(decisions) is not None:
+        measure = criterion_of(decisions)
+        yield arm_scope.estimate(
             "criterion",
-            detection_interval(measure, own.sample()),
+            detection_interval(measure, decisions.sample()),
             unit="criterion",
             method=DELTA_METHOD,
-            meaning=f"Leaning away from “{yes_answer(own)}”: 0 is none, below 0 a preference for it. "
-            + bounds_of(measure, own),
+            meaning=f"Leaning away from “{yes_answer(decisions)}”: 0 is none, below 0 a preference for it. "
+            + bounds_of(measure, decisions),
         )
 
 
 def bounds_of(measure: DetectionMeasure | None, decisions: Decisions) -> str:
-    """What is to be said of the interval of a d' or a criterion."""
+    """What the interval of a d′ or a criterion is, or why there is none."""
     if measure is None:
-        return "It is not told of fewer than 2 decisions of a kind."
+        return "It needs at least 2 decisions of each kind."
     if measure.scores is None:
-        return "Nobody erred, or everybody did: it is a bound and has no interval."
+        return "All answers of a kind are the same: it is a bound and has no interval."
     return f"The interval is for {decisions.others}."
 
 
 def people_in_arms(decisions: Decisions) -> Iterator[Estimate]:
     for arm in decisions.arms:
-        own = decisions.of_arm(arm)
-        people = participant_totals(own.sample(), 0)
+        in_arm = decisions.of_arm(arm)
+        people = participant_totals(in_arm.sample(), 0)
         if len(people) < 2:
             continue
         shares = people.correct / people.decisions
         share = people.correct.sum() / people.decisions.sum()
         chance = float(np.sqrt(np.mean(share * (1 - share) / people.decisions)))
-        here = scope(own, "people", arm)
-        yield here.estimate(
+        arm_scope = scope(in_arm, "people", arm)
+        yield arm_scope.estimate(
             "sd_of_participants",
             Interval(float(shares.std(ddof=1))),
             unit="share",
@@ -99,7 +99,7 @@ def people_in_arms(decisions: Decisions) -> Iterator[Estimate]:
             meaning="How much accuracy differs from person to person; if all were equally good, chance alone "
             f"would make it {100 * chance:.1f} %.",
         )
-        yield here.estimate(
+        yield arm_scope.estimate(
             "median_participant",
             Interval(float(np.median(shares))),
             unit="share",

@@ -9,7 +9,7 @@ from accuracy.findings.scopes import MOST_PAIRWISE
 
 FEWEST_PEOPLE: Final = 10  # per arm: from here on the intervals were tried on simulated studies
 FEWEST_PAIRS: Final = 10
-SHOWN: Final = 5
+MOST_NAMED: Final = 5
 
 
 def cautions(decisions: Decisions) -> Iterator[Caution]:
@@ -24,7 +24,7 @@ def cautions(decisions: Decisions) -> Iterator[Caution]:
         )
     yield from _of_arms(decisions)
     yield from _unknown_pairs(decisions)
-    yield from _moved(decisions)
+    yield from _several_arms(decisions)
     yield from _unequal_pairs(decisions)
     yield from _empty_cells(decisions)
     yield from _many_arms(decisions)
@@ -32,14 +32,14 @@ def cautions(decisions: Decisions) -> Iterator[Caution]:
 
 def _of_arms(decisions: Decisions) -> Iterator[Caution]:
     for arm in decisions.arms:
-        own = decisions.of_arm(arm)
-        if own.participants < FEWEST_PEOPLE:
+        in_arm = decisions.of_arm(arm)
+        if in_arm.participants < FEWEST_PEOPLE:
             yield Caution(
                 "few_participants",
-                f"The arm {arm} has {counted(own.participants, 'participant')}; intervals and tests can be "
-                f"trusted from {FEWEST_PEOPLE} on, and with one there is none.",
+                f"The arm {arm} has {counted(in_arm.participants, 'participant')}; intervals and tests can "
+                f"be trusted from {FEWEST_PEOPLE} on, and with one there is none.",
             )
-        if (share := own.frame["correct"].mean()) in (0.0, 1.0):
+        if (share := in_arm.frame["correct"].mean()) in (0.0, 1.0):
             kind = "correct" if share else "wrong"
             yield Caution(
                 "separation",
@@ -54,13 +54,13 @@ def _of_arms(decisions: Decisions) -> Iterator[Caution]:
         )
 
 
-def _moved(decisions: Decisions) -> Iterator[Caution]:
-    if moved := decisions.in_several_arms:
+def _several_arms(decisions: Decisions) -> Iterator[Caution]:
+    if in_several := decisions.in_several_arms:
         yield Caution(
             "several_arms",
-            f"{counted(moved, 'participant')} decided in more than one arm: between those arms the test by "
-            "reshuffling and the bootstrap are left out, because both take everybody to be in one arm; the "
-            "difference allows for it.",
+            f"{counted(in_several, 'participant')} decided in more than one arm: between those arms the "
+            "permutation test and the bootstrap are left out, because both assume that everybody is in one "
+            "arm. The difference does not assume it.",
         )
 
 
@@ -116,8 +116,8 @@ def _many_arms(decisions: Decisions) -> Iterator[Caution]:
 
 def some(names: Sequence[str]) -> str:
     """The first few of a list, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{', '.join(names[:SHOWN])}{more}"
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"{', '.join(names[:MOST_NAMED])}{more}"
 
 
 def counted(number: int, what: str) -> str:

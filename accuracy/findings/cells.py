@@ -51,15 +51,15 @@ def cells(decisions: Decisions) -> Iterator[Estimate]:
         columns["position"] = of_step
     for arm in decisions.arms:
         for name, values in columns.items():
-            called = {"answer": "side" if decisions.design == "2afc" else "label"}.get(name, name)
-            for level in sorted(values.dropna().unique(), key=lambda one: in_order(str(one))):
-                own = decisions.of((values == level) & (frame["arm"] == arm))
-                yield scope(own, "cells", arm, f"{called}={level}").estimate(
+            title = {"answer": "side" if decisions.design == "2afc" else "label"}.get(name, name)
+            for level in sorted(values.dropna().unique(), key=lambda value: in_order(str(value))):
+                cell = decisions.of((values == level) & (frame["arm"] == arm))
+                yield scope(cell, "cells", arm, f"{title}={level}").estimate(
                     "accuracy",
-                    clustered_proportion(own.sample()),
+                    clustered_proportion(cell.sample()),
                     unit="share",
                     method=CLUSTERED_WILSON,
-                    meaning=f"Share of correct decisions in {arm} where {called} is {level}.",
+                    meaning=f"Share of correct decisions in {arm} where {title} is {level}.",
                 )
 
 

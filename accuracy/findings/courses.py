@@ -1,4 +1,4 @@
-"""What goes along with being right: time, painting, and the place in the sequence."""
+"""Accuracy against time, painting, and the position in the sequence."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -28,13 +28,13 @@ def time(decisions: Decisions) -> Iterator[Estimate]:
     for column, what in SPENT.items():
         timed = whole if column == "total_ms" else decisions
         for arm in timed.arms if timed.has(column) else ():
-            own = timed.of(timed.frame[column].gt(0) & (timed.frame["arm"] == arm))
-            if own.frame.empty:
+            in_arm = timed.of(timed.frame[column].gt(0) & (timed.frame["arm"] == arm))
+            if in_arm.frame.empty:
                 continue
-            logs = np.log(own.frame[column].to_numpy(dtype=float))
-            yield scope(own, "time", arm).estimate(
+            logs = np.log(in_arm.frame[column].to_numpy(dtype=float))
+            yield scope(in_arm, "time", arm).estimate(
                 column,
-                _without_p(exponentiated(clustered_mean(logs, own.sample()))),
+                _without_p(exponentiated(clustered_mean(logs, in_arm.sample()))),
                 unit="ms",
                 method="geometric mean, clustered by participants and pairs, t",
                 meaning=f"How long it typically takes {what} in {arm}: the geometric mean, which single "
@@ -49,9 +49,9 @@ def time(decisions: Decisions) -> Iterator[Estimate]:
 
 
 def with_total(decisions: Decisions) -> Decisions:
-    """With `total_ms`, the time to decide and to paint together; an arm that never painted took none for it.
+    """With a column `total_ms`: deciding and painting together, 0 for painting in an arm that never painted.
 
-    Without the column where nobody is known to have painted: then it would be the time to decide again.
+    Without that column where nobody is known to have painted: it would be the time to decide again.
     """
     if not decisions.has("decision_ms", "annotation_ms"):
         return decisions
@@ -64,11 +64,11 @@ def with_total(decisions: Decisions) -> Decisions:
 
 
 def _at_equal_time(pair: Decisions, arm: str, against: str, column: str) -> Iterator[Estimate]:
-    here = scope(pair, "time", f"{arm} − {against}")
+    pair_scope = scope(pair, "time", f"{arm} − {against}")
     total = column == "total_ms"
     logs = np.log(np.maximum(pair.frame[column].to_numpy(dtype=float), 1.0))
     sample = pair.sample(arm, against)
-    yield here.estimate(
+    yield pair_scope.estimate(
         "total_time_ratio" if total else "decision_time_ratio",
         exponentiated(clustered_mean_difference(logs, sample)),
         unit="ratio",
@@ -76,16 +76,16 @@ def _at_equal_time(pair: Decisions, arm: str, against: str, column: str) -> Iter
         meaning=f"How many times as long {arm} takes {SPENT[column]} as {against}.",
     )
     shared = common_support(logs[sample.arm == 1], logs[sample.arm == 0])
-    told = shared >= LEAST_OVERLAP
-    yield here.estimate(
+    comparable = shared >= LEAST_OVERLAP
+    yield pair_scope.estimate(
         "difference_at_equal_total_time" if total else "difference_at_equal_time",
-        regression.difference_at_equal_time(pair.frame, arm, column) if told else UNDEFINED,
+        regression.difference_at_equal_time(pair.frame, arm, column) if comparable else UNDEFINED,
         unit="points",
-        method=EQUAL_TIME if told else "not computed: the times hardly overlap",
+        method=EQUAL_TIME if comparable else "not computed: the times hardly overlap",
         meaning=_equal_time(clustered_difference(sample), total=total)
-        if told
-        else f"Not told: only {100 * shared:.0f} % of the decisions in one arm took as long as those of "
-        "the other, so that a model would guess what they do at equal time.",
+        if comparable
+        else f"Not computed: only {100 * shared:.0f} % of the decisions in one arm took as long as "
+        "those of the other, so a model would extrapolate to equal times.",
     )
 
 
@@ -104,12 +104,12 @@ def _equal_time(plain: Interval, *, total: bool) -> str:
     )
     return (
         f"The difference had both arms taken {what}; without that it is {signed(100 * (plain.value or 0))} "
-        f"points. {remains}; but who takes longer was not dealt out at random."
+        f"points. {remains}; but who takes longer was not assigned at random."
     )
 
 
-def _without_p(one: Interval) -> Interval:
-    return Interval(one.value, one.low, one.high)
+def _without_p(interval: Interval) -> Interval:
+    return Interval(interval.value, interval.low, interval.high)
 
 
 def painting(decisions: Decisions) -> Iterator[Estimate]:
@@ -122,12 +122,14 @@ def painting(decisions: Decisions) -> Iterator[Estimate]:
         if not decisions.has(column):
             continue
         for arm in decisions.arms:
-            own = decisions.of((decisions.frame["arm"] == arm) & decisions.frame[column].gt(0))
-            if own.frame.empty:
+            in_arm = decisions.of((decisions.frame["arm"] == arm) & decisions.frame[column].gt(0))
+            if in_arm.frame.empty:
                 continue
-            yield scope(own, "painting", arm).estimate(
+            yield scope(in_arm, "painting", arm).estimate(
                 f"odds_ratio_per_doubling_of_{column}",
-                regression.odds_ratio_per_unit(own.frame, np.log2(own.frame[column].to_numpy(dtype=float))),
+                regression.odds_ratio_per_unit(
+                    in_arm.frame, np.log2(in_arm.frame[column].to_numpy(dtype=float))
+                ),
                 unit="ratio",
                 method="logistic within participants, clustered by participants and pairs, t",
                 meaning=f"How many times the odds of being correct change when the same person is {what}.",
@@ -139,10 +141,10 @@ def learning(decisions: Decisions) -> Iterator[Estimate]:
         return
     placed = decisions.of(decisions.frame["position"].notna())
     for arm in placed.arms:
-        own = placed.of_arm(arm)
-        yield scope(own, "learning", arm).estimate(
+        in_arm = placed.of_arm(arm)
+        yield scope(in_arm, "learning", arm).estimate(
             "odds_ratio_per_ten_trials",
-            regression.odds_ratio_per_unit(own.frame, own.frame["position"].to_numpy(dtype=float) / 10),
+            regression.odds_ratio_per_unit(in_arm.frame, in_arm.frame["position"].to_numpy(dtype=float) / 10),
             unit="ratio",
             method="logistic within participants, clustered by participants and pairs, t",
             meaning="How many times the odds of being correct change over ten trials; above 1 people get "

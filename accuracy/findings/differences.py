@@ -1,4 +1,4 @@
-"""What is said of two arms beside each other, over all decisions and by source."""
+"""Differences between two arms, over all decisions and by source."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -19,7 +19,7 @@ from accuracy.statistics.permutation import PermutationTest, permutation_test
 from accuracy.statistics.power import minimum_detectable_effect
 from accuracy.statistics.resampling import bootstrap_difference
 
-PLANNED: Final = 0.05  # a difference worth planning for: five points
+PLANNED_DIFFERENCE: Final = 0.05  # five points
 
 
 def differences(decisions: Decisions) -> list[Estimate]:
@@ -48,10 +48,10 @@ def the_difference(
 
 
 def _other_views(pair: Decisions, arm: str, against: str, *, sample: ClusteredSample) -> Iterator[Estimate]:
-    here = scope(pair, "difference", f"{arm} − {against}")
+    pair_scope = scope(pair, "difference", f"{arm} − {against}")
     if not pair.in_several_arms:
-        yield from _of_these_pairs(here, sample)
-    yield here.estimate(
+        yield from _of_these_pairs(pair_scope, sample)
+    yield pair_scope.estimate(
         "odds_ratio",
         exponentiated(clustered_log_odds_ratio(sample)),
         unit="ratio",
@@ -59,13 +59,13 @@ def _other_views(pair: Decisions, arm: str, against: str, *, sample: ClusteredSa
         meaning=f"How many times the odds of a correct decision in {arm} are those in {against}; 1 is no "
         f"difference; the interval is for {pair.others}.",
     )
-    yield from _dprime_difference(pair, arm, against, here)
-    yield from _detectable(sample, here)
+    yield from _dprime_difference(pair, arm, against, pair_scope)
+    yield from _detectable(sample, pair_scope)
 
 
-def _of_these_pairs(here: Scope, sample: ClusteredSample) -> Iterator[Estimate]:
-    """What takes everybody to be in one arm: it would be wrong of arms that share people."""
-    yield here.estimate(
+def _of_these_pairs(pair_scope: Scope, sample: ClusteredSample) -> Iterator[Estimate]:
+    """What assumes that everybody is in one arm: it would be wrong for arms that share people."""
+    yield pair_scope.estimate(
         "difference",
         bootstrap_difference(sample),
         unit="points",
@@ -73,57 +73,58 @@ def _of_these_pairs(here: Scope, sample: ClusteredSample) -> Iterator[Estimate]:
         meaning="The same difference for these very pairs: only the participants are drawn again.",
     )
     test = permutation_test(sample)
-    yield here.estimate(
+    yield pair_scope.estimate(
         "permutation_test",
         Interval(None, p=test.p if test else None),
         unit="points",
         method=_permutation_method(test),
-        meaning="How often dealing the same people to the two arms anew gives a difference as large as "
-        "this one: a test for these very pairs, not for others.",
+        meaning="How often a random assignment of the same people to the two arms gives a difference at "
+        "least as large: a test for these very pairs, not for others.",
     )
 
 
 def _permutation_method(test: PermutationTest | None) -> str:
     if test is None:
         return "permutation of participants"
-    ways = f"all {test.permutations}" if test.exact else f"{test.permutations} random"
-    return f"permutation of participants, t, {ways} ways"
+    number = f"all {test.permutations}" if test.exact else f"{test.permutations} random"
+    return f"permutation of participants, t, {number} permutations"
 
 
-def _dprime_difference(pair: Decisions, arm: str, against: str, here: Scope) -> Iterator[Estimate]:
+def _dprime_difference(pair: Decisions, arm: str, against: str, pair_scope: Scope) -> Iterator[Estimate]:
     if not all(has_dprime(pair.of_arm(one)) for one in (arm, against)):
         return
     one, zero = (dprime_of(pair.of_arm(each)) for each in (arm, against))
-    unsure = next((each for each in (one, zero) if each is None or each.scores is None), one)
-    yield here.estimate(
+    without_interval = next((each for each in (one, zero) if each is None or each.scores is None), one)
+    yield pair_scope.estimate(
         "d_prime_difference",
         detection_difference(one, zero, pair.sample(arm, against)),
         unit="d'",
         method=DELTA_METHOD,
         meaning="The difference in d', which does not depend on where the accuracy lies between chance and "
-        f"perfect. {bounds_of(unsure, pair)}",
+        f"perfect. {bounds_of(without_interval, pair)}",
     )
 
 
-def _detectable(sample: ClusteredSample, here: Scope) -> Iterator[Estimate]:
-    found = clustered_difference(sample)
-    if found.se is None:
+def _detectable(sample: ClusteredSample, pair_scope: Scope) -> Iterator[Estimate]:
+    difference = clustered_difference(sample)
+    if difference.se is None:
         return
-    yield here.estimate(
+    effect = minimum_detectable_effect(difference.se, difference.df)
+    yield pair_scope.estimate(
         "minimum_detectable",
-        Interval(minimum_detectable_effect(found.se, found.df)),
+        Interval(effect),
         unit="points",
         method="power 80 %, two-sided 5 %",
-        meaning="The smallest true difference that a study like this one finds in 80 of 100 repetitions.",
+        meaning="The smallest true difference that a study like this one detects in 80 of 100 repetitions.",
     )
-    needed = here.participants * (minimum_detectable_effect(found.se, found.df) / PLANNED) ** 2
-    yield here.estimate(
+    needed = pair_scope.participants * (effect / PLANNED_DIFFERENCE) ** 2
+    yield pair_scope.estimate(
         "participants_needed",
         Interval(float(np.ceil(needed))),
         unit="people",
         method="power 80 %, two-sided 5 %",
-        meaning="Participants of both arms together for finding a true difference of five points that often, "
-        "with as many trials each and more pairs in proportion.",
+        meaning="Participants in both arms together with whom 80 of 100 studies detect a true difference of "
+        "five points; as many trials each, and more pairs in proportion.",
     )
 
 
@@ -132,11 +133,13 @@ def by_source(decisions: Decisions) -> list[Estimate]:
     sources = decisions.levels("source")
     if len(sources) < 2:
         return []
-    found = []
+    estimates = []
     for arm, against in compared(decisions.arms):
         pair = both(decisions, arm, against)
         for source in sources:
-            own = pair.of(pair.frame["source"] == source)
-            if len(own.arms) == 2:  # an empty one is named in a caution
-                found.append(the_difference(own, arm, against, section="sources", within=f"source={source}"))
-    return corrected(found)
+            of_source = pair.of(pair.frame["source"] == source)
+            if len(of_source.arms) == 2:  # an empty one is named in a caution
+                estimates.append(
+                    the_difference(of_source, arm, against, section="sources", within=f"source={source}")
+                )
+    return corrected(estimates)

@@ -1,6 +1,6 @@
 """One number of an analysis: what it is of, how sure it is, and what it means in one sentence."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final, Literal
 
@@ -31,7 +31,7 @@ class Estimate:
     """`of` names an arm, or two as "one − other"; `within` the part of the decisions, for example "source=x".
 
     `value` in `unit`: share and points are fractions of 1, a ratio is 1 without an effect. Bounds are those
-    of a 95 % interval. Everything that cannot be told is None.
+    of a 95 % interval. What is not defined is None.
     """
 
     section: Section
@@ -53,12 +53,12 @@ class Estimate:
     meaning: str
 
 
-FIELDS: Final = tuple(one.name for one in fields(Estimate))
+FIELDS: Final = tuple(column.name for column in fields(Estimate))
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What the estimates that follow are about, and how much there is of it."""
+    """What an estimate is of, and the decisions that it rests on."""
 
     section: Section
     of: str
@@ -68,16 +68,18 @@ class Scope:
     participants: int = 0
     items: int = 0
 
-    def estimate(self, measure: str, found: Interval, *, unit: Unit, method: str, meaning: str) -> Estimate:
+    def estimate(
+        self, measure: str, interval: Interval, *, unit: Unit, method: str, meaning: str
+    ) -> Estimate:
         return Estimate(
             **asdict(self),
             measure=measure,
             method=method,
             unit=unit,
-            value=found.value,
-            low=found.low,
-            high=found.high,
-            p=found.p,
+            value=interval.value,
+            low=interval.low,
+            high=interval.high,
+            p=interval.p,
             p_holm=None,
             meaning=meaning,
         )
@@ -85,8 +87,8 @@ class Scope:
 
 def corrected(estimates: Sequence[Estimate]) -> list[Estimate]:
     """The same with p values that hold for all of them together (Holm)."""
-    adjusted = holm([one.p for one in estimates])
-    return [replace(one, p_holm=p) for one, p in zip(estimates, adjusted, strict=True)]
+    adjusted = holm([estimate.p for estimate in estimates])
+    return [replace(estimate, p_holm=p) for estimate, p in zip(estimates, adjusted, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class Caution:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """Everything that an analysis found, as data."""
+    """The results of an analysis, as data."""
 
     name: str
     design: str
@@ -122,23 +124,27 @@ class Analysis:
     def from_dict(cls, value: dict[str, Any]) -> "Analysis":
         listed = {
             "arms": tuple(value["arms"]),
-            "paints": tuple(value.get("paints", ())),  # analyses kept before it was told have none
+            "paints": tuple(value.get("paints", ())),  # analyses of earlier versions have none
             "notes": tuple(value["notes"]),
-            "estimates": tuple(Estimate(**one) for one in value["estimates"]),
-            "cautions": tuple(Caution(**one) for one in value["cautions"]),
+            "estimates": tuple(Estimate(**values) for values in value["estimates"]),
+            "cautions": tuple(Caution(**values) for values in value["cautions"]),
         }
         return cls(**{**value, **listed})
 
     def of(self, section: Section, *measures: str) -> list[Estimate]:
-        chosen = (one for one in self.estimates if one.section == section)
-        return [one for one in chosen if not measures or one.measure in measures]
+        """The estimates of a section: of some measures, or all."""
+        return [
+            estimate
+            for estimate in self.estimates
+            if estimate.section == section and (not measures or estimate.measure in measures)
+        ]
 
 
-def amount(one: Estimate, value: float | None) -> str:
+def amount(estimate: Estimate, value: float | None) -> str:
     """A value of an estimate as people write it: "63.1 %", "+4.2 points", "1.31", "2.4 s"."""
     if value is None:
         return "–"
-    match one.unit:
+    match estimate.unit:
         case "share":
             return f"{100 * value:.1f} %"
         case "points":
@@ -156,11 +162,11 @@ def signed(value: float) -> str:
     return f"{round(value, 1) + 0.0:+.1f}".replace("-", "−")
 
 
-def bounds(one: Estimate) -> str:
+def bounds(estimate: Estimate) -> str:
     """The interval as people write it; empty when there is none."""
-    if one.low is None or one.high is None:
+    if estimate.low is None or estimate.high is None:
         return ""
-    low, high = (amount(one, bound).removesuffix(" points") for bound in (one.low, one.high))
+    low, high = (amount(estimate, bound).removesuffix(" points") for bound in (estimate.low, estimate.high))
     return f"{low} to {high}"
 
 
@@ -168,7 +174,3 @@ def probability(p: float | None) -> str:
     if p is None:
         return ""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def first(estimates: Iterable[Estimate]) -> Estimate | None:
-    return next(iter(estimates), None)

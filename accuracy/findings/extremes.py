@@ -1,4 +1,4 @@
-"""The pairs that people found hardest and easiest, from the estimates of an analysis."""
+"""The hardest and the easiest pairs, from the estimates of an analysis."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -31,13 +31,13 @@ class PairTally:
 
 def tallies(analysis: Analysis) -> list[PairTally]:
     """Every pair that was judged, in order of appearance."""
-    found: dict[str, list[tuple[str, int, int]]] = {}
-    for one in analysis.of("pairs", "accuracy"):
-        item = one.within.removeprefix("item=").partition(";source=")[0]
-        found.setdefault(item, []).append((one.of, one.correct or 0, one.decisions))
+    by_item: dict[str, list[tuple[str, int, int]]] = {}
+    for estimate in analysis.of("pairs", "accuracy"):
+        item = estimate.within.removeprefix("item=").partition(";source=")[0]
+        by_item.setdefault(item, []).append((estimate.of, estimate.correct or 0, estimate.decisions))
     return [
-        PairTally(item, sum(one[1] for one in arms), sum(one[2] for one in arms), tuple(arms))
-        for item, arms in found.items()
+        PairTally(item, sum(arm[1] for arm in arms), sum(arm[2] for arm in arms), tuple(arms))
+        for item, arms in by_item.items()
     ]
 
 
@@ -50,16 +50,16 @@ def extremes(analysis: Analysis, most: int = MOST) -> tuple[list[PairTally], lis
     pairs = tallies(analysis)
     number = min(most, len(pairs) // 2)
 
-    def hardest(one: PairTally) -> float:
-        return one.bounds[1]
+    def hardest(pair: PairTally) -> float:
+        return pair.bounds[1]
 
-    def easiest(one: PairTally) -> float:
-        return -one.bounds[0]
+    def easiest(pair: PairTally) -> float:
+        return -pair.bounds[0]
 
     first = _first(pairs, hardest, number)
-    rest = [one for one in pairs if one not in first]
+    rest = [pair for pair in pairs if pair not in first]
     return first, _first(rest, easiest, number)
 
 
 def _first(pairs: Iterable[PairTally], by: Callable[[PairTally], float], number: int) -> list[PairTally]:
-    return sorted(pairs, key=lambda one: (by(one), one.item))[:number]
+    return sorted(pairs, key=lambda pair: (by(pair), pair.item))[:number]

@@ -17,8 +17,8 @@ def scope(decisions: Decisions, section: Section, of: str, within: str = "") -> 
 
 def compared(arms: list[str]) -> list[tuple[str, str]]:
     """(arm, the arm it is compared with): every two, or everybody with the first when there are many."""
-    twos = combinations(arms, 2) if len(arms) <= MOST_PAIRWISE else ((arms[0], other) for other in arms[1:])
-    return [(other, one) for one, other in twos]
+    pairs = combinations(arms, 2) if len(arms) <= MOST_PAIRWISE else ((arms[0], other) for other in arms[1:])
+    return [(other, reference) for reference, other in pairs]
 
 
 def both(decisions: Decisions, arm: str, against: str) -> Decisions:

@@ -96,9 +96,15 @@ def figures(decisions: Decisions, analysis: Analysis, averages: PaintedAverages 
     ]
     left_out = [arm for arm in decisions.arms if arm not in arms]
     missing = f" Not drawn, for want of room: {', '.join(left_out)}." if left_out else ""
-    found = [one and replace(one, caption=one.caption + missing) for one in of_arms]
-    found = [_measures(analysis, arms), *found[:2], _differences(analysis), *found[2:], _averages(averages)]
-    return [one for one in found if one is not None]
+    of_arms = [figure and replace(figure, caption=figure.caption + missing) for figure in of_arms]
+    all_figures = [
+        _measures(analysis, arms),
+        *of_arms[:2],
+        _differences(analysis),
+        *of_arms[2:],
+        _averages(averages),
+    ]
+    return [figure for figure in all_figures if figure is not None]
 
 
 def drawn_arms(decisions: Decisions) -> list[str]:
@@ -173,8 +179,8 @@ def _per_pair(decisions: Decisions, arms: Sequence[str]) -> Figure | None:
         panels = grid.draw(canvas)
         for row, level in enumerate(levels):
             for column, arm in enumerate(arms):
-                own = frame[(source == level) & (frame["arm"] == arm)].groupby("item")["correct"].mean()
-                _histogram(panels[row, column], own.to_numpy(), COLOURS[column])
+                shares = frame[(source == level) & (frame["arm"] == arm)].groupby("item")["correct"].mean()
+                _histogram(panels[row, column], shares.to_numpy(), COLOURS[column])
         canvas.supxlabel(
             f"share of decisions on {a} that are correct{grid.unit}", fontsize=9, y=0.1 / grid.height
         )
@@ -243,9 +249,9 @@ NAME_IN: Final = 2.6
 
 
 def _by_source(analysis: Analysis, arms: Sequence[str]) -> Figure | None:
-    cells = [one for one in analysis.of("cells", "accuracy") if not one.within.startswith("position=")]
+    cells = [cell for cell in analysis.of("cells", "accuracy") if not cell.within.startswith("position=")]
     overall = analysis.of("arms", "accuracy")
-    parts = ["", *dict.fromkeys(one.within for one in cells)]
+    parts = ["", *dict.fromkeys(cell.within for cell in cells)]
     look, names = _look(arms), [_words(part) for part in parts]
     names_above = key(arms, 0.2 + min(NAME_IN, widest(names)))
     rows = _Rows(names, above=names_above.height, below=0.55, least=0.16 + 0.09 * len(arms))
@@ -253,9 +259,11 @@ def _by_source(analysis: Analysis, arms: Sequence[str]) -> Figure | None:
     def draw(canvas: FigureBase) -> None:
         axes = rows.draw(canvas)
         for place, arm in enumerate(arms):
-            own = {one.within: one for one in [*overall, *cells] if one.of == arm}
+            by_part = {estimate.within: estimate for estimate in [*overall, *cells] if estimate.of == arm}
             shift = (place - (len(arms) - 1) / 2) * 0.7 / max(len(arms), 2)
-            points = [(at + shift, own[part]) for at, part in enumerate(parts[: rows.number]) if part in own]
+            points = [
+                (at + shift, by_part[part]) for at, part in enumerate(parts[: rows.number]) if part in by_part
+            ]
             _dots(axes, points, look[arm], arm)
         axes.axvline(0.5, color=MUTED, linewidth=0.9, linestyle=":")
         axes.set_xlabel("decisions that are correct, with 95 % interval")
@@ -275,22 +283,24 @@ MEASURES_TOP_IN: Final = 0.3
 
 def _measures(analysis: Analysis, arms: Sequence[str]) -> Figure | None:
     """Accuracy, d′ and criterion side by side: what two designs can be compared in, and what they cannot."""
-    found = [*analysis.of("arms", *MEASURES), *analysis.of("designs", *MEASURES)]
+    estimates = [*analysis.of("arms", *MEASURES), *analysis.of("designs", *MEASURES)]
     measures = [
-        name for name in MEASURES if any(one.measure == name and one.value is not None for one in found)
+        name
+        for name in MEASURES
+        if any(each.measure == name and each.value is not None for each in estimates)
     ]
     if len(measures) < 2:
         return None
-    shown = list(dict.fromkeys(one.of for one in found))
+    of_arms = list(dict.fromkeys(each.of for each in estimates))
     look = _look(arms)
-    rows = _Rows(shown, above=MEASURES_TOP_IN, below=0.45)
+    rows = _Rows(of_arms, above=MEASURES_TOP_IN, below=0.45)
 
     def draw(canvas: FigureBase) -> None:
         panels = rows.panels(canvas, len(measures))
         for axes, measure in zip(panels, measures, strict=True):
-            for at, arm in enumerate(shown[: rows.number]):
-                own = [(at, one) for one in found if (one.measure, one.of) == (measure, arm)]
-                _dots(axes, own, look.get(arm, (INK, "D")), None)
+            for at, arm in enumerate(of_arms[: rows.number]):
+                points = [(at, each) for each in estimates if (each.measure, each.of) == (measure, arm)]
+                _dots(axes, points, look.get(arm, (INK, "D")), None)
             axes.axvline(0.5 if measure == "accuracy" else 0, color=MUTED, linewidth=0.9, linestyle=":")
             axes.set_xlabel(MEASURES[measure])
             axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
@@ -321,11 +331,13 @@ def _words(within: str) -> str:
 def _dots(
     axes: Axes, points: Sequence[tuple[float, Estimate]], look: tuple[str, str], label: str | None
 ) -> None:
-    known = [(at, one) for at, one in points if one.value is not None]
-    for at, one in known:
-        if one.low is not None and one.high is not None:
-            axes.plot([one.low, one.high], [at, at], color=look[0], linewidth=1.6, solid_capstyle="butt")
-    values = [float(one.value or 0) for _, one in known]
+    known = [(at, estimate) for at, estimate in points if estimate.value is not None]
+    for at, estimate in known:
+        if estimate.low is not None and estimate.high is not None:
+            axes.plot(
+                [estimate.low, estimate.high], [at, at], color=look[0], linewidth=1.6, solid_capstyle="butt"
+            )
+    values = [float(estimate.value or 0) for _, estimate in known]
     axes.plot(values, [at for at, _ in known], look[1], color=look[0], markersize=5.5, label=label)
 
 
@@ -344,25 +356,25 @@ def _of_two(of: str, what: str) -> str:
 
 
 def _differences(analysis: Analysis) -> Figure | None:
-    main = [one for one in analysis.of("difference", "difference") if one.method.startswith("clustered")]
-    found = [*main, *analysis.of("sources"), *analysis.of("time", *AT_EQUAL_TIME)]
-    shown = [one for one in found if one.value is not None]
-    if not shown:
+    main = [each for each in analysis.of("difference", "difference") if each.method.startswith("clustered")]
+    estimates = [*main, *analysis.of("sources"), *analysis.of("time", *AT_EQUAL_TIME)]
+    known = [each for each in estimates if each.value is not None]
+    if not known:
         return None
     several = len(analysis.arms) > 2
 
-    def name(one: Estimate) -> str:
-        what = AT_EQUAL_TIME.get(one.measure) or _words(one.within)
-        return _of_two(one.of, what) if several else what
+    def name(estimate: Estimate) -> str:
+        what = AT_EQUAL_TIME.get(estimate.measure) or _words(estimate.within)
+        return _of_two(estimate.of, what) if several else what
 
-    label = "percentage points" if several else f"percentage points, {shown[0].of}"
-    names = [name(one) for one in shown]
+    label = "percentage points" if several else f"percentage points, {known[0].of}"
+    names = [name(each) for each in known]
     label = wrapped(label, WIDTH_IN - RIGHT_IN - 0.3 - min(NAME_IN, widest(names)), lines=3)
     rows = _Rows(names, above=0.12, below=0.4 + LINE_IN * most_lines([label]))
 
     def draw(canvas: FigureBase) -> None:
         axes = rows.draw(canvas)
-        _dots(axes, list(enumerate(shown[: rows.number])), (COLOURS[1], "o"), None)
+        _dots(axes, list(enumerate(known[: rows.number])), (COLOURS[1], "o"), None)
         axes.axvline(0, color=MUTED, linewidth=0.9, linestyle=":")
         axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(
@@ -397,8 +409,8 @@ COURSE_BOTTOM_IN: Final = 0.55
 
 
 def _learning(analysis: Analysis, arms: Sequence[str]) -> Figure | None:
-    cells = [one for one in analysis.of("cells", "accuracy") if one.within.startswith("position=")]
-    steps = sorted({one.within.removeprefix("position=") for one in cells}, key=in_order)
+    cells = [cell for cell in analysis.of("cells", "accuracy") if cell.within.startswith("position=")]
+    steps = sorted({cell.within.removeprefix("position=") for cell in cells}, key=in_order)
     if len(steps) < 2:
         return None
     look, names = _look(arms), key(arms, COURSE_LEFT_IN)
@@ -408,9 +420,9 @@ def _learning(analysis: Analysis, arms: Sequence[str]) -> Figure | None:
         axes = canvas.subplots()
         margins(canvas, height, left=COURSE_LEFT_IN, top=names.height, bottom=COURSE_BOTTOM_IN)
         for place, arm in enumerate(arms):
-            own = {one.within.removeprefix("position="): one for one in cells if one.of == arm}
+            by_step = {cell.within.removeprefix("position="): cell for cell in cells if cell.of == arm}
             shift = (place - (len(arms) - 1) / 2) * 0.08
-            points = [(at + shift, own[step]) for at, step in enumerate(steps) if step in own]
+            points = [(at + shift, by_step[step]) for at, step in enumerate(steps) if step in by_step]
             _ranges(axes, points, look[arm], arm)
         axes.axhline(0.5, color=MUTED, linewidth=0.9, linestyle=":")
         axes.set_xticks(range(len(steps)), steps)
@@ -448,11 +460,11 @@ def _times(decisions: Decisions, arms: Sequence[str]) -> Figure | None:
         for place, column in enumerate(columns):
             axes = grid[0, place]
             for at, arm in enumerate(arms):
-                own = spans.loc[decisions.frame["arm"] == arm, column].dropna().clip(low, high)
-                share = np.histogram(own, bins)[0] / max(len(own), 1)
+                of_arm = spans.loc[decisions.frame["arm"] == arm, column].dropna().clip(low, high)
+                share = np.histogram(of_arm, bins)[0] / max(len(of_arm), 1)
                 dash = ("-", "--", "-.", ":", "-", "--")[at]
-                shown = share if len(own) else np.full(len(share), np.nan)
-                axes.stairs(shown, bins, color=look[arm][0], linewidth=1.8, linestyle=dash, label=arm)
+                heights = share if len(of_arm) else np.full(len(share), np.nan)
+                axes.stairs(heights, bins, color=look[arm][0], linewidth=1.8, linestyle=dash, label=arm)
             axes.set_xscale("log")
             axes.xaxis.set_major_locator(
                 LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,), numticks=12)
@@ -465,7 +477,7 @@ def _times(decisions: Decisions, arms: Sequence[str]) -> Figure | None:
         grid[0, 0].set_ylabel("share of decisions")
         names.draw(canvas, grid[0, 0], COURSE_LEFT_IN)
 
-    caption = f"How long people took: {' and '.join(TIMES[one] for one in columns)}, on the same axes."
+    caption = f"How long people took: {' and '.join(TIMES[column] for column in columns)}, on the same axes."
     return Figure("times", "Decision and annotation times", caption, height, draw)
 
 
@@ -533,11 +545,11 @@ def _ranges(
     axes: Axes, points: Sequence[tuple[float, Estimate | Interval]], look: tuple[str, str], label: str
 ) -> None:
     """Values over steps, joined, each with its interval."""
-    known = [(at, one) for at, one in points if one.value is not None]
-    for at, one in known:
-        if one.low is not None and one.high is not None:
-            axes.plot([at, at], [one.low, one.high], color=look[0], linewidth=1.4)
-    places, values = [at for at, _ in known], [float(one.value or 0) for _, one in known]
+    known = [(at, estimate) for at, estimate in points if estimate.value is not None]
+    for at, estimate in known:
+        if estimate.low is not None and estimate.high is not None:
+            axes.plot([at, at], [estimate.low, estimate.high], color=look[0], linewidth=1.4)
+    places, values = [at for at, _ in known], [float(estimate.value or 0) for _, estimate in known]
     axes.plot(places, values, f"{look[1]}-", color=look[0], markersize=5.5, linewidth=1.1, label=label)
 
 
@@ -545,7 +557,7 @@ def _averages(averages: PaintedAverages | None) -> Figure | None:
     if averages is None or not averages.maps:
         return None
     labels = sorted({label for label, _ in averages.maps}, reverse=True)
-    highest = max(float(one.max()) for one in averages.maps.values()) or 1.0
+    highest = max(float(average.max()) for average in averages.maps.values()) or 1.0
     furthest = max((float(np.abs(averages.contrast(label)).max()) for label in labels), default=0.0) or 1.0
 
     def draw(canvas: FigureBase) -> None:
@@ -555,19 +567,19 @@ def _averages(averages: PaintedAverages | None) -> Figure | None:
         )
         for row, label in enumerate(labels):
             for column, right in enumerate((True, False)):
-                shown = grid[row, column].imshow(
+                share_image = grid[row, column].imshow(
                     averages.of(label, correct=right), cmap="magma", vmin=0, vmax=highest
                 )
                 _framed(grid[row, column], f"n = {averages.counts.get((label, right), 0)}")
-            apart = grid[row, 2].imshow(
+            difference_image = grid[row, 2].imshow(
                 averages.contrast(label), cmap="PuOr_r", vmin=-furthest, vmax=furthest
             )
             _framed(grid[row, 2], "")
             grid[row, 0].set_ylabel(f"chosen image is {label}", fontsize=8.5)
         for column, title in enumerate(("decision correct", "decision wrong", "correct − wrong")):
             grid[0, column].set_title(title)
-        _bar(canvas, shown, (0.895, 0.55, 0.014, 0.35), "share who painted")
-        _bar(canvas, apart, (0.895, 0.08, 0.014, 0.35), "difference")
+        _bar(canvas, share_image, (0.895, 0.55, 0.014, 0.35), "share who painted")
+        _bar(canvas, difference_image, (0.895, 0.08, 0.014, 0.35), "difference")
 
     height = 0.4 + 2.05 * len(labels)
     caption = (
@@ -584,14 +596,14 @@ def _framed(axes: Axes, note: str) -> None:
     axes.text(0.03, 0.97, note, transform=axes.transAxes, va="top", fontsize=8, color="white")
 
 
-def _bar(canvas: FigureBase, shown: Any, place: tuple[float, float, float, float], label: str) -> None:
+def _bar(canvas: FigureBase, image: Any, place: tuple[float, float, float, float], label: str) -> None:
     axes = canvas.add_axes(place)
-    bar = canvas.colorbar(shown, cax=axes)
+    bar = canvas.colorbar(image, cax=axes)
     bar.set_label(label, fontsize=8)
     bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     bar.ax.tick_params(labelsize=7.5)
 
 
 def style() -> Any:
-    """The look of every figure, as a context."""
+    """Fonts, colours and lines of every figure, as a context."""
     return mpl.rc_context(cast("Any", STYLE))

@@ -47,21 +47,21 @@ def painted(
     """Share of the image that each annotation covers, by decision id, and the average maps.
 
     annotations : rows with decision_id, strokes, correct, label, width, height, face_x, face_y, face_width,
-        face_height; strokes that are none are left out, as they are when maps are built
+        face_height; invalid strokes are left out, as they are when maps are built
     """
     areas, averages = {}, PaintedAverages()
-    for done, one in enumerate(annotations, start=1):
+    for done, row in enumerate(annotations, start=1):
         on_each(done)
         try:
-            strokes = parse_strokes(one.strokes or [], width=one.width, height=one.height)
+            strokes = parse_strokes(row.strokes or [], width=row.width, height=row.height)
         except StrokeError:
             continue
-        mask = rasterize(strokes, width=one.width, height=one.height)
-        areas[one.decision_id] = float(mask.mean())
+        mask = rasterize(strokes, width=row.width, height=row.height)
+        areas[row.decision_id] = float(mask.mean())
         if mask.any():
-            box = (one.face_x, one.face_y, one.face_width, one.face_height)
-            crop = face_crop(None if one.face_x is None else box, width=one.width, height=one.height)
+            box = (row.face_x, row.face_y, row.face_width, row.face_height)
+            crop = face_crop(None if row.face_x is None else box, width=row.width, height=row.height)
             averages.add(
-                (str(one.label), one.correct), apply_crop(mask.astype(np.float32), crop, size=SIDE_PX)
+                (str(row.label), row.correct), apply_crop(mask.astype(np.float32), crop, size=SIDE_PX)
             )
     return areas, averages

@@ -73,10 +73,10 @@ def html(analysis: Analysis, drawn: Sequence[FigureFile], facts: Facts) -> str:
 
 
 def pdf(analysis: Analysis, figures: Sequence[Figure], facts: Facts) -> bytes:
-    """The report on A4 pages: what was found in short, the figures, and every table."""
+    """The report on A4 pages: the main results, the figures, and every table."""
     from matplotlib.backends.backend_pdf import PdfPages
 
-    logging.getLogger("fontTools.subset").setLevel(logging.WARNING)  # tells of every table of every font
+    logging.getLogger("fontTools.subset").setLevel(logging.WARNING)  # it logs every table of every font
     out = io.BytesIO()
     information = {"Title": analysis.name, "Creator": "Cyborg", "CreationDate": facts.made_at}
     with style(), PdfPages(out, metadata=information) as pages:
@@ -86,17 +86,17 @@ def pdf(analysis: Analysis, figures: Sequence[Figure], facts: Facts) -> bytes:
 
 
 def _pages(analysis: Analysis, figures: Sequence[Figure], facts: Facts) -> Iterator[Any]:
-    """The first figures stand below what was found in short, when they fit there."""
+    """The first figures stand below the main results, where they fit."""
     from matplotlib.figure import Figure as Canvas
 
     *full, (page, bottom) = _text_pages(list(_opening(analysis, facts)))
-    yield from (one for one, _ in full)
+    yield from (full_page for full_page, _ in full)
     for sheet in _sheets(figures, room=bottom - MARGIN_IN):
         if sheet:
             _place(page, sheet, top=A4_IN[1] - bottom)
         yield page
         page, bottom = Canvas(figsize=A4_IN), A4_IN[1] - MARGIN_IN
-    yield from (one for one, _ in _text_pages(list(_table_lines(analysis))))
+    yield from (table_page for table_page, _ in _text_pages(list(_table_lines(analysis))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +114,10 @@ def _opening(analysis: Analysis, facts: Facts) -> Iterator[_Line]:
         f"as of {facts.made_at:%d %B %Y, %H:%M} UTC; inputs {facts.inputs_hash[:16]}.",
         "text",
     )
-    for one in analysis.of("arms", "accuracy"):
-        yield from _row(f"Correct in {one.of}", _told(one), "headline")
-    for one in headlines(analysis):
-        yield from _row(one.of, _told(one), "headline")
+    for accuracy in analysis.of("arms", "accuracy"):
+        yield from _row(f"Correct in {accuracy.of}", _value_line(accuracy), "headline")
+    for difference in headlines(analysis):
+        yield from _row(difference.of, _value_line(difference), "headline")
     if analysis.estimates:
         yield from _wrapped(intervals(analysis), "text")
     for caution in analysis.cautions:
@@ -129,34 +129,36 @@ def _opening(analysis: Analysis, facts: Facts) -> Iterator[_Line]:
 def _table_lines(analysis: Analysis) -> Iterator[_Line]:
     for title, estimates in tables(analysis):
         yield _Line(title, "head")
-        for one in estimates:
-            yield from _estimate_lines(one)
+        for estimate in estimates:
+            yield from _estimate_lines(estimate)
 
 
-def _told(one: Estimate) -> str:
+def _value_line(estimate: Estimate) -> str:
     """Value, interval and p on one line."""
-    p = one.p if one.p_holm is None else one.p_holm
-    told = [
-        "" if one.value is None else amount(one, one.value),
-        f"[{bounds(one)}]" if bounds(one) else "",
+    p = estimate.p if estimate.p_holm is None else estimate.p_holm
+    pieces = [
+        "" if estimate.value is None else amount(estimate, estimate.value),
+        f"[{bounds(estimate)}]" if bounds(estimate) else "",
         f"p = {probability(p)}" if p is not None else "",
     ]
-    return "   ".join(piece for piece in told if piece).replace("p = <", "p <") or "–"
+    return "   ".join(piece for piece in pieces if piece).replace("p = <", "p <") or "–"
 
 
-def _estimate_lines(one: Estimate) -> Iterator[_Line]:
-    where = f"{one.of}, {part(one)}" if one.within else one.of
-    yield from _row(f"{NAMES.get(one.measure, one.measure)} · {where}", _told(one), "row")
-    if one.section != "cells":
-        yield from _wrapped(f"{one.meaning} ({one.method})", "meaning")
+def _estimate_lines(estimate: Estimate) -> Iterator[_Line]:
+    where = f"{estimate.of}, {part(estimate)}" if estimate.within else estimate.of
+    yield from _row(
+        f"{NAMES.get(estimate.measure, estimate.measure)} · {where}", _value_line(estimate), "row"
+    )
+    if estimate.section != "cells":
+        yield from _wrapped(f"{estimate.meaning} ({estimate.method})", "meaning")
 
 
-def _row(name: str, told: str, kind: str) -> Iterator[_Line]:
-    """A name and, at the right of its first line, what is told of it."""
+def _row(name: str, value: str, kind: str) -> Iterator[_Line]:
+    """A name and, at the right of its first line, its value."""
     points = LOOKS[kind]["fontsize"]
-    room = TEXT_IN - width_in(told, points) - 0.2
+    room = TEXT_IN - width_in(value, points) - 0.2
     first, *more = wrapped(name, room, lines=4, points=points).split("\n")
-    yield _Line(first, kind, told)
+    yield _Line(first, kind, value)
     yield from (_Line(line, kind) for line in more)
 
 
@@ -221,15 +223,15 @@ def _sheets(figures: Sequence[Figure], *, room: float) -> Iterator[list[Figure]]
 def _place(canvas: Any, sheet: Sequence[Figure], *, top: float) -> None:
     """Titles, figures and captions from `top` inches down."""
     heights = [top]
-    for one in sheet:
-        heights += [TITLE_IN, min(one.height, HIGHEST_IN), CAPTION_IN]
+    for figure in sheet:
+        heights += [TITLE_IN, min(figure.height, HIGHEST_IN), CAPTION_IN]
     heights.append(A4_IN[1] - sum(heights))
     # Subfigures fill the canvas by these ratios alone, whatever margins the grid has.
     widths = [MARGIN_IN, TEXT_IN, MARGIN_IN]
     holders = canvas.subfigures(len(heights), 3, height_ratios=heights, width_ratios=widths)[:, 1]
-    for place, one in enumerate(sheet):
-        title, holder, caption = holders[3 * place + 1 : 3 * place + 4]
-        title.text(0, 0.3, one.title, fontsize=11.5, fontweight="bold")
-        one.draw(holder)
-        words = wrapped(one.caption, TEXT_IN, lines=5, points=7.5)
+    for number, figure in enumerate(sheet):
+        title, holder, caption = holders[3 * number + 1 : 3 * number + 4]
+        title.text(0, 0.3, figure.title, fontsize=11.5, fontweight="bold")
+        figure.draw(holder)
+        words = wrapped(figure.caption, TEXT_IN, lines=5, points=7.5)
         caption.text(0, 0.95, words, va="top", fontsize=7.5, linespacing=1.4, color="#535b61")

@@ -36,12 +36,12 @@ def _whole(values: "pd.Series[Any]") -> "pd.Series[Any]":
 
 
 def estimates_csv(analysis: Analysis) -> str:
-    """One row per estimate, see `accuracy.findings.estimates`; an empty cell is what cannot be told."""
+    """One row per estimate, see `accuracy.findings.estimates`; an empty cell is what is not defined."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(FIELDS)
     writer.writerows(
-        [cell(value) if isinstance(value, str) else value for value in astuple(one)]
-        for one in analysis.estimates
+        [cell(value) if isinstance(value, str) else value for value in astuple(estimate)]
+        for estimate in analysis.estimates
     )
     return out.getvalue()

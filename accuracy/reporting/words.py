@@ -1,4 +1,4 @@
-"""What pages and reports call the numbers of an analysis, and in which order they show them."""
+"""Names and order of estimates on pages and in reports."""
 
 from typing import Any, Final
 
@@ -9,8 +9,8 @@ IN_TABLES: Final = tuple(section for section in SECTIONS if section != "pairs")
 
 def tables(analysis: Analysis) -> list[tuple[str, list[Estimate]]]:
     """(title, estimates) of every section that has some, without the one of single pairs."""
-    found = [(SECTIONS[section], analysis.of(section)) for section in IN_TABLES]
-    return [(title, estimates) for title, estimates in found if estimates]
+    sections = [(SECTIONS[section], analysis.of(section)) for section in IN_TABLES]
+    return [(title, estimates) for title, estimates in sections if estimates]
 
 
 NAMES: Final = {
@@ -22,10 +22,10 @@ NAMES: Final = {
     "left_choices": "“Left” chosen",
     "fake_choices": "“Fake” chosen",
     "difference": "Difference",
-    "permutation_test": "Test by reshuffling",
+    "permutation_test": "Permutation test",
     "odds_ratio": "Odds ratio",
     "d_prime_difference": "Difference in d′",
-    "minimum_detectable": "Smallest difference to be found",
+    "minimum_detectable": "Minimum detectable effect",
     "participants_needed": "Participants for five points",
     "decision_ms": "Time to decide",
     "annotation_ms": "Time painting",
@@ -44,19 +44,22 @@ NAMES: Final = {
 }
 
 
-def part(one: Estimate) -> str:
+def part(estimate: Estimate) -> str:
     """The part of the decisions in words; empty for all of them."""
-    return ", ".join(piece.replace("=", ": ", 1) for piece in one.within.split(";") if piece)
+    return ", ".join(piece.replace("=", ": ", 1) for piece in estimate.within.split(";") if piece)
 
 
 def headlines(analysis: Analysis) -> list[Estimate]:
-    """THE difference of every comparison: the one that holds for other people and other pictures."""
-    found = [one for one in analysis.of("difference", "difference") if one.method.startswith("clustered")]
-    return [one for one in found if not one.within]
+    """The main difference of every comparison: the one for other people and other pictures."""
+    return [
+        estimate
+        for estimate in analysis.of("difference", "difference")
+        if estimate.method.startswith("clustered") and not estimate.within
+    ]
 
 
 def intervals(analysis: Analysis) -> str:
-    """What the intervals of the numbers in large figures are."""
+    """The sentence that explains the intervals of the numbers in large type."""
     pictures = "other" if analysis.items else "these"
     holm = "; p is corrected over all differences (Holm)" if len(headlines(analysis)) > 1 else ""
     return (

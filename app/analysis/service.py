@@ -1,4 +1,4 @@
-"""Analyses of a study: computed once, kept with the hash of what they read."""
+"""Analyses of a study: computed once, stored with the hash of their input."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +34,7 @@ COMPUTING_LOCK: Final = 4714
 
 PAINTING_PERCENT: Final = 60  # of the work when there are annotations to rasterise
 
-Told = Callable[[int], None]
+OnPercent = Callable[[int], None]
 
 
 class Stopped(Exception):
@@ -47,12 +47,12 @@ def compute(
     choice: Choice,
     *,
     others: Sequence[DecisionFile] = (),
-    on_percent: Told = lambda _percent: None,
+    on_percent: OnPercent = lambda _percent: None,
 ) -> ReportedAnalysis:
     """Analyse the decisions of a study, beside those of files that can be compared with it: of the same
     design, and of people where it is people and of programs where it is programs. The others are named.
 
-    on_percent : told how much is done
+    on_percent : called with the percent that are done
     """
     decisions = reading.read_decisions(session, study.id, choice)
     digest = reading.inputs_hash(decisions)
@@ -77,7 +77,7 @@ def compute(
 
 
 def _painted(
-    session: Session, study_id: int, choice: Choice, on_percent: Told
+    session: Session, study_id: int, choice: Choice, on_percent: OnPercent
 ) -> tuple[dict[int, float], PaintedAverages]:
     total = max(reading.annotation_count(session, study_id, choice), 1)
     with closing(reading.annotation_rows(session, study_id, choice)) as rows:
@@ -87,28 +87,28 @@ def _painted(
 def _notes(session: Session, study_id: int, choice: Choice) -> Iterator[str]:
     if not choice.without:
         return
-    kept = queries.participant_count(session, study_id, choice)
-    out = queries.participant_count(session, study_id, replace(choice, without=())) - kept
+    remaining = queries.participant_count(session, study_id, choice)
+    everybody = queries.participant_count(session, study_id, replace(choice, without=()))
     yield (
-        f"{out} of {out + kept} participants are left out, because of the quality flags "
+        f"{everybody - remaining} of {everybody} participants are left out, because of the quality flags "
         f"{', '.join(sorted(choice.without))}; the difference is given with and without them."
     )
 
 
-def _with_flagged(session: Session, study: Study, choice: Choice, found: Analysis) -> Analysis:
+def _with_flagged(session: Session, study: Study, choice: Choice, analysis: Analysis) -> Analysis:
     """The same differences with everybody, beside those without the flagged participants."""
     everybody = reading.read_decisions(session, study.id, replace(choice, without=()))
     more = [
         the_difference(both(everybody, arm, against), arm, against, section="difference", within=EVERYBODY)
         for arm, against in compared(everybody.arms)
     ]
-    return replace(found, estimates=(*found.estimates, *more))
+    return replace(analysis, estimates=(*analysis.estimates, *more))
 
 
 EVERYBODY: Final = "participants=flagged ones included"
 
 
-# ---- analyses that are kept ----
+# ---- stored analyses ----
 
 
 def run_analysis(
@@ -130,7 +130,7 @@ def run_analysis(
             return
         _record(sessions, analysis_id, state=JobState.RUNNING, error=None, done=0)
         try:
-            kept = _kept(session, blobs, asked, _watch(sessions, analysis_id, should_stop))
+            results = _results(session, blobs, asked, _watch(sessions, analysis_id, should_stop))
         except Stopped:
             session.rollback()
             _record(sessions, analysis_id, state=JobState.QUEUED, done=0)
@@ -139,11 +139,13 @@ def run_analysis(
             session.rollback()
             _record(sessions, analysis_id, state=JobState.FAILED, error=sentence(error))
             raise
-    _record(sessions, analysis_id, state=JobState.SUCCEEDED, done=100, **kept)
+    _record(sessions, analysis_id, state=JobState.SUCCEEDED, done=100, **results)
 
 
-def _kept(session: Session, blobs: BlobStore, asked: StudyAnalysis, on_percent: Told) -> dict[str, Any]:
-    """What is stored of an analysis; tables of single decisions are not, so that who withdraws is gone."""
+def _results(
+    session: Session, blobs: BlobStore, asked: StudyAnalysis, on_percent: OnPercent
+) -> dict[str, Any]:
+    """What is stored of an analysis. Tables of single decisions are not: somebody who withdraws is gone."""
     study = session.get_one(Study, asked.study_id)
     seen = queries.seen(session, study.id)
     made_at = datetime.now(UTC)
@@ -168,16 +170,16 @@ def _kept(session: Session, blobs: BlobStore, asked: StudyAnalysis, on_percent: 
     }
 
 
-def _watch(sessions: SessionFactory, analysis_id: int, should_stop: Callable[[], bool]) -> Told:
+def _watch(sessions: SessionFactory, analysis_id: int, should_stop: Callable[[], bool]) -> OnPercent:
     """Write progress when it has moved by five percent, so that pages follow and the database rests."""
-    told = 0
+    written = 0
 
     def on_percent(percent: int) -> None:
-        nonlocal told
+        nonlocal written
         if should_stop():
             raise Stopped
-        if percent >= told + 5:
-            told = percent
+        if percent >= written + 5:
+            written = percent
             _record(sessions, analysis_id, done=percent)
 
     return on_percent
@@ -190,7 +192,7 @@ def _record(sessions: SessionFactory, analysis_id: int, **values: Any) -> None:
 
 
 def sentence(error: BaseException) -> str:
-    """What to tell staff about an analysis that failed."""
+    """The sentence for staff about an analysis that failed."""
     if isinstance(error, AppError | OSError):
         return str(error)
     return f"The analysis stopped unexpectedly: {type(error).__name__}: {error}"

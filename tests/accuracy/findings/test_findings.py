@@ -182,7 +182,7 @@ class TestTablesThatLack:
     def test_one_decision_has_no_d_prime(self):
         found = analyse(Decisions(table().frame.iloc[:1]), name="x").of("arms", "d_prime")[0]
         assert (found.value, found.low, found.high) == (None, None, None)
-        assert "fewer than 2 decisions" in found.meaning
+        assert "at least 2 decisions" in found.meaning
 
     @pytest.mark.parametrize("share", [0.0, 1.0])
     def test_a_share_of_nothing_or_all_gives_a_bound_that_says_so(self, share):
@@ -225,7 +225,9 @@ class TestTablesThatLack:
     def test_what_is_left_out_of_them_is_told_in_a_sentence(self, shared):
         (told,) = [one.sentence for one in shared.cautions if one.code == "several_arms"]
         assert told.startswith("12 participants decided in more than one arm: ")
-        assert "the test by reshuffling and the bootstrap are left out, because both take everybody" in told
+        assert (
+            "the permutation test and the bootstrap are left out, because both assume that everybody" in told
+        )
 
     def test_their_difference_allows_for_it(self, shared):
         main = next(one for one in shared.of("difference", "difference") if one.of == "control − annotate")
@@ -319,7 +321,7 @@ class TestTimeOverATrial:
         analysis = analyse(decisions, name="x")
         found = analysis.of("time", "difference_at_equal_total_time")[0]
         assert found.value is None
-        assert found.meaning.startswith("Not told: only ")
+        assert found.meaning.startswith("Not computed: only ")
         assert codes(analysis) == set()
 
     def test_a_missing_time_is_not_no_time(self):

@@ -238,7 +238,7 @@ class TestPdf:
         last_figure = max(
             at for at, text in enumerate(said) if "Learning over trials" in text and "order" in text
         )
-        assert last_figure < min(at for at, text in enumerate(said) if "Test by reshuffling" in text)
+        assert last_figure < min(at for at, text in enumerate(said) if "Permutation test" in text)
         assert all(any(one.title in text for text in said) for one in report[1])
 
     def test_lines_stay_on_the_page_and_apart(self, pages):

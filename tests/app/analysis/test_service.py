@@ -414,12 +414,12 @@ class TestCommand:
 
     def test_it_says_which_pictures_an_interval_is_for(self, db, own, study, crowd, other):
         shown = CliRunner().invoke(cli, ["analyse", "faces"], env={"COLUMNS": "100"}).stdout
-        said = re.findall(r"^(d′|Difference|Test by reshuffling) .* (\w+ pairs) *$", shown, re.M)
+        said = re.findall(r"^(d′|Difference|Permutation test) .* (\w+ pairs) *$", shown, re.M)
         assert said == [
             *[("d′", "other pairs")] * 2,
             ("Difference", "other pairs"),
             ("Difference", "these pairs"),
-            ("Test by reshuffling", "these pairs"),
+            ("Permutation test", "these pairs"),
             ("Difference", "other pairs"),  # in d′
         ]
         alone = CliRunner().invoke(cli, ["analyse", *other], env={"COLUMNS": "100"}).stdout

@@ -55,7 +55,7 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class OneOf:
     """One of several names, each with what a page calls it."""
 
     kind: ClassVar = "choice"
@@ -118,7 +118,7 @@ class Description:
     """
 
     step: Step
-    values: Number | Count | Choice | Names | Moment
+    values: Number | Count | OneOf | Names | Moment
     label: str
     help: str
     hint: str = ""

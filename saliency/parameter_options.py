@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from saliency.parameter_descriptions import STEPS, Choice, Count, Description, Moment, Names, Number, Step
+from saliency.parameter_descriptions import STEPS, Count, Description, Moment, Names, Number, OneOf, Step
 from saliency.parameters import DEFAULTS, DESCRIPTIONS, TYPES
 
 Asked = Mapping[str, Any]
@@ -63,5 +63,5 @@ def _type_of(name: str, said: Description) -> Any:
             return list[str] | None
         case Moment():
             return str | None
-        case Number() | Count() | Choice():
+        case Number() | Count() | OneOf():
             return TYPES[name]

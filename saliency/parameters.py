@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
 
 from saliency.parameter_descriptions import (
-    Choice,
     Count,
     Description,
     Moment,
     Names,
     Number,
+    OneOf,
     ParameterError,
 )
 
@@ -65,7 +65,7 @@ class MapParameters:
         Include,
         Description(
             step="filter",
-            values=Choice({"correct": "correct ones", "all": "all"}),
+            values=OneOf({"correct": "correct ones", "all": "all"}),
             label="Decisions",
             help="Annotations of correct decisions, or all.",
             hint="The paper counts correct decisions. A set of all, compared with one of the correct, shows "
@@ -179,7 +179,7 @@ class MapParameters:
         Weight,
         Description(
             step="weight",
-            values=Choice(
+            values=OneOf(
                 {
                     "equal": "everybody the same",
                     "accuracy": "accurate participants more",
@@ -204,7 +204,7 @@ class MapParameters:
         Scale,
         Description(
             step="shape",
-            values=Choice({"minmax": "lowest to highest = 0 to 1", "peak": "divided by the highest"}),
+            values=OneOf({"minmax": "lowest to highest = 0 to 1", "peak": "divided by the highest"}),
             label="Scale",
             help="Lowest and highest value to 0 and 1, or the highest to 1.",
             hint="Differs only where every pixel was painted by somebody.",
@@ -216,7 +216,7 @@ class MapParameters:
         Granularity,
         Description(
             step="shape",
-            values=Choice(
+            values=OneOf(
                 {
                     "map": "continuous map",
                     "area": "area",

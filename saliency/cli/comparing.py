@@ -11,7 +11,7 @@ import typer
 from saliency.cli import cli, options, stage_bar, user_errors
 from saliency.files.writing import write_file
 from saliency.folders.averaging import Face, average_map, read_faces
-from saliency.folders.comparing import FolderComparison, compare_folders, shown, write_measures
+from saliency.folders.comparing import FolderComparison, compare_folders, first_few, write_measures
 from saliency.folders.reading import MapFolderError, read_map
 from saliency.images.decoder import read_pixels
 from saliency.images.unusable import Unusable
@@ -42,11 +42,11 @@ def compare(
     typer.echo(f"{len(compared.measures)} images in both, {len(compared.same)} of them unchanged")
     for place, names in (("first", compared.only_first), ("second", compared.only_second)):
         if names:
-            typer.echo(f"{len(names)} only in the {place}: {shown(names)}")
+            typer.echo(f"{len(names)} only in the {place}: {first_few(names)}")
     for name, one, two in compared.settings:
         typer.echo(f"{name}: {json.dumps(one)} in the first, {json.dumps(two)} in the second")
     if compared.most_changed:
-        typer.echo(f"most changed: {shown(compared.most_changed)}")
+        typer.echo(f"most changed: {first_few(compared.most_changed)}")
     for name, value in compared.means.items():
         typer.echo(f"{name:9} {value:.4f}")
 

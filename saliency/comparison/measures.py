@@ -25,7 +25,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class MapMeasures:
     """The nine measures of `compare_maps`; see each function for its range and its best value."""
 
     cc: float
@@ -43,28 +43,28 @@ class Comparison:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def compare_maps(reference: Map, estimate: Map) -> Comparison:
+def compare_maps(reference: Map, estimate: Map) -> MapMeasures:
     """Compute all measures for two maps (height, width), not negative, of one shape."""
     if reference.shape != estimate.shape:
         raise ValueError(f"maps have shapes {reference.shape} and {estimate.shape}; they must be equal")
-    one, two = reference.astype(np.float64), estimate.astype(np.float64)
-    top, other = top_area(one), top_area(two)
-    return Comparison(
-        cc=correlation(one, two),
-        spearman=spearman(one, two),
-        sim=similarity(one, two),
-        kl=divergence(one, two),
-        nss=normalised_saliency(two, top),
-        auc_judd=auc_judd(two, top),
-        iou=iou(top, other),
-        dice=dice(top, other),
-        emd=earth_movers_distance(one, two),
+    reference, estimate = reference.astype(np.float64), estimate.astype(np.float64)
+    top, top_of_estimate = top_area(reference), top_area(estimate)
+    return MapMeasures(
+        cc=correlation(reference, estimate),
+        spearman=spearman(reference, estimate),
+        sim=similarity(reference, estimate),
+        kl=divergence(reference, estimate),
+        nss=normalised_saliency(estimate, top),
+        auc_judd=auc_judd(estimate, top),
+        iou=iou(top, top_of_estimate),
+        dice=dice(top, top_of_estimate),
+        emd=earth_movers_distance(reference, estimate),
     )
 
 
-def spearman(one: Map, two: Map) -> float:
+def spearman(first: Map, second: Map) -> float:
     """Return the correlation of ranks, -1 to 1; equal values share their mean rank; 0 for a constant map."""
-    return correlation(_ranks(one), _ranks(two))
+    return correlation(_ranks(first), _ranks(second))
 
 
 def _ranks(values: Map) -> NDArray[np.float64]:
@@ -79,9 +79,9 @@ def distribution(values: Map) -> NDArray[np.float64]:
     return np.asarray(values / total, dtype=np.float64)
 
 
-def similarity(one: Map, two: Map) -> float:
+def similarity(first: Map, second: Map) -> float:
     """Return the histogram intersection SIM = sum min(p, q), from 0 (apart) to 1 (equal)."""
-    return float(np.minimum(distribution(one), distribution(two)).sum())
+    return float(np.minimum(distribution(first), distribution(second)).sum())
 
 
 def divergence(reference: Map, estimate: Map) -> float:
@@ -103,16 +103,16 @@ def top_area(values: Map, *, share: float = TOP_SHARE) -> Mask:
     return marked
 
 
-def iou(one: Mask, two: Mask) -> float:
+def iou(first: Mask, second: Mask) -> float:
     """Return intersection over union, 0 to 1; 0 when both are empty."""
-    union = np.count_nonzero(one | two)
-    return np.count_nonzero(one & two) / union if union else 0.0
+    union = np.count_nonzero(first | second)
+    return np.count_nonzero(first & second) / union if union else 0.0
 
 
-def dice(one: Mask, two: Mask) -> float:
+def dice(first: Mask, second: Mask) -> float:
     """Return twice the intersection over the sum of areas, 0 to 1; 0 when both are empty."""
-    areas = np.count_nonzero(one) + np.count_nonzero(two)
-    return 2 * np.count_nonzero(one & two) / areas if areas else 0.0
+    areas = np.count_nonzero(first) + np.count_nonzero(second)
+    return 2 * np.count_nonzero(first & second) / areas if areas else 0.0
 
 
 def normalised_saliency(values: Map, marked: Mask) -> float:
@@ -139,22 +139,22 @@ def auc_judd(values: Map, marked: Mask) -> float:
     return float((ranks - hits * (hits + 1) / 2) / (hits * misses))
 
 
-def earth_movers_distance(one: Map, two: Map) -> float:
+def earth_movers_distance(first: Map, second: Map) -> float:
     """Return how far, in pixels, saliency has to be carried on average to turn one map into the other.
 
     Both maps are averaged onto a grid of at most 16 cells a side, the larger side first, before a linear
     programme finds the cheapest transport between cell centres. 0 for maps equal on that grid.
     """
-    cell = max(1.0, max(one.shape) / EMD_SIDE)
-    grid = max(1, round(one.shape[1] / cell)), max(1, round(one.shape[0] / cell))
-    places = [_signature(values, grid) for values in (one, two)]
-    if any(len(place) == 1 for place in places) and len(places[0]) == len(places[1]):
-        return float(np.hypot(*(places[0][0, 1:] - places[1][0, 1:])))
-    return float(cv2.EMD(places[0], places[1], cv2.DIST_L2)[0])
+    cell = max(1.0, max(first.shape) / EMD_SIDE)
+    grid = max(1, round(first.shape[1] / cell)), max(1, round(first.shape[0] / cell))
+    source, target = (_signature(values, grid) for values in (first, second))
+    if len(source) == len(target) == 1:  # the distance itself, without the rounding of a programme
+        return float(np.hypot(*(source[0, 1:] - target[0, 1:])))
+    return float(cv2.EMD(source, target, cv2.DIST_L2)[0])
 
 
 def _signature(values: Map, grid: tuple[int, int]) -> NDArray[np.float32]:
-    """Return rows weight, x, y of the cells that hold anything."""
+    """Return the cells above 0 as OpenCV's EMD takes them: (N, 3) float32, rows of weight, x, y in pixels."""
     height, width = values.shape
     coarse = cv2.resize(np.asarray(distribution(values)), grid, interpolation=cv2.INTER_AREA)
     weights = np.asarray(coarse, dtype=np.float64).reshape(grid[1], grid[0])
@@ -164,4 +164,4 @@ def _signature(values: Map, grid: tuple[int, int]) -> NDArray[np.float32]:
     return np.stack([share, x, y], axis=1).astype(np.float32)
 
 
-MEASURES: Final[tuple[str, ...]] = tuple(field.name for field in fields(Comparison))
+MEASURES: Final[tuple[str, ...]] = tuple(field.name for field in fields(MapMeasures))

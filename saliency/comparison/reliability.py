@@ -105,22 +105,24 @@ def blurred_covariance(inks: Sequence[Ink], *, width: int, height: int, sigma_px
         mask = np.zeros((height, width), dtype=np.uint8)
         mask[ink.box.slices] = ink.mask
         values[...] = blur(mask, sigma_px=sigma_px)
-    flat = blurred.reshape(len(inks), -1)
-    means = flat.mean(axis=1, dtype=np.float64)
-    power = np.asarray(flat @ flat.T, dtype=np.float64) / flat.shape[1]
+    rows = blurred.reshape(len(inks), -1)
+    # Mean of products less product of means: one matrix product in float32, and only n x n numbers after it.
+    means = rows.mean(axis=1, dtype=np.float64)
+    power = np.asarray(rows @ rows.T, dtype=np.float64) / rows.shape[1]
     covariance = power - np.outer(means, means)
+    # What is left of a constant mask is rounding; 0 keeps it from counting as agreement.
     varies = np.diag(covariance) > FLAT * np.diag(power)
     return covariance * np.outer(varies, varies)
 
 
-def _overlap(one: Ink, two: Ink) -> tuple[float, float]:
+def _overlap(first: Ink, second: Ink) -> tuple[float, float]:
     """Return IoU and Dice of two masks that both have ink."""
-    shared: Box = one.box.meet(two.box)
+    shared: Box = first.box.meet(second.box)
     both = 0
     if not shared.empty:
-        parts = (ink.mask[shared.within(ink.box).slices] for ink in (one, two))
+        parts = (ink.mask[shared.within(ink.box).slices] for ink in (first, second))
         both = int(np.count_nonzero(np.logical_and(*parts)))
-    areas = one.pixels + two.pixels
+    areas = first.pixels + second.pixels
     return both / (areas - both), 2 * both / areas
 
 
@@ -134,9 +136,10 @@ def _each_with_all(covariance: Floats) -> list[float]:
     return [group_correlation(covariance, one, everybody) for one in np.eye(len(covariance), dtype=bool)]
 
 
-def group_correlation(covariance: Floats, one: NDArray[np.bool_], two: NDArray[np.bool_]) -> float:
+def group_correlation(covariance: Floats, first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
     """Return the correlation between the mean maps of two groups; 0 when either is constant."""
-    x, y = one / max(1, one.sum()), two / max(1, two.sum())
+    # Weights of a mean: cov(mean of a group, mean of another) is a sum over the table of covariances.
+    x, y = first / max(1, first.sum()), second / max(1, second.sum())
     variances = (x @ covariance @ x) * (y @ covariance @ y)
     if variances <= 1e-10 * float(np.diag(covariance).max()) ** 2:
         return 0.0
@@ -149,9 +152,9 @@ def split_half(covariance: Floats, *, size: int, splits: int, rng: np.random.Gen
     results = []
     for _ in range(splits):
         order = rng.permutation(number)
-        one, two = np.zeros((2, number), dtype=bool)
-        one[order[:size]] = two[order[size : 2 * size]] = True
-        results.append(group_correlation(covariance, one, two))
+        first, second = np.zeros((2, number), dtype=bool)
+        first[order[:size]] = second[order[size : 2 * size]] = True
+        results.append(group_correlation(covariance, first, second))
     return float(np.mean(results))
 
 
@@ -169,6 +172,7 @@ def annotators_needed(single: float, *, target: float = 0.9) -> int | None:
         return None
     if single >= target:
         return 1
+    # Spearman-Brown solved for the number: k = R (1 - r) / (r (1 - R)); less a rounding, so 9.000000001 is 9.
     return int(np.ceil(target * (1 - single) / (single * (1 - target)) - 1e-9))
 
 

@@ -105,11 +105,11 @@ def parse_image_lines(group: ImageLines, parameters: MapParameters | None = None
         where = f"{group.path}, line {number}"
         value = _decoded(line, where)
         size = _size(value, where, earlier=size)
-        one = _annotation(value, where, line=line, size=size)
-        _check_needed(one, parameters, where)
-        if one.annotation_id in annotations:
-            raise AnnotationFileError(f"{where}: annotation {one.annotation_id} appears twice")
-        annotations[one.annotation_id] = one
+        annotation = _annotation(value, where, line=line, size=size)
+        _check_needed(annotation, parameters, where)
+        if annotation.annotation_id in annotations:
+            raise AnnotationFileError(f"{where}: annotation {annotation.annotation_id} appears twice")
+        annotations[annotation.annotation_id] = annotation
     width, height = size or (0, 0)
     return ImageAnnotations(group.image_id, width, height, tuple(annotations.values()))
 
@@ -136,9 +136,9 @@ def _annotation(value: Mapping[str, Any], where: str, *, line: bytes, size: tupl
     except StrokeError as error:
         raise AnnotationFileError(f"{where}: {error}") from error
     identity = value.get("annotation_id")
-    own = sha256(line.strip()).hexdigest()[:16] if identity is None else str(identity)
+    annotation_id = sha256(line.strip()).hexdigest()[:16] if identity is None else str(identity)
     return Annotation(
-        annotation_id=own,
+        annotation_id=annotation_id,
         correct=value["correct"],
         strokes=strokes,
         arm=_text(value, "arm", where),

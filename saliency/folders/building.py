@@ -68,14 +68,14 @@ def build_folder(
     with new_folder(target, mark=MARK) as folder:
         counted = _Counted(read_image_lines(annotations))
         built = map_ordered(partial(_encoded_lines, parameters=parameters), counted, jobs=jobs)
-        maps = write_maps(folder, _told(built, counted, progress))
+        maps = write_maps(folder, _reported(built, counted, progress))
         summary = BuildSummary(images=len(counted.sizes), maps=maps)
         write_record(folder, _record(annotations, parameters, summary))
     return summary
 
 
 class _Counted:
-    """Lets the groups through and remembers how many annotations each image had."""
+    """Passes groups on, and counts the annotations of each image."""
 
     def __init__(self, groups: Iterable[ImageLines]) -> None:
         self.groups = groups
@@ -87,14 +87,14 @@ class _Counted:
             yield group
 
 
-def _told(
+def _reported(
     built: Iterable[tuple[str, EncodedMap | None]],
     counted: _Counted,
     progress: Callable[[int], object] | None,
 ) -> Iterator[EncodedMap]:
-    for image_id, one in built:
-        if one is not None:
-            yield one
+    for image_id, encoded in built:
+        if encoded is not None:
+            yield encoded
         if progress:
             progress(counted.sizes[image_id])
 

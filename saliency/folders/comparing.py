@@ -55,18 +55,18 @@ def compare_folders(
     A map of another size is brought to the size of the reference first. `progress` is called with how many
     images are done, of how many.
     """
-    ones, twos = map_paths(first), map_paths(second)
-    shared = [image_id for image_id in ones if image_id in twos]
+    references, estimates = map_paths(first), map_paths(second)
+    shared = [image_id for image_id in references if image_id in estimates]
     measures = {}
     for done, image_id in enumerate(shared, start=1):
-        measures[image_id] = _compared(ones[image_id], twos[image_id])
+        measures[image_id] = _compared(references[image_id], estimates[image_id])
         if progress:
             progress(done, len(shared))
     return FolderComparison(
         measures=measures,
-        same=tuple(one for one in shared if ones[one].read_bytes() == twos[one].read_bytes()),
-        only_first=tuple(one for one in ones if one not in twos),
-        only_second=tuple(one for one in twos if one not in ones),
+        same=tuple(one for one in shared if references[one].read_bytes() == estimates[one].read_bytes()),
+        only_first=tuple(one for one in references if one not in estimates),
+        only_second=tuple(one for one in estimates if one not in references),
         settings=tuple(_differing(_settings(first), _settings(second))),
     )
 
@@ -74,16 +74,16 @@ def compare_folders(
 def _settings(folder: Path) -> dict[str, Any]:
     """The parameters that a build was made with; empty where it does not say."""
     try:
-        found = json.loads((folder / MARK).read_text("utf-8"))["parameters"]
+        settings = json.loads((folder / MARK).read_text("utf-8"))["parameters"]
     except (OSError, ValueError, KeyError, TypeError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return settings if isinstance(settings, dict) else {}
 
 
-def _differing(one: Mapping[str, Any], two: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    for name in sorted(one.keys() | two.keys()) if one and two else ():
-        if one.get(name) != two.get(name):
-            yield name, one.get(name), two.get(name)
+def _differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    for name in sorted(first.keys() | second.keys()) if first and second else ():
+        if first.get(name) != second.get(name):
+            yield name, first.get(name), second.get(name)
 
 
 def _compared(first: Path, second: Path) -> tuple[float, ...]:
@@ -99,7 +99,7 @@ def write_measures(path: Path, compared: FolderComparison) -> None:
     write_table(path, ("image_id", *MEASURES), rows)
 
 
-def shown(names: Sequence[str], *, most: int = 5) -> str:
+def first_few(names: Sequence[str], *, most: int = 5) -> str:
     """Return the first few names and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

@@ -13,10 +13,10 @@ class MapFolderError(ValueError):
 def map_paths(folder: Path) -> dict[str, Path]:
     """Return image id and file of each map in a build (or in its `maps` folder), in the order of the ids."""
     inner = folder / "maps"
-    found = {path.stem: path for path in sorted((inner if inner.is_dir() else folder).glob("*.png"))}
-    if not found:
+    paths = {path.stem: path for path in sorted((inner if inner.is_dir() else folder).glob("*.png"))}
+    if not paths:
         raise MapFolderError(f"{folder} holds no maps")
-    return found
+    return paths
 
 
 def read_map(path: Path) -> SaliencyMap:

@@ -69,10 +69,10 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
 
 def versions() -> dict[str, str]:
     """Return the versions of everything that can change a byte of a map."""
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for name in ("cyborg-platform", "numpy", "opencv-python-headless", "scipy"):
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:  # run from a source tree that was not installed
-            found[name] = "unknown"
-    return found
+            versions[name] = "unknown"
+    return versions

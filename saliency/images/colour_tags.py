@@ -13,10 +13,10 @@ from PIL import Image
 from saliency.images.colours import (
     D65,
     SRGB_PRIMARIES,
+    ColourSpace,
     Conversion,
     Curve,
     Point,
-    Space,
     changes_nothing,
     matrix_of,
     power,
@@ -70,12 +70,12 @@ def declared_conversion(image: Image.Image, stream: BinaryIO, mode: str) -> Conv
         What the file says cannot be carried out.
     """
     described = _described(image, stream)
-    if isinstance(described, Space):
+    if isinstance(described, ColourSpace):
         return None if changes_nothing(described.to_srgb, 3) else described.to_srgb
     return conversion_of(described, mode) if described else None
 
 
-def _described(image: Image.Image, stream: BinaryIO) -> Space | bytes | None:
+def _described(image: Image.Image, stream: BinaryIO) -> ColourSpace | bytes | None:
     """A space, a profile, or nothing."""
     match image.format:
         case "PNG":
@@ -96,7 +96,7 @@ def _profile(image: Image.Image) -> bytes | None:
     return image.info.get("icc_profile") or None
 
 
-def _png(image: Image.Image, stream: BinaryIO) -> Space | bytes | None:
+def _png(image: Image.Image, stream: BinaryIO) -> ColourSpace | bytes | None:
     if points := _png_chunk(stream, b"cICP"):
         return _of_code_points(*points[:2])
     if (profile := _profile(image)) or "srgb" in image.info:
@@ -104,15 +104,15 @@ def _png(image: Image.Image, stream: BinaryIO) -> Space | bytes | None:
     return _of_gamma(image.info.get("gamma"), image.info.get("chromaticity"))
 
 
-def _of_gamma(gamma: float | None, points: tuple[float, ...] | None) -> Space | None:
+def _of_gamma(gamma: float | None, points: tuple[float, ...] | None) -> ColourSpace | None:
     """The space of a PNG's `gAMA`, which is 1 / gamma, and its `cHRM`: white, red, green, blue."""
     if not gamma:
         return None
     if points is None:
         curve = power(1 / (gamma * SCREEN_GAMMA))
-        return Space((lambda values: srgb_curve(curve(values)),) * 3, srgb_matrix())
+        return ColourSpace((lambda values: srgb_curve(curve(values)),) * 3, srgb_matrix())
     white, *primaries = zip(points[::2], points[1::2], strict=True)
-    return Space((power(1 / gamma),) * 3, matrix_of(primaries, white))
+    return ColourSpace((power(1 / gamma),) * 3, matrix_of(primaries, white))
 
 
 def _png_chunk(stream: BinaryIO, wanted: bytes) -> bytes | None:
@@ -128,18 +128,18 @@ def _png_chunk(stream: BinaryIO, wanted: bytes) -> bytes | None:
     return None
 
 
-def _avif(stream: BinaryIO) -> Space | None:
+def _avif(stream: BinaryIO) -> ColourSpace | None:
     """The space of the `nclx` box (ISO/IEC 14496-12, 12.1.5); Pillow has stretched a narrow range already."""
     stream.seek(0)
-    _, found, rest = stream.read().partition(b"colrnclx")
-    return _of_code_points(*struct.unpack_from(">HH", rest)) if found else None
+    _, tag, rest = stream.read().partition(b"colrnclx")
+    return _of_code_points(*struct.unpack_from(">HH", rest)) if tag else None
 
 
-def _of_code_points(primaries: int, transfer: int) -> Space:
+def _of_code_points(primaries: int, transfer: int) -> ColourSpace:
     if transfer not in CURVES or primaries not in PRIMARIES:
         kind = "for high dynamic range" if transfer in (16, 18) else "of an unknown kind"
         raise Unusable(f"has colours {kind} (code points {primaries}, {transfer}); save it in sRGB.")
-    return Space((CURVES[transfer],) * 3, matrix_of(*PRIMARIES[primaries]))
+    return ColourSpace((CURVES[transfer],) * 3, matrix_of(*PRIMARIES[primaries]))
 
 
 def _bmp(stream: BinaryIO) -> bytes | None:
@@ -157,7 +157,7 @@ def _bmp(stream: BinaryIO) -> bytes | None:
     return None
 
 
-def _tiff(image: Any) -> Space | None:
+def _tiff(image: Any) -> ColourSpace | None:
     """The space of a TIFF without a profile: by its primaries, with the curve of sRGB."""
     white, primaries, transfer = (image.tag_v2.get(tag) for tag in (318, 319, 301))
     if transfer:
@@ -165,4 +165,6 @@ def _tiff(image: Any) -> Space | None:
     if not primaries:
         return None
     corners = list(zip(map(float, primaries[::2]), map(float, primaries[1::2]), strict=True))
-    return Space((srgb_curve,) * 3, matrix_of(corners, (float(white[0]), float(white[1])) if white else D65))
+    return ColourSpace(
+        (srgb_curve,) * 3, matrix_of(corners, (float(white[0]), float(white[1])) if white else D65)
+    )

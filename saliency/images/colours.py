@@ -35,7 +35,7 @@ BAND_PX: Final = 1 << 20  # pixels at a time: floats of a whole photograph would
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
+class ColourSpace:
     """A colour space.
 
     Parameters
@@ -54,13 +54,13 @@ class Space:
         """
         tables = [_light(curve, samples.dtype) for curve in self.curves]
         to_linear = np.linalg.inv(srgb_matrix()) @ self.matrix
-        shown = np.empty((*samples.shape[:2], 3), np.uint8)
+        picture = np.empty((*samples.shape[:2], 3), np.uint8)
         rows = max(1, BAND_PX // samples.shape[1])
         for top in range(0, len(samples), rows):
             band = samples[top : top + rows]
             light = np.stack([t[band[..., i % band.shape[2]]] for i, t in enumerate(tables)], axis=-1)
-            shown[top : top + rows] = _encoded(light @ to_linear.T.astype(np.float32))
-        return shown
+            picture[top : top + rows] = _encoded(light @ to_linear.T.astype(np.float32))
+        return picture
 
 
 def _light(curve: Curve, dtype: np.dtype[Any]) -> NDArray[np.float32]:
@@ -110,9 +110,9 @@ def matrix_of(primaries: Sequence[Point], white: Point) -> Matrix:
     corners = np.column_stack([_xyz(point) for point in primaries])
     if abs(np.linalg.det(corners)) < 1e-6:
         raise Unusable("describes its colours by primaries that cannot be.")
-    seen = _xyz(white)
-    unadapted = corners * np.linalg.solve(corners, seen)
-    cones = (BRADFORD @ D50) / (BRADFORD @ seen)
+    white_xyz = _xyz(white)
+    unadapted = corners * np.linalg.solve(corners, white_xyz)
+    cones = (BRADFORD @ D50) / (BRADFORD @ white_xyz)
     return np.asarray(np.linalg.inv(BRADFORD) @ np.diag(cones) @ BRADFORD @ unadapted)
 
 
@@ -126,8 +126,8 @@ def changes_nothing(conversion: Conversion, channels: int) -> bool:
 
     Tried on all greys, all pure colours and a lattice of 17 x 17 x 17; what a profile is called says nothing.
     """
-    tried = _lattice() if channels == 3 else np.arange(256, dtype=np.uint8).reshape(1, -1, 1)
-    return bool(np.abs(conversion(tried).astype(np.int16) - tried).max() <= 1)
+    sample = _lattice() if channels == 3 else np.arange(256, dtype=np.uint8).reshape(1, -1, 1)
+    return bool(np.abs(conversion(sample).astype(np.int16) - sample).max() <= 1)
 
 
 @cache

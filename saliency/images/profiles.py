@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from saliency.images.colours import D50, Conversion, Curve, Samples, Space, changes_nothing, narrowed, power
+from saliency.images.colours import (
+    D50,
+    ColourSpace,
+    Conversion,
+    Curve,
+    Samples,
+    changes_nothing,
+    narrowed,
+    power,
+)
 from saliency.images.unusable import Unusable
 
 SPACES: Final = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK", "LAB": "Lab"}
@@ -66,16 +75,18 @@ def _by_tables(profile: ImageCms.ImageCmsProfile, mode: str) -> Conversion:
     return convert
 
 
-def _space(profile: bytes) -> Space | None:
+def _space(profile: bytes) -> ColourSpace | None:
     """The space that a profile describes by curves and a matrix; None if it is made of tables."""
     try:
         tags = _tags(profile)
         if TABLES & tags.keys() or profile[PCS] != b"XYZ ":
             return None
         if b"kTRC" in tags:
-            return Space((_curve(tags[b"kTRC"]),), D50[:, None])
+            return ColourSpace((_curve(tags[b"kTRC"]),), D50[:, None])
         curves = tuple(_curve(tags[name + b"TRC"]) for name in (b"r", b"g", b"b"))
-        return Space(curves, np.column_stack([_xyz(tags[name + b"XYZ"]) for name in (b"r", b"g", b"b")]))
+        return ColourSpace(
+            curves, np.column_stack([_xyz(tags[name + b"XYZ"]) for name in (b"r", b"g", b"b")])
+        )
     except KeyError:
         return None  # LittleCMS says what is missing
     except (struct.error, ValueError, ArithmeticError, IndexError):
@@ -84,11 +95,11 @@ def _space(profile: bytes) -> Space | None:
 
 def _tags(profile: bytes) -> Mapping[bytes, bytes]:
     (count,) = struct.unpack_from(">I", profile, HEADER_BYTES)
-    found = {}
+    tags = {}
     for i in range(min(count, 200)):
         name, offset, size = struct.unpack_from(">4sII", profile, HEADER_BYTES + 4 + 12 * i)
-        found[name] = profile[offset : offset + size]
-    return found
+        tags[name] = profile[offset : offset + size]
+    return tags
 
 
 def _xyz(tag: bytes) -> list[float]:
@@ -109,18 +120,18 @@ def _curve(tag: bytes) -> Curve:
     raise ValueError("neither a sampled nor a parametric curve")
 
 
-def _sampled(values: tuple[int, ...]) -> Curve:
-    at, light = np.linspace(0, 1, len(values)), np.array(values) / 65_535
-    return lambda given: np.interp(given, at, light)
+def _sampled(samples: tuple[int, ...]) -> Curve:
+    stored, light = np.linspace(0, 1, len(samples)), np.array(samples) / 65_535
+    return lambda values: np.interp(values, stored, light)
 
 
 PARAMETERS: Final = (1, 3, 4, 5, 7)
 """Numbers in a parametric curve of each kind."""
 
 
-def _parametric(kind: int, given: list[float]) -> Curve:
+def _parametric(kind: int, numbers: list[float]) -> Curve:
     """(a x + b) ** g + e from d on, and c x + f below; the kinds differ in what is left out."""
-    g, a, b, c, d, e, f = _in_full(kind, given)
+    g, a, b, c, d, e, f = _in_full(kind, numbers)
 
     def curve(values: NDArray[np.float64]) -> NDArray[np.float64]:
         above = np.maximum(a * values + b, 0) ** g + e
@@ -129,8 +140,8 @@ def _parametric(kind: int, given: list[float]) -> Curve:
     return curve
 
 
-def _in_full(kind: int, given: list[float]) -> tuple[float, ...]:
-    g, a, b, *rest = (*given, 1.0, 0.0)[:3] if kind == 0 else given
+def _in_full(kind: int, numbers: list[float]) -> tuple[float, ...]:
+    g, a, b, *rest = (*numbers, 1.0, 0.0)[:3] if kind == 0 else numbers
     match kind:
         case 0:
             return g, a, b, 0.0, 0.0, 0.0, 0.0

@@ -46,7 +46,8 @@ def _boxes(area: NDArray[np.uint8], *, apart: bool) -> list[list[int]]:
     """Return left, top, width and height of the boxes."""
     if not apart:
         box = list(cv2.boundingRect(area))
-        return [box] if box[2] else []
-    found = cv2.connectedComponentsWithStats(area, connectivity=DIAGONAL)[2]
-    boxes: list[list[int]] = found[1:, :4].tolist()  # the first is the background
+        return [box] if box[2] else []  # OpenCV gives an empty area a box of width 0
+    # Rows of left, top, width, height and area; the first is the background.
+    regions = cv2.connectedComponentsWithStats(area, connectivity=DIAGONAL)[2]
+    boxes: list[list[int]] = regions[1:, :4].tolist()
     return boxes

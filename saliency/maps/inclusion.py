@@ -44,23 +44,23 @@ def included(annotations: Iterable[Annotation], parameters: MapParameters) -> li
     """
     needed = needed_fields(parameters)
     passed = []
-    for one in annotations:
+    for annotation in annotations:
         if needed:
-            check_fields(one, parameters)
-        if _passes(one, parameters):
-            passed.append(one)
+            check_fields(annotation, parameters)
+        if _passes(annotation, parameters):
+            passed.append(annotation)
     if "decided_at" in needed:
         return sorted(passed, key=lambda one: (one.decided_at, one.annotation_id))
     return sorted(passed, key=lambda one: one.annotation_id)
 
 
-def _passes(one: Annotation, parameters: MapParameters) -> bool:
+def _passes(annotation: Annotation, parameters: MapParameters) -> bool:
     return (
-        (one.correct or parameters.include == "all")
-        and (not parameters.arms or one.arm in parameters.arms)
-        and (not parameters.questions or one.question in parameters.questions)
-        and not _flagged(one.flags or (), parameters.without_flags)
-        and _in_window(one, parameters)
+        (annotation.correct or parameters.include == "all")
+        and (not parameters.arms or annotation.arm in parameters.arms)
+        and (not parameters.questions or annotation.question in parameters.questions)
+        and not _flagged(annotation.flags or (), parameters.without_flags)
+        and _in_window(annotation, parameters)
     )
 
 
@@ -68,8 +68,8 @@ def _flagged(flags: Sequence[str], unwanted: Sequence[str]) -> bool:
     return bool(flags) and (ANY_FLAG in unwanted or not set(flags).isdisjoint(unwanted))
 
 
-def _in_window(one: Annotation, parameters: MapParameters) -> bool:
-    first, end, moment = parameters.decided_from, parameters.decided_before, one.decided_at
+def _in_window(annotation: Annotation, parameters: MapParameters) -> bool:
+    first, end, moment = parameters.decided_from, parameters.decided_before, annotation.decided_at
     if moment is None:
         return True
     return (first is None or moment >= first) and (end is None or moment < end)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from saliency.boxes import Box
 from saliency.maps.blur import TRUNCATE, blur
 from saliency.maps.granularity import coarsen
-from saliency.maps.metrics import Moments, agreement, coverage, entropy, leave_one_out
+from saliency.maps.metrics import MaskMoments, agreement, coverage, entropy, leave_one_out
 from saliency.maps.scaling import SaliencyMap, scale_map
 from saliency.masks.rasterizing import Ink
 from saliency.parameters import MapParameters
@@ -52,18 +52,23 @@ class Contribution:
 
 
 def merge(
-    image_id: str, given: Sequence[Contribution], parameters: MapParameters, *, width: int, height: int
+    image_id: str,
+    contributions: Sequence[Contribution],
+    parameters: MapParameters,
+    *,
+    width: int,
+    height: int,
 ) -> ImageMap | None:
     """Merge masks into the map of one image; None when there are fewer than `min_annotators`.
 
     Their order makes no difference when all weigh the same; otherwise it may change the last bit.
     """
-    if len(given) < parameters.min_annotators:
+    if len(contributions) < parameters.min_annotators:
         return None
     sigma_px = parameters.sigma_of(width=width, height=height)
-    painted = weighted_sum(given, width=width, height=height)
+    painted = weighted_sum(contributions, width=width, height=height)
     total = blur(painted, sigma_px=sigma_px)
-    moments = blurred_moments(given, total, sigma_px=sigma_px)
+    moments = blurred_moments(contributions, total, sigma_px=sigma_px)
     values = scale_map(total, scale=parameters.scale, out=total)
     values = coarsen(values, granularity=parameters.granularity, threshold=parameters.threshold)
     return ImageMap(
@@ -71,24 +76,25 @@ def merge(
         width=width,
         height=height,
         values=values,
-        annotators=len(given),
+        annotators=len(contributions),
         coverage=coverage(painted),
         entropy=entropy(values),
         agreement=agreement(leave_one_out(moments)),
     )
 
 
-def weighted_sum(given: Sequence[Contribution], *, width: int, height: int) -> Total:
+def weighted_sum(contributions: Sequence[Contribution], *, width: int, height: int) -> Total:
     """Return the sum of the masks times their weights, (height, width).
 
     Masks that all weigh the same are counted, in uint8, or in uint16 from 256 of them on; scaling makes the
     map the same whatever that weight. Otherwise the sum is float32.
     """
-    if len({one.weight for one in given}) <= 1:
-        return sum_masks([one.ink for one in given], width=width, height=height)
+    if len({one.weight for one in contributions}) <= 1:
+        return sum_masks([one.ink for one in contributions], width=width, height=height)
     total: NDArray[np.float32] = np.zeros((height, width), dtype=np.float32)
-    for one in given:
-        total[one.ink.box.slices] += np.float32(one.weight) * one.ink.mask
+    for contribution in contributions:
+        ink = contribution.ink
+        total[ink.box.slices] += np.float32(contribution.weight) * ink.mask
     return total
 
 
@@ -100,24 +106,27 @@ def sum_masks(inks: Sequence[Ink], *, width: int, height: int) -> NDArray[np.uin
     return counts
 
 
-def blurred_moments(given: Sequence[Contribution], total: SaliencyMap, *, sigma_px: float) -> Moments:
+def blurred_moments(
+    contributions: Sequence[Contribution], total: SaliencyMap, *, sigma_px: float
+) -> MaskMoments:
     """Collect what `leave_one_out` needs, one blurred mask at a time.
 
     Parameters
     ----------
-    given : the masks of one image; weights that are all the same are taken as 1
+    contributions : the masks of one image; weights that are all the same are taken as 1
     total : (height, width) float32, the blur of their `weighted_sum`
     """
     frame = Box(0, 0, total.shape[1], total.shape[0])
-    same = len({one.weight for one in given}) <= 1
-    weights = np.array([1.0 if same else one.weight for one in given])
+    are_equal = len({one.weight for one in contributions}) <= 1
+    weights = np.array([1.0 if are_equal else one.weight for one in contributions])
     squares, with_total = [], []
-    for one in given:
-        box, values = _blurred(one.ink, frame, sigma_px=sigma_px)
+    for contribution in contributions:
+        box, values = _blurred(contribution.ink, frame, sigma_px=sigma_px)
         squares.append(_square(values))
         with_total.append(_inner(values, total[box.slices]))
-    pixels = np.array([float(one.ink.pixels) for one in given])  # a blur with reflected borders keeps the sum
-    return Moments(
+    # A blur with reflected borders keeps the sum, so the painted pixels are counted instead.
+    pixels = np.array([float(one.ink.pixels) for one in contributions])
+    return MaskMoments(
         squares=np.array(squares) * weights**2,
         with_total=np.array(with_total) * weights,
         sums=pixels * weights,
@@ -128,6 +137,7 @@ def blurred_moments(given: Sequence[Contribution], total: SaliencyMap, *, sigma_
 
 def _blurred(ink: Ink, frame: Box, *, sigma_px: float) -> tuple[Box, SaliencyMap]:
     """Blur one mask where it can be anything but zero."""
+    # The part ends where the image does, so borders reflect ink there; everywhere else they reflect zeros.
     part = ink.box.grow(int(TRUNCATE * sigma_px + 0.5)).meet(frame)
     padded = np.zeros((part.height, part.width), dtype=np.uint8)
     padded[ink.box.within(part).slices] = ink.mask
@@ -138,6 +148,6 @@ def _square(values: SaliencyMap) -> float:
     return float(cv2.norm(values, cv2.NORM_L2SQR))
 
 
-def _inner(one: SaliencyMap, two: SaliencyMap) -> float:
-    """Return the inner product; OpenCV sums squares in float64 without a copy, so three of them serve."""
-    return (_square(one) + _square(two) - float(cv2.norm(one, two, cv2.NORM_L2SQR))) / 2
+def _inner(first: SaliencyMap, second: SaliencyMap) -> float:
+    """Return the inner product (xx + yy - |x - y|²) / 2: OpenCV sums squares in float64 without a copy."""
+    return (_square(first) + _square(second) - float(cv2.norm(first, second, cv2.NORM_L2SQR))) / 2

@@ -45,11 +45,11 @@ def coverage(painted: NDArray[Any]) -> float:
     return float(np.count_nonzero(painted)) / painted.size
 
 
-def correlation(one: Map, two: Map) -> float:
+def correlation(first: Map, second: Map) -> float:
     """Return Pearson's correlation of two maps of one shape (CC); 0 when either is constant."""
-    if one.shape != two.shape:
-        raise ValueError(f"maps have shapes {one.shape} and {two.shape}; a correlation needs equal ones")
-    x, y = one.astype(np.float64).ravel(), two.astype(np.float64).ravel()
+    if first.shape != second.shape:
+        raise ValueError(f"maps have shapes {first.shape} and {second.shape}; a correlation needs equal ones")
+    x, y = first.astype(np.float64).ravel(), second.astype(np.float64).ravel()
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return 0.0
     x, y = x - x.mean(), y - y.mean()
@@ -57,8 +57,8 @@ def correlation(one: Map, two: Map) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Moments:
-    """What correlations among n blurred masks need to know of them; T is their sum.
+class MaskMoments:
+    """Sums over the pixels of n blurred masks that give their correlations; T is the sum of the masks.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class Moments:
     pixels: int
 
 
-def leave_one_out(moments: Moments) -> Floats:
+def leave_one_out(moments: MaskMoments) -> Floats:
     """Return each annotator's correlation with the mean of all the others.
 
     Returns
@@ -84,14 +84,18 @@ def leave_one_out(moments: Moments) -> Floats:
     correlations : (n,) in [-1, 1]; 0 where a mask or the mean of the others is constant, so for n = 1
     """
     total, pixels = moments.sums.sum(), moments.pixels
-    own = moments.squares - moments.sums**2 / pixels
+    # For a mask X: var(T - X) = var(T) - 2 cov(X, T) + var(X), and cov(X, T - X) = cov(X, T) - var(X). So the
+    # sum of the others is never made. All are times the number of pixels.
+    variance = moments.squares - moments.sums**2 / pixels
     with_total = moments.with_total - moments.sums * total / pixels
     of_total = moments.total_square - total**2 / pixels
-    others = of_total - 2 * with_total + own
-    power = moments.total_square - 2 * moments.with_total + moments.squares
-    varies = (own > FLAT * moments.squares) & (others > np.maximum(FLAT * power, LOST * moments.total_square))
-    scale = np.sqrt(np.where(varies, own * others, 1.0))
-    return np.where(varies, np.clip((with_total - own) / scale, -1.0, 1.0), 0.0)
+    of_others = of_total - 2 * with_total + variance
+    power_of_others = moments.total_square - 2 * moments.with_total + moments.squares
+    # Differences of large numbers: what rounding leaves of a constant mask must not pass for relief.
+    rounding = np.maximum(FLAT * power_of_others, LOST * moments.total_square)
+    varies = (variance > FLAT * moments.squares) & (of_others > rounding)
+    scale = np.sqrt(np.where(varies, variance * of_others, 1.0))
+    return np.where(varies, np.clip((with_total - variance) / scale, -1.0, 1.0), 0.0)
 
 
 def agreement(correlations: Sequence[float] | Floats) -> float | None:

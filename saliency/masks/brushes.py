@@ -42,7 +42,7 @@ class Frame(NamedTuple):
         return self.width * self.stride
 
 
-class Paths(NamedTuple):
+class ThickLines(NamedTuple):
     """Thick polylines, one after another; a point that repeats the one before it is left out.
 
     Parameters
@@ -61,40 +61,48 @@ class Paths(NamedTuple):
     last: Bools
 
     @classmethod
-    def of(cls, lines: Sequence[tuple[Floats, float]], places: Ints) -> "Paths":
+    def of(cls, lines: Sequence[tuple[Floats, float]], places: Ints) -> "ThickLines":
         """Collect polylines (P, 2) and their radii, one at least; `places` as `place`, for each polyline."""
         points = np.concatenate([points for points, _ in lines])
         radii = np.array([radius for _, radius in lines], dtype=np.float64)
         line = np.repeat(np.arange(len(lines)), [len(points) for points, _ in lines])
         first = np.ones(len(line), dtype=bool)
         first[1:] = line[1:] != line[:-1]
+        # A segment of no length has no direction, so its second point is dropped.
         moves = first.copy()
         moves[1:] |= np.any(points[1:] != points[:-1], axis=1)
-        kept, line, first = points[moves], line[moves], first[moves]
+        corners, line, first = points[moves], line[moves], first[moves]
         last = np.append(first[1:], True)
-        return cls(kept[:, 0].copy(), kept[:, 1].copy(), radii[line] + TIE_PX, places[line], first, last)
+        return cls(
+            corners[:, 0].copy(), corners[:, 1].copy(), radii[line] + TIE_PX, places[line], first, last
+        )
 
 
-def path_ends(paths: Paths, frame: Frame) -> Iterator[Ints]:
+def path_ends(paths: ThickLines, frame: Frame) -> Iterator[Ints]:
     """Yield the ends of the column spans of thick polylines, clipped to the image."""
+    # A side of a span lies on the arc of a disc or on the straight edge of a capsule; each gives ends.
     columns = _columns(paths, frame)
     segments = _segments(paths)
     for side in (-1.0, 1.0):  # where spans begin, then where they stop
-        lean = -side * segments.tilt
+        lean = -side * segments.tilt  # from a point to where its disc passes into the straight edge, along x
         left = _column_from(paths.x[segments.left] + lean, columns, segments.left)
         right = _column_from(paths.x[segments.right] + lean, columns, segments.right)
         arcs = _arcs(segments, columns, left, right)
-        for some, column in _by_column(arcs.start, arcs.after):
-            at = arcs.point[some]
-            far = column + 0.5 - paths.x[at]
-            half = np.sqrt(np.maximum(paths.reach[at] ** 2 - far * far, 0.0))
-            row = _row(paths.y[at] + side * half, frame, side)
-            yield ends(paths.place[at] + column * frame.stride + row, -int(side) * arcs.times[some])
-        for some, column in _by_column(left, right):
-            at = segments.left[some]
-            share = (column + 0.5 - paths.x[at] - lean[some]) / segments.run[some]
-            y = paths.y[at] + np.clip(share, 0.0, 1.0) * segments.rise[some] + side * segments.half[some]
-            place = paths.place[at] + column * frame.stride + _row(y, frame, side)
+        for chosen, column in _by_column(arcs.start, arcs.after):
+            point = arcs.point[chosen]
+            dx = column + 0.5 - paths.x[point]
+            dy = np.sqrt(np.maximum(paths.reach[point] ** 2 - dx * dx, 0.0))
+            row = _row(paths.y[point] + side * dy, frame, side)
+            yield ends(paths.place[point] + column * frame.stride + row, -int(side) * arcs.times[chosen])
+        for chosen, column in _by_column(left, right):
+            point = segments.left[chosen]
+            share = (column + 0.5 - paths.x[point] - lean[chosen]) / segments.run[chosen]
+            y = (
+                paths.y[point]
+                + np.clip(share, 0.0, 1.0) * segments.rise[chosen]
+                + side * segments.half[chosen]
+            )
+            place = paths.place[point] + column * frame.stride + _row(y, frame, side)
             yield ends(place, np.full(len(place), -side, dtype=np.int32))
 
 
@@ -111,7 +119,7 @@ class _Columns(NamedTuple):
     after: Ints
 
 
-def _columns(paths: Paths, frame: Frame) -> _Columns:
+def _columns(paths: ThickLines, frame: Frame) -> _Columns:
     start = np.clip(np.ceil(paths.x - paths.reach - 0.5), 0, frame.width)
     after = np.clip(np.floor(paths.x + paths.reach + 0.5), 0, frame.width)
     return _Columns(start.astype(np.int64), after.astype(np.int64))
@@ -135,7 +143,7 @@ class _Segments(NamedTuple):
     half: Floats
 
 
-def _segments(paths: Paths) -> _Segments:
+def _segments(paths: ThickLines) -> _Segments:
     first = np.flatnonzero(~paths.last)
     rightward = paths.x[first] <= paths.x[first + 1]
     left, right = np.where(rightward, first, first + 1), np.where(rightward, first + 1, first)
@@ -167,13 +175,16 @@ def _arcs(segments: _Segments, columns: _Columns, left: Ints, right: Ints) -> _A
     turn[0, segments.first + 1] = np.where(rightward, right, left)
     onward[1, segments.first] = ~rightward
     onward[0, segments.first + 1] = rightward
+    # Up to `early`, between the two, and from `late` on, the same capsules follow the disc.
     early, late = turn.min(axis=0), turn.max(axis=0)
     swap = turn[0] > turn[1]
     from_early, from_late = np.where(swap, onward[1], onward[0]), np.where(swap, onward[0], onward[1])
     start = np.concatenate([columns.start, early, late])
     after = np.concatenate([early, late, columns.after])
     follows = [(~from_early, ~from_late), (from_early, ~from_late), (from_early, from_late)]
-    times = np.concatenate([one.astype(np.int32) + two - 1 for one, two in follows])
+    # Each capsule that follows the disc adds its arc, and the disc taken away subtracts it: 1, 0 or -1 times.
+    # At the end of a polyline the capsule that is not there counts as following, so nothing is taken away.
+    times = np.concatenate([first.astype(np.int32) + second - 1 for first, second in follows])
     used = np.flatnonzero((times != 0) & (after > start))
     return _Arcs(used % points, start[used], after[used], times[used])
 

@@ -49,19 +49,20 @@ def covered(unsorted: Ints) -> Intervals:
 
     Counts may be those of intervals less others, as long as the difference is nowhere negative.
     """
+    # The lowest bit of an end says whether it goes up or down, so ups come before downs at one place.
     ordered = np.sort(unsorted)
     counts = np.cumsum(1 - 2 * (ordered & 1).astype(np.int32), dtype=np.int32)
     inside = counts > 0
     before = np.zeros_like(inside)
     before[1:] = inside[:-1]
     start, stop = ordered[inside & ~before] >> 1, ordered[before & ~inside] >> 1
-    some = stop > start
-    return Intervals(start[some], stop[some])
+    has_length = stop > start
+    return Intervals(start[has_length], stop[has_length])
 
 
-def overlap(one: Intervals, two: Intervals) -> int:
+def overlap(first: Intervals, second: Intervals) -> int:
     """Return how many numbers are in both sets; it costs little when one has few intervals."""
-    few, many = (one, two) if len(one.start) < len(two.start) else (two, one)
+    few, many = (first, second) if len(first.start) < len(second.start) else (second, first)
     return int((_up_to(many, few.stop) - _up_to(many, few.start)).sum())
 
 

@@ -8,7 +8,7 @@ columns. Between two levels no edge begins or ends, so all edges go from one lev
 from top to bottom. A path through such a strip that meets no edge has the same edges above it all the way.
 Therefore it exists between two neighbouring edges if, and only if, the edges above are the same ones on both
 levels: crossings need not be found, however many there are. What the gaps on the levels leave connected with
-the outside is not enclosed. The cost follows how often edges meet levels (`meetings`).
+the outside is not enclosed. The cost follows how often edges meet levels (`count_meetings`).
 
 Corners are read to the nearest 2^-30 px. From there on every comparison is exact: where an edge meets a level
 is a whole number of units, the `whole`, and a fraction of one, `rest` / `per`, all in 64 bits.
@@ -73,7 +73,7 @@ class _Meetings(NamedTuple):
     upright: Ints
 
 
-def meetings(outlines: Sequence[Floats], *, width: int) -> int:
+def count_meetings(outlines: Sequence[Floats], *, width: int) -> int:
     """Return how often the edges of outlines meet levels: what finding the inside costs.
 
     Parameters
@@ -104,18 +104,20 @@ def enclosed(outlines: Sequence[Floats], *, width: int, height: int) -> Enclosed
     spans = _spans(edges, levels)
     if _number(*spans) > MEETINGS_AT_ONCE and len(outlines) > 1:
         return _in_halves(outlines, width, height)
-    met = _meetings(edges, levels, spans)
-    if len(met.level) > MOST_MEETINGS:
+    meetings = _meetings(edges, levels, spans)
+    if len(meetings.level) > MOST_MEETINGS:
         raise ValueError(f"an outline meets more than {MOST_MEETINGS} levels")
-    order, tied = _order(met)
-    return _pixels(met, order, _gaps(met, order, tied).inner(), levels, (width, height))
+    order, tied = _order(meetings)
+    return _pixels(meetings, order, _gaps(meetings, order, tied).inner(), levels, (width, height))
 
 
 def _in_halves(outlines: Sequence[Floats], width: int, height: int) -> Enclosed:
     half = len(outlines) // 2
-    one, two = (enclosed(some, width=width, height=height) for some in (outlines[:half], outlines[half:]))
-    parts = zip(one, two._replace(outline=two.outline + half), strict=True)
-    return Enclosed(*(np.concatenate(part) for part in parts))
+    first, second = (
+        enclosed(part, width=width, height=height) for part in (outlines[:half], outlines[half:])
+    )
+    columns = zip(first, second._replace(outline=second.outline + half), strict=True)
+    return Enclosed(*(np.concatenate(pair) for pair in columns))
 
 
 def _edges(outlines: Sequence[Floats]) -> _Edges:
@@ -134,8 +136,14 @@ def _edges(outlines: Sequence[Floats]) -> _Edges:
     turned = (run < 0) | ((run == 0) & (rise < 0))
     left = np.where(turned, following, np.arange(len(x)))
     sign = np.where(turned, -1, 1)
-    some = (run != 0) | (rise != 0)
-    return _Edges(outline[some], x[left][some], y[left][some], (sign * run)[some], (sign * rise)[some])
+    has_length = (run != 0) | (rise != 0)
+    return _Edges(
+        outline[has_length],
+        x[left][has_length],
+        y[left][has_length],
+        (sign * run)[has_length],
+        (sign * rise)[has_length],
+    )
 
 
 # A level as one number: 2^48 times the outline plus its x, in units from far left.
@@ -147,10 +155,12 @@ def _levels(edges: _Edges, width: int) -> Ints:
     """Return the levels of each outline: its corners, and the columns of the image that it spans."""
     ends = np.concatenate([edges.x, edges.x + edges.run])
     outline = np.concatenate([edges.outline, edges.outline])
-    first = np.flatnonzero(np.diff(edges.outline, prepend=-1))  # edges stand outline by outline
+    # Edges stand outline by outline, so each outline is one run of them.
+    first = np.flatnonzero(np.diff(edges.outline, prepend=-1))
     numbers = edges.outline[first]
     low = np.minimum.reduceat(edges.x, first) if len(first) else edges.x
     high = np.maximum.reduceat(edges.x + edges.run, first) if len(first) else edges.x
+    # The columns whose centres lie in [low, high], cut at the image.
     start = np.clip(-((HALF - low) // UNIT), 0, width)
     count = np.maximum(np.clip((high - HALF) // UNIT + 1, 0, width) - start, 0)
     column = np.arange(count.sum()) + np.repeat(start - np.cumsum(count) + count, count)
@@ -176,52 +186,56 @@ def _meetings(edges: _Edges, levels: Ints, spans: tuple[Ints, Ints]) -> _Meeting
     edge = np.repeat(sloped, number)
     step = np.arange(len(edge)) - np.repeat(np.cumsum(number) - number, number)
     level = first[edge] + step
+    # y on the level = y of the left end + way * rise / run, kept as a whole number and a fraction.
     way = (levels[level] & (2**_OUTLINE - 1)) - _FAR - edges.x[edge]
     quotient, rest = _divided(way, edges.rise[edge], edges.run[edge])
-    nothing = np.zeros(2 * len(upright), dtype=np.int64)
+    zeros = np.zeros(2 * len(upright), dtype=np.int64)
     begin, end = np.ones(len(upright), dtype=np.int64), np.full(len(upright), -1)
     y = edges.y[upright]
     return _Meetings(
         level=np.concatenate([level, first[upright], first[upright]]),
         whole=np.concatenate([edges.y[edge] + quotient, y, y + edges.rise[upright]]),
-        rest=np.concatenate([rest, nothing]),
-        per=np.concatenate([edges.run[edge], nothing + 1]),
-        comes=np.concatenate([step > 0, nothing > 0]),
-        goes=np.concatenate([step < np.repeat(number, number) - 1, nothing > 0]),
+        rest=np.concatenate([rest, zeros]),
+        per=np.concatenate([edges.run[edge], zeros + 1]),
+        comes=np.concatenate([step > 0, zeros > 0]),
+        goes=np.concatenate([step < np.repeat(number, number) - 1, zeros > 0]),
         upright=np.concatenate([np.zeros(len(edge), dtype=np.int64), begin, end]),
     )
 
 
-def _divided(one: Ints, two: Ints, by: Ints) -> tuple[Ints, Ints]:
-    """Return quotient and rest of one * two / by, exactly, for numbers below 2^46 and quotients below 2^47.
+def _divided(factor: Ints, other: Ints, by: Ints) -> tuple[Ints, Ints]:
+    """Return quotient and rest of factor * other / by, exactly: numbers below 2^46, quotients below 2^47.
 
     The quotient of the rounded numbers is wrong by one at most, so the rest is small; and small numbers come
     out right of 64 bits, although the products do not fit.
     """
-    quotient = np.floor(one.astype(np.float64) * two / by).astype(np.int64)
-    rest = one * two - quotient * by
-    wrong = (rest >= by).astype(np.int64) - (rest < 0)
-    return quotient + wrong, rest - wrong * by
+    quotient = np.floor(factor.astype(np.float64) * other / by).astype(np.int64)
+    rest = factor * other - quotient * by
+    correction = (rest >= by).astype(np.int64) - (rest < 0)
+    return quotient + correction, rest - correction * by
 
 
-def _order(met: _Meetings) -> tuple[Ints, Bools]:
+def _order(meetings: _Meetings) -> tuple[Ints, Bools]:
     """Sort meetings by level and, on each, from top to bottom; tell which meet where the one before does."""
-    place = met.whole - met.whole.min(initial=0)
-    key = (met.level.astype(np.uint64) << np.uint64(47)) + place.astype(np.uint64)
+    place = meetings.whole - meetings.whole.min(initial=0)
+    key = (meetings.level.astype(np.uint64) << np.uint64(47)) + place.astype(np.uint64)
     order = np.argsort(key)
     tied = _as_before(key[order])
-    rest = met.rest.copy()
+    rest = meetings.rest.copy()
+    # Meetings in one whole unit are told apart by the digits of their fractions, in base 2^46: two of them
+    # suffice, because different fractions of edges differ by more than 2^-92.
     for _ in range(2):
-        some = np.flatnonzero(tied | np.append(tied[1:], False))
-        members = order[some]
+        undecided = np.flatnonzero(tied | np.append(tied[1:], False))
+        members = order[undecided]
         if not rest[members].any():
             break
-        digit, rest[members] = _divided(rest[members], np.full(len(members), 2**DIGIT), met.per[members])
-        group = np.cumsum(~tied[some]).astype(np.uint64)
+        digit, rest[members] = _divided(rest[members], np.full(len(members), 2**DIGIT), meetings.per[members])
+        # A group is one run of ties: it is sorted within itself and stays where it is.
+        group = np.cumsum(~tied[undecided]).astype(np.uint64)
         fine = (group << np.uint64(DIGIT)) + digit.astype(np.uint64)
         again = np.argsort(fine)
-        order[some] = members[again]
-        tied[some] = _as_before(fine[again])
+        order[undecided] = members[again]
+        tied[undecided] = _as_before(fine[again])
     return order, tied
 
 
@@ -259,15 +273,15 @@ class _Gaps(NamedTuple):
         return inside
 
 
-def _gaps(met: _Meetings, order: Ints, tied: Bools) -> _Gaps:
+def _gaps(meetings: _Meetings, order: Ints, tied: Bools) -> _Gaps:
     """Find the gaps on the levels, and what the strips beside the levels join them to.
 
     In each strip a gap is numbered by the rank of the edge above it, counted through all strips. On both its
     levels a strip has the same edges, so the ranks on both are of the same strip. Above the first edge of a
     strip lies the outside, and below its last one too: the number of the latter serves for both.
     """
-    level, going = met.level[order], met.goes[order]
-    comes, goes = np.cumsum(met.comes[order]) - 1, np.cumsum(going) - 1
+    level, going = meetings.level[order], meetings.goes[order]
+    comes, goes = np.cumsum(meetings.comes[order]) - 1, np.cumsum(going) - 1
     rank = np.empty_like(comes)
     rank[order] = comes
     right_of = rank[order[going] + 1]  # the rank on the right level, in the order of the left one
@@ -279,18 +293,18 @@ def _gaps(met: _Meetings, order: Ints, tied: Bools) -> _Gaps:
     left = np.append(np.where(is_last, 2 * number, here), 2 * number)
     right = np.append(np.where(is_open | is_last, left[:-1], here + number), 2 * number)
     below = np.flatnonzero((level[1:] == level[:-1]) & ~tied[1:])
-    closed = np.cumsum(met.upright[order])[below] > 0
+    closed = np.cumsum(meetings.upright[order])[below] > 0
     return _Gaps(below, right[comes[below]], left[goes[below]], closed, 2 * number + 1)
 
 
-def _pixels(met: _Meetings, order: Ints, below: Ints, levels: Ints, size: tuple[int, int]) -> Enclosed:
+def _pixels(meetings: _Meetings, order: Ints, below: Ints, levels: Ints, size: tuple[int, int]) -> Enclosed:
     """Return the pixels whose centres lie in gaps below meetings."""
-    column, aside = np.divmod((levels & (2**_OUTLINE - 1)) - _FAR - HALF, UNIT)
-    is_column = (aside == 0) & (column >= 0) & (column < size[0])
-    below = below[is_column[met.level[order[below]]]]
+    column, offset = np.divmod((levels & (2**_OUTLINE - 1)) - _FAR - HALF, UNIT)
+    is_column = (offset == 0) & (column >= 0) & (column < size[0])
+    below = below[is_column[meetings.level[order[below]]]]
     upper, lower = order[below], order[below + 1]
-    start = np.clip((met.whole[upper] + (UNIT - 1 - HALF)) // UNIT, 0, size[1])
-    after = np.clip((met.whole[lower] + (UNIT - HALF)) // UNIT, 0, size[1])
-    some = after > start
-    level = met.level[upper[some]]
-    return Enclosed(levels[level] >> _OUTLINE, column[level], start[some], after[some])
+    start = np.clip((meetings.whole[upper] + (UNIT - 1 - HALF)) // UNIT, 0, size[1])
+    after = np.clip((meetings.whole[lower] + (UNIT - HALF)) // UNIT, 0, size[1])
+    has_rows = after > start
+    level = meetings.level[upper[has_rows]]
+    return Enclosed(levels[level] >> _OUTLINE, column[level], start[has_rows], after[has_rows])

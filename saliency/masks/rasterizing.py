@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saliency.boxes import Box
-from saliency.masks.brushes import Floats, Frame, Paths, path_ends
+from saliency.masks.brushes import Floats, Frame, ThickLines, path_ends
 from saliency.masks.intervals import Intervals, Ints, covered, ends, latest
 from saliency.masks.lassos import enclosed
 from saliency.masks.strokes import Stroke
@@ -141,12 +141,13 @@ def _covered(layers: Sequence[_Layer], frame: Frame) -> Intervals:
     strokes = [stroke for layer in layers for stroke in layer.strokes]
     numbers = np.repeat(np.arange(len(layers)), [len(layer.strokes) for layer in layers])
     lassos = np.flatnonzero([stroke.tool == "lasso" for stroke in strokes])
-    paths = Paths.of([_line(stroke) for stroke in strokes], numbers * frame.places)
-    found = [np.empty(0, dtype=np.int64), *path_ends(paths, frame)]
+    # A lasso covers its outline as a line of no width, and besides what the outline encloses.
+    paths = ThickLines.of([_line(stroke) for stroke in strokes], numbers * frame.places)
+    span_ends = [np.empty(0, dtype=np.int64), *path_ends(paths, frame)]
     if len(lassos):
         outlines = [strokes[number].points[:, :2] for number in lassos]
-        found.append(_inner_ends(outlines, numbers[lassos] * frame.places, frame))
-    return covered(np.concatenate(found))
+        span_ends.append(_inner_ends(outlines, numbers[lassos] * frame.places, frame))
+    return covered(np.concatenate(span_ends))
 
 
 def _line(stroke: Stroke) -> tuple[Floats, float]:
@@ -165,12 +166,14 @@ def _inner_ends(outlines: Sequence[Floats], places: Ints, frame: Frame) -> Ints:
 
 def _flattened(layered: Intervals, layers: Sequence[_Layer], frame: Frame) -> Intervals:
     """Lay the layers of each drawing upon each other: a pixel is as the last one that covers it made it."""
+    # Each layer has places of its own; here all layers of a drawing move onto the places of that drawing.
     layer = layered.start // frame.places
     drawing = np.array([one.drawing for one in layers])
     moved = (drawing - np.arange(len(layers)))[layer] * frame.places
     start, stop = layered.start + moved, layered.stop + moved
     if len(layers) == len(set(drawing.tolist())):  # one layer each, and none erases
         return Intervals(start, stop)
+    # A later layer has a higher rank, and the lowest bit of a rank says whether its layer paints.
     paints = np.array([not one.erases for one in layers])
     place, top = latest(start, stop, (2 * layer + 2 + paints[layer]).astype(np.int32))
     return _where(place, (top & 1).astype(bool))
@@ -189,6 +192,7 @@ def _ink(pixels: Intervals, frame: Frame) -> Ink:
     column = pixels.start // frame.stride
     top, after = pixels.start - column * frame.stride, pixels.stop - column * frame.stride
     box = Box(int(column[0]), int(top.min()), int(column[-1]) + 1, int(after.max()))
+    # Mark where each column changes between painted and not; XOR from row to row fills what lies between.
     turns: Mask = np.zeros((box.height + 1, box.width), dtype=np.uint8)
     turns[top - box.top, column - box.left] = 1
     turns[after - box.top, column - box.left] = 1

@@ -15,8 +15,8 @@ from typing import Final
 
 import numpy as np
 
-from saliency.masks.brushes import Floats, Paths
-from saliency.masks.lassos import meetings
+from saliency.masks.brushes import Floats, ThickLines
+from saliency.masks.lassos import count_meetings
 
 MAX_WORK: Final = 300_000  # per annotation; benchmarks/adversarial_strokes.py measures what it takes
 PER_MEETING: Final = 4
@@ -33,12 +33,13 @@ def work(lines: Sequence[tuple[Floats, float]], outlines: Sequence[Floats], *, w
     width : of the image in pixels
     """
     points = sum(len(points) for points, _ in lines) + sum(map(len, outlines))
-    along = _outline_px(Paths.of(lines, np.zeros(len(lines), dtype=np.int64))) if lines else 0.0
-    met = meetings(outlines, width=width) if outlines else 0
-    return PER_POINT * points + along + PER_MEETING * met
+    length_px = _outline_px(ThickLines.of(lines, np.zeros(len(lines), dtype=np.int64))) if lines else 0.0
+    meetings = count_meetings(outlines, width=width) if outlines else 0
+    return PER_POINT * points + length_px + PER_MEETING * meetings
 
 
-def _outline_px(paths: Paths) -> float:
+def _outline_px(paths: ThickLines) -> float:
+    # The angle between two segments from their cross and dot products: no normalisation, no rounding near 0.
     first, inner = np.flatnonzero(~paths.last), np.flatnonzero(~paths.first & ~paths.last)
     run, rise = np.zeros((2, len(paths.x)))
     run[first], rise[first] = paths.x[first + 1] - paths.x[first], paths.y[first + 1] - paths.y[first]

@@ -57,11 +57,11 @@ class Coarsened:
 
     def __call__(self, image: SourceImage) -> ImageMap | None:
         """Reduce the map of an image to an area or to boxes."""
-        found = self.base(image)
-        if found is None:
+        base_map = self.base(image)
+        if base_map is None:
             return None
-        values = coarsen(found.values, granularity=self.granularity, threshold=self.threshold)
-        return replace(found, values=values, entropy=entropy(values))
+        values = coarsen(base_map.values, granularity=self.granularity, threshold=self.threshold)
+        return replace(base_map, values=values, entropy=entropy(values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ class Inverted:
 
     def __call__(self, image: SourceImage) -> ImageMap | None:
         """Invert the map of an image."""
-        found = self.base(image)
-        return None if found is None else map_of(image, 1 - found.values)
+        base_map = self.base(image)
+        return None if base_map is None else map_of(image, 1 - base_map.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +108,10 @@ class Shuffled:
     def __call__(self, image: SourceImage) -> ImageMap | None:
         """Return the map of the image's donor; None for an image that had no map."""
         donor = self.donors.get(image.image_id)
-        found = None if donor is None else self.base(donor)
-        if found is None:
+        base_map = None if donor is None else self.base(donor)
+        if base_map is None:
             return None
-        values = resize(found.values, width=image.width, height=image.height)
+        values = resize(base_map.values, width=image.width, height=image.height)
         return map_of(image, scale_map(values))
 
 
@@ -129,12 +129,12 @@ class RandomStrokes:
 
     def __call__(self, image: SourceImage) -> ImageMap | None:
         """Move the saliency of an image to random strokes; the same seed and image give the same map."""
-        found = self.base(image)
-        if found is None:
+        base_map = self.base(image)
+        if base_map is None:
             return None
-        area = int(np.count_nonzero(found.values >= 0.5 * found.values.max()))
+        area = int(np.count_nonzero(base_map.values >= 0.5 * base_map.values.max()))
         strokes = random_strokes(image, random_of(self.seed, image.image_id))
-        return map_of(image, _dealt_out(found.values, _painted(strokes, image, area=area)))
+        return map_of(image, _dealt_out(base_map.values, _painted(strokes, image, area=area)))
 
 
 def random_of(seed: int, name: str) -> np.random.Generator:

@@ -50,9 +50,9 @@ def _encoded(
     source: MapSource, images: Iterable[SourceImage], progress: Callable[[int], object] | None
 ) -> Iterator[EncodedMap]:
     for image in images:
-        found = source(image)
-        if found is not None:
-            yield encode_image_map(found)
+        image_map = source(image)
+        if image_map is not None:
+            yield encode_image_map(image_map)
         if progress:
             progress(1)
 

@@ -11,7 +11,7 @@ from typer.main import get_command
 
 from saliency import Annotation, MapParameters, ParameterError
 from saliency.__main__ import cli
-from saliency.parameter_descriptions import Choice
+from saliency.parameter_descriptions import OneOf
 from saliency.parameter_options import option_name
 from saliency.parameter_table import renewed
 from saliency.parameters import DEFAULTS, DESCRIPTIONS, TYPES, in_words
@@ -34,7 +34,7 @@ EVERYTHING = MapParameters(
     granularity="boxes",
     threshold=0.25,
 )
-CHOICES = [name for name, described in DESCRIPTIONS.items() if isinstance(described.values, Choice)]
+CHOICES = [name for name, described in DESCRIPTIONS.items() if isinstance(described.values, OneOf)]
 
 
 class TestMapParameters:

@@ -13,9 +13,9 @@ from saliency.parameter_descriptions import (
     COUNTING,
     MERGING,
     STEPS,
-    Choice,
     Description,
     Number,
+    OneOf,
     ParameterError,
 )
 from saliency.parameters import DEFAULTS, DESCRIPTIONS, TYPES, MapParameters
@@ -96,6 +96,6 @@ def _fields(heading: str, known: Mapping[str, Sequence[str]]) -> Iterator[FormFi
 
 
 def _options(name: str, described: Description, known: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
-    if isinstance(described.values, Choice):
+    if isinstance(described.values, OneOf):
         return list(described.values.labels.items())
     return [(value, value.replace("_", " ")) for value in known.get(name, ())]

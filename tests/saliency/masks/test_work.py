@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from saliency import StrokeError, parse_strokes
-from saliency.masks.brushes import Frame, Paths, path_ends
+from saliency.masks.brushes import Frame, ThickLines, path_ends
 from saliency.masks.rasterizing import painted
 from saliency.masks.work import MAX_WORK, work
 
@@ -75,7 +75,7 @@ class TestWork:
         """Each px of outline gives at most one end of a span, and each point a few more for rounding."""
         for seed in range(20):
             points = np.random.default_rng(seed).uniform(-20, 320, (60, 2))
-            paths = Paths.of([(points, radius)], np.zeros(1, dtype=np.int64))
+            paths = ThickLines.of([(points, radius)], np.zeros(1, dtype=np.int64))
             ends = sum(len(part) for part in path_ends(paths, Frame(300, 300)))
             assert ends <= work_of((points, radius)) + 8 * len(points)
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from saliency_speed import HANDS, hand_image
+from saliency_speed import HANDS, hand_image  # type: ignore[import-not-found]  # beside this script
 
 
 def annotation_lines(images: int, per_image: float) -> Iterator[str]:

@@ -47,7 +47,7 @@ SMALL_STUDIES = 20
 SEED = 7
 
 
-def copy(session: Session, table: type, columns: tuple[str, ...], rows: Iterator[tuple]) -> None:
+def copy(session: Session, table: type[models.Base], columns: tuple[str, ...], rows: Iterator[tuple]) -> None:
     names = ", ".join(f'"{name}"' for name in columns)
     cursor = session.connection().connection.cursor()
     with cursor.copy(f"COPY {table.__tablename__} ({names}) FROM STDIN") as stream:
@@ -93,12 +93,18 @@ def make_study(session: Session, slug: str, *, pairs: int, decisions: int) -> No
     _count_places(session, study)
 
 
-PERSON = ("id", "study_id", "arm_id", "source", "state", "consent_version", "consented_at")
-PERSON += ("lease_expires_at", "client")
-TRIAL = ("id", "participant_id", "pair_id", "question", "position", "kind", "state")
-TRIAL += ("left_image_id", "right_image_id", "left_token", "right_token")
-DECISION = ("trial_id", "choice", "chosen_image_id", "correct", "decision_ms", "annotation_ms")
-DECISION += ("events", "body_hash", "decided_at")
+PERSON = (
+    *("id", "study_id", "arm_id", "source", "state", "consent_version", "consented_at"),
+    *("lease_expires_at", "client"),
+)
+TRIAL = (
+    *("id", "participant_id", "pair_id", "question", "position", "kind", "state"),
+    *("left_image_id", "right_image_id", "left_token", "right_token"),
+)
+DECISION = (
+    *("trial_id", "choice", "chosen_image_id", "correct", "decision_ms", "annotation_ms"),
+    *("events", "body_hash", "decided_at"),
+)
 KIND = "one_side"
 STATES = ("finished",) * 92 + ("away",) * 4 + ("screened_out",) * 2 + ("withdrawn", "working")
 
@@ -115,8 +121,8 @@ def _pairs(session: Session, study: models.Study, count: int) -> Iterator[tuple[
     mine = models.Image.content_hash.startswith(f"{study.slug}-")
     ids = session.scalars(select(models.Image.id).where(mine).order_by(models.Image.id)).all()
     couples = list(zip(ids[::2], ids[1::2], strict=True))
-    columns = ("study_id", "real_image_id", "fake_image_id", "served_bytes")
-    copy(session, models.Pair, columns, ((study.id, *couple, 4096) for couple in couples))
+    parts = ("study_id", "real_image_id", "fake_image_id", "served_bytes")
+    copy(session, models.Pair, parts, ((study.id, *couple, 4096) for couple in couples))
     query = select(models.Pair.id).where(models.Pair.study_id == study.id).order_by(models.Pair.id)
     return ((pair, *couple) for pair, couple in zip(session.scalars(query), couples, strict=True))
 

@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -68,7 +69,7 @@ def score_of(setup: Setup) -> Work:
 
 def network(setup: Setup) -> Callable[[torch.Tensor], torch.Tensor]:
     """Logits and nothing else."""
-    net = setup.backbone.net
+    net: Any = setup.backbone.net
     return lambda images: net.forward_head(net.forward_features(images))
 
 

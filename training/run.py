@@ -2,7 +2,7 @@
 
 import hashlib
 import platform
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -32,7 +32,7 @@ FORMAT = 1
 LIBRARIES = ("torch", "timm", "numpy", "opencv-python-headless", "safetensors")
 
 
-def run_job(job: TrainingJob) -> Iterator[Event]:
+def run_job(job: TrainingJob) -> Generator[Event, None, None]:
     """Do a run, or the rest of one; yields its events, each after it is in events.jsonl.
 
     A finished run yields only its `finished` event. Of several processes only the first yields and writes.

@@ -1,6 +1,7 @@
 """Documentation that a machine can hold against the code."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,14 +45,17 @@ def test_the_reference_of_commands_is_what_make_docs_prints():
     assert (DOCS / "cli.md").read_text() == reference()
 
 
-def errors(kind=AppError):
+def errors(kind: type[AppError] = AppError) -> Iterator[type[AppError]]:
     for child in kind.__subclasses__():
         yield child
         yield from errors(child)
 
 
+ERRORS = sorted(errors(), key=lambda error: error.__name__)
+
+
 class TestEveryError:
-    @pytest.mark.parametrize("error", sorted(errors(), key=lambda error: error.__name__))
+    @pytest.mark.parametrize("error", ERRORS)
     def test_it_has_a_sentence_of_its_own(self, error):
         assert re.fullmatch(r"[A-Z].*[.]", (error.__doc__ or "").strip())
 

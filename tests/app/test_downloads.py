@@ -1,6 +1,7 @@
 """Downloads: what goes wrong is told, and who reads slowly keeps nothing that others need."""
 
 import asyncio
+import shutil
 import socket
 import threading
 import time
@@ -88,7 +89,7 @@ class TestWhatGoesWrong:
 
     def test_a_disk_that_is_nearly_full_keeps_what_is_left(self, made, monkeypatch):
         usage = namedtuple("usage", "free")
-        monkeypatch.setattr(downloads.shutil, "disk_usage", lambda _: usage(downloads.LEFT_FREE_BYTES))
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(downloads.LEFT_FREE_BYTES))
 
         async def ask(room: Downloads) -> None:
             with pytest.raises(OSError, match="No space left"):

@@ -1,6 +1,7 @@
 """What `/health` says, and what people are told, while something is gone or full."""
 
 import errno
+import shutil
 from collections import namedtuple
 
 import pytest
@@ -8,7 +9,6 @@ from fastapi.testclient import TestClient
 from sqlalchemy import create_engine
 from sqlalchemy.orm import sessionmaker
 
-from app import health
 from app.main import create_app
 from app.middleware import room_of
 
@@ -29,7 +29,7 @@ class TestHealth:
     def test_a_disk_that_is_nearly_full_is_told(self, client, blobs, monkeypatch):
         blobs.put(b"a face")
         usage = namedtuple("usage", "free")
-        monkeypatch.setattr(health.shutil, "disk_usage", lambda _path: usage(free=1_000_000))
+        monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(free=1_000_000))
         assert client.get("/health").json()["storage"] == "the disk is nearly full"
 
     def test_a_database_that_is_gone_is_a_503_that_says_so(self, without_database):

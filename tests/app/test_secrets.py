@@ -207,7 +207,7 @@ def send(visitor) -> Callable:
 
 
 @pytest.fixture
-def broken(settings, session_factory) -> Iterator[Callable]:
+def broken(settings, session_factory) -> Callable:
     """Serves one faulty function and asks for it."""
     application = create_app(settings, session_factory=session_factory)
 

@@ -138,7 +138,7 @@ class TestACommandWithoutItsStore:
         return run
 
     @pytest.fixture
-    def study(self, new_database) -> Iterator[tuple[str, str]]:
+    def study(self, new_database) -> tuple[str, str]:
         """A database with an annotated image, and the name of its study."""
         url = new_database()
         with rows_in(url) as session:

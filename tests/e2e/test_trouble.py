@@ -26,7 +26,7 @@ def walk(browser, lab, request):
     slug = re.sub(r"[^a-z]+", "-", request.node.name)[-40:].strip("-")
     with browsing(browser, DESK) as context:
         walk = Walk(context.new_page(), Mouse())
-        walk.address = lab.plain(slug)
+        walk.address = lab.plain(slug)  # type: ignore[attr-defined]
         yield walk
 
 

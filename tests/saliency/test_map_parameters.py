@@ -4,7 +4,7 @@ import json
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 from hashlib import sha256
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from typer.main import get_command
@@ -174,7 +174,8 @@ class TestDescriptions:
         ],
     )
     def test_each_command_has_the_options_of_its_steps_and_no_others(self, command, steps):
-        options = {text for option in get_command(cli).commands[command].params for text in option.opts}
+        group: Any = get_command(cli)
+        options = {text for option in group.commands[command].params for text in option.opts}
         for name, described in DESCRIPTIONS.items():
             assert (option_name(name) in options) == (described.step in steps)
 

@@ -21,7 +21,7 @@ class TestPublicNames:
 
     def test_any_other_name_is_an_attribute_error(self):
         with pytest.raises(AttributeError, match="module 'saliency' has no attribute 'nothing'"):
-            _ = saliency.nothing
+            _ = saliency.nothing  # type: ignore[attr-defined]
 
     @pytest.mark.parametrize("module", LIGHT)
     def test_a_module_without_pixels_loads_no_opencv(self, module):

@@ -262,7 +262,7 @@ def written(path: Path, process: subprocess.Popen[bytes]) -> str:
         if process.poll() is not None:
             break
         time.sleep(POLL_S)
-    raise AssertionError(f"{process.args} wrote nothing to {path}: {(path.parent / 'log').read_text()}")
+    raise AssertionError(f"{process.args!r} wrote nothing to {path}: {(path.parent / 'log').read_text()}")
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
@@ -272,4 +272,4 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
         if process.poll() is not None:
             break
         time.sleep(POLL_S)
-    raise AssertionError(f"{process.args} does not listen on {port}.")
+    raise AssertionError(f"{process.args!r} does not listen on {port}.")

@@ -51,7 +51,12 @@ from tests.support.grids import SCORES, make_trained
 from tests.support.pictures import draw
 from tests.support.worlds import Visitor
 
-SCORED = {"logit_real": -1.0, "logit_fake": 2.0, "score_sigmoid": 0.875, "score_softmax": 0.95}
+SCORED: dict[str, float | str] = {
+    "logit_real": -1.0,
+    "logit_fake": 2.0,
+    "score_sigmoid": 0.875,
+    "score_softmax": 0.95,
+}
 SCORED |= {"entropy": 1.5, "side": 32, "seen": "", "cam": ""}
 
 

@@ -25,7 +25,7 @@ class StaffFactory(Row):
     email = Sequence(lambda n: f"staff{n}@lab.example")
     name = "A Colleague"
     role = models.Role.EDITOR
-    password_hash = None
+    password_hash: str | None = None
 
 
 class ImageFactory(Row):

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -89,7 +90,7 @@ class Installation:
             raise AssertionError("".join(log.read_text() for log in self.data_dir.parent.glob("*.log")))
 
 
-def chromium() -> dict[str, object]:
+def chromium() -> dict[str, Any]:
     """Launch options for the Chromium that this machine has, or for playwright's own."""
     candidates = (os.environ.get("CYBORG_CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
     found = next((path for name in candidates if name and (path := shutil.which(name))), None)

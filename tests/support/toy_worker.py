@@ -8,7 +8,7 @@ from app.cli import run
 from app.experiments.supervisor import Watch
 from app.jobs import queue
 
-tasks.Watch = partial(Watch, command=(sys.executable, "-m", "tests.support.toy_training"))  # type: ignore[misc]
+tasks.Watch = partial(Watch, command=(sys.executable, "-m", "tests.support.toy_training"))  # type: ignore[attr-defined, assignment]
 tasks.HEARTBEAT_S = 0.3  # type: ignore[misc]
 tasks.STALLED_AFTER_S = 1.5  # type: ignore[misc]
 tasks.TAKEN_RETRY_S = 1  # type: ignore[misc]

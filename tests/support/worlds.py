@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from html import unescape
 
-from fastapi.testclient import TestClient
+from httpx2 import Client
 from sqlalchemy import insert
 
 from app import models
@@ -48,7 +48,7 @@ def make_images(db, blobs, *, count: int = 2):
 class Visitor:
     """A browser that takes part."""
 
-    client: TestClient
+    client: Client
     study: str
     token: str = ""
     arm: dict | None = None

@@ -51,11 +51,11 @@ class TestObjective:
 
     def test_a_misspelt_option_is_refused_not_ignored(self):
         with pytest.raises(ValidationError, match="map_wieght"):
-            Cyborg(map_wieght=0.3)
+            Cyborg(map_wieght=0.3)  # type: ignore[call-arg]
 
     def test_it_cannot_be_changed(self):
         with pytest.raises(ValidationError, match="frozen"):
-            Cyborg().map_weight = 1
+            Cyborg().map_weight = 1  # type: ignore[misc]
 
 
 class TestRunConfig:

@@ -1,3 +1,5 @@
+from typing import Any, get_args
+
 import pytest
 from typer.main import get_command
 
@@ -5,6 +7,7 @@ from tests.support import ROOT
 from training.__main__ import app
 from training.config import OBJECTIVES, RECIPES, MapDistance, MapSource
 
+GROUP: Any = get_command(app)
 DOCS = ROOT / "docs"
 
 
@@ -13,15 +16,15 @@ def test_every_objective_has_a_section(name):
     assert f"\n## `{name}`\n" in (DOCS / "losses.md").read_text()
 
 
-@pytest.mark.parametrize("name", [*MapDistance.__args__, *MapSource.__args__])
+@pytest.mark.parametrize("name", [*get_args(MapDistance), *get_args(MapSource)])
 def test_every_distance_and_control_is_documented(name):
     assert f"`{name}`" in (DOCS / "losses.md").read_text() + (DOCS / "training.md").read_text()
 
 
-@pytest.mark.parametrize("name", sorted(get_command(app).commands))
+@pytest.mark.parametrize("name", sorted(GROUP.commands))
 def test_every_command_is_documented_and_has_a_line_of_help(name):
     assert f"| `{name}` |" in (DOCS / "training.md").read_text()
-    assert get_command(app).commands[name].help
+    assert GROUP.commands[name].help
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)

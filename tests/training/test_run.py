@@ -307,8 +307,13 @@ def whole(data, tmp_path_factory):
 
 class TestWorker:
     def start(self, job):
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        child = subprocess.Popen([sys.executable, "-m", "training.worker"], **pipes)
+        child = subprocess.Popen(
+            [sys.executable, "-m", "training.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         child.stdin.write(job if isinstance(job, str) else job.model_dump_json())
         child.stdin.close()
         return child

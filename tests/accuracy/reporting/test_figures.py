@@ -216,8 +216,9 @@ def report():
 
 @pytest.fixture(scope="module")
 def pages(report):
+    analysis, shown = report
     with style():
-        found = list(_pages(*report, FACTS))
+        found = list(_pages(analysis, shown, FACTS))
         for page in found:
             FigureCanvasAgg(page)
             page.draw_without_rendering()

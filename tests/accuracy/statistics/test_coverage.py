@@ -104,7 +104,8 @@ class TestCoverage:
 
 
 def dprime_difference(sample: ClusteredSample) -> Interval:
-    return detection_difference(*(dprime_forced_choice(sample.of_arm(arm).correct) for arm in (1, 0)), sample)
+    one, zero = (dprime_forced_choice(sample.of_arm(arm).correct) for arm in (1, 0))
+    return detection_difference(one, zero, sample)
 
 
 def inside(found: Interval, truth: float) -> bool:

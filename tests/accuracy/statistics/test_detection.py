@@ -67,7 +67,7 @@ class TestDetection:
 
     def test_a_preference_for_yes_is_below_zero(self):
         decisions = single_images(90, 100, 60, 100)
-        hits, false_alarms = stats.norm.ppf([0.9, 0.6])
+        hits, false_alarms = (stats.norm.ppf(rate) for rate in (0.9, 0.6))
         assert dprime_of(decisions).value == pytest.approx(hits - false_alarms)
         assert criterion_of(decisions).value == pytest.approx(-(hits + false_alarms) / 2)
 

@@ -101,7 +101,7 @@ def pages() -> Iterator[APIRoute]:
     while waiting:
         for one in waiting.pop().routes:
             if not isinstance(one, APIRoute):
-                waiting.append(one.original_router)
+                waiting.append(one.original_router)  # type: ignore[attr-defined]
             elif not one.path.startswith(("/api/", "/i/")):
                 yield one
 

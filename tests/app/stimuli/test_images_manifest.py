@@ -7,9 +7,9 @@ from tests.support.pictures import draw
 
 
 class TestManifest:
-    def test_paths_are_relative_to_the_manifest(self, manifest):
+    def test_paths_are_relative_to_the_manifest(self, manifest, tmp_path):
         (item,) = read_manifest(manifest("path,label,source", "a/b.png,real,camera"))
-        assert item.path == manifest.path.parent / "a/b.png"
+        assert item.path == tmp_path / "a/b.png"
         assert (item.name, item.label, item.source) == ("a/b.png", Label.REAL, "camera")
 
     def test_the_optional_columns_are_read(self, manifest):
@@ -194,11 +194,12 @@ class TestFolder:
 
 @pytest.fixture
 def manifest(tmp_path):
-    def write(*lines: str):
-        write.path.write_text("\n".join(lines), encoding="utf-8")
-        return write.path
+    path = tmp_path / "manifest.csv"
 
-    write.path = tmp_path / "manifest.csv"
+    def write(*lines: str):
+        path.write_text("\n".join(lines), encoding="utf-8")
+        return path
+
     return write
 
 

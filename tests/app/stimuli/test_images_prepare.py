@@ -28,7 +28,7 @@ class TestEncode:
 
     def test_the_display_form_keeps_colour_at_full_resolution(self):
         shown = Image.open(BytesIO(jpeg(Image.fromarray(pixels()))))
-        assert [component[1:3] for component in shown.layer] == [(1, 1)] * 3
+        assert [component[1:3] for component in shown.layer] == [(1, 1)] * 3  # type: ignore[attr-defined]
         assert np.abs(np.asarray(shown).astype(int) - pixels()).mean() < 3
 
     def test_a_thumbnail_has_the_width_asked_for(self):

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from statistics import median
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, func, select, text, update
@@ -394,7 +395,7 @@ class Crowd:
 
     def storm(self, *others):
         """Everybody decides; many withdraw, are screened out, stay away or finish in the middle of it."""
-        deeds = [
+        deeds: list[tuple[Any, ...]] = [
             (self.decide, participant, trial)
             for participant, trials in self.in_hand.items()
             for trial in trials

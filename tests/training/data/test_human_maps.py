@@ -1,3 +1,5 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
@@ -50,7 +52,7 @@ class TestEverySource:
 
     def test_each_is_known_to_a_run(self):
         folders = {"segmentation": "s", "teacher": "t", "masks": "m"}
-        for name in MapSource.__args__:
+        for name in get_args(MapSource):
             run = RunConfig(architecture="a", maps=name, maps_folder=folders.get(name))
             assert run.maps == name
 

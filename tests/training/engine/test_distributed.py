@@ -27,8 +27,9 @@ def config(**changes):
 
 def start(job):
     worker = [sys.executable, "-m", "training.worker"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(worker, **pipes)
+    process = subprocess.Popen(
+        worker, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     process.stdin.write(job.model_dump_json())
     process.stdin.close()
     return process

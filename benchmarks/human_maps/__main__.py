@@ -1,4 +1,4 @@
-"""`python -m benchmarks.human_maps`: do human maps help, where do they not, and what is one worth?"""
+"""`python -m benchmarks.human_maps`: do human maps help, where do they not, and how efficient are they?"""
 
 import json
 import platform
@@ -13,9 +13,15 @@ from rich.console import Console
 
 from benchmarks.human_maps.annotation_efficiency import fewer_maps, matching_size, more_data
 from benchmarks.human_maps.design import DEFAULT, REGIMES, Regime, changed
-from benchmarks.human_maps.execution import BenchmarkSettings, carry_out
-from benchmarks.human_maps.figures import draw_auc, draw_looks, draw_worth, save
-from benchmarks.human_maps.scenarios import BenchmarkRun, contest, controls, guided, objectives
+from benchmarks.human_maps.execution import BenchmarkSettings, run_all
+from benchmarks.human_maps.figures import draw_auc, draw_efficiency, draw_maps, save
+from benchmarks.human_maps.scenarios import (
+    BenchmarkRun,
+    controls,
+    cross_entropy_and_cyborg,
+    guided,
+    objectives,
+)
 from benchmarks.human_maps.table import claim, document, show
 from training.config import Cyborg
 
@@ -47,15 +53,15 @@ def compare(
     json_out: JsonOut = None,
 ) -> None:
     """Every objective, and CYBORG with control maps, in the default world."""
-    crew, began = _crew(out, seeds, first_seed, jobs), time.monotonic()
-    columns = [*objectives(DEFAULT.design), *controls(DEFAULT.design)]
-    results = carry_out(crew, columns)
+    settings, began = _settings(out, seeds, first_seed, jobs), time.monotonic()
+    scenarios = [*objectives(DEFAULT.design), *controls(DEFAULT.design)]
+    results = run_all(settings, scenarios)
     title = f"AUC over {seeds} seeds; simulated annotators, drawn faces"
     out_console.print(show(results, title=title))
     out_console.print(claim(results), highlight=False)
-    save(draw_auc(results, title=title), crew.out / "auc")
-    save(draw_looks(crew.out, columns, seed=first_seed), crew.out / "looks")
-    _finish(crew, results, began, json_out, {"compare": document(results)})
+    save(draw_auc(results, title=title), settings.out / "auc")
+    save(draw_maps(settings.out, scenarios, seed=first_seed), settings.out / "maps")
+    _finish(settings, results, began, json_out, {"compare": document(results)})
 
 
 @app.command()
@@ -73,15 +79,15 @@ def regimes(
         raise typer.BadParameter(
             f"There is no regime {unknown[0]!r}; the known ones are {', '.join(REGIMES)}."
         )
-    crew, began = _crew(out, seeds, first_seed, jobs), time.monotonic()
+    settings, began = _settings(out, seeds, first_seed, jobs), time.monotonic()
     chosen = names or list(REGIMES)
-    columns = {name: contest(REGIMES[name]) for name in chosen}
+    scenarios = {name: cross_entropy_and_cyborg(REGIMES[name]) for name in chosen}
     results: dict[str, list[BenchmarkRun]] = {}
-    for name, pair in columns.items():
-        results[name] = carry_out(crew, pair)
+    for name, pair in scenarios.items():
+        results[name] = run_all(settings, pair)
         out_console.print(show(results[name], title=f"{name}: {REGIMES[name].about}"))
     everything = [one for some in results.values() for one in some]
-    _finish(crew, everything, began, json_out, {name: document(some) for name, some in results.items()})
+    _finish(settings, everything, began, json_out, {name: document(some) for name, some in results.items()})
 
 
 @app.command()
@@ -98,21 +104,21 @@ def explore(
     jobs: Jobs = 2,
 ) -> None:
     """Cross-entropy, CYBORG and shuffled maps in a world of your own."""
-    crew, began = _crew(out, seeds, first_seed, jobs), time.monotonic()
+    settings, began = _settings(out, seeds, first_seed, jobs), time.monotonic()
     try:
         design = changed(DEFAULT.design, changes or [])
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     regime = Regime("", design, architecture, epochs, Cyborg(map_weight=map_weight))
-    pair = contest(regime)
+    pair = cross_entropy_and_cyborg(regime)
     shuffled = replace(pair[1], name=f"{pair[1].name}, shuffled maps", maps="shuffled")
-    results = carry_out(crew, [*pair, shuffled])
+    results = run_all(settings, [*pair, shuffled])
     out_console.print(show(results, title=" ".join([*(changes or []), f"epochs={epochs}"])))
-    _finish(crew, results, began, None, {})
+    _finish(settings, results, began, None, {})
 
 
 @app.command()
-def worth(
+def annotation_efficiency(
     out: Out = OUT,
     seeds: Seeds = 3,
     first_seed: FirstSeed = FIRST_SEED,
@@ -120,14 +126,20 @@ def worth(
     json_out: JsonOut = None,
 ) -> None:
     """CYBORG with a part of the maps, and cross-entropy with more images and none."""
-    crew, began = _crew(out, seeds, first_seed, jobs), time.monotonic()
+    settings, began = _settings(out, seeds, first_seed, jobs), time.monotonic()
     maps, data = fewer_maps(DEFAULT.design), more_data(DEFAULT.design)
-    results = carry_out(crew, [*data, *maps])
-    title = f"What maps are worth; {seeds} seeds"
+    results = run_all(settings, [*data, *maps])
+    title = f"Annotation efficiency; {seeds} seeds"
     out_console.print(show(results, title=title, baseline=data[0].name))
     out_console.print(matching_size(results, maps, data))
-    save(draw_worth(results, maps, data), crew.out / "worth")
-    _finish(crew, results, began, json_out, {"worth": document(results, baseline=data[0].name)})
+    save(draw_efficiency(results, maps, data), settings.out / "annotation_efficiency")
+    _finish(
+        settings,
+        results,
+        began,
+        json_out,
+        {"annotation_efficiency": document(results, baseline=data[0].name)},
+    )
 
 
 @app.command()
@@ -140,26 +152,26 @@ def photos(
     json_out: JsonOut = None,
 ) -> None:
     """The default world on photographs: artefact, shortcut and annotators are as simulated as ever."""
-    plain = _crew(out, seeds, first_seed, jobs)
-    crew, began = replace(plain, out=plain.out / "photos", photos=manifest), time.monotonic()
+    plain = _settings(out, seeds, first_seed, jobs)
+    settings, began = replace(plain, out=plain.out / "photos", photos=manifest), time.monotonic()
     design = replace(DEFAULT.design, train=420, val=80, test=300)
-    pair = contest(replace(DEFAULT, design=design))
+    pair = cross_entropy_and_cyborg(replace(DEFAULT, design=design))
     try:
-        results = carry_out(crew, [*pair, guided(design, "shuffled"), guided(design, "uniform")])
+        results = run_all(settings, [*pair, guided(design, "shuffled"), guided(design, "uniform")])
     except (OSError, ValueError) as error:
         raise typer.BadParameter(str(error)) from None
     title = f"AUC over {seeds} seeds; photographs, drawn artefacts, simulated annotators"
     out_console.print(show(results, title=title))
-    _finish(crew, results, began, json_out, {"photos": document(results)})
+    _finish(settings, results, began, json_out, {"photos": document(results)})
 
 
-def _crew(out: Path, seeds: int, first: int, jobs: int) -> BenchmarkSettings:
+def _settings(out: Path, seeds: int, first: int, jobs: int) -> BenchmarkSettings:
     """Work is kept by first seed: it draws the faces that all seeds share."""
     return BenchmarkSettings(out / f"from-seed-{first}", tuple(range(first, first + seeds)), jobs)
 
 
 def _finish(
-    crew: BenchmarkSettings,
+    settings: BenchmarkSettings,
     results: Sequence[BenchmarkRun],
     began: float,
     json_out: Path | None,
@@ -167,13 +179,13 @@ def _finish(
 ) -> None:
     cpu, wall = sum(one.cpu_s for one in results), time.monotonic() - began
     out_console.print(
-        f"{len(results)} runs, {cpu:.0f} s of CPU in them, {wall:.0f} s in all. Kept in {crew.out}"
+        f"{len(results)} runs, {cpu:.0f} s of CPU in them, {wall:.0f} s in all. Kept in {settings.out}"
     )
     if json_out is None:
         return
     head = {
         "design": asdict(DEFAULT.design),
-        "seeds": crew.seeds,
+        "seeds": settings.seeds,
         "cpu_s": cpu,
         "python": platform.python_version(),
     }

@@ -1,4 +1,4 @@
-"""How much an annotation is worth: AUC over the number of annotated images, and the data that match it."""
+"""Annotation efficiency: AUC by the number of annotated images, and by the number of images without maps."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,7 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.human_maps.design import GUIDED, Design
+from app.demo.detectors import GUIDED
+from benchmarks.human_maps.design import Design
 from benchmarks.human_maps.scenarios import BenchmarkRun, BenchmarkScenario
 from benchmarks.human_maps.table import HEADLINE, values
 from training.config import CrossEntropy
@@ -45,8 +46,8 @@ def matching_size(
     results: Sequence[BenchmarkRun], maps: Sequence[BenchmarkScenario], data: Sequence[BenchmarkScenario]
 ) -> str:
     """How many images cross-entropy needs to reach CYBORG with all its maps, in one sentence."""
-    sizes = np.array([column.design.train for column in data], float)
-    classical = np.array([values(results, column.name, HEADLINE).mean() for column in data])
+    sizes = np.array([scenario.design.train for scenario in data], float)
+    classical = np.array([values(results, scenario.name, HEADLINE).mean() for scenario in data])
     full = maps[-1]
     reached = values(results, full.name, HEADLINE).mean()
     images = full.design.train

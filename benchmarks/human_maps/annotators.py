@@ -1,4 +1,4 @@
-"""Simulated people paint: strokes as the demonstration's hands make them, then masks and a map as ever."""
+"""Simulated annotators: strokes by the demonstration's code, which become masks and maps as people's do."""
 
 from typing import Final
 

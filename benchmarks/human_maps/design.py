@@ -1,4 +1,4 @@
-"""What a generated world looks like, and the worlds that are compared."""
+"""The design of a generated world, and the designs that are compared."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace

@@ -1,4 +1,4 @@
-"""The work of a comparison, shared by processes of one thread each: faces, then worlds, then runs."""
+"""Do the work of a comparison in processes of one thread each: faces, then worlds, then runs."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -24,7 +24,7 @@ from benchmarks.human_maps.scenarios import (
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkSettings:
-    """Where everything is kept, which seeds are used, and by how many processes."""
+    """The folder of results, the seeds, and the number of processes."""
 
     out: Path
     seeds: tuple[int, ...]
@@ -34,36 +34,41 @@ class BenchmarkSettings:
     console: Console = field(default_factory=lambda: Console(stderr=True))
 
 
-def carry_out(crew: BenchmarkSettings, columns: Sequence[BenchmarkScenario]) -> list[BenchmarkRun]:
-    """Every column with every seed; what an earlier call finished is read, not done again."""
-    with _pool(crew.jobs) as pool, _bars(crew.console) as bars:
-        faces = _draw_faces(crew, columns, pool, bars)
+def run_all(settings: BenchmarkSettings, scenarios: Sequence[BenchmarkScenario]) -> list[BenchmarkRun]:
+    """Run every scenario with every seed; runs that an earlier call finished are read."""
+    with _pool(settings.jobs) as pool, _bars(settings.console) as bars:
+        faces = _draw_faces(settings, scenarios, pool, bars)
         worlds = [
-            pool.submit(make_world, crew.out, faces, design, seed=seed)
-            for seed in crew.seeds
-            for design in designs(columns)
+            pool.submit(make_world, settings.out, faces, design, seed=seed)
+            for seed in settings.seeds
+            for design in designs(scenarios)
         ]
         _wait(worlds, bars, "make worlds")
         runs = [
-            pool.submit(make_run, crew.out, column, seed=seed) for seed in crew.seeds for column in columns
+            pool.submit(make_run, settings.out, scenario, seed=seed)
+            for seed in settings.seeds
+            for scenario in scenarios
         ]
         _wait(runs, bars, "train and test")
         return [run.result() for run in runs]
 
 
 def _draw_faces(
-    crew: BenchmarkSettings, columns: Sequence[BenchmarkScenario], pool: ProcessPoolExecutor, bars: Progress
+    settings: BenchmarkSettings,
+    scenarios: Sequence[BenchmarkScenario],
+    pool: ProcessPoolExecutor,
+    bars: Progress,
 ) -> Path:
     """Enough faces for the largest world; drawn from the first seed, shared out anew by every seed."""
-    count = max(design.train + design.val + design.test for design in designs(columns))
-    size, seed = columns[0].design.size, crew.seeds[0]
-    if crew.photos is not None:
-        path = crew.out / f"photos-{size}px.npz"
-        there = write_photos(path, crew.photos, size=size)
+    count = max(design.train + design.val + design.test for design in designs(scenarios))
+    size, seed = scenarios[0].design.size, settings.seeds[0]
+    if settings.photos is not None:
+        path = settings.out / f"photos-{size}px.npz"
+        there = write_photos(path, settings.photos, size=size)
         if there < count:
-            raise ValueError(f"{crew.photos} lists {there} images; this world needs {count}.")
+            raise ValueError(f"{settings.photos} lists {there} images; this world needs {count}.")
         return path
-    path = crew.out / f"faces-{seed}-{count}-{size}px.npz"
+    path = settings.out / f"faces-{seed}-{count}-{size}px.npz"
     task = bars.add_task("draw faces", total=count, completed=count if path.is_file() else 0)
     if not path.is_file():
         write_faces(path, count, seed=seed, size=size, pool=pool, on_drawn=lambda: bars.advance(task))

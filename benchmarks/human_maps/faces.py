@@ -1,4 +1,4 @@
-"""The faces of a world before anything is done to them: drawn once, used by every seed."""
+"""Draw the faces of a world, before artefacts and shortcuts: once, for every seed."""
 
 from collections.abc import Callable
 from concurrent.futures import Executor

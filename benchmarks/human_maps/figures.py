@@ -1,4 +1,4 @@
-"""Pictures of the outcome: AUC by objective, and where each looks beside where people looked."""
+"""Draw the results: AUC by scenario, annotation efficiency, and model maps beside human maps."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from benchmarks.human_maps.scenarios import BenchmarkRun, BenchmarkScenario, run_folder, world_folder
-from benchmarks.human_maps.table import HEADLINE, columns, mean_sd, values
+from benchmarks.human_maps.table import HEADLINE, mean_sd, scenario_names, values
 from training.config import Cyborg
 from training.data import loading
 from training.data.dataset import DatasetFolder, Sample, load_dataset
@@ -44,7 +44,7 @@ def save(figure: Figure, path: Path) -> list[Path]:
 
 def draw_auc(results: Sequence[BenchmarkRun], *, title: str) -> Figure:
     """AUC on unseen generators: every run, and mean ± sd over seeds, by what the mark does in the test."""
-    names = columns(results)
+    names = scenario_names(results)
     figure = Figure(figsize=(1.8 + 1.15 * len(names), 4.2), layout="constrained")
     axes = figure.subplots()
     axes.axhline(0.5, color="#888888", lw=0.8, ls="--", zorder=0)
@@ -74,20 +74,20 @@ def draw_auc(results: Sequence[BenchmarkRun], *, title: str) -> Figure:
     return figure
 
 
-def draw_worth(
+def draw_efficiency(
     results: Sequence[BenchmarkRun], maps: Sequence[BenchmarkScenario], data: Sequence[BenchmarkScenario]
 ) -> Figure:
     """AUC over the number of annotated images (CYBORG), and over the number of images (cross-entropy)."""
     figure = Figure(figsize=(5.6, 3.8), layout="constrained")
     axes = figure.subplots()
     images = maps[0].design.train
-    annotated = [images * cast("Cyborg", column.objective).keep_rate for column in maps]
-    sizes = [column.design.train for column in data]
+    annotated = [images * cast("Cyborg", scenario.objective).keep_rate for scenario in maps]
+    sizes = [scenario.design.train for scenario in data]
     for label, x, chosen, colour in (
         (f"CYBORG, {images} images: how many have a map", annotated, maps, "#c5543b"),
         ("cross-entropy, no maps: how many images", sizes, data, "#3b6fb6"),
     ):
-        found = [mean_sd(values(results, column.name, HEADLINE)) for column in chosen]
+        found = [mean_sd(values(results, scenario.name, HEADLINE)) for scenario in chosen]
         axes.errorbar(
             x,
             [mean for mean, _ in found],
@@ -109,12 +109,15 @@ def draw_worth(
     return figure
 
 
-def draw_looks(out: Path, chosen: Sequence[BenchmarkScenario], *, seed: int) -> Figure:
-    """Some unseen fakes that carry the mark, then the average of all: people first, then models."""
+def draw_maps(out: Path, chosen: Sequence[BenchmarkScenario], *, seed: int) -> Figure:
+    """Maps of some unseen fakes with the mark, then the average of all: human maps first, then models."""
     dataset = load_dataset(world_folder(out, chosen[0].design, seed=seed))
     samples = marked_fakes(dataset)
     human = load_maps(dataset, samples, (64, 64)).numpy()
-    cams = {column.name: look(run_folder(out, column, seed=seed), dataset, samples) for column in chosen}
+    cams = {
+        scenario.name: model_maps(run_folder(out, scenario, seed=seed), dataset, samples)
+        for scenario in chosen
+    }
     shown = _spread(len(samples), EXAMPLES)
     figure = Figure(figsize=(1.45 * (len(cams) + 2), 1.5 * (EXAMPLES + 1)), layout="constrained")
     grid = figure.subplots(EXAMPLES + 1, len(cams) + 2)
@@ -140,7 +143,7 @@ def marked_fakes(dataset: DatasetFolder) -> list[Sample]:
 
 
 @torch.no_grad()
-def look(run: Path, dataset: DatasetFolder, samples: Sequence[Sample]) -> Maps:
+def model_maps(run: Path, dataset: DatasetFolder, samples: Sequence[Sample]) -> Maps:
     """(N, 64, 64): the maps of a finished run, enlarged."""
     config, backbone = open_run(RunFolder(run), device="cpu")
     network_input = backbone.network_input

@@ -1,4 +1,4 @@
-"""The tiny network with a field of view wider than the frame: most cells of its map see the shortcut."""
+"""The tiny network with a receptive field wider than the frame: most cells of its map see the shortcut."""
 
 from typing import Any, cast
 

@@ -1,4 +1,4 @@
-"""Which runs are made, and one unit of work: a world, or a run on it."""
+"""The scenarios that are compared, and the two units of work: make a world, train and test a run on it."""
 
 import hashlib
 import os
@@ -31,14 +31,14 @@ from training.run import run_job
 from training.run_folder import RunFolder
 
 HUMAN: Final = "cyborg x5"
-"""Name of the column whose maps are people's and weigh as in `GUIDED`."""
+"""Name of the scenario whose maps are people's and weigh as in `GUIDED`."""
 OBJECTIVES: Final = ("cross_entropy", "cyborg", "hseb", "fmmmse", "droid", "cyborg_droid")
 CONTROLS: Final[tuple[MapSource, ...]] = ("shuffled", "inverted", "uniform")
 
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkScenario:
-    """One row of the printed table: an objective, its maps, and the world it is trained in."""
+    """An objective, its maps, and the world that it is trained in: one row of the printed table."""
 
     name: str
     objective: AnyObjective
@@ -52,7 +52,7 @@ class BenchmarkScenario:
 class BenchmarkRun:
     """One run: AUC by group and condition, and what it cost."""
 
-    column: str
+    scenario: str
     seed: int
     values: dict[str, float]
     cpu_s: float
@@ -64,17 +64,17 @@ def objectives(design: Design) -> list[BenchmarkScenario]:
 
 
 def guided(design: Design, maps: MapSource = "human") -> BenchmarkScenario:
-    """CYBORG with heavy maps: those of the people who looked at each image, or others."""
+    """CYBORG with heavy maps: human ones, or controls."""
     return BenchmarkScenario(HUMAN if maps == "human" else f"{HUMAN}, {maps} maps", GUIDED, design, maps=maps)
 
 
 def controls(design: Design) -> list[BenchmarkScenario]:
-    """CYBORG with maps that are not those of people who looked at the image."""
+    """CYBORG with control maps."""
     light = BenchmarkScenario("cyborg, shuffled maps", Cyborg(), design, maps="shuffled")
     return [light, *(guided(design, maps) for maps in CONTROLS)]
 
 
-def contest(regime: Regime) -> list[BenchmarkScenario]:
+def cross_entropy_and_cyborg(regime: Regime) -> list[BenchmarkScenario]:
     """Cross-entropy and CYBORG in one regime."""
     return [
         BenchmarkScenario(name, one, regime.design, architecture=regime.architecture, epochs=regime.epochs)
@@ -88,10 +88,10 @@ def world_folder(out: Path, design: Design, *, seed: int) -> Path:
     return out / "worlds" / f"{digest}-seed{seed}"
 
 
-def run_folder(out: Path, column: BenchmarkScenario, *, seed: int) -> Path:
-    """Where a run is kept; another column never finds it."""
-    digest = hashlib.sha256(repr(column).encode()).hexdigest()[:10]
-    return out / "runs" / f"{column.name.replace(', ', '-').replace(' ', '_')}-{digest}-seed{seed}"
+def run_folder(out: Path, scenario: BenchmarkScenario, *, seed: int) -> Path:
+    """Where a run is kept; another scenario never finds it."""
+    digest = hashlib.sha256(repr(scenario).encode()).hexdigest()[:10]
+    return out / "runs" / f"{scenario.name.replace(', ', '-').replace(' ', '_')}-{digest}-seed{seed}"
 
 
 def begin_process() -> None:
@@ -112,24 +112,24 @@ def make_world(out: Path, faces: Path, design: Design, *, seed: int) -> float:
     return time.process_time() - began
 
 
-def make_run(out: Path, column: BenchmarkScenario, *, seed: int) -> BenchmarkRun:
+def make_run(out: Path, scenario: BenchmarkScenario, *, seed: int) -> BenchmarkRun:
     """Train and test, or read what an earlier call found."""
     began = time.process_time()
     run = RunConfig(
-        architecture=column.architecture,
-        objective=column.objective,
+        architecture=scenario.architecture,
+        objective=scenario.objective,
         seed=seed,
-        maps=column.maps,
+        maps=scenario.maps,
         weights="none",
-        image_size=column.design.size,
-        epochs=column.epochs,
+        image_size=scenario.design.size,
+        epochs=scenario.epochs,
         optimiser=OPTIMISER,
         device="cpu",
         workers=1,
     )
-    folder = RunFolder(run_folder(out, column, seed=seed))
+    folder = RunFolder(run_folder(out, scenario, seed=seed))
     for _ in run_job(
-        TrainingJob(run=run, dataset=world_folder(out, column.design, seed=seed), out=folder.root)
+        TrainingJob(run=run, dataset=world_folder(out, scenario.design, seed=seed), out=folder.root)
     ):
         pass
     values = summary(read_scores(folder.scores / "test.csv"))
@@ -137,9 +137,9 @@ def make_run(out: Path, column: BenchmarkScenario, *, seed: int) -> BenchmarkRun
     values["validation_accuracy"] = stored["val"]["accuracy"]
     values["agreement"] = stored["test"].get("agreement_spearman") or float("nan")
     values["cam_entropy"] = stored["test"]["cam_entropy"]
-    return BenchmarkRun(column.name, seed, values, time.process_time() - began)
+    return BenchmarkRun(scenario.name, seed, values, time.process_time() - began)
 
 
-def designs(columns: Sequence[BenchmarkScenario]) -> list[Design]:
-    """Every world that the columns need, once."""
-    return list(dict.fromkeys(column.design for column in columns))
+def designs(scenarios: Sequence[BenchmarkScenario]) -> list[Design]:
+    """Every world that the scenarios need, once."""
+    return list(dict.fromkeys(scenario.design for scenario in scenarios))

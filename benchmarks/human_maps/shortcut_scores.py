@@ -1,4 +1,4 @@
-"""What a finished run says about the test faces, with and without the shortcut on them."""
+"""The scores of a run on test faces with and without the shortcut, and AUC under each condition."""
 
 import csv
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ GROUPS: Final = ("unseen", "seen")
 
 @dataclass(frozen=True, slots=True)
 class PairedScores:
-    """The test faces of one run, in one order."""
+    """Scores of each test face without and with the shortcut, (N,) each."""
 
     plain: NDArray[np.float64]  # (N,) score without the shortcut
     marked: NDArray[np.float64]  # (N,) score of the same picture with it
@@ -41,7 +41,7 @@ class PairedScores:
                 return np.where(self.fake, self.plain, self.marked), self.fake
 
 
-def read_scores(path: Path, *, column: str = "logit_fake") -> PairedScores:
+def read_scores(path: Path, *, score: str = "sigmoid") -> PairedScores:
     """`scores/test.csv` of a run on a generated world."""
     with path.open(newline="", encoding="utf-8") as stream:
         rows = {row["image_id"]: row for row in csv.DictReader(stream)}
@@ -49,7 +49,7 @@ def read_scores(path: Path, *, column: str = "logit_fake") -> PairedScores:
     marked = [rows[row["image_id"].replace("-plain", "-marked")] for row in plain]
 
     def value(row: dict[str, str]) -> float:
-        return float(row["logit_fake"]) - (float(row["logit_real"]) if column == "softmax" else 0.0)
+        return float(row["logit_fake"]) - (float(row["logit_real"]) if score == "softmax" else 0.0)
 
     return PairedScores(
         np.array([value(row) for row in plain]),

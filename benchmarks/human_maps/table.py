@@ -1,4 +1,4 @@
-"""What is printed: AUC over seeds, and who beats cross-entropy by more than chance explains."""
+"""The printed table: AUC over seeds, and the gain over cross-entropy with its standard error."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from rich.table import Table
 from benchmarks.human_maps.scenarios import HUMAN, BenchmarkRun
 
 HEADLINE: Final = "unseen/random"
-"""New generators, and the mark says nothing of the label."""
+"""The headline: unseen generators, with a mark that is independent of the label."""
 BASELINE: Final = "cross_entropy"
 SHOWN: Final = {
     "unseen/random": "unseen,\nmark random",
@@ -20,7 +20,7 @@ SHOWN: Final = {
     "unseen/reversed": "reversed",
     "seen/random": "seen,\nmark random",
     "shortcut": "mark\nalone",
-    "agreement": "looks where\npeople look",
+    "agreement": "agreement with\nhuman maps",
 }
 Verdict = Literal["wins", "loses", "no difference", ""]
 
@@ -42,24 +42,24 @@ class PairedDifference:
         return "wins" if self.mean > 0 else "loses"
 
 
-def values(results: Sequence[BenchmarkRun], column: str, key: str) -> NDArray[np.float64]:
+def values(results: Sequence[BenchmarkRun], scenario: str, key: str) -> NDArray[np.float64]:
     """(seeds,) in the order of the seeds."""
-    chosen = sorted((one for one in results if one.column == column), key=lambda one: one.seed)
+    chosen = sorted((one for one in results if one.scenario == scenario), key=lambda one: one.seed)
     return np.array([one.values[key] for one in chosen])
 
 
 def gap(
-    results: Sequence[BenchmarkRun], column: str, *, baseline: str = BASELINE, key: str = HEADLINE
+    results: Sequence[BenchmarkRun], scenario: str, *, baseline: str = BASELINE, key: str = HEADLINE
 ) -> PairedDifference:
-    """Column minus baseline; the standard error is not a number for a single seed."""
-    difference = values(results, column, key) - values(results, baseline, key)
+    """Scenario minus baseline, paired over seeds; the standard error is NaN for a single seed."""
+    difference = values(results, scenario, key) - values(results, baseline, key)
     n = len(difference)
     spread = float(np.std(difference, ddof=1)) / n**0.5 if n > 1 else float("nan")
     return PairedDifference(float(difference.mean()), spread)
 
 
 def claim(results: Sequence[BenchmarkRun]) -> str:
-    """What the benchmark is for: human maps against none, shuffled ones against none, and one another."""
+    """The three differences that the benchmark is about: human - none, shuffled - none, human - shuffled."""
     other = f"{HUMAN}, shuffled maps"
     human, shuffled = gap(results, HUMAN), gap(results, other)
     between = gap(results, HUMAN, baseline=other)
@@ -68,23 +68,23 @@ def claim(results: Sequence[BenchmarkRun]) -> str:
 
 
 def mean_sd(numbers: NDArray[np.float64]) -> tuple[float, float]:
-    """Mean, and the standard deviation over seeds (not a number for one)."""
+    """Mean, and standard deviation over seeds (NaN for one seed)."""
     return float(numbers.mean()), float(np.std(numbers, ddof=1)) if len(numbers) > 1 else float("nan")
 
 
-def columns(results: Sequence[BenchmarkRun]) -> list[str]:
-    """In the order of their first run."""
-    return list(dict.fromkeys(one.column for one in results))
+def scenario_names(results: Sequence[BenchmarkRun]) -> list[str]:
+    """The scenarios of the runs, in the order of their first run."""
+    return list(dict.fromkeys(one.scenario for one in results))
 
 
 def show(results: Sequence[BenchmarkRun], *, title: str, baseline: str = BASELINE) -> Table:
     """Mean ± sd over seeds of what `SHOWN` names; AUC on unseen generators comes first."""
     table = Table(title=title, title_justify="left")
-    table.add_column("objective")
+    table.add_column("scenario")
     for heading in SHOWN.values():
         table.add_column(heading, justify="right")
     table.add_column(f"gain over\n{baseline} ± se", justify="right")
-    for name in columns(results):
+    for name in scenario_names(results):
         cells = [_pair(*mean_sd(values(results, name, key))) for key in SHOWN]
         one = gap(results, name, baseline=baseline)
         told = "" if name == baseline else f"{one.mean:+.3f} ± {one.standard_error:.3f} {one.verdict}"
@@ -97,11 +97,11 @@ def _pair(mean: float, sd: float) -> str:
 
 
 def document(results: Sequence[BenchmarkRun], *, baseline: str = BASELINE) -> list[dict[str, Any]]:
-    """The table for a program: every seed of every column."""
+    """The table as JSON: every seed of every scenario."""
     return [
         {
-            "column": name,
-            "seeds": sorted(one.seed for one in results if one.column == name),
+            "scenario": name,
+            "seeds": sorted(one.seed for one in results if one.scenario == name),
             "values": {key: values(results, name, key).tolist() for key in results[0].values},
             "gain": None if name == baseline else gap(results, name, baseline=baseline).mean,
             "standard_error": None
@@ -109,5 +109,5 @@ def document(results: Sequence[BenchmarkRun], *, baseline: str = BASELINE) -> li
             else gap(results, name, baseline=baseline).standard_error,
             "verdict": gap(results, name, baseline=baseline).verdict if name != baseline else "",
         }
-        for name in columns(results)
+        for name in scenario_names(results)
     ]

@@ -1,4 +1,4 @@
-"""A dataset folder from faces, a design and a seed, as `cyborg dataset freeze` would have written it."""
+"""Write a world as a dataset folder, from faces, a design and a seed, as `cyborg dataset freeze` does."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass

@@ -11,7 +11,7 @@ from app.demo.artefacts import SEEN, UNSEEN, spoil
 from benchmarks.human_maps.annotation_efficiency import fewer_maps, matching_size, more_data
 from benchmarks.human_maps.annotators import annotate, parameters
 from benchmarks.human_maps.design import REGIMES, Design, changed
-from benchmarks.human_maps.execution import BenchmarkSettings, carry_out
+from benchmarks.human_maps.execution import BenchmarkSettings, run_all
 from benchmarks.human_maps.faces import Faces, draw_face, read_faces, write_photos
 from benchmarks.human_maps.networks import CyborgTinyWide
 from benchmarks.human_maps.scenarios import (
@@ -81,9 +81,9 @@ class TestPhotos:
     def test_too_few_of_them_are_said(self, tmp_path):
         cv2.imwrite(str(tmp_path / "a.png"), np.zeros((64, 64, 3), np.uint8))
         (tmp_path / "manifest.csv").write_text("path\na.png\n")
-        crew = BenchmarkSettings(tmp_path / "out", (0,), 1, photos=tmp_path / "manifest.csv")
+        settings = BenchmarkSettings(tmp_path / "out", (0,), 1, photos=tmp_path / "manifest.csv")
         with pytest.raises(ValueError, match="lists 1 images; this world needs 28"):
-            carry_out(crew, [BenchmarkScenario("x", CrossEntropy(), SMALL)])
+            run_all(settings, [BenchmarkScenario("x", CrossEntropy(), SMALL)])
 
 
 class TestArtefacts:
@@ -255,7 +255,9 @@ class TestTable:
     def test_the_claim_sets_human_maps_against_none_and_against_shuffled_ones(self):
         runs = results(0.5, [0.30, 0.31, 0.29])
         shuffled = [
-            replace(one, column=f"{HUMAN}, shuffled maps") for one in runs if one.column == "cross_entropy"
+            replace(one, scenario=f"{HUMAN}, shuffled maps")
+            for one in runs
+            if one.scenario == "cross_entropy"
         ]
         told = claim([*runs, *shuffled])
         assert told.startswith("human - none +0.300 ± 0.006; shuffled - none +0.000")
@@ -281,18 +283,18 @@ class TestWorth:
     def sentence(full: float, classical: list[float]) -> str:
         maps, data = fewer_maps(DEFAULT), more_data(DEFAULT)
         found = [*zip(data, classical, strict=True), (maps[-1], full)]
-        runs = [BenchmarkRun(column.name, 0, {"unseen/random": auc}, 0.0) for column, auc in found]
+        runs = [BenchmarkRun(scenario.name, 0, {"unseen/random": auc}, 0.0) for scenario, auc in found]
         return matching_size(runs, maps, data)
 
 
 class TestPlan:
     def test_another_design_or_objective_never_finds_an_earlier_run(self, tmp_path):
-        column = BenchmarkScenario("a", CrossEntropy(), DEFAULT)
+        scenario = BenchmarkScenario("a", CrossEntropy(), DEFAULT)
         others = [
-            replace(column, design=replace(DEFAULT, cue=1.0)),
-            replace(column, objective=Cyborg()),
-            replace(column, epochs=3),
-            column,
+            replace(scenario, design=replace(DEFAULT, cue=1.0)),
+            replace(scenario, objective=Cyborg()),
+            replace(scenario, epochs=3),
+            scenario,
         ]
         assert len({run_folder(tmp_path, one, seed=0) for one in others}) == 4
 
@@ -307,8 +309,8 @@ class TestPlan:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_human_maps_beat_none_and_shuffled_maps_where_a_shortcut_tempts(tmp_path):
-    columns = [objectives(DEFAULT)[0], guided(DEFAULT), guided(DEFAULT, "shuffled")]
-    found = carry_out(BenchmarkSettings(tmp_path, (0, 1, 2)), columns)
+    scenarios = [objectives(DEFAULT)[0], guided(DEFAULT), guided(DEFAULT, "shuffled")]
+    found = run_all(BenchmarkSettings(tmp_path, (0, 1, 2)), scenarios)
     human, shuffled = gap(found, HUMAN), gap(found, f"{HUMAN}, shuffled maps")
     assert human.verdict == "wins"
     assert shuffled.mean < human.mean / 2

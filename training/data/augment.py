@@ -1,7 +1,7 @@
-"""What is done to training images anew in each epoch: blur, JPEG compression, mirroring.
+"""Augment training images: blur, JPEG compression, mirroring, drawn anew in each epoch.
 
-The draws for an image depend on seed, epoch and the image's place in the set alone, not on the batch it came
-in, so a resumed run and one that is shared by several processes see the very same pictures.
+The draws for an image depend only on seed, epoch and the image's position in the training set, not on its
+batch, so that a resumed run, or one on several devices, trains on the same pixels.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from torch.nn.functional import conv2d
 from training.config import Augmentation
 
 TRUNCATE = 4.0
-"""The Gaussian reaches so many standard deviations far, as SciPy's does."""
+"""Radius of the Gaussian in standard deviations, as in SciPy."""
 
 
 @dataclass(frozen=True, slots=True)
 class AugmentationDraws:
-    """What happens to each image of a set in one epoch; all on the CPU."""
+    """The augmentation of each image of a set in one epoch; all on the CPU."""
 
     sigma: Tensor  # (N,) px; 0 = no blur
     quality: Tensor  # (N,) int64; 0 = no JPEG compression
@@ -32,7 +32,7 @@ class AugmentationDraws:
 
 
 def draw(settings: Augmentation, n: int, generator: torch.Generator) -> AugmentationDraws:
-    """Draw for n images."""
+    """Draw the augmentation of n images from a generator on the CPU."""
     blur, sigma, jpeg, quality, flip = torch.rand(5, n, generator=generator, dtype=torch.float64)
     low, high = settings.jpeg_quality
     return AugmentationDraws(
@@ -43,9 +43,10 @@ def draw(settings: Augmentation, n: int, generator: torch.Generator) -> Augmenta
 
 
 def augment(images: Tensor, draws: AugmentationDraws) -> Tensor:
-    """Blur, compress and mirror; (N, 3, H, W) uint8 on any device -> the same.
+    """Blur, compress and mirror images (N, 3, H, W) uint8 on any device; returns the same shape and type.
 
-    Blur and mirroring are done there and for the batch at once; JPEG is made by the CPU.
+    draws : of these N images
+    Blur and mirroring run on the images' device for the whole batch, JPEG on the CPU.
     """
     images = blur(images, draws.sigma)
     images = compress(images, draws.quality)
@@ -53,15 +54,20 @@ def augment(images: Tensor, draws: AugmentationDraws) -> Tensor:
 
 
 def mirror(maps: Tensor, mirrored: Tensor) -> Tensor:
-    """Turn some of a batch left to right: images (N, 3, H, W) or maps (N, H, W)."""
+    """Mirror some images (N, 3, H, W) or maps (N, H, W) left to right.
+
+    mirrored : (N,) bool
+    """
     chosen = mirrored.to(maps.device).view(-1, *[1] * (maps.ndim - 1))
     return torch.where(chosen, maps.flip(-1), maps) if mirrored.any() else maps
 
 
 def blur(images: Tensor, sigma: Tensor) -> Tensor:
-    """Gaussian blur of each image with its own standard deviation, rounded to bytes again.
+    """Gaussian blur of each image (N, 3, H, W) uint8 with its own standard deviation, rounded to uint8.
 
-    Equal to `scipy.ndimage.gaussian_filter(mode="reflect", truncate=4)` per channel; 0 changes nothing.
+    Equal to `scipy.ndimage.gaussian_filter(mode="reflect", truncate=4)` per channel.
+
+    sigma : (N,) px; 0 leaves an image as it is
     """
     chosen = sigma.nonzero().squeeze(1)
     if not len(chosen):
@@ -75,12 +81,15 @@ def blur(images: Tensor, sigma: Tensor) -> Tensor:
 
 
 def compress(images: Tensor, quality: Tensor) -> Tensor:
-    """Each image after a JPEG compression of its own quality (OpenCV's); 0 leaves it as it is."""
+    """JPEG compression (OpenCV's) of each image (N, 3, H, W) uint8 with its own quality.
+
+    quality : (N,) int64, 1 … 100; 0 leaves an image as it is
+    """
     chosen = quality.nonzero().squeeze(1)
     if not len(chosen):
         return images
     pixels = images[chosen.to(images.device)].permute(0, 2, 3, 1).cpu().numpy()
-    coded = np.stack([_jpeg(one, int(q)) for one, q in zip(pixels, quality[chosen], strict=True)])
+    coded = np.stack([_jpeg(image, int(q)) for image, q in zip(pixels, quality[chosen], strict=True)])
     result = images.clone()
     result[chosen.to(images.device)] = torch.from_numpy(coded).permute(0, 3, 1, 2).to(images.device)
     return result
@@ -94,7 +103,7 @@ def _jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
 
 
 def _kernels(sigma: Tensor) -> Tensor:
-    """(n,) -> (n, 2 r + 1) float32 weights; r is that of the widest."""
+    """Gaussian weights (n, 2 r + 1) of n standard deviations, rows with sum 1; r = the largest radius."""
     reach = (TRUNCATE * sigma + 0.5).floor()
     steps = torch.arange(-int(reach.max()), int(reach.max()) + 1)
     weights = torch.exp(-0.5 * (steps / sigma[:, None]) ** 2) * (steps.abs() <= reach[:, None])
@@ -112,6 +121,6 @@ def _along(images: Tensor, kernels: Tensor) -> Tensor:
 
 
 def _mirrored_index(size: int, reach: int) -> Tensor:
-    """Where the pixels -reach … size+reach-1 of a row are that is mirrored at its edges (c b a|a b c)."""
-    place = torch.arange(-reach, size + reach) % (2 * size)
-    return torch.where(place < size, place, 2 * size - 1 - place)
+    """Indices of the pixels -reach … size+reach-1 of a row that is mirrored at its edges (c b a|a b c)."""
+    index = torch.arange(-reach, size + reach) % (2 * size)
+    return torch.where(index < size, index, 2 * size - 1 - index)

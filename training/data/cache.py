@@ -1,7 +1,7 @@
-"""Decoded images kept on disk, named by what they came from, and mapped into memory.
+"""Cache decoded images on disk, named by a hash of their source, and map them into memory.
 
-A grid of runs on one dataset decodes its images once; processes on one machine share the pages. The folder
-may be deleted at any time.
+A grid of runs on one dataset decodes its images once, and processes on one machine share the memory. The
+folder may be deleted at any time.
 """
 
 import hashlib
@@ -16,21 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 VERSION: Final = 2
-"""To be raised when the same files would decode to other bytes."""
+"""Raise it when the same files decode to other bytes: older caches are then ignored."""
 
 SMALL_BYTES: Final = 64 * 2**20
-"""What is smaller is decoded again each time: that takes a second, and leaves nothing behind."""
+"""Smaller sets are not cached: decoding them again takes a second."""
 
 Where = Literal["auto", "memory", "disk"]
 
 
 def cache_key(*parts: object) -> str:
-    """A name for what these parts decide."""
+    """A file name from everything that decides the decoded bytes."""
     return hashlib.sha256(repr((VERSION, *parts)).encode()).hexdigest()[:32]
 
 
 def goes_to_disk(where: Where, folder: Path | None, n_bytes: int) -> bool:
-    """Whether decoded images are kept on disk: where it pays, and where there is room twice over."""
+    """Whether to cache n_bytes on disk: if it is asked for or pays, and the disk has twice as much free."""
     if folder is None or where == "memory":
         return False
     if where == "auto" and n_bytes < SMALL_BYTES:
@@ -42,10 +42,10 @@ def goes_to_disk(where: Where, folder: Path | None, n_bytes: int) -> bool:
 def cached_array(
     folder: Path, key: str, shape: tuple[int, ...], fill: Callable[[NDArray[np.uint8]], Iterable[None]]
 ) -> NDArray[np.uint8]:
-    """The array of that name, mapped from its file; made by `fill` if there is none.
+    """The array of that name, mapped from its file; `fill` computes it if there is no such file.
 
     The file appears in one move when it is complete. Two processes that make the same file at once write the
-    same bytes, and the later one's stays. What the caller changes in the array does not reach the file.
+    same bytes, and the later file stays. The mapping is copy-on-write: changes do not reach the file.
     """
     path = folder / f"{key}.npy"
     if not is_cached(folder, key, shape):
@@ -62,7 +62,7 @@ def cached_array(
 
 
 def is_cached(folder: Path, key: str, shape: tuple[int, ...]) -> bool:
-    """Whether the array of that name is there."""
+    """Whether there is a file of that name with an array of this shape."""
     try:
         return np.lib.format.open_memmap(folder / f"{key}.npy", mode="r").shape == shape
     except (OSError, ValueError):

@@ -29,7 +29,7 @@ FORMAT: Final = 1
 LABELS: Final = ("real", "fake")
 """The index of a label is the index of its logit."""
 SPLITS: Final = ("train", "extra", "val", "test")
-"""`extra` holds training images that only a scenario with more data uses."""
+"""`extra` has more training images, for scenarios that name it in `train_splits`."""
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
@@ -58,7 +58,7 @@ COLUMNS: Final = tuple(field.name for field in fields(Sample))
 
 @dataclass(frozen=True, slots=True)
 class DatasetFolder:
-    """A dataset folder that was read and found in order."""
+    """A dataset folder that was read and checked."""
 
     root: Path
     id: str
@@ -87,7 +87,7 @@ def count(samples: Iterable[Sample]) -> dict[str, dict[str, int]]:
 
 
 class DatasetWriter:
-    """Writes a dataset folder in one move: a sibling folder is filled and renamed when all is well.
+    """Writes a dataset folder in one move: a temporary folder beside it is filled and renamed at the end.
 
     The same content gives the same id, whatever the order in which images were added. `out_dir` must not
     exist, or be empty. After the `with` block, `dataset` is what was written.
@@ -189,9 +189,10 @@ class DatasetWriter:
 
 
 def load_dataset(root: Path, *, verify: bool = False) -> DatasetFolder:
-    """Read a dataset folder and refuse one that cannot be trained or tested on.
+    """Read a dataset folder.
 
     verify : also compare the SHA-256 of every file with dataset.json (reads everything)
+    `DatasetError`: a file is missing, was changed, or does not have the format
     """
     root = Path(root)
     head = _read_head(root / "dataset.json")

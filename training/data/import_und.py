@@ -1,4 +1,4 @@
-"""The CYBORG authors' folders, "UND WACV 2023 CYBORG", as a dataset folder.
+"""Import the CYBORG authors' folders, "UND WACV 2023 CYBORG", as a dataset folder.
 
 Their layout (the dataset is given on request, and is not part of this project):
 
@@ -31,14 +31,14 @@ from training.errors import DatasetError
 LABELS: Final = {"Real": "real", "Synthetic": "fake"}
 SPLITS: Final = {"train": "train", "test": "val"}
 WORDS: Final = frozenset(word.lower() for word in (*LABELS, *SPLITS))
-"""What a row of their tables begins with: by it the separator is known."""
+"""First words of the rows of their tables, from which the separator is recognised."""
 FOLDERS: Final = {"0_real": "real", "1_fake": "fake"}
 IMAGES: Final = (".png", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True, slots=True)
 class ListedImage:
-    """An image of theirs, and what it is here."""
+    """An image of theirs, with its label, split, source and id in the dataset."""
 
     path: Path
     label: str
@@ -49,7 +49,7 @@ class ListedImage:
 
 @dataclass(frozen=True, slots=True)
 class ImportProgress:
-    """Progress after an image; `note` says what was unusual about it, and is empty when nothing was."""
+    """Progress after an image; `note` says what was unusual about it, or is empty."""
 
     done: int
     total: int
@@ -57,9 +57,10 @@ class ImportProgress:
 
 
 def import_und(root: Path, out_dir: Path, *, test_limit: int | None = None) -> Iterator[ImportProgress]:
-    """Write the dataset folder, telling of each image.
+    """Write the dataset folder; yields after each image.
 
-    test_limit : at most so many test images of each source, the first by name; all 700,000 when not given
+    test_limit : at most so many test images of each source, the first by name; None takes all 700,000
+    `DatasetError`: not their layout, a file is missing, or two images would have one id
     """
     base = root / "ALL_IMAGES" if (root / "ALL_IMAGES").is_dir() else root
     images = _distinct([*_listed(root, base), *_test_images(base, test_limit)])
@@ -82,26 +83,26 @@ def import_und(root: Path, out_dir: Path, *, test_limit: int | None = None) -> I
 
 
 def _distinct(images: list[ListedImage]) -> list[ListedImage]:
-    """All of them, each under a name of its own; said before hours are spent on decoding."""
+    """The images without repetitions; `DatasetError` if two files have one id, before hours of decoding."""
     paths: dict[str, Path] = {}
-    for found in images:
-        other = paths.setdefault(found.image_id, found.path)
-        if other != found.path:
-            raise DatasetError(f"{other} and {found.path} would both be the image {found.image_id}.")
-    return list({found.image_id: found for found in images}.values())
+    for image in images:
+        other = paths.setdefault(image.image_id, image.path)
+        if other != image.path:
+            raise DatasetError(f"{other} and {image.path} would both be the image {image.image_id}.")
+    return list({image.image_id: image for image in images}.values())
 
 
 def _listed(root: Path, base: Path) -> Iterator[ListedImage]:
-    """Training and validation images by the smaller CSV, and what the larger one adds."""
+    """Training and validation images of the smaller CSV, and the additional images of the larger one."""
     tables = root / "csvs"
     known = set()
-    for found in _rows(tables / "original.csv", base):
-        known.add(found.path)
-        yield found
+    for image in _rows(tables / "original.csv", base):
+        known.add(image.path)
+        yield image
     larger = tables / "large_dataset_7x.csv"
-    for found in _rows(larger, base) if larger.is_file() else ():
-        if found.split == "train" and found.path not in known:
-            yield replace(found, split="extra", image_id=f"extra.{found.image_id.partition('.')[2]}")
+    for image in _rows(larger, base) if larger.is_file() else ():
+        if image.split == "train" and image.path not in known:
+            yield replace(image, split="extra", image_id=f"extra.{image.image_id.partition('.')[2]}")
 
 
 def _rows(table: Path, base: Path) -> Iterator[ListedImage]:
@@ -128,12 +129,12 @@ def _row(row: list[str], base: Path, *, where: str) -> ListedImage:
 
 
 def _id(*parts: str) -> str:
-    """A name that a dataset allows: what it does not allow becomes a line."""
+    """An image id: characters that ids cannot have become a hyphen."""
     return re.sub(r"[^A-Za-z0-9._-]", "-", ".".join(parts))
 
 
 def _source(stem: str, split: str, label: str) -> str:
-    """Validation names tell the source; training names tell only the pair."""
+    """The source, by the file name; the names of training images do not tell it, their label does."""
     if split == "train":
         return f"und_{label}"
     if label == "real":
@@ -143,11 +144,11 @@ def _source(stem: str, split: str, label: str) -> str:
 
 def _test_images(base: Path, limit: int | None) -> Iterator[ListedImage]:
     for folder, label in FOLDERS.items():
-        for place in sorted((base / "test" / folder).glob("*_aligned")):
-            source = place.name.removesuffix("_aligned")
-            files = sorted(path for path in place.rglob("*") if path.suffix.lower() in IMAGES)
+        for source_folder in sorted((base / "test" / folder).glob("*_aligned")):
+            source = source_folder.name.removesuffix("_aligned")
+            files = sorted(path for path in source_folder.rglob("*") if path.suffix.lower() in IMAGES)
             for path in islice(files, limit):
-                name = path.relative_to(place).with_suffix("").parts
+                name = path.relative_to(source_folder).with_suffix("").parts
                 yield ListedImage(path, label, "test", source, _id("test", source, *name))
 
 
@@ -156,7 +157,7 @@ def _decode(path: Path) -> NDArray[np.uint8]:
 
 
 def _map(path: Path, shape: tuple[int, ...]) -> tuple[bytes | None, str]:
-    """The map as a 16-bit PNG of the image's size, or None and why not."""
+    """The map as a 16-bit PNG of the image's size, or None and the reason."""
     grey = _grey(path) if path.is_file() else None
     if grey is None:
         return None, f"{path.name} has no map"
@@ -169,7 +170,7 @@ def _map(path: Path, shape: tuple[int, ...]) -> tuple[bytes | None, str]:
 
 
 def _grey(path: Path) -> NDArray[np.uint16] | None:
-    """16 bits, all of them used; None where nothing can be read."""
+    """A grey map on the scale 0 … 65,535; None if the file cannot be read."""
     try:
         values, white = decode_numbers(path.read_bytes())
     except ValueError:

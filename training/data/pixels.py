@@ -1,4 +1,4 @@
-"""Image files, read as import reads them, with errors of this package. Does not import torch."""
+"""Read image files with the shared decoder, with errors of this package. Does not import torch."""
 
 from pathlib import Path
 

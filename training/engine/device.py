@@ -1,4 +1,4 @@
-"""Where a run computes, how exactly, and with which of the things that make a GPU faster."""
+"""Choose the device of a run, its precision, and what makes a GPU faster: compiling, CUDA graphs, layout."""
 
 import os
 from contextlib import AbstractContextManager
@@ -20,7 +20,7 @@ DTYPES: Final[dict[Precision, torch.dtype]] = {
 }
 
 CPU_BATCH: Final = 64
-"""Images at once on a CPU: more are not faster."""
+"""Images per forward pass without training on a CPU: more are not faster."""
 
 COMPILE_PAYS_AFTER_STEPS: Final = 40_000
 """Compiling ResNet-50 took a minute on an H200 and saved 1.5 ms of a step: a short run loses."""
@@ -28,7 +28,7 @@ COMPILE_PAYS_AFTER_STEPS: Final = 40_000
 
 @dataclass(frozen=True, slots=True)
 class Computation:
-    """How a run computes, once every `auto` is decided; goes into run.json."""
+    """How a run computes, with every `auto` decided; a part of run.json."""
 
     precision: Precision
     channels_last: bool
@@ -41,11 +41,11 @@ class Computation:
         return asdict(self)
 
     def autocast(self, device: torch.device) -> AbstractContextManager[None]:
-        """Mixed precision for the network; what follows it computes its losses in float32."""
+        """Mixed precision for the forward pass of the network; the losses after it are in float32."""
         return torch.autocast(device.type, dtype=DTYPES[self.precision], enabled=self.precision != "float32")
 
     def scaler(self, device: torch.device) -> torch.amp.GradScaler:
-        """Keeps small gradients from vanishing in float16; does nothing otherwise."""
+        """Scales gradients in float16, where small ones would become 0; does nothing in other precisions."""
         return torch.amp.GradScaler(device.type, enabled=self.precision == "float16")
 
     @property
@@ -53,22 +53,22 @@ class Computation:
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
     def prepare(self, net: nn.Module, device: torch.device) -> nn.Module:
-        """The network as it is called in training: shared by processes, or compiled."""
+        """The network to call in training: compiled, wrapped for several processes, or as it is."""
         if self.compile:
             return cast("nn.Module", torch.compile(net, dynamic=False))
         return distributed.data_parallel(net, device)
 
 
 def decide(settings: RunSettings, device: torch.device, *, steps: int) -> Computation:
-    """Decide every `auto`: on a GPU whatever pays, compiling only if bits need not repeat; on a CPU nothing.
+    """Decide every `auto`: on a GPU all that pays, on a CPU nothing. Compiled runs do not repeat bit by bit.
 
     steps : of the whole run
-    `RecipeError`: what is asked for does not exist on the device, or not for several processes.
+    `RecipeError`: a setting that is on does not exist on the device, or not for several processes
     """
     on_gpu, alone = device.type == "cuda", distributed.world_size() == 1
     precision = _precision(settings, device)
-    worth_it = on_gpu and alone and not settings.deterministic and steps >= COMPILE_PAYS_AFTER_STEPS
-    compile_it = _is_on(settings.compile, pays=worth_it)
+    compiling_pays = on_gpu and alone and not settings.deterministic and steps >= COMPILE_PAYS_AFTER_STEPS
+    compile_it = _is_on(settings.compile, pays=compiling_pays)
     graphs = _is_on(settings.cuda_graphs, pays=on_gpu and alone and precision != "float16")
     if graphs and not on_gpu:
         raise RecipeError(f'cuda_graphs = "on" needs a GPU; this run computes on {device}.')
@@ -91,7 +91,7 @@ def _is_on(switch: Switch, *, pays: bool) -> bool:
 
 
 def _precision(settings: RunSettings, device: torch.device) -> Precision:
-    """bfloat16 where the GPU computes in it; older ones gain little from float16 at batches of 20."""
+    """bfloat16 where the GPU has it; older GPUs gain little from float16 with batches of 20."""
     if settings.precision != "auto":
         return settings.precision
     if device.type != "cuda":
@@ -100,9 +100,9 @@ def _precision(settings: RunSettings, device: torch.device) -> Precision:
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` is the first GPU, or the CPU where there is none; a GPU that is asked for must exist.
+    """The device of this process: `auto` is a GPU, or the CPU where there is none.
 
-    Of several processes each takes the GPU of its own number.
+    Of several processes each takes the GPU of its own number. `ModelError` if that GPU does not exist.
     """
     if name == "auto":
         return torch.device(f"cuda:{distributed.local_rank()}" if torch.cuda.is_available() else "cpu")
@@ -118,9 +118,9 @@ def pick_device(name: str) -> torch.device:
 
 
 def set_determinism(settings: RunSettings, device: torch.device) -> None:
-    """Ask a GPU for the same result each time, or for speed.
+    """Set a GPU to deterministic algorithms, or to the fastest ones.
 
-    What a CPU does here is the same each time for one number of threads; asking would only cost seconds.
+    A CPU needs no setting: it is deterministic for a fixed number of threads.
     """
     if device.type != "cuda":
         return
@@ -132,17 +132,17 @@ def set_determinism(settings: RunSettings, device: torch.device) -> None:
 
 
 def memory_format(device: torch.device) -> torch.memory_format:
-    """Channels last suits the convolutions of a GPU; a CPU gains nothing."""
+    """Channels last on a GPU, whose convolutions are faster with it; a CPU gains nothing."""
     return torch.channels_last if device.type == "cuda" else torch.contiguous_format
 
 
 def inference_batch_size(batch_size: int, device: torch.device) -> int:
-    """Images to let through at once when nothing is learned, in memory that learning from a batch takes."""
+    """Images per forward pass without training; needs no more memory than a training batch of batch_size."""
     return min(256, 16 * batch_size) if device.type == "cuda" else CPU_BATCH
 
 
 def peak_memory_bytes(device: torch.device) -> int | None:
-    """Most memory that the GPU has held at once; None on a CPU."""
+    """Largest memory that the GPU has allocated at once, in bytes; None on a CPU."""
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
 
 

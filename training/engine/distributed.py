@@ -1,8 +1,8 @@
-"""Several processes that share each batch of one run, started by torchrun.
+"""Train one run with several processes, started by torchrun, that share each batch.
 
-Each process lets its part of the batch through the network. What comes out is gathered, so every process
-computes the same loss of the whole batch, whatever the objective does with means, and takes the same
-decisions. Together with batch statistics over all processes that makes the loss curve that of one process.
+Each process computes the forward pass of its slice of the batch. The outputs are gathered, so that every
+process computes the loss of the whole batch, whatever its objective averages, and takes the same decisions.
+With batch statistics over all processes, the loss curve equals that of one process.
 """
 
 import os
@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 
 def world_size() -> int:
-    """How many processes torchrun has started; 1 without it."""
+    """The number of processes that torchrun has started; 1 without it."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
@@ -27,18 +27,18 @@ def rank() -> int:
 
 
 def is_first() -> bool:
-    """This is the process that speaks and writes."""
+    """Whether this is the process that writes files and events."""
     return rank() == 0
 
 
 def local_rank() -> int:
-    """The number of this process on its machine, and of its GPU."""
+    """The number of this process on its machine, and of its GPU, from 0."""
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
-    """The processes know each other inside the block; nothing happens when there is one."""
+    """Connect the processes inside the block; does nothing for a single process."""
     if world_size() == 1:
         yield
         return
@@ -50,22 +50,23 @@ def process_group(device: torch.device) -> Iterator[None]:
 
 
 def process_slice(n: int) -> slice:
-    """Which of n samples this process lets through: contiguous parts whose sizes differ by at most one."""
+    """The slice of n samples of this process; the sizes of the slices differ by at most one."""
     begin, end = (n * number // world_size() for number in (rank(), rank() + 1))
     return slice(begin, end)
 
 
 def gather(part: Tensor, n: int) -> Tensor:
-    """The outputs (n, …) of all processes from the part of each, with gradients that find their way back."""
+    """The outputs (n, …) of all processes from the slice of each; gradients flow back to each slice."""
     if world_size() == 1:
         return part
     whole = part.new_zeros(n, *part.shape[1:])
-    places = torch.arange(n, device=part.device)[process_slice(n)]
-    return _sum(whole.index_copy(0, places, part))
+    index = torch.arange(n, device=part.device)[process_slice(n)]
+    # A sum of tensors that are 0 outside their slice: unlike all_gather it takes slices of different sizes.
+    return _sum(whole.index_copy(0, index, part))
 
 
 def data_parallel(net: nn.Module, device: torch.device) -> nn.Module:
-    """The network, its gradients averaged over the processes after each backward pass."""
+    """The network with gradients that are averaged over the processes after each backward pass."""
     if world_size() == 1:
         return net
     ids = [device.index] if device.type == "cuda" else None
@@ -73,14 +74,14 @@ def data_parallel(net: nn.Module, device: torch.device) -> nn.Module:
 
 
 def synchronised_batch_norm() -> AbstractContextManager[object]:
-    """Inside, batch normalisation takes its statistics over the samples of all processes."""
+    """Inside this context, batch normalisation uses the statistics of the samples of all processes."""
     return nullcontext() if world_size() == 1 else SynchronisedBatchNorm()
 
 
 class SynchronisedBatchNorm(TorchFunctionMode):
-    """Replaces `batch_norm` of whatever layer calls it, so that every architecture works as it is.
+    """Replaces the function `batch_norm` of every layer, so that no architecture has to be changed.
 
-    PyTorch's own SyncBatchNorm exists for GPUs only and has to be put into each kind of layer.
+    PyTorch's own SyncBatchNorm works on GPUs only, and replaces layers of known classes.
     """
 
     def __torch_function__(
@@ -101,7 +102,7 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """`torch.nn.functional.batch_norm` with the statistics of all processes. (n, C, h, w), n may be 0."""
+    """`torch.nn.functional.batch_norm` with the statistics of all processes, (n, C, h, w); n may be 0."""
     if not training:
         fixed = (running_mean, running_var, weight, bias, training, momentum, eps)
         return nn.functional.batch_norm(images, *fixed)
@@ -120,7 +121,7 @@ def batch_norm(
 
 
 class _AllReduceSum(torch.autograd.Function):
-    """The sum of a tensor over all processes. The gradient is the sum of theirs."""
+    """The sum of a tensor over all processes; its gradient is the sum of their gradients."""
 
     @staticmethod
     def forward(_ctx: Any, tensor: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
-"""How much is an annotation worth? Accuracy against what a run was given, and the plain data that equal it.
+"""Annotation efficiency: how many more images cross-entropy needs to reach the AUC of a run with human maps.
 
-A run with a map term was given some annotated images; one without was given images alone. The classical
-learning curve (mean AUC of cross-entropy runs over the number of their training images) tells how many plain
-images a human-guided AUC amounts to: the paper's seven-fold data are two points of it.
+A run with a map term is trained on some annotated images, one without on images alone. The classical learning
+curve is the mean AUC of cross-entropy runs over the number of their training images; the AUC of a scenario
+with human maps is read off it. The paper's seven-fold data are two points of such a curve.
 """
 
 import csv
@@ -24,13 +24,13 @@ CLASSICAL: Final = "cross_entropy"
 
 @dataclass(frozen=True, slots=True)
 class TrainingAmounts:
-    """What a run learnt from."""
+    """How much data a run was trained on."""
 
     images: int
     annotated: int
     """Training images whose human map was used; 0 for an objective that uses none."""
     annotations: float | None
-    """Annotations behind those maps; None where the dataset no longer tells."""
+    """Annotations behind those maps; None where the dataset's folder is gone."""
 
     @property
     def annotators(self) -> float | None:
@@ -39,28 +39,28 @@ class TrainingAmounts:
 
 
 def training_amounts(result: FinishedRun) -> TrainingAmounts | None:
-    """None for a run whose record of its start is gone."""
+    """The data of a run; None where its `started` event is missing."""
     if result.started is None:
         return None
     images = result.started.images.get("train", 0)
     if not uses_maps(result):
         return TrainingAmounts(images, 0, None)
-    used, known = result.started.with_map, _annotators(result)
-    annotations = float(np.mean(known) * used) if len(known) else None
-    return TrainingAmounts(images, used, annotations)
+    annotated, annotators = result.started.with_map, _annotators(result)
+    annotations = float(np.mean(annotators) * annotated) if len(annotators) else None
+    return TrainingAmounts(images, annotated, annotations)
 
 
 def uses_maps(result: FinishedRun) -> bool:
-    """Whether its objective looks at human maps, rather than at none or at a stand-in for them."""
+    """Whether its objective compares with human maps, not with none or with control maps."""
     return result.config.objective.needs_maps and result.config.maps == "human"
 
 
 def guidance_table(results: Iterable[FinishedRun]) -> list[Row]:
-    """One row per run: what it was given, and the AUC that came of it."""
+    """One row per run: the amounts of its training data, and its AUC."""
     rows = []
     for result in results:
-        given = training_amounts(result)
-        if given is not None:
+        amounts = training_amounts(result)
+        if amounts is not None:
             rows.append(
                 {
                     "architecture": result.config.architecture,
@@ -68,10 +68,10 @@ def guidance_table(results: Iterable[FinishedRun]) -> list[Row]:
                     "objective": result.config.objective.name,
                     "dataset": result.folder.record().get("dataset", {}).get("id", ""),
                     "seed": result.config.seed,
-                    "images": given.images,
-                    "annotated": given.annotated,
-                    "annotations": given.annotations,
-                    "annotators": given.annotators,
+                    "images": amounts.images,
+                    "annotated": amounts.annotated,
+                    "annotations": amounts.annotations,
+                    "annotators": amounts.annotators,
                     "auc": result.metrics.get("auc"),
                 }
             )
@@ -79,19 +79,20 @@ def guidance_table(results: Iterable[FinishedRun]) -> list[Row]:
 
 
 def efficiency_table(rows: Sequence[Row]) -> list[Row]:
-    """One row per architecture, dataset and scenario with maps: the plain data that reach its mean AUC.
+    """One row per architecture, dataset and scenario with maps: the images with which cross-entropy equals
+    it.
 
     rows : of `guidance_table`
-    `matching_images` is read off the classical curve, linear in the logarithm of the images; `bound` says
-    `exact` between two measured points, `more` above the best of them (then it is the largest set tried),
-    `fewer` below all, and is empty without a classical run.
+    `matching_images` is read off the classical curve, linear in the logarithm of the images. `bound` is
+    `exact` between two measured points, `more` above all (then the largest set is given), `fewer` below all
+    (the smallest), and empty without a classical run. `factor` is matching_images / images.
     """
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
         if row["annotated"]:
             key = (row["architecture"], row["scenario"], row["dataset"])
             groups.setdefault(key, []).append(row)
-    return [_efficiency(own, classical_curve(rows, key[0])) for key, own in sorted(groups.items())]
+    return [_efficiency(group, classical_curve(rows, key[0])) for key, group in sorted(groups.items())]
 
 
 def _efficiency(rows: Sequence[Row], curve: Sequence[tuple[int, float]]) -> Row:
@@ -115,7 +116,7 @@ def _efficiency(rows: Sequence[Row], curve: Sequence[tuple[int, float]]) -> Row:
 
 
 def classical_curve(rows: Iterable[Row], architecture: str) -> list[tuple[int, float]]:
-    """Training images and mean AUC of plain cross-entropy, the fewest images first."""
+    """Training images and mean AUC of cross-entropy, the fewest images first; empty without such a run."""
     by_images: dict[int, list[float | None]] = {}
     for row in rows:
         if row["architecture"] == architecture and row["objective"] == CLASSICAL and row["images"]:
@@ -146,7 +147,7 @@ def _annotators(result: FinishedRun) -> tuple[int, ...]:
 
 @lru_cache(maxsize=64)
 def _counts(dataset: Path, splits: tuple[str, ...]) -> tuple[int, ...]:
-    """Annotators of each training image that has a map; nothing where the folder is gone or damaged."""
+    """Annotators of each training image with a map; empty where the folder is gone or damaged."""
     try:
         with (dataset / "samples.csv").open(newline="", encoding="utf-8") as stream:
             rows = [row for row in csv.DictReader(stream) if row["split"] in splits and row["map"]]

@@ -1,4 +1,4 @@
-"""Average maps of runs, beside the average human map (CYBORG Fig. 7), as one picture for papers."""
+"""Draw the average maps of runs beside the average human map (CYBORG Fig. 7), as one figure for papers."""
 
 import io
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def write_average_maps(
 ) -> list[str]:
     """Write `<key>.pdf` and `<key>.png`: a row per scenario, a column per seed, the human average first.
 
-    A run without a picture leaves its place empty; nothing is written for no runs.
+    The tile of a run without a picture says "none". Returns the file names; without runs it writes nothing.
     """
     if not runs:
         return []
@@ -39,8 +39,8 @@ def write_average_maps(
 
 
 def _drawn(runs: Sequence[FinishedRun], caption: str) -> Canvas:
-    groups = {scenario: own[:MOST] for (_, scenario), own in by_scenario(runs).items()}
-    tiles = max(len(own) for own in groups.values())
+    groups = {scenario: group[:MOST] for (_, scenario), group in by_scenario(runs).items()}
+    tiles = max(len(group) for group in groups.values())
     size = ((tiles + 1) * TILE_IN + 1.6, len(groups) * TILE_IN + 0.6)
     canvas = Canvas(figsize=size, layout="constrained")
     FigureCanvasAgg(canvas)
@@ -49,13 +49,13 @@ def _drawn(runs: Sequence[FinishedRun], caption: str) -> Canvas:
         axes.set(xticks=[], yticks=[])
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
-    for row, (scenario, own) in zip(grid, groups.items(), strict=True):
+    for row, (scenario, group) in zip(grid, groups.items(), strict=True):
         row[0].set_ylabel(scenario, rotation=0, ha="right", va="center")
-        _show(row[0], own[0].folder.maps / "average_human.png", "human")
-        for axes, run in zip(row[1:], own, strict=False):
+        _show(row[0], group[0].folder.maps / "average_human.png", "human")
+        for axes, run in zip(row[1:], group, strict=False):
             _show(axes, run.folder.maps / "average_all.png", f"seed {run.config.seed}")
-    if said := ". ".join(filter(None, [caption.rstrip("."), about_maps(runs).capitalize()])):
-        canvas.supxlabel(said, fontsize=8, color="#5a398b")
+    if note := ". ".join(filter(None, [caption.rstrip("."), about_maps(runs).capitalize()])):
+        canvas.supxlabel(note, fontsize=8, color="#5a398b")
     return canvas
 
 

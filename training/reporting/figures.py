@@ -1,7 +1,7 @@
-"""The figures of both papers, as values: what is drawn, not how. `drawing` and `paper` draw them. No torch.
+"""The figures of both papers as data, which `plotly_figures` and `matplotlib_figures` draw. No torch.
 
-A figure is made of runs of one architecture, with other people's detectors beside them. Scenarios have the
-same colour in every figure of an experiment.
+A figure shows the runs of one architecture, with external detectors beside them. A scenario has the same
+colour in every figure of an experiment.
 """
 
 import hashlib
@@ -98,7 +98,7 @@ Mark = Line | Points | BoxPlot | ErrorBar | HorizontalLine
 
 @dataclass(frozen=True, slots=True)
 class FigureSpec:
-    """`key` is fit for a file name; a figure without marks has nothing to show and says why in `note`."""
+    """A figure as data. `key` is its file name; without marks, `note` says why there is nothing to show."""
 
     key: str
     title: str
@@ -112,12 +112,12 @@ class FigureSpec:
     """The x axis."""
     square: bool = False
     source: str = ""
-    """The generator that it is about; empty when it is about all."""
+    """The generator of the figure; empty for all generators."""
 
 
 @dataclass(frozen=True, slots=True)
 class FigureTables:
-    """The tables that figures are drawn from, of one architecture and the detectors beside it."""
+    """The tables behind the figures of one architecture, with those of external detectors."""
 
     architecture: str
     runs: tuple[FinishedRun, ...]
@@ -140,13 +140,13 @@ class FigureTables:
 
 
 def styles_of(results: Iterable[FinishedRun], others: Iterable[str] = ()) -> dict[str, int]:
-    """A number for each scenario, in the order of their names, then for each other detector."""
+    """A colour number for each scenario, ordered by name, then for each external detector."""
     names = [*sorted({result.config.scenario_name for result in results}), *others]
     return {name: index for index, name in enumerate(dict.fromkeys(names))}
 
 
 def figures(tables: FigureTables) -> list[FigureSpec]:
-    """Every figure of an architecture: the ones over all generators first, then one ROC per generator."""
+    """Every figure of an architecture: those over all generators first, then one ROC per generator."""
     makers: tuple[Callable[[FigureTables], FigureSpec], ...] = (
         roc_figure,
         roc_se_figure,
@@ -165,14 +165,14 @@ def figures(tables: FigureTables) -> list[FigureSpec]:
 
 
 def _with_something_to_compare(figure: FigureSpec) -> FigureSpec:
-    """A chart of one point says less than its number in the table: it says so instead."""
-    places = {place for mark in figure.marks for place in _places(mark)}
+    """The figure, or a note in its place if it would show a single value."""
+    values = {value for mark in figure.marks for value in _comparable(mark)}
     note = "There is one value so far; it is in the table."
-    return replace(figure, marks=(), note=note) if len(places) == 1 else figure
+    return replace(figure, marks=(), note=note) if len(values) == 1 else figure
 
 
-def _places(mark: Mark) -> Iterator[object]:
-    """What a reader could compare: places along the axis, or values of a category."""
+def _comparable(mark: Mark) -> Iterator[object]:
+    """What a reader can compare in a mark: positions on the axis, or values of a category."""
     match mark:
         case Line():
             yield from mark.x
@@ -189,7 +189,7 @@ def _places(mark: Mark) -> Iterator[object]:
 
 
 def _of_maps(make: Callable[[FigureTables], FigureSpec]) -> Callable[[FigureTables], FigureSpec]:
-    """A figure about maps, which says of what tensor they are made if it is not the usual one."""
+    """A figure about maps whose title names their tensor if it is not `pooled`."""
 
     def made(tables: FigureTables) -> FigureSpec:
         figure, about = make(tables), about_maps(tables.runs)
@@ -259,7 +259,7 @@ def accuracy_figure(tables: FigureTables) -> FigureSpec:
 
 
 def entropy_figure(tables: FigureTables) -> FigureSpec:
-    """Entropy of the model's maps per epoch, beside the human and the largest one (DROID Fig. 3)."""
+    """Entropy of the model's maps per epoch, beside that of human maps and of a flat map (DROID Fig. 3)."""
     marks: list[Mark] = []
     for scenario, rows in _by(tables.epochs, "scenario").items():
         marks += _over_epochs(scenario, tables.styles.get(scenario, 0), rows, "cam_entropy")
@@ -273,7 +273,7 @@ def entropy_figure(tables: FigureTables) -> FigureSpec:
 
 
 def _of_epochs(tables: FigureTables, key: str, title: str, y: str, marks: Sequence[Mark]) -> FigureSpec:
-    note = "" if marks else "No run has told of an epoch."
+    note = "" if marks else "No run has finished an epoch."
     return FigureSpec(f"{key}-{_slug(tables.architecture)}", title, "Epoch", y, tuple(marks), note)
 
 
@@ -320,7 +320,7 @@ def box_figure(tables: FigureTables) -> FigureSpec:
 
 
 def _agreement(tables: FigureTables, *, measure: str, words: str) -> FigureSpec:
-    """How much each run's maps agree with the human ones, on the first split that has human maps."""
+    """Agreement of each run's maps with human maps, on the first split that has human maps."""
     split = _mapped_split(tables.runs)
     boxes = tuple(
         BoxPlot(scenario, tables.styles.get(scenario, 0), values)
@@ -342,12 +342,12 @@ def _agreement(tables: FigureTables, *, measure: str, words: str) -> FigureSpec:
 
 def _mapped_split(runs: Iterable[FinishedRun]) -> str:
     """Test before validation before training: agreement on images that were trained on is easier."""
-    found = {split for run in runs for split, values in run.splits.items() if values.get("with_map")}
-    return next((split for split in ("test", "val", "train") if split in found), "")
+    with_maps = {split for run in runs for split, values in run.splits.items() if values.get("with_map")}
+    return next((split for split in ("test", "val", "train") if split in with_maps), "")
 
 
 def stability_figure(tables: FigureTables) -> FigureSpec:
-    """Whether runs that differ in their seed alone look at the same places."""
+    """Rank correlation of the maps of runs that differ in their seed alone."""
     rows = [row for row in tables.stability if row["stability"] is not None]
     marks = tuple(
         ErrorBar(row["scenario"], tables.styles.get(row["scenario"], 0), row["stability"], row["sd"])
@@ -364,13 +364,12 @@ def stability_figure(tables: FigureTables) -> FigureSpec:
 
 
 def reliability_figure(tables: FigureTables) -> FigureSpec:
-    """How often images called fake with some probability are fake; pooled over seeds."""
+    """Share of fakes by predicted probability, in ten bins, pooled over seeds."""
     marks: list[Mark] = []
     for scenario, rows in _by(tables.reliability, "scenario").items():
         kind = rows[0]["score"] if rows[0]["architecture"] == OTHER else "softmax"
-        own = [row for row in rows if row["score"] == kind]
         bins: dict[int, list[Row]] = {}
-        for row in own:
+        for row in (row for row in rows if row["score"] == kind):
             bins.setdefault(min(int(row["predicted"] * 10), 9), []).append(row)
         x, y = ([_weighted(bins[b], name) for b in sorted(bins)] for name in ("predicted", "observed"))
         if x:
@@ -396,16 +395,16 @@ def _weighted(rows: Sequence[Row], name: str) -> float:
 
 def annotated_figure(tables: FigureTables) -> FigureSpec:
     """AUC over the number of annotated images."""
-    return _learning(tables, "annotated", "Annotated training images", "worth-images")
+    return _learning(tables, "annotated", "Annotated training images", "efficiency-images")
 
 
 def annotators_figure(tables: FigureTables) -> FigureSpec:
     """AUC over the number of annotations of each annotated image."""
-    return _learning(tables, "annotators", "Annotations per image", "worth-annotators")
+    return _learning(tables, "annotators", "Annotations per image", "efficiency-annotators")
 
 
 def data_figure(tables: FigureTables) -> FigureSpec:
-    """AUC of plain cross-entropy over the number of training images, the guided scenarios beside it."""
+    """AUC of cross-entropy over the number of training images, beside the scenarios with human maps."""
     plain = _curve("cross_entropy", -1, _of_objective(tables.guidance, "cross_entropy"), "images")
     guided = [
         line
@@ -413,8 +412,8 @@ def data_figure(tables: FigureTables) -> FigureSpec:
         for line in _curve(scenario, tables.styles.get(scenario, 0), rows, "images")
     ]
     return FigureSpec(
-        key=f"worth-data-{_slug(tables.architecture)}",
-        title="Plain data that equal human guidance (mean ± 1 sd)",
+        key=f"efficiency-data-{_slug(tables.architecture)}",
+        title="Annotation efficiency: AUC by training images (mean ± 1 sd)",
         x="Training images",
         y="AUC",
         marks=(*plain, *guided) if plain and guided else (),
@@ -437,7 +436,7 @@ def _learning(tables: FigureTables, column: str, x: str, key: str) -> FigureSpec
         x=x,
         y="AUC",
         marks=tuple(marks),
-        note="" if marks else "No run tells what maps it was given.",
+        note="" if marks else "No run has recorded its number of maps.",
         logarithmic=True,
     )
 
@@ -452,7 +451,7 @@ def _curve(name: str, style: int, rows: Iterable[Row], column: str) -> list[Line
     for row in rows:
         if row["auc"] is not None and row[column]:
             groups.setdefault((row["scenario"], row["dataset"]), []).append(row)
-    points = sorted(_point(own, column) for own in groups.values())
+    points = sorted(_point(group, column) for group in groups.values())
     if not points:
         return []
     x, means, deviations = ([point[i] for point in points] for i in range(3))
@@ -489,7 +488,7 @@ def _by(rows: Iterable[Row], key: str, **wanted: Any) -> dict[str, list[Row]]:
 
 
 def _slug(name: str) -> str:
-    """Fit for a file name, whatever a source is called; two names never become one."""
+    """A file name for any name of a source; two names never give one file name."""
     plain = "".join(
         letter if letter.isascii() and (letter.isalnum() or letter in "-_.") else "_" for letter in name
     )[:60]

@@ -15,7 +15,7 @@ from training.run_folder import RunFolder
 Row = dict[str, Any]
 
 OTHER: Final = "other"
-"""In place of an architecture: a detector of somebody else, of which only scores are known."""
+"""Takes the place of an architecture for external detectors, of which only scores are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +31,17 @@ class FinishedRun:
 
     @property
     def group(self) -> tuple[str, str]:
-        """Architecture and scenario: what the seeds of a table cell have in common."""
+        """Architecture and scenario: runs of one group differ in their seed alone."""
         return self.config.architecture, self.config.scenario_name
 
     @property
     def split(self) -> str:
-        """The split that counts: test, or validation where there is no test split."""
+        """The split of the headline numbers: test, or validation where there is no test split."""
         return "test" if "test" in self.splits else "val"
 
     @property
     def metrics(self) -> Metrics:
-        """The metrics of the split that counts."""
+        """The metrics of that split, from metrics.json."""
         return self.splits[self.split]
 
     @property
@@ -50,40 +50,40 @@ class FinishedRun:
 
     @property
     def cautions(self) -> tuple[str, ...]:
-        """What is to be known of its maps by whoever reads its results."""
+        """What a reader of the results must know about the maps."""
         return tuple(self.folder.record().get("cautions", ()))
 
     @property
     def score_summary(self) -> ScoreSummary:
-        """What its scores on the split that counts come to."""
+        """Metrics and curves of its scores on that split."""
         return summarise_file(self.scores_file)
 
 
 def cautions_of(results: Iterable[FinishedRun]) -> dict[str, list[str]]:
-    """Each caution, and the architectures and scenarios that it is about."""
-    found: dict[str, dict[str, None]] = {}
+    """Each caution, with the architectures and scenarios of its runs."""
+    groups_of: dict[str, dict[str, None]] = {}
     for result in results:
         for sentence in result.cautions:
-            found.setdefault(sentence, {})[" ".join(result.group)] = None
-    return {sentence: list(groups) for sentence, groups in found.items()}
+            groups_of.setdefault(sentence, {})[" ".join(result.group)] = None
+    return {sentence: list(groups) for sentence, groups in groups_of.items()}
 
 
 def about_maps(results: Iterable[FinishedRun]) -> str:
-    """Of what tensor the maps of these runs are made, for a title; empty for the usual one alone."""
+    """The tensors that the maps of these runs are made of, for a title; empty if all are `pooled`."""
     tensors = sorted({result.config.cam_tensor for result in results})
     return "" if tensors == ["pooled"] else f"maps of the {' or '.join(tensors)} tensor"
 
 
 @dataclass(frozen=True, slots=True)
 class ExternalDetector:
-    """Somebody else's detector on the same images."""
+    """A detector that was trained elsewhere, by its scores on the same images."""
 
     name: str
     score_summary: ScoreSummary
 
 
 def gather(runs_dir: Path) -> list[FinishedRun]:
-    """All finished runs below a folder, by name; unfinished ones are left out."""
+    """All finished runs below a folder, ordered by path; `RunError` if there is none."""
     folders = sorted(path.parent for path in Path(runs_dir).rglob("run.json"))
     finished = [RunFolder(folder) for folder in folders if RunFolder(folder).is_finished]
     if not finished:
@@ -92,7 +92,7 @@ def gather(runs_dir: Path) -> list[FinishedRun]:
 
 
 def read_run(folder: RunFolder) -> FinishedRun:
-    """A finished run."""
+    """Read a finished run; `RunError` if its folder is damaged."""
     stored = read_json(folder.metrics)
     try:
         best_epoch, splits = stored["best_epoch"], stored["splits"]
@@ -112,14 +112,14 @@ def by_scenario(results: Iterable[FinishedRun]) -> dict[tuple[str, str], list[Fi
     return groups
 
 
-def architectures(found: Sequence[FinishedRun]) -> list[str]:
-    """In the order of the runs."""
-    return list(dict.fromkeys(result.config.architecture for result in found))
+def architectures(runs: Sequence[FinishedRun]) -> list[str]:
+    """The architectures of the runs, in their order."""
+    return list(dict.fromkeys(run.config.architecture for run in runs))
 
 
-def is_simulated(found: Sequence[FinishedRun]) -> bool:
-    """Whether a dataset behind the runs says that programs painted; unknown where its folder is gone."""
-    folders = {result.folder.record().get("dataset", {}).get("path") for result in found}
+def is_simulated(runs: Sequence[FinishedRun]) -> bool:
+    """Whether a dataset of the runs has simulated annotations; False where its folder is gone."""
+    folders = {run.folder.record().get("dataset", {}).get("path") for run in runs}
     return any(_has_simulated(Path(folder)) for folder in folders if folder)
 
 

@@ -1,4 +1,4 @@
-"""Figures for papers: PDF and PNG by matplotlib, and the numbers that they show as CSV."""
+"""Draw figures for papers with matplotlib, as PDF and PNG, and write their numbers as CSV."""
 
 import io
 from collections.abc import Iterable, Sequence

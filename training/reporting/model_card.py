@@ -1,6 +1,6 @@
-"""The card of a trained detector: what it is, what it was made from, what it can do and what not. No torch.
+"""The model card of a trained detector: data, weights, metrics and limits. No torch.
 
-Every statement is read from the run folder; nothing is claimed that is not written there.
+Every statement is read from the run folder.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ ABOUT_FILES: Final = (
     "`model.safetensors`: the weights alone. `card.json`: this page as data."
 )
 NETWORK: Final = {"dropout": 0.0, "cam_tensor": "pooled"}
-"""Of runs of before there was a choice."""
+"""The settings of runs whose record does not have them."""
 RESIZES: Final = {
     "area": "the mean over the covered area (OpenCV's INTER_AREA; INTER_LINEAR when enlarging)",
     "pil_bilinear": "Pillow's bilinear filter",
@@ -35,9 +35,9 @@ UNKNOWN: Final = "unknown: the dataset's folder is gone"
 
 
 def card_of(folder: RunFolder) -> dict[str, Any]:
-    """Everything of the card as data; JSON holds all of it.
+    """The content of the card, as JSON.
 
-    `chain` goes from the weights back to the study, each link with its hash.
+    `chain` has the hash of each step from the weights back to the study.
     """
     result, record = read_run(folder), folder.record()
     dataset = record.get("dataset", {})
@@ -83,7 +83,7 @@ def _maps(dataset: str | None) -> dict[str, Any] | str:
 
 
 def as_markdown(card: dict[str, Any]) -> str:
-    """The card for people, as README.md of an export."""
+    """The card as the README.md of an export."""
     sections = [
         f"# {card['name']}",
         _what(card),

@@ -1,4 +1,4 @@
-"""Figures as plotly's JSON: for pages, where one may hover and zoom. Needs no plotly to make it."""
+"""Convert figures to plotly's JSON, for pages. Does not need plotly itself."""
 
 from html import escape
 from typing import Any, Final, assert_never

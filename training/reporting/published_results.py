@@ -1,7 +1,7 @@
-"""What both papers report, beside what runs of ours come to. Facts with their source; no torch.
+"""The published numbers of both papers, and a comparison with runs. No torch.
 
 Numbers are areas under the ROC curve by the sigmoid of the fake logit, over six unseen generators, mean and
-standard deviation of ten runs. Where a paper gives a number in a picture only, there is none here.
+standard deviation of ten runs. A number that a paper shows only in a plot is not here.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ DROID: Final = "DROID, 2023"
 
 @dataclass(frozen=True, slots=True)
 class PublishedResult:
-    """One number of a paper, and the runs of ours that repeat it."""
+    """One number of a paper, and the scenario that repeats it."""
 
     paper: str
     architecture: str
@@ -49,19 +49,20 @@ PUBLISHED: Final = (
 
 
 def comparison(results: Iterable[FinishedRun]) -> list[Row]:
-    """Every published number beside ours, then every column of ours that no paper has.
+    """Every published number beside the runs that repeat it, then every scenario that no paper has.
 
-    A column of ours is the paper's when architecture and scenario have the same names; what it was trained
-    on, for how long and from which weights is said beside it, because equal names are not equal experiments.
+    Runs repeat a number when architecture and scenario have its names. Equal names are not equal experiments:
+    `ran` says with which data, epochs and weights the runs were trained.
     """
     ours = by_scenario(results)
     rows = []
     used = set()
-    for one in PUBLISHED:
-        key = (one.architecture, one.scenario)
+    for published in PUBLISHED:
+        key = (published.architecture, published.scenario)
         used.add(key)
-        head = {"paper": one.paper, "architecture": one.architecture, "what": one.what}
-        rows.append({**head, "theirs": one.mean, "theirs_sd": one.sd, **_ours(ours.get(key, []))})
+        head = {"paper": published.paper, "architecture": published.architecture, "what": published.what}
+        theirs = {"theirs": published.mean, "theirs_sd": published.sd}
+        rows.append({**head, **theirs, **_ours(ours.get(key, []))})
     for key, runs in ours.items():
         if key not in used:
             head = {"paper": "", "architecture": key[0], "what": key[1]}
@@ -78,7 +79,7 @@ def _ours(runs: Sequence[FinishedRun]) -> Row:
 
 
 def _how(runs: Sequence[FinishedRun]) -> str:
-    """What was really run, where it may differ from the paper."""
+    """Data, epochs and weights of the runs, where they may differ from the paper's."""
     config, started = runs[0].config, runs[0].started
     dataset = runs[0].folder.record().get("dataset", {})
     parts = [

@@ -1,4 +1,4 @@
-"""Tables and figures of an experiment: CSV for the next analysis, PDF for the paper, pages for people."""
+"""Write the report of an experiment: tables as CSV, figures as PDF and PNG, and a page with both."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -42,13 +42,22 @@ SCRIPT: Final = """for (const plot of document.querySelectorAll(".plot")) {
   for (const axis of [layout.xaxis, layout.yaxis]) axis.gridcolor = "#e4e4e0";
   Plotly.newPlot(plot, data, { ...shape, ...layout }, { responsive: true, displaylogo: false });
 }"""
-WORTH: Final = ("architecture", "scenario", "seeds", "annotated", "auc", "bound", "matching_images", "factor")
+EFFICIENCY: Final = (
+    "architecture",
+    "scenario",
+    "seeds",
+    "annotated",
+    "auc",
+    "bound",
+    "matching_images",
+    "factor",
+)
 SIMULATED: Final = "Simulated annotators: this says nothing about people."
 
 
 @dataclass(frozen=True, slots=True)
 class ReportProgress:
-    """How far a report is; `summary` is there with the last step: the rows of the summary of AUC."""
+    """How far a report is; the last one has `summary`, the rows of the summary table for AUC."""
 
     done: int
     total: int
@@ -58,31 +67,34 @@ class ReportProgress:
 def report_steps(
     runs_dir: Path, out_dir: Path, detectors: Sequence[ExternalDetector] = ()
 ) -> Iterator[ReportProgress]:
-    """Write tables, figures and index.html for all finished runs, telling of each figure.
+    """Write tables, figures and index.html for all finished runs; yields after each figure.
 
     The folder holds a CSV per table, `figures/` with a PDF, a PNG and a CSV per figure, index.html, and the
-    script that draws its figures: it needs no network.
+    script that draws its figures, so that the page needs no network.
+
+    detectors : external detectors on the same images, beside the runs
+    `RunError`: no finished run, or one that cannot be read
     """
-    found = gather(runs_dir)
-    caption = SIMULATED if is_simulated(found) else ""
-    tables = tables_of(found, detectors)
+    runs = gather(runs_dir)
+    caption = SIMULATED if is_simulated(runs) else ""
+    tables = tables_of(runs, detectors)
     for name, rows in tables.items():
         write_text(out_dir / f"{name}.csv", to_csv(rows))
-    per_architecture = {name: figures_of(name, found, tables, detectors) for name in architectures(found)}
-    total = sum(len(some) + 1 for some in per_architecture.values())
+    per_architecture = {name: figures_of(name, runs, tables, detectors) for name in architectures(runs)}
+    total = sum(len(figures) + 1 for figures in per_architecture.values())
     done, sections = 0, []
-    for name, some in per_architecture.items():
-        for figure in some:
+    for name, figures in per_architecture.items():
+        for figure in figures:
             write_figure(out_dir / "figures", figure, caption=caption)
             yield ReportProgress(done := done + 1, total)
-        own = [result for result in found if result.config.architecture == name]
-        files = write_average_maps(out_dir / "figures", f"maps-{name}", own, caption=caption)
-        sections.append(_section(name, some, files))
+        of_architecture = [run for run in runs if run.config.architecture == name]
+        files = write_average_maps(out_dir / "figures", f"maps-{name}", of_architecture, caption=caption)
+        sections.append(_section(name, figures, files))
         yield ReportProgress(done := done + 1, total)
     summary = tuple(row for row in tables["summary"] if row["metric"] == "auc")
     write_text(out_dir / "plotly.min.js", get_plotlyjs())
-    said = _cautions(cautions_of(found))
-    write_text(out_dir / "index.html", _page(summary, tables, sections, caption, said))
+    cautions = _cautions(cautions_of(runs))
+    write_text(out_dir / "index.html", _page(summary, tables, sections, caption, cautions))
     yield ReportProgress(total, total, summary)
 
 
@@ -92,14 +104,14 @@ def write_report(runs_dir: Path, out_dir: Path, detectors: Sequence[ExternalDete
     return list(last.summary)
 
 
-def _section(name: str, some: Sequence[FigureSpec], average_maps: Sequence[str]) -> str:
-    shown = "".join(_plot(figure) for figure in some)
+def _section(name: str, figures: Sequence[FigureSpec], average_maps: Sequence[str]) -> str:
+    plots = "".join(_plot(figure) for figure in figures)
     picture = next((file for file in average_maps if file.endswith(".png")), "")
     alt = f"Average maps of each run of {name}, beside the average human map"
     maps = (
         f'<h3>Average maps</h3><img src="figures/{escape(picture)}" alt="{escape(alt)}">' if picture else ""
     )
-    return f'<h2>{escape(name)}</h2><div class="plots">{shown}</div>{maps}'
+    return f'<h2>{escape(name)}</h2><div class="plots">{plots}</div>{maps}'
 
 
 def _plot(figure: FigureSpec) -> str:
@@ -118,11 +130,11 @@ def _plot(figure: FigureSpec) -> str:
     )
 
 
-def _cautions(found: dict[str, list[str]]) -> str:
-    """What has to be known before any number is read; nothing as a rule."""
+def _cautions(scenarios_of: dict[str, list[str]]) -> str:
+    """The list of cautions, each with its scenarios; empty without any."""
     rows = "".join(
-        f"<li>{escape(sentence)} <small>({escape(', '.join(columns))})</small></li>"
-        for sentence, columns in found.items()
+        f"<li>{escape(sentence)} <small>({escape(', '.join(scenarios))})</small></li>"
+        for sentence, scenarios in scenarios_of.items()
     )
     return f"<h2>Cautions</h2><ul>{rows}</ul>" if rows else ""
 
@@ -142,8 +154,8 @@ def _page(
         + _table(
             _aucs(tables["sources"]), ("architecture", "scenario", "source", "score", "seeds", "mean", "sd")
         )
-        + "<h2>What an annotation is worth</h2><p>Plain training images that reach the same AUC.</p>"
-        + _table(tables["worth"], WORTH)
+        + "<h2>Annotation efficiency</h2><p>Images that cross-entropy needs for the same AUC.</p>"
+        + _table(tables["annotation_efficiency"], EFFICIENCY)
         + "".join(sections)
     )
     head = f"{META}<title>Results</title><style>{STYLE}</style>"
@@ -164,7 +176,7 @@ def _table(rows: Sequence[Row], names: Sequence[str]) -> str:
 
 
 def cell(value: object) -> str:
-    """A number as a table shows it."""
+    """A value in a table: three decimals for a number, – for None."""
     if value is None:
         return "–"
     if isinstance(value, float):

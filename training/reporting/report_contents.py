@@ -1,4 +1,4 @@
-"""Every table of a set of runs, and every figure of an architecture in it. No torch, no drawing."""
+"""The contents of a report: every table of a set of runs, every figure of an architecture. No torch."""
 
 from collections.abc import Sequence
 
@@ -10,46 +10,46 @@ from training.reporting.stability import stability_table
 
 
 def tables_of(
-    found: Sequence[FinishedRun], detectors: Sequence[ExternalDetector] = ()
+    runs: Sequence[FinishedRun], detectors: Sequence[ExternalDetector] = ()
 ) -> dict[str, list[Row]]:
     """Every table by the name of its file."""
-    guidance = guidance_table(found)
+    guidance = guidance_table(runs)
     return {
-        "runs": tables.run_table(found),
-        "summary": tables.summary_table(found, detectors),
-        "scores": tables.score_table(found, detectors),
-        "sources": tables.source_table(found, detectors),
-        "paired": tables.paired_table(found),
-        "epochs": tables.epoch_table(found),
-        "roc": tables.roc_table(found, detectors),
-        "reliability": tables.reliability_table(found, detectors),
-        "stability": stability_table(found),
+        "runs": tables.run_table(runs),
+        "summary": tables.summary_table(runs, detectors),
+        "scores": tables.score_table(runs, detectors),
+        "sources": tables.source_table(runs, detectors),
+        "paired": tables.paired_table(runs),
+        "epochs": tables.epoch_table(runs),
+        "roc": tables.roc_table(runs, detectors),
+        "reliability": tables.reliability_table(runs, detectors),
+        "stability": stability_table(runs),
         "guidance": guidance,
-        "worth": efficiency_table(guidance),
+        "annotation_efficiency": efficiency_table(guidance),
     }
 
 
 def figures_of(
     architecture: str,
-    found: Sequence[FinishedRun],
+    runs: Sequence[FinishedRun],
     rows_of: dict[str, list[Row]],
     detectors: Sequence[ExternalDetector] = (),
 ) -> list[FigureSpec]:
-    """Every figure of an architecture, other detectors beside its runs."""
+    """Every figure of an architecture, with external detectors beside its runs."""
     names = {detector.name for detector in detectors}
 
-    def own(table: str) -> list[Row]:
+    def rows(table: str) -> list[Row]:
         return [row for row in rows_of[table] if row["architecture"] in (architecture, OTHER)]
 
     return figures(
         FigureTables(
             architecture,
-            tuple(result for result in found if result.config.architecture == architecture),
-            epochs=own("epochs"),
-            roc=own("roc"),
-            reliability=own("reliability"),
-            stability=own("stability"),
-            guidance=own("guidance"),
-            styles=styles_of(found, sorted(names)),
+            tuple(result for result in runs if result.config.architecture == architecture),
+            epochs=rows("epochs"),
+            roc=rows("roc"),
+            reliability=rows("reliability"),
+            stability=rows("stability"),
+            guidance=rows("guidance"),
+            styles=styles_of(runs, sorted(names)),
         )
     )

@@ -1,7 +1,7 @@
-"""Whether runs that differ in their seed alone look at the same places. No torch.
+"""Stability of class activation maps: the agreement of runs that differ in their seed alone. No torch.
 
-For each image of the sample that every run keeps (`maps/sample.npz`): the rank correlation over the pixels of
-the maps of two runs; the mean over images, then over all pairs of seeds. 1 = the same maps, 0 = unrelated.
+For each image of the sample that every run stores (`maps/sample.npz`): Spearman's correlation over the pixels
+of the maps of two runs; the mean over images, then over all pairs of seeds. 1 = equal maps, 0 = unrelated.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,29 +20,29 @@ Maps = NDArray[np.floating]
 
 
 def stability_table(results: Iterable[FinishedRun]) -> list[Row]:
-    """One row per architecture and scenario; empty numbers with fewer than two comparable runs."""
+    """One row per architecture and scenario; `stability` is None with fewer than two comparable runs."""
     rows = []
     for (architecture, scenario), runs in by_scenario(results).items():
-        found = [maps for run in runs if (maps := sample_of(run.folder.maps / "sample.npz")) is not None]
-        pairs = [agreement(one, two) for one, two in combinations(found, 2)]
+        samples = [maps for run in runs if (maps := sample_of(run.folder.maps / "sample.npz")) is not None]
+        pairs = [agreement(one, two) for one, two in combinations(samples, 2)]
         mean, sd, count = mean_sd(pairs)
-        head = {"architecture": architecture, "scenario": scenario, "seeds": len(found)}
+        head = {"architecture": architecture, "scenario": scenario, "seeds": len(samples)}
         rows.append({**head, "pairs": count, "stability": mean, "sd": sd})
     return rows
 
 
 def agreement(one: dict[str, Maps], two: dict[str, Maps]) -> float | None:
-    """Mean rank correlation over the images that both have; None without any map that is not flat."""
+    """Mean Spearman correlation over the images that both have, in [-1, 1]; None if every map is constant."""
     shared = [name for name, saliency in one.items() if name in two and two[name].shape == saliency.shape]
     if not shared:
         return None
-    found = spearman(_stack(one, shared), _stack(two, shared))
-    defined = found[~np.isnan(found)]
+    correlations = spearman(_stack(one, shared), _stack(two, shared))
+    defined = correlations[~np.isnan(correlations)]
     return float(defined.mean()) if len(defined) else None
 
 
 def sample_of(path: Path) -> dict[str, Maps] | None:
-    """Maps (h, w) by image; None where a run kept none."""
+    """The stored maps (h, w) by image id; None where a run has none."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             return dict(zip(stored["image_ids"].tolist(), stored["cams"], strict=True))

@@ -1,4 +1,4 @@
-"""What all figures have in common: colours that every kind of colour vision tells apart, then dashes."""
+"""The style of all figures: colours that people with colour blindness can tell apart, then dashes."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -17,12 +17,12 @@ DASHES: Final = ("solid", "dash", "dot", "dashdot")
 
 
 def colour(style: int) -> str:
-    """Of a scenario; a negative number is what is drawn for orientation."""
+    """The colour of a scenario by its number; grey for a negative one, which marks a reference line."""
     return COLOURS[style % len(COLOURS)] if style >= 0 else MUTED
 
 
 def dash(style: int, wanted: str) -> str:
-    """A line's own dash, or the one that tells it from the other scenarios of its colour."""
+    """The dash of a line: `wanted`, or one that differs from other scenarios of the same colour."""
     return DASHES[max(style, 0) // len(COLOURS) % len(DASHES)] if wanted == "solid" else wanted
 
 

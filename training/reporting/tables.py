@@ -26,7 +26,7 @@ def _head(result: FinishedRun) -> Row:
 
 
 def run_table(results: Iterable[FinishedRun]) -> list[Row]:
-    """One row per run, with DeLong's interval for its AUC and every metric it has."""
+    """One row per run: its metrics, and DeLong's interval of its AUC."""
     rows = []
     for result in results:
         pooled = result.score_summary.metrics[POOLED, result.config.score]
@@ -40,7 +40,7 @@ def run_table(results: Iterable[FinishedRun]) -> list[Row]:
 
 
 def score_table(results: Iterable[FinishedRun], detectors: Iterable[ExternalDetector] = ()) -> list[Row]:
-    """Every number of docs/evaluation.md: one row per run, source and kind of score."""
+    """Every metric of docs/evaluation.md: one row per run, source and kind of score."""
     rows = [
         {**_head(result), "split": result.split, "source": source, "score": kind, **values}
         for result in results
@@ -64,19 +64,19 @@ def _external_head(detector: ExternalDetector) -> Row:
 
 
 def source_table(results: Iterable[FinishedRun], detectors: Iterable[ExternalDetector] = ()) -> list[Row]:
-    """Mean and deviation over seeds of each number: a row per column, source, kind of score and metric."""
+    """Mean and standard deviation over seeds: one row per scenario, source, kind of score and metric."""
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in score_table(results, detectors):
         key = tuple(row[name] for name in ("architecture", "scenario", "source", "score"))
         groups.setdefault(key, []).append(row)
     rows = []
-    for (architecture, scenario, source, kind), own in groups.items():
+    for (architecture, scenario, source, kind), group in groups.items():
         head = {"architecture": architecture, "scenario": scenario, "source": source, "score": kind}
         named = [
-            name for name in own[0] if name not in {*head, "run", "seed", "split", "auc_low", "auc_high"}
+            name for name in group[0] if name not in {*head, "run", "seed", "split", "auc_low", "auc_high"}
         ]
         for name in named:
-            mean, sd, seeds = mean_sd([row[name] for row in own])
+            mean, sd, seeds = mean_sd([row[name] for row in group])
             rows.append({**head, "metric": name, "seeds": seeds, "mean": mean, "sd": sd})
     return rows
 
@@ -97,11 +97,15 @@ def summary_table(results: Iterable[FinishedRun], detectors: Iterable[ExternalDe
 
 
 def paired_table(results: Iterable[FinishedRun], *, metric: str = "auc") -> list[Row]:
-    """Each pair of scenarios of an architecture, over the seeds that both have; p after Holm within it."""
+    """The difference between each two scenarios of an architecture, over the seeds that both have.
+
+    p is of a paired t-test, `p_holm` is corrected among the pairs of the architecture. Both are None with
+    fewer than two common seeds.
+    """
     groups = by_scenario(results)
     rows: list[Row] = []
     for architecture in dict.fromkeys(key[0] for key in groups):
-        names = [scenario for found, scenario in groups if found == architecture]
+        names = [scenario for group_architecture, scenario in groups if group_architecture == architecture]
         pairs = [_pair(groups, architecture, one, two, metric) for one, two in combinations(names, 2)]
         for row, corrected in zip(pairs, holm([row["p"] for row in pairs]), strict=True):
             rows.append({**row, "p_holm": corrected})
@@ -131,12 +135,12 @@ def _pair(
 
 
 def _by_seed(runs: Iterable[FinishedRun], metric: str) -> dict[int, float]:
-    found = {run.config.seed: run.metrics.get(metric) for run in runs}
-    return {seed: value for seed, value in found.items() if value is not None}
+    values = {run.config.seed: run.metrics.get(metric) for run in runs}
+    return {seed: value for seed, value in values.items() if value is not None}
 
 
 def epoch_table(results: Iterable[FinishedRun]) -> list[Row]:
-    """One row per run and epoch: accuracies, loss, and entropy beside the human and the largest one."""
+    """One row per run and epoch: learning rate, loss, accuracies, and entropies of the maps."""
     names = ("lr", "train_accuracy", "val_accuracy", "cam_entropy", "human_entropy", "max_entropy")
     return [
         {
@@ -151,15 +155,15 @@ def epoch_table(results: Iterable[FinishedRun]) -> list[Row]:
 
 
 def roc_table(results: Iterable[FinishedRun], detectors: Iterable[ExternalDetector] = ()) -> list[Row]:
-    """Mean ROC over seeds, per column and generator, on an even grid, averaged in both directions.
+    """The mean ROC curve over seeds, per scenario and generator, on an even grid of rates.
 
-    `given` says which rate the grid is on; the other one is a mean, and `sd` and `se` are its deviation and
-    its standard error over seeds, empty for one seed.
+    `given` names the rate of the grid, `fpr` or `tpr`; the other rate is a mean over seeds, with its standard
+    deviation `sd` and standard error `se`, both None for one seed.
     """
     rows = []
     for (architecture, scenario), runs in by_scenario(results).items():
-        own = [(run.score_summary, run.config.score) for run in runs]
-        rows += _mean_rocs({"architecture": architecture, "scenario": scenario}, own)
+        scores = [(run.score_summary, run.config.score) for run in runs]
+        rows += _mean_rocs({"architecture": architecture, "scenario": scenario}, scores)
     for detector in detectors:
         rows += _mean_rocs(
             {"architecture": OTHER, "scenario": detector.name}, [(detector.score_summary, SCORE)]
@@ -167,16 +171,16 @@ def roc_table(results: Iterable[FinishedRun], detectors: Iterable[ExternalDetect
     return rows
 
 
-def _mean_rocs(head: Row, found: Sequence[tuple[ScoreSummary, str]]) -> list[Row]:
+def _mean_rocs(head: Row, scores: Sequence[tuple[ScoreSummary, str]]) -> list[Row]:
     rows: list[Row] = []
-    sources = dict.fromkeys(source for numbers, _ in found for source in (POOLED, *numbers.generators))
+    sources = dict.fromkeys(source for summary, _ in scores for source in (POOLED, *summary.generators))
     for source in sources:
-        keys = [(numbers, (source, kind)) for numbers, kind in found]
-        curves = [numbers.curves[key] for numbers, key in keys if key in numbers.curves]
+        keys = [(summary, (source, kind)) for summary, kind in scores]
+        curves = [summary.curves[key] for summary, key in keys if key in summary.curves]
         for given, other in (("fpr", "tpr"), ("tpr", "fpr")):
             stack = [getattr(curve, other) for curve in curves]
-            about = {**head, "source": source, "given": given, "seeds": len(curves)}
-            rows += [{**about, given: x, other: y, **spread} for x, y, spread in _points(stack)]
+            row_head = {**head, "source": source, "given": given, "seeds": len(curves)}
+            rows += [{**row_head, given: x, other: y, **spread} for x, y, spread in _points(stack)]
     return rows
 
 
@@ -197,9 +201,9 @@ def _points(curves: Sequence[Any]) -> list[tuple[float, float, Row]]:
 def reliability_table(
     results: Iterable[FinishedRun], detectors: Iterable[ExternalDetector] = ()
 ) -> list[Row]:
-    """Reliability curves, by both scores: one row per run, kind of score and bin that holds an image."""
-    found = [(_head(result), result.score_summary) for result in results]
-    found += [(_external_head(detector), detector.score_summary) for detector in detectors]
+    """Reliability curves: one row per run, kind of score and bin that holds an image."""
+    summaries = [(_head(result), result.score_summary) for result in results]
+    summaries += [(_external_head(detector), detector.score_summary) for detector in detectors]
     return [
         {
             **{name: head[name] for name in ("run", "architecture", "scenario", "seed")},
@@ -208,16 +212,16 @@ def reliability_table(
             "observed": float(observed),
             "images": int(images),
         }
-        for head, numbers in found
-        for kind, curve in numbers.reliability.items()
+        for head, summary in summaries
+        for kind, curve in summary.reliability.items()
         for predicted, observed, images in zip(curve.predicted, curve.observed, curve.counts, strict=True)
     ]
 
 
 def to_csv(rows: Sequence[Row]) -> str:
-    """CSV with a column for every key that any row has; an undefined number is an empty field.
+    """CSV with a column for every key of any row; None is an empty field.
 
-    No text is one that a spreadsheet takes for a formula; `saliency.files.spreadsheets`.
+    Text that a spreadsheet would take for a formula is escaped: `saliency.files.spreadsheets`.
     """
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO(newline="")

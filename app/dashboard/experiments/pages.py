@@ -95,7 +95,7 @@ def test_images(dataset: Dataset) -> int:
 
 @router.get("/{experiment_id}/details")
 def details(request: Request, db: Db, blobs: Blobs, _staff: CurrentStaff, experiment_id: int) -> HTMLResponse:
-    """The tables that take reading every score: differences, every generator, what an annotation is worth."""
+    """The tables that take reading every score: differences, every generator, annotation efficiency."""
     experiment = queries.get_experiment(db, experiment_id)
     outcome = outcome_of(db, blobs, experiment)
     report = outcome.tables()
@@ -108,7 +108,7 @@ def details(request: Request, db: Db, blobs: Blobs, _staff: CurrentStaff, experi
         test_images=test_images(db.get_one(Dataset, experiment.dataset_id)),
         detectors=tables.imported_aucs(report["summary"]),
         by_source=tables.by_source(report["sources"]),
-        worth=report["worth"],
+        annotation_efficiency=report["annotation_efficiency"],
         cautions=cautions_of(outcome.results),
         metrics=tables.SOURCE_METRICS,
         files=sorted(report),

@@ -152,7 +152,7 @@ TABLES = [
     "reliability",
     "stability",
     "guidance",
-    "worth",
+    "annotation_efficiency",
 ]
 
 

@@ -88,12 +88,14 @@ def score_images(
             features, logits = backbone(batch)
             cam = min_max(class_activation_map(features, backbone.weight, logits.argmax(dim=1)))
         real, fake = logits[0].double().tolist()
-        seen = np.ascontiguousarray(pixels[0].numpy().transpose(1, 2, 0))
-        looked = cam[0].cpu().numpy()
-        found = ImageScore(path, real, fake, looked, float(entropy(cam)[0]), backbone.cam_tensor, seen)
+        input_image = np.ascontiguousarray(pixels[0].numpy().transpose(1, 2, 0))
+        cam_array = cam[0].cpu().numpy()
+        image_score = ImageScore(
+            path, real, fake, cam_array, float(entropy(cam)[0]), backbone.cam_tensor, input_image
+        )
         if cams is not None:
-            write_bytes(cams / f"{path.stem}.png", picture(found.cam))
-        yield found
+            write_bytes(cams / f"{path.stem}.png", picture(image_score.cam))
+        yield image_score
 
 
 def _require_images(images: Sequence[Path], *, distinct: bool) -> None:

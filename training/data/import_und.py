@@ -66,17 +66,17 @@ def import_und(root: Path, out_dir: Path, *, test_limit: int | None = None) -> I
     images = _distinct([*_listed(root, base), *_test_images(base, test_limit)])
     parameters = {"imported_from": "UND WACV 2023 CYBORG", "test_limit": test_limit}
     with DatasetWriter(out_dir, study="und-wacv2023", map_set="authors", parameters=parameters) as writer:
-        for done, found in enumerate(images, start=1):
-            pixels = _decode(found.path)
+        for done, image in enumerate(images, start=1):
+            pixels = _decode(image.path)
             saliency, note = None, ""
-            if found.split == "train":
-                saliency, note = _map(base / "train" / "heatmaps" / found.path.name, pixels.shape[:2])
+            if image.split == "train":
+                saliency, note = _map(base / "train" / "heatmaps" / image.path.name, pixels.shape[:2])
             writer.add(
-                image_id=found.image_id,
+                image_id=image.image_id,
                 image=_png(pixels),
-                label=found.label,
-                source=found.source,
-                split=found.split,
+                label=image.label,
+                source=image.source,
+                split=image.split,
                 map=saliency,
             )
             yield ImportProgress(done, len(images), note)

@@ -215,8 +215,8 @@ def _expects(
     net: nn.Module, image_size: int | None, scale: PixelScale | None, resize: Resize
 ) -> NetworkInput:
     known = getattr(net, "pretrained_cfg", {})
-    own = PixelScale(tuple(known.get("mean", IMAGENET.mean)), tuple(known.get("std", IMAGENET.std)))
-    return NetworkInput(image_size or known.get("input_size", (3, 224, 224))[-1], scale or own, resize)
+    own_scale = PixelScale(tuple(known.get("mean", IMAGENET.mean)), tuple(known.get("std", IMAGENET.std)))
+    return NetworkInput(image_size or known.get("input_size", (3, 224, 224))[-1], scale or own_scale, resize)
 
 
 @torch.no_grad()

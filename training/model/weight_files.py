@@ -68,12 +68,12 @@ def read_state_dicts(path: Path) -> list[StateDict]:
     """
     if not path.is_file():
         raise ModelError(f"The weights file {path} does not exist.")
-    found = list(_state_dicts(_opened(path), ""))
-    if not found:
+    state_dicts = list(_state_dicts(_opened(path), ""))
+    if not state_dicts:
         raise ModelError(
             f"The weights file {path} holds no tensors with names; save `model.state_dict()` in it."
         )
-    return found
+    return state_dicts
 
 
 def best_match(parts: Sequence[StateDict], wanted: Collection[str], *, source: str) -> StateDictMatch:

@@ -183,9 +183,9 @@ def _rename_classifier(state: State, head: set[str]) -> State:
     ours = {name.rpartition(".")[2]: name for name in head}
     renamed = dict(state)
     for name in HEADS:
-        for part, own in ours.items():
-            if own not in state and f"{name}.{part}" in state:
-                renamed.setdefault(own, renamed.pop(f"{name}.{part}"))
+        for part, network_name in ours.items():
+            if network_name not in state and f"{name}.{part}" in state:
+                renamed.setdefault(network_name, renamed.pop(f"{name}.{part}"))
     return renamed
 
 

@@ -123,11 +123,11 @@ def _scale(axes: Any, figure: FigureSpec) -> None:
 
 def _apart(values: Iterable[float]) -> list[float]:
     """The measured amounts, without those whose labels would lie on the one before."""
-    kept: list[float] = []
+    positions: list[float] = []
     for value in sorted(values):
-        if not kept or value > 1.15 * kept[-1]:
-            kept.append(value)
-    return kept
+        if not positions or value > 1.15 * positions[-1]:
+            positions.append(value)
+    return positions
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ BUILD_MAPS: Final = "maps.build"
 TRAIN: Final = "experiments.train"
 CHECK_QUALITY: Final = "quality.check"
 ANALYSE: Final = "analysis.run"
-RUN_ERRAND: Final = "experiments.errand"
+RUN_TASK: Final = "experiments.task"
 RELEASE_LAPSED: Final = "trials.release_lapsed"
 FOLD_TALLIES: Final = "studies.fold_tallies"
-FORGET_SCORES: Final = "experiments.forget_scores"
+DELETE_SCORES: Final = "experiments.delete_scores"
 RETRY_STALLED: Final = "queue.retry_stalled"
 
 # What tasks are registered with; its connector is put in by `working_queue`.

@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,39 +14,32 @@ from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
 from procrastinate.exceptions import JobAborted
 from procrastinate.job_context import AbortReason
 from procrastinate.jobs import Job, Status
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import select
 
-from app import jobs
-from app.analysis.service import Stopped, run_analysis
+from app.analysis.requests import ANALYSES
+from app.analysis.service import run_analysis
+from app.background import Interrupted, WorkKind, end
 from app.db import SessionFactory
 from app.errors import WrongState
-from app.experiments.errands import Interrupted as ErrandInterrupted
-from app.experiments.errands import Work, do_errand, forget_scores
+from app.experiments.background_tasks import TASKS, delete_old_scores, do_task
 from app.experiments.records import devices_of
+from app.experiments.service import RUNS
 from app.experiments.supervisor import Watch, supervise
 from app.jobs import (
     ANALYSE,
     BUILD_MAPS,
     CHECK_QUALITY,
+    DELETE_SCORES,
     FOLD_TALLIES,
-    FORGET_SCORES,
     RELEASE_LAPSED,
     RETRY_STALLED,
-    RUN_ERRAND,
+    RUN_TASK,
     TRAIN,
     queue,
 )
-from app.maps.building import Interrupted, build_map_set
-from app.models import (
-    Errand,
-    JobState,
-    MapSet,
-    Participant,
-    ParticipantState,
-    Run,
-    SaliencyMap,
-    StudyAnalysis,
-)
+from app.maps.building import build_map_set
+from app.maps.service import MAP_SETS
+from app.models import JobState, Participant, ParticipantState
 from app.quality.service import check_participant
 from app.recruitment.assignment import lock_study, release_lapsed
 from app.storage import BlobStore
@@ -61,6 +55,9 @@ MAX_ATTEMPTS: Final = 5
 """A job that has taken this many workers down with it is not given to another."""
 
 TAKEN_RETRY_S: Final = 15
+"""Until work is tried again that another worker is at."""
+
+KINDS: Final[Sequence[WorkKind[Any]]] = (MAP_SETS, ANALYSES, RUNS, TASKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +85,7 @@ def services(context: JobContext) -> Services:
 
 
 def stopped_state(context: JobContext) -> JobState | None:
-    """What becomes of work that is asked to stop: it waits for another worker, or was aborted by somebody."""
+    """The state in which work has to stop: queued for another worker, or aborted; None to go on."""
     match context.abort_reason():
         case None:
             return None
@@ -98,14 +95,21 @@ def stopped_state(context: JobContext) -> JobState | None:
             return JobState.ABORTED
 
 
+@contextmanager
+def abortable() -> Iterator[None]:
+    """Tell the queue of work that has stopped before it was done."""
+    try:
+        yield
+    except Interrupted as interrupted:
+        raise JobAborted from interrupted
+
+
 @queue.task(name=BUILD_MAPS, pass_context=True, retry=Resume())
 def build_maps(context: JobContext, *, map_set_id: int) -> None:
     """Build a map set; a worker that stops meanwhile leaves it to the next."""
-    own, stop = services(context), partial(stopped_state, context)
-    try:
-        build_map_set(own.sessions, own.blobs, map_set_id, jobs=own.map_processes, should_stop=stop)
-    except Interrupted as stopped:
-        raise JobAborted from stopped
+    worker, stop = services(context), partial(stopped_state, context)
+    with abortable():
+        build_map_set(worker.sessions, worker.blobs, map_set_id, jobs=worker.map_processes, should_stop=stop)
 
 
 @queue.task(name=TRAIN, pass_context=True, retry=Resume())
@@ -130,21 +134,17 @@ def check_quality(context: JobContext, *, participant_id: str) -> None:
 @queue.task(name=ANALYSE, pass_context=True, retry=Resume())
 def analyse(context: JobContext, *, analysis_id: int) -> None:
     """Compute an analysis; a worker that stops meanwhile leaves it to the next."""
-    own = services(context)
-    try:
-        run_analysis(own.sessions, own.blobs, analysis_id, should_stop=context.should_abort)
-    except Stopped as stopped:
-        raise JobAborted from stopped
+    worker = services(context)
+    with abortable():
+        run_analysis(worker.sessions, worker.blobs, analysis_id, should_stop=partial(stopped_state, context))
 
 
-@queue.task(name=RUN_ERRAND, pass_context=True, retry=Resume())
-def run_errand(context: JobContext, *, errand_id: int) -> None:
-    """Freeze a dataset or export a detector; a worker that stops meanwhile leaves it to the next."""
-    own = services(context)
-    try:
-        do_errand(Work(own.sessions, own.blobs, context.should_abort), errand_id)
-    except ErrandInterrupted as stopped:
-        raise JobAborted from stopped
+@queue.task(name=RUN_TASK, pass_context=True, retry=Resume())
+def run_task(context: JobContext, *, task_id: int) -> None:
+    """Freeze a dataset, export a detector or score an image; a worker that stops leaves it to the next."""
+    worker = services(context)
+    with abortable():
+        do_task(worker.sessions, worker.blobs, task_id, should_stop=partial(stopped_state, context))
 
 
 def devices_of_lock(lock: str | None, *, wanted: int = 1) -> range:
@@ -194,11 +194,11 @@ def fold_tallies(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
 
 
 @queue.periodic(cron="*/10 * * * *")
-@queue.task(name=FORGET_SCORES, queueing_lock=FORGET_SCORES, pass_context=True)
-def forget_old_scores(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
-    """What a detector said about somebody's picture is not kept."""
+@queue.task(name=DELETE_SCORES, queueing_lock=DELETE_SCORES, pass_context=True)
+def delete_scores(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Delete what detectors said about the images of staff."""
     with services(context).sessions.begin() as session:
-        forget_scores(session)
+        delete_old_scores(session)
 
 
 @queue.periodic(cron="* * * * * */10")
@@ -220,21 +220,8 @@ async def retry_stalled(context: JobContext, timestamp: int) -> None:  # noqa: A
 
 
 def give_up(sessions: SessionFactory, job: Job, *, state: JobState, error: str | None) -> None:
-    """Say in the row of a run or map set that nobody works on it any more."""
-    arguments = cast("dict[str, Any]", job.task_kwargs)
-    with sessions.begin() as session:
-        match job.task_name:
-            case jobs.TRAIN:
-                mine = Run.id == UUID(arguments["run_id"])
-                session.execute(update(Run).where(mine).values(state=state, error=error, ended_at=func.now()))
-            case jobs.RUN_ERRAND:
-                mine = Errand.id == arguments["errand_id"]
-                ended = {"state": state, "error": error, "ended_at": func.now()}
-                session.execute(update(Errand).where(mine).values(**ended))
-            case jobs.BUILD_MAPS:
-                built = MapSet.id == arguments["map_set_id"]
-                session.execute(update(MapSet).where(built).values(state=state, error=error))
-                session.execute(delete(SaliencyMap).where(SaliencyMap.map_set_id == arguments["map_set_id"]))
-            case jobs.ANALYSE:
-                asked = StudyAnalysis.id == arguments["analysis_id"]
-                session.execute(update(StudyAnalysis).where(asked).values(state=state, error=error))
+    """Write in the row of background work that nobody works on it any more."""
+    for kind in KINDS:
+        if kind.job == job.task_name:
+            with sessions.begin() as session:
+                end(session, kind, kind.id_from(cast("Any", job.task_kwargs[kind.argument])), state, error)

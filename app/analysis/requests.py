@@ -2,17 +2,17 @@
 
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.analysis import queries
 from app.analysis.queries import Choice
+from app.background import NumberingLock, WorkKind, abort, lock_numbers, next_version, queue_work
 from app.errors import NotFound
-from app.jobs import ANALYSE, enqueue
-from app.models import JobState, Study, StudyAnalysis
+from app.jobs import ANALYSE
+from app.models import UNFINISHED, JobState, Study, StudyAnalysis
 
-NUMBERING_LOCK: Final = 4713
-"""First key of the advisory lock under which a study's analyses are numbered; the second is the study."""
+ANALYSES: Final = WorkKind(StudyAnalysis, "analysis", ANALYSE, "analysis_id")
 
 
 def request_analysis(
@@ -20,15 +20,16 @@ def request_analysis(
 ) -> StudyAnalysis:
     """The study's next analysis, and the job that computes it.
 
-    The same choice on the same decisions was asked for before and did not fail: that one, and no job.
+    If the same choice on the same decisions was asked for before, and is unfinished or has succeeded, it is
+    that one, and no job.
     """
-    session.execute(select(func.pg_advisory_xact_lock(NUMBERING_LOCK, study.id)))
+    lock_numbers(session, NumberingLock.ANALYSES, study.id)
     now = queries.seen(session, study.id)
     same = session.scalar(
         select(StudyAnalysis)
         .where(
             StudyAnalysis.study_id == study.id,
-            StudyAnalysis.state.in_((JobState.QUEUED, JobState.RUNNING, JobState.SUCCEEDED)),
+            StudyAnalysis.state.in_((*UNFINISHED, JobState.SUCCEEDED)),
             StudyAnalysis.parameters == choice.to_dict(),
             StudyAnalysis.seen == now,
         )
@@ -37,18 +38,21 @@ def request_analysis(
     )
     if same:
         return same
-    last = session.scalar(select(func.max(StudyAnalysis.version)).where(StudyAnalysis.study_id == study.id))
-    asked = StudyAnalysis(
+    analysis = StudyAnalysis(
         study_id=study.id,
-        version=(last or 0) + 1,
+        version=next_version(session, StudyAnalysis, study.id),
         parameters=choice.to_dict(),
         seen=now,
         created_by=staff_id,
     )
-    session.add(asked)
-    session.flush()  # the job refers to it
-    enqueue(session, ANALYSE, lock=f"analysis:{study.id}", analysis_id=asked.id)
-    return asked
+    session.add(analysis)
+    queue_work(session, ANALYSES, analysis, lock=f"analysis:{study.id}")
+    return analysis
+
+
+def abort_analysis(session: Session, analysis: StudyAnalysis) -> None:
+    """Take a waiting analysis back, or ask one that is being computed to stop."""
+    abort(session, ANALYSES, analysis)
 
 
 def find_analysis(session: Session, study: Study, version: int) -> StudyAnalysis:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from accuracy.analyse import analyse_beside
@@ -22,23 +21,17 @@ from accuracy.reporting.report import Facts, draw, html, pdf
 from accuracy.reporting.tidy import estimates_csv
 from app.analysis import queries, reading
 from app.analysis.queries import Choice
+from app.analysis.requests import ANALYSES
+from app.background import Attempt, StopCheck, carry_out
 from app.db import SessionFactory, snapshot
-from app.errors import AppError, WrongState
-from app.models import JobState, Study, StudyAnalysis
+from app.models import Study, StudyAnalysis
 from app.storage import BlobStore
 
 logger = logging.getLogger(__name__)
 
-COMPUTING_LOCK: Final = 4714
-"""First key of the advisory lock that whoever computes an analysis holds; the second is the analysis."""
-
 PAINTING_PERCENT: Final = 60  # of the work when there are annotations to rasterise
 
 OnPercent = Callable[[int], None]
-
-
-class Stopped(Exception):
-    """The analysis was asked to stop before it was done."""
 
 
 def compute(
@@ -116,40 +109,30 @@ def run_analysis(
     blobs: BlobStore,
     analysis_id: int,
     *,
-    should_stop: Callable[[], bool] = lambda: False,
+    should_stop: StopCheck = lambda: None,
 ) -> None:
-    """Compute the analysis that was asked for; one that is computed already stays as it is.
+    """Compute the analysis that was asked for; one that has ended already stays as it is.
 
-    should_stop : asked at every step; True sends the analysis back to waiting and raises `Stopped`
+    should_stop : asked at every step; then, and when somebody aborts the analysis, `Interrupted` is raised
     """
-    with snapshot(sessions) as session:
-        if not session.scalar(select(func.pg_try_advisory_xact_lock(COMPUTING_LOCK, analysis_id))):
-            raise WrongState("This analysis is being computed already.")
-        asked = session.get_one(StudyAnalysis, analysis_id)
-        if asked.state is JobState.SUCCEEDED:
-            return
-        _record(sessions, analysis_id, state=JobState.RUNNING, error=None, done=0)
-        try:
-            results = _results(session, blobs, asked, _watch(sessions, analysis_id, should_stop))
-        except Stopped:
-            session.rollback()
-            _record(sessions, analysis_id, state=JobState.QUEUED, done=0)
-            raise
-        except Exception as error:
-            session.rollback()
-            _record(sessions, analysis_id, state=JobState.FAILED, error=sentence(error))
-            raise
-    _record(sessions, analysis_id, state=JobState.SUCCEEDED, done=100, **results)
+
+    def run(attempt: Attempt[StudyAnalysis], analysis: StudyAnalysis) -> None:
+        with snapshot(sessions) as session:
+            results = _results(session, blobs, analysis, lambda percent: attempt.report(percent, 100))
+        with sessions.begin() as session:
+            attempt.succeed(session, done=100, total=100, **results)
+
+    carry_out(sessions, ANALYSES, analysis_id, run, should_stop=should_stop)
 
 
 def _results(
-    session: Session, blobs: BlobStore, asked: StudyAnalysis, on_percent: OnPercent
+    session: Session, blobs: BlobStore, analysis: StudyAnalysis, on_percent: OnPercent
 ) -> dict[str, Any]:
     """What is stored of an analysis. Tables of single decisions are not: somebody who withdraws is gone."""
-    study = session.get_one(Study, asked.study_id)
+    study = session.get_one(Study, analysis.study_id)
     seen = queries.seen(session, study.id)
     made_at = datetime.now(UTC)
-    computed = compute(session, study, Choice.from_dict(asked.parameters), on_percent=on_percent)
+    computed = compute(session, study, Choice.from_dict(analysis.parameters), on_percent=on_percent)
     drawn = draw(computed.figures)
     facts = Facts(made_at, computed.inputs_hash)
     files = {
@@ -168,31 +151,3 @@ def _results(
         ],
         "files": {name: blobs.put(data) for name, data in files.items()},
     }
-
-
-def _watch(sessions: SessionFactory, analysis_id: int, should_stop: Callable[[], bool]) -> OnPercent:
-    """Write progress when it has moved by five percent, so that pages follow and the database rests."""
-    written = 0
-
-    def on_percent(percent: int) -> None:
-        nonlocal written
-        if should_stop():
-            raise Stopped
-        if percent >= written + 5:
-            written = percent
-            _record(sessions, analysis_id, done=percent)
-
-    return on_percent
-
-
-def _record(sessions: SessionFactory, analysis_id: int, **values: Any) -> None:
-    """State is written apart from what is read, so that staff see it while the work goes on."""
-    with sessions.begin() as session:
-        session.execute(update(StudyAnalysis).where(StudyAnalysis.id == analysis_id).values(**values))
-
-
-def sentence(error: BaseException) -> str:
-    """The sentence for staff about an analysis that failed."""
-    if isinstance(error, AppError | OSError):
-        return str(error)
-    return f"The analysis stopped unexpectedly: {type(error).__name__}: {error}"

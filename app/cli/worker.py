@@ -26,8 +26,8 @@ def worker(
 
     with opened() as context, working_queue(context.engine) as queue:
         jobs = concurrency or context.settings.devices + 2
-        # A run holds one connection all along, and needs another now and then.
-        engine = connect(context.settings, connections=2 * jobs)
+        # A job may hold two connections all along and needs another now and then.
+        engine = connect(context.settings, connections=3 * jobs)
         services = Services(factory(engine), context.blobs, map_processes)
         logs.configure(context.settings.log_format)
         logger.info("worker started", extra={"action": "worker_started"})

@@ -5,7 +5,7 @@ from typing import Final
 from fastapi import APIRouter
 
 from app.dashboard import home
-from app.dashboard.experiments import datasets, imports, runs
+from app.dashboard.experiments import datasets, imports, runs, tasks
 from app.dashboard.experiments import detector as model
 from app.dashboard.experiments import new as new_experiment
 from app.dashboard.experiments import pages as experiments
@@ -36,6 +36,7 @@ for part in (
     experiments,
     imports,
     runs,
+    tasks,
     model,
 ):
     router.include_router(part.router)

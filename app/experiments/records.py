@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.db import SessionFactory, held
-from app.models import Dataset, Experiment, JobState, Run, RunEvent
+from app.models import UNFINISHED, Dataset, Experiment, JobState, Run, RunEvent
 from training.config import RunConfig, TrainingJob
 from training.events import EpochEvent, Event, HeartbeatEvent, Metrics, StartedEvent, parse_event
 
@@ -67,7 +67,7 @@ def begin(sessions: SessionFactory, run_id: UUID) -> TrainingJob | None:
     """Mark a run as running; None when it has ended already, or was never there."""
     with sessions.begin() as session:
         run = session.get(Run, run_id, with_for_update=True)
-        if run is None or run.state not in (JobState.QUEUED, JobState.RUNNING):
+        if run is None or run.state not in UNFINISHED:
             return None
         run.state, run.error = JobState.RUNNING, None
         run.started_at = run.started_at or datetime.now(UTC)

@@ -4,17 +4,19 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.background import WorkKind, abort, queue_work
 from app.errors import NotFound, WrongState
-from app.jobs import TRAIN, cancel, enqueue
-from app.models import ENDED, Dataset, Experiment, JobState, Run
+from app.jobs import TRAIN
+from app.models import UNFINISHED, Dataset, Experiment, Run
 from training.config import Recipe
+
+RUNS: Final = WorkKind(Run, "run", TRAIN, "run_id")
 
 HEADLINE: Final = ("test/auc", "val/auc")
 """The figure of a result table: on the test split, or on validation where there is no test split."""
@@ -49,7 +51,7 @@ def request_experiment(
         for number, run in enumerate(runs):
             # A run that spreads over several devices takes the first ones, whatever their number.
             device = number % devices if run.config["devices"] == 1 else 0
-            run.job_id = enqueue(session, TRAIN, lock=f"device:{device}", run_id=str(run.id))
+            queue_work(session, RUNS, run, lock=f"device:{device}")
     return experiment
 
 
@@ -102,21 +104,15 @@ def runs_of(session: Session, experiment: Experiment) -> Sequence[Run]:
 
 def abort_run(session: Session, run: Run) -> None:
     """Take a waiting run back, or ask a running one to stop; its last checkpoint stays."""
-    session.refresh(run, with_for_update=True)
-    if run.state in ENDED:
-        raise WrongState(f"This run has {run.state} already.")
-    asked = run.job_id is not None and cancel(session, run.job_id)
-    if run.state is JobState.QUEUED or not asked:
-        run.state = JobState.ABORTED
-        run.ended_at = datetime.now(UTC)
+    abort(session, RUNS, run)
 
 
 def abort_experiment(session: Session, experiment: Experiment) -> int:
     """Abort every run that has not ended; returns how many those are."""
-    open_runs = [run for run in runs_of(session, experiment) if run.state not in ENDED]
-    for run in open_runs:
+    unfinished = [run for run in runs_of(session, experiment) if run.state in UNFINISHED]
+    for run in unfinished:
         abort_run(session, run)
-    return len(open_runs)
+    return len(unfinished)
 
 
 @dataclass(frozen=True, slots=True)

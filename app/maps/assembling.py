@@ -1,11 +1,11 @@
-"""What a build does between two states of its map set: images in, rows, blobs and averages out.
+"""What a build does between two states of its map set: it turns annotations into rows, blobs and averages.
 
 The database is read and written in short transactions: one that reads which annotations count, then one for
 the strokes of some images, then one for the maps of some.
 """
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
@@ -13,18 +13,18 @@ from itertools import islice
 from tempfile import TemporaryFile
 from typing import Any, Final
 
-from sqlalchemy import delete, func, select, tuple_, update
+from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
 
-from app.db import SessionFactory, snapshot
+from app.background import Attempt, OnProgress
+from app.db import snapshot
 from app.maps.averages import Averages
 from app.maps.inputs import ImageInputs
 from app.maps.plan import BuildPlan
 from app.maps.queries import stroke_rows
 from app.maps.reliability import Summary, as_json
 from app.maps.rendering import Fresh, Kept, Rendered, Result, render
-from app.models import Annotation, JobState, MapAverage, MapSet, SaliencyMap
+from app.models import Annotation, MapAverage, MapSet, SaliencyMap
 from app.storage import BlobStore
 from saliency.parameters import MapParameters
 from saliency.pool import map_ordered
@@ -34,7 +34,6 @@ WRITE_EVERY_S: Final = 1.0
 IMAGES_AT_A_TIME: Final = 32
 """Whose earlier maps are looked up, and whose strokes are read, together."""
 
-Progress = Callable[[int, int], None]
 Row = dict[str, Any]
 
 TAKEN_OVER: Final = (
@@ -57,22 +56,19 @@ class InputsGone(Exception):
     """An annotation that counted when the build began is no longer there: somebody withdrew."""
 
 
-class TakenAway(Exception):
-    """The map set is not being built any more: somebody aborted it."""
-
-
 class Assembly:
-    """One try at a map set; what an earlier try wrote is used, as far as it has the same inputs."""
+    """One try at a map set; it uses what an earlier try wrote from the same inputs."""
 
-    def __init__(self, sessions: SessionFactory, blobs: BlobStore, map_set: MapSet) -> None:
-        self.sessions, self.blobs, self.map_set = sessions, blobs, map_set
+    def __init__(self, attempt: Attempt[MapSet], blobs: BlobStore, map_set: MapSet) -> None:
+        self.attempt, self.sessions = attempt, attempt.sessions
+        self.blobs, self.map_set = blobs, map_set
         self.parameters = MapParameters.from_dict(map_set.parameters)
         self.agreement, self.averages = Summary(), Averages()
         self.reused = self.done = 0
         self._built: list[int] = []
         self._under_way: dict[int, tuple[ImageInputs, Row | None]] = {}
 
-    def run(self, jobs: int, on_progress: Progress) -> None:
+    def run(self, jobs: int, on_progress: OnProgress) -> None:
         """Write the rows of all maps and averages, and what the row of the map set says when it is built."""
         with TemporaryFile(prefix="cyborg-maps-") as file:  # without a name: a kill leaves nothing
             with snapshot(self.sessions) as session:
@@ -125,7 +121,7 @@ class Assembly:
         return strokes
 
     def _rows(
-        self, results: Iterable[Result], plan: BuildPlan, on_progress: Progress
+        self, results: Iterable[Result], plan: BuildPlan, on_progress: OnProgress
     ) -> Iterator[Row | None]:
         """One row for each image; None for one that too few people painted on."""
         for done, result in enumerate(results, start=1):
@@ -167,7 +163,7 @@ class Assembly:
     def _write(self, part: Sequence[Row], *, total: int) -> None:
         """Keep some maps, and say how far the build is."""
         with self.sessions.begin() as session:
-            self._record(session, done=self.done, total=total)
+            self.attempt.write(session, done=self.done, total=total)
             if part:
                 row = insert(SaliencyMap)
                 new = {column.key: row.excluded[column.key] for column in (*TAKEN_OVER, *DECIDED)}
@@ -178,9 +174,8 @@ class Assembly:
         """The map set is built: its averages and its row say so together."""
         mine, averages = self.map_set.id, self.averages.rows(self.blobs, self.map_set.id)
         with self.sessions.begin() as session:
-            self._record(
+            self.attempt.succeed(
                 session,
-                state=JobState.SUCCEEDED,
                 built_at=datetime.now(UTC),
                 inputs_hash=plan.inputs.hash,
                 annotations=plan.inputs.annotations,
@@ -193,11 +188,6 @@ class Assembly:
             session.execute(delete(MapAverage).where(MapAverage.map_set_id == mine))
             if averages:
                 session.execute(insert(MapAverage), averages)
-
-    def _record(self, session: Session, **values: Any) -> None:
-        running = (MapSet.id == self.map_set.id, MapSet.state == JobState.RUNNING)
-        if not session.execute(update(MapSet).where(*running).values(**values).returning(MapSet.id)).first():
-            raise TakenAway
 
 
 def _in_parts(rows: Iterable[Row | None]) -> Iterator[list[Row]]:

@@ -1,17 +1,21 @@
 """Every table, in one place, so that features never import each other for a model."""
 
 from app.models.analyses import StudyAnalysis
-from app.models.base import Base, Json
-from app.models.derived import (
+from app.models.background import (
     ENDED,
     UNFINISHED,
+    BackgroundTask,
+    BackgroundWork,
+    JobState,
+    TaskKind,
+    WorkWithProgress,
+)
+from app.models.base import Base, Json
+from app.models.derived import (
     Dataset,
     DatasetImage,
     Detector,
-    Errand,
-    ErrandKind,
     Experiment,
-    JobState,
     MapAverage,
     MapSet,
     Run,
@@ -72,13 +76,13 @@ __all__ = [
     "Advice",
     "Annotation",
     "Arm",
+    "BackgroundTask",
+    "BackgroundWork",
     "Base",
     "Dataset",
     "DatasetImage",
     "Decision",
     "Detector",
-    "Errand",
-    "ErrandKind",
     "Experiment",
     "Image",
     "ImageAdvice",
@@ -115,10 +119,12 @@ __all__ = [
     "StudyAnalysis",
     "StudyState",
     "TallyMeasure",
+    "TaskKind",
     "Tool",
     "Trial",
     "TrialKind",
     "TrialState",
+    "WorkWithProgress",
     "WorkerIdentity",
     "is_judgement",
     "stroke_json",

@@ -7,12 +7,12 @@ from sqlalchemy import ForeignKey, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base, Id, Json, Now, closed_set
-from app.models.derived import JobState
+from app.models.background import WorkWithProgress
+from app.models.base import Base, Id, Json, Now
 
 
-class StudyAnalysis(Base):
-    """One analysis of a study's decisions under one set of parameters."""
+class StudyAnalysis(WorkWithProgress, Base):
+    """One analysis of a study's decisions under one set of parameters; its progress counts percent."""
 
     __tablename__ = "study_analysis"
 
@@ -23,9 +23,6 @@ class StudyAnalysis(Base):
     """Whose decisions, and which quality flags leave a participant out."""
     seen: Mapped[Json]
     """Counts that change whenever a decision or a flag comes or goes; when asked for, then when read."""
-    state: Mapped[JobState] = mapped_column(closed_set(JobState, "state"), default=JobState.QUEUED)
-    done: Mapped[int] = mapped_column(default=0)
-    """Percent, for a page that waits."""
     inputs_hash: Mapped[str | None]
     """SHA-256 over the decisions it was computed from."""
     result: Mapped[Json | None] = mapped_column(deferred=True)
@@ -34,7 +31,6 @@ class StudyAnalysis(Base):
     """{name, title, caption, blob} in the order of the report."""
     files: Mapped[Json | None]
     """Blobs by file name: the report and the tables."""
-    error: Mapped[str | None]
     created_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
     created_at: Mapped[Now]
     built_at: Mapped[datetime | None]

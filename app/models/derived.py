@@ -1,31 +1,18 @@
 """What is computed from the raw data. May be deleted and computed again; never updated in place."""
 
-import enum
 from datetime import datetime
-from typing import Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.models.background import BackgroundWork, WorkWithProgress
 from app.models.base import Base, Id, Json, Now, closed_set
 from app.models.studies import Label
 
 
-class JobState(enum.StrEnum):
-    QUEUED = "queued"
-    RUNNING = "running"  # queued -> running
-    SUCCEEDED = "succeeded"  # running -> succeeded
-    FAILED = "failed"  # running -> failed
-    ABORTED = "aborted"  # queued | running -> aborted
-
-
-UNFINISHED: Final = (JobState.QUEUED, JobState.RUNNING)
-ENDED: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.ABORTED)
-
-
-class MapSet(Base):
-    """All saliency maps of a study under one set of parameters."""
+class MapSet(WorkWithProgress, Base):
+    """All saliency maps of a study under one set of parameters; its progress counts images."""
 
     __tablename__ = "map_set"
 
@@ -33,12 +20,6 @@ class MapSet(Base):
     study_id: Mapped[int] = mapped_column(ForeignKey("study.id", ondelete="CASCADE"))
     version: Mapped[int]
     parameters: Mapped[Json]
-    state: Mapped[JobState] = mapped_column(closed_set(JobState, "state"), default=JobState.QUEUED)
-    job_id: Mapped[int | None] = mapped_column(BigInteger)
-    """The job that builds it, which can be asked to stop; None when a command does."""
-    done: Mapped[int] = mapped_column(default=0, server_default=text("0"))
-    total: Mapped[int] = mapped_column(default=0, server_default=text("0"))
-    """Images that are done, of how many; 0 until they are counted."""
     inputs_hash: Mapped[str | None]
     """SHA-256 over the annotations it was built from, and over what decided a map besides them."""
     annotations: Mapped[int | None]
@@ -48,7 +29,6 @@ class MapSet(Base):
     """Maps taken over from earlier map sets, because nothing that decides them had changed."""
     reliability: Mapped[Json | None]
     """How far its annotators agree; see `app.maps.reliability`."""
-    error: Mapped[str | None]
     stale: Mapped[bool] = mapped_column(default=False)
     """A participant whose annotations are in it has withdrawn."""
     created_at: Mapped[Now]
@@ -133,7 +113,7 @@ class Experiment(Base):
     created_at: Mapped[Now]
 
 
-class Run(Base):
+class Run(BackgroundWork, Base):
     """One architecture × objective × seed."""
 
     __tablename__ = "run"
@@ -144,13 +124,9 @@ class Run(Base):
     objective: Mapped[str]
     seed: Mapped[int]
     config: Mapped[Json]
-    state: Mapped[JobState] = mapped_column(closed_set(JobState, "state"), default=JobState.QUEUED)
-    job_id: Mapped[int | None]
     folder: Mapped[str]
     metrics: Mapped[Json | None]
-    error: Mapped[str | None]
     started_at: Mapped[datetime | None]
-    ended_at: Mapped[datetime | None]
 
 
 class RunEvent(Base):
@@ -181,27 +157,3 @@ class Detector(Base):
     created_at: Mapped[Now]
 
     __table_args__ = (UniqueConstraint("dataset_id", "name"),)
-
-
-class ErrandKind(enum.StrEnum):
-    FREEZE = "freeze"
-    EXPORT = "export"
-    SCORE = "score"
-
-
-class Errand(Base):
-    """Something that staff asked for on a page and that takes longer than a page may."""
-
-    __tablename__ = "errand"
-
-    id: Mapped[Id]
-    kind: Mapped[ErrandKind] = mapped_column(closed_set(ErrandKind, "kind"))
-    arguments: Mapped[Json]
-    state: Mapped[JobState] = mapped_column(closed_set(JobState, "state"), default=JobState.QUEUED)
-    done: Mapped[int] = mapped_column(default=0)
-    total: Mapped[int] = mapped_column(default=0)
-    result: Mapped[Json | None]
-    error: Mapped[str | None]
-    created_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
-    created_at: Mapped[Now] = mapped_column(index=True)
-    ended_at: Mapped[datetime | None]

@@ -63,7 +63,7 @@ GET /staff/studies/{slug}/analysis
 GET /staff/studies/{slug}/analysis/state.json
 GET /staff/studies/{slug}/analysis/{version}/decisions.csv
 GET /staff/studies/{slug}/analysis/{version}/figures/{name}.svg
-GET /staff/studies/{slug}/analysis/{version}/{name}
+GET /staff/studies/{slug}/analysis/{version}/{stem}.{suffix}
 GET /staff/studies/{slug}/maps
 GET /staff/studies/{slug}/maps/state.json
 GET /staff/studies/{slug}/maps/{image_id:int}
@@ -77,6 +77,7 @@ GET /staff/maps/{map_set_id}/{image_id:int}.png
 GET /staff/maps/{map_set_id}/average.png
 GET /staff/experiments
 GET /staff/experiments/datasets/state.json
+POST /staff/tasks/{task_id}/abort
 GET /staff/experiments/{experiment_id}
 GET /staff/experiments/{experiment_id}/details
 GET /staff/experiments/{experiment_id}/figures.json
@@ -103,6 +104,7 @@ POST /staff/studies/{slug}/participants/{participant_id}/take-back
 POST /staff/studies/{slug}/participants/{participant_id}/return-link
 POST /staff/studies/{slug}/participants/{participant_id}/withdraw
 POST /staff/studies/{slug}/analysis
+POST /staff/studies/{slug}/analysis/{version:int}/abort
 POST /staff/studies/{slug}/maps
 POST /staff/studies/{slug}/maps/sets/{version:int}/abort
 GET /staff/experiments/new

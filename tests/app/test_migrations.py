@@ -1,5 +1,6 @@
 """Migrations that change rows: what an installation of an older version holds keeps its meaning."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -9,13 +10,17 @@ from alembic.config import Config
 from sqlalchemy import Engine, create_engine, func, select, text
 from sqlalchemy.orm import Session
 
+from app.analysis.requests import abort_analysis
 from app.db import MIGRATIONS, factory
+from app.experiments.background_tasks import abort_task
 from app.models import (
+    BackgroundTask,
     Dataset,
     DatasetImage,
     ParticipantState,
     Split,
     Study,
+    StudyAnalysis,
     TrialKind,
     TrialState,
     tally,
@@ -105,6 +110,95 @@ class TestTallies:
             decided = session.scalar(select(func.sum(tally.c.number)).where(tally.c.measure == "cell"))
         engine.dispose()
         assert decided == 2
+
+
+class TestBackgroundWork:
+    """A database of the version before, with work that waits and work that has ended."""
+
+    @pytest.fixture
+    def upgraded(self, new_database) -> Iterator[Engine]:
+        engine = create_engine(new_database())
+        migrate(engine, "0016")
+        with factory(engine)() as session:
+            SESSION_HOLDER["session"] = session
+            study = StudyFactory()
+            for state in ("queued", "succeeded"):
+                done = {"state": state, "done": 0, "total": 0}
+                errand = insert_row(
+                    session, "errand", kind="score", arguments='{"image": "x"}', result=None, **done
+                )
+                insert_job(session, "experiments.errand", "errand:score", state, errand_id=errand)
+            insert_row(session, "errand", kind="freeze", arguments="{}", state="failed", done=3, total=9)
+            parameters = {"study_id": study.id, "parameters": "{}", "seen": "{}"}
+            for version, state, done in ((1, "succeeded", 100), (2, "queued", 0)):
+                analysis = insert_row(
+                    session, "study_analysis", version=version, state=state, done=done, **parameters
+                )
+                insert_job(session, "analysis.run", "analysis:1", state, analysis_id=analysis)
+            insert_job(session, "experiments.forget_scores", None, "queued", timestamp=1)
+            session.commit()
+        migrate(engine, "head")
+        yield engine
+        engine.dispose()
+
+    def test_errands_are_background_tasks_with_all_that_they_held(self, upgraded):
+        with factory(upgraded)() as session:
+            tasks = session.scalars(select(BackgroundTask).order_by(BackgroundTask.id)).all()
+        assert [(task.kind, task.state) for task in tasks] == [
+            ("score", "queued"),
+            ("score", "succeeded"),
+            ("freeze", "failed"),
+        ]
+        assert tasks[0].arguments == {"image": "x"}
+        assert (tasks[2].done, tasks[2].total) == (3, 9)
+
+    def test_the_next_one_gets_the_next_number(self, upgraded):
+        with factory(upgraded)() as session:
+            last = session.scalar(select(func.max(BackgroundTask.id)))
+            session.add(task := BackgroundTask(kind="export", arguments={}))
+            session.flush()
+            assert task.id == last + 1
+
+    def test_a_job_that_waits_does_the_same_work_under_its_new_name(self, upgraded):
+        query = text("SELECT task_name, lock, args FROM procrastinate_jobs WHERE status = 'todo' ORDER BY id")
+        with upgraded.connect() as connection:
+            task, analysis, periodic = connection.execute(query).all()
+            waiting = connection.scalar(text("SELECT id FROM background_task WHERE state = 'queued'"))
+        assert tuple(task) == ("experiments.task", "task:score", {"task_id": waiting})
+        assert analysis.task_name == "analysis.run"
+        assert periodic.task_name == "experiments.delete_scores"
+
+    def test_work_that_waits_can_be_aborted(self, upgraded):
+        with factory(upgraded)() as session:
+            task = session.scalars(select(BackgroundTask).where(BackgroundTask.state == "queued")).one()
+            analysis = session.scalars(select(StudyAnalysis).where(StudyAnalysis.state == "queued")).one()
+            abort_task(session, task)
+            abort_analysis(session, analysis)
+            session.commit()
+            left = session.scalar(text("SELECT count(*) FROM procrastinate_jobs WHERE status = 'cancelled'"))
+        assert (task.state, analysis.state, left) == ("aborted", "aborted", 2)
+
+    def test_an_analysis_that_has_ended_is_a_hundred_of_a_hundred(self, upgraded):
+        with factory(upgraded)() as session:
+            rows = session.scalars(select(StudyAnalysis).order_by(StudyAnalysis.version)).all()
+        assert [(row.done, row.total) for row in rows] == [(100, 100), (0, 0)]
+
+    def test_it_can_be_taken_back(self, upgraded):
+        migrate(upgraded, "0016")
+        query = text("SELECT task_name, lock, args ? 'errand_id' FROM procrastinate_jobs ORDER BY id LIMIT 1")
+        with upgraded.connect() as connection:
+            assert connection.scalar(text("SELECT count(*) FROM errand")) == 3
+            assert tuple(connection.execute(query).one()) == ("experiments.errand", "errand:score", True)
+
+
+def insert_job(session: Session, name: str, lock: str | None, state: str, **arguments: int) -> None:
+    status = "todo" if state == "queued" else "succeeded"
+    insert = text(
+        "INSERT INTO procrastinate_jobs (queue_name, task_name, lock, args, status) "
+        "VALUES ('default', :name, :lock, CAST(:args AS jsonb), CAST(:status AS procrastinate_job_status))"
+    )
+    values = {"name": name, "lock": lock, "args": json.dumps(arguments), "status": status}
+    session.execute(insert, values)
 
 
 @pytest.fixture

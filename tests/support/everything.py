@@ -13,15 +13,14 @@ from app.analysis.queries import Choice
 from app.analysis.requests import request_analysis
 from app.analysis.service import run_analysis
 from app.db import SessionFactory
+from app.experiments.background_tasks import export_of
 from app.experiments.datasets import FreezeParameters, freeze_dataset
 from app.experiments.detectors import import_scores
-from app.experiments.errands import export_of
 from app.maps.building import build_map_set
 from app.maps.service import request_map_set
 from app.models import (
+    BackgroundTask,
     Dataset,
-    Errand,
-    ErrandKind,
     Experiment,
     Image,
     JobState,
@@ -36,6 +35,7 @@ from app.models import (
     Study,
     StudyAnalysis,
     StudyState,
+    TaskKind,
     Trial,
 )
 from app.quality.service import set_aside
@@ -189,8 +189,8 @@ class Everything:
         self.db.add(Dataset(**stale, **of, parameters={"size": 32, "simulated_annotations": 2}))
         for state in (JobState.QUEUED, JobState.FAILED, JobState.SUCCEEDED):
             self.db.add(
-                Errand(
-                    kind=ErrandKind.FREEZE,
+                BackgroundTask(
+                    kind=TaskKind.FREEZE,
                     arguments={"map_set": self.newest.id},
                     state=state,
                     error="No space left." if state is JobState.FAILED else None,
@@ -207,7 +207,7 @@ class Everything:
         self.run = self.db.scalars(select(Run).where(Run.experiment_id == self.experiment.id)).first()
         export_of(self.run).write_bytes(b"PK")
         waiting = self.db.scalars(select(Run.id).where(Run.id != self.run.id)).first()
-        self.db.add(Errand(kind=ErrandKind.EXPORT, arguments={"run": str(waiting)}))
+        self.db.add(BackgroundTask(kind=TaskKind.EXPORT, arguments={"run": str(waiting)}))
         self.db.add(RunEvent(run_id=self.run.id, kind="epoch", payload={"epoch": 1}))
         other = Experiment(name="other", dataset_id=self.dataset.id, recipe={})
         self.db.add(other)
@@ -234,8 +234,8 @@ class Everything:
         StaffFactory(disabled_at=datetime.now(UTC))
         arguments = {"run": str(self.run.id), "called": "face.png", "width": 64, "height": 64}
         self.db.add_all(
-            Errand(
-                kind=ErrandKind.SCORE,
+            BackgroundTask(
+                kind=TaskKind.SCORE,
                 arguments=arguments | {"cropped": False},
                 created_by=person.id,
                 state=JobState.SUCCEEDED,

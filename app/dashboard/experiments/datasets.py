@@ -7,13 +7,13 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import ConfigDict
 
+from app.dashboard.background import WorkProgress
 from app.dashboard.experiments import queries
 from app.dashboard.experiments.pages import freezing, list_page
-from app.dashboard.waiting import Waiting
 from app.deps import Config, CurrentStaff, Db, Editor
 from app.errors import AppError, NotFound
+from app.experiments.background_tasks import request_freeze
 from app.experiments.datasets import checked_parameters
-from app.experiments.errands import request_freeze
 from app.forms import Fields
 from app.models import MapSet, Study
 from app.stimuli.setting_aside import set_aside_unshown
@@ -57,6 +57,6 @@ def freeze(
 
 
 @router.get("/datasets/state.json")
-def freezes_state(db: Db, _staff: CurrentStaff) -> dict[int, Waiting]:
+def freezes_state(db: Db, _staff: CurrentStaff) -> dict[int, WorkProgress]:
     """How far each freeze is that is under way or has just ended, for a page that waits."""
     return freezing(queries.freezes(db))

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Form, Request, UploadFile
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from sqlalchemy.orm import Session
 
+from app.dashboard.background import WorkProgress, progress_by_number
 from app.dashboard.experiments import queries, tables
-from app.dashboard.waiting import Waiting, waiting
 from app.deps import CurrentStaff, Db, Editor
 from app.errors import AppError, BadInput, NotFound
-from app.experiments.errands import (
+from app.experiments.background_tasks import (
     export_of,
     newest_export,
     newest_score,
@@ -22,7 +22,7 @@ from app.experiments.errands import (
 )
 from app.experiments.outcomes import read
 from app.experiments.scoring import FaceBox
-from app.models import UNFINISHED, Dataset, Errand, Experiment, JobState, Run, Staff
+from app.models import UNFINISHED, BackgroundTask, Dataset, Experiment, JobState, Run, Staff
 from app.web import page
 from training.errors import TrainingError
 from training.reporting.finished_runs import FinishedRun
@@ -42,7 +42,7 @@ def model_page(request: Request, db: Session, run: Run, staff: Staff, *, error: 
     experiment = db.get_one(Experiment, run.experiment_id)
     dataset = db.get_one(Dataset, experiment.dataset_id)
     card, problem = _card(run)
-    errand, asked = newest_export(db, run), newest_score(db, run, staff.id)
+    export, score = newest_export(db, run), newest_score(db, run, staff.id)
     return page(
         request,
         "staff/model.html",
@@ -55,28 +55,28 @@ def model_page(request: Request, db: Session, run: Run, staff: Staff, *, error: 
         problem=problem,
         metrics=tables.SOURCE_METRICS,
         maps=[name for name in tables.AVERAGE_MAPS if _picture(run, name).is_file()],
-        errand=errand,
-        waiting=errand is not None and errand.state in UNFINISHED,
+        export=export,
+        exporting=export is not None and export.state in UNFINISHED,
         exported=_size_of(export_of(run)),
-        asked=asked,
-        looking=asked is not None and asked.state in UNFINISHED,
-        works=_works(errand, asked),
+        score=score,
+        scoring=score is not None and score.state in UNFINISHED,
+        works=_progress(export, score),
         limit=request.app.state.settings.max_body_bytes,
         error=error,
     )
 
 
-def _works(*errands: Errand | None) -> dict[int, Waiting]:
-    return waiting((errand.id, errand) for errand in errands if errand is not None)
+def _progress(*tasks: BackgroundTask | None) -> dict[int, WorkProgress]:
+    return progress_by_number((task.id, task) for task in tasks if task is not None)
 
 
 def _card(run: Run) -> tuple[dict[str, Any] | None, str]:
     """The model card, or why there is none."""
     if run.state is not JobState.SUCCEEDED:
         return None, f"This run is {run.state}. A detector can be tried when its run has finished."
-    found = read(run)
-    if not isinstance(found, FinishedRun):
-        return None, found
+    result = read(run)
+    if not isinstance(result, FinishedRun):
+        return None, result
     try:
         return card_of(RunFolder(Path(run.folder))), ""
     except TrainingError as error:
@@ -119,10 +119,10 @@ def export(db: Db, editor: Editor, run_id: UUID) -> Response:
 
 
 @router.get("/model/state.json")
-def errand_states(db: Db, staff: CurrentStaff, run_id: UUID) -> dict[int, Waiting]:
+def task_states(db: Db, staff: CurrentStaff, run_id: UUID) -> dict[int, WorkProgress]:
     """The states of the newest export and of one's own newest image, for a page that waits."""
     run = queries.get_run(db, run_id)
-    return _works(newest_export(db, run), newest_score(db, run, staff.id))
+    return _progress(newest_export(db, run), newest_score(db, run, staff.id))
 
 
 @router.get("/model/detector.zip")

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy.orm import Session
 
+from app.dashboard.background import WorkProgress, progress_by_number
 from app.dashboard.experiments import queries, tables
 from app.dashboard.paging import cut
-from app.dashboard.waiting import Waiting, waiting
 from app.deps import Blobs, CurrentStaff, Db, Editor
 from app.errors import NotFound
 from app.experiments.datasets import FreezeParameters
@@ -59,8 +59,8 @@ def list_page(request: Request, db: Session, *, after: int = 0, **context: Any) 
     )
 
 
-def freezing(freezes: Sequence[queries.Freeze]) -> dict[int, Waiting]:
-    return waiting((freeze.errand.id, freeze.errand) for freeze in freezes)
+def freezing(freezes: Sequence[queries.Freeze]) -> dict[int, WorkProgress]:
+    return progress_by_number((freeze.task.id, freeze.task) for freeze in freezes)
 
 
 @router.get("/{experiment_id}")
@@ -147,16 +147,16 @@ def table(db: Db, blobs: Blobs, _staff: CurrentStaff, experiment_id: int, name: 
 
 
 @router.get("/{experiment_id}/state.json")
-def state(db: Db, _staff: CurrentStaff, experiment_id: int) -> dict[str, Waiting]:
+def state(db: Db, _staff: CurrentStaff, experiment_id: int) -> dict[str, WorkProgress]:
     """How far the runs are, for a page that waits."""
     states = queries.states_of(db, [experiment_id]).get(experiment_id, {})
     return {"runs": runs_waiting({state.value: number for state, number in states.items()})}
 
 
-def runs_waiting(states: Mapping[str, int]) -> Waiting:
+def runs_waiting(states: Mapping[str, int]) -> WorkProgress:
     in_words = ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
     ended = sum(number for state, number in states.items() if state in ENDED)
-    return Waiting(in_words, ended, sum(states.values()))
+    return WorkProgress(in_words, ended, sum(states.values()))
 
 
 @router.post("/{experiment_id}/abort")

@@ -12,9 +12,8 @@ from sqlalchemy.orm import Session
 from app.errors import NotFound
 from app.models import (
     UNFINISHED,
+    BackgroundTask,
     Dataset,
-    Errand,
-    ErrandKind,
     Experiment,
     JobState,
     MapSet,
@@ -22,6 +21,7 @@ from app.models import (
     RunEvent,
     Staff,
     Study,
+    TaskKind,
 )
 
 PAGE_SIZE: Final = 50
@@ -158,23 +158,24 @@ def count_unfinished_runs(session: Session) -> int:
 class Freeze:
     """A freeze that is under way, or that has just ended."""
 
-    errand: Errand
+    task: BackgroundTask
     map_set: MapSet | None
     study: Study | None
 
     @property
     def dataset(self) -> int | None:
-        return (self.errand.result or {}).get("dataset")
+        return (self.task.result or {}).get("dataset")
 
 
 def freezes(session: Session) -> list[Freeze]:
-    """What is under way, and what ended within the last hour; the newest first, at most ten."""
-    recent = or_(Errand.state.in_(UNFINISHED), Errand.ended_at > func.now() - timedelta(hours=1))
-    query = select(Errand).where(Errand.kind == ErrandKind.FREEZE, recent)
-    errands = session.scalars(query.order_by(Errand.id.desc()).limit(10)).all()
-    return [_freeze(session, errand) for errand in errands]
+    """Unfinished freezes and those that ended within the last hour; the newest first, at most ten."""
+    an_hour_ago = func.now() - timedelta(hours=1)
+    recent = or_(BackgroundTask.state.in_(UNFINISHED), BackgroundTask.ended_at > an_hour_ago)
+    query = select(BackgroundTask).where(BackgroundTask.kind == TaskKind.FREEZE, recent)
+    tasks = session.scalars(query.order_by(BackgroundTask.id.desc()).limit(10)).all()
+    return [_freeze(session, task) for task in tasks]
 
 
-def _freeze(session: Session, errand: Errand) -> Freeze:
-    map_set = session.get(MapSet, errand.arguments["map_set"])
-    return Freeze(errand, map_set, session.get(Study, map_set.study_id) if map_set else None)
+def _freeze(session: Session, task: BackgroundTask) -> Freeze:
+    map_set = session.get(MapSet, task.arguments["map_set"])
+    return Freeze(task, map_set, session.get(Study, map_set.study_id) if map_set else None)

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy.orm import Session
 
+from app.dashboard.background import WorkProgress, progress_by_number
 from app.dashboard.maps import queries
 from app.dashboard.maps.build import BuildForm, headings
 from app.dashboard.maps.queries import MapFilter, MapView, chosen
 from app.dashboard.paging import cut
-from app.dashboard.waiting import Waiting, waiting
 from app.deps import CurrentStaff, Db, Editor
 from app.errors import AppError, NotFound
 from app.maps.service import abort_map_set, find_map_set, request_map_set
@@ -56,7 +56,7 @@ def gallery_page(
         count=queries.count_of(db, built, wanted) if built and wanted.narrows else None,
         query=asked_query(request),
         under_way=[map_set for map_set in sets if map_set.state in UNFINISHED],
-        works=waiting((map_set.version, map_set) for map_set in sets),
+        works=progress_by_number((map_set.version, map_set) for map_set in sets),
         wanted=wanted,
         is_painted=queries.is_painted(db, study),
         headings=headings(queries.names_to_choose(db, study)),
@@ -86,9 +86,11 @@ def build(
 
 
 @router.get("/state.json")
-def state(db: Db, _staff: CurrentStaff, slug: str) -> dict[int, Waiting]:
+def state(db: Db, _staff: CurrentStaff, slug: str) -> dict[int, WorkProgress]:
     """How far each map set is, by version, for a page that waits."""
-    return waiting((map_set.version, map_set) for map_set in queries.map_sets(db, find_study(db, slug)))
+    return progress_by_number(
+        (map_set.version, map_set) for map_set in queries.map_sets(db, find_study(db, slug))
+    )
 
 
 @router.post("/sets/{version:int}/abort")

@@ -11,9 +11,9 @@ from pydantic import Field
 from accuracy.findings.estimates import Analysis
 from accuracy.reporting.words import WORDS
 from app.analysis.queries import Choice, Who, checked, flag_kinds, programs_alone, seen
-from app.analysis.requests import find_analysis, request_analysis
+from app.analysis.requests import abort_analysis, find_analysis, request_analysis
+from app.dashboard.background import WorkProgress, progress_by_number
 from app.dashboard.studies import queries
-from app.dashboard.waiting import Waiting
 from app.deps import Blobs, CurrentStaff, Db, Editor
 from app.errors import NotFound
 from app.forms import Fields
@@ -67,8 +67,8 @@ def analysis(
         analysis=result,
         extremes=queries.extreme_pairs(db, study, result) if result else [],
         stale=bool(shown and shown.seen != seen(db, study.id)),
-        under_way=next((one for one in versions if one.state in UNFINISHED), None),
-        works=_works(versions),
+        under_way=next((analysis for analysis in versions if analysis.state in UNFINISHED), None),
+        works=_progress(versions),
         choice=choice,
         both=len({cell.simulated for cell in judged}) == 2,
         flags=flag_kinds(db, study.id, choice.who),
@@ -81,8 +81,8 @@ def _newest(versions: Sequence[StudyAnalysis]) -> StudyAnalysis | None:
     return next((one for one in versions if one.state not in UNFINISHED), None)
 
 
-def _works(versions: Sequence[StudyAnalysis]) -> dict[int, Waiting]:
-    return {one.version: Waiting(one.state, one.done, 100) for one in versions}
+def _progress(versions: Sequence[StudyAnalysis]) -> dict[int, WorkProgress]:
+    return progress_by_number((analysis.version, analysis) for analysis in versions)
 
 
 @router.post("")
@@ -95,9 +95,15 @@ def ask(db: Db, staff: Editor, slug: str, asked: Annotated[AnalysisForm, Form()]
 
 
 @router.get("/state.json")
-def state(db: Db, _staff: CurrentStaff, slug: str) -> dict[int, Waiting]:
+def state(db: Db, _staff: CurrentStaff, slug: str) -> dict[int, WorkProgress]:
     """How far each analysis is, in percent, by version, for a page that waits."""
-    return _works(queries.analyses_of(db, find_study(db, slug)))
+    return _progress(queries.analyses_of(db, find_study(db, slug)))
+
+
+@router.post("/{version:int}/abort")
+def abort(db: Db, _editor: Editor, slug: str, version: int) -> RedirectResponse:
+    abort_analysis(db, find_analysis(db, find_study(db, slug), version))
+    return RedirectResponse(f"/staff/studies/{slug}/analysis", HTTPStatus.SEE_OTHER)
 
 
 @router.get("/{version}/decisions.csv")
@@ -121,10 +127,12 @@ def figure(db: Db, blobs: Blobs, _staff: CurrentStaff, slug: str, version: int, 
     raise NotFound("There is no such figure.")
 
 
-@router.get("/{version}/{name}")
-def file(db: Db, blobs: Blobs, _staff: CurrentStaff, slug: str, version: int, name: str) -> Response:
-    found = find_analysis(db, find_study(db, slug), version)
-    blob = (found.files or {}).get(name)
+@router.get("/{version}/{stem}.{suffix}")
+def file(
+    db: Db, blobs: Blobs, _staff: CurrentStaff, slug: str, version: int, stem: str, suffix: str
+) -> Response:
+    analysis, name = find_analysis(db, find_study(db, slug), version), f"{stem}.{suffix}"
+    blob = (analysis.files or {}).get(name)
     if blob is None or name not in MEDIA:
         raise NotFound("There is no such file.")
     headers = (

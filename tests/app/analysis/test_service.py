@@ -15,7 +15,8 @@ from app.analysis import queries
 from app.analysis.queries import Choice
 from app.analysis.reading import read_decisions
 from app.analysis.requests import request_analysis
-from app.analysis.service import Stopped, compute, run_analysis
+from app.analysis.service import compute, run_analysis
+from app.background import Interrupted
 from app.cli import analysis as command
 from app.cli import app as cli
 from app.cli import commands  # noqa: F401 - registers every command
@@ -195,8 +196,8 @@ class TestAnalysis:
     def test_a_worker_that_stops_leaves_it_waiting(self, db, session_factory, blobs, study, crowd):
         asked = request_analysis(db, study, Choice(), staff_id=None)
         db.commit()
-        with pytest.raises(Stopped):
-            run_analysis(session_factory, blobs, asked.id, should_stop=lambda: True)
+        with pytest.raises(Interrupted):
+            run_analysis(session_factory, blobs, asked.id, should_stop=lambda: JobState.QUEUED)
         db.refresh(asked)
         assert asked.state is JobState.QUEUED
 
@@ -220,9 +221,13 @@ class TestPage:
         assert editor.post(ADDRESS, data={"who": "people"}).status_code == 303
         page = editor.get(ADDRESS).text
         assert "data-waits" in page
-        assert editor.get(f"{ADDRESS}/state.json").json() == {
-            "1": {"state": "queued", "done": 0, "total": 100}
-        }
+        assert editor.get(f"{ADDRESS}/state.json").json() == {"1": {"state": "queued", "done": 0, "total": 0}}
+
+    def test_one_that_waits_can_be_aborted_from_the_page(self, db, editor, study, crowd):
+        editor.post(ADDRESS, data={"who": "people"})
+        assert f'action="{ADDRESS}/1/abort"' in editor.get(ADDRESS).text
+        assert editor.post(f"{ADDRESS}/1/abort").headers["location"] == ADDRESS
+        assert db.scalars(select(StudyAnalysis.state)).one() is JobState.ABORTED
 
     def test_it_shows_what_was_found(self, db, session_factory, blobs, editor, study, crowd):
         computed(db, session_factory, blobs, study)

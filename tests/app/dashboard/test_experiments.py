@@ -10,12 +10,12 @@ from sqlalchemy import func, select, update
 from app.dashboard.experiments import queries, tables
 from app.dashboard.experiments.recipes import built_in, chosen_recipe
 from app.errors import BadInput
-from app.experiments import errands
-from app.experiments.errands import SCORES_KEPT, Work, do_errand, forget_scores
+from app.experiments import background_tasks
+from app.experiments.background_tasks import SCORES_KEPT, delete_old_scores, do_task
 from app.models import (
+    BackgroundTask,
     Dataset,
     Detector,
-    Errand,
     Experiment,
     Image,
     JobState,
@@ -154,18 +154,18 @@ class TestFreeze:
         form = {"map_set": map_set.id, "size": "64", "val": "0.2", "test": "0.2", "seed": "0"}
         answer = editor.post("/staff/experiments", data=form)
         assert answer.headers["location"] == "/staff/experiments#freezes"
-        errand = db.scalars(select(Errand)).one()
-        assert errand.state is JobState.QUEUED
+        task = db.scalars(select(BackgroundTask)).one()
+        assert task.state is JobState.QUEUED
         page = editor.get("/staff/experiments").text
         assert "waits for a worker" in page
         assert editor.get("/staff/experiments/datasets/state.json").json() == {
-            str(errand.id): {"state": "queued", "done": 0, "total": 0}
+            str(task.id): {"state": "queued", "done": 0, "total": 0}
         }
 
     def test_what_has_ended_is_not_being_frozen(self, editor, db, map_set, dataset):
         ended = {"kind": "freeze", "arguments": {"map_set": map_set.id}, "ended_at": datetime.now(UTC)}
-        db.add(Errand(**ended, state=JobState.SUCCEEDED, result={"dataset": dataset.id}))
-        db.add(Errand(**ended, state=JobState.FAILED, error="No space left."))
+        db.add(BackgroundTask(**ended, state=JobState.SUCCEEDED, result={"dataset": dataset.id}))
+        db.add(BackgroundTask(**ended, state=JobState.FAILED, error="No space left."))
         db.commit()
         page = editor.get("/staff/experiments").text
         assert "Being frozen" not in page
@@ -177,7 +177,7 @@ class TestFreeze:
         form = {"map_set": map_set.id, "size": "64", "val": "0.2", "test": "0.2", "seed": "0"}
         editor.post("/staff/experiments", data=form | {"test_on_unshown": "true"})
         assert list(db.scalars(select(Image.split).where(Image.id.in_(free)))) == [Split.TEST] * 2
-        assert db.scalar(select(func.count()).select_from(Errand)) == 1
+        assert db.scalar(select(func.count()).select_from(BackgroundTask)) == 1
 
     @pytest.mark.parametrize("obstacle", ["map set", "label"])
     def test_a_freeze_that_is_refused_sets_nothing_aside(self, editor, db, map_set, obstacle):
@@ -194,11 +194,22 @@ class TestFreeze:
         db.expire_all()
         assert set(db.scalars(select(Image.split))) == {None}
 
+    def test_one_that_waits_can_be_aborted_from_the_page(self, editor, db, map_set):
+        form = {"map_set": map_set.id, "size": "64", "val": "0.2", "test": "0.2", "seed": "0"}
+        editor.post("/staff/experiments", data=form)
+        task = db.scalars(select(BackgroundTask)).one()
+        address = f"/staff/tasks/{task.id}/abort"
+        assert f'action="{address}"' in editor.get("/staff/experiments").text
+        assert editor.post(address).headers["location"] == "/staff/experiments"
+        db.refresh(task)
+        assert task.state is JobState.ABORTED
+        assert editor.post(address).status_code == 409
+
     def test_asking_twice_freezes_once(self, editor, db, map_set):
         form = {"map_set": map_set.id, "size": "64", "val": "0.2", "test": "0.2", "seed": "0"}
         for _ in range(2):
             editor.post("/staff/experiments", data=form)
-        assert db.scalar(select(func.count()).select_from(Errand)) == 1
+        assert db.scalar(select(func.count()).select_from(BackgroundTask)) == 1
 
 
 class TestList:
@@ -364,7 +375,7 @@ class TestModel:
 
     def test_a_dropped_image_gets_its_score_and_its_map(self, editor, db, trained, look):
         assert drop(editor, model_of(db, trained), PICTURE, face="10, 10, 20, 20").status_code == 303
-        assert "looking at face.png; this page follows" in editor.get(model_of(db, trained)).text
+        assert "Scoring face.png" in editor.get(model_of(db, trained)).text
         look(ECHO)
         page = editor.get(model_of(db, trained)).text
         for words in (
@@ -377,14 +388,31 @@ class TestModel:
 
     def test_the_image_is_forgotten_once_it_is_scored_and_the_answer_soon(self, editor, db, trained, look):
         drop(editor, model_of(db, trained), PICTURE)
-        assert "image" in db.scalars(select(Errand.arguments)).one()
+        assert "image" in db.scalars(select(BackgroundTask.arguments)).one()
         look(ECHO)
-        assert "image" not in db.scalars(select(Errand.arguments)).one()
-        forget_scores(db)
-        assert db.scalar(select(func.count()).select_from(Errand)) == 1
-        db.execute(update(Errand).values(created_at=datetime.now(UTC) - SCORES_KEPT))
-        forget_scores(db)
-        assert db.scalar(select(func.count()).select_from(Errand)) == 0
+        assert "image" not in db.scalars(select(BackgroundTask.arguments)).one()
+        delete_old_scores(db)
+        assert db.scalar(select(func.count()).select_from(BackgroundTask)) == 1
+        db.execute(update(BackgroundTask).values(created_at=datetime.now(UTC) - SCORES_KEPT))
+        delete_old_scores(db)
+        assert db.scalar(select(func.count()).select_from(BackgroundTask)) == 0
+
+    def test_an_abort_deletes_the_image(self, editor, db, trained):
+        drop(editor, model_of(db, trained), PICTURE)
+        task = db.scalars(select(BackgroundTask)).one()
+        editor.post(f"/staff/tasks/{task.id}/abort")
+        db.refresh(task)
+        assert (task.state, "image" in task.arguments) == (JobState.ABORTED, False)
+        assert "No score" not in editor.get(model_of(db, trained)).text
+
+    def test_a_viewer_aborts_what_they_asked_for_and_nothing_else(self, log_in, db, trained):
+        viewer = log_in(Role.VIEWER)
+        drop(viewer, model_of(db, trained), PICTURE)
+        own = db.scalars(select(BackgroundTask)).one()
+        db.add(other := BackgroundTask(kind="export", arguments={"run": own.arguments["run"]}))
+        db.commit()
+        assert viewer.post(f"/staff/tasks/{other.id}/abort").status_code == 403
+        assert viewer.post(f"/staff/tasks/{own.id}/abort").status_code == 303
 
     def test_nobody_else_sees_the_answer(self, editor, log_in, db, trained, look):
         drop(editor, model_of(db, trained), PICTURE)
@@ -431,8 +459,8 @@ class TestModel:
     def test_an_export_is_left_to_a_worker_once(self, editor, db, trained):
         for _ in range(2):
             editor.post(f"{model_of(db, trained)}/export")
-        assert db.scalar(select(func.count()).select_from(Errand)) == 1
-        assert "this page follows" in editor.get(model_of(db, trained)).text
+        assert db.scalar(select(func.count()).select_from(BackgroundTask)) == 1
+        assert "This page follows" in editor.get(model_of(db, trained)).text
         assert editor.get(f"{model_of(db, trained)}/detector.zip").status_code == 404
 
 
@@ -505,8 +533,8 @@ def look(db, session_factory, blobs, monkeypatch):
 
     def look(command=None):
         if command:
-            monkeypatch.setattr(errands, "SCORE", command)
-        do_errand(Work(session_factory, blobs), db.scalars(select(Errand.id)).one())
+            monkeypatch.setattr(background_tasks, "SCORE", command)
+        do_task(session_factory, blobs, db.scalars(select(BackgroundTask.id)).one())
         db.expire_all()
 
     return look

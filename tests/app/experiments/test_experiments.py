@@ -17,12 +17,13 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner
 
+from app.background import Interrupted
 from app.cli import app as cli
 from app.cli import commands  # noqa: F401 - registers the commands
 from app.errors import BadInput, NotFound, WrongState
-from app.experiments import errands, records
+from app.experiments import background_tasks, records
+from app.experiments.background_tasks import do_task, request_export, request_freeze
 from app.experiments.datasets import FreezeParameters, find_dataset, freeze_dataset
-from app.experiments.errands import Interrupted, Work, do_errand, request_export, request_freeze
 from app.experiments.service import abort_run, find_experiment, request_experiment, results, runs_of
 from app.experiments.supervisor import Watch, supervise
 from app.exports import dictionary
@@ -217,9 +218,9 @@ class TestFreeze:
             find_dataset(db, "nowhere")
 
 
-class TestErrands:
+class TestBackgroundTasks:
     def test_a_freeze_tells_how_far_it_is_and_ends_in_a_dataset(self, db, session_factory, blobs, freeze):
-        do_errand(Work(session_factory, blobs), freeze.id)
+        do_task(session_factory, blobs, freeze.id)
         db.refresh(freeze)
         assert (freeze.state, freeze.done, freeze.total) == (JobState.SUCCEEDED, 16, 16)
         assert Path(db.get_one(Dataset, freeze.result["dataset"]).folder).is_dir()
@@ -227,7 +228,7 @@ class TestErrands:
     def test_one_that_cannot_be_done_says_why(self, db, session_factory, blobs, freeze, built):
         built.stale = True
         db.commit()
-        do_errand(Work(session_factory, blobs), freeze.id)
+        do_task(session_factory, blobs, freeze.id)
         db.refresh(freeze)
         assert freeze.state is JobState.FAILED
         assert "withdrew" in freeze.error
@@ -236,27 +237,27 @@ class TestErrands:
         self, db, session_factory, blobs, freeze, settings
     ):
         with pytest.raises(Interrupted):
-            do_errand(Work(session_factory, blobs, should_stop=lambda: True), freeze.id)
+            do_task(session_factory, blobs, freeze.id, should_stop=lambda: JobState.QUEUED)
         db.refresh(freeze)
-        assert freeze.state is JobState.RUNNING
+        assert freeze.state is JobState.QUEUED
         assert list(settings.datasets_dir.iterdir()) == []
-        do_errand(Work(session_factory, blobs), freeze.id)
+        do_task(session_factory, blobs, freeze.id)
         db.refresh(freeze)
         assert freeze.state is JobState.SUCCEEDED
 
     def test_one_that_has_ended_is_not_done_again(self, db, session_factory, blobs, freeze):
         freeze.state = JobState.FAILED
         db.commit()
-        do_errand(Work(session_factory, blobs), freeze.id)
+        do_task(session_factory, blobs, freeze.id)
         assert db.query(Dataset).count() == 0
 
     def test_a_bug_is_told_in_its_row_and_not_hidden(self, db, session_factory, blobs, freeze, annotated):
         annotated.content_hash = "gone"
         db.commit()
         with pytest.raises(FileNotFoundError):
-            do_errand(Work(session_factory, blobs), freeze.id)
+            do_task(session_factory, blobs, freeze.id)
         db.refresh(freeze)
-        assert "Unexpected FileNotFoundError" in freeze.error
+        assert "No such file" in freeze.error
 
     @pytest.mark.parametrize(
         ("says", "state", "left"),
@@ -268,17 +269,18 @@ class TestErrands:
     def test_an_export_is_a_zip_or_a_sentence(
         self, db, session_factory, blobs, tmp_path, monkeypatch, says, state, left
     ):
-        monkeypatch.setattr(errands, "EXPORT", (sys.executable, "-c", says))
+        monkeypatch.setattr(background_tasks, "EXPORT", (sys.executable, "-c", says))
         (run,) = runs_of(db, make_experiment(db, tmp_path, "net", queued=False))
         run.state = JobState.SUCCEEDED
         Path(run.folder).mkdir(parents=True)
-        errand = request_export(db, run, staff_id=None)
+        task = request_export(db, run, staff_id=None)
         db.commit()
-        do_errand(Work(session_factory, blobs), errand.id)
-        db.refresh(errand)
-        assert (errand.state, errands.export_of(run).is_file()) == (state, left)
-        assert [path.name for path in Path(run.folder).iterdir()] == ([errands.EXPORTED] if left else [])
-        assert left or errand.error == "The checkpoint is gone."
+        do_task(session_factory, blobs, task.id)
+        db.refresh(task)
+        assert (task.state, background_tasks.export_of(run).is_file()) == (state, left)
+        names = [path.name for path in Path(run.folder).iterdir()]
+        assert names == ([background_tasks.EXPORTED] if left else [])
+        assert left or task.error == "The checkpoint is gone."
 
     def test_a_run_that_has_not_finished_is_not_exported(self, db, tmp_path):
         (run,) = runs_of(db, make_experiment(db, tmp_path, "net", queued=False))
@@ -330,7 +332,7 @@ class TestAbort:
         (run,) = runs_of(db, make_experiment(db, tmp_path, "resnet18"))
         run.state = JobState.SUCCEEDED
         db.commit()
-        with pytest.raises(WrongState, match="succeeded already"):
+        with pytest.raises(WrongState, match="ended already: succeeded"):
             abort_run(db, run)
 
 
@@ -548,11 +550,11 @@ def frozen(db, blobs, settings, built):
 @pytest.fixture
 def freeze(db, settings, built):
     """Somebody has asked for a dataset."""
-    errand = request_freeze(
+    task = request_freeze(
         db, built, FreezeParameters(size=64), datasets_dir=settings.datasets_dir, staff_id=None
     )
     db.commit()
-    return errand
+    return task
 
 
 @pytest.fixture

@@ -13,13 +13,14 @@ from sqlalchemy import select, text
 from typer.testing import CliRunner
 
 from app.accounts.service import open_session
+from app.background import Interrupted
 from app.cli import app as cli
 from app.cli import commands  # noqa: F401 - registers the commands
 from app.db import held
 from app.deps import SESSION_COOKIE
 from app.errors import BadInput, WrongState
 from app.exports.service import export_study
-from app.maps.building import Interrupted, build_map_set
+from app.maps.building import build_map_set
 from app.maps.service import request_map_set
 from app.models import (
     JobState,
@@ -149,15 +150,15 @@ class TestBuild:
         assert failed.error.startswith(f"Annotation {annotation.id}: stroke 0: points[0] must be")
         assert "\n" not in failed.error
 
-    def test_a_build_that_failed_can_be_built_again(self, db, blobs, build, session_factory, monkeypatch):
+    def test_a_build_that_failed_can_be_asked_for_again(self, db, blobs, build, monkeypatch):
         monkeypatch.setattr(type(blobs), "put", disk_full)
         with pytest.raises(OSError, match="No space left"):
             build()
         monkeypatch.undo()
         (failed,) = db.query(MapSet)
-        build_map_set(session_factory, blobs, failed.id)
-        db.refresh(failed)
-        assert (failed.state, failed.error, len(maps_of(db, failed))) == (JobState.SUCCEEDED, None, 1)
+        again = build()
+        assert (failed.state, failed.error) == (JobState.FAILED, "No space left on device")
+        assert (again.state, again.version, len(maps_of(db, again))) == (JobState.SUCCEEDED, 2, 1)
 
     def test_a_build_that_is_stopped_waits_and_shows_no_maps(self, db, build, paint, staff_client):
         image_id = db.get_one(factories.models.Annotation, paint().id).image_id
@@ -178,7 +179,10 @@ class TestBuild:
         sessions, study = own_study
         with sessions.begin() as session:
             map_set_id = request_map_set(session, study, DEFAULT).id
-        with held(sessions, {f"map set {map_set_id}": ""}), pytest.raises(WrongState, match="built already"):
+        with (
+            held(sessions, {f"map set {map_set_id}": ""}),
+            pytest.raises(WrongState, match="worked on already"),
+        ):
             build_map_set(sessions, blobs, map_set_id)
         with sessions() as session:
             assert session.get_one(MapSet, map_set_id).state is JobState.QUEUED

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import select, text
 
+from app.background import Interrupted
 from app.errors import BadInput
 from app.maps import assembling
 from app.maps.averages import average, groups_of
-from app.maps.building import Interrupted, build_map_set
+from app.maps.building import build_map_set
 from app.maps.diff import compare_sets
 from app.maps.service import abort_map_set, request_map_set
 from app.models import (

@@ -1,0 +1,31 @@
+"""Abort a background task."""
+
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import APIRouter
+from fastapi.responses import RedirectResponse
+
+from app.deps import CurrentStaff, Db
+from app.errors import NotAllowed
+from app.experiments.background_tasks import abort_task, find_task
+from app.models import BackgroundTask, Role, TaskKind
+
+router: Final = APIRouter(prefix="/staff/tasks", include_in_schema=False)
+
+
+@router.post("/{task_id}/abort")
+def abort(db: Db, staff: CurrentStaff, task_id: int) -> RedirectResponse:
+    """Stop a task: viewers those that they asked for, everybody else any."""
+    task = find_task(db, task_id)
+    if staff.role is Role.VIEWER and task.created_by != staff.id:
+        raise NotAllowed("You can abort only what you have asked for.")
+    abort_task(db, task)
+    return RedirectResponse(page_of(task), HTTPStatus.SEE_OTHER)
+
+
+def page_of(task: BackgroundTask) -> str:
+    """The page that shows the task."""
+    if task.kind is TaskKind.FREEZE:
+        return "/staff/experiments"
+    return f"/staff/runs/{task.arguments['run']}/model"

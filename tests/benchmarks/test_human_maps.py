@@ -263,11 +263,11 @@ class TestTable:
         assert told.startswith("human - none +0.300 ± 0.006; shuffled - none +0.000")
         assert told.endswith("human - shuffled +0.300 ± 0.006")
 
-    def test_it_has_a_row_for_every_column(self):
+    def test_it_has_a_row_for_every_scenario(self):
         assert show(results(0.5, [0.1, 0.2]), title="t").row_count == 2
 
 
-class TestWorth:
+class TestAnnotationEfficiency:
     def test_it_says_how_many_images_match_the_maps(self):
         assert f"needs about {DEFAULT.train * 2**0.5:.0f} images" in self.sentence(
             0.65, [0.5, 0.8, 0.9, 0.95]
@@ -298,7 +298,7 @@ class TestPlan:
         ]
         assert len({run_folder(tmp_path, one, seed=0) for one in others}) == 4
 
-    def test_a_world_that_several_columns_need_is_made_once(self):
+    def test_a_world_that_several_scenarios_need_is_made_once(self):
         assert designs([*objectives(DEFAULT), *controls(DEFAULT)]) == [DEFAULT]
 
     def test_every_regime_differs_from_the_default_in_what_its_name_says(self):

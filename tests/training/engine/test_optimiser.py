@@ -14,7 +14,7 @@ def loss(net):
     return net(torch.ones(2, 3)).square().sum()
 
 
-class TestDescent:
+class TestOptimiser:
     def test_it_steps_as_torchs_own_class_does(self):
         ours, theirs = network(), network()
         settings = OptimiserSettings(lr=0.1, momentum=0.9, weight_decay=0.01)

@@ -60,7 +60,7 @@ class TestMeasure:
         assert (found["auc"], found["brier"], found["acer"]) == (1, None, None)
 
 
-class TestOpponents:
+class TestWithOtherClass:
     def test_a_generator_stands_against_all_reals_and_a_camera_against_all_fakes(self):
         sources, fake = np.array(["a", "b", "x", "y"]), np.array([True, True, False, False])
         assert with_other_class(sources == "a", fake).tolist() == [True, False, True, True]

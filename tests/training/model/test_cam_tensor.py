@@ -46,7 +46,7 @@ class TestReleased:
             build("resnet18", cam_tensor="released")
 
 
-class TestTap:
+class TestFeatureHook:
     def test_it_keeps_nothing_once_it_is_taken(self):
         net = torch.nn.Sequential(torch.nn.Linear(2, 2))
         feature_hook = FeatureHook(net, HookPoint("0"))

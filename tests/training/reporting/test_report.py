@@ -318,7 +318,7 @@ class TestStability:
         assert (row["pairs"], row["stability"]) == (0, None)
 
 
-class TestWorth:
+class TestAnnotationEfficiency:
     def guided(self, auc, **changes):
         row = {
             "architecture": "n",

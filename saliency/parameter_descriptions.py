@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, Literal
 MAX_COUNT: Final = 2**31 - 1
 
 Step = Literal["blur", "filter", "first", "minimum", "weight", "shape"]
-"""What of the builder reads a parameter; `STEPS` says which steps belong under one heading."""
+"""The step of the builder that reads a parameter; `STEPS` gives the heading of each."""
 COUNTING: Final = "Which annotations count"
 MERGING: Final = "How they become a map"
 STEPS: Final[Mapping[Step, str]] = {
@@ -34,7 +34,7 @@ class Number:
     in_percent: str = ""
 
     def checked(self, name: str, value: object) -> object:
-        """Return the value, or raise `ParameterError`; so do all the others."""
+        """Return the value, or raise `ParameterError`; the other sorts do the same."""
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= self.highest:
             raise ParameterError(f"{name} must be a number from 0 to {self.highest:g}, not {value!r:.40}")
         return value

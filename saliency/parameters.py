@@ -297,7 +297,7 @@ THINGS: Final[Mapping[str, str]] = {
     for name, described in DESCRIPTIONS.items()
     if isinstance(described.values, Names)
 }
-"""What each parameter that is a list of names names."""
+"""For each parameter that is a list of names, what the names are of."""
 
 
 def in_words(recorded: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Ordered, bounded parallel map over processes."""
+"""Work shared by processes: results in order, few of them in memory."""
 
 import multiprocessing
 from collections import deque
@@ -50,5 +50,5 @@ def _sliding(
 
 
 def _one_thread() -> None:
-    """Processes share the cores already; OpenCV's own threads would only get in each other's way."""
+    """Turn off OpenCV's own threads: the processes use every core already."""
     cv2.setNumThreads(1)

@@ -44,7 +44,7 @@ class MapMeasures:
 
 
 def compare_maps(reference: Map, estimate: Map) -> MapMeasures:
-    """Compute all measures for two maps (height, width), not negative, of one shape."""
+    """Compute all measures for two maps (height, width), not negative; `ValueError` if shapes differ."""
     if reference.shape != estimate.shape:
         raise ValueError(f"maps have shapes {reference.shape} and {estimate.shape}; they must be equal")
     reference, estimate = reference.astype(np.float64), estimate.astype(np.float64)

@@ -3,7 +3,7 @@
 Such a program takes a cell for a formula that begins with one of a few signs, and a formula can send data
 away or start a program. So an apostrophe is put before such a sign. It is put as well after a semicolon, a
 tab or a line break inside a text, because a program that takes semicolons for separators starts a new cell
-there. What was written can be had back exactly.
+there. `original` gives the exact text back.
 """
 
 import re
@@ -17,10 +17,10 @@ _MARKED: Final = re.compile(rf"(^|[;\t\r\n])'('*)(?=[{SIGNS}])")
 
 
 def cell(text: str) -> str:
-    """A text as a cell that no program takes for a formula; most texts are their own."""
+    """Return a text as a cell that no program takes for a formula; most texts stay as they are."""
     return _RISKY.sub(r"\1'\2", text)
 
 
 def original(cell: str) -> str:
-    """The text that became a cell: one apostrophe goes wherever one was put."""
+    """Return the text that `cell` made a cell of, by taking away each apostrophe that it added."""
     return _MARKED.sub(r"\1\2", cell)

@@ -56,7 +56,7 @@ BMP_EMBEDDED, BMP_LINKED = b"DEBM", b"KNIL"
 
 
 def declared_conversion(image: Image.Image, stream: BinaryIO, mode: str) -> Conversion | None:
-    """How the samples of an opened file become sRGB; None if they are sRGB already, or nothing is said.
+    """Return how the samples of an opened file become sRGB; None if they are already, or nothing is said.
 
     Parameters
     ----------

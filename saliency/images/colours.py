@@ -28,7 +28,7 @@ Point = tuple[float, float]
 D65: Final[Point] = (0.3127, 0.3290)
 SRGB_PRIMARIES: Final[tuple[Point, Point, Point]] = ((0.64, 0.33), (0.30, 0.60), (0.15, 0.06))
 D50: Final = np.array([0.9642, 1.0, 0.8249])
-"""White of the space in which profiles meet (ICC.1:2022, 7.2.16), as XYZ."""
+"""White of the profile connection space (ICC.1:2022, 7.2.16), as XYZ."""
 BRADFORD: Final = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 LEVELS: Final = 65_536
 BAND_PX: Final = 1 << 20  # pixels at a time: floats of a whole photograph would need gigabytes
@@ -85,7 +85,7 @@ def _levels_of_light() -> NDArray[np.uint8]:
 
 
 def srgb_curve(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Light of sRGB values."""
+    """Return the light of sRGB values, both in [0, 1] (IEC 61966-2-1, 5.2)."""
     return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
 
 
@@ -96,14 +96,15 @@ def power(exponent: float) -> Curve:
 
 @cache
 def srgb_matrix() -> Matrix:
-    """Linear sRGB to XYZ under D50."""
+    """Return the matrix (3, 3) from linear sRGB to XYZ under D50."""
     return matrix_of(SRGB_PRIMARIES, D65)
 
 
 def matrix_of(primaries: Sequence[Point], white: Point) -> Matrix:
-    """Light of three primaries to XYZ under D50, (3, 3), adapted by Bradford's method (ICC.1:2022, annex E).
+    """Return the matrix (3, 3) from the light of three primaries to XYZ under D50.
 
-    Unusable when these can be no primaries.
+    The white is adapted by Bradford's method (ICC.1:2022, annex E). Raises `Unusable` when these can be no
+    primaries.
     """
     if any(y <= 0 for _, y in (*primaries, white)):
         raise Unusable("describes its colours by primaries that cannot be.")
@@ -122,7 +123,7 @@ def _xyz(point: Point) -> NDArray[np.float64]:
 
 
 def changes_nothing(conversion: Conversion, channels: int) -> bool:
-    """Whether a conversion leaves 8-bit RGB (or grey) as it is, to the rounding: at most one level anywhere.
+    """Tell whether a conversion leaves 8-bit RGB (or grey) as it is, up to one level anywhere.
 
     Tried on all greys, all pure colours and a lattice of 17 x 17 x 17; what a profile is called says nothing.
     """
@@ -144,7 +145,7 @@ def _single(ramp: NDArray[Any], none: NDArray[Any]) -> list[list[NDArray[Any]]]:
 
 
 def narrowed(samples: Samples) -> NDArray[np.uint8]:
-    """16 bits to 8, to the nearest level: 65535 is white. 8 bits stay as they are."""
+    """Reduce 16 bits to 8, to the nearest level: 65535 is white. 8 bits stay as they are."""
     if samples.dtype == np.uint8:
         return samples
     return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)

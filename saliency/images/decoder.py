@@ -48,9 +48,9 @@ DAMAGE: Final = (
 
 
 def decode(path: Path) -> Image.Image:
-    """The picture in a file: RGB, 8 bits, upright, in sRGB, opaque on white, without metadata.
+    """Return the picture in a file: RGB, 8 bits, upright, in sRGB, opaque on white, without metadata.
 
-    Raises Unusable for what is missing, hidden, empty, no image, damaged, animated, too small or too large,
+    Raises `Unusable` for what is missing, hidden, empty, no image, damaged, animated, too small or too large,
     and for pixels and colours of which nobody knows how they look. The size is read from the header, before
     a decompression bomb could unfold.
     """
@@ -61,19 +61,19 @@ def decode(path: Path) -> Image.Image:
 
 
 def decode_bytes(content: bytes) -> Image.Image:
-    """The same of a file's content."""
+    """Return the picture in the content of a file, as `decode` does."""
     if not content:
         raise Unusable("is empty.")
     return _decoded(BytesIO(content))
 
 
 def read_pixels(path: Path) -> NDArray[np.uint8]:
-    """The same as numbers, (height, width, 3)."""
+    """Return the picture in a file as (height, width, 3) uint8, as `decode` does."""
     return np.asarray(decode(path))
 
 
 def hidden_reason(name: str) -> str:
-    """Why a file whose name begins with a dot is left out."""
+    """Return why a file whose name begins with a dot is left out."""
     return "is a macOS metadata file, not an image." if name.startswith("._") else "is a hidden file."
 
 

@@ -13,7 +13,7 @@ Alpha = Image.Image | None
 """Opacity, a picture of mode L; None where all is opaque."""
 
 PLAIN: Final = {"1": "L", "P": "RGB", "YCbCr": "RGB"}
-"""Modes of Pillow's that others stand for."""
+"""Modes of Pillow's that are read as another one."""
 UNREADABLE: Final = "has 16-bit colours in a form that cannot be read; save it as PNG."
 
 PNG_DEPTH, PNG_COLOUR = 24, 25
@@ -28,7 +28,7 @@ SIGNED: Final = 2
 
 
 def layers(image: Image.Image, stream: BinaryIO) -> tuple[Image.Image | Samples, Alpha]:
-    """Colours and opacity of a loaded image: a picture of 8 bits (L, RGB, CMYK, LAB), or samples of 16.
+    """Return colours and opacity of a loaded image: 8 bits (L, RGB, CMYK, LAB) as a picture, 16 as samples.
 
     stream : the file of the image, for what Pillow does not keep
     """
@@ -88,7 +88,7 @@ def _deep_colours(image: Image.Image, stream: BinaryIO) -> tuple[Samples, Alpha]
 
 
 def refuse_tiff(image: Any) -> None:
-    """Refuse, by the tags of a TIFF, what Pillow would read as something else without a word."""
+    """Refuse, by the tags of a TIFF, what Pillow would silently read as something else."""
     tags, bits = image.tag_v2, _tiff_bits(image)
     if SIGNED in tags.get(FORMAT, ()):
         raise Unusable("has signed pixels, of which nobody knows which one is black.")

@@ -1,4 +1,4 @@
-"""Colour profiles (ICC.1:2022) that lie in image files."""
+"""Colour profiles (ICC.1:2022) that are embedded in image files."""
 
 import struct
 from collections.abc import Mapping
@@ -28,17 +28,17 @@ TABLES: Final = {b"A2B0", b"A2B1", b"D2B0"}
 INTENT: Final = ImageCms.Intent.RELATIVE_COLORIMETRIC
 HEADER_BYTES: Final = 128
 PCS: Final = slice(20, 24)
-"""Where the header names the space in which profiles meet."""
+"""Where the header names the profile connection space."""
 UNREADABLE: Final = "has a colour profile that cannot be read; save it in sRGB."
 
 
 @lru_cache(maxsize=64)
 def conversion_of(profile: bytes, mode: str) -> Conversion | None:
-    """How a picture with this profile becomes sRGB; None if that changes nothing.
+    """Return how a picture with this profile becomes sRGB; None if that changes nothing.
 
     mode : of the picture: L, RGB, CMYK or LAB. Grey with a profile for RGB is RGB of three equal channels
 
-    Unusable for a profile that is damaged or belongs to other colours.
+    Raises `Unusable` for a profile that is damaged or belongs to other colours.
     """
     try:
         opened = ImageCms.ImageCmsProfile(BytesIO(profile))

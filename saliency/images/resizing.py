@@ -1,4 +1,4 @@
-"""One way of resizing maps and images, and the way in which other people's detectors see pictures."""
+"""Resizing of maps and images; and as torchvision does it, for detectors that were trained so."""
 
 from typing import Any
 

@@ -1,5 +1,5 @@
-"""The one way in which an image file is refused."""
+"""The error for an image file that is refused."""
 
 
 class Unusable(Exception):
-    """A file that is no picture that can be read faithfully; the message says why, after the file's name."""
+    """A file that cannot be read as a person would see it; the message follows the name of the file."""

@@ -1,4 +1,4 @@
-"""From the masks of several people to one map, and how far it rests on agreement."""
+"""The masks of several annotators merged into one map, and how far the annotators agree."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Total = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class ImageMap:
-    """The saliency map of one image and what it rests on.
+    """The saliency map of one image, and the numbers that are reported with it.
 
     Parameters
     ----------

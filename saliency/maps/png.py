@@ -59,7 +59,7 @@ def decode_map_png(data: bytes) -> SaliencyMap:
 def decode_numbers(data: bytes) -> tuple[NDArray[Any], int]:
     """Read a picture that holds data (a map, a mask, classes): its numbers as they are stored.
 
-    Colour profiles, gamma and orientation mean nothing here; pictures that people saw are read by
+    Colour profiles, gamma and orientation are ignored; pictures that people saw are read by
     `saliency.images.decoder`.
 
     Returns

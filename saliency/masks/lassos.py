@@ -27,7 +27,7 @@ from saliency.masks.intervals import Ints, distinct
 UNIT: Final = 2**30  # a pixel
 HALF: Final = UNIT // 2
 REACH_PX: Final = 2**16  # of coordinates, and between two of them: so that products of two keep to their bits
-MEETINGS_AT_ONCE: Final = 2**17  # of several outlines, some 30 MB for a moment
+MEETINGS_AT_ONCE: Final = 2**17  # of several outlines, about 30 MB while they are worked out
 MOST_MEETINGS: Final = 2**18  # of one: so that the number of a meeting and a digit fit 64 bits
 DIGIT: Final = 46  # bits; two digits tell any two fractions apart whose lower parts are below 2^46
 Floats = NDArray[np.float64]

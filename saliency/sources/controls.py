@@ -1,4 +1,4 @@
-"""Controls: maps that know less than people do, to tell what a detector gains from people."""
+"""Control maps: a detector that does better with human maps than with these has gained from people."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -78,7 +78,7 @@ class Inverted:
 
 @dataclass(frozen=True, slots=True)
 class Shuffled:
-    """Every image wears the map of another one of its group, resized to its own size.
+    """Each image gets the map of another image of its group, resized to its own size.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class Shuffled:
 
     @classmethod
     def of(cls, base: MapSource, images: Iterable[SourceImage], *, seed: int) -> "Shuffled":
-        """Deal maps out anew within each group; `images` are those that have one.
+        """Assign maps anew within each group; `images` are those that have one.
 
         The images of a group form one random ring and each takes the map of the next, so none keeps its own
         unless it is alone. The order of `images` makes no difference.
@@ -120,7 +120,7 @@ class RandomStrokes:
     """As much saliency as the image's own map has, but along random strokes.
 
     Strokes wander about the image until they cover as many pixels as the map has at half its peak or above.
-    Then the map's own values are dealt out from the middle of the strokes outwards. So the area at every
+    Then the map's own values are placed from the middle of the strokes outwards. So the area at every
     threshold, the sum and the entropy are those of the map, and only the places are random.
     """
 
@@ -134,7 +134,7 @@ class RandomStrokes:
             return None
         area = int(np.count_nonzero(base_map.values >= 0.5 * base_map.values.max()))
         strokes = random_strokes(image, random_of(self.seed, image.image_id))
-        return map_of(image, _dealt_out(base_map.values, _painted(strokes, image, area=area)))
+        return map_of(image, _rearranged(base_map.values, _painted(strokes, image, area=area)))
 
 
 def random_of(seed: int, name: str) -> np.random.Generator:
@@ -162,10 +162,10 @@ def _painted(strokes: Iterator[Stroke], image: SourceImage, *, area: int) -> Mas
     return mask
 
 
-def _dealt_out(values: SaliencyMap, mask: Mask) -> SaliencyMap:
-    """Arrange values anew, the highest deepest inside the mask, the lowest farthest away from it."""
+def _rearranged(values: SaliencyMap, mask: Mask) -> SaliencyMap:
+    """Return the values rearranged: the highest deepest inside the mask, the lowest farthest outside."""
     inside, outside = distance_transform_edt(mask), distance_transform_edt(1 - mask)
     order = np.argsort((outside - inside).ravel(), kind="stable")
-    dealt = np.empty(values.size, dtype=np.float32)
-    dealt[order] = np.sort(values, axis=None)[::-1]
-    return dealt.reshape(values.shape)
+    rearranged = np.empty(values.size, dtype=np.float32)
+    rearranged[order] = np.sort(values, axis=None)[::-1]
+    return rearranged.reshape(values.shape)

@@ -1,4 +1,4 @@
-"""What every source takes and gives."""
+"""The interface of every source: an image in, a map out."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class SourceError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SourceImage:
-    """An image that wants a map.
+    """An image to make a map for.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ MapSource = Callable[[SourceImage], ImageMap | None]
 
 
 def map_of(image: SourceImage, values: SaliencyMap) -> ImageMap | None:
-    """Return a map that rests on no annotation; None when nothing in it is salient.
+    """Return a map made from no annotation; None when nothing in it is salient.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which images want a map: from a dataset, from a build, or from a list."""
+"""Which images to make maps for: those of a dataset, of a build, or of a list."""
 
 import struct
 from collections.abc import Mapping

@@ -84,7 +84,7 @@ def make_source(
     Parameters
     ----------
     folder : where its files lie; `NEEDS_FOLDER` says what they are
-    images : all images between which "shuffled" deals out maps
+    images : all images among which "shuffled" exchanges maps
     maps : granularity and threshold of the maps; for "masks" also how they are merged. Which annotations
         count and how much has no meaning here
 

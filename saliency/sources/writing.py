@@ -25,7 +25,7 @@ def source_folder(
 
     Parameters
     ----------
-    images : those that want a map; their order is that of the table
+    images : the images to make maps for; their order is that of the table
     target : folder to make; an earlier build there is replaced, anything else is refused
     parameters, folder, maps : as `make_source` takes them
     progress : called with 1 after each image

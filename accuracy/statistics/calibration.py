@@ -60,7 +60,7 @@ def calibration_error(probabilities: ArrayLike, fake: ArrayLike, *, bins: int = 
         return None
     confidence = np.maximum(values, 1 - values)
     right = (values > 0.5) == flags
-    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    bin_of = np.ceil(confidence * bins).astype(int) - 1  # a confidence is at least one half
     gaps = np.bincount(bin_of, weights=confidence - right, minlength=bins)
     return float(np.abs(gaps).sum() / len(values))
 

@@ -21,5 +21,7 @@ def acer(scores: ArrayLike, fake: ArrayLike, *, threshold: float) -> float | Non
     values, flags = checked_scores(scores, fake)
     if flags.all() or not flags.any():
         return None
-    says_fake = values > threshold
-    return float((np.mean(~says_fake[flags]) + np.mean(says_fake[~flags])) / 2)
+    says_fake, fakes = values > threshold, np.count_nonzero(flags)
+    hits = np.count_nonzero(says_fake & flags)
+    false_alarms = np.count_nonzero(says_fake) - hits
+    return float(((fakes - hits) / fakes + false_alarms / (len(flags) - fakes)) / 2)

@@ -23,8 +23,7 @@ BPCER_POINTS: Final = (0.01, 0.05, 0.1)
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """For each of the G different scores, the highest first: how many images of either class score at least
-    as high."""
+    """For each of G scores, the highest first: how many images of either class score at least as high."""
 
     fakes: Counts  # (G,)
     reals: Counts  # (G,)
@@ -42,6 +41,27 @@ class Ranking:
         last_of_tie = np.flatnonzero(np.append(np.diff(scores) != 0, [True] * (len(scores) > 0)))
         fakes = np.cumsum(fake, dtype=np.int64)[last_of_tie]
         return cls(fakes, last_of_tie + 1 - fakes)
+
+    @classmethod
+    def merged(cls, scores: Floats, fake: Flags) -> Self:
+        """The ranking of sorted scores, with neighbours of one class as one entry: every number here is the
+        same, and there are fewer entries. The ROC curve lacks the points in the middle of straight lines.
+
+        scores, fake : in order, the highest score first
+        """
+        if not len(scores):
+            return cls.of_sorted(scores, fake)
+        tied, changes = scores[1:] == scores[:-1], fake[1:] != fake[:-1]
+        ends = changes & ~tied
+        if len(mixed := np.flatnonzero(changes & tied)):
+            # Scores that both classes have stand alone: they end, and so does the score above.
+            last_of_tie = np.flatnonzero(~tied)
+            group = np.searchsorted(last_of_tie, mixed)
+            ends[last_of_tie[group[group < len(last_of_tie)]]] = True
+            ends[last_of_tie[group[group > 0] - 1]] = True
+        last = np.append(np.flatnonzero(ends), len(scores) - 1)
+        fakes = np.cumsum(fake, dtype=np.int64)[last]
+        return cls(fakes, last + 1 - fakes)
 
     @property
     def totals(self) -> tuple[int, int]:

@@ -13,8 +13,9 @@ from accuracy.statistics.ranking import Ranking, Roc, roc
 from training.errors import RunError
 from training.evaluation.score_table import (
     POOLED,
+    ScoreArrays,
     ScoreTable,
-    read_score_table,
+    read_score_arrays,
     score_metrics,
     with_other_class,
 )
@@ -62,28 +63,24 @@ class _RankedImages:
     scores: Floats  # (N,)
     probability: Floats | None  # (N,)
     fake: Flags  # (N,)
-    source: Codes  # (N,)
 
     @classmethod
-    def of(cls, scored: ScoreTable, kind: str, source: Codes) -> Self:
-        order = np.argsort(-scored.ranking[kind])
-        probability = scored.probability.get(kind)
+    def of(cls, arrays: ScoreArrays, kind: str, order: Codes) -> Self:
+        probability = arrays.probability.get(kind)
         return cls(
-            scored.ranking[kind][order],
+            arrays.ranking[kind][order],
             None if probability is None else probability[order],
-            scored.fake[order],
-            source[order],
+            arrays.fake[order],
         )
 
-    def against(self, source: int) -> "_RankedImages":
-        """The images of a source with the other class, as `ScoreTable.against`."""
-        chosen = with_other_class(self.source == source, self.fake)
-        probability = None if self.probability is None else self.probability[chosen]
-        return _RankedImages(self.scores[chosen], probability, self.fake[chosen], self.source[chosen])
+    def at(self, positions: Codes) -> "_RankedImages":
+        """Some of the images, by ascending positions."""
+        probability = None if self.probability is None else self.probability[positions]
+        return _RankedImages(self.scores[positions], probability, self.fake[positions])
 
     def ranking(self) -> Ranking | None:
         """None where a score is not finite."""
-        return Ranking.of_sorted(self.scores, self.fake) if np.isfinite(self.scores).all() else None
+        return Ranking.merged(self.scores, self.fake) if np.isfinite(self.scores).all() else None
 
 
 def summarise_scores(scored: ScoreTable) -> ScoreSummary:
@@ -91,28 +88,49 @@ def summarise_scores(scored: ScoreTable) -> ScoreSummary:
 
     Scores of which one is not finite have metrics of None and no curve.
     """
-    sources = sorted(set(scored.sources.tolist()))
-    codes = np.zeros(len(scored), np.intp)
-    for number, source in enumerate(sources):
-        codes[scored.sources == source] = number
-    orders = {kind: _RankedImages.of(scored, kind, codes) for kind in scored.ranking}
+    return _summary(scored.arrays())
+
+
+def _summary(arrays: ScoreArrays) -> ScoreSummary:
+    group = (2 * arrays.source + arrays.fake).astype(np.min_scalar_type(2 * len(arrays.names)))
+    present = np.bincount(group, minlength=2 * len(arrays.names)) > 0  # (2 sources,), real and fake of each
     measured: dict[tuple[str, str], Metrics] = {}
     curves: dict[tuple[str, str], RocCurve] = {}
-    for number, source in enumerate((POOLED, *sources), start=-1):
-        for kind, order in orders.items():
-            part = order.against(number) if number >= 0 else order
+    for kind, values in arrays.ranking.items():
+        order = np.argsort(-values)
+        ranked, group_in_order = _RankedImages.of(arrays, kind, order), group[order]
+        for number, source in enumerate((POOLED, *arrays.names), start=-1):
+            part = ranked
+            if number >= 0:
+                part = ranked.at(np.flatnonzero(_groups_against(number, present)[group_in_order]))
             ranking = part.ranking()
             measured[source, kind] = score_metrics(ranking, part.probability, part.fake)
             if ranking is not None and (curve := roc(ranking)) is not None:
                 curves[source, kind] = _read_at_grid(curve)
-    return ScoreSummary(measured, curves, _reliability(scored), tuple(scored.generators))
+    keys = [(source, kind) for source in (POOLED, *arrays.names) for kind in arrays.ranking]
+    generators = tuple(name for name, is_there in zip(arrays.names, present[1::2], strict=True) if is_there)
+    return ScoreSummary(
+        {key: measured[key] for key in keys},
+        {key: curves[key] for key in keys if key in curves},
+        _reliability(arrays),
+        generators,
+    )
 
 
-def _reliability(scored: ScoreTable) -> dict[str, ReliabilityCurve]:
+def _groups_against(source: int, present: Flags) -> Flags:
+    """Which groups are the images of a source with the class that it lacks, as `ScoreTable.against`.
+
+    present : (2 sources,) whether there are real and fake images of each source
+    """
+    fake = np.arange(len(present)) % 2 == 1
+    return with_other_class((np.arange(len(present)) // 2 == source) & present, fake)
+
+
+def _reliability(arrays: ScoreArrays) -> dict[str, ReliabilityCurve]:
     return {
-        kind: reliability_curve(values, scored.fake)
-        for kind, values in scored.probability.items()
-        if len(scored) and np.isfinite(scored.ranking[kind]).all()
+        kind: reliability_curve(values, arrays.fake)
+        for kind, values in arrays.probability.items()
+        if len(arrays) and np.isfinite(arrays.ranking[kind]).all()
     }
 
 
@@ -127,7 +145,7 @@ def summarise_file(path: Path) -> ScoreSummary:
 
 @lru_cache(maxsize=2048)
 def _of_file(path: Path, _changed_ns: int, _size_bytes: int) -> ScoreSummary:
-    return summarise_scores(read_score_table(path))
+    return _summary(read_score_arrays(path))
 
 
 def _read_at_grid(curve: Roc) -> RocCurve:

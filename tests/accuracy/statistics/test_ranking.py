@@ -5,6 +5,7 @@ from scipy.special import expit
 from torchmetrics.functional.classification import binary_auroc, binary_roc
 
 from accuracy.statistics import ranking
+from accuracy.statistics.delong import auc_interval
 from accuracy.statistics.ranking import Ranking
 
 RANDOM = np.random.default_rng(0)
@@ -91,6 +92,35 @@ class TestOperatingPoints:
     def test_misses_at_a_rate_of_accusations_are_the_complement(self):
         found = tpr_at_fpr(SCORES, FAKE, fpr=0.05)
         assert apcer_at_bpcer(SCORES, FAKE, bpcer=0.05) == pytest.approx(1 - found)
+
+
+class TestMerged:
+    """Neighbours of one class as one entry."""
+
+    @pytest.mark.parametrize("decimals", [0, 1, 12])
+    @pytest.mark.parametrize("share_fake", [0.1, 0.5, 0.9])
+    def test_it_gives_the_numbers_of_every_score(self, decimals, share_fake):
+        fake = RANDOM.random(400) < share_fake
+        scores = np.sort(np.round(RANDOM.normal(size=400), decimals))[::-1]
+        each, merged = Ranking.of_sorted(scores, fake), Ranking.merged(scores, fake)
+        assert len(merged.fakes) < len(each.fakes) or decimals == 0
+        assert ranking.auc(merged) == ranking.auc(each)
+        assert auc_interval(merged) == pytest.approx(auc_interval(each), abs=1e-14)
+        points, expected = (ranking.operating_points(ranking.roc(one)) for one in (merged, each))
+        assert points == pytest.approx(expected, abs=1e-14)
+
+    def test_a_score_of_both_classes_stands_alone(self):
+        scores = np.array([5.0, 4, 3, 3, 2, 1, 0])
+        fake = np.array([True, True, True, False, False, False, True])
+        merged = Ranking.merged(scores, fake)
+        assert (merged.fakes.tolist(), merged.reals.tolist()) == ([2, 3, 3, 4], [0, 1, 3, 3])
+
+    def test_constant_scores_are_one_entry(self):
+        merged = Ranking.merged(np.zeros(4), np.array([True, False, True, False]))
+        assert (merged.fakes.tolist(), merged.reals.tolist()) == ([2], [2])
+
+    def test_an_empty_set_has_no_entry(self):
+        assert len(Ranking.merged(np.empty(0), np.empty(0, bool)).fakes) == 0
 
 
 class TestUndefined:

@@ -22,7 +22,7 @@ from app.cli.context import Context, opened
 from app.errors import BadInput
 
 if TYPE_CHECKING:
-    from app.experiments.service import Cell, Results
+    from app.experiments.service import ExperimentResults, ResultCell
     from app.models import JobState, Run
     from training.config import Recipe
     from training.events import Event
@@ -288,7 +288,7 @@ def _show_results(context: Context, name: str, *, as_json: bool) -> None:
         Console(soft_wrap=True).print(_table(found))
 
 
-def _table(found: Results) -> Table:
+def _table(found: ExperimentResults) -> Table:
     states = ", ".join(f"{count} {state}" for state, count in sorted(found.states.items()))
     table = Table(title=f"{found.name} (experiment {found.experiment}): {found.metric}; {states}")
     for column in ("architecture", "objective", "AUC", "runs"):
@@ -298,7 +298,7 @@ def _table(found: Results) -> Table:
     return table
 
 
-def _figure(cell: Cell) -> str:
+def _figure(cell: ResultCell) -> str:
     if cell.mean is None:
         return "-"
     return f"{cell.mean:.4f}" if cell.sd is None else f"{cell.mean:.4f} ± {cell.sd:.4f}"

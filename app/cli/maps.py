@@ -116,12 +116,12 @@ def diff(
 
 
 def _as_json(difference: Difference) -> dict[str, Any]:
-    from app.maps.diff import KINDS
+    from app.maps.diff import CHANGE_KINDS
 
     return {
         "parameters": {name: list(pair) for name, pair in difference.parameters.items()},
         "same": difference.same,
-        **{kind: [_change(one) for one in difference.of_kind(kind)] for kind in KINDS},
+        **{kind: [_change(one) for one in difference.of_kind(kind)] for kind in CHANGE_KINDS},
     }
 
 

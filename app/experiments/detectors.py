@@ -26,7 +26,7 @@ from training.reporting.finished_runs import ExternalDetector
 
 
 @dataclass(frozen=True, slots=True)
-class Entrant:
+class AdmittedDetector:
     """A detector that has just been imported."""
 
     name: str
@@ -45,7 +45,7 @@ def import_scores(
     called: str,
     name: str | None = None,
     staff_id: int | None = None,
-) -> list[Entrant]:
+) -> list[AdmittedDetector]:
     """Take in the detectors of a CSV file, all of them or none.
 
     name : another name than the file's, for a file of one detector
@@ -79,7 +79,7 @@ def _admit(
     found: ImportedDetector,
     name: str,
     staff_id: int | None,
-) -> Entrant:
+) -> AdmittedDetector:
     scores_hash = blobs.put(to_canonical_csv(found.scores).encode())
     same_name = (Detector.dataset_id == dataset.id) & (Detector.name == name)
     known = session.scalar(select(Detector).where(same_name))
@@ -88,10 +88,10 @@ def _admit(
     if known is None:
         session.add(Detector(dataset_id=dataset.id, name=name, scores_hash=scores_hash, created_by=staff_id))
     auc = summarise_scores(found.scores).metrics[POOLED, SCORE]["auc"]
-    return Entrant(name, len(found.scores), found.ignored, auc)
+    return AdmittedDetector(name, len(found.scores), found.ignored, auc)
 
 
-def forget_detector(session: Session, dataset: Dataset, name: str) -> None:
+def remove_detector(session: Session, dataset: Dataset, name: str) -> None:
     """Take a detector out of every table; NotFound when there is none of that name."""
     same_name = (Detector.dataset_id == dataset.id) & (Detector.name == name)
     known = session.scalar(select(Detector).where(same_name))

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ExperimentOutcome:
     """Everything of an experiment that has finished and can be read."""
 
     results: tuple[FinishedRun, ...]
@@ -53,7 +53,7 @@ def _is_wanted(figure: FigureSpec, source: str) -> bool:
     return figure.source in ("", source)
 
 
-def outcome_of(session: Session, blobs: BlobStore, experiment: Experiment) -> Outcome:
+def outcome_of(session: Session, blobs: BlobStore, experiment: Experiment) -> ExperimentOutcome:
     """A run whose folder cannot be read is named, not hidden, and keeps no other from being seen."""
     results: list[FinishedRun] = []
     unreadable: list[str] = []
@@ -65,7 +65,9 @@ def outcome_of(session: Session, blobs: BlobStore, experiment: Experiment) -> Ou
             else:
                 unreadable.append(found)
     dataset = session.get_one(Dataset, experiment.dataset_id)
-    return Outcome(tuple(results), tuple(external_detectors_on(session, blobs, dataset)), tuple(unreadable))
+    return ExperimentOutcome(
+        tuple(results), tuple(external_detectors_on(session, blobs, dataset)), tuple(unreadable)
+    )
 
 
 def read(run: Run) -> FinishedRun | str:

@@ -30,7 +30,7 @@ OF_EPOCHS: Final = ("step", "epoch")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RunOutcome:
     """How a run ended, and why when it did not succeed."""
 
     state: JobState
@@ -111,7 +111,7 @@ class Recorder:
         else:
             self._waiting.clear()
 
-    def end(self, outcome: Outcome) -> None:
+    def end(self, outcome: RunOutcome) -> None:
         """Write the last events and the outcome together; tries for a minute."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
@@ -140,7 +140,7 @@ def _add(session: Session, run_id: UUID, event: Event) -> None:
     session.add(RunEvent(run_id=run_id, kind=event.kind, payload=payload, at=event.at))
 
 
-def _close(run: Run, outcome: Outcome) -> None:
+def _close(run: Run, outcome: RunOutcome) -> None:
     run.state, run.error = outcome.state, outcome.error
     if outcome.metrics is not None:
         run.metrics = outcome.metrics

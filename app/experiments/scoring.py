@@ -22,7 +22,7 @@ CROP_PX: Final = 512
 FaceBox = tuple[float, float, float, float]
 
 
-class Scored(BaseModel):
+class ImageScore(BaseModel):
     """What `python -m training score --json` prints; pictures are base64 of PNG."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -38,7 +38,7 @@ class Scored(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedImage:
     """An image as the detector gets it, PNG, and the size of the picture that was sent."""
 
     png: bytes
@@ -46,7 +46,7 @@ class Prepared:
     height: int
 
 
-def prepared(content: bytes, *, called: str, face: FaceBox | None) -> Prepared:
+def prepared(content: bytes, *, called: str, face: FaceBox | None) -> PreparedImage:
     """An image file as a detector wants it.
 
     face : x, y, width, height of the face in pixels; it is cut out as the faces of a dataset are. None
@@ -56,7 +56,7 @@ def prepared(content: bytes, *, called: str, face: FaceBox | None) -> Prepared:
     picture = np.asarray(decode_upload(content, called=called))
     height, width = picture.shape[:2]
     png = cv2.imencode(".png", cv2.cvtColor(_cut(picture, face), cv2.COLOR_RGB2BGR))[1]
-    return Prepared(bytes(png), width, height)
+    return PreparedImage(bytes(png), width, height)
 
 
 def _cut(picture: Any, face: FaceBox | None) -> Any:
@@ -70,10 +70,10 @@ def _cut(picture: Any, face: FaceBox | None) -> Any:
     return apply_crop(picture, crop, size=CROP_PX)
 
 
-def answer_in(text: str) -> Scored:
+def answer_in(text: str) -> ImageScore:
     """What the detector printed."""
     try:
-        return Scored.model_validate(json.loads(text.strip().splitlines()[-1]))
+        return ImageScore.model_validate(json.loads(text.strip().splitlines()[-1]))
     except ValidationError as error:
         raise BadInput(f"The detector's answer cannot be used: {explain(error)}") from None
     except (ValueError, IndexError):

@@ -116,7 +116,7 @@ def abort_experiment(session: Session, experiment: Experiment) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class ResultCell:
     """One architecture with one objective, over the seeds that have succeeded."""
 
     architecture: str
@@ -130,18 +130,18 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
+class ExperimentResults:
     experiment: int
     name: str
     metric: str
     states: dict[str, int]
-    cells: list[Cell]
+    cells: list[ResultCell]
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def results(session: Session, experiment: Experiment) -> Results:
+def results(session: Session, experiment: Experiment) -> ExperimentResults:
     """Mean and standard deviation of the AUC over seeds, for each architecture and objective."""
     runs = runs_of(session, experiment)
     metric = _headline(runs)
@@ -151,7 +151,7 @@ def results(session: Session, experiment: Experiment) -> Results:
         states[run.state.value] += 1
         grid.setdefault((run.architecture, run.objective), []).append(run)
     cells = [_cell(key, of_cell, metric) for key, of_cell in grid.items()]
-    return Results(experiment.id, experiment.name, metric, dict(states), cells)
+    return ExperimentResults(experiment.id, experiment.name, metric, dict(states), cells)
 
 
 def _headline(runs: Iterable[Run]) -> str:
@@ -159,8 +159,8 @@ def _headline(runs: Iterable[Run]) -> str:
     return next((name for name in HEADLINE if name in known), HEADLINE[0])
 
 
-def _cell(key: tuple[str, str], runs: Sequence[Run], metric: str) -> Cell:
+def _cell(key: tuple[str, str], runs: Sequence[Run], metric: str) -> ResultCell:
     values = [run.metrics[metric] for run in runs if run.metrics and run.metrics.get(metric) is not None]
     mean = statistics.fmean(values) if values else None
     sd = statistics.stdev(values) if len(values) > 1 else None
-    return Cell(*key, runs=len(runs), n=len(values), mean=mean, sd=sd)
+    return ResultCell(*key, runs=len(runs), n=len(values), mean=mean, sd=sd)

@@ -20,7 +20,7 @@ from typing import IO, Final
 from uuid import UUID
 
 from app.db import SessionFactory
-from app.experiments.records import Outcome, Recorder, begin, training
+from app.experiments.records import Recorder, RunOutcome, begin, training
 from app.models import JobState
 from training.config import TrainingJob
 from training.events import Event, FailedEvent, FinishedEvent, parse_event
@@ -153,10 +153,10 @@ def _hand_over(process: subprocess.Popen[str], job: TrainingJob) -> None:
         logger.warning("the child ended before it read its job", extra={"action": "child_gone"})
 
 
-def follow(child: Child, watch: Watch, recorder: Recorder) -> Outcome:
+def follow(child: Child, watch: Watch, recorder: Recorder) -> RunOutcome:
     """Relay events until the child ends; make it end when it must stop or falls silent."""
     last: Event | None = None
-    stopped: Outcome | None = None
+    stopped: RunOutcome | None = None
     heard = time.monotonic()
     while True:
         if stopped is None and (stopped := _reason_to_stop(watch, heard)) is not None:
@@ -174,11 +174,11 @@ def follow(child: Child, watch: Watch, recorder: Recorder) -> Outcome:
         last = _relay(line, watch, recorder) or last
 
 
-def _reason_to_stop(watch: Watch, heard: float) -> Outcome | None:
+def _reason_to_stop(watch: Watch, heard: float) -> RunOutcome | None:
     if (state := watch.should_stop()) is not None:
-        return Outcome(state)
+        return RunOutcome(state)
     if time.monotonic() - heard > watch.silence_s:
-        return Outcome(JobState.FAILED, f"The training process said nothing for {watch.silence_s:g} s.")
+        return RunOutcome(JobState.FAILED, f"The training process said nothing for {watch.silence_s:g} s.")
     return None
 
 
@@ -194,18 +194,18 @@ def _relay(line: str, watch: Watch, recorder: Recorder) -> Event | None:
 
 
 def verdict(
-    last: Event | None, exit_code: int, last_words: Sequence[str], *, stopped: Outcome | None = None
-) -> Outcome:
+    last: Event | None, exit_code: int, last_words: Sequence[str], *, stopped: RunOutcome | None = None
+) -> RunOutcome:
     """What the last event, the exit code and a request to stop say together."""
     match last:
         case FinishedEvent(metrics=metrics):  # told when all is written, whatever came afterwards
-            return Outcome(JobState.SUCCEEDED, metrics=metrics)
+            return RunOutcome(JobState.SUCCEEDED, metrics=metrics)
         case _ if stopped is not None:
             return stopped
         case FailedEvent(error=error):
-            return Outcome(JobState.FAILED, error)
+            return RunOutcome(JobState.FAILED, error)
         case _:
-            return Outcome(JobState.FAILED, _death(exit_code, last_words))
+            return RunOutcome(JobState.FAILED, _death(exit_code, last_words))
 
 
 def _death(exit_code: int, last_words: Sequence[str]) -> str:

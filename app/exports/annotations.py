@@ -10,7 +10,7 @@ from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, case, cast, func,
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.db import AnyRow, AnySelect, streamed
-from app.exports.dictionary import File
+from app.exports.dictionary import ExportFile
 from app.maps.queries import exported_rows
 from app.models import Stroke
 
@@ -20,7 +20,7 @@ EXACT: Final = 1e15
 """From here on PostgreSQL writes a float with an exponent."""
 
 
-def annotation_lines(session: Session, study_id: int, *, file: File, counting: bool) -> Iterator[bytes]:
+def annotation_lines(session: Session, study_id: int, *, file: ExportFile, counting: bool) -> Iterator[bytes]:
     """The annotations that count, or those that do not, as JSON lines; memory does not grow with them.
 
     The same data give the same bytes. Numbers of points are written as PostgreSQL keeps them: every digit
@@ -32,7 +32,7 @@ def annotation_lines(session: Session, study_id: int, *, file: File, counting: b
         yield "".join(_line(row, file, strokes.get(row.annotation_id, "")) for row in some).encode()
 
 
-def _line(row: AnyRow, file: File, strokes: str) -> str:
+def _line(row: AnyRow, file: ExportFile, strokes: str) -> str:
     fields: dict[str, Any] = {name: getattr(row, name) for name in file.names if name != "strokes"}
     # An image's id is the name of its map's file, for whom it is a text.
     fields |= {name: str(fields[name]) for name in ("image_id", "participant")}

@@ -6,7 +6,7 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class ExportField:
     """A column of a CSV file, or a key of a JSON object."""
 
     name: str
@@ -15,20 +15,20 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class ExportFile:
     """One file of an export, and what one row of it stands for."""
 
     name: str
     about: str
-    fields: tuple[Field, ...]
+    fields: tuple[ExportField, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(field.name for field in self.fields)
 
 
-def _fields(*rows: tuple[str, str, str]) -> tuple[Field, ...]:
-    return tuple(Field(*row) for row in rows)
+def _fields(*rows: tuple[str, str, str]) -> tuple[ExportField, ...]:
+    return tuple(ExportField(*row) for row in rows)
 
 
 PARTICIPANT: Final = ("participant", "UUID", "The participant's random id; says nothing about the person.")
@@ -36,7 +36,7 @@ SIMULATED: Final = ("simulated", "true/false", "true: a program took part, never
 ARM: Final = ("arm", "text", "Name of the arm the participant was in.")
 LABEL: Final = ("label", "real/fake", "Whether a camera or a generator made the image.")
 
-STUDY: Final = File(
+STUDY: Final = ExportFile(
     "study.json",
     "The study itself: one object.",
     _fields(
@@ -70,7 +70,7 @@ STUDY: Final = File(
     ),
 )
 
-PARTICIPANTS: Final = File(
+PARTICIPANTS: Final = ExportFile(
     "participants.csv",
     "One row per person (or program) who consented, ordered by time of consent.",
     _fields(
@@ -101,7 +101,7 @@ PARTICIPANTS: Final = File(
     ),
 )
 
-PAIRS: Final = File(
+PAIRS: Final = ExportFile(
     "pairs.csv",
     "One row per pair of the study.",
     _fields(
@@ -116,7 +116,7 @@ PAIRS: Final = File(
     ),
 )
 
-IMAGES: Final = File(
+IMAGES: Final = ExportFile(
     "images.csv",
     "One row per image that the study shows.",
     _fields(
@@ -137,7 +137,7 @@ IMAGES: Final = File(
     ),
 )
 
-DECISIONS: Final = File(
+DECISIONS: Final = ExportFile(
     "decisions.csv",
     "One row per decision, ordered by participant (time of consent) and position.",
     _fields(
@@ -187,7 +187,7 @@ DECISIONS: Final = File(
     ),
 )
 
-EVENTS: Final = File(
+EVENTS: Final = ExportFile(
     "events.csv",
     "One row per thing that the browser told of a trial, so that its times can be read with care; ordered by "
     "participant, position and number. docs/participant-page.md says what each kind means.",
@@ -201,7 +201,7 @@ EVENTS: Final = File(
     ),
 )
 
-FLAGS: Final = File(
+FLAGS: Final = ExportFile(
     "flags.csv",
     "One row per quality flag: something that staff should look at, never a judgement by itself.",
     _fields(
@@ -214,7 +214,7 @@ FLAGS: Final = File(
     ),
 )
 
-ANNOTATIONS: Final = File(
+ANNOTATIONS: Final = ExportFile(
     "annotations.jsonl",
     "One JSON object per annotation that counts and line, ordered by image. `python -m saliency build` reads "
     "it and makes the same maps.",
@@ -250,7 +250,7 @@ ANNOTATIONS: Final = File(
     ),
 )
 
-OTHER_ANNOTATIONS: Final = File(
+OTHER_ANNOTATIONS: Final = ExportFile(
     "other_annotations.jsonl",
     "The annotations that count nowhere, in the same form: of practice, of checks, and of participants who "
     "were screened out.",
@@ -260,7 +260,7 @@ OTHER_ANNOTATIONS: Final = File(
     ),
 )
 
-QUIZ: Final = File(
+QUIZ: Final = ExportFile(
     "quiz.csv",
     "One row per attempt at the comprehension quiz, ordered by participant (time of consent).",
     _fields(
@@ -274,7 +274,7 @@ QUIZ: Final = File(
     ),
 )
 
-ANSWERS: Final = File(
+ANSWERS: Final = ExportFile(
     "answers.csv",
     "One row per closing question that somebody answered, ordered by participant (time of consent).",
     _fields(
@@ -286,7 +286,7 @@ ANSWERS: Final = File(
     ),
 )
 
-DEVICES: Final = File(
+DEVICES: Final = ExportFile(
     "devices.csv",
     "One row per participant whose browser reported the device check, the last report of each.",
     _fields(
@@ -302,7 +302,7 @@ DEVICES: Final = File(
     ),
 )
 
-REGION_CHECKS: Final = File(
+REGION_CHECKS: Final = ExportFile(
     "region_checks.csv",
     "One row per place that participants are asked to paint.",
     _fields(
@@ -314,7 +314,7 @@ REGION_CHECKS: Final = File(
     ),
 )
 
-ADVICE: Final = File(
+ADVICE: Final = ExportFile(
     "advice.csv",
     "One row per image that the study's model says something of.",
     _fields(
@@ -324,7 +324,7 @@ ADVICE: Final = File(
     ),
 )
 
-MAPS: Final = File(
+MAPS: Final = ExportFile(
     "maps.csv",
     "One row per saliency map of the newest map set; the map itself is `maps/<image_id>.png`, 16-bit "
     "greyscale, 65535 = 1.0. Absent when no map set is built.",
@@ -357,7 +357,7 @@ FILES: Final = (
     MAPS,
 )
 
-DATASET: Final = File(
+DATASET: Final = ExportFile(
     "dataset.json",
     "Of a frozen dataset: what it is and what it came from. One object.",
     _fields(
@@ -379,7 +379,7 @@ DATASET: Final = File(
     ),
 )
 
-SAMPLES: Final = File(
+SAMPLES: Final = ExportFile(
     "samples.csv",
     "Of a frozen dataset: one row per image, ordered by image id as text. A split that an image has been "
     "given is kept, and the rest of the image's group follows it. If no image has the split `val` (or "
@@ -414,16 +414,16 @@ places, as `saliency.files.spreadsheets.original` does. Numbers and JSON files a
 """
 
 
-def markdown(title: str, files: Iterable[File] = FILES) -> str:
+def markdown(title: str, files: Iterable[ExportFile] = FILES) -> str:
     """The dictionary of some files as a page."""
     return "\n".join([f"# {title}", "", PREAMBLE, *(_section(file) for file in files)])
 
 
-def _section(file: File) -> str:
+def _section(file: ExportFile) -> str:
     return "\n".join([f"## {file.name}", "", file.about, "", *_table(file.fields), ""])
 
 
-def _table(fields: Iterable[Field]) -> Iterable[str]:
+def _table(fields: Iterable[ExportField]) -> Iterable[str]:
     yield "| name | kind | meaning |"
     yield "|---|---|---|"
     for field in fields:

@@ -20,7 +20,7 @@ from app.db import AnySelect, streamed
 from app.errors import AlreadyExists
 from app.exports import dictionary, queries
 from app.exports.annotations import annotation_lines
-from app.exports.dictionary import File
+from app.exports.dictionary import ExportFile
 from app.maps.service import newest_map_set
 from app.models import Arm, MapSet, Participant, SaliencyMap, Source, Study
 from app.storage import BlobStore
@@ -33,7 +33,7 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class ExportMember:
     """One file of an export; `chunks` is read once, in order."""
 
     name: str
@@ -72,7 +72,7 @@ def zipped(session: Session, blobs: BlobStore, study: Study) -> Chunks:
     return archive(members(session, blobs, study), folder=study.slug)
 
 
-def archive(files: Iterable[Member], *, folder: str) -> Chunks:
+def archive(files: Iterable[ExportMember], *, folder: str) -> Chunks:
     """A ZIP archive of files in one folder, piece by piece."""
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as into:
@@ -109,21 +109,21 @@ class _Sink(io.RawIOBase):
             self._held.clear()
 
 
-def members(session: Session, blobs: BlobStore, study: Study) -> Iterator[Member]:
+def members(session: Session, blobs: BlobStore, study: Study) -> Iterator[ExportMember]:
     """Every file of an export, in a fixed order."""
     map_set = newest_map_set(session, study)
-    yield Member("README.md", iter([readme(study).encode()]))
-    yield Member(dictionary.STUDY.name, iter([study_json(session, study, map_set)]))
+    yield ExportMember("README.md", iter([readme(study).encode()]))
+    yield ExportMember(dictionary.STUDY.name, iter([study_json(session, study, map_set)]))
     for file, query in TABLES:
-        yield Member(file.name, table(session, file, query(study.id)))
+        yield ExportMember(file.name, table(session, file, query(study.id)))
     for file, counting in ((dictionary.ANNOTATIONS, True), (dictionary.OTHER_ANNOTATIONS, False)):
-        yield Member(file.name, annotation_lines(session, study.id, file=file, counting=counting))
+        yield ExportMember(file.name, annotation_lines(session, study.id, file=file, counting=counting))
     if map_set is not None:
-        yield Member(dictionary.MAPS.name, table(session, dictionary.MAPS, queries.maps(map_set.id)))
+        yield ExportMember(dictionary.MAPS.name, table(session, dictionary.MAPS, queries.maps(map_set.id)))
         yield from map_files(session, blobs, map_set)
 
 
-TABLES: Final[Sequence[tuple[File, Callable[[int], AnySelect]]]] = (
+TABLES: Final[Sequence[tuple[ExportFile, Callable[[int], AnySelect]]]] = (
     (dictionary.PARTICIPANTS, queries.participants),
     (dictionary.PAIRS, queries.pairs),
     (dictionary.IMAGES, queries.images),
@@ -162,7 +162,7 @@ def _map_set_json(map_set: MapSet) -> dict[str, Any]:
     return {name: getattr(map_set, name) for name in names}
 
 
-def table(session: Session, file: File, query: AnySelect) -> Chunks:
+def table(session: Session, file: ExportFile, query: AnySelect) -> Chunks:
     """The rows of a query as CSV."""
     yield from _csv(file.names, (row._mapping.values() for row in streamed(session, query)))
 
@@ -213,11 +213,11 @@ def _facts(client: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in client.items() if isinstance(value, int | float)}
 
 
-def map_files(session: Session, blobs: BlobStore, map_set: MapSet) -> Iterator[Member]:
+def map_files(session: Session, blobs: BlobStore, map_set: MapSet) -> Iterator[ExportMember]:
     query = (
         select(SaliencyMap.image_id, SaliencyMap.blob_hash)
         .where(SaliencyMap.map_set_id == map_set.id)
         .order_by(SaliencyMap.image_id)
     )
     for image_id, blob in session.execute(query):
-        yield Member(f"maps/{image_id}.png", iter([blobs.get(blob)]))
+        yield ExportMember(f"maps/{image_id}.png", iter([blobs.get(blob)]))

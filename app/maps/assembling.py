@@ -18,12 +18,12 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.background import Attempt, OnProgress
 from app.db import snapshot
-from app.maps.averages import Averages
+from app.maps.averages import SourceAverages
 from app.maps.inputs import ImageInputs
 from app.maps.plan import BuildPlan
 from app.maps.queries import stroke_rows
-from app.maps.reliability import Summary, as_json
-from app.maps.rendering import Fresh, Kept, Rendered, Result, render
+from app.maps.reliability import ReliabilitySummary, as_json
+from app.maps.rendering import ImageToRender, ImageWithMap, RenderedMap, RenderResult, render
 from app.models import Annotation, MapAverage, MapSet, SaliencyMap
 from app.storage import BlobStore
 from saliency.parameters import MapParameters
@@ -34,7 +34,7 @@ WRITE_EVERY_S: Final = 1.0
 IMAGES_AT_A_TIME: Final = 32
 """Whose earlier maps are looked up, and whose strokes are read, together."""
 
-Row = dict[str, Any]
+MapRow = dict[str, Any]
 
 TAKEN_OVER: Final = (
     SaliencyMap.blob_hash,
@@ -63,10 +63,10 @@ class Assembly:
         self.attempt, self.sessions = attempt, attempt.sessions
         self.blobs, self.map_set = blobs, map_set
         self.parameters = MapParameters.from_dict(map_set.parameters)
-        self.agreement, self.averages = Summary(), Averages()
+        self.agreement, self.averages = ReliabilitySummary(), SourceAverages()
         self.reused = self.done = 0
         self._built: list[int] = []
-        self._under_way: dict[int, tuple[ImageInputs, Row | None]] = {}
+        self._under_way: dict[int, tuple[ImageInputs, MapRow | None]] = {}
 
     def run(self, jobs: int, on_progress: OnProgress) -> None:
         """Write the rows of all maps and averages, and what the row of the map set says when it is built."""
@@ -80,7 +80,7 @@ class Assembly:
                     self._write(part, total=plan.inputs.images)
             self._finish(plan)
 
-    def _tasks(self, plan: BuildPlan) -> Generator[Fresh | Kept]:
+    def _tasks(self, plan: BuildPlan) -> Generator[ImageToRender | ImageWithMap]:
         images = iter(plan)
         while part := list(islice(images, IMAGES_AT_A_TIME)):
             known = self._known(part)
@@ -88,9 +88,9 @@ class Assembly:
             for one in part:
                 row, png = known.get(one.image_id, (None, b""))
                 self._under_way[one.image_id] = one, row
-                yield _fresh(one, strokes) if row is None else Kept(one.image_id, one.face, png)
+                yield _to_render(one, strokes) if row is None else ImageWithMap(one.image_id, one.face, png)
 
-    def _known(self, part: Sequence[ImageInputs]) -> dict[int, tuple[Row, bytes]]:
+    def _known(self, part: Sequence[ImageInputs]) -> dict[int, tuple[MapRow, bytes]]:
         """Maps that were built from the same inputs before, if their blobs are still there."""
         same = tuple_(SaliencyMap.image_id, SaliencyMap.inputs_hash).in_(
             [(one.image_id, one.hash) for one in part]
@@ -103,7 +103,7 @@ class Assembly:
             rows = session.execute(query).all()
         found = {}
         for image_id, own, *kept in rows:
-            row: Row = {column.key: value for column, value in zip(TAKEN_OVER, kept, strict=True)}
+            row: MapRow = {column.key: value for column, value in zip(TAKEN_OVER, kept, strict=True)}
             try:
                 found[image_id] = row | {"is_own": own}, self.blobs.get(row["blob_hash"])
             except FileNotFoundError:
@@ -121,8 +121,8 @@ class Assembly:
         return strokes
 
     def _rows(
-        self, results: Iterable[Result], plan: BuildPlan, on_progress: OnProgress
-    ) -> Iterator[Row | None]:
+        self, results: Iterable[RenderResult], plan: BuildPlan, on_progress: OnProgress
+    ) -> Iterator[MapRow | None]:
         """One row for each image; None for one that too few people painted on."""
         for done, result in enumerate(results, start=1):
             one, row = self._under_way.pop(result.image_id)
@@ -134,7 +134,9 @@ class Assembly:
             yield self._counted(one, row, result, plan)
             on_progress(done, plan.inputs.images)
 
-    def _counted(self, one: ImageInputs, row: Row | None, result: Result, plan: BuildPlan) -> Row | None:
+    def _counted(
+        self, one: ImageInputs, row: MapRow | None, result: RenderResult, plan: BuildPlan
+    ) -> MapRow | None:
         if row is None or result.aligned is None:
             return None
         self.averages.add((one.label, one.source), result.aligned)
@@ -147,7 +149,7 @@ class Assembly:
             "accuracy": plan.accuracies.get(one.image_id),
         }
 
-    def _stored(self, rendered: Rendered) -> Row:
+    def _stored(self, rendered: RenderedMap) -> MapRow:
         built = rendered.map
         return {
             "blob_hash": self.blobs.put(built.png),
@@ -160,7 +162,7 @@ class Assembly:
             "reliability": as_json(rendered.reliability),
         }
 
-    def _write(self, part: Sequence[Row], *, total: int) -> None:
+    def _write(self, part: Sequence[MapRow], *, total: int) -> None:
         """Keep some maps, and say how far the build is."""
         with self.sessions.begin() as session:
             self.attempt.write(session, done=self.done, total=total)
@@ -190,9 +192,9 @@ class Assembly:
                 session.execute(insert(MapAverage), averages)
 
 
-def _in_parts(rows: Iterable[Row | None]) -> Iterator[list[Row]]:
+def _in_parts(rows: Iterable[MapRow | None]) -> Iterator[list[MapRow]]:
     """Some rows at a time: as many as one statement takes, or those of a second, so that progress is seen."""
-    part: list[Row] = []
+    part: list[MapRow] = []
     since = time.monotonic()
     for row in rows:
         part += [] if row is None else [row]
@@ -202,8 +204,8 @@ def _in_parts(rows: Iterable[Row | None]) -> Iterator[list[Row]]:
     yield part
 
 
-def _fresh(one: ImageInputs, strokes: dict[int, str]) -> Fresh:
-    return Fresh(
+def _to_render(one: ImageInputs, strokes: dict[int, str]) -> ImageToRender:
+    return ImageToRender(
         image_id=one.image_id,
         width=one.width,
         height=one.height,

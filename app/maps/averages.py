@@ -17,17 +17,17 @@ from saliency.maps.scaling import SaliencyMap, scale_map
 
 FRAME: Final = (ALIGNED_PX, ALIGNED_PX)
 
-Group = tuple[Label, str]
+LabelAndSource = tuple[Label, str]
 
 
-class Averages:
+class SourceAverages:
     """Adds up aligned maps by label and source; memory grows with the number of sources alone."""
 
     def __init__(self) -> None:
-        self._sums: dict[Group, NDArray[np.float64]] = {}
-        self._images: dict[Group, int] = {}
+        self._sums: dict[LabelAndSource, NDArray[np.float64]] = {}
+        self._images: dict[LabelAndSource, int] = {}
 
-    def add(self, group: Group, one: Aligned) -> None:
+    def add(self, group: LabelAndSource, one: Aligned) -> None:
         total = self._sums.setdefault(group, np.zeros(FRAME))
         total += one
         self._images[group] = self._images.get(group, 0) + 1
@@ -45,7 +45,7 @@ class Averages:
             for label, source in self._sums
         ]
 
-    def _mean(self, group: Group) -> SaliencyMap:
+    def _mean(self, group: LabelAndSource) -> SaliencyMap:
         mean = self._sums[group] / self._images[group]
         return np.clip(mean, 0.0, 1.0).astype(np.float32)
 

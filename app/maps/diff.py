@@ -13,8 +13,8 @@ from app.models import Image, Label, MapSet, SaliencyMap
 from saliency.maps.metrics import correlation
 from saliency.parameters import MapParameters
 
-Kind = Literal["changed", "added", "removed"]
-KINDS: Final[tuple[Kind, ...]] = ("changed", "added", "removed")
+ChangeKind = Literal["changed", "added", "removed"]
+CHANGE_KINDS: Final[tuple[ChangeKind, ...]] = ("changed", "added", "removed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Change:
     image_id: int
     label: Label
     source: str
-    kind: Kind
+    kind: ChangeKind
     correlation: float | None
     annotators: tuple[int, int]
 
@@ -47,13 +47,13 @@ class Difference:
     changes: tuple[Change, ...]
     same: int
 
-    def of_kind(self, kind: Kind) -> list[Change]:
+    def of_kind(self, kind: ChangeKind) -> list[Change]:
         return [one for one in self.changes if one.kind == kind]
 
 
 def compare_sets(session: Session, old: MapSet, new: MapSet) -> Difference:
     """Find what changed; no map is read but the sketch in its row."""
-    changes = sorted(_changes(session, old, new), key=_place)
+    changes = sorted(_changes(session, old, new), key=_sort_key)
     return Difference(changed_parameters(old, new), tuple(changes), _same(session, old, new))
 
 
@@ -63,14 +63,16 @@ def changed_parameters(old: MapSet, new: MapSet) -> dict[str, tuple[Any, Any]]:
     return {name: (before[name], after[name]) for name in before if before[name] != after[name]}
 
 
-def _place(one: Change) -> tuple[int, float, int]:
+def _sort_key(one: Change) -> tuple[int, float, int]:
     lowest = -2.0 if one.correlation is None else one.correlation
-    return KINDS.index(one.kind), lowest, one.image_id
+    return CHANGE_KINDS.index(one.kind), lowest, one.image_id
 
 
 def _changes(session: Session, old: MapSet, new: MapSet) -> Iterator[Change]:
     for row in streamed(session, _both(old, new)):
-        kind: Kind = "added" if row.old_hash is None else "removed" if row.new_hash is None else "changed"
+        kind: ChangeKind = (
+            "added" if row.old_hash is None else "removed" if row.new_hash is None else "changed"
+        )
         yield Change(
             image_id=row.id,
             label=row.label,

@@ -41,7 +41,7 @@ class ImageInputs:
 
 
 @dataclass(frozen=True, slots=True)
-class Inputs:
+class MapSetInputs:
     """All that a map set would be built from."""
 
     hash: str
@@ -59,15 +59,15 @@ def image_inputs(session: Session, study_id: int, parameters: MapParameters) -> 
             yield one
 
 
-def read_inputs(session: Session, study_id: int, parameters: MapParameters) -> Inputs:
+def read_inputs(session: Session, study_id: int, parameters: MapParameters) -> MapSetInputs:
     """Hash and count what a map set would be built from."""
-    tally = Tally()
+    tally = InputsTally()
     for one in image_inputs(session, study_id, parameters):
         tally.add(one, parameters)
     return tally.inputs
 
 
-class Tally:
+class InputsTally:
     """Adds up images to what their map set is built from."""
 
     def __init__(self) -> None:
@@ -81,8 +81,8 @@ class Tally:
         self._images += 1
 
     @property
-    def inputs(self) -> Inputs:
-        return Inputs(self._digest.hexdigest(), self._annotations, self._simulated, self._images)
+    def inputs(self) -> MapSetInputs:
+        return MapSetInputs(self._digest.hexdigest(), self._annotations, self._simulated, self._images)
 
 
 def _seal(parameters: MapParameters) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import IO
 
 from sqlalchemy.orm import Session
 
-from app.maps.inputs import ImageInputs, Inputs, Tally, image_inputs
+from app.maps.inputs import ImageInputs, InputsTally, MapSetInputs, image_inputs
 from app.maps.queries import image_accuracies
 from saliency.parameters import MapParameters
 
@@ -20,11 +20,11 @@ class BuildPlan:
 
     def __init__(self, file: IO[bytes], session: Session, study_id: int, parameters: MapParameters) -> None:
         self._file = file
-        tally = Tally()
+        tally = InputsTally()
         for one in image_inputs(session, study_id, parameters):
             tally.add(one, parameters)
             pickle.dump(one, file, pickle.HIGHEST_PROTOCOL)
-        self.inputs: Inputs = tally.inputs
+        self.inputs: MapSetInputs = tally.inputs
         self.accuracies: dict[int, float] = dict(session.execute(image_accuracies(study_id)).all())
 
     def __iter__(self) -> Iterator[ImageInputs]:

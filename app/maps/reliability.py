@@ -18,7 +18,7 @@ def as_json(one: ImageReliability | None) -> dict[str, Any] | None:
     return kept
 
 
-class Summary:
+class ReliabilitySummary:
     """Means over the images that at least two people annotated, added up one by one.
 
     `curve` holds, for groups of 1, 2, … annotators, the mean correlation between two such groups, and

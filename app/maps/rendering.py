@@ -38,7 +38,7 @@ Aligned = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Fresh:
+class ImageToRender:
     """An image whose map is to be built."""
 
     image_id: int
@@ -52,7 +52,7 @@ class Fresh:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class ImageWithMap:
     """An image whose map an earlier map set has."""
 
     image_id: int
@@ -61,7 +61,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
+class RenderedMap:
     """What is stored of a new map."""
 
     map: EncodedMap
@@ -71,7 +71,7 @@ class Rendered:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class RenderResult:
     """What came of an image.
 
     rendered : None for a kept map, and for an image that too few people painted on
@@ -79,25 +79,25 @@ class Result:
     """
 
     image_id: int
-    rendered: Rendered | None
+    rendered: RenderedMap | None
     aligned: Aligned | None
 
 
-def render(task: Fresh | Kept, parameters: MapParameters) -> Result:
+def render(task: ImageToRender | ImageWithMap, parameters: MapParameters) -> RenderResult:
     """Do one image."""
-    if isinstance(task, Kept):
-        return Result(task.image_id, None, aligned(decode_map_png(task.png), task.face))
+    if isinstance(task, ImageWithMap):
+        return RenderResult(task.image_id, None, aligned(decode_map_png(task.png), task.face))
     item = _parsed(task)
     built = build_image_map(item, parameters)
     if built is None:
-        return Result(task.image_id, None, None)
-    rendered = Rendered(
+        return RenderResult(task.image_id, None, None)
+    rendered = RenderedMap(
         map=encode_image_map(built),
         thumb=thumb_png(built.values),
         sketch=sketch(built.values),
         reliability=image_reliability(item, _bounded(parameters), splits=SPLITS),
     )
-    return Result(task.image_id, rendered, aligned(built.values, task.face))
+    return RenderResult(task.image_id, rendered, aligned(built.values, task.face))
 
 
 def _bounded(parameters: MapParameters) -> MapParameters:
@@ -105,7 +105,7 @@ def _bounded(parameters: MapParameters) -> MapParameters:
     return replace(parameters, first_annotators=min(asked, MOST_ANNOTATORS))
 
 
-def _parsed(task: Fresh) -> ImageAnnotations:
+def _parsed(task: ImageToRender) -> ImageAnnotations:
     return ImageAnnotations(
         image_id=str(task.image_id),
         width=task.width,
@@ -116,7 +116,7 @@ def _parsed(task: Fresh) -> ImageAnnotations:
     )
 
 
-def _drawn(one: Annotation, strokes: str, task: Fresh) -> Annotation:
+def _drawn(one: Annotation, strokes: str, task: ImageToRender) -> Annotation:
     try:
         parsed = parse_strokes(json.loads(strokes), width=task.width, height=task.height)
     except StrokeError as error:

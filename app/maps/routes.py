@@ -23,15 +23,15 @@ router: Final = APIRouter(prefix="/staff", include_in_schema=False, dependencies
 FOREVER: Final = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
-class MapLook(Fields):
-    """How the map of an image is wanted."""
+class MapPictureView(Fields):
+    """The query of the address of a map."""
 
     format: Literal["overlay", "raw", "thumb"] = "overlay"
     colours: Colours = "viridis"
 
 
-class AverageLook(Fields):
-    """Of which maps an average is wanted, and how."""
+class AveragePictureView(Fields):
+    """The query of the address of an average map."""
 
     label: Label | None = None
     source: str = ""
@@ -41,7 +41,7 @@ class AverageLook(Fields):
 
 @router.get("/maps/{map_set_id}/{image_id:int}.png")
 def map_image(
-    db: Db, blobs: Blobs, map_set_id: int, image_id: int, look: Annotated[MapLook, Query()]
+    db: Db, blobs: Blobs, map_set_id: int, image_id: int, view: Annotated[MapPictureView, Query()]
 ) -> Response:
     """The map of an image: coloured and see-through, the same small, or raw (16-bit, 65535 = 1.0)."""
     found = db.execute(
@@ -52,8 +52,8 @@ def map_image(
     if found is None:
         raise NotFound("This image has no map in this map set.")
     whole, thumb = found
-    content = _small(blobs, thumb, whole) if look.format == "thumb" else blobs.get(whole)
-    content = content if look.format == "raw" else overlay_png(content, look.colours)
+    content = _small(blobs, thumb, whole) if view.format == "thumb" else blobs.get(whole)
+    content = content if view.format == "raw" else overlay_png(content, view.colours)
     return Response(content, media_type="image/png", headers=FOREVER)
 
 
@@ -65,13 +65,15 @@ def _small(blobs: BlobStore, thumb: str | None, whole: str) -> bytes:
 
 
 @router.get("/maps/{map_set_id}/average.png")
-def average_image(db: Db, blobs: Blobs, map_set_id: int, look: Annotated[AverageLook, Query()]) -> Response:
+def average_image(
+    db: Db, blobs: Blobs, map_set_id: int, view: Annotated[AveragePictureView, Query()]
+) -> Response:
     """The mean of the maps of a study, a label or a source: in colours, or raw (16-bit, 65535 = 1.0)."""
     map_set = db.get(MapSet, map_set_id)
     if map_set is None:
         raise NotFound("There is no such map set.")
-    values = average(db, blobs, map_set, label=look.label, source=look.source)
-    content = encode_map_png(values) if look.format == "raw" else picture_png(values, look.colours)
+    values = average(db, blobs, map_set, label=view.label, source=view.source)
+    content = encode_map_png(values) if view.format == "raw" else picture_png(values, view.colours)
     return Response(content, media_type="image/png", headers=FOREVER)
 
 

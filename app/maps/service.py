@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from app.background import NumberingLock, WorkKind, abort, lock_numbers, next_version, queue_work
 from app.errors import BadInput, NotFound, WrongState
 from app.jobs import BUILD_MAPS
-from app.maps.inputs import Inputs, read_inputs
+from app.maps.inputs import MapSetInputs, read_inputs
 from app.models import UNFINISHED, Arm, JobState, MapSet, Question, SaliencyMap, Study
 from app.quality.service import SENTENCES
 from saliency.parameters import ANY_FLAG, DESCRIPTIONS, THINGS, MapParameters
@@ -94,7 +94,9 @@ def _unfinished(session: Session, study: Study, parameters: MapParameters) -> Ma
     )
 
 
-def _built_before(session: Session, study: Study, parameters: MapParameters, inputs: Inputs) -> MapSet | None:
+def _built_before(
+    session: Session, study: Study, parameters: MapParameters, inputs: MapSetInputs
+) -> MapSet | None:
     return session.scalar(
         select(MapSet)
         .where(

@@ -10,7 +10,7 @@ from app.dashboard.experiments import queries
 from app.dashboard.experiments.words import imported_in_words
 from app.deps import Blobs, Db, Editor
 from app.errors import AppError
-from app.experiments.detectors import forget_detector, import_scores
+from app.experiments.detectors import import_scores, remove_detector
 from app.flash import Flash, leave_for
 from app.models import Dataset
 
@@ -53,5 +53,5 @@ def forget(
     db: Db, _editor: Editor, experiment_id: int, name: Annotated[str, Form(max_length=60)]
 ) -> Response:
     experiment = queries.get_experiment(db, experiment_id)
-    forget_detector(db, db.get_one(Dataset, experiment.dataset_id), name)
+    remove_detector(db, db.get_one(Dataset, experiment.dataset_id), name)
     return RedirectResponse(f"/staff/experiments/{experiment_id}#detectors", HTTPStatus.SEE_OTHER)

@@ -80,7 +80,7 @@ def experiment_page(request: Request, db: Db, _staff: CurrentStaff, experiment_i
         study=db.get_one(Study, dataset.study_id),
         simulated=tables.is_simulated(dataset),
         results=summary,
-        grid=tables.Grid.of(summary),
+        grid=tables.ResultGrid.of(summary),
         scores=sorted({run.config.get("score", "sigmoid") for run in runs}),
         works={"runs": runs_waiting(summary.states)},
         runs=runs,

@@ -12,16 +12,16 @@ MOST_RUNS: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class BuiltIn:
+class BuiltInRecipe:
     name: str
     description: str
     runs: int
 
 
-def built_in() -> list[BuiltIn]:
+def built_in() -> list[BuiltInRecipe]:
     """The recipes that come with the platform, the quickest first."""
     recipes = [load_recipe(path) for path in sorted(RECIPES.glob("*.toml"))]
-    known = [BuiltIn(one.name, one.description, count_runs(one)) for one in recipes]
+    known = [BuiltInRecipe(one.name, one.description, count_runs(one)) for one in recipes]
     return sorted(known, key=lambda one: one.runs)
 
 

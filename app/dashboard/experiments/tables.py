@@ -5,25 +5,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from app.experiments.service import Cell, Results
+from app.experiments.service import ExperimentResults, ResultCell
 from app.models import Dataset, JobState, Run
 from training.reporting.finished_runs import OTHER
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class ResultGrid:
     """Results as a table: architectures down, objectives across."""
 
     architectures: list[str]
     objectives: list[str]
-    cells: dict[tuple[str, str], Cell]
+    cells: dict[tuple[str, str], ResultCell]
 
     @staticmethod
-    def of(results: Results) -> "Grid":
+    def of(results: ExperimentResults) -> "ResultGrid":
         cells = {(cell.architecture, cell.objective): cell for cell in results.cells}
         architectures = list(dict.fromkeys(cell.architecture for cell in results.cells))
         objectives = list(dict.fromkeys(cell.objective for cell in results.cells))
-        return Grid(architectures, objectives, cells)
+        return ResultGrid(architectures, objectives, cells)
 
 
 @dataclass(frozen=True, slots=True)

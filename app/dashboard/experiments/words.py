@@ -1,9 +1,9 @@
 """What the pages of experiments say in sentences."""
 
-from app.experiments.detectors import Entrant
+from app.experiments.detectors import AdmittedDetector
 
 
-def imported_in_words(entrant: Entrant) -> str:
+def imported_in_words(entrant: AdmittedDetector) -> str:
     """What was imported of a detector, and what looks wrong with it."""
     auc = "no AUC" if entrant.auc is None else f"AUC {entrant.auc:.3f}"
     upside_down = entrant.auc is not None and entrant.auc < 0.5

@@ -15,7 +15,7 @@ MOST: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class CurvePoint:
     """A measured group size: annotators, reliability, images behind it, and where it is drawn."""
 
     annotators: int
@@ -26,7 +26,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class ReliabilityCurve:
     """Measured points, the projection through the first, and the number of annotators that reaches 0.9.
 
     line : points of an SVG polyline
@@ -34,7 +34,7 @@ class Curve:
     needed : None where no number of annotators gets there, or none that the axis shows
     """
 
-    points: Sequence[Point]
+    points: Sequence[CurvePoint]
     line: str
     ticks: Sequence[tuple[int, float]]
     target_y: float
@@ -42,7 +42,7 @@ class Curve:
     needed_x: float | None
 
 
-def reliability_curve(measured: Mapping[str, Any] | None) -> Curve | None:
+def reliability_curve(measured: Mapping[str, Any] | None) -> ReliabilityCurve | None:
     """What a map set stores of its reliability, as a chart; None where no image has two annotators."""
     if not measured or not measured["images"]:
         return None
@@ -54,11 +54,11 @@ def reliability_curve(measured: Mapping[str, Any] | None) -> Curve | None:
         return WIDTH * (annotators - 1) / (last - 1)
 
     points = [
-        Point(size, value, images, x(size), _y(value))
+        CurvePoint(size, value, images, x(size), _y(value))
         for size, (value, images) in enumerate(zip(values, measured["curve_images"], strict=True), start=1)
     ]
     projected = ((size, spearman_brown(values[0], factor=size)) for size in range(1, last + 1))
-    return Curve(
+    return ReliabilityCurve(
         points=points,
         line=" ".join(f"{x(size):.1f},{_y(value):.1f}" for size, value in projected),
         ticks=[(number, x(number)) for number in _round_numbers(last)],

@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 
 from app.dashboard.maps.queries import MapFilter, blobs_of, measures_of
 from app.deps import Blobs, CurrentStaff, Db
-from app.exports.dictionary import Field, File
+from app.exports.dictionary import ExportField, ExportFile
 from app.exports.downloads import Download
 from app.exports.routes import download
-from app.exports.service import Member, archive, table
+from app.exports.service import ExportMember, archive, table
 from app.maps.service import built_map_set
 from app.models import MapSet
 from app.storage import BlobStore
@@ -20,20 +20,20 @@ from app.studies.service import find_study
 
 router: Final = APIRouter(prefix="/staff/studies/{slug}/maps", include_in_schema=False)
 
-LIST: Final = File(
+LIST: Final = ExportFile(
     "maps.csv",
     "One row per map that the gallery lists, in its order.",
     (
-        Field("image_id", "number", "The image; the map is `maps/<image_id>.png`."),
-        Field("label", "real/fake", "Whether a camera or a generator made the image."),
-        Field("source", "text", "Camera set or generator."),
-        Field("width", "px", "Of image and map."),
-        Field("height", "px", "Of image and map."),
-        Field("annotators", "number", "Annotations in the map."),
-        Field("coverage", "0…1", "Share of the image that somebody painted."),
-        Field("entropy", "nats", "Of the map; low = focused."),
-        Field("agreement", "-1…1 or empty", "How far the annotators agree; empty with a single one."),
-        Field("accuracy", "0…1 or empty", "Share of correct main decisions on pairs with the image."),
+        ExportField("image_id", "number", "The image; the map is `maps/<image_id>.png`."),
+        ExportField("label", "real/fake", "Whether a camera or a generator made the image."),
+        ExportField("source", "text", "Camera set or generator."),
+        ExportField("width", "px", "Of image and map."),
+        ExportField("height", "px", "Of image and map."),
+        ExportField("annotators", "number", "Annotations in the map."),
+        ExportField("coverage", "0…1", "Share of the image that somebody painted."),
+        ExportField("entropy", "nats", "Of the map; low = focused."),
+        ExportField("agreement", "-1…1 or empty", "How far the annotators agree; empty with a single one."),
+        ExportField("accuracy", "0…1 or empty", "Share of correct main decisions on pairs with the image."),
     ),
 )
 
@@ -77,12 +77,12 @@ def _map_set(session: Session, slug: str, wanted: MapFilter) -> MapSet:
     return built_map_set(session, study, wanted.version)
 
 
-def files(session: Session, blobs: BlobStore, map_set: MapSet, wanted: MapFilter) -> Iterator[Member]:
+def files(session: Session, blobs: BlobStore, map_set: MapSet, wanted: MapFilter) -> Iterator[ExportMember]:
     """`maps.csv`, `map_set.json`, and one 16-bit PNG per map."""
-    yield Member(LIST.name, table(session, LIST, measures_of(map_set, wanted)))
-    yield Member("map_set.json", iter([_record(map_set, wanted)]))
+    yield ExportMember(LIST.name, table(session, LIST, measures_of(map_set, wanted)))
+    yield ExportMember("map_set.json", iter([_record(map_set, wanted)]))
     for image_id, blob in blobs_of(session, map_set, wanted):
-        yield Member(f"maps/{image_id}.png", iter([blobs.get(blob)]))
+        yield ExportMember(f"maps/{image_id}.png", iter([blobs.get(blob)]))
 
 
 def _record(map_set: MapSet, wanted: MapFilter) -> bytes:

@@ -17,7 +17,7 @@ from app.deps import CurrentStaff, Db
 from app.errors import NotFound
 from app.forms import Fields
 from app.maps.averages import groups_of
-from app.maps.diff import KINDS, Kind, compare_sets
+from app.maps.diff import CHANGE_KINDS, ChangeKind, compare_sets
 from app.maps.pictures import Colours
 from app.maps.service import built_map_set
 from app.models import JobState, MapAverage
@@ -36,7 +36,7 @@ class ComparedSets(Fields):
     old: PositiveInteger
     new: PositiveInteger | None = None
     """None: the newest map set that is built."""
-    kind: Kind = "changed"
+    kind: ChangeKind = "changed"
     colours: Colours = "viridis"
     after: Annotated[int, Field(ge=0)] = 0
     """The number of the last change seen."""
@@ -115,7 +115,7 @@ def diff(
         old=old,
         new=new,
         difference=difference,
-        counts={one: len(difference.of_kind(one)) for one in KINDS},
+        counts={one: len(difference.of_kind(one)) for one in CHANGE_KINDS},
         kind=asked.kind,
         page=cut(request, changes[asked.after :][: CHANGES_A_PAGE + 1], size=CHANGES_A_PAGE, key=_number),
         colours=asked.colours,

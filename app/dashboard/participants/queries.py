@@ -104,7 +104,7 @@ def arm_names(session: Session, study: Study) -> Sequence[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class ParticipantWork:
+class ParticipantSummary:
     """What one participant has done; accuracy and median times are of main trials.
 
     Times are in ms, None before the first main decision or annotation.
@@ -117,7 +117,7 @@ class ParticipantWork:
     annotation_ms: float | None
 
 
-def work_by_participant(session: Session, ids: Sequence[UUID]) -> dict[UUID, ParticipantWork]:
+def work_by_participant(session: Session, ids: Sequence[UUID]) -> dict[UUID, ParticipantSummary]:
     """Those without a trial (the withdrawn) are missing."""
     main = Trial.kind == TrialKind.MAIN
 
@@ -139,7 +139,7 @@ def work_by_participant(session: Session, ids: Sequence[UUID]) -> dict[UUID, Par
         .group_by(Trial.participant_id)
     )
     return {
-        row.participant_id: ParticipantWork(
+        row.participant_id: ParticipantSummary(
             trials=row.trials,
             decided=row.decided,
             accuracy=Proportion(row.correct, row.main),

@@ -29,7 +29,7 @@ def open_ones_first(session: Session, *, limit: int | None = None) -> list[Study
 
 
 @dataclass(frozen=True, slots=True)
-class Accuracy:
+class AccuracyTables:
     """Proportions correct: by arm id, by generator of the fake image, by question, and by arm and either."""
 
     by_arm: dict[int, Proportion]
@@ -39,8 +39,8 @@ class Accuracy:
     by_arm_and_question: dict[tuple[int, str], Proportion]
 
 
-def accuracy(cells: Iterable[JudgedCell], who: Who) -> Accuracy:
-    table = Accuracy({}, {}, {}, {}, {})
+def accuracy(cells: Iterable[JudgedCell], who: Who) -> AccuracyTables:
+    table = AccuracyTables({}, {}, {}, {}, {})
     for cell in cells:
         if cell.simulated is not (who == "simulated"):
             continue

@@ -281,8 +281,8 @@ class TestKilled:
         assert killed.returncode == -signal.SIGKILL
         (cut_off,) = world.db.scalars(select(MapSet))
         assert (cut_off.state, len(world.images(cut_off))) == (JobState.RUNNING, 3)
-        made, fresh = [], assembling._fresh
-        monkeypatch.setattr(assembling, "_fresh", lambda *given: made.append(given) or fresh(*given))
+        made, fresh = [], assembling._to_render
+        monkeypatch.setattr(assembling, "_to_render", lambda *given: made.append(given) or fresh(*given))
         again = world.build()
         assert (again.id, again.state, again.reused) == (cut_off.id, JobState.SUCCEEDED, 0)
         assert len(made) == 1

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
+from accuracy.statistics import means
 from benchmarks.human_maps.scenarios import HUMAN, BenchmarkRun
 
 HEADLINE: Final = "unseen/random"
@@ -53,9 +54,8 @@ def gap(
 ) -> PairedDifference:
     """Scenario minus baseline, paired over seeds; the standard error is NaN for a single seed."""
     difference = values(results, scenario, key) - values(results, baseline, key)
-    n = len(difference)
-    spread = float(np.std(difference, ddof=1)) / n**0.5 if n > 1 else float("nan")
-    return PairedDifference(float(difference.mean()), spread)
+    mean, sd = mean_sd(difference)
+    return PairedDifference(mean, sd / len(difference) ** 0.5)
 
 
 def claim(results: Sequence[BenchmarkRun]) -> str:
@@ -69,7 +69,8 @@ def claim(results: Sequence[BenchmarkRun]) -> str:
 
 def mean_sd(numbers: NDArray[np.float64]) -> tuple[float, float]:
     """Mean, and standard deviation over seeds (NaN for one seed)."""
-    return float(numbers.mean()), float(np.std(numbers, ddof=1)) if len(numbers) > 1 else float("nan")
+    sd = means.mean_sd(numbers.tolist())[1]
+    return float(numbers.mean()), float("nan") if sd is None else sd
 
 
 def scenario_names(results: Sequence[BenchmarkRun]) -> list[str]:

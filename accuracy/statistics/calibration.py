@@ -17,7 +17,7 @@ ERROR_BINS: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
-class ReliabilityCurve:
+class CalibrationCurve:
     """One entry per bin that holds an image, from low to high."""
 
     predicted: Floats
@@ -36,7 +36,7 @@ def brier(probabilities: ArrayLike, fake: ArrayLike) -> float | None:
 
 def reliability_curve(
     probabilities: ArrayLike, fake: ArrayLike, *, bins: int = CURVE_BINS
-) -> ReliabilityCurve:
+) -> CalibrationCurve:
     """How often images called fake with some probability are fake, in bins of equal width.
 
     A probability on the edge of two bins belongs to the upper one, 1 to the last.
@@ -49,7 +49,7 @@ def reliability_curve(
         np.bincount(bin_of, weights=weights, minlength=bins)[filled] / counts[filled]
         for weights in (values, flags.astype(np.float64))
     )
-    return ReliabilityCurve(predicted, observed, counts[filled].astype(np.int64))
+    return CalibrationCurve(predicted, observed, counts[filled].astype(np.int64))
 
 
 def calibration_error(probabilities: ArrayLike, fake: ArrayLike, *, bins: int = ERROR_BINS) -> float | None:

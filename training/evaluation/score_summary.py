@@ -8,7 +8,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from accuracy.statistics.calibration import ReliabilityCurve, reliability_curve
+from accuracy.statistics.calibration import CalibrationCurve, reliability_curve
 from accuracy.statistics.ranking import Ranking, Roc, roc
 from training.errors import RunError
 from training.evaluation.score_table import (
@@ -46,7 +46,7 @@ class ScoreSummary:
     metrics: dict[tuple[str, str], Metrics]
     curves: dict[tuple[str, str], RocCurve]
     """Only where both classes are present and every score is finite."""
-    reliability: dict[str, ReliabilityCurve]
+    reliability: dict[str, CalibrationCurve]
     """By kind of score, over all images; only of probabilities."""
     generators: tuple[str, ...]
 
@@ -126,7 +126,7 @@ def _groups_against(source: int, present: Flags) -> Flags:
     return with_other_class((np.arange(len(present)) // 2 == source) & present, fake)
 
 
-def _reliability(arrays: ScoreArrays) -> dict[str, ReliabilityCurve]:
+def _reliability(arrays: ScoreArrays) -> dict[str, CalibrationCurve]:
     return {
         kind: reliability_curve(values, arrays.fake)
         for kind, values in arrays.probability.items()

@@ -41,8 +41,9 @@ from app.maps.building import build_map_set
 from app.maps.service import MAP_SETS
 from app.models import JobState, Participant, ParticipantState
 from app.quality.service import check_participant
-from app.recruitment.assignment import lock_study, release_lapsed
+from app.recruitment.assignment import lock_study
 from app.storage import BlobStore
+from app.studies.places import release_lapsed
 from app.studies.tallies import fold, unfolded
 
 logger = logging.getLogger(__name__)

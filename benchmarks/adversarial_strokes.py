@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from app.errors import BadInput, BadStrokes
 from app.studies.choice import MAX_REGION_WORK
 from app.trials.decisions import body_hash
+from app.trials.paintings import check_rule, read_painting, region_iou
 from app.trials.schemas import AnnotationRule, DecisionBody
-from app.trials.scoring import check_rule, read_painting, region_iou
 from saliency.masks.strokes import MAX_POINTS, MAX_RADIUS_PX, MAX_STROKES, MIN_RADIUS_PX
 from saliency.masks.work import work
 

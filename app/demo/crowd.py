@@ -19,7 +19,8 @@ from app.demo.people import Person, invent_person
 from app.demo.visit import AGENT, CROWD, FULL, Refused, VisitOutcome, take_part
 from app.errors import NotFound, Unavailable, WrongState
 from app.models import Participant, ParticipantState, Source, Study, StudyState
-from app.recruitment.assignment import lock_study, release_lapsed
+from app.recruitment.assignment import lock_study
+from app.studies.places import release_lapsed
 
 THREADS: Final = 4
 TIMEOUT_S: Final = 30.0

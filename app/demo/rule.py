@@ -7,8 +7,8 @@ import numpy as np
 from app.demo.regions import Region, inside
 from app.demo.strokes import PAUSE_MS, PaintingHand, StrokeJson, paint
 from app.errors import AnnotationMissing, AnnotationTooLarge, AnnotationTooSmall
+from app.trials.paintings import Size, check_rule, read_painting
 from app.trials.schemas import AnnotationRule
-from app.trials.scoring import Size, check_rule, read_painting
 
 TRIES: Final = 4
 """Before somebody draws one outline of the right size instead."""

@@ -12,8 +12,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.errors import BadInput
-from app.stimuli.decode import decode_upload
 from saliency.images.crop import apply_crop, face_crop
+from saliency.images.decoder import decode_bytes
+from saliency.images.unusable import Unusable
 from training.config import explain
 
 CROP_PX: Final = 512
@@ -53,7 +54,10 @@ def prepared(content: bytes, *, called: str, face: FaceBox | None) -> PreparedIm
         takes the whole picture, for one that is a face crop already.
     `BadInput`: no image, or no face box of it.
     """
-    picture = np.asarray(decode_upload(content, called=called))
+    try:
+        picture = np.asarray(decode_bytes(content))
+    except Unusable as reason:
+        raise BadInput(f"{called or 'The file'} {reason}") from None
     height, width = picture.shape[:2]
     png = cv2.imencode(".png", cv2.cvtColor(_cut(picture, face), cv2.COLOR_RGB2BGR))[1]
     return PreparedImage(bytes(png), width, height)

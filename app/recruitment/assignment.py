@@ -1,9 +1,7 @@
-"""Which pairs a participant is given, and how places come back.
+"""Which pairs a participant is given: places are taken here, and given back in `app.studies.places`.
 
-A place is one unit of `Quota.taken`. Every function here that changes one runs under the lock of
-`lock_study`, so that counting and taking cannot interleave; the check constraint on the table has
-the last word. Deciding a trial takes no place (it was taken when the trial was assigned), so
-decisions, which are the bulk of the traffic, never wait for that lock.
+Whoever takes one holds the lock of `lock_study`. Deciding a trial takes no place (it was taken when the
+trial was assigned), so decisions, which are the bulk of the traffic, never wait for that lock.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +10,7 @@ from secrets import SystemRandom
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import and_, case, exists, func, insert, or_, select, update
+from sqlalchemy import and_, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.models import (
@@ -30,7 +28,6 @@ from app.models import (
 )
 from app.studies.advice import ModelAdvice, advise, said_of_images
 from app.studies.memory import TimesMet, candidates
-from app.studies.places import give_back, release_undecided
 
 Place = tuple[Pair | RegionCheck, Question]
 
@@ -44,33 +41,6 @@ def lock_study(session: Session, study_id: int) -> Study:
     return session.scalars(
         select(Study).where(Study.id == study_id).with_for_update().execution_options(populate_existing=True)
     ).one()
-
-
-def release_lapsed(session: Session, study_id: int) -> None:
-    """Give back the undecided trials of everyone whose lease has run out."""
-    release_undecided(
-        session,
-        Participant.study_id == study_id,
-        Participant.state == ParticipantState.ACTIVE,
-        Participant.lease_expires_at < func.now(),
-    )
-
-
-def give_back_places(session: Session, participant: Participant) -> None:
-    """Give back every place that a participant holds; what is decided stays decided."""
-    undecided = Trial.state == TrialState.ASSIGNED
-    give_back(
-        session,
-        update(Trial)
-        .where(
-            Trial.participant_id == Participant.id,
-            Participant.id == participant.id,
-            Trial.state != TrialState.RELEASED,
-        )
-        .values(state=case((undecided, TrialState.RELEASED.value), else_=Trial.state))
-        .returning(Participant.arm_id, Trial.pair_id, Trial.question)
-        .cte("given_back"),
-    )
 
 
 def choose_arm(session: Session, study: Study) -> Arm | None:

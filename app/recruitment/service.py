@@ -40,14 +40,7 @@ from app.models import (
     TrialState,
     WorkerIdentity,
 )
-from app.recruitment.assignment import (
-    assign_visit,
-    choose_arm,
-    give_back_places,
-    has_places,
-    lock_study,
-    release_lapsed,
-)
+from app.recruitment.assignment import assign_visit, choose_arm, has_places, lock_study
 from app.recruitment.identity import (
     Claim,
     claim_of,
@@ -60,6 +53,7 @@ from app.recruitment.identity import (
 from app.recruitment.platforms import Arrival
 from app.recruitment.schemas import Enrolment
 from app.security import link_identity, new_token, token_hash
+from app.studies.places import give_back_places, release_lapsed
 from app.studies.plan import VisitPlan, plan_of
 from app.studies.service import find_study
 

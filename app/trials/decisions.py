@@ -54,8 +54,8 @@ from app.models import (
 from app.recruitment.assignment import lock_study, retake_trials
 from app.recruitment.service import screen_out
 from app.studies.plan import VisitPlan
+from app.trials.paintings import check_rule, read_painting, region_iou
 from app.trials.schemas import AnnotationRule, DecisionBody, Feedback
-from app.trials.scoring import check_rule, read_painting, region_iou
 from app.trials.service import AnyRow, finish, renew_lease
 from app.trials.steps import Step, next_step
 

@@ -22,8 +22,9 @@ from app.models import (
     TrialKind,
     TrialState,
 )
-from app.recruitment.assignment import assign_trials, lock_study, release_lapsed, retake_trials
+from app.recruitment.assignment import assign_trials, lock_study, retake_trials
 from app.recruitment.service import count_main, new_completion_code
+from app.studies.places import release_lapsed
 from app.studies.plan import VisitPlan
 from app.trials.steps import Step, next_step
 

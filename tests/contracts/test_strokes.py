@@ -7,8 +7,8 @@ import pytest
 
 from app.errors import BadInput
 from app.trials.decisions import PAINT_SOMETHING
+from app.trials.paintings import check_rule, read_painting
 from app.trials.schemas import AnnotationRule
-from app.trials.scoring import check_rule, read_painting
 from saliency.masks.rasterizing import rasterize
 from saliency.masks.strokes import MAX_RADIUS_PX, MIN_RADIUS_PX, parse_strokes
 from saliency.masks.work import MAX_WORK, work

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -72,7 +73,7 @@ def says(word: str, name: str) -> bool:
 
 
 @cache
-def definitions(*kinds: type[ast.AST]) -> dict[str, list[str]]:
+def definitions(*kinds: Any) -> dict[str, list[str]]:
     """Where each class or function of the packages is defined, by name."""
     found = defaultdict(list)
     for package in PACKAGES:
@@ -93,7 +94,8 @@ def functions() -> dict[str, list[str]]:
 
 @cache
 def routes() -> list[APIRoute]:
-    waiting, found = list(ROUTERS), []
+    waiting: list[Any] = list(ROUTERS)
+    found = []
     while waiting:
         for one in waiting.pop().routes:
             if isinstance(one, APIRoute):

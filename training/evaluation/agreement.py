@@ -1,7 +1,7 @@
 """Agreement of a detector's maps with human maps. NumPy only.
 
 Every function takes two arrays of maps (N, h, w) of one size and returns (N,) float64, one value per pair; no
-maps give an empty array. `saliency/metrics.py` has the measures that compare human maps with each other.
+maps give an empty array. `saliency/maps/metrics.py` has the measures that compare human maps with each other.
 """
 
 from typing import Final

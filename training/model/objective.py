@@ -19,7 +19,7 @@ from training.config import (
     Hseb,
     MapDistance,
 )
-from training.model import losses
+from training.model import loss_terms
 from training.model.cam import class_activation_map, entropy, fit_human, min_max
 
 
@@ -55,7 +55,7 @@ def compute_loss(
     present: Tensor,
     attention: Tensor | None = None,
 ) -> LossOutput:
-    """The loss of one batch; formulas and their sources are in docs/losses.md.
+    """The loss of one batch; formulas and their sources are in docs/loss_terms.md.
 
     Samples without a human map, or with one that is 0 everywhere, contribute nothing to the terms that need
     one, and get no gradient from them. A batch without any map gives 0 for those terms. All terms are
@@ -142,30 +142,30 @@ def _terms(objective: AnyObjective, maps: BatchMaps) -> dict[str, tuple[float, T
 
 
 def _gap_term(maps: BatchMaps) -> Tensor:
-    return losses.entropy_gap(maps.model_entropy, maps.human_entropy, maps.present)
+    return loss_terms.entropy_gap(maps.model_entropy, maps.human_entropy, maps.present)
 
 
 def _map_term(distance: MapDistance, maps: BatchMaps) -> Tensor:
-    return losses.mean_present(losses.map_distance(distance, maps.model, maps.human), maps.present)
+    return loss_terms.mean_present(loss_terms.map_distance(distance, maps.model, maps.human), maps.present)
 
 
 def _attention_term(distance: MapDistance, maps: BatchMaps) -> Tensor:
     if maps.attention is None or maps.attention_target is None:
         raise ValueError("the objective `attention` needs a network that has an attention map")
-    return losses.mean_present(
-        losses.map_distance(distance, maps.attention, maps.attention_target), maps.present
+    return loss_terms.mean_present(
+        loss_terms.map_distance(distance, maps.attention, maps.attention_target), maps.present
     )
 
 
 def _droid_term(objective: Droid | CyborgDroid, maps: BatchMaps) -> Tensor:
-    return losses.log_entropy(maps.model_entropy, plus_one=objective.logarithm == "log1p")
+    return loss_terms.log_entropy(maps.model_entropy, plus_one=objective.logarithm == "log1p")
 
 
 def _record(
     loss: Tensor, classification: Tensor, terms: dict[str, Tensor], maps: BatchMaps
 ) -> dict[str, Tensor]:
     """All terms, detached; one objective has the same names in every batch, as `Means` wants them."""
-    human = losses.mean_present(maps.human_entropy, maps.present)
+    human = loss_terms.mean_present(maps.human_entropy, maps.present)
     with_map = maps.present.sum()
     record = {
         "loss": loss,

@@ -100,7 +100,7 @@ function isTooMuch(strokes, width) {
 
 /**
  * What keeps the decision from being sent, as a hint to the participant; null when nothing does.
- * `check_rule` in app/trials/scoring.py says the same.
+ * `check_rule` in app/trials/paintings.py says the same.
  *
  * @param {TrialState} state @returns {"choose" | "paint" | "blank" | "small" | "large" | null}
  */

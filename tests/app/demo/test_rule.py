@@ -7,8 +7,8 @@ from app.demo.regions import look_at
 from app.demo.rule import paint_by
 from app.demo.strokes import any_hand, paint
 from app.errors import AnnotationTooSmall
+from app.trials.paintings import check_rule, read_painting
 from app.trials.schemas import AnnotationRule
-from app.trials.scoring import check_rule, read_painting
 
 DEFAULT = AnnotationRule(min_strokes=1, min_area=0.001, max_area=0.8)
 

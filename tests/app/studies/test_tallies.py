@@ -36,8 +36,9 @@ from app.models import (
     tally,
 )
 from app.models.tallies import TallyMeasure
-from app.recruitment.assignment import lock_study, release_lapsed
+from app.recruitment.assignment import lock_study
 from app.recruitment.service import screen_out, withdraw
+from app.studies.places import release_lapsed
 from app.studies.progress import progress
 from app.studies.service import close_study
 from app.studies.tallies import (

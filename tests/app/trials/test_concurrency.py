@@ -14,7 +14,8 @@ from app.deps import Visit
 from app.errors import NotAParticipant
 from app.main import create_app
 from app.models import Arm, Decision, Pair, Participant, Quota, Trial, TrialState
-from app.recruitment.assignment import lock_study, release_lapsed
+from app.recruitment.assignment import lock_study
+from app.studies.places import release_lapsed
 from app.studies.plan import plan_of
 from app.trials.service import proceed
 from tests.support.factories import SESSION_HOLDER

@@ -5,7 +5,7 @@ from scipy.stats import entropy as scipy_entropy
 from scipy.stats import pearsonr
 
 from training.model.cam import min_max
-from training.model.losses import (
+from training.model.loss_terms import (
     KL_FLOOR,
     entropy_gap,
     log_entropy,

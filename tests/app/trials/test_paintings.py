@@ -3,8 +3,8 @@
 import pytest
 
 from app.errors import AnnotationMissing, AnnotationTooLarge, AnnotationTooSmall, BadInput
+from app.trials.paintings import Painting, check_rule, read_painting
 from app.trials.schemas import AnnotationRule
-from app.trials.scoring import Painting, check_rule, read_painting
 from saliency.masks.rasterizing import painted
 from tests.support.drawings import SIDE, drawing
 
@@ -28,7 +28,7 @@ def worked_out(monkeypatch):
         asked.append(strokes)
         return painted(strokes, **size)
 
-    monkeypatch.setattr("app.trials.scoring.painted", watched)
+    monkeypatch.setattr("app.trials.paintings.painted", watched)
     return asked
 
 

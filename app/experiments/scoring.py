@@ -23,7 +23,7 @@ CROP_PX: Final = 512
 FaceBox = tuple[float, float, float, float]
 
 
-class ImageScore(BaseModel):
+class DetectorAnswer(BaseModel):
     """What `python -m training score --json` prints; pictures are base64 of PNG."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -39,7 +39,7 @@ class ImageScore(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class PreparedImage:
+class ImageToScore:
     """An image as the detector gets it, PNG, and the size of the picture that was sent."""
 
     png: bytes
@@ -47,7 +47,7 @@ class PreparedImage:
     height: int
 
 
-def prepared(content: bytes, *, called: str, face: FaceBox | None) -> PreparedImage:
+def prepared(content: bytes, *, called: str, face: FaceBox | None) -> ImageToScore:
     """An image file as a detector wants it.
 
     face : x, y, width, height of the face in pixels; it is cut out as the faces of a dataset are. None
@@ -60,7 +60,7 @@ def prepared(content: bytes, *, called: str, face: FaceBox | None) -> PreparedIm
         raise BadInput(f"{called or 'The file'} {reason}") from None
     height, width = picture.shape[:2]
     png = cv2.imencode(".png", cv2.cvtColor(_cut(picture, face), cv2.COLOR_RGB2BGR))[1]
-    return PreparedImage(bytes(png), width, height)
+    return ImageToScore(bytes(png), width, height)
 
 
 def _cut(picture: Any, face: FaceBox | None) -> Any:
@@ -74,10 +74,10 @@ def _cut(picture: Any, face: FaceBox | None) -> Any:
     return apply_crop(picture, crop, size=CROP_PX)
 
 
-def answer_in(text: str) -> ImageScore:
+def answer_in(text: str) -> DetectorAnswer:
     """What the detector printed."""
     try:
-        return ImageScore.model_validate(json.loads(text.strip().splitlines()[-1]))
+        return DetectorAnswer.model_validate(json.loads(text.strip().splitlines()[-1]))
     except ValidationError as error:
         raise BadInput(f"The detector's answer cannot be used: {explain(error)}") from None
     except (ValueError, IndexError):

@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
 ARGS   ?=
-JOBS   ?= 0
+JOBS   ?= 2
 SCRIPTS := "{annotation_ui,tests}/**/*.{css,js,mjs,ts}" eslint.config.js
 
 .DEFAULT_GOAL := help
@@ -35,7 +35,7 @@ serve: setup  ## Serve the web application
 worker: setup  ## Run a worker: maps, exports, training
 	$(BIN)/cyborg worker $(ARGS)
 
-test: setup  ## Run the whole test suite, browser tests included; JOBS=2 or JOBS=auto spreads it over processes
+test: setup  ## Run the whole test suite, browser tests included; JOBS=N processes share its files
 	.ci/need-chromium
 	.ci/need-engines
 	.ci/need-node

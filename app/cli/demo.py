@@ -123,7 +123,7 @@ def _aucs(shown: Demonstration) -> Table:
     for row in shown.rows:
         sd = "" if row.sd is None else f" ± {row.sd:.3f}"
         auc = f"{row.auc.value:.3f}{sd}"
-        table.add_row(row.column, row.real_source, auc, _bounds(row.auc.over_images, "{:.3f}"))
+        table.add_row(row.scenario, row.real_source, auc, _bounds(row.auc.over_images, "{:.3f}"))
     return table
 
 
@@ -132,14 +132,14 @@ def _gains(shown: Demonstration) -> Table:
     for row in shown.rows:
         if row.gain is not None:
             found = [_bounds(one, "{:+.3f}") for one in (row.gain.over_images, row.gain.over_seeds)]
-            table.add_row(row.column, row.real_source, f"{row.gain.value:+.3f}", *found)
+            table.add_row(row.scenario, row.real_source, f"{row.gain.value:+.3f}", *found)
     return table
 
 
 def _table(*columns: str) -> Table:
     """Narrow enough for 80 columns; what is too long goes on in the next line, and is not cut off."""
     table = Table(box=None, pad_edge=False)
-    for column in ("objective", "real images of", *columns):
+    for column in ("scenario", "real images of", *columns):
         table.add_column(column, overflow="fold")
     return table
 

@@ -25,7 +25,7 @@ SCENARIOS: Final = (
 
 
 def demo_recipe() -> Recipe:
-    """A small network that starts from nothing, four columns, as many seeds as make a spread."""
+    """A small network that starts from nothing, four scenarios, as many seeds as make a spread."""
     run = RunSettings(optimiser=OPTIMISER, epochs=EPOCHS, image_size=SIDE, weights="none")
     return Recipe(
         name="demo",

@@ -28,7 +28,7 @@ KIND: Final = "sigmoid"
 class TrainedRun:
     """One run: what it is called in the table, its seed, and its scores on the test images."""
 
-    column: str
+    scenario: str
     seed: int
     scored: ScoreTable
 
@@ -52,7 +52,7 @@ class MeanOverSeeds:
 class OutcomeRow:
     """One kind of detector on all fakes of the test and the real images of one source."""
 
-    column: str
+    scenario: str
     real_source: str
     seeds: int
     auc: MeanOverSeeds
@@ -69,7 +69,7 @@ class HeldOut:
     fake: NDArray[np.bool_]  # (N,)
     cluster: Codes  # (N,)
     placed: Mapping[str, Floats]
-    """By column: placements of each seed, (seeds, N)."""
+    """By scenario: placements of each seed, (seeds, N)."""
 
     def value(self, placed: Floats) -> MeanOverSeeds:
         """An AUC by placements, shape (seeds, N), or a difference of two by theirs."""
@@ -92,34 +92,34 @@ class HeldOut:
 
 
 def rows(trained: Sequence[TrainedRun], groups: Mapping[str, str]) -> list[OutcomeRow]:
-    """A row for each column and each source of real images, which are never pooled; columns in their order.
+    """A row for each scenario and each source of real images, which are never pooled; in the runs' order.
 
-    trained : runs on the same test images; every column has the same seeds, in one order
+    trained : runs on the same test images; every scenario has the same seeds, in one order
     groups : image id to the group that it belongs to; an image without one stands for itself
     """
     scored = trained[0].scored
     sources = sorted(set(scored.sources[~scored.fake].tolist()))
     tests = {source: _test(source, trained, groups) for source in sources}
-    columns = list(dict.fromkeys(run.column for run in trained))
-    return [_row(column, source, tests[source]) for column in columns for source in sources]
+    scenarios = list(dict.fromkeys(run.scenario for run in trained))
+    return [_row(scenario, source, tests[source]) for scenario in scenarios for source in sources]
 
 
 def _test(source: str, trained: Sequence[TrainedRun], groups: Mapping[str, str]) -> HeldOut:
     placed: dict[str, list[Floats]] = {}
     for run in trained:
         own = run.scored.against(source)
-        placed.setdefault(run.column, []).append(placements(own.ranking[KIND], own.fake))
+        placed.setdefault(run.scenario, []).append(placements(own.ranking[KIND], own.fake))
     shown = trained[0].scored.against(source)
     cluster = codes([groups.get(name, name) for name in shown.image_ids])
-    return HeldOut(shown.fake, cluster, {column: np.stack(seeds) for column, seeds in placed.items()})
+    return HeldOut(shown.fake, cluster, {scenario: np.stack(seeds) for scenario, seeds in placed.items()})
 
 
-def _row(column: str, source: str, test: HeldOut) -> OutcomeRow:
-    placed, base = test.placed[column], test.placed[BASELINE]
+def _row(scenario: str, source: str, test: HeldOut) -> OutcomeRow:
+    placed, base = test.placed[scenario], test.placed[BASELINE]
     per_seed = placed[:, test.fake].mean(axis=1)
     _, sd, seeds = mean_sd(per_seed.tolist())
-    gain = None if column == BASELINE else test.value(placed - base)
-    return OutcomeRow(column, source, seeds, _clipped(test.value(placed)), sd, gain)
+    gain = None if scenario == BASELINE else test.value(placed - base)
+    return OutcomeRow(scenario, source, seeds, _clipped(test.value(placed)), sd, gain)
 
 
 def _clipped(auc: MeanOverSeeds) -> MeanOverSeeds:
@@ -144,8 +144,8 @@ def headline(found: Sequence[OutcomeRow], *, drawn: bool) -> str:
     """
     if not drawn:
         return OF_IMAGES
-    by_column = {row.column: row.gain for row in found}
-    human, shuffled = by_column.get(HUMAN), by_column.get(SHUFFLED)
+    by_scenario = {row.scenario: row.gain for row in found}
+    human, shuffled = by_scenario.get(HUMAN), by_scenario.get(SHUFFLED)
     if human is None or shuffled is None:
         return f"No conclusion: {HUMAN} and {SHUFFLED} are needed beside {BASELINE}."
     return f"{_of_world(human, shuffled)} {OF_A_WORLD}"

@@ -26,10 +26,16 @@ def page(browser: Browser, lab: Lab, request: pytest.FixtureRequest) -> Iterator
         yield page
 
 
+def open_an_image(page, lab):
+    """The page of an image, with its script at work."""
+    page.goto(f"{lab.url}/staff/images")
+    page.locator("main a[href^='/staff/images/']").first.click()
+    page.wait_for_url("**/staff/images/*", wait_until="load")
+
+
 class TestRegion:
     def test_corners_are_drawn_moved_and_taken_back(self, page, lab):
-        page.goto(f"{lab.url}/staff/images")
-        page.locator("main a[href^='/staff/images/']").first.click()
+        open_an_image(page, lab)
         drawing, text = page.locator("#region"), page.locator("#region-text")
         box = drawing.bounding_box()
 
@@ -50,8 +56,7 @@ class TestRegion:
         assert lab.plain("with-region", further=text.input_value())  # as it stands
 
     def test_a_corner_moves_with_its_button_alone(self, page, lab):
-        page.goto(f"{lab.url}/staff/images")
-        page.locator("main a[href^='/staff/images/']").first.click()
+        open_an_image(page, lab)
         drawing, text = page.locator("#region"), page.locator("#region-text")
         drawing.click(position={"x": 40, "y": 40})
         before = text.input_value()
@@ -65,8 +70,7 @@ class TestRegion:
         assert text.input_value() == before
 
     def test_what_is_typed_is_drawn(self, page, lab):
-        page.goto(f"{lab.url}/staff/images")
-        page.locator("main a[href^='/staff/images/']").first.click()
+        open_an_image(page, lab)
         page.locator("#region-text").fill("region = [[0, 0], [80, 0], [80, 80]]")
         expect(page.locator("#region polygon")).to_have_attribute("points", "0,0 80,0 80,80")
         page.get_by_role("button", name="Start over").click()

@@ -24,16 +24,16 @@ def scored(seed: int, *, skill: float) -> ScoreTable:
     return ScoreTable(NAMES, FAKE, SOURCES, {"sigmoid": values}, {})
 
 
-def trained(*columns: tuple[str, float], seeds: int = 4) -> list[TrainedRun]:
+def trained(*scenarios: tuple[str, float], seeds: int = 4) -> list[TrainedRun]:
     return [
         TrainedRun(name, seed, scored(seed + 10 * number, skill=skill))
         for seed in range(seeds)
-        for number, (name, skill) in enumerate(columns)
+        for number, (name, skill) in enumerate(scenarios)
     ]
 
 
-def of(found: list[OutcomeRow], column: str, source: str = "street") -> OutcomeRow:
-    return next(row for row in found if (row.column, row.real_source) == (column, source))
+def of(found: list[OutcomeRow], scenario: str, source: str = "street") -> OutcomeRow:
+    return next(row for row in found if (row.scenario, row.real_source) == (scenario, source))
 
 
 def delong(one: ScoreTable, two: ScoreTable) -> float:
@@ -55,14 +55,14 @@ def delong(one: ScoreTable, two: ScoreTable) -> float:
 class TestRows:
     def test_sources_of_real_images_are_never_pooled(self):
         found = rows(trained((BASELINE, 1.0), (HUMAN, 2.0)), {})
-        assert [(row.column, row.real_source) for row in found] == [
+        assert [(row.scenario, row.real_source) for row in found] == [
             (name, source) for name in (BASELINE, HUMAN) for source in ("street", "studio")
         ]
         assert of(found, BASELINE, "studio").auc.value > of(found, BASELINE).auc.value + 0.1
 
     def test_the_mean_and_its_spread_are_over_seeds(self):
         runs = trained((BASELINE, 1.0), (HUMAN, 2.0))
-        own = [placed(run.scored) for run in runs if run.column == BASELINE]
+        own = [placed(run.scored) for run in runs if run.scenario == BASELINE]
         row = of(rows(runs, {}), BASELINE)
         assert (row.auc.value, row.sd) == (pytest.approx(np.mean(own)), pytest.approx(np.std(own, ddof=1)))
         assert row.seeds == 4
@@ -83,7 +83,7 @@ class TestRows:
     def test_a_difference_has_a_paired_t_interval_over_seeds(self):
         runs = trained((BASELINE, 1.0), (HUMAN, 2.0))
         base, human = (
-            [placed(run.scored) for run in runs if run.column == name] for name in (BASELINE, HUMAN)
+            [placed(run.scored) for run in runs if run.scenario == name] for name in (BASELINE, HUMAN)
         )
         expected = stats.ttest_rel(human, base).confidence_interval()
         gain = of(rows(runs, {}), HUMAN).gain
@@ -94,7 +94,7 @@ class TestRows:
 
     def test_pictures_of_one_group_count_as_one(self):
         runs = trained((BASELINE, 1.0))
-        doubled = [TrainedRun(run.column, run.seed, twice(run.scored)) for run in runs]
+        doubled = [TrainedRun(run.scenario, run.seed, twice(run.scored)) for run in runs]
         groups = {name + letter: name for name in NAMES for letter in "ab"}
         alone, together = of(rows(runs, {}), BASELINE), of(rows(doubled, groups), BASELINE)
         assert together.auc.over_images.se == pytest.approx(alone.auc.over_images.se)

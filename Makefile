@@ -5,11 +5,15 @@ BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
 ARGS   ?=
 JOBS   ?= 2
+NODE   := node --test tests/annotation_ui/*.test.mjs tests/annotation_ui/*/*.test.mjs
+FAST   := tests/accuracy/decisions tests/app/quality/test_rules.py tests/app/studies tests/app/test_docs.py \
+          tests/app/test_settings.py tests/contracts/test_words.py \
+          $(filter-out %/cli %/__pycache__,$(wildcard tests/saliency/*)) # nothing that loads torch, which takes 13 s
 SCRIPTS := "{annotation_ui,tests}/**/*.{css,js,mjs,ts}" eslint.config.js
 
 .DEFAULT_GOAL := help
 
-.PHONY: help setup hooks demo serve worker test test-slow check format docs docs-site contract screenshots bench bench-cyborg lock
+.PHONY: help setup hooks demo serve worker test test-fast test-slow check format docs docs-site contract screenshots bench bench-cyborg lock
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -40,7 +44,12 @@ test: setup  ## Run the whole test suite, browser tests included; JOBS=N process
 	.ci/need-engines
 	.ci/need-node
 	$(BIN)/python -m pytest -m "not slow" -n $(JOBS) --dist loadfile $(ARGS)
-	node --test tests/annotation_ui/*.test.mjs tests/annotation_ui/*/*.test.mjs
+	$(NODE)
+
+test-fast: setup  ## Run what takes a minute: rules, numbers, words and the browser's modules; no browser
+	.ci/need-node
+	$(BIN)/python -m pytest -q -m "not slow and not browser and not engines" -n $(JOBS) $(FAST) --ignore tests/app/studies/test_tallies.py $(ARGS)
+	$(NODE)
 
 check: setup node_modules  ## Formatting, lint, types, arrows between packages, migrations, links of the documentation
 	$(BIN)/ruff format --check .

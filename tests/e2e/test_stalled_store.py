@@ -19,14 +19,12 @@ from tests.support.worlds import Visitor
 PAIRS = 40
 PROMPTLY_S = 5.0
 """For what takes milliseconds, on a machine that is busy with other tests."""
-PATIENTLY_S = 15.0
-"""For what waits for the store as long as the web application does, which is 5 s."""
 
 STUDY = f"""
 slug = "stalled"
 title = "Which face is real?"
 trials_per_participant = {PAIRS}
-judgements = 20
+judgements = 5
 arms = [{{ name = "control", annotate = false }}]
 [pairs]
 per_source = {PAIRS}
@@ -134,20 +132,9 @@ class TestAStalledStore:
             assert staff.get("/staff").status_code == 200
             store.go_on()
 
-    def test_and_neither_does_one_that_is_gone(self, client, visitor, store):
-        """The last test here: it does not come back."""
-        trial = visitor.next().json()["trial"]
-        [unseen] = self.unseen(client, 1)
-        store.die()
-        refused = promptly(lambda: client.get(unseen), within_s=PATIENTLY_S)
-        assert (refused.status_code, refused.json()["error"]) == (503, "storage_unavailable")
-        assert refused.json()["detail"].count(".") == 1
-        assert client.get("/health").json()["storage"].startswith("cannot read: ")
-        assert promptly(lambda: visitor.decide(trial["id"])).status_code == 200
 
-
-def promptly(ask, *, within_s=PROMPTLY_S):
+def promptly(ask):
     began = time.monotonic()
     answer = ask()
-    assert time.monotonic() - began < within_s
+    assert time.monotonic() - began < PROMPTLY_S
     return answer

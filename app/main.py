@@ -97,6 +97,12 @@ def create_app(settings: Settings, *, session_factory: SessionFactory | None = N
     app.add_api_route("/plotly.min.js", plotly, include_in_schema=False)
     app.add_route("/health", health)
     add_error_handlers(app)
+    add_middleware(app, settings)
+    return app
+
+
+def add_middleware(app: FastAPI, settings: Settings) -> None:
+    """What each request passes on its way in, the last first."""
     app.add_middleware(InFlight, places=places(settings))
     app.add_middleware(Compressed)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
@@ -106,7 +112,6 @@ def create_app(settings: Settings, *, session_factory: SessionFactory | None = N
         frame_ancestors=settings.frame_ancestors,
         hsts=settings.hsts if settings.secure_cookies else timedelta(0),
     )
-    return app
 
 
 def places(settings: Settings) -> dict[str, int]:

@@ -60,14 +60,14 @@ def gaussian_kernel(sigma_px: float) -> NDArray[np.float64]:
     return weights
 
 
-class _Columns(NamedTuple):
+class _NonzeroColumns(NamedTuple):
     """Columns that hold anything; none when left = right."""
 
     left: int
     right: int
 
 
-def _blur_rows(image: Image, top: int, kernel: NDArray[np.float64], *, out: Blurred) -> _Columns:
+def _blur_rows(image: Image, top: int, kernel: NDArray[np.float64], *, out: Blurred) -> _NonzeroColumns:
     """Blur a strip along its rows; return the columns where the result is not zero.
 
     The border that OpenCV makes up is right at the image's edges; anywhere else it mirrors zeros.
@@ -75,7 +75,7 @@ def _blur_rows(image: Image, top: int, kernel: NDArray[np.float64], *, out: Blur
     strip = image[top : top + STRIP_PX]
     inked = np.flatnonzero(strip.max(axis=0))
     if not len(inked):
-        return _Columns(0, 0)
+        return _NonzeroColumns(0, 0)
     reach = len(kernel) // 2
     left, right = max(0, int(inked[0]) - reach), min(image.shape[1], int(inked[-1]) + 1 + reach)
     # filter2D correlates; the kernel is symmetric, so that is the convolution.
@@ -87,7 +87,7 @@ def _blur_rows(image: Image, top: int, kernel: NDArray[np.float64], *, out: Blur
         dst=out[top : top + STRIP_PX, left:right],
         borderType=cv2.BORDER_REFLECT,
     )
-    return _Columns(left, right)
+    return _NonzeroColumns(left, right)
 
 
 class _Block(NamedTuple):

@@ -46,8 +46,11 @@ class TestCarryOut:
         carry_out(session_factory, TASKS, task.id, never)
         assert state_of(db, task) is state
 
-    def test_work_that_is_gone_is_not_done(self, session_factory, task):
-        carry_out(session_factory, TASKS, task.id + 1, never)
+    def test_work_that_is_gone_is_not_done(self, db, session_factory, task):
+        begun = []
+        carry_out(session_factory, TASKS, task.id + 1, lambda *work: begun.append(work))
+        assert begun == []
+        assert state_of(db, task) is QUEUED
 
     def test_work_whose_worker_died_is_done_again(self, db, session_factory, task):
         task.state, task.done, task.total = RUNNING, 5, 9

@@ -55,3 +55,9 @@ def log_in(client: TestClient, db):
 def editor(log_in) -> TestClient:
     """The browser of an editor."""
     return log_in(Role.EDITOR)
+
+
+@pytest.fixture
+def viewer(log_in) -> TestClient:
+    """The browser of a viewer."""
+    return log_in(Role.VIEWER)

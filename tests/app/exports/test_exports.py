@@ -5,7 +5,6 @@ import io
 import json
 import re
 import zipfile
-from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 
@@ -13,8 +12,6 @@ import pytest
 from sqlalchemy import select
 from typer.testing import CliRunner
 
-from app.accounts.service import open_session
-from app.deps import SESSION_COOKIE
 from app.errors import AlreadyExists
 from app.exports import dictionary, queries
 from app.exports.service import TABLES, export_study, members, zipped
@@ -26,7 +23,6 @@ from app.models import (
     MapSet,
     ParticipantState,
     QualityFlag,
-    Role,
     SaliencyMap,
     Source,
     Study,
@@ -42,7 +38,6 @@ from tests.support.factories import (
     DecisionFactory,
     PairFactory,
     ParticipantFactory,
-    StaffFactory,
     StrokeFactory,
     TrialFactory,
 )
@@ -245,13 +240,13 @@ class TestDownloads:
             answer = client.get(f"/staff/studies/{study.slug}/{name}", headers={"accept": "*/*"})
             assert answer.status_code == 401
 
-    def test_the_decisions_are_those_of_the_export(self, staff_client, study, exported):
-        answer = staff_client.get(f"/staff/studies/{study.slug}/decisions.csv")
+    def test_the_decisions_are_those_of_the_export(self, viewer, study, exported):
+        answer = viewer.get(f"/staff/studies/{study.slug}/decisions.csv")
         assert answer.content == (exported() / "decisions.csv").read_bytes()
         assert f"{study.slug}-decisions.csv" in answer.headers["content-disposition"]
 
-    def test_the_archive_holds_the_export(self, staff_client, study, exported, built):
-        answer = staff_client.get(f"/staff/studies/{study.slug}/export.zip")
+    def test_the_archive_holds_the_export(self, viewer, study, exported, built):
+        answer = viewer.get(f"/staff/studies/{study.slug}/export.zip")
         archive = zipfile.ZipFile(io.BytesIO(answer.content))
         folder = exported()
         inside = {name: archive.read(name) for name in archive.namelist()}
@@ -262,8 +257,8 @@ class TestDownloads:
         }
         assert inside == outside
 
-    def test_an_unknown_study_is_not_found(self, staff_client):
-        assert staff_client.get("/staff/studies/none/export.zip").status_code == 404
+    def test_an_unknown_study_is_not_found(self, viewer):
+        assert viewer.get("/staff/studies/none/export.zip").status_code == 404
 
 
 class TestDataDictionary:
@@ -282,14 +277,6 @@ class TestDataDictionary:
 
 @pytest.fixture(autouse=True)
 def _noise(noise): ...
-
-
-@pytest.fixture
-def staff_client(client, db):
-    token = open_session(db, StaffFactory(role=Role.VIEWER), lifetime=timedelta(hours=1))
-    db.commit()
-    client.cookies.set(SESSION_COOKIE, token)
-    return client
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import threading
-from datetime import timedelta
 
 import cv2
 import numpy as np
@@ -12,12 +11,10 @@ import pytest
 from sqlalchemy import select, text
 from typer.testing import CliRunner
 
-from app.accounts.service import open_session
 from app.background import Interrupted
 from app.cli import app as cli
 from app.cli import commands  # noqa: F401 - registers the commands
 from app.db import held
-from app.deps import SESSION_COOKIE
 from app.errors import BadInput, WrongState
 from app.exports.service import export_study
 from app.maps.building import build_map_set
@@ -27,7 +24,6 @@ from app.models import (
     MapSet,
     ParticipantState,
     Question,
-    Role,
     SaliencyMap,
     Stroke,
     Study,
@@ -42,7 +38,6 @@ from tests.support.factories import (
     DecisionFactory,
     PairFactory,
     ParticipantFactory,
-    StaffFactory,
     StrokeFactory,
     TrialFactory,
 )
@@ -160,13 +155,13 @@ class TestBuild:
         assert (failed.state, failed.error) == (JobState.FAILED, "No space left on device")
         assert (again.state, again.version, len(maps_of(db, again))) == (JobState.SUCCEEDED, 2, 1)
 
-    def test_a_build_that_is_stopped_waits_and_shows_no_maps(self, db, build, paint, staff_client):
+    def test_a_build_that_is_stopped_waits_and_shows_no_maps(self, db, build, paint, viewer):
         image_id = db.get_one(factories.models.Annotation, paint().id).image_id
         with pytest.raises(Interrupted):
             build(should_stop=lambda: JobState.QUEUED)
         (waiting,) = db.query(MapSet)
         assert waiting.state is JobState.QUEUED
-        assert staff_client.get(f"/staff/maps/{waiting.id}/{image_id}.png").status_code == 404
+        assert viewer.get(f"/staff/maps/{waiting.id}/{image_id}.png").status_code == 404
 
     def test_a_build_that_is_aborted_leaves_no_maps(self, db, build, paint):
         paint()
@@ -206,31 +201,29 @@ class TestGallery:
         url = f"/staff/maps/{build().id}/{annotation.image_id}.png"
         assert client.get(url, headers={"accept": "*/*"}).status_code == 401
 
-    def test_raw_is_the_map_itself(self, staff_client, db, blobs, build):
+    def test_raw_is_the_map_itself(self, viewer, db, blobs, build):
         (row,) = maps_of(db, build())
-        answer = staff_client.get(f"/staff/maps/{row.map_set_id}/{row.image_id}.png?format=raw")
+        answer = viewer.get(f"/staff/maps/{row.map_set_id}/{row.image_id}.png?format=raw")
         assert answer.content == blobs.get(row.blob_hash)
         assert decode_map_png(answer.content).max() == 1.0
 
-    def test_the_overlay_is_clear_where_nobody_painted_and_thin_where_all_did(self, staff_client, db, build):
+    def test_the_overlay_is_clear_where_nobody_painted_and_thin_where_all_did(self, viewer, db, build):
         (row,) = maps_of(db, build())
-        answer = staff_client.get(f"/staff/maps/{row.map_set_id}/{row.image_id}.png")
+        answer = viewer.get(f"/staff/maps/{row.map_set_id}/{row.image_id}.png")
         overlay = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_UNCHANGED)
         assert overlay.shape == (64, 64, 4)
         assert overlay[63, 63, 3] == 0
         assert overlay[10, 15, 3] == round(0.6 * 255)  # the face is seen through it
 
-    def test_annotations_come_with_who_and_how(self, staff_client, study, annotation):
-        answer = staff_client.get(
-            f"/staff/studies/{study.slug}/images/{annotation.image_id}/annotations.json"
-        )
+    def test_annotations_come_with_who_and_how(self, viewer, study, annotation):
+        answer = viewer.get(f"/staff/studies/{study.slug}/images/{annotation.image_id}/annotations.json")
         (painted,) = answer.json()["annotations"]
         assert painted["annotation_id"] == annotation.id
         assert painted["question"] == Question.REAL
         assert painted["strokes"][0]["points"] == [[10.0, 10.0, 0.0], [20.0, 10.0, 40.0]]
 
-    def test_an_image_without_a_map_is_not_found(self, staff_client, build):
-        assert staff_client.get(f"/staff/maps/{build().id}/999999.png").status_code == 404
+    def test_an_image_without_a_map_is_not_found(self, viewer, build):
+        assert viewer.get(f"/staff/maps/{build().id}/999999.png").status_code == 404
 
 
 class TestCommand:
@@ -314,14 +307,6 @@ def build(db, blobs, study, session_factory):
 def jobs_waiting(db):
     query = text("SELECT task_name, lock, args FROM procrastinate_jobs WHERE status = 'todo' ORDER BY id")
     return lambda: [tuple(row) for row in db.execute(query)]
-
-
-@pytest.fixture
-def staff_client(client, db):
-    token = open_session(db, StaffFactory(role=Role.VIEWER), lifetime=timedelta(hours=1))
-    db.commit()
-    client.cookies.set(SESSION_COOKIE, token)
-    return client
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from saliency.files.text import encoding_of
 from saliency.maps.annotations import Annotation, ImageAnnotations
 from saliency.maps.inclusion import MissingField, check_fields
 from saliency.masks.strokes import MAX_TIME_MS, StrokeError, parse_strokes
@@ -73,6 +74,8 @@ def _places(file: Any, path: Path) -> dict[str, list[tuple[int, int]]]:
     places: dict[str, list[tuple[int, int]]] = {}
     offset = 0
     for number, line in enumerate(file, start=1):
+        if number == 1 and encoding_of(line) != "utf-8":
+            raise AnnotationFileError(f"{path}: this is UTF-16 text; save the file as UTF-8")
         if line.strip():
             image_id = _image_id(_decoded(line, f"{path}, line {number}"), f"{path}, line {number}")
             places.setdefault(image_id, []).append((number, offset))

@@ -37,6 +37,17 @@ class TestReadAnnotations:
     def test_an_empty_file_has_no_images(self, write):
         assert list(read_annotations(write())) == []
 
+    def test_the_byte_order_mark_of_utf_8_changes_nothing(self, tmp_path):
+        path = tmp_path / "annotations.jsonl"
+        path.write_text(line(), encoding="utf-8-sig")
+        assert len(list(read_annotations(path))) == 1
+
+    def test_utf_16_is_refused_with_what_to_do(self, tmp_path):
+        path = tmp_path / "annotations.jsonl"
+        path.write_text(line(), encoding="utf-16")
+        with pytest.raises(AnnotationFileError, match="UTF-16 text; save the file as UTF-8"):
+            list(read_annotations(path))
+
     @pytest.mark.parametrize(
         ("bad", "message"),
         [

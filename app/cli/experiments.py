@@ -145,7 +145,7 @@ def show_results(
     experiment: Annotated[str, typer.Argument(help="Number or name of the experiment.")],
     as_json: AsJson = False,
 ) -> None:
-    """Print the AUC of each architecture and objective: mean ± standard deviation over seeds.
+    """Print the AUC of each architecture and scenario: mean ± standard deviation over seeds.
 
     The word `show` may be left out.
     """
@@ -257,7 +257,7 @@ def _train_one(context: Context, run: Run, progress: Progress) -> None:
 
 
 def _title(run: Run) -> str:
-    return f"{run.architecture} {run.objective} seed {run.seed}"
+    return f"{run.architecture} {run.scenario} seed {run.seed}"
 
 
 def _error(context: Context, run: Run) -> str | None:
@@ -291,10 +291,10 @@ def _show_results(context: Context, name: str, *, as_json: bool) -> None:
 def _table(found: ExperimentResults) -> Table:
     states = ", ".join(f"{count} {state}" for state, count in sorted(found.states.items()))
     table = Table(title=f"{found.name} (experiment {found.experiment}): {found.metric}; {states}")
-    for column in ("architecture", "objective", "AUC", "runs"):
+    for column in ("architecture", "scenario", "AUC", "runs"):
         table.add_column(column)
     for cell in found.cells:
-        table.add_row(cell.architecture, cell.objective, _figure(cell), f"{cell.n} of {cell.runs}")
+        table.add_row(cell.architecture, cell.scenario, _figure(cell), f"{cell.n} of {cell.runs}")
     return table
 
 

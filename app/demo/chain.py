@@ -246,7 +246,7 @@ def _all_trained(place: Workplace, experiment_id: int, stage: Stage, total: int)
         runs = runs_of(session, session.get_one(Experiment, experiment_id))
         for run in runs:
             if run.state in (JobState.FAILED, JobState.ABORTED):
-                raise WrongState(f"{run.architecture} {run.objective} {run.state}: {run.error}")
+                raise WrongState(f"{run.architecture} {run.scenario} {run.state}: {run.error}")
         epochs = select(func.count()).where(
             RunEvent.run_id.in_([run.id for run in runs]), RunEvent.kind == "epoch"
         )
@@ -260,7 +260,7 @@ def tested(session: Session, experiment: Experiment) -> tuple[list[OutcomeRow], 
     folders = [RunFolder(Path(run.folder)) for run in runs]
     split = "test" if all((folder.scores / "test.csv").is_file() for folder in folders) else "val"
     trained = [
-        TrainedRun(run.objective, run.seed, read_score_table(folder.scores / f"{split}.csv"))
+        TrainedRun(run.scenario, run.seed, read_score_table(folder.scores / f"{split}.csv"))
         for run, folder in zip(runs, folders, strict=True)
     ]
     ids = [int(name) for name in trained[0].scored.image_ids]

@@ -76,7 +76,7 @@ def _planned(experiment: Experiment, recipe: Recipe, runs_dir: Path) -> list[Run
         Run(
             experiment_id=experiment.id,
             architecture=config.architecture,
-            objective=config.scenario_name,
+            scenario=config.scenario_name,
             seed=config.seed,
             config=config.model_dump(mode="json"),
             folder=str(home / config.name),
@@ -99,7 +99,7 @@ def find_experiment(session: Session, name: str) -> Experiment:
 def runs_of(session: Session, experiment: Experiment) -> Sequence[Run]:
     """The runs of an experiment in the order of its recipe's seeds."""
     query = select(Run).where(Run.experiment_id == experiment.id)
-    return session.scalars(query.order_by(Run.seed, Run.architecture, Run.objective)).all()
+    return session.scalars(query.order_by(Run.seed, Run.architecture, Run.scenario)).all()
 
 
 def abort_run(session: Session, run: Run) -> None:
@@ -117,10 +117,10 @@ def abort_experiment(session: Session, experiment: Experiment) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ResultCell:
-    """One architecture with one objective, over the seeds that have succeeded."""
+    """One architecture with one scenario, over the seeds that have succeeded."""
 
     architecture: str
-    objective: str
+    scenario: str
     runs: int
     n: int
     """Runs that have the figure."""
@@ -142,14 +142,14 @@ class ExperimentResults:
 
 
 def results(session: Session, experiment: Experiment) -> ExperimentResults:
-    """Mean and standard deviation of the AUC over seeds, for each architecture and objective."""
+    """Mean and standard deviation of the AUC over seeds, for each architecture and scenario."""
     runs = runs_of(session, experiment)
     metric = _headline(runs)
     states: dict[str, int] = defaultdict(int)
     grid: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         states[run.state.value] += 1
-        grid.setdefault((run.architecture, run.objective), []).append(run)
+        grid.setdefault((run.architecture, run.scenario), []).append(run)
     cells = [_cell(key, of_cell, metric) for key, of_cell in grid.items()]
     return ExperimentResults(experiment.id, experiment.name, metric, dict(states), cells)
 

@@ -114,14 +114,14 @@ class Experiment(Base):
 
 
 class Run(BackgroundWork, Base):
-    """One architecture × objective × seed."""
+    """One architecture × scenario × seed."""
 
     __tablename__ = "run"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiment.id", ondelete="CASCADE"), index=True)
     architecture: Mapped[str]
-    objective: Mapped[str]
+    scenario: Mapped[str]
     seed: Mapped[int]
     config: Mapped[Json]
     folder: Mapped[str]

@@ -216,7 +216,7 @@ class Everything:
             Run(
                 experiment_id=other.id,
                 architecture="net",
-                objective="cyborg",
+                scenario="cyborg",
                 seed=seed,
                 config={"score": "sigmoid"},
                 folder=str(self.folder / "nowhere"),

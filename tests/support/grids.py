@@ -66,7 +66,7 @@ def make_trained(db, dataset: Dataset, folder: Path) -> Experiment:
                 Run(
                     experiment_id=made.id,
                     architecture="net",
-                    objective=scenario,
+                    scenario=scenario,
                     seed=seed,
                     config={"score": "sigmoid"},
                     folder=str(folder / "runs" / f"net-{scenario}-seed{seed}"),

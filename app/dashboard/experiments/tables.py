@@ -12,18 +12,18 @@ from training.reporting.finished_runs import OTHER
 
 @dataclass(frozen=True, slots=True)
 class ResultGrid:
-    """Results as a table: architectures down, objectives across."""
+    """Results as a table: architectures down, scenarios across."""
 
     architectures: list[str]
-    objectives: list[str]
+    scenarios: list[str]
     cells: dict[tuple[str, str], ResultCell]
 
     @staticmethod
     def of(results: ExperimentResults) -> "ResultGrid":
-        cells = {(cell.architecture, cell.objective): cell for cell in results.cells}
+        cells = {(cell.architecture, cell.scenario): cell for cell in results.cells}
         architectures = list(dict.fromkeys(cell.architecture for cell in results.cells))
-        objectives = list(dict.fromkeys(cell.objective for cell in results.cells))
-        return ResultGrid(architectures, objectives, cells)
+        scenarios = list(dict.fromkeys(cell.scenario for cell in results.cells))
+        return ResultGrid(architectures, scenarios, cells)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,11 @@ GALLERY_RUNS: Final = 10
 
 
 def galleries_of(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
-    """Finished runs by architecture and objective, at most ten of each: the paper's grid of average maps."""
+    """Finished runs by architecture and scenario, at most ten of each: the paper's grid of average maps."""
     galleries: dict[tuple[str, str], list[Run]] = {}
-    for run in sorted(runs, key=lambda run: (run.architecture, run.objective, run.seed)):
+    for run in sorted(runs, key=lambda run: (run.architecture, run.scenario, run.seed)):
         if run.state is JobState.SUCCEEDED and (Path(run.folder) / "maps" / "average_all.png").is_file():
-            gallery = galleries.setdefault((run.architecture, run.objective), [])
+            gallery = galleries.setdefault((run.architecture, run.scenario), [])
             if len(gallery) < GALLERY_RUNS:
                 gallery.append(run)
     return galleries

@@ -616,7 +616,7 @@ def experiment(db, dataset):
             Run(
                 experiment_id=made.id,
                 architecture="cyborg_tiny",
-                objective="cyborg",
+                scenario="cyborg",
                 seed=seed,
                 config={"score": "sigmoid"},
                 folder="runs",

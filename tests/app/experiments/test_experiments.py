@@ -293,7 +293,7 @@ class TestRequest:
         grid = {"objectives": ("cross_entropy", "cyborg"), "seeds": 2}
         experiment = make_experiment(db, tmp_path, "resnet18", grid=grid)
         runs = runs_of(db, experiment)
-        assert [(run.objective, run.seed) for run in runs] == [
+        assert [(run.scenario, run.seed) for run in runs] == [
             ("cross_entropy", 0),
             ("cyborg", 0),
             ("cross_entropy", 1),

@@ -82,7 +82,8 @@ def role_of(*allowed: Role) -> Callable[[Staff], Staff]:
     return require
 
 
-Editor = Annotated[Staff, Depends(role_of(Role.ADMIN, Role.EDITOR))]
+Editor = Annotated[Staff, Depends(role_of(*(role for role in Role if role.may_edit)))]
+Finance = Annotated[Staff, Depends(role_of(*(role for role in Role if role.may_see_payments)))]
 Admin = Annotated[Staff, Depends(role_of(Role.ADMIN))]
 
 

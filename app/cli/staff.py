@@ -16,7 +16,9 @@ app.add_typer(staff, name="staff")
 def add(
     email: Annotated[str, typer.Argument(help="Their e-mail address: their login name.")],
     name: Annotated[str, typer.Option(help="How they are called on the pages.")] = "",
-    role: Annotated[Literal["admin", "editor", "viewer"], typer.Option(help="What they may do.")] = "editor",
+    role: Annotated[
+        Literal["admin", "editor", "finance", "viewer"], typer.Option(help="What they may do.")
+    ] = "editor",
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read a password from standard input.")
     ] = False,

@@ -15,7 +15,31 @@ from app.models.base import Base, Id, Json, Now, closed_set
 class Role(enum.StrEnum):
     ADMIN = "admin"  # everything, and other people's accounts
     EDITOR = "editor"  # studies, images, maps, experiments
-    VIEWER = "viewer"  # looks and downloads
+    FINANCE = "finance"  # looks and downloads, and payments
+    VIEWER = "viewer"  # looks and downloads, no payments
+
+    @property
+    def may_edit(self) -> bool:
+        """Change studies, images, maps, experiments and participants."""
+        return self in {Role.ADMIN, Role.EDITOR}
+
+    @property
+    def may_see_payments(self) -> bool:
+        """See and download who was paid what."""
+        return self in {Role.ADMIN, Role.FINANCE}
+
+    @property
+    def purpose(self) -> str:
+        """What a person with this role may do, in a few words."""
+        return PURPOSES[self]
+
+
+PURPOSES: Final = {
+    Role.ADMIN: "everything, and other people's accounts",
+    Role.EDITOR: "studies, images, maps, experiments",
+    Role.FINANCE: "looks and downloads, payments too",
+    Role.VIEWER: "looks and downloads",
+}
 
 
 class Staff(Base):

@@ -116,6 +116,8 @@ POST /staff/experiments/{experiment_id}/abort
 POST /staff/runs/{run_id}/abort
 POST /staff/runs/{run_id}/model/export
 """
+FINANCE: list[str] = []
+"""Payments: `method path` for each route of `app.deps.Finance`."""
 ADMINS = """
 GET /staff/people
 POST /staff/people
@@ -129,6 +131,7 @@ RULES = {
     "participants": PARTICIPANTS.split("\n")[1:-1],
     "viewers": VIEWERS.split("\n")[1:-1],
     "editors": EDITORS.split("\n")[1:-1],
+    "finance": FINANCE,
     "admins": ADMINS.split("\n")[1:-1],
 }
 
@@ -136,15 +139,17 @@ NOBODY = ("nobody", "nonsense", "withdrawn", "lapsed", "disabled")
 STRANGERS = (*NOBODY, "participant", "another participant")
 MAY = {
     "participants": ("participant",),
-    "viewers": ("viewer", "editor", "admin"),
+    "viewers": ("viewer", "finance", "editor", "admin"),
     "editors": ("editor", "admin"),
+    "finance": ("finance", "admin"),
     "admins": ("admin",),
 }
 REFUSED = {
-    "participants": dict.fromkeys((*NOBODY, "viewer", "editor", "admin"), 401),
+    "participants": dict.fromkeys((*NOBODY, "viewer", "finance", "editor", "admin"), 401),
     "viewers": dict.fromkeys(STRANGERS, 401),
-    "editors": dict.fromkeys(STRANGERS, 401) | {"viewer": 403},
-    "admins": dict.fromkeys(STRANGERS, 401) | {"viewer": 403, "editor": 403},
+    "editors": dict.fromkeys(STRANGERS, 401) | dict.fromkeys(("viewer", "finance"), 403),
+    "finance": dict.fromkeys(STRANGERS, 401) | dict.fromkeys(("viewer", "editor"), 403),
+    "admins": dict.fromkeys(STRANGERS, 401) | dict.fromkeys(("viewer", "finance", "editor"), 403),
 }
 
 BODIES = {

@@ -15,7 +15,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC
 from pathlib import Path
 
 import psutil
@@ -26,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from app.db import factory, snapshot, streamed
 from app.exports import dictionary
-from app.exports.annotations import annotation_lines
+from app.exports.annotations import annotation_lines, time_text
 from app.maps.queries import exported_rows
 from app.models import Study, strokes_json
 from benchmarks.map_sets import fresh_database, make_study
@@ -37,8 +36,8 @@ NAMES = dictionary.ANNOTATIONS.names
 def decoded_and_encoded(session: Session, study_id: int) -> Iterator[bytes]:
     query = exported_rows(study_id, counting=True).add_columns(strokes_json().label("strokes"))
     for row in streamed(session, query):
-        fields = dict(row._mapping) | {"decided_at": row.decided_at.astimezone(UTC).isoformat()}
-        fields |= {"image_id": str(row.image_id), "participant": str(row.participant)}
+        fields = dict(row._mapping) | {"decided_at": time_text(row.decided_at)}
+        fields |= {"participant": str(row.participant)}
         fields["strokes"] = [
             {"tool": stroke["tool"], "radius": float(stroke["radius"]), "points": stroke["points"]}
             for stroke in row.strokes or ()

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
 
@@ -34,9 +34,7 @@ def annotation_lines(session: Session, study_id: int, *, file: ExportFile, count
 
 def _line(row: AnyRow, file: ExportFile, strokes: str) -> str:
     fields: dict[str, Any] = {name: getattr(row, name) for name in file.names if name != "strokes"}
-    # An image's id is the name of its map's file, for whom it is a text.
-    fields |= {name: str(fields[name]) for name in ("image_id", "participant")}
-    fields["decided_at"] = row.decided_at.astimezone(UTC).isoformat()
+    fields |= {"participant": str(row.participant), "decided_at": time_text(row.decided_at)}
     told = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
     return f'{told[:-1]},"strokes":[{strokes}]}}\n'
 
@@ -57,6 +55,11 @@ def _stroke_texts(annotations: Sequence[int]) -> AnySelect:
         .where(Stroke.annotation_id == func.any(cast(list(annotations), ARRAY(BigInteger))))
         .group_by(Stroke.annotation_id)
     )
+
+
+def time_text(moment: datetime) -> str:
+    """A time as every file has it: ISO 8601, UTC, microseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _as_float(number: InstrumentedAttribute[float]) -> ColumnElement[str]:

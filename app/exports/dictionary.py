@@ -1,17 +1,57 @@
 """What every file of an export holds. The files, their README and docs/data-dictionary.md all follow it."""
 
+import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 
+class FieldType(enum.StrEnum):
+    """What the values of a field are, in every format that an export is written in."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    TIME = "time"
+    JSON = "json"  # an object, a list, or a CSV cell with one of them
+    TEXTS = "texts"  # a list of texts; in a CSV cell between spaces
+    STROKES = "strokes"
+
+
+TYPES: Final = {
+    "integer": FieldType.INTEGER,
+    "number": FieldType.NUMBER,
+    "true/false": FieldType.BOOLEAN,
+    "time": FieldType.TIME,
+    "JSON": FieldType.JSON,
+    "object": FieldType.JSON,
+    "list": FieldType.JSON,
+    "list of texts": FieldType.TEXTS,
+    "list of strokes": FieldType.STROKES,
+}
+"""The first words of a kind that is not text."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExportField:
-    """A column of a CSV file, or a key of a JSON object."""
+    """A column of a table, or a key of a JSON object.
+
+    `kind` is a type, in brackets its unit or range, and "or empty" where there may be none. A text's kind may
+    be the texts that there are, with slashes between them.
+    """
 
     name: str
     kind: str
     meaning: str
+
+    @property
+    def type(self) -> FieldType:
+        return TYPES.get(self.kind.partition(" (")[0].partition(" or ")[0], FieldType.TEXT)
+
+    @property
+    def may_be_empty(self) -> bool:
+        return self.kind.endswith((" or empty", " or null"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +83,11 @@ STUDY: Final = ExportFile(
         ("study", "text", "The study's name in addresses and commands."),
         ("title", "text", "What participants read at the top."),
         ("state", "draft/open/paused/closed", "State at the moment of the export."),
-        ("trials_per_participant", "number", "Pairs that one participant judges."),
-        ("judgements", "number", "Decisions wanted for each (pair, question) in each arm."),
-        ("min_strokes", "number", "Fewest strokes that an annotation must have."),
-        ("min_area", "0…1", "Smallest fraction of the image that an annotation must cover."),
-        ("max_area", "0…1", "Largest fraction of the image that an annotation may cover."),
+        ("trials_per_participant", "integer", "Pairs that one participant judges."),
+        ("judgements", "integer", "Decisions wanted for each (pair, question) in each arm."),
+        ("min_strokes", "integer", "Fewest strokes that an annotation must have."),
+        ("min_area", "number (0…1)", "Smallest fraction of the image that an annotation must cover."),
+        ("max_area", "number (0…1)", "Largest fraction of the image that an annotation may cover."),
         (
             "visit",
             "object",
@@ -66,7 +106,7 @@ STUDY: Final = ExportFile(
             "object or null",
             "{version, parameters, inputs_hash, annotations} of the maps in `maps/`.",
         ),
-        ("simulated_participants", "number", "How many of the participants are programs."),
+        ("simulated_participants", "integer", "How many of the participants are programs."),
     ),
 )
 
@@ -91,12 +131,12 @@ PARTICIPANTS: Final = ExportFile(
         ("finished_at", "time or empty", "When the last trial was decided and the last question answered."),
         ("screened_out_at", "time or empty", "When the quiz or the checks ended the visit."),
         ("screened_out_by", "quiz/checks or empty", "Which of them."),
-        ("quiz_attempts", "number", "Rows of quiz.csv."),
-        ("decisions", "number", "Main trials decided."),
-        ("correct", "number", "How many of those decisions are correct."),
-        ("annotations", "number", "Annotations painted in main trials."),
-        ("checks", "number", "Check trials decided."),
-        ("checks_failed", "number", "How many of those were failed."),
+        ("quiz_attempts", "integer", "Rows of quiz.csv."),
+        ("decisions", "integer", "Main trials decided."),
+        ("correct_decisions", "integer", "How many of those decisions are correct."),
+        ("annotations", "integer", "Annotations painted in main trials."),
+        ("checks", "integer", "Check trials decided."),
+        ("checks_failed", "integer", "How many of those were failed."),
         ("client", "JSON", "Numbers and yes/no facts that the browser told, for example the screen's size."),
     ),
 )
@@ -105,14 +145,14 @@ PAIRS: Final = ExportFile(
     "pairs.csv",
     "One row per pair of the study.",
     _fields(
-        ("pair_id", "number", "The pair."),
+        ("pair_id", "integer", "The pair."),
         ("kind", "practice/main/check", "What it is shown for; judgements are of main pairs."),
-        ("real_image_id", "number", "Its real image, a row of images.csv."),
-        ("fake_image_id", "number", "Its fake image, a row of images.csv."),
+        ("real_image_id", "integer", "Its real image, a row of images.csv."),
+        ("fake_image_id", "integer", "Its fake image, a row of images.csv."),
         ("real_source", "text", "Camera set of the real image."),
         ("fake_source", "text", "Generator of the fake image."),
-        ("decisions", "number", "Decisions on it, without those of participants who were screened out."),
-        ("correct", "number", "How many of them are correct."),
+        ("decisions", "integer", "Decisions on it, without those of participants who were screened out."),
+        ("correct_decisions", "integer", "How many of them are correct."),
     ),
 )
 
@@ -120,17 +160,17 @@ IMAGES: Final = ExportFile(
     "images.csv",
     "One row per image that the study shows.",
     _fields(
-        ("image_id", "number", "The image."),
+        ("image_id", "integer", "The image."),
         LABEL,
         ("source", "text", "Camera set or generator."),
         ("split", "train/val/test or empty", "The split that it was given, at import or later."),
         ("group", "text or empty", "Images of one group stay in one split."),
-        ("width", "px", "Width of the image as annotated."),
-        ("height", "px", "Height of the image as annotated."),
-        ("face_x", "px or empty", "Left edge of the face box."),
-        ("face_y", "px or empty", "Top edge of the face box."),
-        ("face_width", "px or empty", "Width of the face box."),
-        ("face_height", "px or empty", "Height of the face box."),
+        ("width", "integer (px)", "Width of the image as annotated."),
+        ("height", "integer (px)", "Height of the image as annotated."),
+        ("face_x", "number (px) or empty", "Left edge of the face box."),
+        ("face_y", "number (px) or empty", "Top edge of the face box."),
+        ("face_width", "number (px) or empty", "Width of the face box."),
+        ("face_height", "number (px) or empty", "Height of the face box."),
         ("generated", "true/false", "true: drawn by code for a demonstration; nobody's face."),
         ("original_name", "text", "File name at import."),
         ("content_hash", "SHA-256", "Of the stored PNG."),
@@ -141,14 +181,14 @@ DECISIONS: Final = ExportFile(
     "decisions.csv",
     "One row per decision, ordered by participant (time of consent) and position.",
     _fields(
-        ("decision_id", "number", "The decision."),
+        ("decision_id", "integer", "The decision."),
         ("trial_id", "UUID", "The trial it decides."),
         PARTICIPANT,
         SIMULATED,
         ARM,
         ("annotate", "true/false", "Whether the arm asks for an annotation."),
         ("advice", "none/decision/saliency/both", "What the arm shows beside the images."),
-        ("position", "number", "Place of the trial in the participant's sequence."),
+        ("position", "integer", "Place of the trial in the participant's sequence."),
         ("kind", "practice/main/check", "Kind of trial; practice gives feedback, checks test attention."),
         (
             "counts",
@@ -160,28 +200,36 @@ DECISIONS: Final = ExportFile(
             "real/fake or empty",
             "`real` = which one is real?, `fake` = which one is fake?; empty for a region check.",
         ),
-        ("pair_id", "number or empty", "The pair shown, a row of pairs.csv."),
-        ("region_check_id", "number or empty", "The region asked for, a row of region_checks.csv."),
-        ("left_image_id", "number", "Image on the left, a row of images.csv."),
-        ("right_image_id", "number or empty", "Image on the right, a row of images.csv."),
+        ("pair_id", "integer or empty", "The pair shown, a row of pairs.csv."),
+        ("region_check_id", "integer or empty", "The region asked for, a row of region_checks.csv."),
+        ("left_image_id", "integer", "Image on the left, a row of images.csv."),
+        ("right_image_id", "integer or empty", "Image on the right, a row of images.csv."),
         ("fake_source", "text or empty", "Generator of the pair's fake image."),
         ("advised_side", "left/right or empty", "The face that the model was shown to take for the fake."),
-        ("advised_confidence", "0.5…1 or empty", "The probability that was shown with it."),
+        ("advised_confidence", "number (0.5…1) or empty", "The probability that was shown with it."),
         ("choice", "left/right", "The side chosen."),
-        ("chosen_image_id", "number", "The image on that side."),
+        ("chosen_image_id", "integer", "The image on that side."),
         (
             "correct",
             "true/false",
             "Whether the choice answers the question; of a region check, whether the region was painted.",
         ),
-        ("region_iou", "0…1 or empty", "Intersection over union of the painted mask and the region."),
-        ("decision_ms", "ms", "From the pair's appearance to the choice, by the browser's clock."),
-        ("annotation_ms", "ms or empty", "Spent painting, by the browser's clock."),
-        ("strokes", "number or empty", "Strokes of the annotation; empty where none was asked for."),
-        ("load_ms", "ms or empty", "How long the participant waited for both faces before they appeared."),
-        ("hidden_ms", "ms", "How long the tab was out of sight; part of the times above."),
-        ("reloads", "number", "How often the page came back after a reload, a closed tab or a crash."),
-        ("away_ms", "ms", "How long it was gone before it came back; in no other time."),
+        (
+            "region_iou",
+            "number (0…1) or empty",
+            "Intersection over union of the painted mask and the region.",
+        ),
+        ("decision_ms", "number (ms)", "From the pair's appearance to the choice, by the browser's clock."),
+        ("annotation_ms", "number (ms) or empty", "Spent painting, by the browser's clock."),
+        ("stroke_count", "integer or empty", "Strokes of the annotation; empty where none was asked for."),
+        (
+            "load_ms",
+            "number (ms) or empty",
+            "How long the participant waited for both faces before they appeared.",
+        ),
+        ("hidden_ms", "number (ms)", "How long the tab was out of sight; part of the times above."),
+        ("reloads", "integer", "How often the page came back after a reload, a closed tab or a crash."),
+        ("away_ms", "number (ms)", "How long it was gone before it came back; in no other time."),
         ("shown_at", "time or empty", "When the trial was handed out, by the server's clock."),
         ("decided_at", "time", "When the decision arrived, by the server's clock."),
     ),
@@ -192,11 +240,11 @@ EVENTS: Final = ExportFile(
     "One row per thing that the browser told of a trial, so that its times can be read with care; ordered by "
     "participant, position and number. docs/participant-page.md says what each kind means.",
     _fields(
-        ("decision_id", "number", "The decision it belongs to, a row of decisions.csv."),
+        ("decision_id", "integer", "The decision it belongs to, a row of decisions.csv."),
         SIMULATED,
-        ("number", "number", "Which event of that decision, counted from 1."),
+        ("number", "integer", "Which event of that decision, counted from 1."),
         ("kind", "text", "For example hidden, visible, blur, resize, reload, choose, undo."),
-        ("t_ms", "ms", "Since the pair appeared."),
+        ("t_ms", "number (ms) or empty", "Since the pair appeared."),
         ("detail", "JSON", 'What else was told, for example {"away_ms": 2100}.'),
     ),
 )
@@ -219,29 +267,34 @@ ANNOTATIONS: Final = ExportFile(
     "One JSON object per annotation that counts and line, ordered by image. `python -m saliency build` reads "
     "it and makes the same maps.",
     _fields(
-        ("annotation_id", "number", "The annotation."),
-        ("image_id", "text", "The image painted on, a row of images.csv."),
+        ("annotation_id", "integer", "The annotation."),
+        ("decision_id", "integer", "The decision it belongs to, a row of decisions.csv."),
+        ("image_id", "integer", "The image painted on, a row of images.csv."),
         LABEL,
         ("source", "text", "Camera set or generator."),
-        ("width", "px", "Width of that image."),
-        ("height", "px", "Height of that image."),
+        ("width", "integer (px)", "Width of that image."),
+        ("height", "integer (px)", "Height of that image."),
         PARTICIPANT,
         SIMULATED,
         ARM,
-        ("question", "real/fake", "The question the annotation gives the reason for."),
+        (
+            "question",
+            "real/fake or null",
+            "The question the annotation gives the reason for; null for a region check.",
+        ),
         ("correct", "true/false", "Whether the decision it belongs to is correct."),
-        ("decision_ms", "ms", "See decisions.csv."),
-        ("annotation_ms", "ms or null", "See decisions.csv."),
+        ("decision_ms", "number (ms)", "See decisions.csv."),
+        ("annotation_ms", "number (ms) or null", "See decisions.csv."),
         ("decided_at", "time", "When the decision arrived, by the server's clock."),
         (
             "accuracy",
-            "0…1 or null",
+            "number (0…1) or null",
             "Share of the participant's judgements that are correct; null without one that counts.",
         ),
-        ("flags", "list", "Kinds of the quality flags on the participant as such, or on the trial."),
+        ("flags", "list of texts", "Kinds of the quality flags on the participant as such, or on the trial."),
         (
             "strokes",
-            "list",
+            "list of strokes",
             (
                 "{tool: brush/lasso/eraser, radius: px, points: [[x, y, t_ms], …]} in the order drawn. Image "
                 "pixels, origin at the top left corner, x right, y down; t_ms from the pair's appearance."
@@ -266,9 +319,9 @@ QUIZ: Final = ExportFile(
     _fields(
         PARTICIPANT,
         SIMULATED,
-        ("number", "number", "Which attempt of this participant."),
+        ("number", "integer", "Which attempt of this participant."),
         ("passed", "true/false", "Whether everything was right."),
-        ("wrong", "text or empty", "Ids of the questions answered wrongly, between spaces."),
+        ("wrong", "list of texts", "Ids of the questions answered wrongly, between spaces."),
         ("answers", "JSON", "Question id (q1 is the first in study.json) to the option, counted from 1."),
         ("attempted_at", "time", "When."),
     ),
@@ -292,9 +345,9 @@ DEVICES: Final = ExportFile(
     _fields(
         PARTICIPANT,
         SIMULATED,
-        ("width", "CSS px", "Width of the window."),
-        ("height", "CSS px", "Height of the window."),
-        ("pixel_ratio", "number", "Device pixels per CSS pixel."),
+        ("window_width", "number (CSS px) or empty", "Width of the window."),
+        ("window_height", "number (CSS px) or empty", "Height of the window."),
+        ("pixel_ratio", "number or empty", "Device pixels per CSS pixel."),
         ("pointer", "none/coarse/fine", "The most exact pointer there is; a mouse and a pen are fine."),
         ("touch", "true/false", "Whether there is a touch screen."),
         ("images_load", "true/false", "Whether pictures load."),
@@ -306,11 +359,11 @@ REGION_CHECKS: Final = ExportFile(
     "region_checks.csv",
     "One row per place that participants are asked to paint.",
     _fields(
-        ("region_check_id", "number", "The region check."),
-        ("image_id", "number", "The image, a row of images.csv."),
+        ("region_check_id", "integer", "The region check."),
+        ("image_id", "integer", "The image, a row of images.csv."),
         ("prompt", "text", "What participants read."),
         ("region", "JSON", "Corners [x, y] of the polygon, image pixels."),
-        ("min_iou", "0…1", "Intersection over union from which on it is passed."),
+        ("min_iou", "number (0…1)", "Intersection over union from which on it is passed."),
     ),
 )
 
@@ -318,8 +371,8 @@ ADVICE: Final = ExportFile(
     "advice.csv",
     "One row per image that the study's model says something of.",
     _fields(
-        ("image_id", "number", "The image, a row of images.csv."),
-        ("score", "0…1", "Probability that the image is fake, as the model has it."),
+        ("image_id", "integer", "The image, a row of images.csv."),
+        ("score", "number (0…1)", "Probability that the image is fake, as the model has it."),
         ("has_map", "true/false", "Whether there is a heat map of it."),
     ),
 )
@@ -329,13 +382,13 @@ MAPS: Final = ExportFile(
     "One row per saliency map of the newest map set; the map itself is `maps/<image_id>.png`, 16-bit "
     "greyscale, 65535 = 1.0. Absent when no map set is built.",
     _fields(
-        ("image_id", "number", "The image, a row of images.csv."),
-        ("width", "px", "Width of the map, that of the image."),
-        ("height", "px", "Height of the map, that of the image."),
-        ("annotators", "number", "Annotations merged into it."),
-        ("coverage", "0…1", "Fraction of the image that somebody painted."),
-        ("entropy", "nats", "Entropy of the map as a distribution over its pixels; low = focused."),
-        ("agreement", "-1…1 or empty", "How far the annotators agree; empty with a single one."),
+        ("image_id", "integer", "The image, a row of images.csv."),
+        ("width", "integer (px)", "Width of the map, that of the image."),
+        ("height", "integer (px)", "Height of the map, that of the image."),
+        ("annotators", "integer", "Annotations merged into it."),
+        ("coverage", "number (0…1)", "Fraction of the image that somebody painted."),
+        ("entropy", "number (nats)", "Entropy of the map as a distribution over its pixels; low = focused."),
+        ("agreement", "number (-1…1) or empty", "How far the annotators agree; empty with a single one."),
     ),
 )
 
@@ -361,7 +414,7 @@ DATASET: Final = ExportFile(
     "dataset.json",
     "Of a frozen dataset: what it is and what it came from. One object.",
     _fields(
-        ("format", "number", "Version of this layout."),
+        ("format", "integer", "Version of this layout."),
         ("id", "SHA-256", "Of everything below and of every file: the same content has the same id."),
         ("study", "text", "The study it comes from."),
         ("map_set", "text", "Version of its map set, and the hash of the annotations in that."),
@@ -386,7 +439,7 @@ SAMPLES: Final = ExportFile(
     "`test`), that split takes its fraction of the remaining groups, evenly over labels and sources. All "
     "else is `train`; no group is ever in two splits.",
     _fields(
-        ("image_id", "text", "The image."),
+        ("image_id", "integer", "The image; datasets made elsewhere may have any text."),
         ("path", "text", "Its file, 8-bit PNG, relative to the dataset folder."),
         LABEL,
         ("source", "text", "Camera set or generator."),
@@ -396,7 +449,7 @@ SAMPLES: Final = ExportFile(
             "text or empty",
             "Its saliency map, 16-bit PNG through the same crop; empty: nobody painted.",
         ),
-        ("annotators", "number", "Annotations merged into that map."),
+        ("annotators", "integer", "Annotations merged into that map."),
     ),
 )
 

@@ -26,7 +26,7 @@ from app.models import (
     TrialKind,
     is_judgement,
 )
-from app.trials.events import interruptions, told_of_decision
+from app.trials.events import interruptions, told_number, told_of_decision
 
 Real, Fake = aliased(Image), aliased(Image)
 
@@ -46,7 +46,7 @@ def participants(study_id: int) -> AnySelect:
         select(
             Trial.participant_id,
             func.count(Decision.id).filter(main).label("decisions"),
-            func.count(Decision.id).filter(main, Decision.correct).label("correct"),
+            func.count(Decision.id).filter(main, Decision.correct).label("correct_decisions"),
             func.count(Annotation.id).filter(main).label("annotations"),
             func.count(Decision.id).filter(check).label("checks"),
             func.count(Decision.id).filter(check, ~Decision.correct).label("checks_failed"),
@@ -71,7 +71,7 @@ def participants(study_id: int) -> AnySelect:
             Participant.screened_out_by,
             attempts.label("quiz_attempts"),
             func.coalesce(work.c.decisions, 0).label("decisions"),
-            func.coalesce(work.c.correct, 0).label("correct"),
+            func.coalesce(work.c.correct_decisions, 0).label("correct_decisions"),
             func.coalesce(work.c.annotations, 0).label("annotations"),
             func.coalesce(work.c.checks, 0).label("checks"),
             func.coalesce(work.c.checks_failed, 0).label("checks_failed"),
@@ -87,7 +87,7 @@ def participants(study_id: int) -> AnySelect:
 def pairs(study_id: int) -> AnySelect:
     left_out = (ParticipantState.WITHDRAWN, ParticipantState.SCREENED_OUT)
     work = (
-        select(Trial.pair_id, func.count(Decision.id).label("decisions"), CORRECT.label("correct"))
+        select(Trial.pair_id, func.count(Decision.id).label("decisions"), CORRECT.label("correct_decisions"))
         .join(Decision, Trial.id == Decision.trial_id)
         .join(Participant, Participant.id == Trial.participant_id)
         .where(Participant.study_id == study_id, Participant.state.not_in(left_out))
@@ -103,7 +103,7 @@ def pairs(study_id: int) -> AnySelect:
             Real.source.label("real_source"),
             Fake.source.label("fake_source"),
             func.coalesce(work.c.decisions, 0).label("decisions"),
-            func.coalesce(work.c.correct, 0).label("correct"),
+            func.coalesce(work.c.correct_decisions, 0).label("correct_decisions"),
         )
         .join(Real, Real.id == Pair.real_image_id)
         .join(Fake, Fake.id == Pair.fake_image_id)
@@ -171,10 +171,12 @@ def answers(study_id: int) -> AnySelect:
 
 def devices(study_id: int) -> AnySelect:
     told = Participant.device
-    numbers = (told[name].astext.label(name) for name in ("width", "height", "pixel_ratio", "pointer"))
+    sizes = (told_number(told, name).label(f"window_{name}") for name in ("width", "height"))
+    ratio = told_number(told, "pixel_ratio").label("pixel_ratio")
+    pointer = told["pointer"].astext.label("pointer")
     facts = (cast(told[name], Boolean).label(name) for name in ("touch", "images_load", "passed"))
     return (
-        select(Participant.id.label("participant"), _simulated(), *numbers, *facts)
+        select(Participant.id.label("participant"), _simulated(), *sizes, ratio, pointer, *facts)
         .where(Participant.study_id == study_id, told.is_not(None))
         .order_by(Participant.consented_at, Participant.id)
     )
@@ -223,7 +225,7 @@ def events(study_id: int) -> AnySelect:
             _simulated(),
             event.c.number,
             event.c.told["kind"].astext.label("kind"),
-            event.c.told["t_ms"].astext.label("t_ms"),
+            told_number(event.c.told, "t_ms").label("t_ms"),
             cast(_without(event.c.told, "kind", "t_ms"), Text).label("detail"),
         )
         .select_from(Decision)
@@ -274,14 +276,14 @@ def decisions(study_id: int) -> AnySelect:
             Trial.right_image_id,
             Fake.source.label("fake_source"),
             Trial.advice["decision"].astext.label("advised_side"),
-            Trial.advice["confidence"].astext.label("advised_confidence"),
+            told_number(Trial.advice, "confidence").label("advised_confidence"),
             Decision.choice,
             Decision.chosen_image_id,
             Decision.correct,
             Decision.region_iou,
             Decision.decision_ms,
             Decision.annotation_ms,
-            case((Annotation.id.is_not(None), strokes)).label("strokes"),
+            case((Annotation.id.is_not(None), strokes)).label("stroke_count"),
             *interruptions(),
             Trial.shown_at,
             Decision.decided_at,

@@ -8,7 +8,7 @@ import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from app.db import AnySelect, streamed
 from app.errors import AlreadyExists
 from app.exports import dictionary, queries
-from app.exports.annotations import annotation_lines
+from app.exports.annotations import annotation_lines, time_text
 from app.exports.dictionary import ExportFile
 from app.maps.service import newest_map_set
 from app.models import Arm, MapSet, Participant, SaliencyMap, Source, Study
@@ -197,7 +197,7 @@ def _plain(value: Any) -> Any:
         case bool():
             return "true" if value else "false"
         case datetime():
-            return value.astimezone(UTC).isoformat(timespec="milliseconds")
+            return time_text(value)
         case enum.StrEnum():
             return value.value
         case list():

@@ -177,4 +177,6 @@ def exported_rows(study_id: int, *, counting: bool) -> AnySelect:
     accuracies = _accuracies(study_id).subquery()
     query = annotation_rows(study_id, counting=counting)
     query = query.outerjoin(accuracies, accuracies.c.participant_id == Participant.id)
-    return query.add_columns(Decision.decided_at, accuracies.c.accuracy, _flags().label("flags"))
+    return query.add_columns(
+        Decision.id.label("decision_id"), Decision.decided_at, accuracies.c.accuracy, _flags().label("flags")
+    )

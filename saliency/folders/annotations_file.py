@@ -41,8 +41,9 @@ def read_annotations(path: Path, parameters: MapParameters | None = None) -> Ite
     Parameters
     ----------
     path : JSON lines, one annotation each, with at least `image_id`, `width`, `height`, `correct` and
-        `strokes`; blank lines are skipped; without an `annotation_id` the line's own hash serves. The other
-        fields of `Annotation` may be missing or null; fields that it does not have are ignored
+        `strokes`; `image_id` is a text or an integer; 7 and "7" are one image. Blank lines are skipped;
+        without an `annotation_id` the line's own hash serves. The other fields of `Annotation` may be missing
+        or null; fields that it does not have are ignored
     parameters : when given, a line that lacks what they need is an error
 
     Raises
@@ -95,9 +96,12 @@ def _decoded(line: bytes, where: str) -> Mapping[str, Any]:
 
 def _image_id(value: Mapping[str, Any], where: str) -> str:
     image_id = value.get("image_id")
-    if not isinstance(image_id, str) or not FILE_STEM.fullmatch(image_id):
-        raise AnnotationFileError(f"{where}: image_id must be a text of letters, digits, '.', '_' and '-'")
-    return image_id
+    name = str(image_id) if type(image_id) is int else image_id
+    if not isinstance(name, str) or not FILE_STEM.fullmatch(name):
+        raise AnnotationFileError(
+            f"{where}: image_id must be an integer, or a text of letters, digits, '.', '_' and '-'"
+        )
+    return name
 
 
 def parse_image_lines(group: ImageLines, parameters: MapParameters | None = None) -> ImageAnnotations:

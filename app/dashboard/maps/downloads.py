@@ -24,16 +24,20 @@ LIST: Final = ExportFile(
     "maps.csv",
     "One row per map that the gallery lists, in its order.",
     (
-        ExportField("image_id", "number", "The image; the map is `maps/<image_id>.png`."),
+        ExportField("image_id", "integer", "The image; the map is `maps/<image_id>.png`."),
         ExportField("label", "real/fake", "Whether a camera or a generator made the image."),
         ExportField("source", "text", "Camera set or generator."),
-        ExportField("width", "px", "Of image and map."),
-        ExportField("height", "px", "Of image and map."),
-        ExportField("annotators", "number", "Annotations in the map."),
-        ExportField("coverage", "0…1", "Share of the image that somebody painted."),
-        ExportField("entropy", "nats", "Of the map; low = focused."),
-        ExportField("agreement", "-1…1 or empty", "How far the annotators agree; empty with a single one."),
-        ExportField("accuracy", "0…1 or empty", "Share of correct main decisions on pairs with the image."),
+        ExportField("width", "integer (px)", "Of image and map."),
+        ExportField("height", "integer (px)", "Of image and map."),
+        ExportField("annotators", "integer", "Annotations in the map."),
+        ExportField("coverage", "number (0…1)", "Share of the image that somebody painted."),
+        ExportField("entropy", "number (nats)", "Of the map; low = focused."),
+        ExportField(
+            "agreement", "number (-1…1) or empty", "How far the annotators agree; empty with a single one."
+        ),
+        ExportField(
+            "accuracy", "number (0…1) or empty", "Share of correct main decisions on pairs with the image."
+        ),
     ),
 )
 

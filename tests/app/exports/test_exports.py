@@ -12,8 +12,10 @@ import pytest
 from sqlalchemy import select
 from typer.testing import CliRunner
 
+from app.dashboard.maps.downloads import LIST
 from app.errors import AlreadyExists
 from app.exports import dictionary, queries
+from app.exports.dictionary import FieldType
 from app.exports.service import TABLES, export_study, members, zipped
 from app.models import (
     Decision,
@@ -42,6 +44,8 @@ from tests.support.factories import (
     TrialFactory,
 )
 from training.data.dataset import COLUMNS
+
+TABLES_OF_ALL = (*dictionary.FILES, dictionary.SAMPLES, LIST)  # dataset.json names a dataset's own things
 
 
 def rows_of(folder: Path, name: str) -> list[dict[str, str]]:
@@ -88,7 +92,7 @@ class TestExport:
         assert row["participant"] == str(trial.participant_id)
         assert (row["question"], row["choice"], row["correct"]) == ("real", "left", "true")
         assert (row["left_image_id"], row["chosen_image_id"]) == (str(trial.left_image_id),) * 2
-        assert (row["fake_source"], row["strokes"]) == ("generator", "2")
+        assert (row["fake_source"], row["stroke_count"]) == ("generator", "2")
 
     def test_it_says_what_stood_in_the_way_of_a_judgement(self, exported, annotation, db):
         decision = db.get_one(Decision, annotation.decision_id)
@@ -107,7 +111,7 @@ class TestExport:
         assert told == [310.5, 700, 1, 5000]
         events = rows_of(folder, "events.csv")
         assert [event["kind"] for event in events] == [one["kind"] for one in decision.events]
-        assert (events[5]["number"], events[5]["t_ms"]) == ("6", "2100")
+        assert (events[5]["number"], events[5]["t_ms"]) == ("6", "2100.0")
         assert json.loads(events[5]["detail"]) == {"away_ms": 5000}
 
     def test_what_a_program_claims_to_have_seen_breaks_nothing(self, exported, annotation, db):
@@ -139,6 +143,14 @@ class TestExport:
             {"tool": "brush", "radius": 5.0, "points": [[10.0, 10.0, 0.0], [20.0, 10.0, 40.0]]},
             {"tool": "brush", "radius": 7.25, "points": [[0.1, 63.5, 12.5]]},
         ]
+
+    def test_a_line_and_a_row_tell_one_fact_alike(self, exported, annotation):
+        folder = exported()
+        (line,), (row,) = lines_of(folder), rows_of(folder, "decisions.csv")
+        shared = ["decision_id", "participant", "arm", "question", "decided_at"]
+        assert [str(line[name]) for name in shared] == [row[name] for name in shared]
+        assert line["image_id"] == annotation.image_id == int(row["chosen_image_id"])
+        assert line["correct"] is (row["correct"] == "true")
 
     @pytest.mark.parametrize(
         "options",
@@ -270,8 +282,18 @@ class TestDataDictionary:
     def test_it_knows_every_column_of_a_dataset(self):
         assert dictionary.SAMPLES.names == COLUMNS
 
+    def test_a_name_has_one_type_in_all_files(self):
+        types = {(field.name, field.type) for file in TABLES_OF_ALL for field in file.fields}
+        names = [name for name, _ in types]
+        assert sorted(name for name in set(names) if names.count(name) > 1) == []
+
+    def test_every_image_is_told_by_an_integer(self):
+        fields = [field for file in TABLES_OF_ALL for field in file.fields if field.name.endswith("image_id")]
+        assert len(fields) > 8
+        assert {field.type for field in fields} == {FieldType.INTEGER}
+
     def test_every_field_has_a_meaning(self):
-        files = dictionary.FILES + dictionary.DATASET_FILES
+        files = (*TABLES_OF_ALL, dictionary.DATASET)
         assert all(field.kind and field.meaning for file in files for field in file.fields)
 
 

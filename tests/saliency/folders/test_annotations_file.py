@@ -34,6 +34,16 @@ class TestReadAnnotations:
     def test_fields_it_does_not_need_are_ignored(self, write):
         assert len(list(read_annotations(write(line(participant="p", label="fake"))))) == 1
 
+    def test_an_image_may_be_told_by_an_integer_or_by_its_text(self, write):
+        as_integer = json.dumps(json.loads(line("7")) | {"image_id": 7})
+        (image,) = read_annotations(write(as_integer, line("7", correct=False)))
+        assert (image.image_id, len(image.annotations)) == ("7", 2)
+
+    @pytest.mark.parametrize("odd", [True, 7.0, -7.5, None, [7]])
+    def test_nothing_else_tells_an_image(self, write, odd):
+        with pytest.raises(AnnotationFileError, match="image_id must be an integer"):
+            list(read_annotations(write(json.dumps(json.loads(line()) | {"image_id": odd}))))
+
     def test_an_empty_file_has_no_images(self, write):
         assert list(read_annotations(write())) == []
 

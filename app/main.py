@@ -28,6 +28,7 @@ from app.security import RateLimit
 from app.settings import Settings
 from app.stimuli import routes as stimuli
 from app.storage import WEB_PATIENCE_S, BlobStore
+from app.studies import routes as studies
 from app.trials import routes as trials
 from app.trials.picture_room import PictureRoom, old_heat_map, picture
 from app.web import add_error_handlers
@@ -44,6 +45,7 @@ OTHERS: Final = MAKERS + 2
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     trials.router,
     recruitment.router,
+    studies.router,
     accounts.router,
     people.router,
     dashboard.router,

@@ -42,7 +42,7 @@ from app.demo.children import free_port
 from app.models import Label, Pair
 from app.settings import Settings
 from app.storage import BlobStore
-from app.studies.service import served_bytes
+from app.studies.padding import served_bytes
 from tests.support.factories import SESSION_HOLDER, ImageFactory
 from tests.support.processes import Installation
 from tests.support.worlds import STROKES, Visitor, make_study

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from app.models import Study
     from app.studies.progress import StudySummary
 
-study = typer.Typer(help="Studies: create, list, open, pause, close.", no_args_is_help=True)
+study = typer.Typer(
+    help="Studies: create, show, edit, duplicate, delete, open, pause, close.", no_args_is_help=True
+)
 app.add_typer(study, name="study")
 
 Slug = Annotated[str, typer.Argument(help="The study's name in addresses.")]
@@ -43,6 +45,71 @@ def create(
         f"Study {spec.slug}: {pairs} pairs, arms {', '.join(arm.name for arm in spec.arms)}, still a draft."
     )
     print(f"`cyborg study open {spec.slug}` lets participants in.")
+
+
+@study.command()
+def show(
+    slug: Slug,
+    out: Annotated[Path | None, typer.Option(help="A file to write; without it, it is printed.")] = None,
+) -> None:
+    """Print the description of a study, of any state, as TOML that makes the same study again."""
+    from app.studies.service import find_study
+    from app.studies.toml import toml_of
+
+    with opened() as context, context.sessions() as session:
+        text = toml_of(session, find_study(session, slug))
+    if out is None:
+        print(text, end="")
+    else:
+        out.write_text(text, encoding="utf-8")
+        print(f"Study {slug} is written to {out}.")
+
+
+@study.command()
+def edit(
+    slug: Slug,
+    path: Annotated[Path, typer.Argument(help="The new description, STUDY.toml; docs/studies.md.")],
+) -> None:
+    """Make a draft what another description says; its pairs are chosen anew."""
+    from app.studies import service
+    from app.studies.schemas import load_study
+
+    spec = load_study(path)
+    with opened() as context, context.sessions.begin() as session:
+        service.revise_draft(session, service.find_study(session, slug), spec, blobs=context.blobs)
+    print(f"Study {spec.slug} is what {path} says, still a draft.")
+
+
+@study.command()
+def duplicate(
+    slug: Slug,
+    new: Annotated[str, typer.Argument(help="The copy's name in addresses.")],
+    title: Annotated[
+        str | None, typer.Option(help="The copy's title; without it, that of the study.")
+    ] = None,
+) -> None:
+    """Make a draft like a study of any state."""
+    from app.studies.copying import copy_study
+    from app.studies.service import find_study
+
+    with opened() as context, context.sessions.begin() as session:
+        copy_study(session, find_study(session, slug), slug=new, title=title)
+    print(f"Study {new} is like {slug}, a draft.")
+
+
+@study.command()
+def delete(
+    slug: Slug,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove a draft for good; a study that was opened stays."""
+    from app.studies import service
+
+    if not yes:
+        typer.confirm(f"Delete the draft {slug}?", abort=True)
+    with opened() as context, context.sessions.begin() as session:
+        service.delete_draft(session, service.find_study(session, slug))
+    print(f"The draft {slug} is deleted.")
 
 
 @study.command("list")

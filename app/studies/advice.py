@@ -1,7 +1,8 @@
 """What a model says of faces, and what a participant is shown of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import insert, select
@@ -10,9 +11,10 @@ from sqlalchemy.orm import Session
 from app.errors import BadStudy
 from app.models import Advice, Arm, Image, ImageAdvice, Study
 from app.stimuli.heat import heat_map
+from app.stimuli.known import Known
 from app.storage import BlobStore
 from app.studies.listing import NamedImages
-from app.studies.parts import AdviceLine
+from app.studies.parts import AdviceLine, AdviceSpec
 from app.studies.schemas import StudySpec
 
 
@@ -24,42 +26,64 @@ class ModelAdvice:
     map_hash: str | None
 
 
-def add_advice(
-    session: Session,
-    study: Study,
-    spec: StudySpec,
-    *,
-    listing: NamedImages,
-    shown: set[int],
-    blobs: BlobStore | None,
-) -> None:
-    """Keep what the description's model says; BadStudy unless it says something of every image `shown`."""
+AdviceRows = dict[int, dict[str, Any]]
+"""What the table keeps, by id of the image, in the order of the description's lines."""
+
+
+def read_advice(
+    session: Session, spec: StudySpec, *, listing: NamedImages, shown: set[int], blobs: BlobStore | None
+) -> AdviceRows:
+    """What the description's model says; BadStudy unless it says something of every image `shown`."""
     if spec.advice is None:
-        return
+        return {}
     needs_maps = any(arm.advice in (Advice.SALIENCY, Advice.BOTH) for arm in spec.arms)
-    rows = _rows(spec.advice.listed, listing, blobs=blobs)
-    for image in sorted(shown):
-        _check_covered(session, image, rows.get(image), needs_maps=needs_maps)
-    session.execute(
-        insert(ImageAdvice), [{"study_id": study.id, "image_id": image, **row} for image, row in rows.items()]
-    )
-
-
-def _rows(
-    lines: Sequence[AdviceLine], listing: NamedImages, *, blobs: BlobStore | None
-) -> dict[int, dict[str, Any]]:
-    rows: dict[int, dict[str, Any]] = {}
-    for line in lines:
-        image = listing.image(line.image, where=line.where)
+    rows: AdviceRows = {}
+    for number, line in enumerate(spec.advice.listed):
+        where = line.where or f"advice.listed.{number}"
+        image = listing.image(line.image, where=where)
         if image.id in rows:
-            raise BadStudy(f"{line.where}: {line.image} was listed before.")
-        rows[image.id] = {"score": line.score, "map_hash": None, "map_bytes": None}
-        if line.map is not None:
-            if blobs is None:
-                raise BadStudy(f"{line.where}: maps are read by `cyborg study create`, from beside the file.")
-            data = heat_map(line.map, size=(image.width, image.height), where=line.where)
-            rows[image.id] |= {"map_hash": blobs.put(data), "map_bytes": len(data)}
+            raise BadStudy(f"{where}: {line.image} was listed before.")
+        rows[image.id] = {"score": line.score, **_map_of(session, line, image, where=where, blobs=blobs)}
+    for shown_image in sorted(shown):
+        _check_covered(session, shown_image, rows.get(shown_image), needs_maps=needs_maps)
     return rows
+
+
+def _map_of(
+    session: Session, line: AdviceLine, image: Known, *, where: str, blobs: BlobStore | None
+) -> dict[str, Any]:
+    """The map of a line: made of its file, or one that is kept of the same image already."""
+    if line.map is None:
+        return {"map_hash": None, "map_bytes": None}
+    if name := line.kept_map:
+        kept = (ImageAdvice.image_id == image.id) & (ImageAdvice.map_hash == name)
+        length = session.scalar(select(ImageAdvice.map_bytes).where(kept).limit(1))
+        if length is None:
+            raise BadStudy(f"{where}: the map {name[:12]}… of {line.image} is not kept here.")
+        return {"map_hash": name, "map_bytes": length}
+    if blobs is None:
+        raise BadStudy(f"{where}: maps are read by `cyborg study create`, from beside the file.")
+    data = heat_map(line.map, size=(image.width, image.height), where=where)
+    return {"map_hash": blobs.put(data), "map_bytes": len(data)}
+
+
+def add_advice(session: Session, study: Study, rows: AdviceRows) -> None:
+    if rows:
+        session.execute(
+            insert(ImageAdvice), [{"study_id": study.id, "image_id": id_, **row} for id_, row in rows.items()]
+        )
+
+
+def with_kept_maps(spec: StudySpec, rows: AdviceRows) -> StudySpec:
+    """The description as it is stored: each map by the name that it is kept under, not as a file."""
+    if spec.advice is None:
+        return spec
+    kept = zip(spec.advice.listed, rows.values(), strict=True)
+    lines = tuple(
+        line.model_copy(update={"map": Path(row["map_hash"]) if row["map_hash"] else None})
+        for line, row in kept
+    )
+    return spec.model_copy(update={"advice": AdviceSpec(listed=lines)})
 
 
 def _check_covered(

@@ -48,10 +48,11 @@ def images_of(pairs: Sequence[Matched]) -> set[int]:
 
 def choose_material(session: Session, spec: StudySpec, listing: NamedImages) -> StudyImages:
     """The pairs and regions that a description asks for, from the images there are."""
-    checks = listing.pairs(list(_listed_checks(spec.checks)))
+    checks = listing.pairs(_listed_checks(spec.checks), part="checks.pairs")
     regions = list(_regions(spec.checks, listing))
-    practice = listing.pairs(spec.practice.listed or ()) if spec.practice else []
-    main = listing.pairs(spec.pairs.listed or ())
+    practised = spec.practice.listed if spec.practice else None
+    practice = listing.pairs(practised or (), part="practice.listed")
+    main = listing.pairs(spec.pairs.listed or (), part="pairs.listed")
     taken = images_of([*checks, *practice, *main]) | {region.image.id for region in regions}
     if spec.practice and spec.practice.count:
         practice = _random_practice(session, spec, apart_from=taken)
@@ -65,9 +66,8 @@ def choose_material(session: Session, spec: StudySpec, listing: NamedImages) -> 
     return material
 
 
-def _listed_checks(checks: ChecksSpec | None) -> Iterator[ListedPair]:
-    for number, pair in enumerate(checks.pairs if checks else ()):
-        yield ListedPair(real=pair.real, fake=pair.fake, where=f"checks.pairs.{number}")
+def _listed_checks(checks: ChecksSpec | None) -> list[ListedPair]:
+    return [ListedPair(real=pair.real, fake=pair.fake) for pair in (checks.pairs if checks else ())]
 
 
 def _regions(checks: ChecksSpec | None, listing: NamedImages) -> Iterator[CheckedRegion]:

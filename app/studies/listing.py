@@ -17,23 +17,27 @@ class NamedImages:
     def __init__(self, session: Session) -> None:
         self._images = KnownImages(session)
 
-    def pairs(self, listed: Sequence[ListedPair]) -> list[Matched]:
-        """The images of each line. BadStudy names the line of the first that cannot be carried out."""
+    def pairs(self, listed: Sequence[ListedPair], *, part: str) -> list[Matched]:
+        """The images of each line. BadStudy names the line of the first that cannot be carried out.
+
+        part : what the lines belong to, for those that come from no file
+        """
         pairs: dict[Matched, str] = {}
-        for line in listed:
-            pair = self._pair(line)
+        for number, line in enumerate(listed):
+            where = line.where or f"{part}.{number}"
+            pair = self._pair(line, where=where)
             if pair in pairs:
-                raise BadStudy(f"{line.where}: this pair was listed before ({pairs[pair]}).")
-            pairs[pair] = line.where
+                raise BadStudy(f"{where}: this pair was listed before ({pairs[pair]}).")
+            pairs[pair] = where
         return list(pairs)
 
-    def _pair(self, line: ListedPair) -> Matched:
-        real = self._labelled(line.real, label=Label.REAL, where=line.where)
-        fake = self._labelled(line.fake, label=Label.FAKE, where=line.where)
+    def _pair(self, line: ListedPair, *, where: str) -> Matched:
+        real = self._labelled(line.real, label=Label.REAL, where=where)
+        fake = self._labelled(line.fake, label=Label.FAKE, where=where)
         if (real.width, real.height) != (fake.width, fake.height):
             side = min(real.width, real.height, fake.width, fake.height)
             raise BadStudy(
-                f"{line.where}: {line.real} has {real.width}×{real.height} pixels and {line.fake} "
+                f"{where}: {line.real} has {real.width}×{real.height} pixels and {line.fake} "
                 f"{fake.width}×{fake.height}; {IMPORT_AGAIN.format(size=side)}."
             )
         return real.id, fake.id

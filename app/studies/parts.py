@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from app.models import Advice, Source
 
 SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+BLOB_NAME: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def _slug(text: str) -> str:
@@ -32,7 +33,7 @@ def _written(text: str) -> str:
         raise ValueError("must not be empty.")
     if "\0" in text:
         raise ValueError("must not hold a NUL character.")
-    return text
+    return text.replace("\r\n", "\n")  # browsers send the ends of lines so
 
 
 def _https(url: str) -> str:
@@ -53,6 +54,7 @@ Text = Annotated[str, AfterValidator(_written)]
 Name = Annotated[Text, Field(max_length=200)]
 Sentence = Annotated[Text, Field(max_length=1000)]
 Url = Annotated[str, Field(max_length=2000), AfterValidator(_https)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Options = Annotated[tuple[Name, ...], Field(min_length=2, max_length=20), AfterValidator(_different)]
 
 
@@ -72,11 +74,12 @@ class ArmSpec(StrictModel):
 
 
 class ListedPair(StrictModel):
-    """Two images by content hash or file name; `where` is the line that lists them."""
+    """Two images by content hash or file name."""
 
     real: Text
     fake: Text
-    where: str = "pairs"
+    where: str = Field("", exclude=True)
+    """The line of the file that lists them, for complaints."""
 
 
 class PairsSpec(StrictModel):
@@ -184,7 +187,7 @@ class RegionSpec(StrictModel):
 
     image: Text
     prompt: Annotated[Sentence, AfterValidator(_one_side)]
-    region: tuple[tuple[float, float], ...] = Field(min_length=3, max_length=1000)
+    region: tuple[tuple[Finite, Finite], ...] = Field(min_length=3, max_length=1000)
     """Corners of a polygon in image pixels."""
     min_iou: float = Field(0.3, gt=0, le=1)
 
@@ -227,13 +230,20 @@ class ClosingQuestion(StrictModel):
 
 
 class AdviceLine(StrictModel):
-    """What a model says of one image; `where` is the line of the file."""
+    """What a model says of one image."""
 
     image: Text
     score: float = Field(ge=0, le=1)
     """Probability that the image is fake."""
     map: Path | None = None
-    where: str = "advice"
+    """A file on the machine where the study is made; afterwards the name of the map that is kept of it."""
+    where: str = Field("", exclude=True)
+    """The line of the file, for complaints."""
+
+    @property
+    def kept_map(self) -> str | None:
+        """The name of a map that the platform keeps."""
+        return str(self.map) if self.map and BLOB_NAME.fullmatch(str(self.map)) else None
 
 
 class AdviceSpec(StrictModel):

@@ -1,8 +1,8 @@
 """What a study description may say. Every key is documented in `docs/studies.md`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final, Self
 
 from pydantic import Field, ValidationError, model_validator
@@ -11,6 +11,7 @@ from app.errors import BadStudy
 from app.models import Advice
 from app.studies import texts
 from app.studies.parts import (
+    BLOB_NAME,
     AdviceSpec,
     AnnotationSpec,
     ArmSpec,
@@ -29,7 +30,7 @@ from app.studies.parts import (
     Url,
     all_different,
 )
-from saliency.files.text import TextFileError, csv_rows, read_text, read_toml, separator_of
+from saliency.files.text import TextFileError, csv_rows, parse_toml, read_text, read_toml, separator_of
 
 PAIR_HEADER: Final = ["real", "fake"]
 ADVICE_HEADERS: Final = (["image", "score"], ["image", "score", "map"])
@@ -106,38 +107,59 @@ class StudySpec(StrictModel):
 
 
 def load_study(path: Path) -> StudySpec:
-    """The description in a TOML file, with the pairs that its `file` lists; BadStudy says what is wrong."""
-    try:
+    """The description in a TOML file, with the CSV files beside it that it names; BadStudy if none."""
+    with _bad_study():
+        given = read_toml(path)
+
+    def beside(file: str) -> str:
         with _bad_study():
-            given = read_toml(path)
-        return StudySpec.model_validate(_with_listed(given, folder=path.parent))
+            return read_text(path.parent / file)
+
+    return _validated(_with_listed(given, beside, folder=path.parent), name=f"{path}: ")
+
+
+def parse_study(text: str, files: Mapping[str, str]) -> StudySpec:
+    """The description in a text, with the CSV files that were sent with it, by their names; BadStudy."""
+    with _bad_study():
+        given = parse_toml(text, name="The description")
+
+    def sent(file: str) -> str:
+        if file not in files:
+            raise BadStudy(f"The description names {file}; choose that file together with it.")
+        return files[file]
+
+    return _validated(_with_listed(given, sent, folder=Path()), name="")
+
+
+def _validated(given: Mapping[str, Any], *, name: str) -> StudySpec:
+    try:
+        return StudySpec.model_validate(given)
     except ValidationError as error:
-        raise BadStudy(f"{path}: {sentence(error)}") from None
+        raise BadStudy(f"{name}{sentence(error)}") from None
 
 
-def _with_listed(given: dict[str, Any], *, folder: Path) -> dict[str, Any]:
-    """The description with what its `file` keys name, read from beside it."""
-    readers = {"pairs": read_pairs, "practice": read_pairs, "advice": read_advice}
+def _with_listed(given: dict[str, Any], text_of: Callable[[str], str], *, folder: Path) -> dict[str, Any]:
+    """The description with what the files list that its `file` keys name; maps of advice lie in `folder`."""
+    readers: dict[str, Callable[[str, str], list[dict[str, Any]]]] = {
+        "pairs": lambda text, name: parse_pairs(text, name=name),
+        "practice": lambda text, name: parse_pairs(text, name=name),
+        "advice": lambda text, name: parse_advice(text, name=name, folder=folder),
+    }
     listed = dict(given)
-    for name, read in readers.items():
-        part = given.get(name)
-        if not isinstance(part, dict) or "file" not in part:
+    for part, read in readers.items():
+        table = given.get(part)
+        if not isinstance(table, dict) or "file" not in table:
             continue
-        if not isinstance(part["file"], str):
-            raise BadStudy(f"{name}.file: must be the name of a CSV file.")
-        others = {key: value for key, value in part.items() if key != "file"}
-        listed[name] = others | {"listed": read(folder / part["file"])}
+        if not isinstance(table["file"], str):
+            raise BadStudy(f"{part}.file: must be the name of a CSV file.")
+        others = {key: value for key, value in table.items() if key != "file"}
+        text = text_of(table["file"])
+        listed[part] = others | {"listed": read(text, PurePath(table["file"]).name)}
     return listed
 
 
-def read_pairs(path: Path) -> list[dict[str, str]]:
-    """The pairs of a CSV file with the header `real,fake`."""
-    with _bad_study():
-        return parse_pairs(read_text(path), name=path.name)
-
-
 def parse_pairs(text: str, *, name: str) -> list[dict[str, str]]:
-    """`name` is what errors call the text."""
+    """The pairs of a CSV text with the header `real,fake`; `name` is what errors call it."""
     listed = []
     for row, where in _rows(text, name=name, headers=[PAIR_HEADER]):
         if len(row) != len(PAIR_HEADER) or not all(row):
@@ -146,17 +168,22 @@ def parse_pairs(text: str, *, name: str) -> list[dict[str, str]]:
     return listed
 
 
-def read_advice(path: Path) -> list[dict[str, Any]]:
-    """The scores and maps of a CSV file with the header `image,score` or `image,score,map`."""
-    with _bad_study():
-        text = read_text(path)
+def parse_advice(text: str, *, name: str, folder: Path) -> list[dict[str, Any]]:
+    """The scores and maps of a CSV text with the header `image,score` or `image,score,map`.
+
+    A map is the name of one that the platform keeps, or of a file in `folder`.
+    """
     listed = []
-    for row, where in _rows(text, name=path.name, headers=ADVICE_HEADERS):
+    for row, where in _rows(text, name=name, headers=ADVICE_HEADERS):
         if len(row) not in (2, 3) or not row[0]:
             raise BadStudy(f"{where}: a line names an image, its score, and perhaps its map.")
-        heat = path.parent / row[2] if row[2:] and row[2] else None
+        heat = _map(row[2], folder=folder) if row[2:] and row[2] else None
         listed.append({"image": row[0], "score": _score(row[1], where=where), "map": heat, "where": where})
     return listed
+
+
+def _map(text: str, *, folder: Path) -> Path:
+    return Path(text) if BLOB_NAME.fullmatch(text) else folder / text
 
 
 def _score(text: str, *, where: str) -> float:

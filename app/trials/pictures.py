@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, aliased
 from app.db import AnyRow
 from app.errors import NotFound
 from app.models import Image, ImageAdvice, Pair, Participant, RegionCheck, Trial
-from app.studies.service import served_bytes
+from app.studies.padding import served_bytes
 from app.trials.addresses import PictureSlot, Seal
 
 START_OF_IMAGE: Final = b"\xff\xd8"

@@ -53,6 +53,11 @@ GET /staff/images/{image_id}
 GET /staff/images/{image_id}/picture
 GET /staff/studies
 GET /staff/studies/{slug}
+GET /staff/studies/{slug}/design
+GET /staff/studies/{slug}/study.toml
+GET /api/studies
+GET /api/studies/{slug}
+GET /api/studies/{slug}/study.toml
 GET /staff/studies/{slug}/export
 GET /staff/studies/{slug}/decisions.csv
 GET /staff/studies/{slug}/annotations.jsonl
@@ -94,6 +99,15 @@ GET /staff/runs/{run_id}/maps/{name}.png
 EDITORS = """
 GET /staff/studies/new
 POST /staff/studies/new
+GET /staff/studies/new/toml
+POST /staff/studies/new/toml
+GET /staff/studies/{slug}/edit/toml
+POST /staff/studies/{slug}/edit/toml
+POST /staff/studies/{slug}/delete
+POST /api/studies
+PUT /api/studies/{slug}
+DELETE /api/studies/{slug}
+POST /api/studies/{slug}/copies
 POST /staff/studies/{slug}/open
 POST /staff/studies/{slug}/pause
 POST /staff/studies/{slug}/close

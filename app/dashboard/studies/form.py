@@ -1,4 +1,4 @@
-"""A study description, typed into a form or pasted as TOML."""
+"""A study description, typed into a form."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,7 @@ from starlette.datastructures import FormData
 
 from app.errors import BadStudy
 from app.studies import texts
-from app.studies.schemas import StudySpec, parse_pairs, sentence
-from saliency.files.text import TextFileError, parse_toml
+from app.studies.schemas import StudySpec, parse_pairs
 
 ARM_ROWS: Final = 4
 PASTED: Final = "The pasted pairs"
@@ -73,7 +72,6 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "per_source": "100",
     "seed": "0",
     "pairs_csv": "",
-    "toml": "",
 }
 
 
@@ -140,26 +138,3 @@ def field_of(where: Sequence[str]) -> str:
             return FIELD_OF.get(first, first)
         case _:
             return "arms"  # the only rule of the whole: arms differ in name
-
-
-def spec_of_toml(form: StudyForm) -> tuple[StudySpec | None, dict[str, str]]:
-    """The pasted description; a `file` of pairs in it stands for the pasted pairs."""
-    try:
-        given = parse_toml(form.values["toml"], name="The description")
-        return StudySpec.model_validate(_with_pasted_pairs(given, form.values["pairs_csv"])), {}
-    except TextFileError as error:
-        return None, {"toml": str(error)}
-    except BadStudy as error:
-        return None, {"toml_pairs": str(error)}
-    except ValidationError as error:
-        return None, {"toml": sentence(error)}
-
-
-def _with_pasted_pairs(given: dict[str, Any], pasted: str) -> dict[str, Any]:
-    pairs = given.get("pairs")
-    if not isinstance(pairs, dict) or "file" not in pairs:
-        return given
-    if not pasted:
-        raise BadStudy("The description names a file of pairs; paste what is in it here.")
-    others = {key: value for key, value in pairs.items() if key != "file"}
-    return given | {"pairs": others | {"listed": parse_pairs(pasted, name=PASTED)}}

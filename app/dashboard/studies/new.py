@@ -35,31 +35,23 @@ def new(request: Request, db: Db, _editor: Editor) -> HTMLResponse:
 @router.post("/new")
 def create(request: Request, db: Db, editor: Editor, form: Sent) -> Response:
     typed = study_form.read(form)
-    pasted = "toml" in form
-    spec, errors = study_form.spec_of_toml(typed) if pasted else study_form.spec_of(typed)
+    spec, errors = study_form.spec_of(typed)
     if spec is not None:
-        errors = try_to_create(db, spec, staff_id=editor.id, pasted=pasted)
+        errors = try_to_create(db, spec, staff_id=editor.id)
     if spec is None or errors:
-        return form_page(request, db, typed if not pasted else kept_beside(typed), errors)
+        return form_page(request, db, typed, errors)
     return RedirectResponse(f"{router.prefix}/{spec.slug}", HTTPStatus.SEE_OTHER)
 
 
-def kept_beside(typed: StudyForm) -> StudyForm:
-    """The other form's defaults beside what was pasted."""
-    pasted = {name: typed.values[name] for name in ("toml", "pairs_csv")}
-    return StudyForm({**study_form.DEFAULTS, **pasted}, study_form.EMPTY.arms)
-
-
-def try_to_create(db: Db, spec: StudySpec, *, staff_id: int, pasted: bool) -> dict[str, str]:
+def try_to_create(db: Db, spec: StudySpec, *, staff_id: int) -> dict[str, str]:
     """Create the study, or nothing at all and say why by field."""
     try:
         with db.begin_nested():
             create_study(db, spec, staff_id=staff_id)
     except AlreadyExists as error:
-        return {"toml" if pasted else "slug": str(error)}
+        return {"slug": str(error)}
     except BadStudy as error:
-        field = "pairs_csv" if spec.pairs.listed else "per_source"
-        return {"toml" if pasted else field: str(error)}
+        return {"pairs_csv" if spec.pairs.listed else "per_source": str(error)}
     return {}
 
 

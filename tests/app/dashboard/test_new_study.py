@@ -7,7 +7,7 @@ from tests.support.factories import ImageFactory, PairFactory, StudyFactory
 from tests.support.pages import read
 
 FORM = {
-    **{name: value for name, value in DEFAULTS.items() if name != "toml"},
+    **DEFAULTS,
     "slug": "faces-2026",
     "title": "Which face is real?",
     "trials_per_participant": "2",
@@ -16,14 +16,6 @@ FORM = {
     "arm_name": ["annotate", "control", "", ""],
     "arm_annotate": ["0"],
 }
-
-TOML = """
-slug = "pasted"
-title = "Pasted"
-trials_per_participant = 1
-[pairs]
-per_source = 2
-"""
 
 
 class TestForm:
@@ -86,31 +78,6 @@ class TestForm:
         answer = send(editor)
         assert read(answer).text("#slug-error")
         assert db.scalars(select(Study.title).where(Study.slug == "faces-2026")).all() == ["The first"]
-
-
-class TestPastedToml:
-    def test_it_makes_the_same_study_as_the_command(self, editor, db, faces):
-        answer = editor.post("/staff/studies/new", data={"toml": TOML, "pairs_csv": ""})
-        assert answer.headers["location"] == "/staff/studies/pasted"
-
-    def test_a_byte_order_mark_in_front_is_no_mistake(self, editor, faces):
-        answer = editor.post("/staff/studies/new", data={"toml": "\ufeff" + TOML, "pairs_csv": ""})
-        assert answer.headers["location"] == "/staff/studies/pasted"
-
-    @pytest.mark.parametrize("toml", ["= no toml", TOML + "colour = 1", "", TOML.replace("2", "0")])
-    def test_a_mistake_is_told_and_the_text_kept(self, editor, db, faces, toml):
-        answer = editor.post("/staff/studies/new", data={"toml": toml, "pairs_csv": ""})
-        page = read(answer)
-        assert page.text("#toml-error")
-        assert page.text("textarea#toml") == " ".join(toml.split())
-        assert db.scalar(select(func.count()).select_from(Study).where(Study.slug == "pasted")) == 0
-
-    def test_a_file_of_pairs_is_pasted_beside_it(self, editor, faces):
-        named = TOML.replace("per_source = 2", 'file = "pairs.csv"')
-        assert read(editor.post("/staff/studies/new", data={"toml": named})).text("#toml_pairs-error")
-        pairs = f"real,fake\n{faces[0][0]},{faces[1][0]}"
-        answer = editor.post("/staff/studies/new", data={"toml": named, "pairs_csv": pairs})
-        assert answer.status_code == 303
 
 
 class TestState:

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from app.errors import BadInput, BadStudy, Conflict, WrongState
 from app.models import Dataset, DatasetImage, Image, Label, MapSet, Pair, RegionCheck, Split
 from app.stimuli.setting_aside import deal_splits, set_aside_unshown, set_splits
-from app.studies import service
+from app.studies import building
 from app.studies.schemas import StudySpec
 from app.studies.service import create_study
 from tests.support.factories import SESSION_HOLDER, ImageFactory, PairFactory, StudyFactory
@@ -166,7 +166,7 @@ class TestAtTheSameTime:
             with own.begin() as other:
                 other.scalars(select(Image).where(Image.label == Label.REAL)).one().split = TEST
 
-        monkeypatch.setattr(service, "_check_pairs", set_aside)
+        monkeypatch.setattr(building, "check_pairs", set_aside)
         with pytest.raises(BadStudy, match=r"real\.png was set aside meanwhile"), own.begin() as session:
             create_study(session, description("faces"))
 

@@ -60,6 +60,20 @@ class TestStudyCommands:
             }
         ]
 
+    def test_a_draft_is_shown_edited_duplicated_and_deleted(self, cyborg, toml, tmp_path):
+        cyborg("create", toml)
+        shown = cyborg("show", "faces").output
+        other = tmp_path / "other.toml"
+        assert cyborg("show", "faces", "--out", str(other)).output == f"Study faces is written to {other}.\n"
+        assert other.read_text() == shown
+        other.write_text(shown.replace("judgements = 5", "judgements = 6"))
+        assert "still a draft" in cyborg("edit", "faces", str(other)).output
+        cyborg("duplicate", "faces", "more", "--title", "More faces")
+        assert 'title = "More faces"' in cyborg("show", "more").output
+        assert "judgements = 6" in cyborg("show", "more").output
+        assert cyborg("delete", "faces", "--yes").output == "The draft faces is deleted.\n"
+        assert [study["slug"] for study in json.loads(cyborg("list", "--json").output)] == ["more"]
+
     def test_what_cannot_be_done_is_said_and_changes_nothing(self, cyborg, toml, tmp_path):
         cyborg("create", toml)
         (tmp_path / "bad.toml").write_text("slug = 3")

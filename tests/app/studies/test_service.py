@@ -20,9 +20,10 @@ from app.models import (
     TrialState,
 )
 from app.studies import service
+from app.studies.padding import served_bytes
 from app.studies.progress import list_studies, progress
 from app.studies.schemas import StudySpec
-from app.studies.service import create_study, served_bytes
+from app.studies.service import create_study
 from tests.support.factories import (
     ArmFactory,
     DecisionFactory,

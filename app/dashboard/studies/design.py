@@ -1,0 +1,145 @@
+"""What a study is made of: its description, shown, downloaded, taken in as TOML, and the end of a draft."""
+
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import Field
+from starlette.datastructures import FormData, UploadFile
+
+from app.deps import CurrentStaff, Db, Editor
+from app.errors import AlreadyExists, BadStudy
+from app.flash import Flash, leave_for
+from app.forms import Fields
+from app.models import Study, StudyState
+from app.studies import service
+from app.studies.copying import copy_of, free_slug
+from app.studies.parts import Slug
+from app.studies.routes import TOML
+from app.studies.schemas import StudySpec, parse_study
+from app.studies.toml import to_toml, toml_of
+from app.web import page
+from saliency.files.text import TextFileError, decode_text
+
+router: Final = APIRouter(prefix="/staff/studies", include_in_schema=False)
+
+
+class NewDescription(Fields):
+    """The query of the address of the page."""
+
+    like: Slug | None = None
+    """A study whose description it begins with."""
+
+
+async def sent(request: Request) -> "SentToml":
+    async with request.form() as form:
+        return await read_sent(form)
+
+
+class SentToml(Fields):
+    """A description as it was typed or chosen, and the CSV files chosen with it."""
+
+    toml: str = ""
+    files: dict[str, str] = Field(default_factory=dict)
+    complaint: str = ""
+    """About a file that is no text."""
+
+
+async def read_sent(form: FormData) -> SentToml:
+    """What a browser sent; a chosen TOML file counts instead of what was typed."""
+    toml, files = str(form.get("toml") or "").replace("\r\n", "\n"), {}
+    for upload in form.getlist("files"):
+        if not isinstance(upload, UploadFile) or not upload.filename:
+            continue
+        try:
+            text = decode_text(await upload.read(), name=upload.filename)
+        except TextFileError as error:
+            return SentToml(toml=toml, complaint=str(error))
+        if upload.filename.lower().endswith(".toml"):
+            toml = text
+        else:
+            files[upload.filename] = text
+    return SentToml(toml=toml, files=files)
+
+
+Sent = Annotated[SentToml, Depends(sent)]
+
+
+@router.get("/new/toml")
+def new_toml(
+    request: Request, db: Db, _editor: Editor, asked: Annotated[NewDescription, Query()]
+) -> HTMLResponse:
+    """An empty description, or that of a study that the new one is like."""
+    if asked.like is None:
+        return toml_page(request, "")
+    study = service.find_study(db, asked.like)
+    return toml_page(request, to_toml(copy_of(db, study, slug=free_slug(db, study.slug))))
+
+
+@router.post("/new/toml")
+def create_from_toml(request: Request, db: Db, editor: Editor, given: Sent) -> Response:
+    try:
+        spec = _spec(given)
+        with db.begin_nested():
+            service.create_study(db, spec, staff_id=editor.id)
+    except (AlreadyExists, BadStudy) as error:
+        return toml_page(request, given.toml, error=str(error))
+    return RedirectResponse(f"{router.prefix}/{spec.slug}", HTTPStatus.SEE_OTHER)
+
+
+@router.get("/{slug}/edit/toml")
+def edit_toml(request: Request, db: Db, _editor: Editor, slug: str) -> HTMLResponse:
+    study = service.find_study(db, slug)
+    service.must_be_draft(study)
+    return toml_page(request, toml_of(db, study), study=study)
+
+
+@router.post("/{slug}/edit/toml")
+def revise_from_toml(request: Request, db: Db, _editor: Editor, slug: str, given: Sent) -> Response:
+    study = service.find_study(db, slug)
+    try:
+        spec = _spec(given)
+        with db.begin_nested():
+            service.revise_draft(db, study, spec)
+    except (AlreadyExists, BadStudy) as error:
+        return toml_page(request, given.toml, study=study, error=str(error))
+    return leave_for(f"{router.prefix}/{spec.slug}/design", request, Flash("ok", "The draft is saved."))
+
+
+def _spec(given: SentToml) -> StudySpec:
+    if given.complaint:
+        raise BadStudy(given.complaint)
+    return parse_study(given.toml, given.files)
+
+
+def toml_page(request: Request, toml: str, *, study: Study | None = None, error: str = "") -> HTMLResponse:
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK
+    return page(request, "staff/study_toml.html", status=status, toml=toml, study=study, error=error)
+
+
+@router.get("/{slug}/design")
+def design(request: Request, db: Db, _staff: CurrentStaff, slug: str) -> HTMLResponse:
+    study = service.find_study(db, slug)
+    return page(
+        request,
+        "staff/study_design.html",
+        study=study,
+        toml=toml_of(db, study),
+        is_draft=study.state is StudyState.DRAFT,
+    )
+
+
+@router.get("/{slug}/study.toml")
+def download(db: Db, _staff: CurrentStaff, slug: str) -> Response:
+    study = service.find_study(db, slug)
+    headers = {"Content-Disposition": f'attachment; filename="{study.slug}.toml"'}
+    return Response(toml_of(db, study), media_type=TOML, headers=headers)
+
+
+@router.post("/{slug}/delete")
+def delete(request: Request, db: Db, _editor: Editor, slug: str) -> RedirectResponse:
+    study = service.find_study(db, slug)
+    title = study.title
+    service.delete_draft(db, study)
+    return leave_for(router.prefix, request, Flash("ok", f"The draft “{title}” is deleted."))

@@ -1,0 +1,97 @@
+"""Studies over the API: whoever is logged in reads them, editors change their drafts."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+
+from app.deps import CurrentStaff, Db, Editor
+from app.messages import Answer
+from app.models import Study, StudyState
+from app.studies import service
+from app.studies.copying import copy_study
+from app.studies.parts import Name, Slug
+from app.studies.schemas import StudySpec
+from app.studies.toml import description_of, toml_of
+
+router: Final = APIRouter(prefix="/api/studies", tags=["studies"])
+
+TOML: Final = "application/toml; charset=utf-8"
+
+
+class StudyLine(Answer):
+    """A study in the list of all."""
+
+    slug: str
+    title: str
+    state: StudyState
+    created_at: datetime
+    opened_at: datetime | None
+    closed_at: datetime | None
+
+
+class StudyDescription(StudyLine):
+    """A study with its description, which makes the same study when it is sent back."""
+
+    description: dict[str, Any]
+
+
+class Copy(BaseModel):
+    """What a copy is called."""
+
+    slug: Slug
+    title: Name | None = None
+    """None: the title of what is copied."""
+
+
+@router.get("")
+def studies(db: Db, _staff: CurrentStaff) -> list[StudyLine]:
+    """Every study, the newest first."""
+    return [StudyLine.model_validate(_facts(study)) for study in service.newest_first(db)]
+
+
+@router.post("", status_code=201)
+def create(db: Db, editor: Editor, description: StudySpec) -> StudyDescription:
+    """Make a draft. Maps of advice are named by what the platform keeps already."""
+    return view(db, service.create_study(db, description, staff_id=editor.id))
+
+
+@router.get("/{slug}")
+def read(db: Db, _staff: CurrentStaff, slug: str) -> StudyDescription:
+    """A study of any state."""
+    return view(db, service.find_study(db, slug))
+
+
+@router.get("/{slug}/study.toml", response_class=Response)
+def read_toml(db: Db, _staff: CurrentStaff, slug: str) -> Response:
+    """A study of any state as TOML."""
+    return Response(toml_of(db, service.find_study(db, slug)), media_type=TOML)
+
+
+@router.put("/{slug}")
+def revise(db: Db, _editor: Editor, slug: str, description: StudySpec) -> StudyDescription:
+    """Make a draft what this description says; its pairs are chosen anew."""
+    return view(db, service.revise_draft(db, service.find_study(db, slug), description))
+
+
+@router.delete("/{slug}", status_code=204)
+def delete(db: Db, _editor: Editor, slug: str) -> None:
+    """Remove a draft for good."""
+    service.delete_draft(db, service.find_study(db, slug))
+
+
+@router.post("/{slug}/copies", status_code=201)
+def copy(db: Db, editor: Editor, slug: str, name: Copy) -> StudyDescription:
+    """Make a draft like this study; random pairs are drawn of the images that there are now."""
+    study = service.find_study(db, slug)
+    return view(db, copy_study(db, study, slug=name.slug, title=name.title, staff_id=editor.id))
+
+
+def view(db: Db, study: Study) -> StudyDescription:
+    db.flush()
+    return StudyDescription.model_validate(_facts(study) | {"description": description_of(db, study)})
+
+
+def _facts(study: Study) -> dict[str, Any]:
+    return {name: getattr(study, name) for name in StudyLine.model_fields}

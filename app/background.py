@@ -21,6 +21,7 @@ from typing import Any, Final, Generic, TypeVar
 from sqlalchemy import Column, ColumnElement, func, inspect, select, update
 from sqlalchemy.orm import Session
 
+from app.audit.recording import unwatched
 from app.db import SessionFactory, held
 from app.errors import AppError, WrongState
 from app.jobs import cancel, enqueue, is_alive
@@ -227,6 +228,7 @@ def carry_out(
     do : does it, and calls `Attempt.succeed`. If it raises, the row says why, and the error is raised again
     `WrongState`: another worker is at it.
     """
+    sessions = unwatched(sessions)
     with held(sessions, {f"{kind.noun} {work_id}": f"This {kind.noun} is being worked on already."}):
         attempt = Attempt(sessions, kind, work_id, should_stop)
         work = attempt.begin()

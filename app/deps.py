@@ -10,10 +10,12 @@ from fastapi import Depends, Request
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session, defer
 
+from app.audit.recording import Actor, action_of, request_id, subject_of, watch
 from app.db import SessionFactory
 from app.errors import NotAllowed, NotAParticipant, NotLoggedIn
 from app.models import (
     Arm,
+    Channel,
     Participant,
     ParticipantState,
     ParticipantToken,
@@ -25,6 +27,7 @@ from app.models import (
 from app.security import token_hash
 from app.settings import Settings
 from app.storage import BlobStore
+from app.web import SAFE_METHODS
 
 SESSION_COOKIE: Final = "cyborg_session"
 
@@ -67,7 +70,28 @@ def logged_in(request: Request, db: Db) -> Staff:
     if staff is None:
         raise NotLoggedIn
     request.state.staff = staff
+    if request.method not in SAFE_METHODS:
+        watch(db, actor_of(request, staff))
     return staff
+
+
+def actor_of(request: Request, staff: Staff, *, through: str | None = None) -> Actor:
+    """Who is asking for what, as the audit log has it."""
+    route = request.scope["route"]
+    return Actor(
+        staff_id=staff.id,
+        who=staff.email,
+        channel=Channel.PAGE if through is None else Channel.TOKEN,
+        through=through,
+        action=route.name if "." in route.name else action_of(request.method, route.path),
+        subject=subject_of(request.path_params),
+        address=remote_address(request),
+        request_id=request_id(),
+    )
+
+
+def remote_address(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 CurrentStaff = Annotated[Staff, Depends(logged_in)]

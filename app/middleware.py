@@ -18,15 +18,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app import logs
 from app.db import to_json
 from app.errors import AppError, NotStorable, TooLarge, TooSlow, Unavailable
-from app.web import on_app_error, on_bug
+from app.web import SAFE_METHODS, on_app_error, on_bug
 
 BODY_S: Final = 60.0
 """For a body of some 100 kB; a phone on a bad network needs a few seconds."""
 
 SUSPICIOUS: Final = re.compile(rb"\x00|%00|\\u0000|\\u[dD][89a-fA-F]|NaN|Infinity|[eE]\+?[0-9]{3}")
 """What a body has that cannot be stored, and some that can: an emoji, a word. It is worth a closer look."""
-
-SAFE_METHODS: Final = {"GET", "HEAD", "OPTIONS"}
 
 PARTICIPANT_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "

@@ -24,6 +24,9 @@ from app.flash import flash_of, forget_flash
 
 logger = logging.getLogger(__name__)
 
+SAFE_METHODS: Final = {"GET", "HEAD", "OPTIONS"}
+"""Of HTTP: those that change nothing."""
+
 FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 templates: Final = Jinja2Templates(directory=TEMPLATES)

@@ -1,6 +1,7 @@
 """Login, logout, one's own account."""
 
 import re
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -9,8 +10,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.accounts import attempts, service
 from app.accounts.schemas import Credentials, PasswordChange
+from app.audit import recording as audit
 from app.db import SessionFactory
-from app.deps import SESSION_COOKIE, Config, CurrentStaff, Db, logged_in
+from app.deps import SESSION_COOKIE, Config, CurrentStaff, Db, actor_of, logged_in, remote_address
 from app.errors import AppError, BadInput, NotLoggedIn
 from app.forms import Fields
 from app.models import Staff
@@ -45,7 +47,7 @@ def login_form(request: Request, db: Db, next: str = HOME) -> Response:  # noqa:
     return see_other(local(next))
 
 
-@router.post("/login")
+@router.post("/login", name="account.login")
 def login(request: Request, config: Config, form: Annotated[Credentials, Form()]) -> Response:
     """Counted in a transaction of its own, so that every other try knows of it while this one is checked."""
     address = remote_address(request)
@@ -59,11 +61,9 @@ def login(request: Request, config: Config, form: Annotated[Credentials, Form()]
         if staff is None:
             return wrong_credentials(request, form)
         attempts.give_back(db, attempts.GUESSES, *who)
+        audit.watch(db, actor_of(request, staff))
+        audit.note(db, "logged in with a password")
         return welcomed(see_other(local(form.next)), service_token(db, staff, config), config)
-
-
-def remote_address(request: Request) -> str:
-    return request.client.host if request.client else ""
 
 
 def wrong_credentials(request: Request, form: Credentials) -> HTMLResponse:
@@ -95,14 +95,19 @@ def link_page(request: Request, db: Db, token: str) -> HTMLResponse:
     return page(request, "staff/login_link.html", owner=service.link_owner(db, token))
 
 
-@router.post("/login/link/{token}")
-def follow_link(db: Db, config: Config, token: str) -> Response:
+@router.post("/login/link/{token}", name="account.login")
+def follow_link(request: Request, db: Db, config: Config, token: str) -> Response:
     staff = service.spend_link(db, token)
+    audit.watch(db, actor_of(request, staff))
+    audit.note(db, "logged in with a one-time link")
     return welcomed(see_other(HOME), service_token(db, staff, config), config)
 
 
-@router.post("/logout")
+@router.post("/logout", name="account.logout")
 def logout(request: Request, db: Db) -> Response:
+    with suppress(NotLoggedIn):
+        logged_in(request, db)
+        audit.note(db, "logged out")
     service.close_session(db, request.cookies.get(SESSION_COOKIE, ""))
     response = see_other("/login")
     response.delete_cookie(SESSION_COOKIE)
@@ -120,7 +125,7 @@ def account(request: Request, staff: CurrentStaff, done: Annotated[AccountAddres
     return page(request, "staff/account.html", staff=staff, error=None, saved=done.saved)
 
 
-@router.post(ACCOUNT)
+@router.post(ACCOUNT, name="account.password")
 def change_password(
     request: Request, db: Db, staff: CurrentStaff, form: Annotated[PasswordChange, Form()]
 ) -> Response:

@@ -2,6 +2,7 @@
 
 from app.cli import (
     analysis,
+    audit,
     database,
     demo,
     experiments,
@@ -17,6 +18,7 @@ from app.cli import (
 
 __all__ = [
     "analysis",
+    "audit",
     "database",
     "demo",
     "experiments",

@@ -238,6 +238,7 @@ def _train_here(context: Context, experiment_id: int) -> None:
 
 
 def _train_one(context: Context, run: Run, progress: Progress) -> None:
+    from app.audit.recording import unwatched
     from app.experiments.records import state_of
     from app.experiments.supervisor import Watch, supervise
     from app.models import JobState
@@ -251,7 +252,8 @@ def _train_one(context: Context, run: Run, progress: Progress) -> None:
     def show(event: Event) -> None:
         _show(progress, task, event)
 
-    state = supervise(context.sessions, run.id, Watch(should_stop=aborted_by_staff, on_event=show))
+    sessions = unwatched(context.sessions)  # what a run reports is no change of a person's
+    state = supervise(sessions, run.id, Watch(should_stop=aborted_by_staff, on_event=show))
     if state is JobState.FAILED:
         complaints.print(f"[red]{_title(run)}:[/red] {_error(context, run)}")
 

@@ -18,6 +18,7 @@ def quality(
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Check everybody's work in a study and count the quality flags; nobody is rejected."""
+    from app.audit.recording import note, unwatched
     from app.quality.service import SENTENCES, check_study, flags_by_kind
     from app.studies.service import find_study
 
@@ -25,8 +26,12 @@ def quality(
         task = progress.add_task("Checking", total=None)
         with context.sessions() as session:
             found = find_study(session, study)
+        with context.sessions.begin() as session:
+            note(session, f"study {study}: everybody's work checked again")
         check_study(
-            context.sessions, found, lambda done, total: progress.update(task, completed=done, total=total)
+            unwatched(context.sessions),
+            found,
+            lambda done, total: progress.update(task, completed=done, total=total),
         )
         with context.sessions() as session:
             counts = flags_by_kind(session, found.id)

@@ -4,7 +4,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from app.dashboard import home
+from app.dashboard import audit, home
 from app.dashboard.experiments import datasets, imports, runs, tasks
 from app.dashboard.experiments import detector as model
 from app.dashboard.experiments import new as new_experiment
@@ -23,6 +23,7 @@ from app.dashboard.studies import pages as studies
 router: Final = APIRouter()
 for part in (
     home,
+    audit,
     images,
     new_study,  # "new" before the name of a study
     design,

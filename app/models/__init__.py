@@ -1,6 +1,7 @@
 """Every table, in one place, so that features never import each other for a model."""
 
 from app.models.analyses import StudyAnalysis
+from app.models.audit import AuditEntry, Channel
 from app.models.background import (
     ENDED,
     UNFINISHED,
@@ -76,9 +77,11 @@ __all__ = [
     "Advice",
     "Annotation",
     "Arm",
+    "AuditEntry",
     "BackgroundTask",
     "BackgroundWork",
     "Base",
+    "Channel",
     "Dataset",
     "DatasetImage",
     "Decision",

@@ -133,6 +133,8 @@ POST /staff/runs/{run_id}/model/export
 FINANCE: list[str] = []
 """Payments: `method path` for each route of `app.deps.Finance`."""
 ADMINS = """
+GET /staff/audit
+GET /staff/audit/entries.csv
 GET /staff/people
 POST /staff/people
 POST /staff/people/{staff_id}/link

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.accounts.service import open_session
+from app.dashboard import audit
 from app.dashboard.experiments import queries as experiment_queries
 from app.dashboard.images import queries as image_queries
 from app.dashboard.maps import queries as map_queries
@@ -43,10 +44,17 @@ arms = [{name = "only", annotate = true}]
 """
 PASSWORD = "correct horse battery staple"
 TYPED = {"slug": "typed", "toml": DESCRIPTION, "current": PASSWORD, "password": PASSWORD}
+NOT_CHANGING = {
+    "/staff/studies/{slug}/participants",  # looks somebody up
+    "/staff/experiments/new",  # checks a recipe before it starts it
+    "/staff/studies/{slug}/maps",  # asks for a map set that is there
+}
+"""Forms that change nothing as they stand."""
 NOBODY = "nobody"
 """Who has not logged in."""
 CHOSEN = {"file": ("detector.csv", SCORES.encode()), "image": ("face.png", PICTURE)}
 PAGES = {
+    audit: "PAGE_SIZE",
     experiment_queries: "PAGE_SIZE",
     image_queries: "PAGE_SIZE",
     map_pages: "CHANGES_A_PAGE",
@@ -68,6 +76,10 @@ class TestEveryPage:
         sent = {one.address for one in visits[Role.VIEWER].forms() if one.method == "POST"}
         own = {"/login", "/logout", "/staff/account", site.everything.link}
         assert {address for address in sent - own if not address.endswith("/model")} == set()
+
+    def test_every_form_that_changes_something_is_in_the_audit_log(self, visits, site):
+        forms = {one.endpoint: one.path for one in pages() if "POST" in one.methods}
+        assert {path for endpoint, path in forms.items() if endpoint not in site.audited} == NOT_CHANGING
 
     def test_an_address_that_only_takes_forms_leads_back_to_a_page(self, visits, site):
         site.log_in(Role.ADMIN)
@@ -122,6 +134,10 @@ class Site:
     everything: Everything
     reached: dict[object, str] = field(default_factory=dict)
     """By endpoint: its longest address that was asked for."""
+    audited: set[object] = field(default_factory=set)
+    """Endpoints of forms that left an entry in the audit log."""
+    sent_to: object = None
+    """The endpoint of the last form."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.application(scope, receive, send)
@@ -129,6 +145,8 @@ class Site:
             query = scope["query_string"].decode()
             address = f"{scope['path']}?{query}" if query else scope["path"]
             self.reached[endpoint] = max(self.reached.get(endpoint, ""), address, key=len)
+            if scope["method"] == "POST":
+                self.sent_to = endpoint
 
     @property
     def client(self) -> TestClient:
@@ -153,6 +171,9 @@ class Site:
             point.rollback()
         self.client.cookies.clear()
         self.client.cookies.update(cookies)
+
+    def count_audit_entries(self) -> int:
+        return self.connection.scalar(text("SELECT count(*) FROM audit_entry")) or 0
 
     def status(self, address: str, *, without: str = "", empty: str = "") -> int:
         path, _, query = address.partition("?")
@@ -205,5 +226,8 @@ def visit(site: Site, role: Role | str) -> Crawler:
     )
     for one in crawler.forms():
         with site.undone():
+            before = site.count_audit_entries()
             crawler.send(one)
+            if site.count_audit_entries() > before:
+                site.audited.add(site.sent_to)
     return crawler

@@ -17,7 +17,6 @@ from procrastinate.jobs import Job, Status
 from sqlalchemy import select
 
 from app.analysis.requests import ANALYSES
-from app.analysis.service import run_analysis
 from app.background import Interrupted, WorkKind, end
 from app.db import SessionFactory
 from app.errors import WrongState
@@ -135,6 +134,8 @@ def check_quality(context: JobContext, *, participant_id: str) -> None:
 @queue.task(name=ANALYSE, pass_context=True, retry=Resume())
 def analyse(context: JobContext, *, analysis_id: int) -> None:
     """Compute an analysis; a worker that stops meanwhile leaves it to the next."""
+    from app.analysis.service import run_analysis  # loads pandas and matplotlib, which takes seconds
+
     worker = services(context)
     with abortable():
         run_analysis(worker.sessions, worker.blobs, analysis_id, should_stop=partial(stopped_state, context))

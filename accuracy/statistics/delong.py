@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm, rankdata
+from scipy.special import ndtri
 
 from accuracy.statistics.intervals import CONFIDENCE, Floats
 from accuracy.statistics.ranking import Ranking
@@ -22,7 +22,7 @@ def auc_interval(ranking: Ranking, *, level: float = CONFIDENCE) -> tuple[float,
     of_reals = 1 - (m - ranking.fakes + fakes / 2) / m
     area, fake_variance = _mean_variance(of_fakes, fakes)
     se = np.sqrt(fake_variance / m + _mean_variance(of_reals, reals)[1] / n)
-    half_width = norm.ppf((1 + level) / 2) * se
+    half_width = ndtri((1 + level) / 2) * se
     return max(0.0, float(area - half_width)), min(1.0, float(area + half_width))
 
 
@@ -39,6 +39,8 @@ def placements(scores: ArrayLike, fake: ArrayLike) -> Floats:
     Of a fake the share of real images that score below it, of a real image the share of fakes that score
     above it; equal scores count half. Both means are the AUC. NaN where there is none of the other class.
     """
+    from scipy.stats import rankdata  # takes a second to import
+
     values, flags = np.asarray(scores, np.float64), np.asarray(fake, np.bool_)
     pooled = rankdata(values)
     placed = np.empty(len(values))

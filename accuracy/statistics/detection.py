@@ -8,7 +8,7 @@ is that of `clusters`, as it is for a difference of shares.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri
 
 from accuracy.statistics.clusters import ClusteredSample, clustered_interval
 from accuracy.statistics.intervals import UNDEFINED, Floats, Interval
@@ -38,8 +38,9 @@ class AnswerShare:
         """Normal quantile of the share, moved off 0 and 1 (`bounded_share`), and what each decision adds to
         it, (N,). NaN below 2 decisions."""
         count, total = float(self.given @ self.counted), self.total
-        z = float(stats.norm.ppf(bounded_share(count, total)))
-        return z, self.counted * (self.given - count / total) / (total * stats.norm.pdf(z))
+        z = float(ndtri(bounded_share(count, total)))
+        density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+        return z, self.counted * (self.given - count / total) / (total * density)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtr, stdtrit  # scipy.stats takes a second to import
 
 Floats = NDArray[np.float64]
 
@@ -29,7 +29,7 @@ UNDEFINED: Final = Interval(None)
 
 def t_quantile(df: float = np.inf) -> float:
     """Two-sided 95 % quantile of Student's t; of the normal where `df` is infinite."""
-    return float(stats.t.ppf(0.5 + CONFIDENCE / 2, df))
+    return float(stdtrit(df, 0.5 + CONFIDENCE / 2))
 
 
 def t_interval(value: float, se: float, df: float) -> Interval:
@@ -40,5 +40,5 @@ def t_interval(value: float, se: float, df: float) -> Interval:
     if df <= 0 or se <= 0 or not np.isfinite(se):
         return Interval(value)
     half_width = t_quantile(df) * se
-    p = 2 * float(stats.t.sf(abs(value) / se, df))
+    p = 2 * float(stdtr(df, -abs(value) / se))
     return Interval(value, value - half_width, value + half_width, p, se, df)

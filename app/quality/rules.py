@@ -13,7 +13,7 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
+from scipy.special import bdtr
 
 FASTEST_DECISION_MS: Final = 300.0
 """Nobody sees two faces, compares them and answers sooner."""
@@ -199,8 +199,8 @@ def _is_upright(stroke: StrokePath) -> bool:
 def one_side(work: VisitRecord) -> Iterator[Flag]:
     """One side chosen so often that the sides cannot have been told by the faces: they are at random."""
     sides = [judgement.chose_left for judgement in work.judgements if not judgement.is_check]
-    if sides and binomtest(sum(sides), len(sides)).pvalue < SIDE_CHANCE:
-        left = sum(sides)
+    left = sum(sides)
+    if sides and 2 * bdtr(min(left, len(sides) - left), len(sides), 0.5) < SIDE_CHANCE:
         side, count = ("left", left) if left * 2 > len(sides) else ("right", len(sides) - left)
         yield Flag("one_side", None, {"side": side, "chosen": count, "of": len(sides)})
 

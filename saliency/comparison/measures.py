@@ -13,7 +13,6 @@ from typing import Final
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from saliency.maps.metrics import Map, correlation
 
@@ -68,6 +67,8 @@ def spearman(first: Map, second: Map) -> float:
 
 
 def _ranks(values: Map) -> NDArray[np.float64]:
+    from scipy.stats import rankdata  # takes a second to import
+
     return np.asarray(rankdata(values.ravel()), dtype=np.float64).reshape(values.shape)
 
 

@@ -1,14 +1,13 @@
 """Agreement of a detector's maps with human maps. NumPy only.
 
 Every function takes two arrays of maps (N, h, w) of one size and returns (N,) float64, one value per pair; no
-maps give an empty array. `saliency/maps/metrics.py` has the measures that compare human maps with each other.
+maps give an empty array. `saliency/comparison/measures.py` compares human maps with each other.
 """
 
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 Maps = NDArray[np.floating]
 Floats = NDArray[np.float64]
@@ -19,6 +18,8 @@ TOP: Final = 0.1
 
 def spearman(model: Maps, human: Maps) -> Floats:
     """Spearman's rank correlation over the pixels, in [-1, 1]; NaN where a map is constant."""
+    from scipy.stats import rankdata  # takes a second to import
+
     # Pearson's correlation of the ranks: for whole batches at once, which scipy.stats.spearmanr does not do.
     a, b = (rankdata(_pixels(maps), axis=1) for maps in (model, human))
     a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)

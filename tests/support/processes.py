@@ -91,8 +91,12 @@ class Installation:
 
 
 def chromium() -> dict[str, Any]:
-    """Launch options for the Chromium that this machine has, or for playwright's own."""
-    candidates = (os.environ.get("CYBORG_CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
+    """Launch options for the Chromium that this machine has, or for playwright's own.
+
+    `chromium-headless-shell` is the same engine without the window around it, at half the CPU time.
+    """
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+    candidates = (os.environ.get("CYBORG_CHROMIUM"), *names)
     found = next((path for name in candidates if name and (path := shutil.which(name))), None)
     arguments = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
     return {"args": arguments, "headless": True} | ({"executable_path": found} if found else {})

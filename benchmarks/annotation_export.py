@@ -25,7 +25,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from app.db import factory, snapshot, streamed
 from app.exports import dictionary
-from app.exports.annotations import annotation_lines, time_text
+from app.exports.annotations import annotation_lines
+from app.exports.cells import time_text
 from app.maps.queries import exported_rows
 from app.models import Study, strokes_json
 from benchmarks.map_sets import fresh_database, make_study

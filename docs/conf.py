@@ -6,7 +6,16 @@ The source is the whole repository, so that pages may link to any file of it.
 from sphinx.application import Sphinx
 
 NAVIGATION = {
-    "Studies": ["studies", "images", "participant-page", "quality", "staff", "statistics", "data-dictionary"],
+    "Studies": [
+        "studies",
+        "images",
+        "participant-page",
+        "quality",
+        "staff",
+        "statistics",
+        "export",
+        "data-dictionary",
+    ],
     "Maps and detectors": [
         "saliency",
         "training",

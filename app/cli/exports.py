@@ -13,13 +13,24 @@ from app.cli.context import opened
 def export(
     study: Annotated[str, typer.Argument(help="Name of the study.")],
     out_dir: Annotated[Path, typer.Argument(help="Folder to write; must not exist or be empty.")],
+    *,
+    parquet: Annotated[bool, typer.Option("--parquet", help="All tables as Parquet, too.")] = False,
+    masks: Annotated[bool, typer.Option("--masks", help="The mask of every annotation as PNG.")] = False,
+    coco: Annotated[bool, typer.Option("--coco", help="The masks as COCO run lengths.")] = False,
+    npy: Annotated[bool, typer.Option("--npy", help="Maps as NumPy arrays, too.")] = False,
+    images: Annotated[bool, typer.Option("--images", help="The images themselves.")] = False,
 ) -> None:
-    """Write everything a study collected into a folder: decisions, annotations, maps, data dictionary."""
+    """Write everything a study collected into a folder: decisions, annotations, maps, data dictionary.
+
+    The same data give the same files. `SHA256SUMS` has the sum of each, for `sha256sum --check`.
+    """
     from app.db import snapshot
+    from app.exports.contents import Contents
     from app.exports.service import export_study
     from app.studies.service import find_study
 
+    contents = Contents(parquet=parquet, masks=masks, coco=coco, npy=npy, images=images)
     with opened() as context, snapshot(context.sessions) as session, complaints.status("") as status:
         found = find_study(session, study)
-        export_study(session, context.blobs, found, out_dir, on_file=status.update)
+        export_study(session, context.blobs, found, out_dir, contents=contents, on_file=status.update)
     print(f"Wrote {out_dir}; its README.md explains every column.")

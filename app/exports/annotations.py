@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, case, cast, func,
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.db import AnyRow, AnySelect, streamed
+from app.exports.cells import time_text
 from app.exports.dictionary import ExportFile
 from app.maps.queries import exported_rows
 from app.models import Stroke
@@ -55,11 +55,6 @@ def _stroke_texts(annotations: Sequence[int]) -> AnySelect:
         .where(Stroke.annotation_id == func.any(cast(list(annotations), ARRAY(BigInteger))))
         .group_by(Stroke.annotation_id)
     )
-
-
-def time_text(moment: datetime) -> str:
-    """A time as every file has it: ISO 8601, UTC, microseconds."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _as_float(number: InstrumentedAttribute[float]) -> ColumnElement[str]:

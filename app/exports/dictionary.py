@@ -466,10 +466,30 @@ it has one apostrophe more before that sign. To have the text as it was, remove 
 places, as `saliency.files.spreadsheets.original` does. Numbers and JSON files are unchanged.
 """
 
+OTHER_FILES: Final = (
+    ("SHA256SUMS", "The checksum of every other file: `sha256sum --check SHA256SUMS`."),
+    (
+        "*.parquet",
+        "The table of that name with typed columns; JSON is text there. On request.",
+    ),
+    ("masks/<annotation_id>.png", "The mask of an annotation, 8-bit greyscale, 255 = painted. On request."),
+    ("masks.coco.json", "The masks in the format of COCO, as compressed run lengths. On request."),
+    ("maps/<image_id>.png", "The map of an image, 16-bit greyscale, 65535 = 1.0."),
+    ("maps/<image_id>.npy", "The same map as a NumPy array, (height, width) float32 in [0, 1]. On request."),
+    ("images/<image_id>.png", "The image itself. On request."),
+    ("advice/<image_id>.png", "The heat map that a model's advice shows on the image. With the images."),
+)
+
 
 def markdown(title: str, files: Iterable[ExportFile] = FILES) -> str:
     """The dictionary of some files as a page."""
-    return "\n".join([f"# {title}", "", PREAMBLE, *(_section(file) for file in files)])
+    return "\n".join([f"# {title}", "", PREAMBLE, *(_section(file) for file in files), *_others()])
+
+
+def _others() -> Iterable[str]:
+    yield from ("## Other files", "", "| name | what it is |", "|---|---|")
+    yield from (f"| `{name}` | {about} |" for name, about in OTHER_FILES)
+    yield ""
 
 
 def _section(file: ExportFile) -> str:

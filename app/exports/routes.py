@@ -1,12 +1,13 @@
 """Downloads for staff."""
 
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from app.deps import Blobs, Db, logged_in
 from app.exports import dictionary, queries, service
 from app.exports.annotations import annotation_lines
+from app.exports.contents import Contents
 from app.exports.downloads import Content, Download, Downloads
 from app.models import Study
 from app.studies.service import find_study
@@ -40,11 +41,13 @@ def annotations(request: Request, db: Db, slug: str) -> Download:
 
 
 @router.get("/export.zip")
-def everything(request: Request, db: Db, blobs: Blobs, slug: str) -> Download:
+def everything(
+    request: Request, db: Db, blobs: Blobs, slug: str, contents: Annotated[Contents, Query()]
+) -> Download:
     study = find_study(db, slug)
     return download(
         request,
-        lambda session: service.zipped(session, blobs, session.get_one(Study, study.id)),
+        lambda session: service.zipped(session, blobs, session.get_one(Study, study.id), contents),
         name=f"{slug}.zip",
         media_type="application/zip",
     )

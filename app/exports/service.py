@@ -1,43 +1,31 @@
 """A study as files: into a folder, or one at a time to whoever downloads them."""
 
-import csv
-import enum
-import io
 import json
 import shutil
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
+import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.db import AnySelect, streamed
 from app.errors import AlreadyExists
-from app.exports import dictionary, queries
-from app.exports.annotations import annotation_lines, time_text
+from app.exports import dictionary, masks, parquet, queries
+from app.exports.annotations import annotation_lines
+from app.exports.archives import Chunks, ExportMember, archive, with_sums
+from app.exports.cells import csv_chunks, json_default
+from app.exports.contents import PLAIN, Contents
 from app.exports.dictionary import ExportFile
 from app.maps.service import newest_map_set
-from app.models import Arm, MapSet, Participant, SaliencyMap, Source, Study
+from app.models import Arm, ImageAdvice, MapSet, Participant, SaliencyMap, Source, Study
 from app.storage import BlobStore
-from saliency.files.spreadsheets import cell
+from saliency.maps.png import decode_map_png
 
-CHUNK_BYTES: Final = 1 << 16
-
-Chunks = Iterator[bytes]
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class ExportMember:
-    """One file of an export; `chunks` is read once, in order."""
-
-    name: str
-    chunks: Chunks
 
 
 def export_study(
@@ -46,6 +34,7 @@ def export_study(
     study: Study,
     out_dir: Path,
     *,
+    contents: Contents = PLAIN,
     on_file: Progress = lambda _name: None,
 ) -> None:
     """Write the whole export into `out_dir`, which must not exist or be empty, in one move."""
@@ -53,7 +42,7 @@ def export_study(
         raise AlreadyExists(f"{out_dir} exists already; an export is never written over another.")
     draft = out_dir.with_name(f".{out_dir.name}.{uuid4().hex[:8]}.partial")
     try:
-        for member in members(session, blobs, study):
+        for member in members(session, blobs, study, contents):
             _write(draft / member.name, member.chunks)
             on_file(member.name)
         draft.replace(out_dir)
@@ -67,60 +56,61 @@ def _write(path: Path, chunks: Chunks) -> None:
         stream.writelines(chunks)
 
 
-def zipped(session: Session, blobs: BlobStore, study: Study) -> Chunks:
+def zipped(session: Session, blobs: BlobStore, study: Study, contents: Contents = PLAIN) -> Chunks:
     """The whole export as a ZIP archive, piece by piece; the same data give the same bytes."""
-    return archive(members(session, blobs, study), folder=study.slug)
+    return archive(members(session, blobs, study, contents), folder=study.slug)
 
 
-def archive(files: Iterable[ExportMember], *, folder: str) -> Chunks:
-    """A ZIP archive of files in one folder, piece by piece."""
-    sink = _Sink()
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as into:
-        for member in files:
-            entry = zipfile.ZipInfo(f"{folder}/{member.name}")
-            entry.compress_type = zipfile.ZIP_STORED if _is_png(member.name) else zipfile.ZIP_DEFLATED
-            with into.open(entry, "w", force_zip64=True) as stream:
-                for chunk in member.chunks:
-                    stream.write(chunk)
-                    yield from sink.drained()
-    yield from sink.drained()
+def members(
+    session: Session, blobs: BlobStore, study: Study, contents: Contents = PLAIN
+) -> Iterator[ExportMember]:
+    """Every file of an export, in a fixed order, and their sums at the end."""
+    return with_sums(_members(session, blobs, study, contents))
 
 
-def _is_png(name: str) -> bool:
-    return name.endswith(".png")
-
-
-class _Sink(io.RawIOBase):
-    """Holds what a ZIP writer writes until it is taken; it cannot seek, so nothing is written twice."""
-
-    def __init__(self) -> None:
-        self._held = bytearray()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._held += data
-        return len(data)
-
-    def drained(self) -> Chunks:
-        if self._held:
-            yield bytes(self._held)
-            self._held.clear()
-
-
-def members(session: Session, blobs: BlobStore, study: Study) -> Iterator[ExportMember]:
-    """Every file of an export, in a fixed order."""
+def _members(session: Session, blobs: BlobStore, study: Study, contents: Contents) -> Iterator[ExportMember]:
     map_set = newest_map_set(session, study)
     yield ExportMember("README.md", iter([readme(study).encode()]))
     yield ExportMember(dictionary.STUDY.name, iter([study_json(session, study, map_set)]))
-    for file, query in TABLES:
-        yield ExportMember(file.name, table(session, file, query(study.id)))
-    for file, counting in ((dictionary.ANNOTATIONS, True), (dictionary.OTHER_ANNOTATIONS, False)):
-        yield ExportMember(file.name, annotation_lines(session, study.id, file=file, counting=counting))
+    for member, as_parquet in _tables(session, study, map_set):
+        yield member
+        if contents.parquet:
+            yield as_parquet
+    yield from _masks(session, study, contents)
     if map_set is not None:
-        yield ExportMember(dictionary.MAPS.name, table(session, dictionary.MAPS, queries.maps(map_set.id)))
-        yield from map_files(session, blobs, map_set)
+        yield from map_files(session, blobs, map_set, npy=contents.npy)
+    if contents.images:
+        yield from image_files(session, blobs, study)
+
+
+def _tables(
+    session: Session, study: Study, map_set: MapSet | None
+) -> Iterator[tuple[ExportMember, ExportMember]]:
+    """Each table and each file of annotations, as text and as Parquet."""
+    queried = [(file, query(study.id)) for file, query in TABLES]
+    if map_set is not None:
+        queried.append((dictionary.MAPS, queries.maps(map_set.id)))
+    for file, query in queried:
+        yield _both(file, table(session, file, query), parquet.table(session, file, query))
+    for file, counting in ANNOTATION_FILES:
+        wanted: dict[str, Any] = {"file": file, "counting": counting}
+        lines = annotation_lines(session, study.id, **wanted)
+        yield _both(file, lines, parquet.annotations(session, study.id, **wanted))
+
+
+def _both(file: ExportFile, text: Chunks, as_parquet: Chunks) -> tuple[ExportMember, ExportMember]:
+    return ExportMember(file.name, text), ExportMember(f"{Path(file.name).stem}.parquet", as_parquet)
+
+
+def _masks(session: Session, study: Study, contents: Contents) -> Iterator[ExportMember]:
+    if contents.coco:
+        shown = session.execute(queries.images(study.id))
+        yield ExportMember(masks.COCO, masks.coco_chunks(session, study.id, shown))
+    if contents.masks:
+        yield from masks.mask_files(session, study.id)
+
+
+ANNOTATION_FILES: Final = ((dictionary.ANNOTATIONS, True), (dictionary.OTHER_ANNOTATIONS, False))
 
 
 TABLES: Final[Sequence[tuple[ExportFile, Callable[[int], AnySelect]]]] = (
@@ -154,7 +144,7 @@ def study_json(session: Session, study: Study, map_set: MapSet | None) -> bytes:
         "simulated_participants": session.scalar(simulated),
     }
     document = {name: computed.get(name, getattr(study, name, None)) for name in dictionary.STUDY.names}
-    return (json.dumps(document, indent=1, ensure_ascii=False, default=_plain) + "\n").encode()
+    return (json.dumps(document, indent=1, ensure_ascii=False, default=json_default) + "\n").encode()
 
 
 def _map_set_json(map_set: MapSet) -> dict[str, Any]:
@@ -164,60 +154,40 @@ def _map_set_json(map_set: MapSet) -> dict[str, Any]:
 
 def table(session: Session, file: ExportFile, query: AnySelect) -> Chunks:
     """The rows of a query as CSV."""
-    yield from _csv(file.names, (row._mapping.values() for row in streamed(session, query)))
+    yield from csv_chunks(file.names, (row._mapping.values() for row in streamed(session, query)))
 
 
-def _csv(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> Chunks:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    for row in rows:
-        writer.writerow([_cell(value) for value in row])
-        if text.tell() > CHUNK_BYTES:
-            yield _taken(text)
-    yield _taken(text)
-
-
-def _taken(text: io.StringIO) -> bytes:
-    content = text.getvalue().encode()
-    text.seek(0)
-    text.truncate()
-    return content
-
-
-def _cell(value: Any) -> Any:
-    """A value as a CSV file has it: some texts are strangers', and a program may take one for a formula."""
-    plain = _plain(value)
-    return cell(plain) if isinstance(plain, str) else plain
-
-
-def _plain(value: Any) -> Any:
-    """A value as the files have it; None stays None, which CSV writes as an empty cell."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case datetime():
-            return time_text(value)
-        case enum.StrEnum():
-            return value.value
-        case list():
-            return " ".join(map(str, value))
-        case dict():
-            return json.dumps(_facts(value), sort_keys=True)
-        case _:
-            return value
-
-
-def _facts(client: dict[str, Any]) -> dict[str, Any]:
-    """Numbers and yes/no; a text could name its author."""
-    return {key: value for key, value in client.items() if isinstance(value, int | float)}
-
-
-def map_files(session: Session, blobs: BlobStore, map_set: MapSet) -> Iterator[ExportMember]:
+def map_files(
+    session: Session, blobs: BlobStore, map_set: MapSet, *, npy: bool = False
+) -> Iterator[ExportMember]:
+    """`maps/<image_id>.png`, and with `npy` the same values as `maps/<image_id>.npy`."""
     query = (
         select(SaliencyMap.image_id, SaliencyMap.blob_hash)
         .where(SaliencyMap.map_set_id == map_set.id)
         .order_by(SaliencyMap.image_id)
     )
     for image_id, blob in session.execute(query):
-        yield ExportMember(f"maps/{image_id}.png", iter([blobs.get(blob)]))
+        png = blobs.get(blob)
+        yield ExportMember(f"maps/{image_id}.png", iter([png]))
+        if npy:
+            yield ExportMember(f"maps/{image_id}.npy", iter([npy_of(png)]))
+
+
+def npy_of(png: bytes) -> bytes:
+    """A map as a NumPy file: (height, width) float32 in [0, 1]."""
+    out = BytesIO()
+    np.save(out, decode_map_png(png), allow_pickle=False)
+    return out.getvalue()
+
+
+def image_files(session: Session, blobs: BlobStore, study: Study) -> Iterator[ExportMember]:
+    """`images/<image_id>.png`, and `advice/<image_id>.png` where a model has a heat map of it."""
+    for image in session.execute(queries.images(study.id)):
+        yield ExportMember(f"images/{image.image_id}.png", iter([blobs.get(image.content_hash)]))
+    heat_maps = (
+        select(ImageAdvice.image_id, ImageAdvice.map_hash)
+        .where(ImageAdvice.study_id == study.id, ImageAdvice.map_hash.is_not(None))
+        .order_by(ImageAdvice.image_id)
+    )
+    for image_id, blob in session.execute(heat_maps):
+        yield ExportMember(f"advice/{image_id}.png", iter([blobs.get(str(blob))]))

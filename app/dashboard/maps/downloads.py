@@ -9,10 +9,11 @@ from sqlalchemy.orm import Session
 
 from app.dashboard.maps.queries import MapFilter, blobs_of, measures_of
 from app.deps import Blobs, CurrentStaff, Db
+from app.exports.archives import ExportMember, archive, with_sums
 from app.exports.dictionary import ExportField, ExportFile
 from app.exports.downloads import Download
 from app.exports.routes import download
-from app.exports.service import ExportMember, archive, table
+from app.exports.service import table
 from app.maps.service import built_map_set
 from app.models import MapSet
 from app.storage import BlobStore
@@ -70,7 +71,7 @@ def list_zip(
     name = f"{slug}-maps-{map_set.version}"
     return download(
         request,
-        lambda session: archive(files(session, blobs, map_set, wanted), folder=name),
+        lambda session: archive(with_sums(files(session, blobs, map_set, wanted)), folder=name),
         name=f"{name}.zip",
         media_type="application/zip",
     )

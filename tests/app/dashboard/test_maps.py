@@ -319,8 +319,8 @@ class TestDownload:
         answer = editor.get(f"{address(study)}/list.zip?annotators=5")
         archive = zipfile.ZipFile(BytesIO(answer.content))
         names = sorted(name.rpartition("/")[2] for name in archive.namelist())
-        assert len(names) == 4
-        assert {"maps.csv", "map_set.json"} < set(names)
+        assert len(names) == 5
+        assert {"maps.csv", "map_set.json", "SHA256SUMS"} < set(names)
         record = json.loads(archive.read(next(name for name in archive.namelist() if name.endswith("json"))))
         assert record["filter"] == {"annotators": 5}
 

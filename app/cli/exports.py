@@ -34,3 +34,25 @@ def export(
         found = find_study(session, study)
         export_study(session, context.blobs, found, out_dir, contents=contents, on_file=status.update)
     print(f"Wrote {out_dir}; its README.md explains every column.")
+
+
+@app.command("import")
+def import_(
+    path: Annotated[Path, typer.Argument(metavar="EXPORT", help="Folder or ZIP, with images.")],
+) -> None:
+    """Read an export back into an empty platform: all of it, or nothing when anything is wrong.
+
+    Checksums are compared first. Exported again, the study gives identical files. Worker ids, completion
+    codes and pairs that nobody decided are in no export, so they do not come back.
+    """
+    from app.exports.importing import import_export
+    from app.exports.opening import opened_export
+
+    with (
+        opened() as context,
+        complaints.status("Checking every file …") as status,
+        opened_export(path) as export,
+        context.sessions.begin() as session,
+    ):
+        study = import_export(session, context.blobs, export, on_step=status.update)
+    print(f"Imported the study {study.slug}.")

@@ -91,8 +91,17 @@ STUDY: Final = ExportFile(
         (
             "visit",
             "object",
-            "The steps around the main trials, as in the description; what is missing has its default.",
+            (
+                "The steps around the main trials, as in the description; what is missing has its default. "
+                "Endings are left out: people are paid by their codes."
+            ),
         ),
+        (
+            "lease_minutes",
+            "number (min)",
+            "How long a silent participant keeps their places.",
+        ),
+        ("accepts_simulated", "true/false", "Whether programs may take part."),
         ("consent_version", "text", "Version of the consent text."),
         ("consent", "Markdown", "The consent text."),
         ("instructions", "Markdown", "The instructions."),
@@ -107,6 +116,11 @@ STUDY: Final = ExportFile(
             "{version, parameters, inputs_hash, annotations} of the maps in `maps/`.",
         ),
         ("simulated_participants", "integer", "How many of the participants are programs."),
+        (
+            "description",
+            "object",
+            "The study as `cyborg study create` reads it, without endings and the address of completion.",
+        ),
     ),
 )
 

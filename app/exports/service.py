@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,7 @@ from app.exports.dictionary import ExportFile
 from app.maps.service import newest_map_set
 from app.models import Arm, ImageAdvice, MapSet, Participant, SaliencyMap, Source, Study
 from app.storage import BlobStore
+from app.studies.toml import description_of
 from saliency.maps.png import decode_map_png
 
 Progress = Callable[[str], None]
@@ -142,9 +144,20 @@ def study_json(session: Session, study: Study, map_set: MapSet | None) -> bytes:
         "arms": [{"name": arm.name, "annotate": arm.annotate, "advice": arm.advice} for arm in arms],
         "map_set": map_set and _map_set_json(map_set),
         "simulated_participants": session.scalar(simulated),
+        "lease_minutes": study.lease / timedelta(minutes=1),
+        "visit": _without_codes(study.visit),
+        "description": _without_codes(description_of(session, study)),
     }
     document = {name: computed.get(name, getattr(study, name, None)) for name in dictionary.STUDY.names}
     return (json.dumps(document, indent=1, ensure_ascii=False, default=json_default) + "\n").encode()
+
+
+def _without_codes(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what people are paid by."""
+    return {name: value for name, value in said.items() if name not in PAID_BY}
+
+
+PAID_BY: Final = ("endings", "completion_url")
 
 
 def _map_set_json(map_set: MapSet) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 /**
- * What the participant's page and the server say to each other. `make contract` writes this file from the
+ * What the participant's page and the server send to each other. `make contract` writes this file from the
  * OpenAPI document; the Python classes have the same names. Browsers do not load it.
  */
 

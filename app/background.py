@@ -6,9 +6,9 @@
                   ├──► failed   an error, or given up: every worker that tried it died
                   └──► aborted  somebody asked for it; also straight from queued
 
-A row is asked for in the transaction that also queues its job. The worker that holds the row's name does the
-work; nobody else can meanwhile. Every change of state and every progress report is a short transaction of its
-own, and counts only while the row is running, so that an abort is never overwritten.
+The transaction that adds a row also queues its job. A worker does the work while it holds a lock named after
+the row, so that no other worker does it, too. Every change of state and every progress report is a short
+transaction of its own, and changes the row only while it is running, so that an abort is never overwritten.
 """
 
 import enum
@@ -22,7 +22,7 @@ from sqlalchemy import Column, ColumnElement, func, inspect, select, update
 from sqlalchemy.orm import Session
 
 from app.audit.recording import unwatched
-from app.db import SessionFactory, held
+from app.db import SessionFactory, named_locks
 from app.errors import AppError, WrongState
 from app.jobs import cancel, enqueue, is_alive
 from app.models import UNFINISHED, BackgroundWork, JobState, MapSet, StudyAnalysis, WorkWithProgress
@@ -94,11 +94,11 @@ class WorkKind(Generic[W]):
         return inspect(self.table).primary_key_from_instance(work)[0]
 
 
-# ---- asking ----
+# ---- requesting work ----
 
 
 def lock_numbers(session: Session, lock: NumberingLock, study_id: int) -> None:
-    """Nobody else asks for numbered work of this study until the transaction ends."""
+    """Lock the numbering of a study until the transaction ends, so that no number is given twice."""
     session.execute(select(func.pg_advisory_xact_lock(lock, study_id)))
 
 
@@ -122,7 +122,7 @@ def queue_work(session: Session, kind: WorkKind[W], work: W, *, lock: str) -> No
 
 
 def abort(session: Session, kind: WorkKind[W], work: W) -> None:
-    """Take waiting work back, or ask the worker that is at it to stop.
+    """Take queued work back, or ask the worker that does it to stop.
 
     `WrongState`: the work has ended already.
     """
@@ -151,11 +151,11 @@ def _changed(
     return session.execute(change, execution_options={"synchronize_session": False}).first() is not None
 
 
-# ---- doing ----
+# ---- doing it ----
 
 
 class Attempt(Generic[W]):
-    """One try at a piece of background work, by the only worker that is at it.
+    """One try at a piece of background work, by the only worker that does it.
 
     sessions : makes the session of each short transaction
     work_id : the row's primary key
@@ -207,7 +207,7 @@ class Attempt(Generic[W]):
         self.write(session, state=JobState.SUCCEEDED, ended_at=func.now(), **values)
 
     def stop(self, state: JobState, error: str | None = None) -> None:
-        """Leave the work to another worker, or write why there will be no result."""
+        """Return the work to the queue, or write why there will be no result."""
         with self.sessions.begin() as session:
             if state is JobState.QUEUED:
                 _changed(session, self.kind, self._is_running, {"state": state})
@@ -223,13 +223,13 @@ def carry_out(
     *,
     should_stop: StopCheck = lambda: None,
 ) -> None:
-    """Do the work that was asked for, once; work that has ended stays as it is.
+    """Do queued work once; work that has ended stays as it is.
 
     do : does it, and calls `Attempt.succeed`. If it raises, the row says why, and the error is raised again
-    `WrongState`: another worker is at it.
+    `WrongState`: another worker does it already.
     """
     sessions = unwatched(sessions)
-    with held(sessions, {f"{kind.noun} {work_id}": f"This {kind.noun} is being worked on already."}):
+    with named_locks(sessions, {f"{kind.noun} {work_id}": f"This {kind.noun} is being worked on already."}):
         attempt = Attempt(sessions, kind, work_id, should_stop)
         work = attempt.begin()
         if work is None:
@@ -245,7 +245,7 @@ def carry_out(
 
 
 def sentence(error: BaseException) -> str:
-    """Why work has failed, in the words of its error."""
+    """Why work has failed, in one sentence for staff."""
     match error:
         case KeyboardInterrupt():
             return "It was interrupted; ask for it again."

@@ -1,6 +1,6 @@
-"""What the participant's page and the server share, written for the page by `make contract`.
+"""Types and numbers that the participant's page shares with the server; `make contract` writes them.
 
-`annotation_ui/participant.d.ts` has each call and the types of what is sent, from the OpenAPI document.
+`annotation_ui/participant.d.ts` has each call with its types, from the OpenAPI document.
 `annotation_ui/static/core/contract.js` has the numbers that both compute with, from the Python constants.
 """
 
@@ -46,19 +46,19 @@ SHAPING: Final = frozenset(
         "type",
     }
 )
-"""Keywords that make a type."""
+"""Keywords that decide the type."""
 
 SILENT: Final = frozenset(
     {"default", "description", "format", "maxItems", "maxLength", "maxProperties", "maximum", "minItems"}
     | {"minLength", "minimum", "pattern", "propertyNames", "title"}
 )
-"""Keywords that TypeScript has no type for."""
+"""Keywords that TypeScript cannot express; they are left out."""
 
 WIDTH: Final = 118  # characters of a line
 
 TYPES_HEAD: Final = """\
 /**
- * What the participant's page and the server say to each other. `make contract` writes this file from the
+ * What the participant's page and the server send to each other. `make contract` writes this file from the
  * OpenAPI document; the Python classes have the same names. Browsers do not load it.
  */
 """
@@ -72,7 +72,7 @@ NUMBERS_HEAD: Final = """\
 
 
 def numbers() -> dict[str, tuple[Any, str]]:
-    """Each number with where it lives and what it is, by its name."""
+    """Each number by its name, with its module and its meaning."""
     return {
         "MAX_STROKES": (strokes.MAX_STROKES, "saliency.masks.strokes: of one annotation"),
         "MAX_POINTS": (strokes.MAX_POINTS, "saliency.masks.strokes: of one annotation"),
@@ -104,7 +104,7 @@ def numbers_module() -> str:
 
 def _literal(value: Any) -> str:
     if isinstance(value, dict):
-        return f"{{ {', '.join(f'{key}: {_literal(one)}' for key, one in value.items())} }}"
+        return f"{{ {', '.join(f'{key}: {_literal(field)}' for key, field in value.items())} }}"
     if isinstance(value, float) and not value.is_integer():
         return repr(value).replace("e-0", "e-")
     return f"{int(value):_}"
@@ -126,7 +126,7 @@ def participant_document() -> dict[str, Any]:
 
 
 def _by_name(part: Any, types: dict[str, Schema]) -> Any:
-    """A part of a schema with each class that stands in it named instead, and added to the types."""
+    """A part of a schema in which each nested class is replaced by a reference and added to `types`."""
     if isinstance(part, list):
         return [_by_name(one, types) for one in part]
     if not isinstance(part, Mapping):
@@ -171,13 +171,13 @@ def _json(message: Schema) -> str:
 
 
 def _names(part: Any, types: Types, seen: set[str]) -> Iterator[str]:
-    """The types that a part of the document refers to, each before those that it refers to itself."""
+    """The types that a part of the document refers to, each before the types that it needs itself."""
     if isinstance(part, list):
         for one in part:
             yield from _names(one, types, seen)
     elif isinstance(part, Mapping):
         for key, one in part.items():
-            if key == "422":  # FastAPI's own shape of a refusal, which the server replaces
+            if key == "422":  # FastAPI's own shape of an error, which this server replaces
                 continue
             if key != "$ref":
                 yield from _names(one, types, seen)
@@ -209,9 +209,9 @@ def _fields(schema: Schema) -> str:
 
 
 def typescript(schema: Schema) -> str:
-    """The type of what a JSON schema describes.
+    """A JSON schema as a TypeScript type.
 
-    Raises ValueError for a keyword that neither makes a type nor is known to make none.
+    ValueError : the schema has a keyword that this function does not know
     """
     if unknown := schema.keys() - SHAPING - SILENT:
         raise ValueError(f"the keyword {sorted(unknown)[0]} has no TypeScript type")
@@ -246,7 +246,7 @@ def _object(schema: Schema) -> str:
 
 
 def _doc(text: str, indent: str = "") -> str:
-    """A comment of one line, or of a block where one line does not hold it."""
+    """A JSDoc comment: one line if it fits, else a block."""
     words = " ".join(text.split())
     if not words:
         return ""

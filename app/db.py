@@ -101,21 +101,21 @@ def to_json(value: Any) -> str:
 
 
 def replace_when_ended(engine: Engine) -> None:
-    """Give out no connection that the server has ended; what `pool_pre_ping` does, without its round trip.
+    """Hand out no connection that the server has ended; what `pool_pre_ping` does, without its round trip.
 
-    Between two transactions a server says nothing unless it ends the connection.
+    Between two transactions a server sends nothing unless it ends the connection.
     """
 
     @event.listens_for(engine, "checkout")
     def check(connection: Any, _record: Any, _fairy: Any) -> None:
         try:
-            if has_word(connection.fileno()):
+            if has_input(connection.fileno()):
                 engine.dialect.do_ping(connection)
         except psycopg.Error:
             raise InvalidatePoolError from None
 
 
-def has_word(descriptor: int) -> bool:
+def has_input(descriptor: int) -> bool:
     """Whether something waits to be read, the end of the connection included."""
     waiting = poll()
     waiting.register(descriptor, POLLIN)
@@ -151,12 +151,12 @@ def upgrade(engine: Engine) -> None:
     """
     known = revisions()
     with engine.connect() as connection:
-        found = _revision(connection)
-    if found is not None and found not in known:
+        current = _revision(connection)
+    if current is not None and current not in known:
         raise WrongState(
-            f"The database is of a newer version of Cyborg ({found}, not {known[-1]}): upgrade Cyborg."
+            f"The database is of a newer version of Cyborg ({current}, not {known[-1]}): upgrade Cyborg."
         )
-    if found != known[-1]:
+    if current != known[-1]:
         _migrate(engine)
 
 
@@ -164,8 +164,8 @@ def _revision(connection: Connection) -> str | None:
     """The schema's revision; None of an empty database."""
     if connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
         return None
-    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    return found
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
 
 
 def _migrate(engine: Engine) -> None:
@@ -190,21 +190,25 @@ def snapshot(sessions: SessionFactory) -> Iterator[Session]:
 
 
 @contextmanager
-def held(sessions: SessionFactory, wanted: Mapping[str, str]) -> Iterator[None]:
-    """Nobody else holds any of these names meanwhile; PostgreSQL lets go when this process dies.
+def named_locks(sessions: SessionFactory, refusals: Mapping[str, str]) -> Iterator[None]:
+    """Hold locks by name while the block runs; PostgreSQL releases them when this process dies.
 
-    No transaction is open for that. `wanted` says for each name what `WrongState` says when it is taken.
+    No transaction is open meanwhile.
+
+    refusals : for each name the sentence of `WrongState` when another process holds it
     """
     with sessions() as session:
-        own = isinstance(session.get_bind(), Engine)
-        connection = session.connection(execution_options={"isolation_level": "AUTOCOMMIT"} if own else {})
+        # A session of a caller's connection is in a transaction already, which AUTOCOMMIT would end.
+        has_own_connection = isinstance(session.get_bind(), Engine)
+        options = {"isolation_level": "AUTOCOMMIT"} if has_own_connection else {}
+        connection = session.connection(execution_options=options)
         try:
-            for name, refusal in wanted.items():
+            for name, refusal in refusals.items():
                 if not connection.scalar(select(func.pg_try_advisory_lock(func.hashtextextended(name, 0)))):
                     raise WrongState(refusal)
             yield
         finally:
-            with suppress(OperationalError):  # a server that is gone has let go
+            with suppress(OperationalError):  # a server that is gone has released them
                 connection.execute(select(func.pg_advisory_unlock_all()))
                 session.commit()
 
@@ -251,12 +255,12 @@ def restore(engine: Engine, path: Path) -> None:
     options = ("--single-transaction", "--exit-on-error", "--no-owner")
     _postgres(engine, "pg_restore", *options, str(path))
     with engine.begin() as connection:
-        # Until PostgreSQL does so of itself it takes tables for small: an export may go on for hours.
+        # Without it the planner takes every table for small, and an export may run for hours.
         connection.execute(text("ANALYZE"))
 
 
 def _postgres(engine: Engine, program: str, *arguments: str) -> None:
-    """One of the programs that come with the embedded server, on this database."""
+    """Run one of the programs that come with the embedded server on this database."""
     options = _libpq_options(engine.url)
     secret = {"PGPASSWORD": options.pop("password")} if "password" in options else {}  # not for `ps` to show
     done = subprocess.run(  # noqa: S603 - ours

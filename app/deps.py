@@ -1,4 +1,4 @@
-"""Who is asking, and what the application holds for everybody."""
+"""Dependencies of routes: the transaction, the settings, the store, and who is asking."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -139,10 +139,10 @@ def bearer_token(authorization: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ParticipantSession:
-    """What a participant's request comes in by: its transaction begins when it is opened.
+    """A participant's request: the route opens it, and with it the transaction.
 
-    A dependency that holds the session would be handed to a thread of its own, before and after the work;
-    so the work opens it, and all is done in one thread.
+    FastAPI would run a dependency that holds the session in a thread of its own, before and after the route.
+    Opened by the route, everything is done in one thread.
     """
 
     sessions: SessionFactory
@@ -150,17 +150,17 @@ class ParticipantSession:
 
     @contextmanager
     def opened(self, *, withdrawn: bool = False) -> Iterator[tuple[Session, Visit]]:
-        """Whose bearer token this is, in one transaction that is committed at the end.
+        """The participant of the bearer token, in one transaction that is committed at the end.
 
-        A token reaches its own trials and nothing else.
-        withdrawn : also for those who have withdrawn
+        withdrawn : accept a participant who has withdrawn, too
+        `NotAParticipant`: the token belongs to nobody, or to somebody who has withdrawn
         """
         token = bearer_token(self.authorization)
         with self.sessions.begin() as session:
-            found = session.execute(VISIT, {"token_hash": token_hash(token)}).first()
-            if found is None:
+            row = session.execute(VISIT, {"token_hash": token_hash(token)}).first()
+            if row is None:
                 raise NotAParticipant
-            visit = Visit(*found)
+            visit = Visit(*row)
             if visit.participant.state is ParticipantState.WITHDRAWN and not withdrawn:
                 raise NotAParticipant
             yield session, visit

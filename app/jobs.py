@@ -1,4 +1,4 @@
-"""The queue and the names of its jobs. The bodies are in `app.tasks`, which only a worker imports."""
+"""The queue and the names of its jobs; `app.tasks`, which only a worker imports, has their code."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,10 +22,10 @@ FOLD_TALLIES: Final = "studies.fold_tallies"
 DELETE_SCORES: Final = "experiments.delete_scores"
 RETRY_STALLED: Final = "queue.retry_stalled"
 
-# What tasks are registered with; its connector is put in by `working_queue`.
+# The app with which tasks are registered; `working_queue` gives it a connector.
 queue: Final = procrastinate.App(connector=InMemoryConnector(), import_paths=["app.tasks"])
 
-# What enqueues. It is never opened: every call brings the connection of its caller's transaction.
+# The app that enqueues. It is never opened: every call uses the connection of its caller's transaction.
 outbox: Final = procrastinate.App(connector=SyncPsycopgConnector())
 
 
@@ -55,7 +55,7 @@ def cancel(session: Session, job_id: int) -> bool:
 
 
 def is_alive(session: Session, job_id: int) -> bool:
-    """Whether a job waits or runs; that of a dead worker does until it is given to another."""
+    """Whether a job waits or runs; a dead worker's job counts as running until another worker gets it."""
     query = text("SELECT status IN ('todo', 'doing') FROM procrastinate_jobs WHERE id = :id")
     return bool(session.scalar(query, {"id": job_id}))
 

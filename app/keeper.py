@@ -1,11 +1,11 @@
-"""Keeps the PostgreSQL server of one data folder: starts it, starts it again when it dies, stops it at last.
+"""Keeps the PostgreSQL server of one data folder: starts it, restarts it when it dies, stops it in the end.
 
-A process of its own that `app.embedded` starts, with the standard library alone, so that it is small and
-quick. Whoever uses the server holds a shared lock on the file `users`; the kernel takes a lock back when its
-process ends, however it ends. The keeper waits for that file to itself, which it gets when the last user is
-gone. It holds the file `keeper` as long as it lives, so there is never a second one.
+`app.embedded` starts this as a process of its own. It imports the standard library alone, so that it is small
+and starts quickly. Every process that uses the server holds a shared lock on the file `users`; the kernel
+releases the lock when the process ends. The keeper waits for an exclusive lock on that file, which it gets
+when the last user is gone. While it runs it locks the file `keeper`, so there is never a second one.
 
-It goes on in the background as soon as it holds that lock.
+Once it holds that lock it goes on in the background.
 
     python keeper.py LOCKS UID GID ADOPT POSTGRES ARGUMENT…
 
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 QUICK_DEATH_S = 5.0
-PATIENCE = 3
+MAX_QUICK_DEATHS = 3
 """A server that dies so often within seconds of its start is not started again."""
 
 
@@ -42,7 +42,7 @@ class Orphan:
 
 
 def _is_alive(pid: int) -> bool:
-    """Not so of one that has ended and whose parent, process 1 of a container say, never asks after it."""
+    """Whether a process runs; a zombie, whose parent has not yet read its exit code, does not."""
     try:
         os.kill(pid, 0)
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -68,11 +68,11 @@ class Keeper:
         self.server: Server | None = None
 
     def keep(self, orphan: Orphan | None) -> int:
-        """Until the last user is gone: 0; or until the server will not live: 1."""
+        """Run the server until the last user is gone (returns 0) or it keeps dying at its start (1)."""
         threading.Thread(target=self._stop_after_last_user, daemon=True).start()
         signal.signal(signal.SIGTERM, lambda _number, _frame: self.stop())
         quick_deaths = 0
-        while quick_deaths < PATIENCE and (server := self._start(orphan)):
+        while quick_deaths < MAX_QUICK_DEATHS and (server := self._start(orphan)):
             orphan, began = None, time.monotonic()
             server.wait()
             quick_deaths = quick_deaths + 1 if time.monotonic() - began < QUICK_DEATH_S else 0
@@ -89,7 +89,7 @@ class Keeper:
         with (self.locks / "users").open("w") as users:
             fcntl.flock(users, fcntl.LOCK_EX)
             self.stop()
-            # Held until this process ends: whoever comes now waits, and then starts a server of their own.
+            # Held until this process ends: a process that joins now waits, and then starts a new server.
             threading.Event().wait()
 
     def stop(self) -> None:
@@ -106,8 +106,8 @@ def main(locks: str, uid: str, gid: str, adopt: str, *command: str) -> int:
         except BlockingIOError:
             return 0
         if os.fork():
-            return 0  # whoever started this knows that there is a keeper now
-        os.setsid()  # Ctrl+C in the terminal of one user is no reason to stop for all
+            return 0  # the caller goes on: a keeper runs now
+        os.setsid()  # Ctrl+C in the terminal of one user does not stop it for all
         orphan = Orphan(int(adopt)) if int(adopt) else None
         return Keeper(Path(locks), int(uid), int(gid), list(command)).keep(orphan)
 

@@ -17,24 +17,24 @@ STANDARD = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "tas
 
 
 def facts(record: logging.LogRecord) -> dict[str, Any]:
-    """What was given as `extra`."""
+    """The fields that the call passed as `extra`."""
     return {key: value for key, value in record.__dict__.items() if key not in STANDARD}
 
 
 QUOTING: Final = (ValueError, LookupError)
-"""Errors whose message holds what was wrong: it may be what a participant wrote."""
+"""Errors whose message quotes the wrong value, which may be what a participant wrote."""
 
 DATABASE: Final = {"psycopg", "sqlalchemy"}
-"""Packages whose errors hold values, too; known by name, because not everybody who logs has loaded them."""
+"""Packages whose errors quote values, too; by name, because a process that logs may not have loaded them."""
 
 
 def explained(error: BaseException) -> str:
-    """An exception with its causes and where each came from, but without values that it quotes."""
+    """An exception with its causes and tracebacks, without the values that messages quote."""
     before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    told = f"{explained(before)}\nwhich led to\n" if before is not None else ""
+    causes = f"{explained(before)}\nwhich led to\n" if before is not None else ""
     frames = "".join(traceback.format_tb(error.__traceback__))
     parts = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
-    return "\n".join([f"{told}{frames}{_in_short(error)}", *map(explained, parts)])
+    return "\n".join([f"{causes}{frames}{_in_short(error)}", *map(explained, parts)])
 
 
 def _in_short(error: BaseException) -> str:
@@ -48,12 +48,12 @@ def _in_short(error: BaseException) -> str:
 
 
 def sqlstate(error: BaseException) -> str | None:
-    """PostgreSQL's five letters for what went wrong; None where it was not asked."""
+    """PostgreSQL's five-letter error code; None for an error that is not the database's."""
     return getattr(getattr(error, "orig", error), "sqlstate", None)
 
 
 class WithoutUserText(logging.Formatter):
-    """Never says what somebody sent."""
+    """Formats records without anything that a user sent."""
 
     def formatException(  # noqa: N802 - logging's name
         self,
@@ -63,9 +63,9 @@ class WithoutUserText(logging.Formatter):
 
     @staticmethod
     def message(record: logging.LogRecord) -> str:
-        told = record.getMessage()
-        # Below its first line asyncio prints the exception of a task, values and all.
-        return told.partition("\n")[0] if record.name == "asyncio" else told
+        text = record.getMessage()
+        # Below its first line asyncio prints the exception of a task with the values that it quotes.
+        return text.partition("\n")[0] if record.name == "asyncio" else text
 
 
 class JsonLines(WithoutUserText):
@@ -86,8 +86,8 @@ class PlainLines(WithoutUserText):
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
-        told = "".join(f" {key}={value}" for key, value in facts(record).items() if key != "action")
-        line = f"{at} {level}{self.message(record)}{told}"
+        details = "".join(f" {key}={value}" for key, value in facts(record).items() if key != "action")
+        line = f"{at} {level}{self.message(record)}{details}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
@@ -96,4 +96,4 @@ def configure(form: Format = "json", *, level: int = logging.INFO) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(PlainLines() if is_plain else JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger("procrastinate").setLevel(logging.WARNING)  # it tells of every tick
+    logging.getLogger("procrastinate").setLevel(logging.WARNING)  # at INFO it logs every periodic task

@@ -22,26 +22,26 @@ from app.exports import routes as exports
 from app.exports.downloads import MAKERS, Downloads
 from app.health import Health, health
 from app.maps import routes as maps
-from app.middleware import BodyLimit, Compressed, Envelope, InFlight, SameOriginOnly
+from app.middleware import BodyLimit, Compressed, ConcurrencyLimit, SameOriginOnly, SecurityHeaders
 from app.recruitment import routes as recruitment
 from app.security import RateLimit
 from app.settings import Settings
 from app.stimuli import routes as stimuli
-from app.storage import WEB_PATIENCE_S, BlobStore
+from app.storage import WEB_TIMEOUT_S, BlobStore
 from app.studies import routes as studies
 from app.trials import routes as trials
-from app.trials.picture_room import PictureRoom, old_heat_map, picture
+from app.trials.picture_server import PictureServer, old_heat_map, picture
 from app.web import add_error_handlers
 
 TOO_MANY_ARRIVALS: Final = "Many people are joining from your network; please try again in a minute."
 
 STAFF_REQUESTS: Final = 4
-"""Of staff, at work at once in each web process."""
+"""Requests of staff that each web process works on at once."""
 
-OTHERS: Final = MAKERS + 2
-"""Connections for what has no place: downloads that are being made, old addresses of pictures, health."""
+OTHER_CONNECTIONS: Final = MAKERS + 2
+"""Database connections outside the request limits: downloads in the making, old picture addresses, health."""
 
-# Participants first: theirs are most of what is asked for.
+# Participants first, because most requests are theirs and routes are searched in this order.
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     trials.router,
     recruitment.router,
@@ -62,7 +62,7 @@ def create_app(settings: Settings, *, session_factory: SessionFactory | None = N
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = None
         if session_factory is None:
-            engine = connect(settings, connections=sum(places(settings).values()) + OTHERS)
+            engine = connect(settings, connections=sum(request_limits(settings).values()) + OTHER_CONNECTIONS)
             upgrade(engine)
             app.state.session_factory = factory(engine)
         app.state.blobs.connect()
@@ -83,14 +83,14 @@ def create_app(settings: Settings, *, session_factory: SessionFactory | None = N
     )
     app.state.settings = settings
     app.state.session_factory = session_factory
-    app.state.blobs = BlobStore(settings.blobs_url, patience_s=WEB_PATIENCE_S)
-    app.state.pictures = PictureRoom(
+    app.state.blobs = BlobStore(settings.blobs_url, timeout_s=WEB_TIMEOUT_S)
+    app.state.pictures = PictureServer(
         app.state.blobs, lambda: app.state.session_factory, memory_bytes=settings.picture_memory_bytes
     )
     app.state.downloads = Downloads(settings.data_dir / "downloads", lambda: app.state.session_factory)
     app.state.health = Health(app.state.blobs, lambda: app.state.session_factory)
     app.state.arrivals = RateLimit(f"{settings.enrolments_per_minute} per minute", TOO_MANY_ARRIVALS)
-    # Before all others: an address is looked for from the top, and most of what is asked for is a picture.
+    # First, because routes are searched in this order and most requests are for a picture.
     app.add_route("/i/{address}", picture)
     app.add_route("/i/{address}/map", old_heat_map)
     for router in ROUTERS:
@@ -104,31 +104,31 @@ def create_app(settings: Settings, *, session_factory: SessionFactory | None = N
 
 
 def add_middleware(app: FastAPI, settings: Settings) -> None:
-    """What each request passes on its way in, the last first."""
-    app.add_middleware(InFlight, places=places(settings))
+    """Wrap the application in its layers; a request passes the last one that is added first."""
+    app.add_middleware(ConcurrencyLimit, limits=request_limits(settings))
     app.add_middleware(Compressed)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(SameOriginOnly)
     app.add_middleware(
-        Envelope,
+        SecurityHeaders,
         frame_ancestors=settings.frame_ancestors,
         hsts=settings.hsts if settings.secure_cookies else timedelta(0),
     )
 
 
-def places(settings: Settings) -> dict[str, int]:
-    """How many requests of each kind a web process works on at once."""
+def request_limits(settings: Settings) -> dict[str, int]:
+    """How many requests of each group a web process works on at once."""
     return {"participants": settings.participant_requests, "staff": STAFF_REQUESTS}
 
 
 def build_routes(app: FastAPI) -> None:
-    """FastAPI builds its routes when it first looks through them: now, and not while somebody waits."""
+    """Build the routes at the start, which FastAPI would else do during the first request."""
     for route in app.routes:
         route.matches({"type": "http", "method": "GET", "path": "/", "root_path": ""})
 
 
 class RevalidatedFiles(StaticFiles):
-    """Files that a browser may keep but asks about each time, so that a new version is seen at once."""
+    """Files that a browser may cache but checks each time, so that a new version is used at once."""
 
     def file_response(self, *args: object, **kwargs: object) -> Response:
         response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
@@ -137,13 +137,13 @@ class RevalidatedFiles(StaticFiles):
 
 
 def plotly() -> FileResponse:
-    """The plotting script, out of the installed package."""
+    """The plotting script, from the installed package."""
     path = Path(str(importlib.resources.files("plotly") / "package_data" / "plotly.min.js"))
     return FileResponse(path, media_type="text/javascript", headers={"Cache-Control": "max-age=86400"})
 
 
 def application() -> FastAPI:
-    """The application as uvicorn starts it in each web process: settings from the environment."""
+    """The application that uvicorn starts in each web process, with settings from the environment."""
     settings = Settings()
     logs.configure(settings.log_format)
     return create_app(settings)

@@ -1,4 +1,4 @@
-"""What every request passes on its way in, and every answer on its way out."""
+"""The layers around every request: ids, security headers, limits on size and number, compression."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ BODY_S: Final = 60.0
 """For a body of some 100 kB; a phone on a bad network needs a few seconds."""
 
 SUSPICIOUS: Final = re.compile(rb"\x00|%00|\\u0000|\\u[dD][89a-fA-F]|NaN|Infinity|[eE]\+?[0-9]{3}")
-"""What a body has that cannot be stored, and some that can: an emoji, a word. It is worth a closer look."""
+"""Cheap signs of a body that cannot be stored. Harmless bodies have them, too, so such a body is parsed."""
 
 PARTICIPANT_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -37,8 +37,8 @@ STAFF_POLICY: Final = (
 )
 
 
-class Envelope:
-    """Gives every request an id and every answer, a bug's too, its security headers."""
+class SecurityHeaders:
+    """Gives each request an id, and each answer its security headers, the answer to a bug included."""
 
     def __init__(self, app: ASGIApp, *, frame_ancestors: str, hsts: timedelta) -> None:
         self.app = app
@@ -83,20 +83,20 @@ class Envelope:
 
 
 class BodyLimit:
-    """Let a request in when all of its body is here, and can be kept.
+    """Pass a request on once all of its body has arrived and can be stored.
 
-    Refused is one over `limit` bytes or `patience_s` seconds, and a text that the database cannot hold:
-    found only there, it would end a download half-way, and PostgreSQL would quote it.
+    A body over `limit` bytes, or one that takes longer than `timeout_s`, is refused. So is a text that the
+    database cannot hold: PostgreSQL would refuse it later, in the middle of a download, and quote it.
 
-    Whoever sends slowly, or stops half-way because the network is gone, waits here and keeps none of
-    the places of `InFlight`. FastAPI has a limit of its own, which answers in plain text; every error
-    here has one shape.
+    A client that sends slowly, or stops half-way because its network is gone, waits here and occupies no
+    place of `ConcurrencyLimit`. FastAPI has a limit of its own, but it answers in plain text, and every
+    error of this application has one shape.
     """
 
-    def __init__(self, app: ASGIApp, *, limit: int, patience_s: float = BODY_S) -> None:
+    def __init__(self, app: ASGIApp, *, limit: int, timeout_s: float = BODY_S) -> None:
         self.app = app
         self.limit = limit
-        self.patience_s = patience_s
+        self.timeout_s = timeout_s
         self.complaint = f"The request is larger than {limit / 1e6:.0f} MB."
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -106,8 +106,8 @@ class BodyLimit:
         announced = Headers(scope=scope).get("content-length", "0")
         is_short = not announced.isdecimal() or int(announced) <= self.limit
         try:
-            async with asyncio.timeout(self.patience_s):
-                messages = await self._whole(receive) if is_short else None
+            async with asyncio.timeout(self.timeout_s):
+                messages = await self._complete_body(receive) if is_short else None
         except TimeoutError:
             await self._refuse(scope, TooSlow())(scope, receive, send)
             return
@@ -123,7 +123,7 @@ class BodyLimit:
         response.headers["Connection"] = "close"  # the rest of the body is not wanted
         return response
 
-    async def _whole(self, receive: Receive) -> list[Message] | None:
+    async def _complete_body(self, receive: Receive) -> list[Message] | None:
         """What the client sent, up to the end of its body; None when that is too long."""
         messages: list[Message] = []
         received = 0
@@ -138,11 +138,11 @@ class BodyLimit:
 def is_storable(scope: Scope, body: bytes) -> bool:
     """Whether neither the address nor the body has a text or a number that PostgreSQL refuses.
 
-    The files of a form may hold anything; its fields are looked at when they are stored.
+    Files of a form may hold anything; its fields are checked when they are stored.
     """
-    asked = scope["query_string"]
-    is_link = scope["path"].startswith("/s/")  # which says itself what is wrong with a link
-    if "\0" in scope["path"] or (not is_link and (b"%00" in asked or b"\0" in asked)):
+    query = scope["query_string"]
+    is_link = scope["path"].startswith("/s/")  # that route explains itself what is wrong with a link
+    if "\0" in scope["path"] or (not is_link and (b"%00" in query or b"\0" in query)):
         return False
     if not SUSPICIOUS.search(body) or b"multipart/form-data" in kind_of(scope):
         return True
@@ -150,7 +150,7 @@ def is_storable(scope: Scope, body: bytes) -> bool:
         to_json(json.loads(body))
     except NotStorable:
         return False
-    except (ValueError, RecursionError):  # no JSON, which others will say
+    except (ValueError, RecursionError):  # not JSON; the route refuses it with its own message
         return b"%00" not in body and b"\0" not in body
     return True
 
@@ -160,7 +160,7 @@ def kind_of(scope: Scope) -> bytes:
 
 
 def replayed(messages: list[Message], receive: Receive) -> Receive:
-    """Give `messages` once more, then what comes after them."""
+    """A `receive` that yields `messages` again, then what the client sends after them."""
     waiting = deque(messages)
 
     async def receive_again() -> Message:
@@ -172,7 +172,8 @@ def replayed(messages: list[Message], receive: Receive) -> Receive:
 class Compressed:
     """Compress what is the same for everybody: scripts, styles, a study's page.
 
-    Never the pictures of participants: compressing their padding away would show how long they were.
+    Never the pictures of participants. They are padded so that their length tells nothing, and compression
+    would remove the padding.
     """
 
     PATHS: Final = ("/static/", "/s/", "/plotly.min.js")
@@ -186,71 +187,73 @@ class Compressed:
         await (self.compressed if is_text else self.plain)(scope, receive, send)
 
 
-ROOMS: Final = {
-    # Pictures, files, and whether the server is well: none of them waits for the database.
+REQUEST_GROUPS: Final = {
+    # Pictures, static files and the health check do not wait for the database, so they have no limit.
     **dict.fromkeys(("/i/", "/static/", "/plotly.min.js", "/health"), None),
     **dict.fromkeys(("/api/participant/", "/api/trials/", "/api/studies/", "/s/"), "participants"),
 }
-"""Who works where, by the beginning of the address; staff have the rest."""
+"""The group of a request by the beginning of its path; every other path belongs to staff."""
 
-DOOR_S: Final = 15.0
-"""A page has given up by then, and will ask again."""
+QUEUE_S: Final = 15.0
+"""How long a request waits for its turn; by then the page has given up and will ask again."""
 
 
-class InFlight:
-    """Let at most so many requests work at once in each room of this process; the others wait at its door.
+class ConcurrencyLimit:
+    """Limit how many requests of each group this process works on at once; the others wait their turn.
 
-    A request holds a database connection while it waits for a thread, and a thread while it waits for a
-    connection. With more requests at work than connections those two queues can wait for each other for
-    ever; at most as many requests as connections cannot. And threads take turns in Python: more of them
-    at once finish later, all of them. Participants and staff have a room each, so that nothing which holds
-    up staff, a long page or a stalled store, holds up a study.
+    A request may hold a database connection while it waits for a thread, and a thread while it waits for a
+    connection. With more requests at work than connections, that can deadlock. More threads would not help
+    either: Python runs one at a time, so all of them would finish later. Participants and staff are separate
+    groups, so that a slow staff page or a stalled store does not delay a study.
 
-    The place is free again when the answer starts, so that a slow reader keeps nobody out.
+    A request gives its place up when its answer starts, so that a slow reader does not block others.
+
+    limits : how many requests of each group
     """
 
-    def __init__(self, app: ASGIApp, *, places: Mapping[str, int], patience_s: float = DOOR_S) -> None:
+    def __init__(self, app: ASGIApp, *, limits: Mapping[str, int], timeout_s: float = QUEUE_S) -> None:
         self.app = app
-        self.places = {room: asyncio.Semaphore(limit) for room, limit in places.items()}
-        self.patience_s = patience_s
+        self.places = {group: asyncio.Semaphore(limit) for group, limit in limits.items()}
+        self.timeout_s = timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        room = room_of(scope)
-        if room is None:
+        group = request_group(scope)
+        if group is None:
             await self.app(scope, receive, send)
             return
         try:
-            async with asyncio.timeout(self.patience_s):
-                await self.places[room].acquire()
+            async with asyncio.timeout(self.timeout_s):
+                await self.places[group].acquire()
         except TimeoutError:
             await on_app_error(Request(scope), Unavailable())(scope, receive, send)
             return
-        await self._work(self.places[room], scope, receive, send)
+        await self._work(self.places[group], scope, receive, send)
 
     async def _work(self, places: asyncio.Semaphore, scope: Scope, receive: Receive, send: Send) -> None:
-        held = True
+        has_place = True
 
-        def free() -> None:
-            nonlocal held
-            if held:
-                held = False
+        def release() -> None:
+            nonlocal has_place
+            if has_place:
+                has_place = False
                 places.release()
 
-        async def send_and_free(message: Message) -> None:
-            free()
+        async def release_and_send(message: Message) -> None:
+            release()
             await send(message)
 
         try:
-            await self.app(scope, receive, send_and_free)
+            await self.app(scope, receive, release_and_send)
         finally:
-            free()
+            release()
 
 
-def room_of(scope: Scope) -> str | None:
+def request_group(scope: Scope) -> str | None:
+    """The group whose limit a request counts towards; None for a request without a limit."""
     if scope["type"] != "http":
         return None
     path = scope["path"]
-    return next((room for start, room in ROOMS.items() if path.startswith(start)), "staff")
+    return next((group for start, group in REQUEST_GROUPS.items() if path.startswith(start)), "staff")
 
 
 class SameOriginOnly:

@@ -1,4 +1,4 @@
-"""HTTP with deadlines: whoever sends half a request, or reads half an answer, keeps nothing for ever."""
+"""HTTP with deadlines: a client that stops half-way through a request or an answer is disconnected."""
 
 import asyncio
 from typing import Any, Final
@@ -9,13 +9,13 @@ HEAD_S: Final = 15.0
 """From a connection, or from the first byte of a later request, to the end of its headers."""
 
 READ_S: Final = 60.0
-"""To take in the 48 kB that lie between a full buffer and one with room again."""
+"""Time for a client to read the 48 kB between a full write buffer and one that takes data again."""
 
 LONGEST_HEAD_BYTES: Final = 64_000
 
 
 class DeadlineProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, whose own timeout counts between requests alone."""
+    """uvicorn's protocol with deadlines inside a request, too; its own timeout runs only between requests."""
 
     head_s = HEAD_S
     read_s = READ_S
@@ -38,7 +38,7 @@ class DeadlineProtocol(HttpToolsProtocol):
             return
         if self._head_bytes > LONGEST_HEAD_BYTES:
             self.transport.abort()
-        elif self._deadline is None:  # most heads are here at once, and need none
+        elif self._deadline is None:  # most heads arrive whole and need no timer
             self._set_deadline(self.head_s)
 
     def on_message_begin(self) -> None:
@@ -60,7 +60,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._lift_deadline()
 
     def timeout_keep_alive_handler(self) -> None:
-        super().timeout_keep_alive_handler()  # which waits for what is still to be read
+        super().timeout_keep_alive_handler()  # waits until the client has read the answer
         self._set_deadline(self.read_s)
 
     def connection_lost(self, exc: Exception | None) -> None:

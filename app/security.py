@@ -18,11 +18,11 @@ from app.errors import TooManyRequests
 passwords: Final = PasswordHash.recommended()
 
 ONE_AT_A_TIME: Final = Lock()
-"""Held while a password is checked: that takes 64 MB and a core, and a flood of logins has time to wait."""
+"""Held while a password is checked, which takes 64 MB and a core: a flood of logins waits its turn."""
 
 
 def _no_passwords_hash() -> str:
-    """What looks like the hash of a password and is none: made up, because a real one costs .2 s."""
+    """A string in the format of a password's hash that fits no password; a real hash would take .2 s."""
     salt, digest = (
         base64.b64encode(secrets.token_bytes(length)).decode().rstrip("=")
         for length in (argon2.DEFAULT_RANDOM_SALT_LENGTH, argon2.DEFAULT_HASH_LENGTH)
@@ -31,8 +31,8 @@ def _no_passwords_hash() -> str:
     return f"$argon2id$v=19${cost}${salt}${digest}"
 
 
-# Verified when nobody has the e-mail, so that unknown and known addresses take the same time.
-NOBODYS_HASH: Final = _no_passwords_hash()
+# Verified when no account has the e-mail, so that unknown and known addresses take the same time.
+NO_PASSWORDS_HASH: Final = _no_passwords_hash()
 
 
 def new_token() -> str:
@@ -46,7 +46,7 @@ def token_hash(token: str) -> str:
 
 
 def new_link_token(secret: bytes) -> str:
-    """A name for a person who has none here, signed so that nobody else can make one up."""
+    """A random id for a person who comes without one, signed so that it cannot be made up."""
     identity = secrets.token_urlsafe(16)
     return f"{identity}.{_signature(secret, identity)}"
 
@@ -65,7 +65,7 @@ def _signature(secret: bytes, identity: str) -> str:
 
 
 class RateLimit:
-    """How often one key may do something; the memory is each web process's own."""
+    """Limits how often one key may do something; each web process counts for itself."""
 
     def __init__(self, rate: str, complaint: str) -> None:
         self._rate = parse(rate)
@@ -73,6 +73,6 @@ class RateLimit:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
     def count(self, *key: str) -> None:
-        """Count once more for `key`; TooManyRequests, and nothing counted, when it was too often of late."""
+        """Count one action of `key`; `TooManyRequests`, and nothing counted, after too many lately."""
         if not self._limiter.hit(self._rate, *key):
             raise TooManyRequests(self._complaint)

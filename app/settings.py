@@ -20,12 +20,12 @@ def _blank_is_none(value: Any) -> Any:
 
 
 def _origin(value: str) -> str:
-    """`https://host[:port]`: a browser's idea of one site. Pages are served at its root and nowhere else."""
-    found = ORIGIN.fullmatch(value.strip())
-    port = found and re.search(r":(\d*)$", found[2])
-    if found is None or (port and not 0 < int(port[1] or 0) <= 65535):
+    """`https://host[:port]`, what a browser counts as one site; pages are served at its root only."""
+    origin = ORIGIN.fullmatch(value.strip())
+    port = origin and re.search(r":(\d*)$", origin[2])
+    if origin is None or (port and not 0 < int(port[1] or 0) <= 65535):
         raise ValueError("must be like https://lab.example, without a path")
-    return f"{found[1].lower()}://{found[2].lower()}"
+    return f"{origin[1].lower()}://{origin[2].lower()}"
 
 
 def _database(value: str | None) -> str | None:
@@ -56,7 +56,7 @@ def _sites(value: str) -> str:
 
 def _networks(value: str) -> str:
     try:
-        return " ".join(str(ip_network(one, strict=False)) for one in value.replace(",", " ").split())
+        return " ".join(str(ip_network(network, strict=False)) for network in value.replace(",", " ").split())
     except ValueError:
         raise ValueError("must be addresses or networks, like 10.0.0.2 172.16.0.0/12") from None
 

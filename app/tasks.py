@@ -1,4 +1,4 @@
-"""What the jobs of the queue do. Only a worker imports this."""
+"""The code of the queue's jobs. Only a worker imports this."""
 
 import logging
 import os
@@ -23,7 +23,7 @@ from app.errors import WrongState
 from app.experiments.background_tasks import TASKS, delete_old_scores, do_task
 from app.experiments.records import devices_of
 from app.experiments.service import RUNS
-from app.experiments.supervisor import Watch, supervise
+from app.experiments.supervisor import SupervisorOptions, supervise
 from app.jobs import (
     ANALYSE,
     BUILD_MAPS,
@@ -49,13 +49,13 @@ logger = logging.getLogger(__name__)
 
 HEARTBEAT_S: Final = 5.0
 STALLED_AFTER_S: Final = 30.0
-"""A worker that has not been heard of for so long is dead; its jobs go to others."""
+"""A worker without a heartbeat for so long counts as dead, and its jobs go to others."""
 
 MAX_ATTEMPTS: Final = 5
-"""A job that has taken this many workers down with it is not given to another."""
+"""A job whose workers died so many times is not given to another."""
 
-TAKEN_RETRY_S: Final = 15
-"""Until work is tried again that another worker is at."""
+LOCKED_RETRY_S: Final = 15
+"""Until work that another worker still does is tried again."""
 
 KINDS: Final[Sequence[WorkKind[Any]]] = (MAP_SETS, ANALYSES, RUNS, TASKS)
 
@@ -70,13 +70,13 @@ class Services:
 
 
 class Resume(BaseRetryStrategy):
-    """Again, when the worker had to stop or another one still holds the work; never after a failure."""
+    """Retries a job when its worker had to stop or another still does the work; never after a failure."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:  # noqa: ARG002
         if isinstance(exception, JobAborted):  # asked only when the worker is shutting down
             return RetryDecision()
         if isinstance(exception, WrongState):
-            return RetryDecision(retry_in={"seconds": TAKEN_RETRY_S})
+            return RetryDecision(retry_in={"seconds": LOCKED_RETRY_S})
         return None
 
 
@@ -97,7 +97,7 @@ def stopped_state(context: JobContext) -> JobState | None:
 
 @contextmanager
 def abortable() -> Iterator[None]:
-    """Tell the queue of work that has stopped before it was done."""
+    """Mark the job as aborted when its work stops before it is done."""
     try:
         yield
     except Interrupted as interrupted:
@@ -114,19 +114,20 @@ def build_maps(context: JobContext, *, map_set_id: int) -> None:
 
 @queue.task(name=TRAIN, pass_context=True, retry=Resume())
 def train(context: JobContext, *, run_id: str) -> None:
-    """Train a run. One that fails has said why in its row, so its job is done."""
-
+    """Train a run. The job of a run that fails has succeeded: the run's row says why."""
     sessions = services(context).sessions
     devices = devices_of_lock(context.job.lock, wanted=devices_of(sessions, UUID(run_id)))
-    watch = Watch(should_stop=partial(stopped_state, context), devices=devices, cards=cards_of(devices))
-    ended = supervise(sessions, UUID(run_id), watch)
-    if ended in (JobState.QUEUED, JobState.ABORTED):
+    options = SupervisorOptions(
+        should_stop=partial(stopped_state, context), devices=devices, cards=cards_of(devices)
+    )
+    state = supervise(sessions, UUID(run_id), options)
+    if state in (JobState.QUEUED, JobState.ABORTED):
         raise JobAborted
 
 
 @queue.task(name=CHECK_QUALITY, pass_context=True)
 def check_quality(context: JobContext, *, participant_id: str) -> None:
-    """Look at the work of a participant who has just ended their visit."""
+    """Look for quality flags in the work of a participant whose visit has just ended."""
     with services(context).sessions.begin() as session:
         check_participant(session, UUID(participant_id))
 
@@ -150,13 +151,13 @@ def run_task(context: JobContext, *, task_id: int) -> None:
 
 
 def devices_of_lock(lock: str | None, *, wanted: int = 1) -> range:
-    """The numbers of the devices that a lock stands for: its own and those that follow."""
+    """The numbers of the devices of a job: the one of its lock and those that follow."""
     first = int((lock or "device:0").rpartition(":")[2])
     return range(first, first + wanted)
 
 
 def cards_of(devices: Sequence[int]) -> list[str]:
-    """The graphics cards of this machine that stand for these devices; none where it has none."""
+    """The graphics cards of this machine for these devices; none where it has no card."""
     cards = visible_cards()
     return list(dict.fromkeys(cards[number % len(cards)] for number in devices)) if cards else []
 
@@ -171,12 +172,12 @@ def visible_cards() -> list[str]:
 @queue.periodic(cron="* * * * *")
 @queue.task(name=RELEASE_LAPSED, queueing_lock=RELEASE_LAPSED, pass_context=True)
 def release_lapsed_places(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
-    """Give back the places of participants whose lease has run out, study by study."""
+    """Free the places of participants whose lease has run out, study by study."""
     sessions = services(context).sessions
-    lapsed = select(Participant.study_id).distinct()
-    lapsed = lapsed.where(Participant.state == ParticipantState.ACTIVE)
+    active = select(Participant.study_id).distinct()
+    active = active.where(Participant.state == ParticipantState.ACTIVE)
     with sessions() as session:
-        studies = session.scalars(lapsed.order_by(Participant.study_id)).all()
+        studies = session.scalars(active.order_by(Participant.study_id)).all()
     for study_id in studies:
         with sessions.begin() as session:
             lock_study(session, study_id)
@@ -186,7 +187,7 @@ def release_lapsed_places(context: JobContext, timestamp: int) -> None:  # noqa:
 @queue.periodic(cron="* * * * *")
 @queue.task(name=FOLD_TALLIES, queueing_lock=FOLD_TALLIES, pass_context=True)
 def fold_tallies(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
-    """Add up the counts of studies at work, so that their pages stay quick."""
+    """Add up the tallies of studies, so that their pages stay fast."""
     sessions = services(context).sessions
     with sessions() as session:
         studies = unfolded(session)
@@ -198,7 +199,7 @@ def fold_tallies(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
 @queue.periodic(cron="*/10 * * * *")
 @queue.task(name=DELETE_SCORES, queueing_lock=DELETE_SCORES, pass_context=True)
 def delete_scores(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
-    """Delete what detectors said about the images of staff."""
+    """Delete old scores of images that staff uploaded."""
     with services(context).sessions.begin() as session:
         delete_old_scores(session)
 
@@ -206,13 +207,13 @@ def delete_scores(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
 @queue.periodic(cron="* * * * * */10")
 @queue.task(name=RETRY_STALLED, queueing_lock=RETRY_STALLED, pass_context=True)
 async def retry_stalled(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
-    """Give the jobs of dead workers to living ones. The queue does not do that by itself."""
+    """Give the jobs of dead workers to others, which the queue does not do by itself."""
     manager, sessions = context.app.job_manager, services(context).sessions
     for job in await manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER_S):
         logger.warning("job stalled", extra={"action": "job_stalled", "job": job.id, "task": job.task_name})
         if job.attempts >= MAX_ATTEMPTS:
             await manager.finish_job(job, Status.FAILED, delete_job=False)
-            error = f"It was given up: {job.attempts + 1} workers died while they were at it."
+            error = f"It was given up: {job.attempts + 1} workers died while they worked on it."
             give_up(sessions, job, state=JobState.FAILED, error=error)
             continue
         await manager.retry_job(job)
@@ -222,7 +223,7 @@ async def retry_stalled(context: JobContext, timestamp: int) -> None:  # noqa: A
 
 
 def give_up(sessions: SessionFactory, job: Job, *, state: JobState, error: str | None) -> None:
-    """Write in the row of background work that nobody works on it any more."""
+    """Write into the row of background work how it ended, because no worker will."""
     for kind in KINDS:
         if kind.job == job.task_name:
             with sessions.begin() as session:

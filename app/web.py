@@ -1,4 +1,4 @@
-"""What every page and every answer shares: templates and the shape of errors."""
+"""Templates, and the shape of errors, for every page and every answer."""
 
 import errno
 import logging
@@ -32,7 +32,7 @@ FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 templates: Final = Jinja2Templates(directory=TEMPLATES)
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
 
-# "js-default" refuses raw HTML: whatever staff write, a participant's page runs none of it.
+# "js-default" refuses raw HTML, so that no text of staff can run a script on a participant's page.
 _markdown: Final = MarkdownIt("js-default")
 
 
@@ -116,7 +116,7 @@ def on_http(request: Request, error: Exception) -> Response:
 
 
 def page_above(request: Request) -> str | None:
-    """Of an address that only takes forms, typed or loaded again: the page that its form is on."""
+    """The page of the form, for an address that only takes forms and was opened with GET."""
     path = request.url.path
     if request.method != "GET" or wants_json(request):
         return None
@@ -129,22 +129,22 @@ def page_above(request: Request) -> str | None:
 
 def on_integrity_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, IntegrityError)  # noqa: S101
-    if verdict := from_integrity_error(error):
-        return on_app_error(request, verdict)
+    if app_error := from_integrity_error(error):
+        return on_app_error(request, app_error)
     return on_bug(request, error)
 
 
 def on_data_error(request: Request, error: Exception) -> Response:
-    """A NUL in a text, a number past bigint: valid to Python, refused by the database or on the way to it.
+    """A value that Python accepts and the database does not: a NUL in a text, a number past bigint.
 
-    Answered as a bug it would be sent again for ever, because a 500 may pass.
+    It is the client's mistake. The answer to a bug, 500, would make the page send it again and again.
     """
     logger.warning("not storable", extra=facts_of(request, error, action="refused"))
     return on_app_error(request, NotStorable())
 
 
 def on_database_error(request: Request, error: Exception) -> Response:
-    """The database is gone, starting, full or too busy: all of it passes, so the page sends again."""
+    """The database is gone, starting, full or too busy. None of that lasts, so the page may send again."""
     logger.warning("the database cannot", extra=facts_of(request, error, action="unavailable"))
     return on_app_error(request, Unavailable("The database does not answer; please try again in a moment."))
 
@@ -165,7 +165,7 @@ def on_bug(request: Request, error: Exception) -> Response:
 
 
 def facts_of(request: Request, error: Exception, *, action: str) -> dict[str, Any]:
-    """What a log may hold of a request that failed: its route and not its address, which may hold a token."""
+    """What a log may say of a failed request: its route, not its address, which may hold a token."""
     route = getattr(request.scope.get("route"), "path", "/" + request.url.path.split("/")[1])
     return {"action": action, "route": route, "error": type(error).__name__, "sqlstate": logs.sqlstate(error)}
 

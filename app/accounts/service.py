@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from app.accounts.schemas import plain_address
 from app.errors import AlreadyExists, BadInput, NotFound, WrongState
 from app.models import LoginLink, Role, Staff, StaffSession
-from app.security import NOBODYS_HASH, ONE_AT_A_TIME, new_token, passwords, token_hash
+from app.security import NO_PASSWORDS_HASH, ONE_AT_A_TIME, new_token, passwords, token_hash
 
 LINK_LIFETIME: Final = timedelta(days=2)
 SHORTEST_PASSWORD: Final = 10  # characters
@@ -62,7 +62,7 @@ def authenticate(session: Session, *, email: str, password: str) -> Staff | None
     )
     known = staff.password_hash if staff and staff.password_hash else None
     with ONE_AT_A_TIME:
-        matches, renewed = passwords.verify_and_update(password, known or NOBODYS_HASH)
+        matches, renewed = passwords.verify_and_update(password, known or NO_PASSWORDS_HASH)
     if staff is None or known is None or not matches:
         return None
     staff.password_hash = renewed or known

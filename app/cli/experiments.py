@@ -240,7 +240,7 @@ def _train_here(context: Context, experiment_id: int) -> None:
 def _train_one(context: Context, run: Run, progress: Progress) -> None:
     from app.audit.recording import unwatched
     from app.experiments.records import state_of
-    from app.experiments.supervisor import Watch, supervise
+    from app.experiments.supervisor import SupervisorOptions, supervise
     from app.models import JobState
 
     task = progress.add_task(_title(run), total=None)
@@ -253,7 +253,8 @@ def _train_one(context: Context, run: Run, progress: Progress) -> None:
         _show(progress, task, event)
 
     sessions = unwatched(context.sessions)  # what a run reports is no change of a person's
-    state = supervise(sessions, run.id, Watch(should_stop=aborted_by_staff, on_event=show))
+    options = SupervisorOptions(should_stop=aborted_by_staff, on_event=show)
+    state = supervise(sessions, run.id, options)
     if state is JobState.FAILED:
         complaints.print(f"[red]{_title(run)}:[/red] {_error(context, run)}")
 

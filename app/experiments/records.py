@@ -1,4 +1,4 @@
-"""What a run has said and come to, in the database; every write is a short transaction of its own."""
+"""The events, the state and the outcome of a run in the database; each write is a short transaction."""
 
 import logging
 import time
@@ -15,18 +15,19 @@ from sqlalchemy import Integer, and_, delete, or_, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from app.db import SessionFactory, held
+from app.db import SessionFactory, named_locks
 from app.models import UNFINISHED, Dataset, Experiment, JobState, Run, RunEvent
 from training.config import RunConfig, TrainingJob
 from training.events import EpochEvent, Event, HeartbeatEvent, Metrics, StartedEvent, parse_event
 
 logger = logging.getLogger(__name__)
 
-PATIENCE_S: Final = 60.0
+DATABASE_TIMEOUT_S: Final = 60.0
 """How long the end of a run waits for a database that does not answer."""
 
 EPOCH: Final = RunEvent.payload["epoch"].astext.cast(Integer)
-OF_EPOCHS: Final = ("step", "epoch")
+EPOCH_KINDS: Final = ("step", "epoch")
+"""Kinds of events that belong to one epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +39,26 @@ class RunOutcome:
     metrics: Metrics | None = None
 
 
-def training(
+def training_locks(
     sessions: SessionFactory, run_id: UUID, devices: Iterable[int] = (), cards: Iterable[str] = ()
 ) -> AbstractContextManager[None]:
-    """Nobody else trains this run or uses its devices meanwhile; PostgreSQL lets go when this process dies.
+    """Locks on a run, its devices and its graphics cards, so that nobody else trains it or uses them.
 
-    A worker that seems dead (a laptop that slept) may still be training what another one is given. A lock of
-    the queue is of one device; a run that spreads over several needs each of them. Two devices may be the
-    same graphics card: numbers are of all machines, and a machine with fewer cards deals them out again.
+    The queue's own lock is not enough. A worker that seems dead (a laptop that slept) may still train a run
+    that the queue gives to another. The queue locks one device, and a run may need several. Two devices may
+    be one graphics card: device numbers count over all machines, and a machine with fewer cards uses each
+    for several numbers.
 
     cards : of this machine
+    `WrongState`: another worker holds one of the locks
     """
     host = gethostname()
-    wanted = {f"run {run_id}": "This run is being trained by another worker."}
-    wanted |= {f"device {number}": f"Device {number} is in use by another run." for number in devices}
-    wanted |= {f"card {card} of {host}": f"Card {card} of {host} is in use by another run." for card in cards}
-    return held(sessions, wanted)
+    refusals = {f"run {run_id}": "This run is being trained by another worker."}
+    refusals |= {f"device {number}": f"Device {number} is in use by another run." for number in devices}
+    refusals |= {
+        f"card {card} of {host}": f"Card {card} of {host} is in use by another run." for card in cards
+    }
+    return named_locks(sessions, refusals)
 
 
 def devices_of(sessions: SessionFactory, run_id: UUID) -> int:
@@ -63,8 +68,8 @@ def devices_of(sessions: SessionFactory, run_id: UUID) -> int:
         return int(config.get("devices", 1))
 
 
-def begin(sessions: SessionFactory, run_id: UUID) -> TrainingJob | None:
-    """Mark a run as running; None when it has ended already, or was never there."""
+def begin_run(sessions: SessionFactory, run_id: UUID) -> TrainingJob | None:
+    """Mark a run as running; None when it has ended already, or does not exist."""
     with sessions.begin() as session:
         run = session.get(Run, run_id, with_for_update=True)
         if run is None or run.state not in UNFINISHED:
@@ -85,20 +90,21 @@ def state_of(sessions: SessionFactory, run_id: UUID) -> JobState | None:
 
 @dataclass
 class Recorder:
-    """Writes events as they come. A database that is away for a while only delays them."""
+    """Writes the events of a run; those that come while the database does not answer are written later."""
 
     sessions: SessionFactory
     run_id: UUID
     folder: Path
     _waiting: list[Event] = field(default_factory=list)
 
-    def tell(self, event: Event) -> None:
+    def record(self, event: Event) -> None:
+        """Write an event; heartbeats are not kept."""
         if not isinstance(event, HeartbeatEvent):
             self._waiting.append(event)
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits, if the database answers."""
+        """Write the events that wait, if the database answers."""
         if not self._waiting:
             return
         try:
@@ -111,9 +117,9 @@ class Recorder:
         else:
             self._waiting.clear()
 
-    def end(self, outcome: RunOutcome) -> None:
-        """Write the last events and the outcome together; tries for a minute."""
-        deadline = time.monotonic() + PATIENCE_S
+    def end_run(self, outcome: RunOutcome) -> None:
+        """Write the last events and the outcome in one transaction; `OperationalError` after a minute."""
+        deadline = time.monotonic() + DATABASE_TIMEOUT_S
         while True:
             try:
                 with self.sessions.begin() as session:
@@ -129,9 +135,11 @@ class Recorder:
     def _write(self, session: Session) -> None:
         for event in self._waiting:
             if isinstance(event, StartedEvent):
-                forget_from(session, self.run_id, event.first_epoch)
-                for missed in _missed(session, self.run_id, self.folder, before=event.first_epoch):
-                    _add(session, self.run_id, missed)
+                # A resumed run: the database may have events of epochs that are trained again, and may lack
+                # those of epochs that were trained while no supervisor read them.
+                delete_events_from(session, self.run_id, event.first_epoch)
+                for epoch in _unrecorded(session, self.run_id, self.folder, before=event.first_epoch):
+                    _add(session, self.run_id, epoch)
             _add(session, self.run_id, event)
 
 
@@ -148,22 +156,25 @@ def _close(run: Run, outcome: RunOutcome) -> None:
         run.ended_at = datetime.now(UTC)
 
 
-def forget_from(session: Session, run_id: UUID, epoch: int) -> None:
-    """Drop what was told of epochs that are trained again, so that a resumed run has one history."""
-    again = epoch <= EPOCH
-    outdated = or_(and_(RunEvent.kind.in_(OF_EPOCHS), again), RunEvent.kind.in_(("evaluated", "failed")))
+def delete_events_from(session: Session, run_id: UUID, epoch: int) -> None:
+    """Delete the events of epochs that are trained again, so that a resumed run has one history."""
+    is_repeated = epoch <= EPOCH
+    outdated = or_(
+        and_(RunEvent.kind.in_(EPOCH_KINDS), is_repeated), RunEvent.kind.in_(("evaluated", "failed"))
+    )
     session.execute(delete(RunEvent).where(RunEvent.run_id == run_id, outdated))
 
 
-def _missed(session: Session, run_id: UUID, folder: Path, *, before: int) -> list[EpochEvent]:
-    """Epochs that were trained while nobody listened: a child outlives a killed worker by a moment."""
-    told = select(EPOCH).where(RunEvent.run_id == run_id, RunEvent.kind == "epoch")
-    known = set(session.scalars(told))
-    return [one for one in _trained(folder / "events.jsonl") if one.epoch < before and one.epoch not in known]
+def _unrecorded(session: Session, run_id: UUID, folder: Path, *, before: int) -> list[EpochEvent]:
+    """Epochs of the event log that the database lacks: a child outlives a killed worker by a moment."""
+    query = select(EPOCH).where(RunEvent.run_id == run_id, RunEvent.kind == "epoch")
+    recorded = set(session.scalars(query))
+    logged = _logged_epochs(folder / "events.jsonl")
+    return [event for event in logged if event.epoch < before and event.epoch not in recorded]
 
 
-def _trained(path: Path) -> Iterator[EpochEvent]:
-    """The epochs in a run folder's own record; a line that a kill has torn is none."""
+def _logged_epochs(path: Path) -> Iterator[EpochEvent]:
+    """The epochs in a run folder's event log; a line that a kill has cut off is left out."""
     for line in path.read_text("utf-8").split("\n") if path.is_file() else ():
         try:
             event = parse_event(line)

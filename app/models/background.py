@@ -1,4 +1,4 @@
-"""Background work: what staff ask for and a worker does, because it takes longer than a page may."""
+"""Background work: a worker does it, because it takes longer than a page may."""
 
 import enum
 from datetime import datetime
@@ -27,7 +27,7 @@ class BackgroundWork:
 
     state: Mapped[JobState] = mapped_column(closed_set(JobState, "state"), default=JobState.QUEUED)
     job_id: Mapped[int | None] = mapped_column(BigInteger)
-    """The job that does it, which can be asked to stop; None when a command does it."""
+    """The queue's job, which can be asked to stop; None when a command does the work."""
     error: Mapped[str | None]
     """Why it failed, in one sentence."""
     ended_at: Mapped[datetime | None]

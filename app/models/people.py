@@ -1,4 +1,4 @@
-"""Staff, participants, and the worker ids that are kept apart from everything else."""
+"""Staff, participants, and worker ids, which are kept apart from everything else."""
 
 import enum
 from datetime import datetime
@@ -66,7 +66,7 @@ class StaffSession(Base):
 
 
 class LoginLink(Base):
-    """A link that logs its owner in once; the row goes with its use."""
+    """A link that logs its owner in once; using it deletes the row."""
 
     __tablename__ = "login_link"
 
@@ -76,7 +76,7 @@ class LoginLink(Base):
 
 
 class PasswordTries(Base):
-    """How often somebody tried a password of late; the key is a hash of whose and from where."""
+    """Recent tries of a password; the key is a hash of the account and the address they came from."""
 
     __tablename__ = "password_tries"
 
@@ -163,7 +163,7 @@ class ParticipantToken(Base):
 
 
 class ReturnLink(Base):
-    """A link by which staff let somebody back into their visit, once; only a hash of its code is stored."""
+    """A link by which staff let a participant back in, once; only a hash of its code is stored."""
 
     __tablename__ = "return_link"
 
@@ -173,7 +173,7 @@ class ReturnLink(Base):
 
 
 class QuizAttempt(Base):
-    """What somebody answered in the comprehension quiz, each time they sent it."""
+    """One attempt of a participant at the comprehension quiz."""
 
     __tablename__ = "quiz_attempt"
 
@@ -208,7 +208,7 @@ class WorkerIdentity(Base):
     source: Mapped[Source] = mapped_column(closed_set(Source, "source"))
     external_id: Mapped[str]
     assignment_id: Mapped[str | None]
-    """MTurk's assignment, Prolific's submission, or a secret of the page's own; it lets back in."""
+    """MTurk's assignment, Prolific's submission, or a secret of the page; it reopens the visit."""
 
     __table_args__ = (UniqueConstraint("study_id", "source", "external_id"),)
 

@@ -1,4 +1,4 @@
-"""Images, studies, arms, pairs, and how many judgements each still wants."""
+"""Images, studies, arms, pairs, and their quotas."""
 
 import enum
 from datetime import datetime, timedelta
@@ -45,7 +45,7 @@ class Image(Base):
     face_height: Mapped[float | None]
     original_name: Mapped[str]
     generated: Mapped[bool] = mapped_column(default=False)
-    """Drawn by code for a demonstration; nobody's face."""
+    """Drawn by code for a demonstration: not the face of a person."""
     imported_at: Mapped[Now]
 
     __table_args__ = (
@@ -151,7 +151,7 @@ class Pair(Base):
 
 
 class RegionCheck(Base):
-    """A place of one image that participants are asked to paint, to see whether they read the prompt."""
+    """A region of one image that participants are asked to paint, to see whether they read the prompt."""
 
     __tablename__ = "region_check"
 
@@ -166,7 +166,7 @@ class RegionCheck(Base):
 
 
 class ImageAdvice(Base):
-    """What a model says of an image, for the arms that show it."""
+    """A model's decision and heat map of an image, for the arms that show them."""
 
     __tablename__ = "image_advice"
 

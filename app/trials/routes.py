@@ -17,7 +17,7 @@ from app.trials import forms
 from app.trials.addresses import PictureSlot
 from app.trials.decisions import record_decision, rule_of
 from app.trials.endings import completion
-from app.trials.picture_room import PictureRoom
+from app.trials.picture_server import PictureServer
 from app.trials.pictures import Addresses
 from app.trials.schemas import (
     AdviceView,
@@ -52,12 +52,12 @@ FORMS: Final = RateLimit("60 per minute", OFTEN)  # quiz, closing questions, dev
 REFUSED: Final = RateLimit("120 per minute", OFTEN)  # decisions that are looked at and not taken
 
 
-async def get_pictures(request: Request) -> PictureRoom:
-    room: PictureRoom = request.app.state.pictures
-    return room
+async def get_pictures(request: Request) -> PictureServer:
+    pictures: PictureServer = request.app.state.pictures
+    return pictures
 
 
-Pictures = Annotated[PictureRoom, Depends(get_pictures)]
+Pictures = Annotated[PictureServer, Depends(get_pictures)]
 
 
 def written(answer: Answer) -> Response:
@@ -72,7 +72,7 @@ def what_comes_next(asking: AsParticipant, pictures: Pictures) -> Response:
         return written(next_step(db, visit, pictures))
 
 
-def next_step(db: Session, visit: Visit, pictures: PictureRoom) -> NextTrial | NextStep | Done:
+def next_step(db: Session, visit: Visit, pictures: PictureServer) -> NextTrial | NextStep | Done:
     plan = plan_of(visit.study)
     place = proceed(db, visit, plan)
     match place.step:

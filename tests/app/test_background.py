@@ -8,7 +8,7 @@ from sqlalchemy import select, text
 from app.analysis.queries import Choice
 from app.analysis.requests import request_analysis
 from app.background import Interrupted, abort, carry_out, end
-from app.db import held
+from app.db import named_locks
 from app.errors import WrongState
 from app.experiments.background_tasks import TASKS
 from app.experiments.service import RUNS
@@ -93,7 +93,7 @@ class TestCarryOut:
 
     def test_one_worker_at_a_time(self, elsewhere):
         sessions, task_id = elsewhere
-        taken = held(sessions, {f"background task {task_id}": ""})
+        taken = named_locks(sessions, {f"background task {task_id}": ""})
         with taken, pytest.raises(WrongState, match="worked on already"):
             carry_out(sessions, TASKS, task_id, never)
         with sessions() as session:

@@ -10,7 +10,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import sessionmaker
 
 from app.main import create_app
-from app.middleware import room_of
+from app.middleware import request_group
 
 
 class TestHealth:
@@ -20,7 +20,7 @@ class TestHealth:
         assert response.json() == {"status": "ok", "database": "ok", "storage": "ok"}
 
     def test_a_store_that_fails_is_told_and_takes_no_machine_out(self, client):
-        client.app.state.blobs.trouble["write"] = "No space left on device"
+        client.app.state.blobs.problems["write"] = "No space left on device"
         response = client.get("/health")
         assert response.status_code == 200
         assert response.json()["status"] == "degraded"
@@ -55,7 +55,7 @@ class TestWhatIsTold:
 
 class TestRooms:
     @pytest.mark.parametrize(
-        ("path", "room"),
+        ("path", "group"),
         [
             ("/api/participant/next", "participants"),
             ("/api/trials/1/decision", "participants"),
@@ -68,8 +68,8 @@ class TestRooms:
             ("/static/style.css", None),
         ],
     )
-    def test_participants_and_staff_work_apart_and_pictures_beside_them(self, path, room):
-        assert room_of({"type": "http", "path": path}) == room
+    def test_participants_and_staff_work_apart_and_pictures_beside_them(self, path, group):
+        assert request_group({"type": "http", "path": path}) == group
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from starlette.types import Receive, Scope, Send
 from app.middleware import BodyLimit
 from app.protocol import LONGEST_HEAD_BYTES, DeadlineProtocol
 
-PATIENCE_S = 0.4
+TIMEOUT_S = 0.4
 
 
 class Impatient(DeadlineProtocol):
-    head_s = PATIENCE_S
-    read_s = PATIENCE_S
+    head_s = TIMEOUT_S
+    read_s = TIMEOUT_S
 
 
 async def much(scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,7 +46,7 @@ class TestHalfARequest:
         with served(much) as connect, connect() as client:
             began = time.monotonic()
             assert sent_until_closed(client, b"G", pause_s=0.05) < 100
-            assert time.monotonic() - began < 10 * PATIENCE_S
+            assert time.monotonic() - began < 10 * TIMEOUT_S
 
     def test_endless_headers_are_given_up(self):
         with served(much, http=DeadlineProtocol) as connect, connect() as client:
@@ -55,7 +55,7 @@ class TestHalfARequest:
             assert sent_until_closed(client, part, pause_s=0.001) < 1000
 
     def test_half_a_body_is_answered(self):
-        with served(BodyLimit(much, limit=1000, patience_s=PATIENCE_S)) as connect, connect() as client:
+        with served(BodyLimit(much, limit=1000, timeout_s=TIMEOUT_S)) as connect, connect() as client:
             client.sendall(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf")
             assert b"408" in client.recv(1000)
 
@@ -64,13 +64,13 @@ class TestHalfAnAnswer:
     def test_who_does_not_read_it_is_given_up(self):
         with served(much) as connect, connect() as client:
             client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            time.sleep(3 * PATIENCE_S)
+            time.sleep(3 * TIMEOUT_S)
             assert read_all(client) < 100_000_000
 
     def test_who_reads_slowly_gets_all_of_it(self):
         with served(much) as connect, connect() as client:
             client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            assert read_all(client, pause_s=PATIENCE_S / 400) > 100_000_000
+            assert read_all(client, pause_s=TIMEOUT_S / 400) > 100_000_000
 
 
 class TestWhoAsks:

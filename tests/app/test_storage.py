@@ -20,7 +20,7 @@ from app.storage import BlobStore
 from tests.support.factories import SESSION_HOLDER, StrokeFactory
 from tests.support.object_store import ObjectStore, object_store
 
-PATIENCE_S = 0.5
+TIMEOUT_S = 0.5
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ class TestBlobStore:
 class TestAStoreThatDoesNotAnswer:
     @pytest.fixture
     def blobs(self, remote) -> BlobStore:
-        return BlobStore(remote.url, patience_s=PATIENCE_S)
+        return BlobStore(remote.url, timeout_s=TIMEOUT_S)
 
     def test_a_stalled_one_is_given_up_and_asked_again(self, remote, blobs):
         name = BlobStore(remote.url).put(b"a face")  # patient: the first call imports the client of S3
@@ -72,18 +72,18 @@ class TestAStoreThatDoesNotAnswer:
         began = time.monotonic()
         with pytest.raises(StorageUnavailable, match=r"cannot read now .it does not answer"):
             blobs.get(name)
-        assert time.monotonic() - began < 10 * PATIENCE_S
-        assert blobs.trouble == {"read": "it does not answer"}
+        assert time.monotonic() - began < 10 * TIMEOUT_S
+        assert blobs.problems == {"read": "it does not answer"}
         remote.go_on()
         assert blobs.get(name) == b"a face"
-        assert blobs.trouble == {}
+        assert blobs.problems == {}
 
     def test_a_dead_one_is_told_too(self, remote, blobs):
         remote.die()
         for use in (lambda: blobs.get("0" * 64), lambda: blobs.put(b"a face")):
             with pytest.raises(StorageUnavailable, match="cannot"):
                 use()
-        assert set(blobs.trouble) == {"read", "write"}
+        assert set(blobs.problems) == {"read", "write"}
 
 
 FILL = """\
@@ -97,7 +97,7 @@ try:
     blobs.put(bytes(100_000))
 except StorageUnavailable as error:
     print(error)
-print(len(blobs.put(b"small again")), blobs.trouble)
+print(len(blobs.put(b"small again")), blobs.problems)
 """
 
 
@@ -114,10 +114,10 @@ PROGRAM = """\
 import sys
 from app.cli import run
 from app.storage import BlobStore
-BlobStore.__init__.__kwdefaults__["patience_s"] = float(sys.argv.pop(1))
+BlobStore.__init__.__kwdefaults__["timeout_s"] = float(sys.argv.pop(1))
 run()
 """
-"""The command line, with a patience of its own for a store that does not answer."""
+"""The command line, with a timeout of its own for a store that does not answer."""
 
 
 class TestACommandWithoutItsStore:
@@ -128,8 +128,8 @@ class TestACommandWithoutItsStore:
         url, _ = study
         places = {"CYBORG_STORAGE_URL": remote.url, "CYBORG_DATABASE_URL": url}
 
-        def run(*arguments: str, patience_s: float = PATIENCE_S) -> subprocess.CompletedProcess:
-            command = [sys.executable, "-c", PROGRAM, str(patience_s), *arguments]
+        def run(*arguments: str, timeout_s: float = TIMEOUT_S) -> subprocess.CompletedProcess:
+            command = [sys.executable, "-c", PROGRAM, str(timeout_s), *arguments]
             environment = os.environ | places | {"CYBORG_DATA_DIR": str(tmp_path / "data")}
             return subprocess.run(
                 command, env=environment, capture_output=True, text=True, check=False, timeout=120
@@ -169,7 +169,7 @@ class TestACommandWithoutItsStore:
     @pytest.mark.parametrize("without", [ObjectStore.die, ObjectStore.stall], ids=["dead", "stalled"])
     def test_an_export_leaves_no_folder(self, cyborg, remote, study, without, tmp_path):
         _, slug = study
-        assert cyborg("maps", "build", slug, patience_s=60).returncode == 0
+        assert cyborg("maps", "build", slug, timeout_s=60).returncode == 0
         (tmp_path / "lab").mkdir()
         without(remote)
         assert refused(cyborg("export", slug, str(tmp_path / "lab" / "export")), "read")

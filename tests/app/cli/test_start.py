@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, text
 from app.cli.staff import add
 from app.db import MIGRATIONS, revisions
 from app.models import Role
-from app.security import NOBODYS_HASH, passwords
+from app.security import NO_PASSWORDS_HASH, passwords
 
 SLOW = {
     "alembic", "cv2", "fastapi", "matplotlib", "numpy", "pandas", "PIL", "procrastinate",
@@ -80,7 +80,7 @@ class TestRoles:
 
 class TestNobodysHash:
     def test_it_costs_what_a_real_one_costs(self):
-        made_up, real = (text.rsplit("$", 2) for text in (NOBODYS_HASH, passwords.hash("a password")))
+        made_up, real = (text.rsplit("$", 2) for text in (NO_PASSWORDS_HASH, passwords.hash("a password")))
         assert made_up[0] == real[0]
         assert [len(part) for part in made_up] == [len(part) for part in real]
-        assert passwords.verify("anything", NOBODYS_HASH) is False
+        assert passwords.verify("anything", NO_PASSWORDS_HASH) is False

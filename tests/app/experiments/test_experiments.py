@@ -25,7 +25,7 @@ from app.experiments import background_tasks, records
 from app.experiments.background_tasks import do_task, request_export, request_freeze
 from app.experiments.datasets import FreezeParameters, find_dataset, freeze_dataset
 from app.experiments.service import abort_run, find_experiment, request_experiment, results, runs_of
-from app.experiments.supervisor import Watch, supervise
+from app.experiments.supervisor import SupervisorOptions, supervise
 from app.exports import dictionary
 from app.maps.building import build_map_set
 from app.maps.service import request_map_set
@@ -376,7 +376,7 @@ class TestSupervisor:
         [
             ("is_killed", "killed (SIGKILL); most often the machine had run out of memory"),
             ("fails", "Out of memory on cuda with batch_size = 20; try 10."),
-            ("crashes", "ended with exit code 4; its last words: ImportError: no such thing"),
+            ("crashes", "ended with exit code 4; the last line it printed: ImportError: no such thing"),
         ],
     )
     def test_a_run_that_ends_badly_says_why(self, train, manner, sentence):
@@ -386,7 +386,7 @@ class TestSupervisor:
 
     def test_a_silent_run_is_given_up(self, train):
         run, _ = train("is_silent", silence_s=2.5)
-        assert (run.state, run.error) == (JobState.FAILED, "The training process said nothing for 2.5 s.")
+        assert (run.state, run.error) == (JobState.FAILED, "The training process wrote nothing for 2.5 s.")
 
     def test_a_child_that_ignores_the_request_to_stop_is_killed(self, train):
         run, _ = train("is_deaf", grace_s=0.3, stop_at="started")
@@ -394,18 +394,18 @@ class TestSupervisor:
 
     def test_a_run_that_ended_is_not_done_again(self, train, sessions):
         run, _ = train("finishes")
-        assert supervise(sessions, run.id, Watch(command=TOY)) is None
+        assert supervise(sessions, run.id, SupervisorOptions(command=TOY)) is None
 
     def test_one_run_is_trained_by_one_at_a_time(self, train, sessions):
         run, _ = train(None)
-        with records.training(sessions, run.id), pytest.raises(WrongState, match="another worker"):
-            supervise(sessions, run.id, Watch(command=TOY))
+        with records.training_locks(sessions, run.id), pytest.raises(WrongState, match="another worker"):
+            supervise(sessions, run.id, SupervisorOptions(command=TOY))
 
     def test_two_devices_that_are_one_card_are_not_used_at_once(self, train, sessions):
         run, _ = train(None)
-        taken = records.training(sessions, uuid4(), [1], ["0"])
+        taken = records.training_locks(sessions, uuid4(), [1], ["0"])
         with taken, pytest.raises(WrongState, match=r"Card 0 of .* is in use"):
-            supervise(sessions, run.id, Watch(command=TOY, devices=[0], cards=["0"]))
+            supervise(sessions, run.id, SupervisorOptions(command=TOY, devices=[0], cards=["0"]))
 
     def test_a_database_that_is_away_for_a_moment_loses_no_event(self, train, monkeypatch):
         away = iter([True, True, False, True] + [False] * 20)
@@ -581,7 +581,7 @@ def run_cli(own_database, monkeypatch):
 def train(sessions, tmp_path):
     """Supervise a toy run of some manner (none: only make it); gives the run and what it said."""
 
-    def train(manner: str | None, *, stop_at: str | None = None, **watch):
+    def train(manner: str | None, *, stop_at: str | None = None, **options):
         heard: list[str] = []
 
         def should_stop() -> JobState | None:
@@ -592,8 +592,8 @@ def train(sessions, tmp_path):
             (run,) = runs_of(session, make_experiment(session, tmp_path, manner or "none", queued=False))
         if manner is not None:
             on_event = lambda event: heard.append(event.kind)  # noqa: E731
-            watch = Watch(command=TOY, should_stop=should_stop, on_event=on_event, **watch)
-            supervise(sessions, run.id, watch)
+            options = SupervisorOptions(command=TOY, should_stop=should_stop, on_event=on_event, **options)
+            supervise(sessions, run.id, options)
         with sessions() as session:
             said = session.query(RunEvent.kind).filter_by(run_id=run.id).order_by(RunEvent.id)
             return session.get_one(Run, run.id), [kind for (kind,) in said]

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from app.background import Interrupted
 from app.cli import app as cli
 from app.cli import commands  # noqa: F401 - registers the commands
-from app.db import held
+from app.db import named_locks
 from app.errors import BadInput, WrongState
 from app.exports.service import export_study
 from app.maps.building import build_map_set
@@ -175,7 +175,7 @@ class TestBuild:
         with sessions.begin() as session:
             map_set_id = request_map_set(session, study, DEFAULT).id
         with (
-            held(sessions, {f"map set {map_set_id}": ""}),
+            named_locks(sessions, {f"map set {map_set_id}": ""}),
             pytest.raises(WrongState, match="worked on already"),
         ):
             build_map_set(sessions, blobs, map_set_id)

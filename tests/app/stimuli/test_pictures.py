@@ -10,7 +10,7 @@ from sqlalchemy import event, select, update
 
 from app.models import Image, ImageAdvice, Label, Trial
 from app.trials.addresses import SEALED_CHARACTERS, PictureSlot, Seal, SealedPicture
-from app.trials.picture_room import PictureCache
+from app.trials.picture_server import PictureCache
 from app.trials.pictures import pad_jpeg
 from tests.support.worlds import Visitor, make_study
 
@@ -220,17 +220,17 @@ class TestMemory:
     def test_it_holds_so_many_bytes_and_forgets_what_was_asked_for_longest_ago(self):
         memory = PictureCache(limit=100)
         first, second, third = (SealedPicture(name * 64, 40, is_map=False) for name in "abc")
-        memory.keep(first, bytes(40))
-        memory.keep(second, bytes(40))
+        memory.add(first, bytes(40))
+        memory.add(second, bytes(40))
         assert memory.get(first) is not None
-        memory.keep(third, bytes(40))
+        memory.add(third, bytes(40))
         assert [memory.get(one) is not None for one in (first, second, third)] == [True, False, True]
-        assert memory.held == 80
+        assert memory.size == 80
 
     def test_it_keeps_nothing_that_is_larger_than_all_of_it(self):
         memory = PictureCache(limit=10)
-        memory.keep(SealedPicture(BLOB, 40, is_map=False), bytes(40))
-        assert memory.held == 0
+        memory.add(SealedPicture(BLOB, 40, is_map=False), bytes(40))
+        assert memory.size == 0
 
 
 def as_bits(address: str) -> np.ndarray:

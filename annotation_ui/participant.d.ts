@@ -7,7 +7,7 @@
 export interface Calls {
   /** The step that comes now: the quiz, a trial (the same one until it is decided), questions, the end. */
   "GET /api/participant/next": { body: null; answer: NextTrial | NextStep | Done };
-  /** Keep what is painted so far. The last one counts; one after the decision or the close is dropped. */
+  /** Save what is painted so far. The last draft counts; after the decision or the close none is saved. */
   "PUT /api/trials/{trial_id}/draft": { body: DraftBody; answer: Saved };
   /** Record the decision and the strokes of one trial. Safe to send again. */
   "PUT /api/trials/{trial_id}/decision": { body: DecisionBody; answer: Decided };

@@ -26,7 +26,7 @@ from app.models import (
     TrialKind,
     is_judgement,
 )
-from app.trials.events import interruptions, told_number, told_of_decision
+from app.trials.events import events_of_decision, interruptions, json_number
 
 Real, Fake = aliased(Image), aliased(Image)
 
@@ -170,14 +170,14 @@ def answers(study_id: int) -> AnySelect:
 
 
 def devices(study_id: int) -> AnySelect:
-    told = Participant.device
-    sizes = (told_number(told, name).label(f"window_{name}") for name in ("width", "height"))
-    ratio = told_number(told, "pixel_ratio").label("pixel_ratio")
-    pointer = told["pointer"].astext.label("pointer")
-    facts = (cast(told[name], Boolean).label(name) for name in ("touch", "images_load", "passed"))
+    device = Participant.device
+    sizes = (json_number(device, name).label(f"window_{name}") for name in ("width", "height"))
+    ratio = json_number(device, "pixel_ratio").label("pixel_ratio")
+    pointer = device["pointer"].astext.label("pointer")
+    facts = (cast(device[name], Boolean).label(name) for name in ("touch", "images_load", "passed"))
     return (
         select(Participant.id.label("participant"), _simulated(), *sizes, ratio, pointer, *facts)
-        .where(Participant.study_id == study_id, told.is_not(None))
+        .where(Participant.study_id == study_id, device.is_not(None))
         .order_by(Participant.consented_at, Participant.id)
     )
 
@@ -213,20 +213,20 @@ def images(study_id: int) -> AnySelect:
     )
 
 
-def _without(told: ColumnElement[Any], *names: str) -> ColumnElement[Any]:
-    return told.op("-", return_type=JSONB())(cast(names, ARRAY(Text)))
+def _without(event: ColumnElement[Any], *names: str) -> ColumnElement[Any]:
+    return event.op("-", return_type=JSONB())(cast(names, ARRAY(Text)))
 
 
 def events(study_id: int) -> AnySelect:
-    event = told_of_decision()
+    event = events_of_decision()
     return (
         select(
             Decision.id.label("decision_id"),
             _simulated(),
             event.c.number,
-            event.c.told["kind"].astext.label("kind"),
-            told_number(event.c.told, "t_ms").label("t_ms"),
-            cast(_without(event.c.told, "kind", "t_ms"), Text).label("detail"),
+            event.c.event["kind"].astext.label("kind"),
+            json_number(event.c.event, "t_ms").label("t_ms"),
+            cast(_without(event.c.event, "kind", "t_ms"), Text).label("detail"),
         )
         .select_from(Decision)
         .join(Trial, Trial.id == Decision.trial_id)
@@ -276,7 +276,7 @@ def decisions(study_id: int) -> AnySelect:
             Trial.right_image_id,
             Fake.source.label("fake_source"),
             Trial.advice["decision"].astext.label("advised_side"),
-            told_number(Trial.advice, "confidence").label("advised_confidence"),
+            json_number(Trial.advice, "confidence").label("advised_confidence"),
             Decision.choice,
             Decision.chosen_image_id,
             Decision.correct,

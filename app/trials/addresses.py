@@ -1,12 +1,12 @@
-"""Addresses of pictures that say everything to us and nothing to anybody else.
+"""Sealed addresses of pictures: the server reads them without a database, and nobody else can read them.
 
-An address is sealed: encrypted and signed with a key that every process of an installation shares
-(AES-SIV, RFC 5297). Whoever serves it asks no database. What is sealed is as long for every picture, and
-begins with the trial's random id: no two participants share an address, one participant's is the same
-each time within a week, and two pictures of a pair differ in nothing but noise.
+An address is encrypted and signed with a key that every process of an installation shares (AES-SIV,
+RFC 5297). Its content has the same length for every picture and begins with the trial's random id. So no two
+participants share an address, a participant's address stays the same for a week, and the addresses of the
+two pictures of a pair tell nothing about them.
 
-An address stops working one to two weeks after it was last given out. It names no person, so withdrawal
-need not undo it: it removes what connects the two.
+An address stops working one to two weeks after it was last issued. It names no person: withdrawal deletes
+the trial that connects the two, and so need not revoke it.
 """
 
 import base64
@@ -29,7 +29,7 @@ SEALED_CHARACTERS: Final = -(-(CONTENT.size + 16) * 4 // 3)
 
 
 class PictureSlot(IntEnum):
-    """Where a trial shows a picture."""
+    """The place of a picture in a trial."""
 
     LEFT = 0
     RIGHT = 1
@@ -43,7 +43,7 @@ class PictureSlot(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class SealedPicture:
-    """What an address stands for: a blob, and how long it is made before it is sent."""
+    """The picture that an address stands for: a blob, and the size to which it is padded."""
 
     blob: str
     size: int
@@ -51,7 +51,10 @@ class SealedPicture:
 
 
 class Seal:
-    """`key`: 64 random bytes."""
+    """Makes and opens addresses.
+
+    key : 64 random bytes
+    """
 
     def __init__(self, key: bytes) -> None:
         self._cipher = AESSIV(key)
@@ -61,7 +64,7 @@ class Seal:
         return base64.urlsafe_b64encode(self._cipher.encrypt(content, None)).rstrip(b"=").decode()
 
     def open(self, address: str, *, at: datetime) -> SealedPicture | None:
-        """What an address stands for; None of one that is not ours, or too old."""
+        """The picture that an address stands for; None for an address that is too old or not from here."""
         if len(address) != SEALED_CHARACTERS:
             return None
         try:
@@ -69,13 +72,13 @@ class Seal:
             trial, place, week, size, blob = CONTENT.unpack(self._cipher.decrypt(sealed, None))
         except (ValueError, InvalidTag):
             return None
-        # The clock of another machine may be ahead.
+        # A week ahead is valid, too: the clock of the machine that made the address may be ahead.
         if week - _week(trial, at) not in (-1, 0, 1):
             return None
         return SealedPicture(blob.hex(), size, PictureSlot(place).is_map)
 
 
 def _week(trial: bytes, at: datetime) -> int:
-    """The number of the week; each trial's begin at a time of its own, so that no moment is everybody's."""
+    """The number of the week; weeks of each trial begin at another moment, so that not all change at once."""
     shift = int.from_bytes(trial[:4]) % WEEK_S
     return (int(at.timestamp()) + shift) // WEEK_S % 65_536

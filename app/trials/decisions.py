@@ -1,4 +1,4 @@
-"""Recording decisions, once each."""
+"""Record each decision exactly once."""
 
 import hashlib
 import json
@@ -65,8 +65,11 @@ Left, Right = aliased(Image), aliased(Image)
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a decision comes to."""
+class Assessment:
+    """Which image a decision chose, and whether that is correct.
+
+    region_iou : of a region check, how well the painting covers the region; None of a pair
+    """
 
     chosen_image_id: int
     correct: bool
@@ -76,27 +79,28 @@ class Verdict:
 def record_decision(
     session: Session, visit: Visit, plan: VisitPlan, trial_id: UUID, body: DecisionBody
 ) -> Feedback | None:
-    """Write a decision and its strokes, once; returns what a practice trial teaches.
+    """Write a decision and its strokes, once; returns the feedback of a practice trial.
 
     The same body again changes nothing; another body is refused. A decision that comes after the
     place was given away takes the place again if it is free, and is refused otherwise, so that no
-    study collects more than it wants. A closed study takes no decision any more; a paused one does.
+    study collects more than it wants. A paused study still takes decisions, a closed one does not.
     """
     trial = _find(session, visit, trial_id)
     if trial.state is TrialState.DECIDED:
-        _must_be_the_same(session, trial_id, body_hash(body))
+        _require_equal(session, trial_id, body_hash(body))
         return _feedback(trial, body)
     if visit.study.state is StudyState.CLOSED:
         raise StudyNotOpen(CLOSED)
-    verdict = _judge(trial, visit, body)
+    assessment = _assess(trial, visit, body)
     strokes = strokes_text(body)
     fingerprint = _hashed(body, strokes)
-    may_end = trial.kind is TrialKind.CHECK and not verdict.correct and plan.max_failed is not None
+    may_end = trial.kind is TrialKind.CHECK and not assessment.correct and plan.max_failed is not None
+    # Both ways change quotas. Most decisions do neither, and so do not wait for the study's lock.
     if may_end or trial.state is TrialState.RELEASED:
         lock_study(session, visit.study.id)
     if trial.state is TrialState.RELEASED:
         _take_again(session, visit, trial_id)
-    if not _record(session, trial_id, body, verdict, strokes, fingerprint):
+    if not _record(session, trial_id, body, assessment, strokes, fingerprint):
         _decided_meanwhile(session, visit, trial_id, fingerprint)
         return _feedback(trial, body)
     if may_end:
@@ -108,14 +112,14 @@ def record_decision(
 
 
 def _find(session: Session, visit: Visit, trial_id: UUID) -> AnyRow:
-    """The participant's own trial with what it is judged by, and how many of theirs are undecided."""
-    wanted = {"trial_id": trial_id, "participant_id": visit.participant.id}
-    return session.execute(OWN_TRIAL, wanted).first() or _missing()
+    """A trial of the participant with all that its decision needs, and how many trials are undecided."""
+    key = {"trial_id": trial_id, "participant_id": visit.participant.id}
+    return session.execute(TRIAL_OF_PARTICIPANT, key).first() or _missing()
 
 
-def _own_trial() -> Select[Any]:
-    own = Trial.participant_id == bindparam("participant_id")
-    undecided = select(func.count()).where(own, Trial.state != TrialState.DECIDED).scalar_subquery()
+def _trial_of_participant() -> Select[Any]:
+    is_theirs = Trial.participant_id == bindparam("participant_id")
+    undecided = select(func.count()).where(is_theirs, Trial.state != TrialState.DECIDED).scalar_subquery()
     return (
         select(
             Trial.kind,
@@ -134,41 +138,44 @@ def _own_trial() -> Select[Any]:
         .join(Left, Left.id == Trial.left_image_id)
         .outerjoin(Right, Right.id == Trial.right_image_id)
         .outerjoin(RegionCheck, RegionCheck.id == Trial.region_check_id)
-        .where(own, Trial.id == bindparam("trial_id"))
+        .where(is_theirs, Trial.id == bindparam("trial_id"))
     )
 
 
-OWN_TRIAL: Final = _own_trial()
+TRIAL_OF_PARTICIPANT: Final = _trial_of_participant()
+"""Built once, because every decision needs it."""
 
 
 def _missing() -> NoReturn:
     raise NotFound("You have no such trial.")
 
 
-def _must_be_the_same(session: Session, trial_id: UUID, fingerprint: str) -> None:
+def _require_equal(session: Session, trial_id: UUID, fingerprint: str) -> None:
+    """`AlreadyDecided`: the recorded decision differs from the one that was sent."""
     recorded = session.scalar(select(Decision.body_hash).where(Decision.trial_id == trial_id))
     if recorded != fingerprint:
         raise AlreadyDecided
 
 
 def body_hash(body: DecisionBody) -> str:
-    """SHA-256 of a decision's content, whatever the order of its keys."""
+    """SHA-256 of a decision's content; the order of its keys does not matter."""
     return _hashed(body, strokes_text(body))
 
 
 def strokes_text(body: DecisionBody) -> str:
-    """The strokes as JSON; they are most of a decision, so they are written once, for hash and database."""
+    """The strokes as JSON, for the hash and the database; made once, as they are most of a decision."""
     return json.dumps(body.strokes, sort_keys=True, separators=(",", ":"))
 
 
 def _hashed(body: DecisionBody, strokes: str) -> str:
-    rest = body.model_dump(mode="json", exclude={"strokes"})
-    others = json.dumps(rest, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(f'{others[:-1]},"strokes":{strokes}}}'.encode()).hexdigest()  # the last of the keys
+    fields = body.model_dump(mode="json", exclude={"strokes"})
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+    # "strokes" sorts last, so that this is the JSON of the whole body without writing the strokes again.
+    return hashlib.sha256(f'{text[:-1]},"strokes":{strokes}}}'.encode()).hexdigest()
 
 
-def _judge(trial: AnyRow, visit: Visit, body: DecisionBody) -> Verdict:
-    """Whether the decision is right; BadInput when it cannot be used at all."""
+def _assess(trial: AnyRow, visit: Visit, body: DecisionBody) -> Assessment:
+    """Whether a decision is correct; `BadInput` when it breaks the rules of its trial."""
     if body.strokes and not visit.arm.annotate:
         raise AnnotationNotAsked
     painting = read_painting(body.strokes or [], (trial.width, trial.height))
@@ -177,16 +184,16 @@ def _judge(trial: AnyRow, visit: Visit, body: DecisionBody) -> Verdict:
             raise BadInput("This trial has one picture only; its side is left.")
         check_rule(PAINT_SOMETHING, painting)
         iou = region_iou(painting, trial.region)
-        return Verdict(trial.left_image_id, iou >= trial.min_iou, iou)
+        return Assessment(trial.left_image_id, iou >= trial.min_iou, iou)
     if visit.arm.annotate:
         check_rule(rule_of(visit.study), painting)
     chosen = "left" if body.choice is Side.LEFT else "right"
     label: Label = getattr(trial, f"{chosen}_label")
-    return Verdict(getattr(trial, f"{chosen}_image_id"), label.value == trial.question.value)
+    return Assessment(getattr(trial, f"{chosen}_image_id"), label.value == trial.question.value)
 
 
 PAINT_SOMETHING = AnnotationRule(min_strokes=1, min_area=0, max_area=1)
-"""The rule of region checks: how much is right is for the check to say."""
+"""The rule of region checks, whatever the study's own: each check has its region and least overlap."""
 
 
 def rule_of(study: Study) -> AnnotationRule:
@@ -194,7 +201,8 @@ def rule_of(study: Study) -> AnnotationRule:
 
 
 def _take_again(session: Session, visit: Visit, trial_id: UUID) -> None:
-    """Take the place of a released trial again; PlaceGivenAway when it is gone. Under the study's lock."""
+    """Take the place of a released trial again, under the study's lock; `PlaceGivenAway` when it is taken."""
+    # Both may have changed while this request waited for the lock.
     session.refresh(visit.participant)
     trial = session.get(Trial, trial_id, populate_existing=True) or _missing()
     if visit.participant.state is ParticipantState.SCREENED_OUT:
@@ -206,28 +214,33 @@ def _take_again(session: Session, visit: Visit, trial_id: UUID) -> None:
 
 
 def _decided_meanwhile(session: Session, visit: Visit, trial_id: UUID, fingerprint: str) -> None:
-    """Another request changed something a moment ago; fine when it brought the same decision."""
+    """Answer a request that came second: it is refused unless the first one sent the same decision."""
     match _find(session, visit, trial_id).state:
         case TrialState.RELEASED:
-            raise Unavailable  # it lapsed this very moment; asked again, its place can be taken again
+            raise Unavailable  # its lease has just lapsed; the next try takes the place again
         case TrialState.ASSIGNED:
-            raise StudyNotOpen(CLOSED)  # this very moment
-    _must_be_the_same(session, trial_id, fingerprint)
+            raise StudyNotOpen(CLOSED)  # just now, or it would have been recorded
+    _require_equal(session, trial_id, fingerprint)
 
 
 def _record(
-    session: Session, trial_id: UUID, body: DecisionBody, verdict: Verdict, strokes: str, fingerprint: str
+    session: Session,
+    trial_id: UUID,
+    body: DecisionBody,
+    assessment: Assessment,
+    strokes: str,
+    fingerprint: str,
 ) -> bool:
-    """Make an assigned trial a decided one and write what was decided, in one statement.
+    """Mark a trial as decided and write the decision, in one statement and so in one round trip.
 
-    Of several requests at once the first one succeeds; for the others it is False and nothing is written.
+    Of several requests at once the first succeeds; for the others this writes nothing and returns False.
     """
     row = {
         "trial": trial_id,
         "choice": body.choice,
-        "chosen_image_id": verdict.chosen_image_id,
-        "correct": verdict.correct,
-        "region_iou": verdict.region_iou,
+        "chosen_image_id": assessment.chosen_image_id,
+        "correct": assessment.correct,
+        "region_iou": assessment.region_iou,
         "decision_ms": body.decision_ms,
         "annotation_ms": body.annotation_ms,
         "events": [event.model_dump() for event in body.events],
@@ -251,6 +264,8 @@ RECORDED: Final = (
 
 
 def _recording(*, painted: bool) -> Select[Any]:
+    """The statement that records a decision, with its annotation if something was painted."""
+    # Each part reads the rows that the part before returned: no claimed trial, no decision.
     claimed = (
         update(Trial)
         .where(Trial.id == bindparam("trial"), Trial.state == TrialState.ASSIGNED, ~_is_closed())
@@ -258,6 +273,7 @@ def _recording(*, painted: bool) -> Select[Any]:
         .returning(Trial.id)
         .cte("claimed")
     )
+    # Parameters of a SELECT have no column to take their types from.
     types = {name: Decision.__table__.c[name].type for name in RECORDED}
     values = (cast(bindparam(name, type_=kind), kind) for name, kind in types.items())
     decided = (
@@ -271,19 +287,20 @@ def _recording(*, painted: bool) -> Select[Any]:
 
 
 def _is_closed() -> ColumnElement[bool]:
-    """Whether the study of a trial is closed, as the statement itself sees it."""
+    """Whether the study of a trial is closed when the statement runs, not when the visit was read."""
     closed = select(Study.id).join(Participant, Participant.study_id == Study.id)
     return closed.where(Participant.id == Trial.participant_id, Study.state == StudyState.CLOSED).exists()
 
 
 def _painting(decided: CTE) -> CTE:
-    """The insertion of an annotation and its strokes, as they were sent and in their order."""
+    """Insert the annotation and its strokes, as they were sent and in their order."""
     annotated = (
         insert(Annotation)
         .from_select(["decision_id", "image_id"], select(decided.c.id, decided.c.chosen_image_id))
         .returning(Annotation.id)
         .cte("annotated")
     )
+    # The strokes travel as one JSON text that PostgreSQL takes apart: a parameter for each would be slow.
     elements = func.jsonb_array_elements(cast(bindparam("strokes", type_=Text), JSONB))
     sent = elements.table_valued(column("stroke", JSONB), with_ordinality="number", name="sent")
     sent = sent.render_derived()
@@ -304,9 +321,9 @@ DECIDE_AND_PAINT: Final = _recording(painted=True)
 
 
 def _screen_out_if_failed(session: Session, visit: Visit, plan: VisitPlan) -> None:
-    """End the visit if this was one failed check too many. Under the study's lock."""
+    """End the visit, under the study's lock, when more checks have failed than the study allows."""
     participant = visit.participant
-    session.refresh(participant)
+    session.refresh(participant)  # another page may have ended the visit while this one waited
     failed = session.scalar(
         select(func.count())
         .select_from(Decision)
@@ -326,5 +343,5 @@ def _feedback(trial: AnyRow, body: DecisionBody) -> Feedback | None:
     if trial.kind is not TrialKind.PRACTICE:
         return None
     fake = Side.LEFT if trial.left_label is Label.FAKE else Side.RIGHT
-    asked_for_fake = trial.question.value == Label.FAKE.value
-    return Feedback(correct=(body.choice is fake) == asked_for_fake, fake=fake)
+    is_fake_wanted = trial.question.value == Label.FAKE.value
+    return Feedback(correct=(body.choice is fake) == is_fake_wanted, fake=fake)

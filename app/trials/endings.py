@@ -1,4 +1,4 @@
-"""How visits end, why, and what a participant has in hand then."""
+"""How a visit ends: the reason, the completion code, the way back to the platform."""
 
 from typing import Final, Literal
 
@@ -29,12 +29,13 @@ CLOSED_EARLY: Final = "The researchers closed this study before you finished. Yo
 
 
 def completion(session: Session, visit: Visit, plan: VisitPlan) -> Completion:
-    """What the last page shows of a visit that is over."""
+    """The content of the last page of a visit."""
     ending = ending_of(visit)
     participant, study = visit.participant, visit.study
     is_owed = ending == "closed" and has_judged(session, visit)
     if is_owed and participant.completion_code is None:
-        participant.completion_code = new_completion_code()  # who worked is paid, whatever ended it
+        # Work that counts is paid, even when staff close the study before the visit is finished.
+        participant.completion_code = new_completion_code()
     way_out = way_out_of(visit, plan, ending)
     return Completion(
         ending=ending,
@@ -55,29 +56,29 @@ def way_out_of(visit: Visit, plan: VisitPlan, ending: Ending) -> WayOut:
 
 
 def code_of(visit: Visit, ending: Ending, way_out: WayOut) -> str | None:
-    """A code that is known where the participant comes from, and no other.
+    """The completion code to show; None where the participant's platform would not know one.
 
-    Prolific knows the codes that its study was set up with. Everywhere else staff look codes up, and a
-    participant's own says more than one that all of them have.
+    Prolific knows only the codes that its study was set up with. Elsewhere staff look codes up, and the
+    participant's own code identifies one person, which a code of the whole study does not.
     """
-    own = visit.participant.completion_code if visit.participant.source is not Source.PROLIFIC else None
+    personal = visit.participant.completion_code if visit.participant.source is not Source.PROLIFIC else None
     match ending:
         case "finished":
-            return way_out.code or own
+            return way_out.code or personal
         case "closed":
-            return own or way_out.code
+            return personal or way_out.code
         case _:
             return way_out.code
 
 
 def reason(visit: Visit, ending: Ending) -> str:
     """Why a visit is over, in words for its participant."""
-    by = visit.participant.screened_out_by
-    return SCREENED_OUT[by] if ending == "screened_out" and by else REASONS[ending]
+    screening = visit.participant.screened_out_by
+    return SCREENED_OUT[screening] if ending == "screened_out" and screening else REASONS[ending]
 
 
 def ending_of(visit: Visit) -> Ending:
-    """Whoever is still active and has nothing to do was away for too long, or the study is closed."""
+    """How a visit ended; an active participant was away for too long, unless the study is closed."""
     match visit.participant.state:
         case ParticipantState.FINISHED:
             return "finished"
@@ -88,6 +89,7 @@ def ending_of(visit: Visit) -> Ending:
 
 
 def has_judged(session: Session, visit: Visit) -> bool:
+    """Whether the participant has decided a main trial."""
     judged = select(Trial.id).where(
         Trial.participant_id == visit.participant.id,
         Trial.kind == TrialKind.MAIN,

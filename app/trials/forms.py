@@ -1,4 +1,4 @@
-"""What participants answer beside their trials: the quiz before, the questions after, the device report."""
+"""What participants send beside their trials: answers to the quiz and the closing questions, device facts."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -24,10 +24,10 @@ def attempts_left(session: Session, visit: Visit, plan: VisitPlan) -> int:
 
 
 def take_quiz(session: Session, visit: Visit, plan: VisitPlan, answers: Mapping[str, int]) -> QuizResult:
-    """Keep an attempt and say what was wrong; after the last wrong one the visit is over.
+    """Record an attempt and return what was wrong; after the last wrong attempt the visit is over.
 
-    The same answers twice in a row are one attempt, and once passed it stays passed. One attempt at a
-    time, under the study's lock, which a failed quiz needs to give the places to others.
+    The same answers twice in a row are one attempt, and a quiz once passed stays passed. Attempts take
+    turns under the study's lock, which a failed quiz needs to free the participant's places.
     """
     _check_options(plan.quiz_questions, answers)
     lock_study(session, visit.study.id)
@@ -73,11 +73,11 @@ def _check_options(questions: Mapping[str, QuizQuestion], answers: Mapping[str, 
 
 
 def save_answers(session: Session, visit: Visit, plan: VisitPlan, answers: Mapping[str, str]) -> None:
-    """Keep the answers to the closing questions, once; the visit ends with them."""
+    """Record the answers to the closing questions, once; the visit ends with them."""
     given = {key: text.strip() for key, text in answers.items() if text.strip()}
     _check_answers({question.id: question for question in plan.questions}, given)
     if visit.participant.answered_at is None:
-        lock_study(session, visit.study.id)  # another page of theirs may answer at the same time
+        lock_study(session, visit.study.id)  # another page of the participant may answer at the same time
         session.refresh(visit.participant)
         _refuse_withdrawn(visit)
     participant = visit.participant
@@ -111,7 +111,7 @@ def _refuse_withdrawn(visit: Visit) -> None:
 
 
 def save_device(session: Session, visit: Visit, report: DeviceBody) -> None:
-    """Keep the last report of the device check; a closed study keeps none."""
+    """Record the last report of the device check, unless the study is closed."""
     if visit.study.state is StudyState.CLOSED:
         return
     session.refresh(visit.participant, with_for_update=True)  # they may be withdrawing at the same time

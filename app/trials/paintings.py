@@ -1,4 +1,4 @@
-"""What is painted, and what it is held against: the study's rule, and the region of a check."""
+"""What a participant painted, checked against the study's rule and the region of a check."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Painting:
-    """Strokes on an image, and the pixels that they leave painted, worked out when they are asked for."""
+    """Strokes on an image; the painted pixels are computed when they are first needed."""
 
     strokes: tuple[Stroke, ...]
     size: Size
@@ -29,8 +29,8 @@ class Painting:
         return painted(self.strokes, width=self.size[0], height=self.size[1])
 
     @property
-    def that_paint(self) -> int:
-        """How many strokes paint; an eraser does not. The page keeps none that changes no pixel."""
+    def painting_strokes(self) -> int:
+        """Number of strokes that are not erasers; the page drops strokes that change no pixel."""
         return sum(stroke.tool != "eraser" for stroke in self.strokes)
 
     @property
@@ -40,14 +40,14 @@ class Painting:
 
     @property
     def area_bounds(self) -> tuple[float, float]:
-        """Share of the image that is painted at least and at most, at a fraction of the cost of `area`."""
+        """Lower and upper bound of `area`, at a fraction of its cost."""
         width, height = self.size
         least, most = painted_bounds(self.strokes, width=width, height=height)
         return least / (width * height), most / (width * height)
 
 
 def read_painting(strokes: object, size: Size) -> Painting:
-    """Strokes as the browser sent them; BadStrokes names the first that is none, or what is too much."""
+    """Parse strokes as the browser sent them; `BadStrokes` says which stroke or limit is wrong."""
     width, height = size
     try:
         parsed = parse_strokes(strokes, width=width, height=height)
@@ -57,18 +57,20 @@ def read_painting(strokes: object, size: Size) -> Painting:
 
 
 def check_rule(rule: AnnotationRule, painting: Painting) -> None:
-    """Raise unless enough strokes paint and what they leave painted is as much as the rule wants.
+    """Raise unless there are enough strokes and they paint a share of the image that the rule allows.
 
-    A rule of no strokes lets participants go on without any; if there are some, they must paint enough.
-    `missing` in annotation_ui/static/core/trial.js says the same on the page.
+    Where the rule asks for no strokes a participant may paint none; if they paint, the area must be allowed.
+    `missing` in annotation_ui/static/core/trial.js is the same rule on the page.
+
+    `AnnotationMissing`, `AnnotationTooSmall`, `AnnotationTooLarge`
     """
     if rule.min_strokes == 0 and not painting.strokes:
         return
-    if painting.that_paint < rule.min_strokes:
+    if painting.painting_strokes < rule.min_strokes:
         raise AnnotationMissing
     least, most = painting.area_bounds
     if least > 0 and rule.min_area <= least and most <= rule.max_area:
-        return  # which most annotations show without their pixels being worked out
+        return  # the bounds decide for most annotations, so that their pixels are never computed
     if painting.area < rule.min_area:
         raise AnnotationTooSmall
     if painting.area > rule.max_area:

@@ -1,4 +1,4 @@
-"""What a participant's browser gets of an image: bytes that do not tell a real face from a fake one."""
+"""Pictures for participants, whose address and length do not tell a real face from a fake one."""
 
 import zlib
 from dataclasses import dataclass, field
@@ -27,16 +27,19 @@ CHUNK_FRAME: Final = 12  # length, name and checksum
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where a browser gets what its trials show."""
+    """Makes the addresses of the pictures of trials."""
 
     session: Session
     seal: Seal
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     lengths: dict[UUID, int] = field(default_factory=dict)
-    """Of both maps of a trial as they are sent, for trials that were asked about."""
+    """Length in bytes of the heat maps of a trial, which are padded to one length."""
 
     def of(self, trial: AnyRow, place: PictureSlot) -> str:
-        """`trial`: a row of `app.trials.service.upcoming`."""
+        """The address of one picture of a trial.
+
+        trial : a row of `app.trials.service.upcoming`
+        """
         is_left = place in (PictureSlot.LEFT, PictureSlot.LEFT_MAP)
         if place.is_map:
             blob, size = trial.advice["left_map" if is_left else "right_map"], self._map_bytes(trial.id)
@@ -66,7 +69,7 @@ LONGEST_MAP: Final = (
 def find_picture(session: Session, token: str) -> tuple[str, int]:
     """Blob name and served size of the image that a token stands for."""
     size = func.coalesce(Pair.served_bytes, RegionCheck.served_bytes)
-    found = session.execute(
+    picture = session.execute(
         select(Image.display_hash, size)
         .select_from(Trial)
         .join(Image, _shown_as(token))
@@ -74,24 +77,24 @@ def find_picture(session: Session, token: str) -> tuple[str, int]:
         .outerjoin(RegionCheck, RegionCheck.id == Trial.region_check_id)
         .where(_is_valid(token))
     ).first()
-    if found is None:
+    if picture is None:
         raise NotFound("There is no such picture.")
-    return found[0], found[1]
+    return picture[0], picture[1]
 
 
 def find_heat_map(session: Session, token: str) -> tuple[str, int]:
     """Blob name and served size of the heat map laid over the image that a token stands for."""
-    both = aliased(ImageAdvice)
+    either = aliased(ImageAdvice)  # of the left or the right image: both maps are served at one length
     longest = (
-        select(func.max(both.map_bytes))
+        select(func.max(either.map_bytes))
         .where(
-            both.study_id == ImageAdvice.study_id,
-            both.image_id.in_([Trial.left_image_id, Trial.right_image_id]),
+            either.study_id == ImageAdvice.study_id,
+            either.image_id.in_([Trial.left_image_id, Trial.right_image_id]),
         )
         .correlate(ImageAdvice, Trial)
         .scalar_subquery()
     )
-    found = session.execute(
+    heat_map = session.execute(
         select(ImageAdvice.map_hash, longest)
         .select_from(Trial)
         .join(Participant, Participant.id == Trial.participant_id)
@@ -102,13 +105,13 @@ def find_heat_map(session: Session, token: str) -> tuple[str, int]:
         )
         .where(_is_valid(token), Trial.advice["left_map"].astext.is_not(None))
     ).first()
-    if found is None or found[0] is None:
+    if heat_map is None or heat_map[0] is None:
         raise NotFound("There is no such picture.")
-    return found[0], served_bytes(found[1])
+    return heat_map[0], served_bytes(heat_map[1])
 
 
 def _shown_as(token: str) -> ColumnElement[bool]:
-    """Joins a trial with the image on the side that the token stands for."""
+    """The condition that joins a trial with the image on the side that the token stands for."""
     return or_(
         (Trial.left_token == token) & (Image.id == Trial.left_image_id),
         (Trial.right_token == token) & (Image.id == Trial.right_image_id),
@@ -116,16 +119,17 @@ def _shown_as(token: str) -> ColumnElement[bool]:
 
 
 def _is_valid(token: str) -> ColumnElement[bool]:
-    """Withdrawing deletes the trials, and with them every address."""
+    """The condition that a trial has this token; withdrawal deletes the trials, and so their addresses."""
     return or_(Trial.left_token == token, Trial.right_token == token)
 
 
 def pad_jpeg(data: bytes, size: int) -> bytes:
     """`data` with comments of zeros after its first marker, `size` bytes in all.
 
-    How well a face compresses follows its class, and the length of a download is seen even by those
-    who never decode it; both images of a pair are therefore served at one length. `size` must equal
-    `len(data)` or exceed it by at least four bytes, the length of an empty comment.
+    Real and fake faces compress differently, and a download's length is visible without decoding it, so
+    both images of a pair are served at one length.
+
+    `ValueError`: `size` is smaller than `len(data)`, or larger by less than an empty comment (4 bytes)
     """
     missing = size - len(data)
     if missing == 0:
@@ -138,7 +142,7 @@ def pad_jpeg(data: bytes, size: int) -> bytes:
 def _comments(length: int) -> list[bytes]:
     comments = []
     while length > 0:
-        # Never leave a rest that is too short to be a comment of its own.
+        # Leave either nothing or enough for another comment.
         take = min(length, LONGEST_COMMENT)
         if 0 < length - take < SHORTEST_COMMENT:
             take -= SHORTEST_COMMENT
@@ -150,8 +154,9 @@ def _comments(length: int) -> list[bytes]:
 def pad_png(data: bytes, size: int) -> bytes:
     """`data` with a private chunk of zeros after its header, `size` bytes in all.
 
-    Browsers ignore the chunk. `size` must exceed `len(data)` by at least twelve bytes, the length of an
-    empty chunk.
+    Decoders ignore the chunk.
+
+    `ValueError`: `size` does not exceed `len(data)` by an empty chunk (12 bytes)
     """
     missing = size - len(data) - CHUNK_FRAME
     if missing < 0:

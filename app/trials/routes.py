@@ -39,7 +39,7 @@ from app.trials.schemas import (
     Saved,
     TrialView,
 )
-from app.trials.service import KEEP_DRAFT, AnyRow, proceed
+from app.trials.service import SAVE_DRAFT, AnyRow, proceed
 from app.trials.steps import Step
 
 router = APIRouter(tags=["participant"])
@@ -61,25 +61,25 @@ Pictures = Annotated[PictureServer, Depends(get_pictures)]
 
 
 def written(answer: Answer) -> Response:
-    """An answer as JSON, written where it is made: FastAPI would take a second thread to look at it."""
+    """An answer as JSON, made in this thread: FastAPI would use a second one to validate it again."""
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
 @router.get("/api/participant/next", response_model=NextTrial | NextStep | Done)
-def what_comes_next(asking: AsParticipant, pictures: Pictures) -> Response:
+def what_comes_next(session: AsParticipant, pictures: Pictures) -> Response:
     """The step that comes now: the quiz, a trial (the same one until it is decided), questions, the end."""
-    with asking.opened() as (db, visit):
+    with session.opened() as (db, visit):
         return written(next_step(db, visit, pictures))
 
 
 def next_step(db: Session, visit: Visit, pictures: PictureServer) -> NextTrial | NextStep | Done:
     plan = plan_of(visit.study)
-    place = proceed(db, visit, plan)
-    match place.step:
+    position = proceed(db, visit, plan)
+    match position.step:
         case Step.QUIZ:
             return NextStep(step=quiz_step(plan, forms.attempts_left(db, visit, plan)))
         case Step.TRIALS:
-            return next_trial(visit, place.trials, Addresses(db, pictures.seal(db)))
+            return next_trial(visit, position.trials, Addresses(db, pictures.seal(db)))
         case Step.QUESTIONS:
             return NextStep(step=questions_step(plan))
         case Step.END:
@@ -88,31 +88,35 @@ def next_step(db: Session, visit: Visit, pictures: PictureServer) -> NextTrial |
 
 def quiz_step(plan: VisitPlan, attempts_left: int) -> QuizStep:
     """The quiz without its answers."""
-    asked = plan.quiz_questions.items()
-    questions = [QuizQuestionView(id=key, text=one.text, options=list(one.options)) for key, one in asked]
+    questions = [
+        QuizQuestionView(id=key, text=question.text, options=list(question.options))
+        for key, question in plan.quiz_questions.items()
+    ]
     return QuizStep(questions=questions, attempts_left=attempts_left)
 
 
 def questions_step(plan: VisitPlan) -> QuestionsStep:
     return QuestionsStep(
-        questions=[ClosingQuestionView.model_validate(one.model_dump()) for one in plan.questions]
+        questions=[ClosingQuestionView.model_validate(question.model_dump()) for question in plan.questions]
     )
 
 
 def next_trial(visit: Visit, trials: Sequence[AnyRow], addresses: Addresses) -> NextTrial:
     """The trial to decide now and those after it that may be decided without an answer in between."""
-    first, *rest = (view(visit, trial, addresses, ahead) for ahead, trial in enumerate(trials))
+    first, *later = (view(visit, trial, addresses, ahead) for ahead, trial in enumerate(trials))
     return NextTrial(
         trial=first,
-        upcoming=[] if first.kind == "practice" else rest,
-        preload=[picture.url for one in rest for picture in (one.left, one.right) if picture is not None],
+        upcoming=[] if first.kind == "practice" else later,
+        preload=[
+            picture.url for trial in later for picture in (trial.left, trial.right) if picture is not None
+        ],
         rule=rule_of(visit.study),
         draft=trials[0].draft,
     )
 
 
 def view(visit: Visit, trial: AnyRow, addresses: Addresses, ahead: int) -> TrialView:
-    """A trial as the browser sees it. Whether a pair is a check stays here."""
+    """A trial as the browser gets it, which must not learn whether a pair is a check."""
     is_practice, is_region = trial.kind is TrialKind.PRACTICE, trial.prompt is not None
     decided = trial.practice_decided if is_practice else trial.decided
     size = {"width": trial.width, "height": trial.height}
@@ -131,30 +135,32 @@ def view(visit: Visit, trial: AnyRow, addresses: Addresses, ahead: int) -> Trial
 
 
 def advice_view(trial: AnyRow, addresses: Addresses) -> AdviceView:
-    said = trial.advice
+    advice = trial.advice
     return AdviceView(
-        decision=said["decision"],
-        confidence=said["confidence"],
-        left_map=addresses.of(trial, PictureSlot.LEFT_MAP) if said["left_map"] else None,
-        right_map=addresses.of(trial, PictureSlot.RIGHT_MAP) if said["right_map"] else None,
+        decision=advice["decision"],
+        confidence=advice["confidence"],
+        left_map=addresses.of(trial, PictureSlot.LEFT_MAP) if advice["left_map"] else None,
+        right_map=addresses.of(trial, PictureSlot.RIGHT_MAP) if advice["right_map"] else None,
     )
 
 
 @router.put("/api/trials/{trial_id}/draft")
-def keep_draft(trial_id: UUID, body: DraftBody, asking: AsParticipant) -> Saved:
-    """Keep what is painted so far. The last one counts; one after the decision or the close is dropped."""
-    with asking.opened() as (db, visit):
+def keep_draft(trial_id: UUID, body: DraftBody, session: AsParticipant) -> Saved:
+    """Save what is painted so far. The last draft counts; after the decision or the close none is saved."""
+    with session.opened() as (db, visit):
         DRAFTS.count(str(visit.participant.id))
         if visit.study.state is StudyState.CLOSED:
             return Saved()
-        db.execute(KEEP_DRAFT, {"trial": trial_id, "own": visit.participant.id, "kept": body.draft})
+        db.execute(
+            SAVE_DRAFT, {"trial": trial_id, "participant": visit.participant.id, "content": body.draft}
+        )
         return Saved()
 
 
 @router.put("/api/trials/{trial_id}/decision", response_model=Decided)
-def decide(trial_id: UUID, body: DecisionBody, asking: AsParticipant) -> Response:
+def decide(trial_id: UUID, body: DecisionBody, session: AsParticipant) -> Response:
     """Record the decision and the strokes of one trial. Safe to send again."""
-    with asking.opened() as (db, visit):
+    with session.opened() as (db, visit):
         try:
             feedback = record_decision(db, visit, plan_of(visit.study), trial_id, body)
         except AppError:
@@ -164,26 +170,26 @@ def decide(trial_id: UUID, body: DecisionBody, asking: AsParticipant) -> Respons
 
 
 @router.post("/api/participant/quiz")
-def quiz(body: QuizBody, asking: AsParticipant) -> QuizResult:
+def quiz(body: QuizBody, session: AsParticipant) -> QuizResult:
     """One attempt at the comprehension quiz. Safe to send again."""
-    with asking.opened() as (db, visit):
+    with session.opened() as (db, visit):
         FORMS.count(str(visit.participant.id))
         return forms.take_quiz(db, visit, plan_of(visit.study), body.answers)
 
 
 @router.post("/api/participant/answers")
-def answers(body: AnswersBody, asking: AsParticipant) -> Saved:
+def answers(body: AnswersBody, session: AsParticipant) -> Saved:
     """The answers to the closing questions. Safe to send again."""
-    with asking.opened() as (db, visit):
+    with session.opened() as (db, visit):
         FORMS.count(str(visit.participant.id))
         forms.save_answers(db, visit, plan_of(visit.study), body.answers)
         return Saved()
 
 
 @router.post("/api/participant/device")
-def device(body: DeviceBody, asking: AsParticipant) -> Saved:
+def device(body: DeviceBody, session: AsParticipant) -> Saved:
     """What the page's device check found; the last report is kept."""
-    with asking.opened() as (db, visit):
+    with session.opened() as (db, visit):
         FORMS.count(str(visit.participant.id))
         forms.save_device(db, visit, body)
         return Saved()

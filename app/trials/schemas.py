@@ -1,4 +1,4 @@
-"""The participant API: what is shown, what comes back."""
+"""The participant API: the bodies of requests and answers."""
 
 import json
 from typing import Annotated, Any, Final, Literal, Self

@@ -1,4 +1,4 @@
-"""Where a participant stands, and what they are handed next."""
+"""The next step of a visit, and the trials that it shows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,17 +37,17 @@ Left, Right = aliased(Image), aliased(Image)
 
 @dataclass(frozen=True, slots=True)
 class VisitPosition:
-    """Where a participant stands; `trials` are the one to decide now and the next few after it."""
+    """The step that a visit is at; `trials` are the one to decide now and the next few after it."""
 
     step: Step
     trials: Sequence[AnyRow] = ()
 
 
 def proceed(session: Session, visit: Visit, plan: VisitPlan) -> VisitPosition:
-    """What comes next. Asking twice gives the same.
+    """The next step of a visit. Asking twice gives the same.
 
-    Whoever comes back after their places were given away gets those that are still free, and others
-    for the rest. When there are none and they had decided nothing, that is the end without being finished.
+    A participant whose places were given away meanwhile gets back those that are still free, and other places
+    for the rest. When none are left and nothing was decided, the visit ends without being finished.
     """
     step = next_step(visit, plan, undecided=True)
     if step is not Step.TRIALS:
@@ -61,25 +61,26 @@ def proceed(session: Session, visit: Visit, plan: VisitPlan) -> VisitPosition:
         finish(session, visit.participant)
     elif trials and trials[0].shown_at is None:
         # Locks are taken in one order: study, trial, quota, participant.
-        session.execute(SHOWN, {"trial": trials[0].id})
+        session.execute(MARK_SHOWN, {"trial": trials[0].id})
     renew_lease(visit)
     return VisitPosition(step, trials)
 
 
 def renew_lease(visit: Visit) -> None:
-    """Count the lease from now on; a twentieth of it may pass without a write."""
+    """Let the lease run from now on."""
     until = datetime.now(UTC) + visit.study.lease
+    # A write for each request would be too many; a lease that is a twentieth shorter does no harm.
     if until - visit.participant.lease_expires_at > visit.study.lease / 20:
         visit.participant.lease_expires_at = until
 
 
 def upcoming(session: Session, participant: Participant) -> Sequence[AnyRow]:
-    """The next trials to decide as they are shown, each with the counts of its participant's trials."""
+    """The next trials to decide, in order, each with the counts of the participant's trials."""
     return session.execute(UPCOMING, {"participant_id": participant.id}).all()
 
 
 def _upcoming() -> Select[*tuple[Any, ...]]:
-    own = Trial.participant_id == bindparam("participant_id")
+    is_theirs = Trial.participant_id == bindparam("participant_id")
     practice, decided = Trial.kind == TrialKind.PRACTICE, Trial.state == TrialState.DECIDED
     counts = (
         select(
@@ -88,10 +89,10 @@ def _upcoming() -> Select[*tuple[Any, ...]]:
             func.count().filter(~practice, decided).label("decided"),
             func.count().filter(~practice).label("total"),
         )
-        .where(own, Trial.state != TrialState.RELEASED)
+        .where(is_theirs, Trial.state != TrialState.RELEASED)
         .subquery()
     )
-    shown = (
+    columns = (
         Trial.id,
         Trial.kind,
         Trial.question,
@@ -106,45 +107,45 @@ def _upcoming() -> Select[*tuple[Any, ...]]:
         func.coalesce(Pair.served_bytes, RegionCheck.served_bytes).label("served_bytes"),
     )
     return (
-        select(*shown, counts)
+        select(*columns, counts)
         .join(Left, Left.id == Trial.left_image_id)
         .outerjoin(Right, Right.id == Trial.right_image_id)
         .join(counts, true())
         .outerjoin(Pair, Pair.id == Trial.pair_id)
         .outerjoin(RegionCheck, RegionCheck.id == Trial.region_check_id)
-        .where(own, Trial.state == TrialState.ASSIGNED)
+        .where(is_theirs, Trial.state == TrialState.ASSIGNED)
         .order_by(Trial.position)
         .limit(1 + PRELOAD_PAIRS)
     )
 
 
 UPCOMING: Final = _upcoming()
-"""Built once, as it is sent with each request."""
+"""Built once, because nearly every request needs it."""
 
 
-SHOWN: Final = (
+MARK_SHOWN: Final = (
     update(Trial)
     .where(Trial.id == bindparam("trial"))
     .values(shown_at=func.now())
     .execution_options(synchronize_session=False)
 )
 
-KEEP_DRAFT: Final = (
+SAVE_DRAFT: Final = (
     update(Trial)
     .where(
         Trial.id == bindparam("trial"),
-        Trial.participant_id == bindparam("own"),
+        Trial.participant_id == bindparam("participant"),
         Trial.state == TrialState.ASSIGNED,
     )
-    .values(draft=bindparam("kept"))
+    .values(draft=bindparam("content"))
 )
 
 
 def _recover(session: Session, visit: Visit) -> Sequence[AnyRow]:
-    """The trials of somebody who had none a moment ago; none when that was all.
+    """The trials of a participant without any assigned one: places are taken again where some are free.
 
-    Under the study's lock, because another page of theirs may recover, withdraw or fail a check at the
-    same time.
+    Under the study's lock, because another page of the participant may recover, withdraw or fail a check at
+    the same time.
     """
     participant = visit.participant
     study = lock_study(session, participant.study_id)
@@ -175,16 +176,16 @@ def _recover_places(session: Session, visit: Visit, study: Study, released: Sequ
     main = [trial for trial in released if trial.kind is TrialKind.MAIN]
     # Late decisions may have taken places again, so that there are more than the study asks for.
     missing = max(0, study.trials_per_participant - count_main(session, participant))
-    kept = retake_trials(session, participant, trials=main[:missing])
+    retaken = retake_trials(session, participant, trials=main[:missing])
     session.flush()
-    assign_trials(session, participant, visit.arm, wanted=missing - len(kept))
-    if count_main(session, participant):  # practice and checks are for those who have something to judge
+    assign_trials(session, participant, visit.arm, wanted=missing - len(retaken))
+    if count_main(session, participant):  # without a pair to judge, practice and checks make no sense
         retake_trials(session, participant, trials=[t for t in released if t.kind is not TrialKind.MAIN])
         session.flush()
 
 
 def finish(session: Session, participant: Participant) -> None:
-    """Everything is done: the participant gets their completion code, once, whichever request comes first."""
+    """Finish a visit: the first of several requests gives the participant their completion code."""
     finished = (
         update(Participant)
         .where(Participant.id == participant.id, Participant.state == ParticipantState.ACTIVE)

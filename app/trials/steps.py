@@ -1,4 +1,4 @@
-"""What comes next in a visit."""
+"""The steps of a visit."""
 
 import enum
 
@@ -8,7 +8,7 @@ from app.studies.plan import VisitPlan
 
 
 class Step(enum.Enum):
-    """In their order; each exists only where the study defines it."""
+    """The steps in their order; a study has a quiz or closing questions only if it defines them."""
 
     QUIZ = enum.auto()
     TRIALS = enum.auto()
@@ -17,7 +17,10 @@ class Step(enum.Enum):
 
 
 def next_step(visit: Visit, plan: VisitPlan, *, undecided: bool) -> Step:
-    """`undecided`: whether the participant has a trial to decide."""
+    """The first step that is not done.
+
+    undecided : whether the participant has a trial to decide
+    """
     participant = visit.participant
     if participant.state is not ParticipantState.ACTIVE or visit.study.state is StudyState.CLOSED:
         return Step.END

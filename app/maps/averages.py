@@ -1,4 +1,4 @@
-"""Average maps: one per label and source, made in the job; those of a label or a study from them."""
+"""Average maps. A build stores one per label and source; those of a label or a study are made of them."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -21,15 +21,15 @@ LabelAndSource = tuple[Label, str]
 
 
 class SourceAverages:
-    """Adds up aligned maps by label and source; memory grows with the number of sources alone."""
+    """Adds up aligned maps by label and source, so that memory grows only with the number of sources."""
 
     def __init__(self) -> None:
         self._sums: dict[LabelAndSource, NDArray[np.float64]] = {}
         self._images: dict[LabelAndSource, int] = {}
 
-    def add(self, group: LabelAndSource, one: Aligned) -> None:
+    def add(self, group: LabelAndSource, aligned: Aligned) -> None:
         total = self._sums.setdefault(group, np.zeros(FRAME))
-        total += one
+        total += aligned
         self._images[group] = self._images.get(group, 0) + 1
 
     def rows(self, blobs: BlobStore, map_set_id: int) -> list[dict[str, Any]]:

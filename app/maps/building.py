@@ -1,4 +1,4 @@
-"""Building a map set: begin, begin again when somebody withdraws meanwhile, and end."""
+"""Build a map set, and begin again when somebody withdraws meanwhile."""
 
 import logging
 
@@ -21,16 +21,17 @@ def build_map_set(
     on_progress: OnProgress = lambda _done, _total: None,
     should_stop: StopCheck = lambda: None,
 ) -> None:
-    """Build the map set that was asked for; one that has ended already stays as it is.
+    """Build a map set; one that has ended already stays as it is.
 
-    A map set is of the annotations that count when its build begins. Whoever withdraws meanwhile makes it
-    stale; if their strokes are gone before they were read, the build begins again without them. A map whose
-    inputs are those of an earlier one is taken over from there, also from an earlier try that was cut off.
-    No transaction is open while maps are made, and memory does not grow with the number of images.
+    It holds the annotations that count when its build begins. A withdrawal during the build makes the set
+    stale; if it deletes strokes that were not read yet, the build begins again without them. A map with the
+    same inputs as an earlier one is reused, even from an earlier try that was cut off. No transaction is open
+    while maps are rendered, and memory does not grow with the number of images.
 
     jobs : processes that share the work
     on_progress : called after every image
-    should_stop : asked after every image; then, and when somebody aborts the set, `Interrupted` is raised
+    should_stop : called after every image
+    `Interrupted`: `should_stop` says so, or somebody has aborted the set
     """
 
     def build(attempt: Attempt[MapSet], map_set: MapSet) -> None:
@@ -47,9 +48,9 @@ def build_map_set(
 def _is_built(
     attempt: Attempt[MapSet], map_set: MapSet, blobs: BlobStore, jobs: int, on_progress: OnProgress
 ) -> bool:
-    """Build once; False when annotations vanished before they were read."""
+    """Try to build; False when annotations were deleted before they were read."""
     with attempt.sessions.begin() as session:
-        # Before the inputs are read: whoever withdraws from here on makes the set stale again.
+        # Before the inputs are read, so that a withdrawal from now on makes the set stale again.
         attempt.write(session, stale=False, done=0)
     try:
         Assembly(attempt, blobs, map_set).run(jobs, on_progress)

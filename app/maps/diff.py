@@ -22,7 +22,7 @@ class Change:
     """An image whose map is not the same in both sets.
 
     correlation : Pearson's, of both maps averaged onto 32 x 32 cells; None where one of them is missing,
-        or was built before maps had such a sketch
+        or is older than such sketches
     annotators : before and after; 0 without a map
     """
 
@@ -40,7 +40,7 @@ class Difference:
 
     parameters : each that differs, before and after
     changes : the most changed first, then added and removed images, by id
-    same : images with the same map in both
+    same : number of images with the same map in both
     """
 
     parameters: Mapping[str, tuple[Any, Any]]
@@ -48,24 +48,24 @@ class Difference:
     same: int
 
     def of_kind(self, kind: ChangeKind) -> list[Change]:
-        return [one for one in self.changes if one.kind == kind]
+        return [change for change in self.changes if change.kind == kind]
 
 
 def compare_sets(session: Session, old: MapSet, new: MapSet) -> Difference:
-    """Find what changed; no map is read but the sketch in its row."""
+    """Find what changed, by the sketches in the rows; no blob is read."""
     changes = sorted(_changes(session, old, new), key=_sort_key)
     return Difference(changed_parameters(old, new), tuple(changes), _same(session, old, new))
 
 
 def changed_parameters(old: MapSet, new: MapSet) -> dict[str, tuple[Any, Any]]:
-    """Parameters that differ; one that a set was built before is what it had meant by default."""
-    before, after = (MapParameters.from_dict(one.parameters).to_dict() for one in (old, new))
+    """Parameters that differ; one that is newer than a set has the default that the set was built with."""
+    before, after = (MapParameters.from_dict(map_set.parameters).to_dict() for map_set in (old, new))
     return {name: (before[name], after[name]) for name in before if before[name] != after[name]}
 
 
-def _sort_key(one: Change) -> tuple[int, float, int]:
-    lowest = -2.0 if one.correlation is None else one.correlation
-    return CHANGE_KINDS.index(one.kind), lowest, one.image_id
+def _sort_key(change: Change) -> tuple[int, float, int]:
+    lowest = -2.0 if change.correlation is None else change.correlation
+    return CHANGE_KINDS.index(change.kind), lowest, change.image_id
 
 
 def _changes(session: Session, old: MapSet, new: MapSet) -> Iterator[Change]:
@@ -83,20 +83,20 @@ def _changes(session: Session, old: MapSet, new: MapSet) -> Iterator[Change]:
         )
 
 
-def _correlation(one: bytes | None, two: bytes | None) -> float | None:
-    if one is None or two is None:
+def _correlation(before: bytes | None, after: bytes | None) -> float | None:
+    if before is None or after is None:
         return None
-    first, second = (np.frombuffer(sketch, np.uint8).astype(np.float32) for sketch in (one, two))
+    first, second = (np.frombuffer(sketch, np.uint8).astype(np.float32) for sketch in (before, after))
     return correlation(first, second)
 
 
 def _both(old: MapSet, new: MapSet) -> AnySelect:
-    """Images whose maps differ, with both maps; what is missing is None."""
+    """Images whose maps differ, with columns of both; those of a missing map are NULL."""
     sides = [
         select(SaliencyMap.image_id, SaliencyMap.blob_hash, SaliencyMap.sketch, SaliencyMap.annotators)
-        .where(SaliencyMap.map_set_id == one.id)
+        .where(SaliencyMap.map_set_id == map_set.id)
         .subquery()
-        for one in (old, new)
+        for map_set in (old, new)
     ]
     before, after = (side.c for side in sides)
     return (

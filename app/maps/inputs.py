@@ -1,4 +1,4 @@
-"""What a map is built from, known without reading a stroke: so that only what changed is built again."""
+"""What maps are built from, as hashes that need no stroke, so that only changed maps are built again."""
 
 import hashlib
 import json
@@ -19,10 +19,10 @@ from saliency.maps.inclusion import included
 from saliency.parameters import MapParameters
 
 BUILDER: Final = 1
-"""To be raised when the same annotations give another map, thumbnail, sketch or reliability than before."""
+"""Raise it when the code makes another map, thumbnail, sketch or reliability of the same annotations."""
 
 LIBRARIES: Final = ("numpy", "opencv-python-headless", "scipy")
-"""What could change a byte of a map."""
+"""Libraries whose version can change a byte of a map."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class ImageInputs:
 
 @dataclass(frozen=True, slots=True)
 class MapSetInputs:
-    """All that a map set would be built from."""
+    """The annotations and images that a map set would be built from, and their hash."""
 
     hash: str
     annotations: int
@@ -51,33 +51,35 @@ class MapSetInputs:
 
 
 def image_inputs(session: Session, study_id: int, parameters: MapParameters) -> Iterator[ImageInputs]:
-    """The images on which any annotation counts, in the order of their ids; a few are in memory."""
-    seal = _seal(parameters)
+    """The images on which an annotation counts, ordered by id; only a few are in memory at a time."""
+    shared = _shared(parameters)
     rows = streamed(session, inclusion_rows(study_id))
     for _, group in groupby(rows, key=lambda row: row.image_id):
-        if one := _counted(list(group), parameters, seal):
-            yield one
+        if inputs := _inputs_of_image(list(group), parameters, shared):
+            yield inputs
 
 
 def read_inputs(session: Session, study_id: int, parameters: MapParameters) -> MapSetInputs:
     """Hash and count what a map set would be built from."""
     tally = InputsTally()
-    for one in image_inputs(session, study_id, parameters):
-        tally.add(one, parameters)
+    for image in image_inputs(session, study_id, parameters):
+        tally.add(image, parameters)
     return tally.inputs
 
 
 class InputsTally:
-    """Adds up images to what their map set is built from."""
+    """Adds up the inputs of images to those of their map set."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
         self._annotations = self._simulated = self._images = 0
 
-    def add(self, one: ImageInputs, parameters: MapParameters) -> None:
-        self._digest.update(f"{one.image_id} {one.hash}\n".encode())
-        self._annotations += min(len(one.annotations), parameters.first_annotators or len(one.annotations))
-        self._simulated += one.simulated
+    def add(self, image: ImageInputs, parameters: MapParameters) -> None:
+        self._digest.update(f"{image.image_id} {image.hash}\n".encode())
+        self._annotations += min(
+            len(image.annotations), parameters.first_annotators or len(image.annotations)
+        )
+        self._simulated += image.simulated
         self._images += 1
 
     @property
@@ -85,21 +87,24 @@ class InputsTally:
         return MapSetInputs(self._digest.hexdigest(), self._annotations, self._simulated, self._images)
 
 
-def _seal(parameters: MapParameters) -> dict[str, Any]:
-    """What every map of a set has in common."""
+def _shared(parameters: MapParameters) -> dict[str, Any]:
+    """The part of the hash that all maps of a set share."""
     libraries = {name: version(name) for name in LIBRARIES}
     return {"builder": BUILDER, "libraries": libraries, "parameters": parameters.to_dict()}
 
 
-def _counted(rows: Sequence[AnyRow], parameters: MapParameters, seal: dict[str, Any]) -> ImageInputs | None:
+def _inputs_of_image(
+    rows: Sequence[AnyRow], parameters: MapParameters, shared: dict[str, Any]
+) -> ImageInputs | None:
+    """The inputs of one image; None when no annotation on it counts."""
     first = rows[0]
     by_id = {str(row.id): row for row in rows}
     counted = tuple(included((_annotation(row) for row in rows), parameters))
     if not counted:
         return None
-    chosen = [by_id[one.annotation_id] for one in counted]
-    sealed = {
-        **seal,
+    chosen = [by_id[annotation.annotation_id] for annotation in counted]
+    hashed = {
+        **shared,
         "image": [first.image_id, first.width, first.height],
         "annotations": [_identity(row, parameters) for row in chosen],
     }
@@ -112,12 +117,12 @@ def _counted(rows: Sequence[AnyRow], parameters: MapParameters, seal: dict[str, 
         face=_face(first),
         annotations=counted,
         simulated=sum(row.simulated for row in chosen[: parameters.first_annotators]),
-        hash=hashlib.sha256(json.dumps(sealed, sort_keys=True).encode()).hexdigest(),
+        hash=hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest(),
     )
 
 
 def _identity(row: AnyRow, parameters: MapParameters) -> list[Any]:
-    """What tells an annotation from every other; times, arm and question come with its decision."""
+    """What identifies an annotation and its weight; a decision never changes its times, arm or question."""
     accuracy = [row.accuracy] if parameters.weight == "accuracy" else []
     return [row.id, row.correct, row.body_hash, *accuracy]
 

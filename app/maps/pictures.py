@@ -1,4 +1,4 @@
-"""Saliency maps as something to look at: coloured, and as opaque as they are salient."""
+"""Saliency maps as coloured pictures, as an overlay as opaque as they are salient."""
 
 from typing import Final, Literal, get_args
 
@@ -11,11 +11,11 @@ from saliency.maps.scaling import SaliencyMap
 
 Colours = Literal["viridis", "inferno", "cividis"]
 COLOURS: Final[tuple[Colours, ...]] = get_args(Colours)
-"""Equal steps of a map are equal steps of lightness, for every kind of colour vision."""
+"""Colour maps in which equal steps of the map look equal, with every kind of colour vision."""
 
 OPACITY: Final = 0.6
-"""Of the most salient pixel; the least salient one is clear. A map of one annotator is as salient as can be
-all over what they painted, and the face must be seen through it."""
+"""Opacity of the most salient pixel; 0 saliency is clear. The map of a single annotator is 1 wherever they
+painted, and the face must show through."""
 
 _TABLES: Final[dict[Colours, int]] = {
     "viridis": cv2.COLORMAP_VIRIDIS,

@@ -62,9 +62,9 @@ def annotation_rows(study_id: int, *, counting: bool = True) -> AnySelect:
 
 
 def inclusion_rows(study_id: int) -> AnySelect:
-    """One row per annotation of a main trial, ordered by image: what decides whether and how much it counts.
+    """What decides whether and how much an annotation counts: a row for each of a main trial, by image.
 
-    No stroke is read: strokes never change, and a decision carries the hash of the request that brought them.
+    Strokes are not read: they never change, and a decision has the hash of the request that they came in.
     """
     accuracies = _accuracies(study_id).subquery()
     columns = select(
@@ -95,7 +95,7 @@ def inclusion_rows(study_id: int) -> AnySelect:
 
 
 def _accuracies(study_id: int) -> AnySelect:
-    """Share of correct main decisions of every participant who made one."""
+    """Share of correct main decisions, for each participant who made one."""
     return (
         select(
             Trial.participant_id,
@@ -109,7 +109,7 @@ def _accuracies(study_id: int) -> AnySelect:
 
 
 def _flags() -> ScalarSelect[Any]:
-    """Kinds of the quality flags on the participant as such, or on the trial."""
+    """Kinds of the quality flags on the participant or on the trial."""
     raised = select(QualityFlag.kind).where(
         QualityFlag.participant_id == Participant.id,
         QualityFlag.trial_id.is_(None) | (QualityFlag.trial_id == Trial.id),
@@ -120,7 +120,7 @@ def _flags() -> ScalarSelect[Any]:
 
 
 def stroke_rows(annotation_ids: Sequence[int]) -> AnySelect:
-    """The strokes of some annotations, each a JSON text; those without a stroke are missing."""
+    """The strokes of each annotation as a JSON text; an annotation without strokes has no row."""
     strokes = func.jsonb_agg(stroke_json()).aggregate_order_by(Stroke.position)
     return (
         select(Stroke.annotation_id, cast(strokes, Text))
@@ -130,7 +130,7 @@ def stroke_rows(annotation_ids: Sequence[int]) -> AnySelect:
 
 
 def image_accuracies(study_id: int) -> AnySelect:
-    """For every image the share of main decisions on pairs with it that were correct."""
+    """For each image the share of correct decisions among main trials that showed it."""
     columns = [Trial.left_image_id, Trial.right_image_id]
     sides = [
         select(side.label("image_id"), Decision.correct)
@@ -139,13 +139,13 @@ def image_accuracies(study_id: int) -> AnySelect:
         .where(Participant.study_id == study_id, is_judgement())
         for side in columns
     ]
-    shown = union_all(*sides).subquery()
-    share = cast(func.avg(case((shown.c.correct, 1.0), else_=0.0)), Float)
-    return select(shown.c.image_id, share.label("accuracy")).group_by(shown.c.image_id)
+    decisions = union_all(*sides).subquery()
+    share = cast(func.avg(case((decisions.c.correct, 1.0), else_=0.0)), Float)
+    return select(decisions.c.image_id, share.label("accuracy")).group_by(decisions.c.image_id)
 
 
 def painted(columns: Select[*Columns], study_id: int, *, counting: bool = True) -> Select[*Columns]:
-    """`columns` of the annotations of a study: those that count, or those that count nowhere."""
+    """`columns` of the annotations of a study that are judgements, or of those that are not."""
     return (
         columns.select_from(Annotation)
         .join(Decision, Decision.id == Annotation.decision_id)
@@ -158,7 +158,7 @@ def painted(columns: Select[*Columns], study_id: int, *, counting: bool = True) 
 
 
 def annotations_on(session: Session, study_id: int, image_id: int) -> Iterator[Mapping[str, Any]]:
-    """Every annotation of one image that counts, as JSON data."""
+    """The annotations on one image that are judgements, as JSON data."""
     query = annotation_rows(study_id).where(Annotation.image_id == image_id)
     return map(as_json, streamed(session, query.add_columns(strokes_json().label("strokes"))))
 
@@ -173,7 +173,7 @@ def as_json(row: AnyRow) -> dict[str, Any]:
 
 
 def exported_rows(study_id: int, *, counting: bool) -> AnySelect:
-    """One row per annotation with what a builder of maps may choose by, ordered by image, without strokes."""
+    """A row per annotation with all that map parameters can select by, ordered by image, without strokes."""
     accuracies = _accuracies(study_id).subquery()
     query = annotation_rows(study_id, counting=counting)
     query = query.outerjoin(accuracies, accuracies.c.participant_id == Participant.id)

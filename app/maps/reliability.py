@@ -1,4 +1,4 @@
-"""How far the annotators of a map set agree: measured image by image in the job, summed up once, stored."""
+"""How far the annotators of a map set agree: measured for each image of a build, and stored as means."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -9,20 +9,20 @@ from saliency.comparison.reliability import ImageReliability, annotators_needed
 MEANS = ("annotators", "leave_one_out", "with_own", "projected", "iou", "dice")
 
 
-def as_json(one: ImageReliability | None) -> dict[str, Any] | None:
-    """What a map's row keeps of it; None for fewer than two annotators."""
-    if one is None:
+def as_json(reliability: ImageReliability | None) -> dict[str, Any] | None:
+    """The JSON in a map's row; None for fewer than two annotators."""
+    if reliability is None:
         return None
-    kept = asdict(one) | {"projected": one.projected}
-    del kept["image_id"]
-    return kept
+    fields = asdict(reliability) | {"projected": reliability.projected}
+    del fields["image_id"]
+    return fields
 
 
 class ReliabilitySummary:
-    """Means over the images that at least two people annotated, added up one by one.
+    """Means over the images that at least two people annotated.
 
     `curve` holds, for groups of 1, 2, … annotators, the mean correlation between two such groups, and
-    `curve_images` the images with annotators enough for it.
+    `curve_images` the numbers of images with enough annotators.
     """
 
     def __init__(self) -> None:
@@ -30,20 +30,20 @@ class ReliabilitySummary:
         self._sums = dict.fromkeys(MEANS, 0.0)
         self._curve: list[tuple[float, int]] = []
 
-    def add(self, one: Mapping[str, Any] | None) -> None:
+    def add(self, fields: Mapping[str, Any] | None) -> None:
         """Add what `as_json` returned for an image."""
-        if one is None:
+        if fields is None:
             return
         self._images += 1
         for name in MEANS:
-            self._sums[name] += one[name]
-        self._curve += [(0.0, 0)] * (len(one["curve"]) - len(self._curve))
-        for place, value in enumerate(one["curve"]):
-            total, images = self._curve[place]
-            self._curve[place] = (total + value, images + 1)
+            self._sums[name] += fields[name]
+        self._curve += [(0.0, 0)] * (len(fields["curve"]) - len(self._curve))
+        for index, value in enumerate(fields["curve"]):
+            total, images = self._curve[index]
+            self._curve[index] = (total + value, images + 1)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; without an image nothing but their number."""
+        """The means as JSON; `{"images": 0}` without an image."""
         if not self._images:
             return {"images": 0}
         curve = [total / images for total, images in self._curve]

@@ -1,6 +1,6 @@
-"""What a process of the pool does with one image: everything that the map set keeps of it.
+"""Render all that a map set stores of one image, in a process of the pool.
 
-It imports neither the database nor the web, so that a process is quickly there.
+It imports neither the database nor the web, so that a process starts quickly.
 """
 
 import json
@@ -32,7 +32,7 @@ SPLITS: Final = 50
 to more of them."""
 
 MOST_ANNOTATORS: Final = 50
-"""Whose masks are compared with each other; of more, the earliest. All are in memory at once."""
+"""At most so many annotators, the earliest, are compared: their masks are in memory together."""
 
 Aligned = NDArray[np.float32]
 
@@ -46,9 +46,9 @@ class ImageToRender:
     height: int
     face: FaceBox | None
     annotations: tuple[Annotation, ...]
-    """Without strokes."""
+    """Their `strokes` are empty; see `strokes`."""
     strokes: tuple[str, ...]
-    """Those of each annotation, as JSON."""
+    """The strokes of each annotation as JSON; only the pool parses them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class ImageWithMap:
 
 @dataclass(frozen=True, slots=True)
 class RenderedMap:
-    """What is stored of a new map."""
+    """What a map set stores of a new map."""
 
     map: EncodedMap
     thumb: bytes
@@ -72,9 +72,9 @@ class RenderedMap:
 
 @dataclass(frozen=True, slots=True)
 class RenderResult:
-    """What came of an image.
+    """The result for one image.
 
-    rendered : None for a kept map, and for an image that too few people painted on
+    rendered : None for a reused map, and for an image that too few people painted on
     aligned : (224, 224) float32, the map after the face was brought into the common frame; None without a map
     """
 
@@ -84,7 +84,7 @@ class RenderResult:
 
 
 def render(task: ImageToRender | ImageWithMap, parameters: MapParameters) -> RenderResult:
-    """Do one image."""
+    """Build the map of an image, or only align one that is reused."""
     if isinstance(task, ImageWithMap):
         return RenderResult(task.image_id, None, aligned(decode_map_png(task.png), task.face))
     item = _parsed(task)
@@ -101,8 +101,8 @@ def render(task: ImageToRender | ImageWithMap, parameters: MapParameters) -> Ren
 
 
 def _bounded(parameters: MapParameters) -> MapParameters:
-    asked = parameters.first_annotators or MOST_ANNOTATORS
-    return replace(parameters, first_annotators=min(asked, MOST_ANNOTATORS))
+    wanted = parameters.first_annotators or MOST_ANNOTATORS
+    return replace(parameters, first_annotators=min(wanted, MOST_ANNOTATORS))
 
 
 def _parsed(task: ImageToRender) -> ImageAnnotations:
@@ -111,23 +111,24 @@ def _parsed(task: ImageToRender) -> ImageAnnotations:
         width=task.width,
         height=task.height,
         annotations=tuple(
-            _drawn(one, strokes, task) for one, strokes in zip(task.annotations, task.strokes, strict=True)
+            _with_strokes(annotation, strokes, task)
+            for annotation, strokes in zip(task.annotations, task.strokes, strict=True)
         ),
     )
 
 
-def _drawn(one: Annotation, strokes: str, task: ImageToRender) -> Annotation:
+def _with_strokes(annotation: Annotation, strokes: str, task: ImageToRender) -> Annotation:
     try:
         parsed = parse_strokes(json.loads(strokes), width=task.width, height=task.height)
     except StrokeError as error:
-        raise BadInput(f"Annotation {one.annotation_id}: {error}.") from error
-    return replace(one, strokes=parsed)
+        raise BadInput(f"Annotation {annotation.annotation_id}: {error}.") from error
+    return replace(annotation, strokes=parsed)
 
 
 def aligned(values: SaliencyMap, face: FaceBox | None) -> Aligned:
     """Bring a map into the frame of the face crop, (224, 224) float32.
 
-    The whole image is the frame of a face whose place is not known or not on the image.
+    Without a face box, or with one outside the image, the whole image is the frame.
     """
     height, width = values.shape
     try:

@@ -1,4 +1,4 @@
-"""Maps and annotations as the gallery draws them."""
+"""Pictures of maps, and annotations as JSON, for the gallery."""
 
 from typing import Annotated, Any, Final, Literal
 
@@ -43,25 +43,25 @@ class AveragePictureView(Fields):
 def map_image(
     db: Db, blobs: Blobs, map_set_id: int, image_id: int, view: Annotated[MapPictureView, Query()]
 ) -> Response:
-    """The map of an image: coloured and see-through, the same small, or raw (16-bit, 65535 = 1.0)."""
-    found = db.execute(
+    """The map of an image: a coloured overlay, the same small, or raw (16-bit, 65535 = 1.0)."""
+    hashes = db.execute(
         select(SaliencyMap.blob_hash, SaliencyMap.thumb_hash)
         .join(MapSet, MapSet.id == SaliencyMap.map_set_id)
         .where(MapSet.id == map_set_id, MapSet.state == JobState.SUCCEEDED, SaliencyMap.image_id == image_id)
     ).first()
-    if found is None:
+    if hashes is None:
         raise NotFound("This image has no map in this map set.")
-    whole, thumb = found
-    content = _small(blobs, thumb, whole) if view.format == "thumb" else blobs.get(whole)
+    map_hash, thumb_hash = hashes
+    content = _small(blobs, thumb_hash, map_hash) if view.format == "thumb" else blobs.get(map_hash)
     content = content if view.format == "raw" else overlay_png(content, view.colours)
     return Response(content, media_type="image/png", headers=FOREVER)
 
 
-def _small(blobs: BlobStore, thumb: str | None, whole: str) -> bytes:
+def _small(blobs: BlobStore, thumb_hash: str | None, map_hash: str) -> bytes:
     try:
-        return blobs.get(thumb or whole)
+        return blobs.get(thumb_hash or map_hash)
     except FileNotFoundError:
-        return blobs.get(whole)
+        return blobs.get(map_hash)
 
 
 @router.get("/maps/{map_set_id}/average.png")
@@ -84,11 +84,11 @@ def image_annotations(db: Db, slug: str, image_id: int) -> dict[str, Any]:
     image = db.get(Image, image_id)
     if image is None:
         raise NotFound("There is no such image.")
-    shown = ("annotation_id", "participant", "simulated", "arm", "question", "correct", "strokes")
-    painted = annotations_on(db, study.id, image_id)
+    fields = ("annotation_id", "participant", "simulated", "arm", "question", "correct", "strokes")
+    rows = annotations_on(db, study.id, image_id)
     return {
         "image_id": image.id,
         "width": image.width,
         "height": image.height,
-        "annotations": [{name: row[name] for name in shown} for row in painted],
+        "annotations": [{name: row[name] for name in fields} for row in rows],
     }

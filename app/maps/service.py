@@ -1,4 +1,4 @@
-"""Map sets: asked for by staff, numbered, and never changed once built."""
+"""Map sets: requested by staff, numbered, and never changed once built."""
 
 from typing import Any, Final
 
@@ -25,12 +25,15 @@ MAP_SETS: Final = WorkKind(MapSet, "map set", BUILD_MAPS, "map_set_id", discard=
 def request_map_set(
     session: Session, study: Study, parameters: MapParameters, *, queued: bool = True
 ) -> MapSet:
-    """The study's next map set, and the job that builds it.
+    """The map set of these parameters on the annotations of now, and the job that builds it.
 
-    If the same parameters on the same annotations were built before, it is that map set, and no job. If one
-    with the same parameters is queued or was cut off, it is that one, and a job if it has none.
+    One that was built before from the same annotations is returned as it is. One with the same parameters
+    that is queued, or whose build was cut off, is returned, with a new job if it has none. Otherwise it is a
+    new row.
 
     queued : a worker builds it; otherwise the caller does
+    `BadInput`: no annotation counts under these parameters, or they name an arm, a question or a flag that
+        does not exist
     """
     _check_names(session, study, parameters)
     inputs = read_inputs(session, study.id, parameters)
@@ -48,12 +51,12 @@ def request_map_set(
 
 
 def abort_map_set(session: Session, map_set: MapSet) -> None:
-    """Take a waiting build back, or ask one that runs to stop; the maps that it has made are removed."""
+    """Abort a queued or running build; the maps that it has made are removed."""
     abort(session, MAP_SETS, map_set)
 
 
 def _check_names(session: Session, study: Study, parameters: MapParameters) -> None:
-    """Refuse a name that is misspelt: it would silently count nothing, or leave nothing out."""
+    """Refuse a misspelt name, which would silently select no annotation, or exclude none."""
     arms = session.scalars(select(Arm.name).where(Arm.study_id == study.id).order_by(Arm.id)).all()
     known = {"arms": arms, "questions": list(Question), "without_flags": [ANY_FLAG, *SENTENCES]}
     for parameter, thing in THINGS.items():
@@ -64,12 +67,12 @@ def _check_names(session: Session, study: Study, parameters: MapParameters) -> N
 
 
 def _nothing(parameters: MapParameters) -> str:
-    """What is missing, in the words of the parameters."""
+    """What is missing, as a part of a sentence."""
     kind = "correct annotation" if parameters.include == "correct" else "annotation"
     plain = MapParameters(include=parameters.include)
     filters = (name for name, described in DESCRIPTIONS.items() if described.step == "filter")
-    narrowed = any(getattr(parameters, name) != getattr(plain, name) for name in filters)
-    return f"no {kind} that these parameters count" if narrowed else f"no {kind} yet"
+    is_narrowed = any(getattr(parameters, name) != getattr(plain, name) for name in filters)
+    return f"no {kind} that these parameters count" if is_narrowed else f"no {kind} yet"
 
 
 def _next(session: Session, study: Study, parameters: MapParameters) -> MapSet:
@@ -81,7 +84,7 @@ def _next(session: Session, study: Study, parameters: MapParameters) -> MapSet:
 
 
 def _unfinished(session: Session, study: Study, parameters: MapParameters) -> MapSet | None:
-    """One that is queued or being built, or whose worker died; its inputs are read when it is built."""
+    """A map set of these parameters that is queued or running; its annotations are read when it is built."""
     return session.scalar(
         select(MapSet)
         .where(
@@ -132,7 +135,7 @@ def find_map_set(session: Session, study: Study, version: int | None = None) -> 
 
 
 def built_map_set(session: Session, study: Study, version: int | None = None) -> MapSet:
-    """As `find_map_set`, and one that has maps; stale ones can still be looked at."""
+    """A map set as `find_map_set` returns it; `WrongState` when it has no maps. A stale one has some."""
     map_set = find_map_set(session, study, version)
     if map_set.state is not JobState.SUCCEEDED:
         raise WrongState(

@@ -1,4 +1,4 @@
-"""Which decisions of a study an analysis is about: questions that a page asks, without reading them."""
+"""Which decisions of a study an analysis reads, and their counts; pages need no more than these."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +16,7 @@ Who = Literal["people", "simulated"]
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Whose decisions count: people or programs, without participants who have one of some quality flags."""
+    """Whose decisions count: people or programs, without participants who have one of the quality flags."""
 
     who: Who = "people"
     without: tuple[str, ...] = ()
@@ -30,16 +30,16 @@ class Choice:
 
     @property
     def condition(self) -> ColumnElement[bool]:
-        simulated = Participant.source == Source.SIMULATED
-        chosen = simulated if self.who == "simulated" else ~simulated
-        flagged = exists().where(
+        is_simulated = Participant.source == Source.SIMULATED
+        is_chosen = is_simulated if self.who == "simulated" else ~is_simulated
+        is_flagged = exists().where(
             QualityFlag.participant_id == Participant.id, QualityFlag.kind.in_(self.without)
         )
-        return chosen & ~flagged if self.without else chosen
+        return is_chosen & ~is_flagged if self.without else is_chosen
 
 
 def judgements(columns: Select[*tuple[Any, ...]], study_id: int) -> Select[*tuple[Any, ...]]:
-    """`columns` of the decisions of a study that count: main trials of those who did not withdraw."""
+    """`columns` of the decisions of a study that are judgements."""
     return (
         columns.select_from(Decision)
         .join(Trial, Trial.id == Decision.trial_id)
@@ -51,7 +51,7 @@ def judgements(columns: Select[*tuple[Any, ...]], study_id: int) -> Select[*tupl
 
 
 def whose(session: Session, study_id: int) -> Who:
-    """People where there is one with a decision that counts; otherwise the programs, if there are any."""
+    """People if one of them has a judgement in this study; otherwise the simulated participants, if any."""
     return "simulated" if programs_alone(cells(session, study_id)) else "people"
 
 
@@ -60,7 +60,7 @@ def programs_alone(judged: Sequence[JudgedCell]) -> bool:
 
 
 def flag_kinds(session: Session, study_id: int, who: Who) -> Sequence[tuple[str, int]]:
-    """Every kind of quality flag in a study, with the number of participants who have it."""
+    """Each kind of quality flag in a study with the number of participants who have it."""
     counted = func.count(QualityFlag.participant_id.distinct())
     query = (
         select(QualityFlag.kind, counted)
@@ -73,16 +73,16 @@ def flag_kinds(session: Session, study_id: int, who: Who) -> Sequence[tuple[str,
 
 
 def checked(session: Session, study_id: int, choice: Choice) -> Choice:
-    """The same choice; refused when it leaves out a quality flag that nobody has."""
+    """The same choice; `BadInput` when it excludes a quality flag that no participant has."""
     known = [kind for kind, _ in flag_kinds(session, study_id, choice.who)]
     if unknown := sorted(set(choice.without) - set(known)):
-        there = f"there are {', '.join(known)}" if known else "there are none"
-        raise BadInput(f"Nobody in this study has the quality flag {unknown[0]}; {there}.")
+        known_kinds = f"there are {', '.join(known)}" if known else "there are none"
+        raise BadInput(f"Nobody in this study has the quality flag {unknown[0]}; {known_kinds}.")
     return choice
 
 
-def seen(session: Session, study_id: int) -> dict[str, int]:
-    """Counts that change whenever a decision or a flag comes or goes; two equal ones saw the same study."""
+def fingerprint(session: Session, study_id: int) -> dict[str, int]:
+    """Counts that change with every decision or flag: if they are equal, an analysis is up to date."""
     decided = sum(cell.decided for cell in cells(session, study_id))
     flags = (
         select(func.count(), func.max(QualityFlag.id))
@@ -95,6 +95,6 @@ def seen(session: Session, study_id: int) -> dict[str, int]:
 
 
 def participant_count(session: Session, study_id: int, choice: Choice) -> int:
-    """Participants with a decision that counts."""
+    """Number of participants with a judgement."""
     query = judgements(select(func.count(Participant.id.distinct())), study_id)
     return session.scalar(query.where(choice.condition)) or 0

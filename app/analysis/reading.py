@@ -1,4 +1,4 @@
-"""The decisions of a study, as a table."""
+"""Read the decisions of a study into a table."""
 
 import hashlib
 from collections.abc import Generator
@@ -27,9 +27,9 @@ Fake = aliased(Image)
 
 
 def read_decisions(session: Session, study_id: int, choice: Choice) -> Decisions:
-    """The decisions that count, ordered by participant and position; see `accuracy.decisions.table`.
+    """The judgements of a study, ordered by participant and position; see `accuracy.decisions.table`.
 
-    Besides the table's own columns: decision_id and simulated.
+    It has two columns more than that table: decision_id and simulated.
     """
     answer = (
         case((Trial.question == Question.REAL, Pair.real_image_id), else_=Pair.fake_image_id)
@@ -72,12 +72,12 @@ def read_decisions(session: Session, study_id: int, choice: Choice) -> Decisions
 
 
 def inputs_hash(decisions: Decisions) -> str:
-    """SHA-256 over every decision of a table; the same decisions have the same."""
+    """SHA-256 of the table; equal for equal decisions."""
     return hashlib.sha256(decisions.frame.to_csv(index=False).encode()).hexdigest()
 
 
 def annotation_rows(session: Session, study_id: int, choice: Choice) -> Generator[AnyRow, None, None]:
-    """What `accuracy.reporting.painting.painted` reads, a few rows at a time."""
+    """The rows that `accuracy.reporting.painting.painted` reads, a few in memory at a time."""
     query = (
         judgements(
             select(

@@ -1,4 +1,4 @@
-"""Analyses of a study, as staff ask for them and find them by number."""
+"""Request an analysis of a study, abort it, or find it by number."""
 
 from typing import Final
 
@@ -18,20 +18,20 @@ ANALYSES: Final = WorkKind(StudyAnalysis, "analysis", ANALYSE, "analysis_id")
 def request_analysis(
     session: Session, study: Study, choice: Choice, *, staff_id: int | None
 ) -> StudyAnalysis:
-    """The study's next analysis, and the job that computes it.
+    """Add an analysis of a study and the job that computes it.
 
-    If the same choice on the same decisions was asked for before, and is unfinished or has succeeded, it is
-    that one, and no job.
+    An analysis of the same choice and the same decisions that is unfinished or has succeeded is returned
+    instead.
     """
     lock_numbers(session, NumberingLock.ANALYSES, study.id)
-    now = queries.seen(session, study.id)
+    fingerprint = queries.fingerprint(session, study.id)
     same = session.scalar(
         select(StudyAnalysis)
         .where(
             StudyAnalysis.study_id == study.id,
             StudyAnalysis.state.in_((*UNFINISHED, JobState.SUCCEEDED)),
             StudyAnalysis.parameters == choice.to_dict(),
-            StudyAnalysis.seen == now,
+            StudyAnalysis.seen == fingerprint,
         )
         .order_by(StudyAnalysis.version.desc())
         .limit(1)
@@ -42,7 +42,7 @@ def request_analysis(
         study_id=study.id,
         version=next_version(session, StudyAnalysis, study.id),
         parameters=choice.to_dict(),
-        seen=now,
+        seen=fingerprint,
         created_by=staff_id,
     )
     session.add(analysis)
@@ -51,13 +51,13 @@ def request_analysis(
 
 
 def abort_analysis(session: Session, analysis: StudyAnalysis) -> None:
-    """Take a waiting analysis back, or ask one that is being computed to stop."""
+    """Abort a queued or running analysis."""
     abort(session, ANALYSES, analysis)
 
 
 def find_analysis(session: Session, study: Study, version: int) -> StudyAnalysis:
     """An analysis of a study by its version."""
     query = select(StudyAnalysis).where(StudyAnalysis.study_id == study.id, StudyAnalysis.version == version)
-    if found := session.scalar(query):
-        return found
+    if analysis := session.scalar(query):
+        return analysis
     raise NotFound(f"The study {study.slug} has no analysis {version}.")

@@ -1,4 +1,4 @@
-"""Analyses of a study: computed once, stored with the hash of their input."""
+"""Compute an analysis of a study, and store it with the hash of its input."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -42,10 +42,13 @@ def compute(
     others: Sequence[DecisionFile] = (),
     on_percent: OnPercent = lambda _percent: None,
 ) -> ReportedAnalysis:
-    """Analyse the decisions of a study, beside those of files that can be compared with it: of the same
-    design, and of people where it is people and of programs where it is programs. The others are named.
+    """Analyse the decisions of a study, beside those of files that can be compared with it.
 
-    on_percent : called with the percent that are done
+    A file can be compared if it has the same design, and is of people or of programs as the study is. The
+    analysis names files that cannot.
+
+    others : files of decisions collected elsewhere
+    on_percent : called with the percentage that is done
     """
     decisions = reading.read_decisions(session, study.id, choice)
     digest = reading.inputs_hash(decisions)
@@ -65,8 +68,8 @@ def compute(
     analysis = compared.analysis
     if choice.without:
         analysis = _with_flagged(session, study, choice, analysis)
-    drawn = figures(compared.decisions, analysis, averages)
-    return ReportedAnalysis(analysis, compared.decisions, drawn, digest)
+    drawings = figures(compared.decisions, analysis, averages)
+    return ReportedAnalysis(analysis, compared.decisions, drawings, digest)
 
 
 def _painted(
@@ -91,11 +94,11 @@ def _notes(session: Session, study_id: int, choice: Choice) -> Iterator[str]:
 def _with_flagged(session: Session, study: Study, choice: Choice, analysis: Analysis) -> Analysis:
     """The same differences with everybody, beside those without the flagged participants."""
     everybody = reading.read_decisions(session, study.id, replace(choice, without=()))
-    more = [
+    estimates = [
         the_difference(both(everybody, arm, against), arm, against, section="difference", within=EVERYBODY)
         for arm, against in compared(everybody.arms)
     ]
-    return replace(analysis, estimates=(*analysis.estimates, *more))
+    return replace(analysis, estimates=(*analysis.estimates, *estimates))
 
 
 EVERYBODY: Final = "participants=flagged ones included"
@@ -111,9 +114,10 @@ def run_analysis(
     *,
     should_stop: StopCheck = lambda: None,
 ) -> None:
-    """Compute the analysis that was asked for; one that has ended already stays as it is.
+    """Compute an analysis; one that has ended already stays as it is.
 
-    should_stop : asked at every step; then, and when somebody aborts the analysis, `Interrupted` is raised
+    should_stop : called at every step
+    `Interrupted`: `should_stop` says so, or somebody has aborted the analysis
     """
 
     def run(attempt: Attempt[StudyAnalysis], analysis: StudyAnalysis) -> None:
@@ -128,26 +132,33 @@ def run_analysis(
 def _results(
     session: Session, blobs: BlobStore, analysis: StudyAnalysis, on_percent: OnPercent
 ) -> dict[str, Any]:
-    """What is stored of an analysis. Tables of single decisions are not: somebody who withdraws is gone."""
+    """What is stored of an analysis: no table of single decisions, because a withdrawal must delete those."""
     study = session.get_one(Study, analysis.study_id)
-    seen = queries.seen(session, study.id)
+    fingerprint = queries.fingerprint(
+        session, study.id
+    )  # before the decisions are read: better old than wrong
     made_at = datetime.now(UTC)
     computed = compute(session, study, Choice.from_dict(analysis.parameters), on_percent=on_percent)
-    drawn = draw(computed.figures)
+    drawings = draw(computed.figures)
     facts = Facts(made_at, computed.inputs_hash)
     files = {
-        "report.html": html(computed.analysis, drawn, facts).encode(),
+        "report.html": html(computed.analysis, drawings, facts).encode(),
         "report.pdf": pdf(computed.analysis, computed.figures, facts),
         "estimates.csv": estimates_csv(computed.analysis).encode(),
     }
     return {
-        "seen": seen,
+        "seen": fingerprint,
         "built_at": made_at,
         "inputs_hash": computed.inputs_hash,
         "result": computed.analysis.to_dict(),
         "figures": [
-            {"name": one.name, "title": one.title, "caption": one.caption, "blob": blobs.put(one.svg)}
-            for one in drawn
+            {
+                "name": figure.name,
+                "title": figure.title,
+                "caption": figure.caption,
+                "blob": blobs.put(figure.svg),
+            }
+            for figure in drawings
         ],
         "files": {name: blobs.put(data) for name, data in files.items()},
     }

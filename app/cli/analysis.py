@@ -58,10 +58,10 @@ def analyse(
         reported = _analysed(study, other, who, tuple(exclude_flag or ()), on_percent)
         folders = write_reports(reported, out) if out is not None else []
     if as_json:
-        print(json.dumps([one.analysis.to_dict() for one in reported]))
+        print(json.dumps([result.analysis.to_dict() for result in reported]))
         return
-    for one in reported:
-        print_analysis(one.analysis, screen=Console(highlight=False), complaints=complaints)
+    for result in reported:
+        print_analysis(result.analysis, screen=Console(highlight=False), complaints=complaints)
     for folder in folders:
         print(f"Wrote {folder}: {FILES} and the figures.")
 
@@ -111,8 +111,8 @@ def _of_study(
     from app.studies.service import find_study
 
     with opened() as context, snapshot(context.sessions) as session:
-        found = find_study(session, study)
-        choice = queries.Choice(who or queries.whose(session, found.id), tuple(sorted(set(without))))
-        queries.checked(session, found.id, choice)
+        study_row = find_study(session, study)
+        choice = queries.Choice(who or queries.whose(session, study_row.id), tuple(sorted(set(without))))
+        queries.checked(session, study_row.id, choice)
         others = [other] if other is not None else []
-        return compute(session, found, choice, others=others, on_percent=on_percent)
+        return compute(session, study_row, choice, others=others, on_percent=on_percent)

@@ -57,13 +57,13 @@ def check_counts(
     from app.studies.tallies import differences, recount
 
     with opened() as context, context.sessions.begin() as session:
-        found = differences(session)
-        for one in found:
-            print(f"Study {one.study_id}: {one.measure} is off by {one.off}.")
-        if found and mend:
+        errors = differences(session)
+        for error in errors:
+            print(f"Study {error.study_id}: {error.measure} is off by {error.off}.")
+        if errors and mend:
             recount(session)
             print("The counts are written anew.")
-        elif not found:
+        elif not errors:
             print("Every count is right.")
-    if found and not mend:
+    if errors and not mend:
         raise typer.Exit(1)

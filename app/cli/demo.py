@@ -63,12 +63,12 @@ def demo(
             stage.summary = str(settings.data_dir.resolve())
         stack.enter_context(children)
         place = Workplace(settings, context.sessions, context.blobs, children, stages)
-        shown = run_chain(place, order)
-        _print_outcome(console, place, shown)
+        demonstration = run_chain(place, order)
+        _print_outcome(console, place, demonstration)
         if no_serve:
             print(f"CYBORG_DATA_DIR={settings.data_dir} cyborg serve shows it in a browser.")
         else:
-            _serve_on(console, place, shown)
+            _serve_on(console, place, demonstration)
 
 
 def _settings(*, fresh: bool) -> Settings:
@@ -95,44 +95,46 @@ def _port(asked: int | None, usual: int) -> int:
     return asked
 
 
-def _print_outcome(console: Console, place: Workplace, shown: Demonstration) -> None:
+def _print_outcome(console: Console, place: Workplace, demonstration: Demonstration) -> None:
     from app.demo.detectors import BASELINE
 
     console.print()
-    console.print(shown.headline, style="bold", highlight=False)
-    seeds = shown.rows[0].seeds
+    console.print(demonstration.headline, style="bold", highlight=False)
+    seeds = demonstration.rows[0].seeds
     # A table's own title would be folded to the width of the table.
     console.print(
-        f"\nAUC on the {shown.split} images, mean of {seeds} seeds, with 95 % intervals; "
+        f"\nAUC on the {demonstration.split} images, mean of {seeds} seeds, with 95 % intervals; "
         "every map is of simulated participants",
         highlight=False,
     )
-    console.print(_aucs(shown))
+    console.print(_aucs(demonstration))
     console.print(f"\nHow much more than {BASELINE}, with 95 % intervals", highlight=False)
-    console.print(_gains(shown))
+    console.print(_gains(demonstration))
     console.print("\nSimulated participants")
-    console.print(_people(shown))
+    console.print(_people(demonstration))
     console.print()
     console.print(place.stages.table())
     console.print()
 
 
-def _aucs(shown: Demonstration) -> Table:
+def _aucs(demonstration: Demonstration) -> Table:
     """Never over several sources of real images: one of them alone may give itself away."""
     table = _table("AUC ± s.d. over seeds", "over test images")
-    for row in shown.rows:
+    for row in demonstration.rows:
         sd = "" if row.sd is None else f" ± {row.sd:.3f}"
         auc = f"{row.auc.value:.3f}{sd}"
         table.add_row(row.scenario, row.real_source, auc, _bounds(row.auc.over_images, "{:.3f}"))
     return table
 
 
-def _gains(shown: Demonstration) -> Table:
+def _gains(demonstration: Demonstration) -> Table:
     table = _table("more", "over test images", "over seeds")
-    for row in shown.rows:
+    for row in demonstration.rows:
         if row.gain is not None:
-            found = [_bounds(one, "{:+.3f}") for one in (row.gain.over_images, row.gain.over_seeds)]
-            table.add_row(row.scenario, row.real_source, f"{row.gain.value:+.3f}", *found)
+            study_row = [
+                _bounds(interval, "{:+.3f}") for interval in (row.gain.over_images, row.gain.over_seeds)
+            ]
+            table.add_row(row.scenario, row.real_source, f"{row.gain.value:+.3f}", *study_row)
     return table
 
 
@@ -150,26 +152,26 @@ def _bounds(interval: Interval, form: str) -> str:
     return f"{form.format(interval.low)} to {form.format(interval.high)}"
 
 
-def _people(shown: Demonstration) -> Table:
+def _people(demonstration: Demonstration) -> Table:
     table = Table(box=None)
     for column in ("arm", "participants", "decisions", "correct"):
         table.add_column(column, justify="left" if column == "arm" else "right")
-    for arm in shown.arms:
+    for arm in demonstration.arms:
         right = "-" if arm.accuracy is None else f"{arm.accuracy:.1%}"
         table.add_row(arm.name, str(arm.participants), str(arm.decided), right)
     return table
 
 
-def _serve_on(console: Console, place: Workplace, shown: Demonstration) -> None:
+def _serve_on(console: Console, place: Workplace, demonstration: Demonstration) -> None:
     """Print where to look, and wait for Ctrl-C."""
     from app.demo.chain import demo_login
 
     url = place.children.url
     lines = {
         "Staff (works once)": url + demo_login(place.sessions),
-        "Take part yourself": f"{url}/s/{shown.slug}",
-        "Saliency maps": f"{url}/staff/studies/{shown.slug}/maps",
-        "Experiment": f"{url}/staff/experiments/{shown.experiment}",
+        "Take part yourself": f"{url}/s/{demonstration.slug}",
+        "Saliency maps": f"{url}/staff/studies/{demonstration.slug}/maps",
+        "Experiment": f"{url}/staff/experiments/{demonstration.experiment}",
     }
     for name, address in lines.items():
         console.print(f"{name:<20} {address}", markup=False, highlight=False, soft_wrap=True)
@@ -208,9 +210,9 @@ def simulate(
 
     with opened() as context:
         with context.sessions.begin() as session:
-            found = find_study(session, study)
-            admit_simulated(session, found, mix=mix)
-            trials = found.trials_per_participant
+            study_row = find_study(session, study)
+            admit_simulated(session, study_row, mix=mix)
+            trials = study_row.trials_per_participant
         key = answer_key(context.sessions, known_artefacts(context.settings.data_dir))
         with served(context, url) as base_url, progress_bar() as progress:
             task = progress.add_task("Simulated decisions", total=participants * trials)

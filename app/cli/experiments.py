@@ -76,7 +76,7 @@ def freeze(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
 
 def _set_aside_unshown(study: str) -> None:
-    """In a transaction of its own: a freeze is long, and nobody makes a study while these are locked."""
+    """Give unshown images the split test, in a short transaction because it locks out new studies."""
     from app.stimuli.setting_aside import set_aside_unshown
     from app.studies.service import find_study
 
@@ -130,7 +130,7 @@ class ShowByDefault(TyperGroup):
     """`cyborg results grid` means `cyborg results show grid`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        words = [one for one in args if not one.startswith("-")]
+        words = [argument for argument in args if not argument.startswith("-")]
         if words and words[0] not in self.commands:
             args = ["show", *args]
         return super().parse_args(ctx, args)
@@ -162,23 +162,23 @@ def import_scores_file(
     name: Annotated[str | None, typer.Option(help="Name of the detector; the file's if none.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let somebody else's detector compete by its scores on the test images of a dataset."""
+    """Import the scores of an external detector on the test images of a dataset."""
     from app.experiments.datasets import find_dataset
     from app.experiments.detectors import import_scores
 
     content = file.read_bytes()
     with opened() as context, context.sessions.begin() as session:
-        found = find_dataset(session, dataset)
-        entrants = import_scores(session, context.blobs, found, content, called=file.name, name=name)
+        dataset_row = find_dataset(session, dataset)
+        detectors = import_scores(session, context.blobs, dataset_row, content, called=file.name, name=name)
     if as_json:
-        print(json.dumps([asdict(one) for one in entrants]))
+        print(json.dumps([asdict(detector) for detector in detectors]))
         return
-    for one in entrants:
-        auc = "–" if one.auc is None else f"{one.auc:.4f}"
-        left_out = f"; {one.ignored} rows about other splits were left out" if one.ignored else ""
-        print(f"{one.name}: {one.images} images, AUC {auc}{left_out}.")
-        if one.auc is not None and one.auc < CHANCE:
-            complaints.print(f"{escape(one.name)} is below chance: perhaps its higher scores mean real.")
+    for detector in detectors:
+        auc = "–" if detector.auc is None else f"{detector.auc:.4f}"
+        left_out = f"; {detector.ignored} rows about other splits were left out" if detector.ignored else ""
+        print(f"{detector.name}: {detector.images} images, AUC {auc}{left_out}.")
+        if detector.auc is not None and detector.auc < CHANCE:
+            complaints.print(f"{escape(detector.name)} is below chance: perhaps its higher scores mean real.")
 
 
 @app.command("score")
@@ -205,10 +205,10 @@ def _run_folder(run: str) -> Path:
     except ValueError:
         raise BadInput(f"{run} is neither a folder nor the id of a run.") from None
     with opened() as context, context.sessions() as session:
-        found = session.get(Run, run_id)
-        if found is None:
+        run_row = session.get(Run, run_id)
+        if run_row is None:
             raise NotFound(f"There is no run {run}.")
-        return Path(found.folder)
+        return Path(run_row.folder)
 
 
 def _recipe(source: str) -> Recipe:
@@ -222,7 +222,7 @@ def _recipe(source: str) -> Recipe:
 
 
 def _train_here(context: Context, experiment_id: int) -> None:
-    """Every run of the experiment, one after the other; Ctrl-C aborts the one that runs and the rest."""
+    """Train the runs of an experiment one after the other; Ctrl-C aborts all that have not ended."""
     from app.experiments.service import abort_experiment, find_experiment, runs_of
 
     with context.sessions() as session:
@@ -284,19 +284,19 @@ def _show_results(context: Context, name: str, *, as_json: bool) -> None:
     from app.experiments.service import find_experiment, results
 
     with context.sessions() as session:
-        found = results(session, find_experiment(session, name))
+        summary = results(session, find_experiment(session, name))
     if as_json:
-        print(json.dumps(found.to_json()))
+        print(json.dumps(summary.to_json()))
     else:
-        Console(soft_wrap=True).print(_table(found))
+        Console(soft_wrap=True).print(_table(summary))
 
 
-def _table(found: ExperimentResults) -> Table:
-    states = ", ".join(f"{count} {state}" for state, count in sorted(found.states.items()))
-    table = Table(title=f"{found.name} (experiment {found.experiment}): {found.metric}; {states}")
+def _table(summary: ExperimentResults) -> Table:
+    states = ", ".join(f"{count} {state}" for state, count in sorted(summary.states.items()))
+    table = Table(title=f"{summary.name} (experiment {summary.experiment}): {summary.metric}; {states}")
     for column in ("architecture", "scenario", "AUC", "runs"):
         table.add_column(column)
-    for cell in found.cells:
+    for cell in summary.cells:
         table.add_row(cell.architecture, cell.scenario, _figure(cell), f"{cell.n} of {cell.runs}")
     return table
 

@@ -82,9 +82,9 @@ def _progress() -> Progress:
 
 
 def _print_lines(report: ImportReport) -> None:
-    for line in (*report.refused, *report.kept):
+    for line in (*report.refused, *report.ignored):
         print(line)
-    if any(one.field == "split" for one in report.kept):
+    if any(line.field == "split" for line in report.ignored):
         print("`cyborg images split` sets splits, as long as no dataset holds the images.")
     print(
         f"{report.imported} images imported, {report.already_there} already there, "
@@ -95,5 +95,8 @@ def _print_lines(report: ImportReport) -> None:
 def _print_json(report: ImportReport) -> None:
     refused = [{"file": refusal.name, "reason": refusal.reason} for refusal in report.refused]
     counts = {"imported": report.imported, "already_there": report.already_there}
-    kept = [{"file": k.name, "field": k.field, "stored": k.stored, "given": k.given} for k in report.kept]
-    print(json.dumps(counts | {"refused": refused, "kept": kept}))
+    ignored = [
+        {"file": field.name, "field": field.field, "stored": field.stored, "given": field.given}
+        for field in report.ignored
+    ]
+    print(json.dumps(counts | {"refused": refused, "kept": ignored}))

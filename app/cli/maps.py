@@ -63,8 +63,8 @@ def _built(context: Context, study: str, asked: Asked, *, jobs: int) -> dict[str
     with Progress(console=complaints, transient=True) as progress:
         task = progress.add_task("Building maps", total=None)
         with context.sessions.begin() as session:
-            found = find_study(session, study)
-            map_set_id = request_map_set(session, found, parameters, queued=False).id
+            study_row = find_study(session, study)
+            map_set_id = request_map_set(session, study_row, parameters, queued=False).id
         build_map_set(
             context.sessions,
             context.blobs,
@@ -108,8 +108,8 @@ def diff(
     from app.studies.service import find_study
 
     with opened() as context, context.sessions() as session:
-        found = find_study(session, study)
-        before, after = (built_map_set(session, found, version) for version in (old, new))
+        study_row = find_study(session, study)
+        before, after = (built_map_set(session, study_row, version) for version in (old, new))
         difference = compare_sets(session, before, after)
     described = {"old": before.version, "new": after.version} | _as_json(difference)
     print(json.dumps(described)) if as_json else _print(described)
@@ -121,17 +121,17 @@ def _as_json(difference: Difference) -> dict[str, Any]:
     return {
         "parameters": {name: list(pair) for name, pair in difference.parameters.items()},
         "same": difference.same,
-        **{kind: [_change(one) for one in difference.of_kind(kind)] for kind in CHANGE_KINDS},
+        **{kind: [_change(change) for change in difference.of_kind(kind)] for kind in CHANGE_KINDS},
     }
 
 
-def _change(one: Any) -> dict[str, Any]:
+def _change(change: Any) -> dict[str, Any]:
     return {
-        "image_id": one.image_id,
-        "label": one.label,
-        "source": one.source,
-        "correlation": one.correlation,
-        "annotators": list(one.annotators),
+        "image_id": change.image_id,
+        "label": change.label,
+        "source": change.source,
+        "correlation": change.correlation,
+        "annotators": list(change.annotators),
     }
 
 
@@ -140,10 +140,12 @@ def _print(described: dict[str, Any]) -> None:
         print(line)
     if changed := described["changed"]:
         table = Table("image", "label", "source", "r", "annotators", title="The most changed")
-        for one in changed[:SHOWN]:
-            r = "–" if one["correlation"] is None else f"{one['correlation']:.3f}"
-            before, after = one["annotators"]
-            table.add_row(str(one["image_id"]), one["label"], one["source"], r, f"{before} → {after}")
+        for change in changed[:SHOWN]:
+            r = "–" if change["correlation"] is None else f"{change['correlation']:.3f}"
+            before, after = change["annotators"]
+            table.add_row(
+                str(change["image_id"]), change["label"], change["source"], r, f"{before} → {after}"
+            )
         Console(soft_wrap=True).print(table)
 
 

@@ -25,16 +25,16 @@ def quality(
     with opened() as context, Progress(console=complaints, transient=True) as progress:
         task = progress.add_task("Checking", total=None)
         with context.sessions() as session:
-            found = find_study(session, study)
+            study_row = find_study(session, study)
         with context.sessions.begin() as session:
             note(session, f"study {study}: everybody's work checked again")
         check_study(
             unwatched(context.sessions),
-            found,
+            study_row,
             lambda done, total: progress.update(task, completed=done, total=total),
         )
         with context.sessions() as session:
-            counts = flags_by_kind(session, found.id)
+            counts = flags_by_kind(session, study_row.id)
     if as_json:
         print(json.dumps(counts))
         return

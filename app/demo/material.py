@@ -92,7 +92,7 @@ def bring_in(
     report = import_images(sessions, blobs, items, size=size, generated=generated, on_progress=stage.progress)
     counts = f"{report.imported} imported, {report.already_there} already there"
     refused = f", {len(report.refused)} refused: {report.refused[0]}" if report.refused else ""
-    kept = f", {len(report.kept)} details kept as they were: {report.kept[0]}" if report.kept else ""
+    kept = f", {len(report.ignored)} details kept as they were: {report.ignored[0]}" if report.ignored else ""
     stage.summary = counts + refused + kept
     if not report.usable:
         raise BadInput(f"no image can be used: {report.refused[0]}")

@@ -1,4 +1,4 @@
-"""Background tasks: a dataset is frozen, a detector is exported, an image is scored."""
+"""Background tasks: freeze a dataset, export a detector, score an image."""
 
 import base64
 import shutil
@@ -37,7 +37,7 @@ def _without_image(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def delete_image(session: Session, task_id: int) -> None:
-    """An image that was sent to be scored is not kept, whatever came of it."""
+    """Delete the image that was sent to be scored, which is never kept after the task."""
     without_image = BackgroundTask.arguments.op("-")(IMAGE)
     session.execute(
         update(BackgroundTask).where(BackgroundTask.id == task_id).values(arguments=without_image),
@@ -56,7 +56,7 @@ def request_freeze(
     datasets_dir: Path,
     staff_id: int | None,
 ) -> BackgroundTask:
-    """Freeze a dataset in the background; the same request that is unfinished is not made twice."""
+    """Freeze a dataset in the background; an unfinished task of the same request is returned instead."""
     check_usable(map_set)
     arguments = {
         "map_set": map_set.id,
@@ -67,7 +67,7 @@ def request_freeze(
 
 
 def request_export(session: Session, run: Run, *, staff_id: int | None) -> BackgroundTask:
-    """Export a finished run in the background."""
+    """Export a finished run in the background; an unfinished task of the same run is returned instead."""
     if run.state is not JobState.SUCCEEDED:
         raise WrongState(f"This run is {run.state}; a detector is exported when its numbers are known.")
     return _requested(session, TaskKind.EXPORT, {"run": str(run.id)}, staff_id)
@@ -76,15 +76,15 @@ def request_export(session: Session, run: Run, *, staff_id: int | None) -> Backg
 def request_score(
     session: Session, run: Run, content: bytes, *, called: str, face: FaceBox | None, staff_id: int
 ) -> BackgroundTask:
-    """Let a finished run score an image file, in the background; see `prepared` for `face`.
+    """Score an image file with a finished run, in the background; see `prepared` for `face`.
 
-    The image is deleted once it is scored, the answer an hour later, or when the same person asks anew.
+    The image is deleted once it is scored; the answer after an hour, or with the person's next request.
     """
     if run.state is not JobState.SUCCEEDED:
         raise WrongState(f"This run is {run.state}; it scores images when it has finished.")
     image = prepared(content, called=called, face=face)
-    mine = (BackgroundTask.kind == TaskKind.SCORE) & (BackgroundTask.created_by == staff_id)
-    session.execute(delete(BackgroundTask).where(mine))
+    of_this_person = (BackgroundTask.kind == TaskKind.SCORE) & (BackgroundTask.created_by == staff_id)
+    session.execute(delete(BackgroundTask).where(of_this_person))
     arguments = {
         "run": str(run.id),
         "called": called,
@@ -97,16 +97,16 @@ def request_score(
 
 
 def newest_score(session: Session, run: Run, staff_id: int) -> BackgroundTask | None:
-    """The last image that this person let this run score."""
-    mine = (BackgroundTask.kind == TaskKind.SCORE) & (BackgroundTask.created_by == staff_id)
-    this = BackgroundTask.arguments["run"].astext == str(run.id)
+    """The last task in which this person scored an image with this run."""
+    of_this_person = (BackgroundTask.kind == TaskKind.SCORE) & (BackgroundTask.created_by == staff_id)
+    of_this_run = BackgroundTask.arguments["run"].astext == str(run.id)
     return session.scalar(
-        select(BackgroundTask).where(mine & this).order_by(BackgroundTask.id.desc()).limit(1)
+        select(BackgroundTask).where(of_this_person & of_this_run).order_by(BackgroundTask.id.desc()).limit(1)
     )
 
 
 def delete_old_scores(session: Session) -> None:
-    """Delete the answers about images after an hour."""
+    """Delete scores of images that are older than an hour."""
     old = BackgroundTask.created_at < datetime.now(UTC) - SCORES_KEPT
     session.execute(delete(BackgroundTask).where(BackgroundTask.kind == TaskKind.SCORE, old))
 
@@ -137,27 +137,31 @@ def find_task(session: Session, task_id: int) -> BackgroundTask:
 
 
 def abort_task(session: Session, task: BackgroundTask) -> None:
-    """Take a waiting task back, or ask one that runs to stop."""
+    """Abort a queued or running task."""
     abort(session, TASKS, task)
 
 
 def export_of(run: Run) -> Path:
-    """Where the export of a run is when it has been made."""
+    """Path of the export of a run, whether or not it has been made."""
     return Path(run.folder) / EXPORTED
 
 
 def newest_export(session: Session, run: Run) -> BackgroundTask | None:
-    """The last time that somebody asked for the export of this run."""
-    mine = (BackgroundTask.kind == TaskKind.EXPORT) & (BackgroundTask.arguments == {"run": str(run.id)})
-    return session.scalar(select(BackgroundTask).where(mine).order_by(BackgroundTask.id.desc()).limit(1))
+    """The last task that exports this run."""
+    of_this_run = (BackgroundTask.kind == TaskKind.EXPORT) & (
+        BackgroundTask.arguments == {"run": str(run.id)}
+    )
+    return session.scalar(
+        select(BackgroundTask).where(of_this_run).order_by(BackgroundTask.id.desc()).limit(1)
+    )
 
 
 def do_task(
     sessions: SessionFactory, blobs: BlobStore, task_id: int, *, should_stop: StopCheck = lambda: None
 ) -> None:
-    """Do a task and write its result, or why there is none; one that has ended stays as it is."""
+    """Do a task and write its result, or why it failed; one that has ended stays as it is."""
 
-    def do(attempt: Attempt[BackgroundTask], task: BackgroundTask) -> None:
+    def run(attempt: Attempt[BackgroundTask], task: BackgroundTask) -> None:
         try:
             result = _result(attempt, blobs, task)
         except AppError as error:
@@ -166,7 +170,7 @@ def do_task(
         with sessions.begin() as session:
             attempt.succeed(session, result=result, arguments=_without_image(task.arguments))
 
-    carry_out(sessions, TASKS, task_id, do, should_stop=should_stop)
+    carry_out(sessions, TASKS, task_id, run, should_stop=should_stop)
 
 
 def _result(attempt: Attempt[BackgroundTask], blobs: BlobStore, task: BackgroundTask) -> dict[str, Any]:
@@ -180,8 +184,8 @@ def _result(attempt: Attempt[BackgroundTask], blobs: BlobStore, task: Background
 
 
 def _freeze(attempt: Attempt[BackgroundTask], blobs: BlobStore, arguments: dict[str, Any]) -> dict[str, Any]:
-    home = Path(arguments["datasets_dir"])
-    home.mkdir(parents=True, exist_ok=True)
+    datasets_dir = Path(arguments["datasets_dir"])
+    datasets_dir.mkdir(parents=True, exist_ok=True)
     with attempt.sessions.begin() as session:
         map_set = session.get(MapSet, arguments["map_set"])
         if map_set is None:
@@ -191,7 +195,7 @@ def _freeze(attempt: Attempt[BackgroundTask], blobs: BlobStore, arguments: dict[
             blobs,
             map_set,
             None,
-            datasets_dir=home,
+            datasets_dir=datasets_dir,
             parameters=FreezeParameters.model_validate(arguments["parameters"]),
             on_progress=attempt.report,
         )
@@ -233,7 +237,7 @@ def _run_of(attempt: Attempt[BackgroundTask], arguments: dict[str, Any]) -> Run:
 
 
 def _output_of(attempt: Attempt[BackgroundTask], command: list[str]) -> str:
-    """Run a command of `training` and return what it prints; `BadInput` repeats its last line of error."""
+    """Run a command of `training` and return its output; `BadInput` with the last line of its errors."""
     with subprocess.Popen(  # noqa: S603 - the command is ours
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
@@ -257,6 +261,6 @@ def _check_or_kill(attempt: Attempt[BackgroundTask], process: subprocess.Popen[s
 
 
 def _last_line(text: str) -> str:
-    """The last line that a child process printed, without the word "Error:"."""
+    """The last line of a child process's errors, without the word "Error:"."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1].removeprefix("Error:").strip() if lines else ""

@@ -1,4 +1,4 @@
-"""Freezing: images, labels, maps and splits into a folder that never changes."""
+"""Freeze images, labels, maps and splits into a dataset: a folder that never changes."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -44,7 +44,7 @@ Progress = Callable[[int, int], None]
 
 
 class FreezeParameters(BaseModel):
-    """How a study becomes a dataset; recorded in dataset.json."""
+    """How a dataset is made of a study; recorded in dataset.json."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -62,7 +62,7 @@ class FreezeParameters(BaseModel):
     """Of the images that were imported as val or test, only those of these sources; all of them if none."""
 
     @model_validator(mode="after")
-    def _leaves_something_to_train_on(self) -> "FreezeParameters":
+    def _leaves_training_images(self) -> "FreezeParameters":
         if self.val + self.test >= 1:
             raise ValueError("val and test together must leave something to train on")
         return self
@@ -72,7 +72,7 @@ DEFAULT: Final = FreezeParameters()
 
 
 def checked_parameters(**values: Any) -> FreezeParameters:
-    """The parameters, or one sentence about the first that cannot be."""
+    """The parameters; `BadInput` with a sentence about the first value that is not allowed."""
     try:
         return FreezeParameters(**values)
     except ValidationError as error:
@@ -91,8 +91,11 @@ def freeze_dataset(
 ) -> Dataset:
     """Freeze the images of a study's pairs, with their maps, and every image imported as val or test.
 
-    Nothing for `out_dir`: a folder in `datasets_dir` named after the content. The same content is the
-    same dataset: freezing it again gives the row that is there.
+    The same content is the same dataset: freezing it again returns the row that exists.
+
+    out_dir : where to write; None for a folder in `datasets_dir` named after the content
+    `BadInput`: the content makes no dataset
+    `WrongState`: the map set is not built, or is stale
     """
     check_usable(map_set)
     study = session.get_one(Study, map_set.study_id)
@@ -116,7 +119,7 @@ def check_usable(map_set: MapSet) -> None:
 
 
 def _settled(draft: Path, home: Path) -> Path:
-    """Move a new folder to its place, or keep the equal one that is there."""
+    """Move a new folder to its place, unless the same dataset is there already."""
     if not home.exists():
         draft.rename(home)
     return home.resolve()
@@ -137,9 +140,9 @@ def _row(session: Session, map_set: MapSet, folder: Folder, home: Path) -> Datas
         counts=folder.counts,
     )
     session.add(dataset)
-    session.flush()  # callers name it by its id; and from here on a withdrawal waits for this transaction
-    held = [{"dataset_id": dataset.id, "image_id": int(sample.image_id)} for sample in folder.samples]
-    session.execute(insert(DatasetImage), held)
+    session.flush()  # gives it an id; from here on a withdrawal waits for this transaction
+    images = [{"dataset_id": dataset.id, "image_id": int(sample.image_id)} for sample in folder.samples]
+    session.execute(insert(DatasetImage), images)
     session.refresh(map_set, ["stale"])  # somebody may have withdrawn while the folder was written
     dataset.stale = map_set.stale
     return dataset
@@ -186,17 +189,17 @@ def _write(
 
 
 def _images(map_set: MapSet, sources: Sequence[str]) -> Select[Image, str | None, int | None]:
-    """Images of the study's main pairs, and those of the sources that were imported to be held out."""
+    """Images of the study's main pairs, and held-out images of the sources (of all sources if none)."""
     paired = (Pair.study_id == map_set.study_id) & (Pair.kind == TrialKind.MAIN)
-    shown = select(Pair.real_image_id).where(paired).union(select(Pair.fake_image_id).where(paired))
+    is_paired = select(Pair.real_image_id).where(paired).union(select(Pair.fake_image_id).where(paired))
     held_out = Image.split.in_([Split.VAL, Split.TEST])
-    mine = (SaliencyMap.image_id == Image.id) & (SaliencyMap.map_set_id == map_set.id)
+    is_map_of_set = (SaliencyMap.image_id == Image.id) & (SaliencyMap.map_set_id == map_set.id)
     return (
         select(Image, SaliencyMap.blob_hash, SaliencyMap.annotators)
-        .outerjoin(SaliencyMap, mine)
-        .where(or_(Image.id.in_(shown), held_out & Image.source.in_(sources) if sources else held_out))
+        .outerjoin(SaliencyMap, is_map_of_set)
+        .where(or_(Image.id.in_(is_paired), held_out & Image.source.in_(sources) if sources else held_out))
         .order_by(Image.id)
-        .with_for_update(read=True, of=Image)  # their splits stay until it is known that they are frozen
+        .with_for_update(read=True, of=Image)  # no split changes until the dataset has its row
     )
 
 
@@ -207,7 +210,7 @@ def _candidate(image: Image) -> Unsplit:
 
 
 def _provenance(map_set: MapSet) -> dict[str, Any]:
-    """How much of the human maps is human."""
+    """The parameters of the maps, and how many annotations they rest on and how many are simulated."""
     return {
         "maps": map_set.parameters,
         "annotations": map_set.annotations,
@@ -218,7 +221,7 @@ def _provenance(map_set: MapSet) -> dict[str, Any]:
 def _cut(
     image: Image, blobs: BlobStore, map_hash: str | None, parameters: FreezeParameters
 ) -> tuple[bytes, bytes | None]:
-    """The image and its map, through one and the same crop, as PNG."""
+    """The image and its map as PNG, both cut out by the same crop."""
     box = _face(image) if parameters.crop else None
     crop = face_crop(box, width=image.width, height=image.height)
 
@@ -256,16 +259,14 @@ def _encoded(pixels: NDArray[Any]) -> bytes:
 
 
 def find_dataset(session: Session, name: str) -> Dataset:
-    """A dataset by its id, the beginning of its content hash, or a folder that holds it.
-
-    Eight digits of the hash are enough."""
+    """A dataset by its id, by at least eight digits of its content hash, or by its folder."""
     if (Path(name) / "dataset.json").is_file():
-        meant = Dataset.content_hash == _content_hash(Path(name))
+        condition = Dataset.content_hash == _content_hash(Path(name))
     elif name.isdecimal() and len(name) < 8:
-        meant = Dataset.id == int(name)
+        condition = Dataset.id == int(name)
     else:
-        meant = Dataset.content_hash.startswith(name, autoescape=True) & (len(name) >= 8)
-    dataset = session.scalar(select(Dataset).where(meant).limit(1))
+        condition = Dataset.content_hash.startswith(name, autoescape=True) & (len(name) >= 8)
+    dataset = session.scalar(select(Dataset).where(condition).limit(1))
     if dataset is None:
         raise NotFound(f"There is no dataset {name!r}; `cyborg dataset freeze` makes one.")
     return dataset

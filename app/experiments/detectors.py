@@ -1,4 +1,4 @@
-"""Other people's detectors: they compete by their scores on the test images of a dataset."""
+"""External detectors: trained elsewhere, and compared by their scores on the test images of a dataset."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ from training.reporting.finished_runs import ExternalDetector
 
 
 @dataclass(frozen=True, slots=True)
-class AdmittedDetector:
-    """A detector that has just been imported."""
+class ImportSummary:
+    """One imported detector, with what an import prints of it."""
 
     name: str
     images: int
@@ -45,54 +45,59 @@ def import_scores(
     called: str,
     name: str | None = None,
     staff_id: int | None = None,
-) -> list[AdmittedDetector]:
-    """Take in the detectors of a CSV file, all of them or none.
+) -> list[ImportSummary]:
+    """Import the detectors of a CSV file, all of them or none.
+
+    The same scores under the same name again change nothing.
 
     name : another name than the file's, for a file of one detector
-    The same scores under the same name again change nothing; other scores under it are refused.
+    `BadInput`: the file cannot be read, or `name` is given for several detectors
+    `AlreadyExists`: the dataset has other scores under this name
     """
     try:
         folder = load_dataset(Path(dataset.folder))
-        found = read_scores(content, _test_images(folder), called=called, known=_ids(folder))
+        detectors = read_scores(content, _test_images(folder), called=called, known=_ids(folder))
     except DatasetError as error:
         raise BadInput(str(error)) from error
-    if name and len(found) > 1:
-        raise BadInput(f"{called} holds {len(found)} detectors; they cannot all be called {name}.")
-    return [_admit(session, blobs, dataset, one, name or one.name, staff_id) for one in found]
+    if name and len(detectors) > 1:
+        raise BadInput(f"{called} holds {len(detectors)} detectors; they cannot all be called {name}.")
+    return [
+        _import(session, blobs, dataset, detector, name or detector.name, staff_id) for detector in detectors
+    ]
 
 
 def _test_images(folder: Folder) -> list[ImageLabel]:
-    found = [ImageLabel(one.image_id, one.label, one.source) for one in folder.of("test")]
-    if not found:
+    images = [ImageLabel(sample.image_id, sample.label, sample.source) for sample in folder.of("test")]
+    if not images:
         raise DatasetError(f"The dataset {folder.id[:16]} has no test split.")
-    return found
+    return images
 
 
 def _ids(folder: Folder) -> list[str]:
     return [sample.image_id for sample in folder.samples]
 
 
-def _admit(
+def _import(
     session: Session,
     blobs: BlobStore,
     dataset: Dataset,
-    found: ImportedDetector,
+    imported: ImportedDetector,
     name: str,
     staff_id: int | None,
-) -> AdmittedDetector:
-    scores_hash = blobs.put(to_canonical_csv(found.scores).encode())
+) -> ImportSummary:
+    scores_hash = blobs.put(to_canonical_csv(imported.scores).encode())
     same_name = (Detector.dataset_id == dataset.id) & (Detector.name == name)
     known = session.scalar(select(Detector).where(same_name))
     if known is not None and known.scores_hash != scores_hash:
-        raise AlreadyExists(f"Another detector {name} is known on this dataset; choose another name.")
+        raise AlreadyExists(f"This dataset has another detector {name} already; choose another name.")
     if known is None:
         session.add(Detector(dataset_id=dataset.id, name=name, scores_hash=scores_hash, created_by=staff_id))
-    auc = summarise_scores(found.scores).metrics[POOLED, SCORE]["auc"]
-    return AdmittedDetector(name, len(found.scores), found.ignored, auc)
+    auc = summarise_scores(imported.scores).metrics[POOLED, SCORE]["auc"]
+    return ImportSummary(name, len(imported.scores), imported.ignored, auc)
 
 
 def remove_detector(session: Session, dataset: Dataset, name: str) -> None:
-    """Take a detector out of every table; NotFound when there is none of that name."""
+    """Remove a detector; `NotFound` when there is none of that name."""
     same_name = (Detector.dataset_id == dataset.id) & (Detector.name == name)
     known = session.scalar(select(Detector).where(same_name))
     if known is None:
@@ -101,18 +106,19 @@ def remove_detector(session: Session, dataset: Dataset, name: str) -> None:
 
 
 def detectors_on(session: Session, dataset: Dataset) -> Sequence[Detector]:
-    """By name."""
+    """The external detectors of a dataset, by name."""
     query = select(Detector).where(Detector.dataset_id == dataset.id).order_by(Detector.name)
     return session.scalars(query).all()
 
 
 def external_detectors_on(session: Session, blobs: BlobStore, dataset: Dataset) -> list[ExternalDetector]:
-    """What their scores come to."""
+    """The external detectors of a dataset with the metrics of their scores."""
     return [
-        ExternalDetector(one.name, _numbers(blobs, one.scores_hash)) for one in detectors_on(session, dataset)
+        ExternalDetector(detector.name, _summary(blobs, detector.scores_hash))
+        for detector in detectors_on(session, dataset)
     ]
 
 
 @lru_cache(maxsize=128)
-def _numbers(blobs: BlobStore, scores_hash: str) -> ScoreSummary:
+def _summary(blobs: BlobStore, scores_hash: str) -> ScoreSummary:
     return summarise_scores(from_canonical_csv(blobs.get(scores_hash)))

@@ -1,4 +1,4 @@
-"""What came out of an experiment: finished runs, other people's detectors, their tables and figures."""
+"""The outcome of an experiment: finished runs and external detectors, with their tables and figures."""
 
 import logging
 from dataclasses import dataclass
@@ -54,16 +54,16 @@ def _is_wanted(figure: FigureSpec, source: str) -> bool:
 
 
 def outcome_of(session: Session, blobs: BlobStore, experiment: Experiment) -> ExperimentOutcome:
-    """A run whose folder cannot be read is named, not hidden, and keeps no other from being seen."""
+    """Read all finished runs; one whose folder cannot be read is named in `unreadable`."""
     results: list[FinishedRun] = []
     unreadable: list[str] = []
     for run in runs_of(session, experiment):
         if run.state is JobState.SUCCEEDED:
-            found = read(run)
-            if isinstance(found, FinishedRun):
-                results.append(found)
+            result = read(run)
+            if isinstance(result, FinishedRun):
+                results.append(result)
             else:
-                unreadable.append(found)
+                unreadable.append(result)
     dataset = session.get_one(Dataset, experiment.dataset_id)
     return ExperimentOutcome(
         tuple(results), tuple(external_detectors_on(session, blobs, dataset)), tuple(unreadable)
@@ -74,7 +74,7 @@ def read(run: Run) -> FinishedRun | str:
     """A finished run, or one sentence about what is wrong with its folder."""
     try:
         result = read_run(RunFolder(Path(run.folder)))
-        result.score_summary  # noqa: B018 - its scores can be read, too
+        result.score_summary  # noqa: B018 - raises when the scores cannot be read
     except TrainingError as error:
         logger.warning("run not readable", extra={"action": "run_not_readable", "run": run.id})
         return str(error)

@@ -1,6 +1,6 @@
-"""One image before a trained detector: what is made of the file before, and of the answer after.
+"""Score one image with a trained detector: prepare the file for it, and read its answer.
 
-A worker lets the detector look at it: the web process never imports PyTorch, and may not have it.
+A worker runs the detector, because the web process never imports PyTorch, and may not have it.
 """
 
 import json
@@ -18,7 +18,7 @@ from saliency.images.unusable import Unusable
 from training.config import explain
 
 CROP_PX: Final = 512
-"""Side of a crop before the network's own input size: larger than any of them."""
+"""Side of a crop before it is scaled to the input size of the network, which is never larger."""
 
 FaceBox = tuple[float, float, float, float]
 
@@ -40,7 +40,7 @@ class DetectorAnswer(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ImageToScore:
-    """An image as the detector gets it, PNG, and the size of the picture that was sent."""
+    """The PNG for the detector, and the size of the picture that was sent."""
 
     png: bytes
     width: int
@@ -48,11 +48,11 @@ class ImageToScore:
 
 
 def prepared(content: bytes, *, called: str, face: FaceBox | None) -> ImageToScore:
-    """An image file as a detector wants it.
+    """Make the PNG that a detector scores out of an image file.
 
     face : x, y, width, height of the face in pixels; it is cut out as the faces of a dataset are. None
         takes the whole picture, for one that is a face crop already.
-    `BadInput`: no image, or no face box of it.
+    `BadInput`: the file is no image, or the face box does not fit it
     """
     try:
         picture = np.asarray(decode_bytes(content))
@@ -75,7 +75,7 @@ def _cut(picture: Any, face: FaceBox | None) -> Any:
 
 
 def answer_in(text: str) -> DetectorAnswer:
-    """What the detector printed."""
+    """The answer in the output of `python -m training score`; `BadInput` without one."""
     try:
         return DetectorAnswer.model_validate(json.loads(text.strip().splitlines()[-1]))
     except ValidationError as error:

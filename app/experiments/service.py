@@ -1,4 +1,4 @@
-"""Experiments: a grid of runs is asked for, queued, taken back, and summed up."""
+"""Experiments: request a grid of runs, abort it, and summarise its results."""
 
 import statistics
 from collections import defaultdict
@@ -19,7 +19,7 @@ from training.config import Recipe
 RUNS: Final = WorkKind(Run, "run", TRAIN, "run_id")
 
 HEADLINE: Final = ("test/auc", "val/auc")
-"""The figure of a result table: on the test split, or on validation where there is no test split."""
+"""Metrics of a result table, by preference: on the test split, or on validation without a test split."""
 
 
 def request_experiment(
@@ -33,10 +33,11 @@ def request_experiment(
     devices: int = 1,
     queued: bool = True,
 ) -> Experiment:
-    """An experiment, its runs, and one job for each, in the caller's transaction.
+    """Add an experiment, its runs, and one job for each, in the caller's transaction.
 
-    devices : runs are dealt out over so many devices; those of one device run one after the other
+    devices : runs are spread over so many devices; those of one device run one after the other
     queued : False when the caller trains the runs
+    `WrongState`: see `require_trainable`
     """
     require_trainable(dataset, recipe)
     experiment = Experiment(
@@ -49,7 +50,7 @@ def request_experiment(
     session.flush()  # the jobs refer to them
     if queued:
         for number, run in enumerate(runs):
-            # A run that spreads over several devices takes the first ones, whatever their number.
+            # A run on several devices takes the first ones, so its lock is that of the first.
             device = number % devices if run.config["devices"] == 1 else 0
             queue_work(session, RUNS, run, lock=f"device:{device}")
     return experiment
@@ -71,7 +72,7 @@ def require_trainable(dataset: Dataset, recipe: Recipe) -> None:
 
 
 def _planned(experiment: Experiment, recipe: Recipe, runs_dir: Path) -> list[Run]:
-    home = runs_dir / str(experiment.id)
+    folder = runs_dir / str(experiment.id)
     return [
         Run(
             experiment_id=experiment.id,
@@ -79,7 +80,7 @@ def _planned(experiment: Experiment, recipe: Recipe, runs_dir: Path) -> list[Run
             scenario=config.scenario_name,
             seed=config.seed,
             config=config.model_dump(mode="json"),
-            folder=str(home / config.name),
+            folder=str(folder / config.name),
         )
         for config in recipe.runs()
     ]
@@ -103,7 +104,7 @@ def runs_of(session: Session, experiment: Experiment) -> Sequence[Run]:
 
 
 def abort_run(session: Session, run: Run) -> None:
-    """Take a waiting run back, or ask a running one to stop; its last checkpoint stays."""
+    """Abort a queued or running run; its last checkpoint stays."""
     abort(session, RUNS, run)
 
 
@@ -123,7 +124,7 @@ class ResultCell:
     scenario: str
     runs: int
     n: int
-    """Runs that have the figure."""
+    """Runs that have the metric."""
     mean: float | None
     sd: float | None
     """Sample standard deviation over the seeds; none below two."""
@@ -155,8 +156,8 @@ def results(session: Session, experiment: Experiment) -> ExperimentResults:
 
 
 def _headline(runs: Iterable[Run]) -> str:
-    known = {name for run in runs for name in run.metrics or {}}
-    return next((name for name in HEADLINE if name in known), HEADLINE[0])
+    metrics = {name for run in runs for name in run.metrics or {}}
+    return next((name for name in HEADLINE if name in metrics), HEADLINE[0])
 
 
 def _cell(key: tuple[str, str], runs: Sequence[Run], metric: str) -> ResultCell:

@@ -1,7 +1,7 @@
 """The rules that raise quality flags: pure functions of one participant's work.
 
-Each rule says what it looks at, from which amount on it speaks, and what an innocent reason may be.
-`docs/quality.md` has the same for staff, with how often each rule speaks about real people's strokes.
+`docs/quality.md` says for staff what each rule looks at, its threshold, possible innocent reasons, and how
+often it raises a flag for real people's strokes.
 """
 
 from collections import defaultdict
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import bdtr
 
 FASTEST_DECISION_MS: Final = 300.0
-"""Nobody sees two faces, compares them and answers sooner."""
+"""Nobody can compare two faces and answer in less time."""
 
 CLOCK_SLACK_MS: Final = 50.0
 """Browsers round their clocks, some to 16 ms, a few to 100 ms on purpose."""
@@ -30,19 +30,19 @@ FASTEST_PEN: Final = 20.0
 REPEATS_OF_A_SHAPE: Final = 2
 REPEATS_OF_A_DAB: Final = 4
 POINTS_OF_A_SHAPE: Final = 6
-"""A shape of so many points is never drawn twice to a tenth of a pixel; a dab by keyboard may be."""
+"""Nobody draws a shape of so many points twice to a tenth of a pixel; a dab by keyboard may repeat."""
 
 STRAIGHT_WITHIN: Final = 0.002
-"""Of the image's width: 1 px of 512. A page's thinning moves an outline by less than half of that."""
+"""Fraction of the image's width: 1 px of 512. The page's thinning of points moves a line by half of that."""
 
 LONG_ENOUGH: Final = 0.1
-"""Of the image's width: shorter strokes are straight by themselves."""
+"""Fraction of the image's width; shorter strokes are straight by nature."""
 
 ENOUGH_STROKES: Final = 8
 MOSTLY: Final = 0.8
 
 SIDE_CHANCE: Final = 1e-4
-"""Two-sided exact binomial test: one innocent participant in ten thousand."""
+"""P value of a two-sided exact binomial test; it flags one innocent participant in ten thousand."""
 
 Points = NDArray[np.float64]  # (n, 3): x, y in image pixels, t in ms since the pair was shown
 
@@ -75,7 +75,7 @@ class StrokePath:
 
 @dataclass(frozen=True, slots=True)
 class JudgedTrial:
-    """One decided trial as the rules see it."""
+    """What the rules read of one decided trial."""
 
     trial_id: UUID
     is_check: bool
@@ -84,19 +84,19 @@ class JudgedTrial:
     decision_ms: float
     annotation_ms: float | None
     width: int
-    """Of the chosen image, in pixels."""
+    """Width of the chosen image in pixels."""
     strokes: tuple[StrokePath, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class VisitRecord:
-    """Everything that one participant did, in the order of their trials."""
+    """What the rules read of one participant; trials in their order."""
 
     judgements: tuple[JudgedTrial, ...]
     began_at: datetime
     last_at: datetime
     is_program: bool
-    """Simulated and labelled so: its times are invented, so they are not compared with the clock."""
+    """Whether the participant is simulated: its times are invented and not compared with the clock."""
 
 
 class Flag(NamedTuple):
@@ -106,7 +106,7 @@ class Flag(NamedTuple):
 
 
 def flags(work: VisitRecord) -> list[Flag]:
-    """Every flag that the work deserves; the same work gives the same flags in the same order."""
+    """The flags of all rules, in a fixed order."""
     return [flag for rule in RULES for flag in rule(work)]
 
 
@@ -168,15 +168,16 @@ def identical_strokes(work: VisitRecord) -> Iterator[Flag]:
 
 
 def _shape(strokes: Sequence[StrokePath]) -> bytes:
-    """Where the points lie, from the first one on; a lone dab is told by its place."""
-    places = np.concatenate([stroke.points[:, :2] for stroke in strokes])
-    origin = places[0] if len(places) >= POINTS_OF_A_SHAPE else 0.0
+    """Bytes that are equal for equal drawings: points relative to the first one, or absolute for a dab."""
+    points = np.concatenate([stroke.points[:, :2] for stroke in strokes])
+    # A dab has too little shape to compare, so its position counts, too.
+    origin = points[0] if len(points) >= POINTS_OF_A_SHAPE else 0.0
     lengths = np.array([len(stroke.points) for stroke in strokes])
-    return lengths.tobytes() + np.round((places - origin) * 10).astype(np.int64).tobytes()
+    return lengths.tobytes() + np.round((points - origin) * 10).astype(np.int64).tobytes()
 
 
 def straight_strokes(work: VisitRecord) -> Iterator[Flag]:
-    """Nearly all strokes drawn with a ruler: what programs send; painting by keyboard does it too."""
+    """Nearly all strokes are straight, as programs draw them; so does painting by keyboard."""
     long = [
         (stroke, judgement.width)
         for judgement in work.judgements
@@ -197,7 +198,7 @@ def _is_upright(stroke: StrokePath) -> bool:
 
 
 def one_side(work: VisitRecord) -> Iterator[Flag]:
-    """One side chosen so often that the sides cannot have been told by the faces: they are at random."""
+    """One side was chosen too often; the correct side is random, so that faces cannot explain it."""
     sides = [judgement.chose_left for judgement in work.judgements if not judgement.is_check]
     left = sum(sides)
     if sides and 2 * bdtr(min(left, len(sides) - left), len(sides), 0.5) < SIDE_CHANCE:

@@ -1,7 +1,7 @@
-"""Checking participants' work against the rules, and keeping what they say.
+"""Check participants' work against the rules, and store the quality flags.
 
-Flags are derived: a check replaces those of the rules. What was seen only once, on arrival (the
-honeypot), is never taken back; what staff say, only by staff.
+A check replaces the flags of the rules. The flag of the honeypot, which only the enrolment can see, stays for
+ever, and a flag that staff set stays until staff remove it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +30,7 @@ from app.quality.rules import KINDS, JudgedTrial, StrokePath, VisitRecord, flags
 
 HONEYPOT: Final = "honeypot"
 SET_ASIDE: Final = "set_aside"
-"""A flag that staff raise and take back, for a reason that no rule knows."""
+"""The flag that staff set and remove, for reasons that no rule checks."""
 
 SENTENCES: Final = {
     HONEYPOT: "Filled in a field that no person sees.",
@@ -45,10 +45,10 @@ SENTENCES: Final = {
 
 
 def check_participant(session: Session, participant_id: UUID) -> int:
-    """Replace the flags of one participant by what the rules say now; returns how many there are.
+    """Replace the flags of one participant by those of the rules; returns how many there are.
 
-    A participant who withdrew, or is not there any more, has none. The participant's row is held
-    meanwhile, so that two checks at once do not double the flags.
+    A participant who withdrew or was deleted has none. The row of the participant is locked meanwhile, so
+    that two checks at once do not double the flags.
     """
     participant = session.scalars(
         select(Participant).where(Participant.id == participant_id).with_for_update()
@@ -60,7 +60,7 @@ def check_participant(session: Session, participant_id: UUID) -> int:
         return 0
     raised = [
         {"participant_id": participant_id, "kind": kind, "trial_id": trial_id, "detail": detail}
-        for kind, trial_id, detail in flags(work_of(session, participant))
+        for kind, trial_id, detail in flags(visit_record(session, participant))
     ]
     if raised:
         session.execute(insert(QualityFlag), raised)
@@ -70,7 +70,7 @@ def check_participant(session: Session, participant_id: UUID) -> int:
 def check_study(
     sessions: SessionFactory, study: Study, on_progress: Callable[[int, int], None] = lambda _done, _all: None
 ) -> None:
-    """Check everybody of a study, one transaction each."""
+    """Check each participant of a study, in a transaction of its own."""
     with sessions() as session:
         everyone = select(Participant.id).where(Participant.study_id == study.id)
         ids = session.scalars(everyone.order_by(Participant.consented_at, Participant.id)).all()
@@ -80,8 +80,8 @@ def check_study(
         on_progress(done, len(ids))
 
 
-def work_of(session: Session, participant: Participant) -> VisitRecord:
-    """What a participant did, practice left out, as the rules read it."""
+def visit_record(session: Session, participant: Participant) -> VisitRecord:
+    """What the rules read of a participant's trials, without practice."""
     rows = session.execute(
         select(Trial, Decision, Image.width, Annotation.id.label("annotation_id"))
         .join(Decision, Decision.trial_id == Trial.id)
@@ -90,9 +90,9 @@ def work_of(session: Session, participant: Participant) -> VisitRecord:
         .where(Trial.participant_id == participant.id, Trial.kind != TrialKind.PRACTICE)
         .order_by(Trial.position)
     ).all()
-    drawn = _strokes(session, [row.annotation_id for row in rows if row.annotation_id])
+    strokes = _strokes(session, [row.annotation_id for row in rows if row.annotation_id])
     return VisitRecord(
-        judgements=tuple(_judgement(row, drawn.get(row.annotation_id, ())) for row in rows),
+        judgements=tuple(_judgement(row, strokes.get(row.annotation_id, ())) for row in rows),
         began_at=participant.consented_at,
         last_at=max((row.Decision.decided_at for row in rows), default=participant.consented_at),
         is_program=participant.is_simulated,
@@ -105,13 +105,13 @@ def _strokes(session: Session, annotations: Sequence[int]) -> dict[int, tuple[St
         .where(Stroke.annotation_id.in_(annotations))
         .order_by(Stroke.annotation_id, Stroke.position)
     )
-    found: dict[int, tuple[StrokePath, ...]] = {}
+    strokes: dict[int, tuple[StrokePath, ...]] = {}
     for annotation_id, points in rows:
-        found[annotation_id] = (
-            *found.get(annotation_id, ()),
+        strokes[annotation_id] = (
+            *strokes.get(annotation_id, ()),
             StrokePath(np.asarray(points, dtype=np.float64)),
         )
-    return found
+    return strokes
 
 
 def _judgement(row: Row[Trial, Decision, int, int], strokes: tuple[StrokePath, ...]) -> JudgedTrial:
@@ -128,7 +128,7 @@ def _judgement(row: Row[Trial, Decision, int, int], strokes: tuple[StrokePath, .
 
 
 def set_aside(session: Session, participant: Participant, *, reason: str) -> None:
-    """Flag a participant whom staff want out of maps and analyses; once is enough, the last reason stays."""
+    """Flag a participant whom staff want out of maps and analyses; a second time replaces the reason."""
     take_back(session, participant)
     session.add(
         QualityFlag(
@@ -138,13 +138,13 @@ def set_aside(session: Session, participant: Participant, *, reason: str) -> Non
 
 
 def take_back(session: Session, participant: Participant) -> None:
-    """The participant is as any other again."""
-    mine = QualityFlag.participant_id == participant.id
-    session.execute(delete(QualityFlag).where(mine, QualityFlag.kind == SET_ASIDE))
+    """Remove the flag of `set_aside`."""
+    of_participant = QualityFlag.participant_id == participant.id
+    session.execute(delete(QualityFlag).where(of_participant, QualityFlag.kind == SET_ASIDE))
 
 
 def flags_by_kind(session: Session, study_id: int) -> list[dict[str, Any]]:
-    """For each kind of flag, on how many participants of a study and how often; the most frequent first."""
+    """For each kind of flag the numbers of participants and of flags in a study; the most frequent first."""
     people = func.count(QualityFlag.participant_id.distinct())
     rows = session.execute(
         select(QualityFlag.kind, people.label("participants"), func.count().label("flags"))

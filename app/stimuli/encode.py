@@ -1,4 +1,4 @@
-"""The two forms of a picture, each written in one way, whatever the picture was before."""
+"""The two stored forms of a picture: each is encoded in one way, whatever the file was."""
 
 from io import BytesIO
 from typing import Final
@@ -11,14 +11,14 @@ RUN_LENGTH: Final = 3  # zlib strategy: a quarter of the time, 7 % more bytes on
 
 
 def png(picture: Image.Image) -> bytes:
-    """The lossless master, for maps and training. The same pixels give the same bytes."""
+    """The lossless form, for maps and training. The same pixels give the same bytes."""
     out = BytesIO()
     picture.save(out, "PNG", compress_type=RUN_LENGTH)
     return out.getvalue()
 
 
 def jpeg(picture: Image.Image) -> bytes:
-    """What participants see."""
+    """The form that participants see."""
     out = BytesIO()
     picture.save(out, "JPEG", quality=JPEG_QUALITY, subsampling=FULL_COLOUR)
     return out.getvalue()

@@ -1,4 +1,4 @@
-"""A model's map of a face, as participants see it laid over the face."""
+"""The heat map of a model, coloured to be laid over a face."""
 
 from io import BytesIO
 from pathlib import Path
@@ -15,10 +15,12 @@ MOST_OPAQUE: Final = 0.65
 
 
 def heat_map(path: Path, *, size: tuple[int, int], where: str) -> bytes:
-    """The PNG with transparency made of a greyscale PNG of `size` (width, height).
+    """A PNG with transparency, made of a greyscale PNG of `size` (width, height).
 
-    Black is not covered at all; brighter places go from red to yellow and cover more, up to 65 %. A
-    constant map covers evenly. BadStudy, naming `where`, when the file is no such picture.
+    Black is transparent; brighter pixels go from red to yellow and up to 65 % opacity. A constant map is
+    evenly opaque.
+
+    `BadStudy`: the file is no greyscale PNG of this size; the message begins with `where`
     """
     try:
         values, white = decode_numbers(path.read_bytes())
@@ -27,8 +29,8 @@ def heat_map(path: Path, *, size: tuple[int, int], where: str) -> bytes:
     if values.ndim != 2:
         raise BadStudy(f"{where}: {path.name} is not a greyscale PNG.")
     if values.shape[::-1] != size:
-        given, wanted = ("×".join(map(str, pixels)) for pixels in (values.shape[::-1], size))
-        raise BadStudy(f"{where}: {path.name} has {given} pixels and its image {wanted}.")
+        actual, wanted = ("×".join(map(str, pixels)) for pixels in (values.shape[::-1], size))
+        raise BadStudy(f"{where}: {path.name} has {actual} pixels and its image {wanted}.")
     return _painted(values / white)
 
 

@@ -1,4 +1,4 @@
-"""Images that a list names, found among the images there are."""
+"""Find stored images by the names that a list gives them."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ Known = Row[int, Label, Split | None, int, int, int, str, str]
 
 
 class KnownImages:
-    """Images by content hash, by the name they were imported under, and by its last part."""
+    """Images by content hash, by the name that they were imported under, and by its last part."""
 
     def __init__(self, session: Session) -> None:
         columns = (Image.id, Image.label, Image.split, Image.width, Image.height, Image.display_bytes)
@@ -25,6 +25,8 @@ class KnownImages:
                 self._index[key].append(image)
 
     def called(self, name: str, *, label: Label | None = None) -> Sequence[Known]:
-        """The images that may be meant; a whole name is meant before the last part of a longer one."""
-        found = [i for i in self._index.get(plain(name), ()) if label in (None, i.label)]
-        return [i for i in found if plain(name) in (i.content_hash, plain(i.original_name))] or found
+        """The images that a name may mean; a whole name comes before the last part of a longer one."""
+        matches = [image for image in self._index.get(plain(name), ()) if label in (None, image.label)]
+        return [
+            image for image in matches if plain(name) in (image.content_hash, plain(image.original_name))
+        ] or matches

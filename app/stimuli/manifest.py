@@ -1,4 +1,4 @@
-"""What an import is asked to bring in: the rows of a CSV manifest, or the files of a folder."""
+"""The images of an import: the rows of a CSV manifest, or the files of a folder."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ EXPECTED: Final = "path,label,source[,split][,group][,x,y,w,h]"
 
 @dataclass(frozen=True, slots=True)
 class FaceBox:
-    """Where the face is, in pixels of the upright picture; (x, y) is the top-left corner."""
+    """A face box in pixels of the upright picture; (x, y) is its top-left corner."""
 
     x: float
     y: float
@@ -30,7 +30,7 @@ class FaceBox:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One file to import. `name` is how the manifest or the folder calls it."""
+    """One file to import, with its name in the manifest or folder."""
 
     path: Path
     name: str
@@ -59,7 +59,7 @@ class Manifest:
 
 
 def read_listing(path: Path) -> Manifest:
-    """The items of a manifest file or of a folder; BadInput when there is nothing of the kind."""
+    """The items of a manifest file or of a folder; `BadInput` when there is neither."""
     if path.is_dir():
         return read_folder(path)
     if not path.is_file():
@@ -68,7 +68,7 @@ def read_listing(path: Path) -> Manifest:
 
 
 def read_manifest(path: Path) -> tuple[Item, ...]:
-    """Every row of a manifest; one malformed line refuses the whole file, naming the line."""
+    """The rows of a manifest; `BadInput` names the first malformed line."""
     finder = Finder(path.parent)
     items = tuple(_item(row, finder) for row in read_rows(path, required=REQUIRED))
     if not items:
@@ -78,7 +78,7 @@ def read_manifest(path: Path) -> tuple[Item, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ManifestRow:
-    """A line of a manifest. `where` is what errors call it."""
+    """A line of a manifest; `where` names it in errors."""
 
     where: str
     cells: dict[str, str]
@@ -120,9 +120,9 @@ def _header(cells: list[str], separator: str, required: Sequence[str], *, where:
     while header and not header[-1]:
         header.pop()
     if missing := [column for column in required if column not in header]:
-        found = f", not {', '.join(header)!r} between {SEPARATORS[separator]}" if header else ""
+        actual = f", not {', '.join(header)!r} between {SEPARATORS[separator]}" if header else ""
         expected = EXPECTED if required == REQUIRED else ",".join(required)
-        raise BadInput(f"{where}: the header lacks {', '.join(missing)}; it should be {expected}{found}.")
+        raise BadInput(f"{where}: the header lacks {', '.join(missing)}; it should be {expected}{actual}.")
     if unknown := [column for column in header if column not in COLUMNS]:
         raise BadInput(f"{where}: the column {unknown[0]!r} is unknown; known are {', '.join(COLUMNS)}.")
     if len(set(header)) < len(header):
@@ -133,7 +133,7 @@ def _header(cells: list[str], separator: str, required: Sequence[str], *, where:
 
 
 def _by_column(header: list[str], cells: list[str], where: str) -> dict[str, str]:
-    """The cells by their columns; empty ones behind the last column are no cells."""
+    """The cells by column; empty cells behind the last column are ignored."""
     if len(cells) < len(header) or any(cells[len(header) :]):
         raise BadInput(f"{where}: {len(cells)} values where the header has {len(header)} columns.")
     return dict(zip(header, cells, strict=False))
@@ -180,10 +180,10 @@ def read_folder(folder: Path) -> Manifest:
     if not any((folder / label).is_dir() for label in Label):
         raise BadInput(f"{folder}: a folder to import holds real/… and fake/<source>/…")
     paths = [path for entry in sorted(folder.iterdir()) for path in _files(entry)]
-    found = [_located(path.relative_to(folder), folder=folder) for path in paths]
+    entries = [_located(path.relative_to(folder), folder=folder) for path in paths]
     return Manifest(
-        items=tuple(entry for entry in found if isinstance(entry, Item)),
-        refused=tuple(entry for entry in found if isinstance(entry, Refusal)),
+        items=tuple(entry for entry in entries if isinstance(entry, Item)),
+        refused=tuple(entry for entry in entries if isinstance(entry, Refusal)),
     )
 
 
@@ -197,7 +197,7 @@ def _files(entry: Path) -> list[Path]:
 
 
 def _located(name: Path, *, folder: Path) -> Item | Refusal:
-    """What the place of a file in its folder says about it: its label, and its source."""
+    """The item of a file, whose path gives its label and source; or why it is refused."""
     *folders, _ = name.parts
     if any(part.startswith(".") for part in name.parts):
         return Refusal(name.as_posix(), hidden_reason(name.name))

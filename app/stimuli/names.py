@@ -1,4 +1,4 @@
-"""Names of files as several systems write them: slashes both ways, two forms of Unicode, capitals."""
+"""Names of files that differ between systems in slashes, in the form of Unicode, and in capitals."""
 
 import unicodedata
 from collections import defaultdict
@@ -6,36 +6,35 @@ from pathlib import Path
 
 
 def plain(name: str) -> str:
-    """A name with slashes, each accented letter as one character: as names are stored and compared."""
+    """The form in which names are stored and compared: forward slashes, accented letters as one character."""
     return unicodedata.normalize("NFC", name.replace("\\", "/"))
 
 
 class Finder:
-    """Finds the files that a list names, seen from its folder; each folder is listed once."""
+    """Finds files by names relative to a folder; the content of each folder is read once."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._listed: dict[Path, dict[str, list[str]]] = {}
 
     def find(self, name: str) -> Path:
-        """The file of that name.
+        """The path of a file, whether or not it exists.
 
-        The name as it is written comes first. Otherwise every part of it may differ from what is there in the
-        direction of slashes, in the form of Unicode (macOS takes letters apart) and in capitals, as long as
-        one file is meant. Without any, this is the path at which the file should be.
+        A file of exactly this name comes first. Otherwise each part of the name may differ from a file's in
+        slashes, in the form of Unicode (macOS decomposes letters) and in capitals, if only one file fits.
         """
-        if (given := self._folder / name).exists():
-            return given
-        found = Path("/") if plain(name).startswith("/") else self._folder
+        if (path := self._folder / name).exists():
+            return path
+        path = Path("/") if plain(name).startswith("/") else self._folder
         for part in filter(None, plain(name).split("/")):
-            found = self._child(found, part)
-        return found
+            path = self._child(path, part)
+        return path
 
     def _child(self, folder: Path, part: str) -> Path:
         if part in {".", ".."} or (folder / part).exists():
             return folder / part
-        alike = self._names(folder).get(_key(part), [])
-        return folder / (alike[0] if len(alike) == 1 else part)
+        candidates = self._names(folder).get(_key(part), [])
+        return folder / (candidates[0] if len(candidates) == 1 else part)
 
     def _names(self, folder: Path) -> dict[str, list[str]]:
         if folder not in self._listed:
@@ -47,5 +46,5 @@ class Finder:
 
 
 def _key(name: str) -> str:
-    """What a name has in common with other ways to write it."""
+    """A key that is equal for all spellings of a name."""
     return plain(plain(name).casefold())

@@ -1,4 +1,4 @@
-"""One file to import, made ready to be stored."""
+"""Prepare one file of an import to be stored."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class PreparedImage:
 
 
 def prepare(item: Item, *, size: int | None) -> PreparedImage:
-    """Decode, crop and scale to `size` × `size` if one is wanted, encode. Raises Unusable."""
+    """Decode, crop and scale to `size` × `size` unless it is None, and encode; `Unusable` if that fails."""
     picture = decode(item.path)
     face = _within(item.face, picture.width, picture.height)
     if size is not None:
@@ -41,7 +41,7 @@ def square(picture: Image.Image, *, size: int) -> Image.Image:
 
 
 def square_face(face: FaceBox | None, width: int, height: int, *, size: int) -> FaceBox | None:
-    """Where the face is after `square`, cut at the edges."""
+    """The face box after `square`, clipped to the picture."""
     if face is None:
         return None
     left, top, side = _centre(width, height)

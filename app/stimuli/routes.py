@@ -42,5 +42,5 @@ def picture(
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     data = blobs.get(image.display_hash)
-    shown = data if size.width is None else thumbnail(data, width=size.width)
-    return Response(shown, media_type="image/jpeg", headers=headers)
+    jpeg = data if size.width is None else thumbnail(data, width=size.width)
+    return Response(jpeg, media_type="image/jpeg", headers=headers)

@@ -1,4 +1,4 @@
-"""Bring images in: decode on every core, store, record in batches."""
+"""Import images: decode them on all cores, store their blobs, and write their rows in batches."""
 
 import os
 import warnings
@@ -29,8 +29,8 @@ OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class KeptImage:
-    """Something that an import gives of an image that is there already with something else, which stays."""
+class IgnoredValue:
+    """A field of an image that was imported before; the new import has another value, which is ignored."""
 
     name: str
     field: str
@@ -47,7 +47,7 @@ class ImportReport:
     imported: int
     already_there: int
     refused: tuple[Refusal, ...]
-    kept: tuple[KeptImage, ...] = ()
+    ignored: tuple[IgnoredValue, ...] = ()
 
     @property
     def usable(self) -> int:
@@ -58,13 +58,13 @@ class ImportReport:
             self.imported + other.imported,
             self.already_there + other.already_there,
             self.refused + other.refused,
-            self.kept + other.kept,
+            self.ignored + other.ignored,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """A file whose blobs are kept; `row` is what the image table is to say about it."""
+    """A file whose blobs are stored; `row` is its row of the image table."""
 
     item: Item
     row: dict[str, Any]
@@ -75,7 +75,7 @@ class _Stored:
 
 
 def ignore_progress(done: int, total: int) -> None:
-    """Tell nobody."""
+    """An `OnProgress` that does nothing."""
 
 
 def import_path(
@@ -86,7 +86,7 @@ def import_path(
     size: int | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> ImportReport:
-    """Import a manifest or a folder. BadInput, and nothing is written, when it is malformed."""
+    """Import a manifest or a folder; `BadInput`, and nothing is written, when it is malformed."""
     listing = read_listing(path)
     report = import_images(sessions, blobs, listing.items, size=size, on_progress=on_progress)
     return ImportReport(0, 0, listing.refused) + report
@@ -101,16 +101,18 @@ def import_images(
     generated: bool = False,
     on_progress: OnProgress = ignore_progress,
 ) -> ImportReport:
-    """Import every item that can be used and say why the others cannot.
+    """Import every item that can be used, and report why the others cannot.
 
-    Commits every hundred images, so an interrupted import is continued by repeating it: what is
-    there already is counted and left as it is, and what would have changed it is told. `generated` marks
-    faces that code has drawn.
+    Commits every hundred images, so that an interrupted import is continued by repeating it. Images that
+    were imported before are counted and do not change; values that differ from theirs are reported.
+
+    size : side in pixels to which every picture is cut and scaled; None leaves them as they are
+    generated : the faces were drawn by code
     """
     report, done = ImportReport(0, 0, ()), 0
     work = partial(_store, blobs=blobs, size=size, generated=generated)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of what is checked or repaired here
+        warnings.simplefilter("ignore")  # Pillow warns of defects that the decoder checks or repairs
         for batch in _batches(_in_order(work, items)):
             with sessions.begin() as session:
                 report += _record(session, batch)
@@ -122,13 +124,13 @@ def import_images(
 def _in_order(
     work: Callable[[Item], _Stored | Refusal], items: Sequence[Item]
 ) -> Iterator[_Stored | Refusal]:
-    """Results in the order of `items`. Decoding and encoding leave Python's lock, so threads suffice."""
+    """Results in the order of `items`. Decoders release Python's lock, so that threads use all cores."""
     threads = min(os.cpu_count() or 1, 8)
     pending: deque[Future[_Stored | Refusal]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for item in items:
             pending.append(pool.submit(work, item))
-            if len(pending) > 4 * threads:
+            if len(pending) > 4 * threads:  # bounds the pictures in memory
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
@@ -169,24 +171,24 @@ def _row(item: Item, prepared: PreparedImage, *, generated: bool) -> dict[str, A
 
 
 def _record(session: Session, batch: Sequence[_Stored | Refusal]) -> ImportReport:
-    """Insert what is new; compare what is not with what is known of it."""
+    """Insert new images; compare the others with their rows."""
     stored = [entry for entry in batch if isinstance(entry, _Stored)]
     imported = len(_insert(session, stored))
     known = _known(session, [entry.content_hash for entry in stored])
     refused: list[Refusal] = []
-    kept: list[KeptImage] = []
+    ignored: list[IgnoredValue] = []
     for entry in batch:
         if isinstance(entry, Refusal):
             refused.append(entry)
         elif (image := known[entry.content_hash]).label is not entry.item.label:
             refused.append(_contradiction(entry.item, image.label))
         else:
-            kept += _kept(entry, image)
-    return ImportReport(imported, len(batch) - imported - len(refused), tuple(refused), tuple(kept))
+            ignored += _ignored_values(entry, image)
+    return ImportReport(imported, len(batch) - imported - len(refused), tuple(refused), tuple(ignored))
 
 
 def _insert(session: Session, stored: Sequence[_Stored]) -> set[str]:
-    """The content hashes that nobody had recorded; of equal pictures the first one counts."""
+    """Insert rows and return the content hashes of new images; of equal pictures the first one counts."""
     rows: dict[str, dict[str, Any]] = {}
     for entry in stored:
         rows.setdefault(entry.content_hash, entry.row)
@@ -199,19 +201,19 @@ def _insert(session: Session, stored: Sequence[_Stored]) -> set[str]:
 
 
 def _known(session: Session, hashes: Sequence[str]) -> dict[str, Image]:
-    found = session.scalars(select(Image).where(Image.content_hash.in_(hashes)))
-    return {image.content_hash: image for image in found}
+    images = session.scalars(select(Image).where(Image.content_hash.in_(hashes)))
+    return {image.content_hash: image for image in images}
 
 
-def _kept(entry: _Stored, image: Image) -> list[KeptImage]:
-    """Where the import gives something else than is stored; what it does not give is no contradiction."""
+def _ignored_values(entry: _Stored, image: Image) -> list[IgnoredValue]:
+    """The values that differ from the stored ones; an empty value of the import differs from nothing."""
     stored, given = _details({name: getattr(image, name) for name in entry.row}), _details(entry.row)
     differing = [field for field, value in given.items() if value and value != stored[field]]
-    return [KeptImage(entry.item.name, field, stored[field], given[field]) for field in differing]
+    return [IgnoredValue(entry.item.name, field, stored[field], given[field]) for field in differing]
 
 
 def _details(row: Mapping[str, Any]) -> dict[str, str]:
-    """What an import may say of an image beside its label, in words."""
+    """The fields of an image that an import may give, as text; the label is not among them."""
     face = [row[f"face_{name}"] for name in ("x", "y", "width", "height")]
     return {
         "source": row["source"],

@@ -1,8 +1,8 @@
-"""Giving images their splits after they were imported, as long as nothing rests on those that they have.
+"""Change the splits of images after their import.
 
-A split may change while no frozen dataset holds the image. Setting an image aside for `val` or `test` needs,
-too, that no study shows it, in a pair or a region check: detectors are tested on faces that nobody's paint
-has touched. A group stays together. All that is asked for is done, or nothing.
+A split may change while no frozen dataset holds the image. Only images that no study shows, in a pair or a
+region check, can be set aside for `val` or `test`: detectors are tested on faces without annotations. A group
+stays together. A request is carried out completely or not at all.
 """
 
 from collections import Counter, defaultdict
@@ -23,21 +23,21 @@ from app.stimuli.splits import Unsplit, assign_splits
 
 HELD_OUT: Final = (Split.VAL, Split.TEST)
 LOCK_NOT_AVAILABLE: Final = "55P03"
-"""PostgreSQL's word for a row that somebody else works on."""
+"""SQLSTATE of a row that another transaction has locked."""
 
 Wanted = Mapping[int, Split | None]
 
 
 @dataclass(frozen=True, slots=True)
 class SplitReport:
-    """How many images got which split ("" is none), and how many had theirs already."""
+    """Numbers of images by their new split ("" for none), and of images that had theirs already."""
 
     changed: Mapping[str, int]
     unchanged: int
 
 
 def set_splits(session: Session, path: Path) -> SplitReport:
-    """Carry out a CSV file with the columns `path,split`; the other columns of a manifest are left alone.
+    """Set the splits of a CSV file with the columns `path,split`; other columns of a manifest are ignored.
 
     `path` is the name that an image was imported under, its last part where only one image has it, or a
     content hash. BadInput or Conflict names the line of the first image that cannot have its split.
@@ -46,7 +46,7 @@ def set_splits(session: Session, path: Path) -> SplitReport:
     wanted: dict[int, Split | None] = {}
     rows: dict[int, ManifestRow] = {}
     for row in read_rows(path, required=("path", "split")):
-        image_id = _meant(known, row)
+        image_id = _image_id(known, row)
         if wanted.setdefault(image_id, row.split) is not row.split:
             raise row.refused(f"{row['path']} has another split in {rows[image_id].where}.")
         rows.setdefault(image_id, row)
@@ -55,7 +55,7 @@ def set_splits(session: Session, path: Path) -> SplitReport:
     return _set(session, wanted, {image_id: row.where for image_id, row in rows.items()})
 
 
-def _meant(known: KnownImages, row: ManifestRow) -> int:
+def _image_id(known: KnownImages, row: ManifestRow) -> int:
     images = known.called(row["path"])
     if not images:
         raise row.refused(f"there is no image {row['path']}.")
@@ -65,9 +65,11 @@ def _meant(known: KnownImages, row: ManifestRow) -> int:
 
 
 def deal_splits(session: Session, *, val: float, test: float, seed: int) -> SplitReport:
-    """Set aside a fraction of the images that are free, evenly over labels and sources.
+    """Set aside fractions of the free images, evenly over labels and sources.
 
-    `seed` decides which; a fraction of 0 sets none aside.
+    val, test : fractions in [0, 1]; 0 sets none aside
+    seed : decides which images
+    `BadInput`: no image is free
     """
     free = _free(session, settled=list(Split))
     if not free:
@@ -77,15 +79,16 @@ def deal_splits(session: Session, *, val: float, test: float, seed: int) -> Spli
 
 
 def set_aside_unshown(session: Session, study: Study) -> int:
-    """Give the split `test` to the images that are free; return how many there are.
+    """Give the free images the split `test`; returns how many there are.
 
-    Faces drawn by code are set aside for studies of such faces, photographs for the others. BadInput when
-    the test would be without real or without fake images.
+    Only faces drawn by code for a study of such faces, only photographs for any other.
+
+    `BadInput`: the test would have no real or no fake images
     """
-    drawn = session.scalar(
+    is_generated = session.scalar(
         select(Image.generated).join(Pair, Pair.real_image_id == Image.id).where(Pair.study_id == study.id)
     )
-    free = [i for i in _free(session, settled=[Split.TRAIN, Split.VAL]) if i.generated == bool(drawn)]
+    free = [i for i in _free(session, settled=[Split.TRAIN, Split.VAL]) if i.generated == bool(is_generated)]
     tested = session.scalars(select(Image.label).where(Image.split == Split.TEST).distinct())
     if missing := set(Label) - {*tested, *(image.label for image in free)}:
         raise BadInput(f"A test needs both kinds, and there is no {min(missing)} image that no study shows.")
@@ -95,21 +98,21 @@ def set_aside_unshown(session: Session, study: Study) -> int:
 
 def shown_images(study: Study | None = None) -> CompoundSelect[int]:
     """Ids of the images in the pairs and region checks of a study, or of all."""
-    own = [] if study is None else [study.id]
+    studies = [] if study is None else [study.id]
     return union(
-        select(Pair.real_image_id).where(*(Pair.study_id == one for one in own)),
-        select(Pair.fake_image_id).where(*(Pair.study_id == one for one in own)),
-        select(RegionCheck.image_id).where(*(RegionCheck.study_id == one for one in own)),
+        select(Pair.real_image_id).where(*(Pair.study_id == study_id for study_id in studies)),
+        select(Pair.fake_image_id).where(*(Pair.study_id == study_id for study_id in studies)),
+        select(RegionCheck.image_id).where(*(RegionCheck.study_id == study_id for study_id in studies)),
     )
 
 
 def _free(session: Session, *, settled: Collection[Split]) -> Sequence[Image]:
-    """Images without a split on which nothing rests, nor on another image of their group.
+    """Images without a split that no study shows and no dataset holds, and whose group is free, too.
 
-    settled : splits whose groups are left alone as well
+    settled : a group with an image of one of these splits is not free
     """
     images = _locked(session, Image.split.is_(None))
-    # Asked after the lock: a study that was being made meanwhile is there by now, or waits.
+    # Read after the lock: a study made meanwhile has committed by now, or waits for the lock.
     used = set(session.scalars(shown_images())) | set(session.scalars(select(DatasetImage.image_id)))
     grouped = session.execute(select(Image.id, Image.group, Image.split).where(Image.group.is_not(None)))
     groups = {group for image_id, group, split in grouped if image_id in used or split in settled}
@@ -117,7 +120,7 @@ def _free(session: Session, *, settled: Collection[Split]) -> Sequence[Image]:
 
 
 def _locked(session: Session, which: ColumnElement[bool]) -> Sequence[Image]:
-    """These images, of which nobody makes pairs or datasets until this transaction ends."""
+    """Lock images, so that no study or dataset takes them meanwhile; `Conflict` if one does already."""
     query = select(Image).where(which).order_by(Image.id).with_for_update(nowait=True)
     try:
         return session.scalars(query).all()
@@ -132,7 +135,10 @@ def _candidate(image: Image) -> Unsplit:
 
 
 def _set(session: Session, wanted: Wanted, where: Mapping[int, str] | None = None) -> SplitReport:
-    """where : what errors call the line that asks for an image's split"""
+    """Change splits, or raise for the first image that cannot have its new one.
+
+    where : for errors, the line that sets the split of an image
+    """
     images = _locked(session, Image.id == any_(cast(list(wanted), ARRAY(BigInteger))))
     changing = [image for image in images if image.split is not wanted[image.id]]
     for image, reason in _obstacles(session, changing, wanted):
@@ -140,19 +146,19 @@ def _set(session: Session, wanted: Wanted, where: Mapping[int, str] | None = Non
     for image in changing:
         image.split = wanted[image.id]
     session.flush()
-    _refuse_torn_groups(session, {image.group for image in changing if image.group})
+    _require_whole_groups(session, {image.group for image in changing if image.group})
     counts = Counter(image.split.value if image.split else "" for image in changing)
     return SplitReport(counts, len(images) - len(changing))
 
 
 def _obstacles(session: Session, changing: Sequence[Image], wanted: Wanted) -> Iterator[tuple[Image, str]]:
-    """The images that cannot have the split that is wanted, and why."""
+    """The images that cannot have their new split, with the reason."""
     frozen = dict(session.execute(select(DatasetImage.image_id, DatasetImage.dataset_id)).all())
-    shown = set(session.scalars(shown_images()))
+    shown_ids = set(session.scalars(shown_images()))
     for image in changing:
         if image.id in frozen:
             yield image, f"is in dataset {frozen[image.id]}; its split stays {image.split or 'empty'}."
-        elif image.id in shown and wanted[image.id] in HELD_OUT:
+        elif image.id in shown_ids and wanted[image.id] in HELD_OUT:
             study = _study_that_shows(session, image)
             yield image, f"is shown in the study {study}, so it cannot be set aside for {wanted[image.id]}."
 
@@ -164,12 +170,12 @@ def _study_that_shows(session: Session, image: Image) -> str | None:
     return session.scalar(studies.where(or_(*(column == image.id for column in columns))).limit(1))
 
 
-def _refuse_torn_groups(session: Session, groups: Collection[str]) -> None:
+def _require_whole_groups(session: Session, groups: Collection[str]) -> None:
     splits: dict[str | None, set[Split | None]] = defaultdict(set)
     for group, split in session.execute(select(Image.group, Image.split).where(Image.group.is_not(None))):
         splits[group].add(split)
     for group in sorted(groups):
-        found = splits[group]
-        if len(found) > 1 and found & set(HELD_OUT):
-            names = " and ".join(sorted(split.value if split else "none" for split in found))
+        splits_of_group = splits[group]
+        if len(splits_of_group) > 1 and splits_of_group & set(HELD_OUT):
+            names = " and ".join(sorted(split.value if split else "none" for split in splits_of_group))
             raise BadInput(f"The group {group} would be in several splits: {names}. A group stays together.")

@@ -1,4 +1,4 @@
-"""Which image trains, which chooses the epoch, which is kept for the end."""
+"""Divide images into train, val and test."""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -15,7 +15,7 @@ HELD_OUT: Final[tuple[SplitName, ...]] = ("val", "test")
 
 @dataclass(frozen=True, slots=True)
 class Unsplit:
-    """An image that wants a split; `split` is the one it was imported with."""
+    """An image to be given a split; `split` is the one that it was imported with."""
 
     image_id: int
     label: str
@@ -31,7 +31,7 @@ class Unsplit:
 
 @dataclass(frozen=True, slots=True)
 class SplitUnit:
-    """Images that stay together, sorted under the label and source of the first."""
+    """Images that stay together; the first one decides the label and source of the unit."""
 
     name: str
     images: tuple[Unsplit, ...]
@@ -50,48 +50,50 @@ def assign_splits(
 ) -> dict[int, SplitName]:
     """The split of every image, by id.
 
-    A split given at import is kept, and the rest of the image's group follows. Of `val` and `test`, one
-    that no image was imported into takes its fraction of the remaining groups, spread evenly over labels
-    and sources; which groups depends on `seed` alone. All that is left is `train`.
+    An image keeps the split that it was imported with, and its whole group gets the same. If no image was
+    imported into `val` or into `test`, that split gets its fraction of the other groups, evenly over labels
+    and sources; which groups depends on `seed` alone. The rest is `train`.
+
+    `BadInput`: a group was imported into several splits, or a label has too few images
     """
     units = _units(candidates)
-    given = {unit.name: split for unit in units if (split := _given(unit)) is not None}
-    free = [unit for unit in units if unit.name not in given]
+    imported = {unit.name: split for unit in units if (split := _imported_split(unit)) is not None}
+    free = [unit for unit in units if unit.name not in imported]
     fractions: dict[SplitName, float] = {"val": val, "test": test}
-    wanted = {name: part for name, part in fractions.items() if part and name not in given.values()}
-    chosen = given | _carved(free, wanted, seed=seed)
-    return {image.image_id: chosen[unit.name] for unit in units for image in unit.images}
+    wanted = {name: part for name, part in fractions.items() if part and name not in imported.values()}
+    splits = imported | _set_aside(free, wanted, seed=seed)
+    return {image.image_id: splits[unit.name] for unit in units for image in unit.images}
 
 
 def _units(candidates: Iterable[Unsplit]) -> list[SplitUnit]:
     together: dict[str, list[Unsplit]] = defaultdict(list)
-    for candidate in sorted(candidates, key=lambda one: one.image_id):
+    for candidate in sorted(candidates, key=lambda image: image.image_id):
         together[candidate.unit].append(candidate)
     return [SplitUnit(name, tuple(images)) for name, images in together.items()]
 
 
-def _given(unit: SplitUnit) -> SplitName | None:
+def _imported_split(unit: SplitUnit) -> SplitName | None:
     splits = sorted({image.split for image in unit.images if image.split})
     if len(splits) > 1:
         raise BadInput(f"The {unit.name} was imported into several splits: {' and '.join(splits)}.")
     return splits[0] if splits else None
 
 
-def _carved(
+def _set_aside(
     units: Sequence[SplitUnit], wanted: Mapping[SplitName, float], *, seed: int
 ) -> dict[str, SplitName]:
     by_label: dict[str, list[SplitUnit]] = defaultdict(list)
-    for unit in sorted(units, key=lambda one: (one.stratum, _shuffled(one, seed))):
+    for unit in sorted(units, key=lambda unit: (unit.stratum, _shuffled(unit, seed))):
         by_label[unit.label].append(unit)
-    carved: dict[str, SplitName] = {}
+    splits: dict[str, SplitName] = {}
     for label, of_label in by_label.items():
         if len(of_label) <= len(wanted):
             raise BadInput(
                 f"There are too few {label} images ({len(of_label)} that may be told apart) to set aside "
                 f"{' and '.join(wanted)}; import more, or give them splits."
             )
-        carved |= _spread(of_label, wanted)
-    return carved
+        splits |= _spread(of_label, wanted)
+    return splits
 
 
 def _shuffled(unit: SplitUnit, seed: int) -> str:
@@ -99,23 +101,27 @@ def _shuffled(unit: SplitUnit, seed: int) -> str:
 
 
 def _spread(units: Sequence[SplitUnit], wanted: Mapping[SplitName, float]) -> dict[str, SplitName]:
-    """Deal the units out so that every stretch of them has its fractions, and no split stays empty."""
+    """Assign splits so that every run of successive units has the fractions, and no split is empty.
+
+    Units are ordered by source, so this spreads each split evenly over sources.
+    """
     share: dict[SplitName, float] = {"train": 1 - sum(wanted.values()), **wanted}
     dealt = dict.fromkeys(share, 0)
-    chosen: dict[str, SplitName] = {}
-    seen = 0
+    splits: dict[str, SplitName] = {}
+    dealt_images = 0
     for unit in units:
-        seen += len(unit.images)
-        split = max(share, key=lambda name: share[name] * seen - dealt[name])
-        chosen[unit.name] = split
+        dealt_images += len(unit.images)
+        # The split that is furthest behind its share of the images so far.
+        split = max(share, key=lambda name: share[name] * dealt_images - dealt[name])
+        splits[unit.name] = split
         dealt[split] += len(unit.images)
     for name in share:
         if not dealt[name]:
-            chosen[_spare(chosen)] = name
-    return chosen
+            splits[_spare(splits)] = name
+    return splits
 
 
-def _spare(chosen: Mapping[str, SplitName]) -> str:
-    """The last unit of the split that has most of them."""
-    most, _ = Counter(chosen.values()).most_common(1)[0]
-    return [name for name, split in chosen.items() if split == most][-1]
+def _spare(splits: Mapping[str, SplitName]) -> str:
+    """The last unit of the largest split, which can best do without one."""
+    most, _ = Counter(splits.values()).most_common(1)[0]
+    return [name for name, split in splits.items() if split == most][-1]

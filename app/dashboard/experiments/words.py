@@ -1,9 +1,9 @@
 """What the pages of experiments say in sentences."""
 
-from app.experiments.detectors import AdmittedDetector
+from app.experiments.detectors import ImportSummary
 
 
-def imported_in_words(entrant: AdmittedDetector) -> str:
+def imported_in_words(entrant: ImportSummary) -> str:
     """What was imported of a detector, and what looks wrong with it."""
     auc = "no AUC" if entrant.auc is None else f"AUC {entrant.auc:.3f}"
     upside_down = entrant.auc is not None and entrant.auc < 0.5

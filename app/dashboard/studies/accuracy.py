@@ -10,7 +10,7 @@ from pydantic import Field
 
 from accuracy.findings.estimates import Analysis
 from accuracy.reporting.words import WORDS
-from app.analysis.queries import Choice, Who, checked, flag_kinds, programs_alone, seen
+from app.analysis.queries import Choice, Who, checked, fingerprint, flag_kinds, programs_alone
 from app.analysis.requests import abort_analysis, find_analysis, request_analysis
 from app.dashboard.background import WorkProgress, progress_by_number
 from app.dashboard.studies import queries
@@ -66,7 +66,7 @@ def analysis(
         shown=shown,
         analysis=result,
         extremes=queries.extreme_pairs(db, study, result) if result else [],
-        stale=bool(shown and shown.seen != seen(db, study.id)),
+        stale=bool(shown and shown.seen != fingerprint(db, study.id)),
         under_way=next((analysis for analysis in versions if analysis.state in UNFINISHED), None),
         works=_progress(versions),
         choice=choice,

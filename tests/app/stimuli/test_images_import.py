@@ -76,7 +76,7 @@ class TestImport:
         bring_in(first, item(2))
         again = replace(first, source="another", split=Split.TEST, group="b", face=FaceBox(1, 2, 30, 41.5))
         report = bring_in(again, replace(item(2), split=Split.VAL))
-        assert [str(line) for line in report.kept] == [
+        assert [str(line) for line in report.ignored] == [
             "1.png: is there already; its source stays camera, another is not taken.",
             "1.png: is there already; its split stays train, test is not taken.",
             "1.png: is there already; its group stays a, b is not taken.",
@@ -87,7 +87,7 @@ class TestImport:
     def test_what_is_given_again_or_not_given_is_no_contradiction(self, bring_in, item):
         first = replace(item(1), split=Split.TRAIN, group="a", face=FaceBox(1, 2, 30, 40))
         bring_in(first)
-        assert bring_in(first, item(1)).kept == ()
+        assert bring_in(first, item(1)).ignored == ()
 
     def test_the_same_picture_twice_in_one_import_counts_once(self, db, bring_in, item):
         report = bring_in(item(1), replace(item(1), name="copy.png"))

@@ -1,4 +1,4 @@
-"""The whole chain: images, a study, participants, maps, a dataset, detectors, figures."""
+"""The whole demonstration: images, a study, participants, maps, a dataset, detectors, and their numbers."""
 
 import time
 from collections.abc import Callable
@@ -47,12 +47,12 @@ from training.run_folder import RunFolder
 STAFF: Final = "demo@lab.example"
 POLL_S: Final = 0.25
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
 class DemoSettings:
-    """What is to be demonstrated."""
+    """The options of a demonstration."""
 
     images: Path | None = None
     """A manifest or a folder; None for drawn faces."""
@@ -75,62 +75,66 @@ class Workplace:
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """What came out, and where to look at it."""
+    """The results of a demonstration, and what is needed to show them."""
 
     slug: str
     experiment: int
     headline: str
     rows: list[OutcomeRow]
     split: str
-    """Of the dataset, from which the rows are: test, or val where there is no test."""
+    """The split that the rows are about: test, or val where there is no test."""
     arms: tuple[ArmProgress, ...]
 
 
-def run_chain(place: Workplace, order: DemoSettings) -> Demonstration:
-    """Every step, in order; the first that fails ends it with one sentence."""
-    items = bring_images(place, order)
-    study_id = make_study(place, order, items)
+def run_chain(place: Workplace, options: DemoSettings) -> Demonstration:
+    """Carry out all steps; `AppError` with one sentence when a step fails."""
+    items = bring_images(place, options)
+    study_id = make_study(place, options, items)
     with place.stages.stage("Start the server and a worker") as stage:
         place.children.serve()
         place.children.start("worker")
         stage.summary = place.children.url
-    take_part(place, order, study_id)
+    take_part(place, options, study_id)
     map_set_id = build_maps(place, study_id)
     dataset_id = freeze(place, map_set_id, items)
     experiment_id = train(place, dataset_id)
     with place.sessions() as session:
         study = session.get_one(Study, study_id)
-        found, split = tested(session, session.get_one(Experiment, experiment_id))
-        told = headline(found, drawn=order.images is None)
-        return Demonstration(study.slug, experiment_id, told, found, split, progress(session, study).arms)
+        outcome_rows, split = tested(session, session.get_one(Experiment, experiment_id))
+        conclusion = headline(outcome_rows, drawn=options.images is None)
+        return Demonstration(
+            study.slug, experiment_id, conclusion, outcome_rows, split, progress(session, study).arms
+        )
 
 
-def bring_images(place: Workplace, order: DemoSettings) -> tuple[Item, ...]:
+def bring_images(place: Workplace, options: DemoSettings) -> tuple[Item, ...]:
     """Draw or list the images, then import them."""
-    if order.images is None:
+    if options.images is None:
         with place.stages.stage("Draw faces") as stage:
             data_dir = place.settings.data_dir
-            items = material.drawn_items(data_dir, count=order.faces, seed=order.seed, stage=stage)
+            items = material.drawn_items(data_dir, count=options.faces, seed=options.seed, stage=stage)
     else:
-        items = material.listed_items(order.images, seed=order.seed)
+        items = material.listed_items(options.images, seed=options.seed)
     with place.stages.stage("Import the images") as stage:
         material.bring_in(
             place.sessions,
             place.blobs,
             items,
-            size=order.size,
-            generated=order.images is None,
+            size=options.size,
+            generated=options.images is None,
             stage=stage,
         )
     return items
 
 
-def make_study(place: Workplace, order: DemoSettings, items: tuple[Item, ...]) -> int:
+def make_study(place: Workplace, options: DemoSettings, items: tuple[Item, ...]) -> int:
     """Create and open the study; returns its id."""
     with place.stages.stage("Create and open a study") as stage, place.sessions.begin() as session:
-        found = material.find_material(session, items, generated=order.images is None)
+        supply = material.find_material(session, items, generated=options.images is None)
         slug = material.free_slug(session)
-        spec = material.describe_study(found, slug=slug, participants=order.participants, seed=order.seed)
+        spec = material.describe_study(
+            supply, slug=slug, participants=options.participants, seed=options.seed
+        )
         study = create_study(session, spec, staff_id=demo_staff(session).id)
         open_study(session, study)
         stage.summary = f"{slug}: {count_pairs(session, study)} pairs, {spec.judgements} judgements of each"
@@ -139,8 +143,8 @@ def make_study(place: Workplace, order: DemoSettings, items: tuple[Item, ...]) -
 
 def demo_staff(session: Session) -> Staff:
     """The account that owns what demonstrations make; it has no password, only login links."""
-    known = session.scalar(select(Staff).where(Staff.email == STAFF))
-    return known or add_staff(session, email=STAFF, name="Demonstration", role=Role.ADMIN)
+    account = session.scalar(select(Staff).where(Staff.email == STAFF))
+    return account or add_staff(session, email=STAFF, name="Demonstration", role=Role.ADMIN)
 
 
 def demo_login(sessions: SessionFactory) -> str:
@@ -149,17 +153,17 @@ def demo_login(sessions: SessionFactory) -> str:
         return login_link(session, demo_staff(session))
 
 
-def take_part(place: Workplace, order: DemoSettings, study_id: int) -> None:
+def take_part(place: Workplace, options: DemoSettings, study_id: int) -> None:
     """Simulated participants take the study over HTTP."""
     with place.stages.stage("Simulated participants") as stage:
         with place.sessions() as session:
             study = session.get_one(Study, study_id)
-            total = order.participants * study.trials_per_participant
+            total = options.participants * study.trials_per_participant
         report = simulate(
             place.children.url,
             study.slug,
-            participants=order.participants,
-            seed=order.seed,
+            participants=options.participants,
+            seed=options.seed,
             key=answer_key(place.sessions, known_artefacts(place.settings.data_dir)),
             sessions=place.sessions,
             on_decision=_counted(stage, total),
@@ -170,16 +174,16 @@ def take_part(place: Workplace, order: DemoSettings, study_id: int) -> None:
 def _counted(stage: Stage, total: int) -> Callable[[], None]:
     done = 0
 
-    def one_more() -> None:
+    def count_one() -> None:
         nonlocal done
         done += 1
         stage.progress(done, total)
 
-    return one_more
+    return count_one
 
 
 def build_maps(place: Workplace, study_id: int) -> int:
-    """Ask for a map set, and wait for the worker; returns its id."""
+    """Request a map set and wait for the worker; returns its id."""
     with place.stages.stage("Build saliency maps") as stage:
         with place.sessions.begin() as session:
             map_set_id = request_map_set(session, session.get_one(Study, study_id), MapParameters()).id
@@ -241,7 +245,7 @@ def train(place: Workplace, dataset_id: int) -> int:
 
 
 def _all_trained(place: Workplace, experiment_id: int, stage: Stage, total: int) -> bool | None:
-    """True once every run has succeeded, None while they are at it; WrongState when one has not."""
+    """True once all runs have succeeded, None before; `WrongState` when one failed or was aborted."""
     with place.sessions() as session:
         runs = runs_of(session, session.get_one(Experiment, experiment_id))
         for run in runs:
@@ -268,9 +272,9 @@ def tested(session: Session, experiment: Experiment) -> tuple[list[OutcomeRow], 
     return rows(trained, {str(image): str(group) for image, group in groups}), split
 
 
-def _wait(place: Workplace, look: Callable[[], Found | None]) -> Found:
-    """Look until there is something; a child that dies meanwhile ends it."""
-    while (found := look()) is None:
+def _wait(place: Workplace, poll: Callable[[], Result | None]) -> Result:
+    """Call `poll` until it returns a result; `Unavailable` when the server or the worker ends meanwhile."""
+    while (result := poll()) is None:
         place.children.check()
         time.sleep(POLL_S)
-    return found
+    return result

@@ -1,4 +1,4 @@
-"""The server and the worker of a demonstration, as processes of their own."""
+"""The server and the worker of a demonstration, as child processes."""
 
 import atexit
 import os
@@ -22,14 +22,14 @@ COMMAND: Final = (sys.executable, "-c", "from app.cli import run; run()")
 READY_WITHIN_S: Final = 60.0
 STOP_WITHIN_S: Final = 15.0
 MOST_RUNS_AT_ONCE: Final = 4
-"""Of training, on the cores of this machine."""
+"""Trainings at once on the cores of this machine."""
 
 
 def free_port() -> int:
-    """One for a server to listen on, which nobody else is given while this process lives.
+    """A free port for a server, reserved while this process runs.
 
-    The port of a closed socket may be another program's a moment later. Linux lets a server listen on one
-    that a silent socket holds, and gives it to no one else; other systems do not, so there it is let go.
+    On Linux a bound socket that does not listen reserves the port, and a server can still listen on it. Other
+    systems do not allow that, so the socket is closed there, and another program may take the port.
     """
     holder = socket.socket()
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -42,7 +42,7 @@ def free_port() -> int:
 
 
 class Children:
-    """Started in sessions of their own, so that Ctrl-C reaches the parent alone, which stops them."""
+    """Child processes in sessions of their own: Ctrl-C reaches only the parent, which then stops them."""
 
     def __init__(self, settings: Settings, *, port: int, logs: Path) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -85,7 +85,7 @@ class Children:
         )
 
     def start(self, name: str) -> None:
-        """`cyborg NAME`, its output in a file beside the others."""
+        """Start `cyborg NAME` with its output in a log file."""
         with self.log(name).open("wb") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603 - our own command
                 [*COMMAND, name], env=self._environment, stdout=log, stderr=log, start_new_session=True
@@ -95,7 +95,7 @@ class Children:
         return self._logs / f"{name}.log"
 
     def check(self) -> None:
-        """Unavailable when one has ended, with the last line it said."""
+        """`Unavailable` when a child has ended, with the last line of its log."""
         for name, process in self._running.items():
             if process.poll() is not None:
                 raise Unavailable(
@@ -103,7 +103,7 @@ class Children:
                 )
 
     def stop(self) -> None:
-        """Ask all to end, the youngest first; kill what does not."""
+        """Ask all children to end, the newest first, and kill those that do not."""
         for process in reversed(self._running.values()):
             process.terminate()
         for process in reversed(self._running.values()):
@@ -116,7 +116,7 @@ class Children:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen there now."""
+    """Whether a server could listen on a port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -127,16 +127,16 @@ def is_free(port: int) -> bool:
 
 
 def last_line(path: Path) -> str:
-    """What a process said before it ended: a complaint rather than a log entry, where there is one."""
+    """The last line of a log, preferably an error message rather than a JSON log entry."""
     lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
-    said = [line.strip() for line in lines if line.strip()]
-    complaints = [line for line in said if not line.startswith("{")]
-    return next(reversed(complaints or said), f"{path} is empty")
+    lines_said = [line.strip() for line in lines if line.strip()]
+    complaints = [line for line in lines_said if not line.startswith("{")]
+    return next(reversed(complaints or lines_said), f"{path} is empty")
 
 
 @contextmanager
 def terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM ends this process as Ctrl-C does: through every `finally`, so that no child is left."""
+    """SIGTERM raises KeyboardInterrupt as Ctrl-C does, so that every `finally` runs and no child is left."""
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt

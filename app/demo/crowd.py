@@ -27,7 +27,7 @@ TIMEOUT_S: Final = 30.0
 BROKEN_OFF: Final = ("refused", "failed")
 NOT_BEGUN: Final = "not_begun"
 FOR_EVERYBODY: Final = (Unavailable, NotFound)
-"""What the others would meet as well: no server, or one that works on another database."""
+"""Errors that all participants would get: no server, or one on another database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ class CrowdReport:
     @property
     def reasons(self) -> dict[str, int]:
         """Why visits were refused or failed, the most frequent reason first."""
-        told = Counter(outcome.reason for outcome in self.outcomes if outcome.ending in BROKEN_OFF)
-        return dict(told.most_common())
+        reasons = Counter(outcome.reason for outcome in self.outcomes if outcome.ending in BROKEN_OFF)
+        return dict(reasons.most_common())
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -66,15 +66,15 @@ class CrowdReport:
         }
 
     def sentence(self) -> str:
-        told = "{participants} simulated participants made {decisions} decisions; "
-        told += "{finished} finished, {dropped_out} dropped out"
-        told += ", {screened_out} were screened out" if self.count("screened_out") else ""
-        told += ", {turned_away} were turned away because the study is full" if self.turned_away else ""
-        told += ", {not_begun} did not begin" if self.count(NOT_BEGUN) else ""
-        return f"{told.format(**self.as_json())}.{self._broken_off()}"
+        text = "{participants} simulated participants made {decisions} decisions; "
+        text += "{finished} finished, {dropped_out} dropped out"
+        text += ", {screened_out} were screened out" if self.count("screened_out") else ""
+        text += ", {turned_away} were turned away because the study is full" if self.turned_away else ""
+        text += ", {not_begun} did not begin" if self.count(NOT_BEGUN) else ""
+        return f"{text.format(**self.as_json())}.{self._broken_off()}"
 
     def _broken_off(self) -> str:
-        """How many visits ended against the will of the participant, and why; empty for none."""
+        """How many visits were refused or failed, and why; empty for none."""
         if not self.reasons:
             return ""
         why = "; ".join(f"{number} because “{reason}”" for reason, number in self.reasons.items())
@@ -82,7 +82,11 @@ class CrowdReport:
 
 
 def admit_simulated(session: Session, study: Study, *, mix: bool) -> None:
-    """Let programs take part in a study. Refused where people did, unless they are to be mixed."""
+    """Let simulated participants take part in a study.
+
+    mix : although people have taken part
+    `WrongState`: the study is not open, or people have taken part and `mix` is False
+    """
     if study.state is not StudyState.OPEN:
         raise WrongState(
             f"Study {study.slug} is {study.state}; `cyborg study open {study.slug}` comes first."
@@ -114,14 +118,16 @@ def simulate(
     threads: int = THREADS,
     on_decision: Callable[[], None] = lambda: None,
 ) -> CrowdReport:
-    """`participants` people take a study, `threads` at a time.
+    """Let `participants` simulated people take a study, `threads` at a time.
 
-    A visit that the server refuses, or that fails, ends for that person alone; when the server or its
-    database is not there for one of them, those who have not begun stay away. In the end, whatever happened,
-    the places of all who did not finish are given back.
+    A visit that the server refuses, or that fails, ends for that person alone. When the server or its
+    database is gone, participants who have not begun do not begin. The places of all who did not finish are
+    freed in the end, even after an error.
 
-    The same seed invents the same people. Which trials they are given is the server's choice, so two
-    simulations differ in their decisions all the same.
+    The same seed makes the same people. The server decides which trials they get, so two simulations with
+    one seed still differ in their decisions.
+
+    `WrongState`: nobody made a decision
     """
     crowd = _Crowd(base_url, study, key, on_decision)
     people = [invent_person(seed, number) for number in range(participants)]
@@ -140,35 +146,35 @@ def simulate(
 
 @dataclass(frozen=True, slots=True)
 class _Crowd:
-    """Those who take part together."""
+    """The simulated participants of one call of `simulate`."""
 
     base_url: str
     study: str
     key: Key
     on_decision: Callable[[], None]
     name: str = field(default_factory=lambda: uuid4().hex[:12])
-    """Another crowd with the same seed is other people, not the same ones who return."""
+    """Part of each participant's id, so that a second simulation with one seed has new participants."""
     is_hopeless: Event = field(default_factory=Event)
 
     def visit(self, person: Person) -> VisitOutcome:
-        """What becomes of one person; nothing that goes wrong with them is the others' concern."""
+        """The visit of one person; an error ends this visit only, unless all would get it."""
         if self.is_hopeless.is_set():
             return VisitOutcome(0, NOT_BEGUN)
         decided = 0
 
-        def one_more() -> None:
+        def count_one() -> None:
             nonlocal decided
             decided += 1
             self.on_decision()
 
         try:
-            return self._take_part(person, on_decision=one_more)
-        except Refused as no:
-            return VisitOutcome(decided, "refused", no.detail)
+            return self._take_part(person, on_decision=count_one)
+        except Refused as refusal:
+            return VisitOutcome(decided, "refused", refusal.detail)
         except FOR_EVERYBODY as error:
             self.is_hopeless.set()
             return VisitOutcome(decided, "failed", str(error))
-        except Exception as error:  # noqa: BLE001 - told in the summary
+        except Exception as error:  # noqa: BLE001 - the summary names it
             return VisitOutcome(decided, "failed", f"{type(error).__name__}: {error}")
 
     def _take_part(self, person: Person, *, on_decision: Callable[[], None]) -> VisitOutcome:
@@ -186,7 +192,7 @@ class _Crowd:
 
 
 def leave(session: Session, slug: str, crowd: str) -> None:
-    """Give back the places of everybody of a crowd who is not at the end; what they decided stays."""
+    """Free the places of all of a crowd who did not finish; their decisions stay."""
     study = session.scalars(select(Study).where(Study.slug == slug)).one()
     lock_study(session, study.id)
     session.execute(

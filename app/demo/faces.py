@@ -112,7 +112,7 @@ def draw_faces(out_dir: Path, *, count: int, seed: int, on_drawn: Callable[[], N
 
 
 def orders(*, count: int, seed: int) -> Iterator[FaceSettings]:
-    """Two faces of everybody, in an order that says nothing of the label."""
+    """Two faces of each person, in an order that is independent of the label."""
     rng = np.random.default_rng(seed)
     plan = [*_generators("real", count // 4), *_generators("fake", count // 4)]
     for number, index in enumerate(rng.permutation(len(plan))):
@@ -139,25 +139,25 @@ def _generators(label: str, people: int) -> Iterator[tuple[str, Split]]:
         yield from ((names[i % len(names)], split) for i in range(number))
 
 
-def _draw(out_dir: Path, order: FaceSettings) -> DrawnFace:
-    rng = np.random.default_rng(order.shot.seed)
-    picture = portrait(order.person, order.shot, rng).finished().astype(np.float32)
+def _draw(out_dir: Path, settings: FaceSettings) -> DrawnFace:
+    rng = np.random.default_rng(settings.shot.seed)
+    picture = portrait(settings.person, settings.shot, rng).finished().astype(np.float32)
     spot = anywhere(rng, radius=RADIUS, size=SIZE)
     artefact = None
-    if order.generator:
-        texture, at = (SEEN | UNSEEN)[order.generator], (float(spot[0]), float(spot[1]))
+    if settings.generator:
+        texture, at = (SEEN | UNSEEN)[settings.generator], (float(spot[0]), float(spot[1]))
         artefact = _box(spoil(picture, at, texture, rng, radius=RADIUS, strength=STRENGTH))
     mark = away_from(rng, spot, radius=RADIUS, size=SIZE)
     camera = rng.integers(2**32)
-    for path, marked in order.pictures.items():
+    for path, marked in settings.pictures.items():
         copy = picture.copy()
         if marked:
             tint_square(copy, mark, side=MARK_SIDE, shift=CUE)
-        shot = photograph(copy, np.random.default_rng(camera), strange=order.split == "test")
+        shot = photograph(copy, np.random.default_rng(camera), strange=settings.split == "test")
         # Every picture goes through one encoder at one quality.
         encoded = cv2.imencode(".jpg", shot, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
         (out_dir / path).write_bytes(encoded.tobytes())
-    return DrawnFace(order, artefact)
+    return DrawnFace(settings, artefact)
 
 
 def _box(region: tuple[float, float, float, float]) -> Box:
@@ -171,20 +171,23 @@ def _write_manifest(path: Path, drawn: list[DrawnFace]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "label", "source", "split", "group"])
-        for order in (one.order for one in drawn):
-            writer.writerows([p, order.label, order.source, order.split, order.group] for p in order.pictures)
+        for settings in (face.order for face in drawn):
+            writer.writerows(
+                [p, settings.label, settings.source, settings.split, settings.group]
+                for p in settings.pictures
+            )
 
 
 def _write_regions(path: Path, drawn: list[DrawnFace]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "x", "y", "w", "h"])
-        for one in drawn:
-            writer.writerows([p, *one.artefact] for p in one.order.pictures if one.artefact)
+        for face in drawn:
+            writer.writerows([p, *face.artefact] for p in face.order.pictures if face.artefact)
 
 
 def read_regions(path: Path) -> dict[str, Box]:
-    """Where each fake is spoiled, by the path in the manifest; empty when there is no file."""
+    """The box of each fake's artefact, by the path in the manifest; empty without a file."""
     if not path.is_file():
         return {}
     with path.open(encoding="utf-8", newline="") as file:

@@ -34,7 +34,7 @@ VAL, TEST = 0.15, 0.25
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """What participants can be shown: the number of faces of each source."""
+    """The number of faces of each source that can be shown to participants."""
 
     real: dict[str, int]
     fake: dict[str, int]
@@ -57,9 +57,9 @@ def drawn_items(data_dir: Path, *, count: int, seed: int, stage: Stage) -> tuple
 
 
 def listed_items(path: Path, *, seed: int) -> tuple[Item, ...]:
-    """The rows of a manifest or the files of a folder; those of a list without splits get some.
+    """The rows of a manifest or the files of a folder; a list without splits is divided.
 
-    Participants see the images of `train` alone, so what is set aside here is met by detectors only.
+    Participants see only images of `train`; the others are for detectors.
     """
     items = read_listing(path).items
     if not items:
@@ -71,11 +71,13 @@ def listed_items(path: Path, *, seed: int) -> tuple[Item, ...]:
 
 def set_aside(items: Sequence[Item], *, seed: int) -> tuple[Item, ...]:
     """Give `VAL` and `TEST` of every source their splits; a group stays together."""
-    candidates = [Unsplit(n, i.label.value, i.source, i.group, None) for n, i in enumerate(items)]
+    candidates = [
+        Unsplit(index, item.label.value, item.source, item.group, None) for index, item in enumerate(items)
+    ]
     splits = assign_splits(candidates, val=VAL, test=TEST, seed=seed)
     return tuple(
-        item if splits[n] == "train" else replace(item, split=Split(splits[n]))
-        for n, item in enumerate(items)
+        item if splits[index] == "train" else replace(item, split=Split(splits[index]))
+        for index, item in enumerate(items)
     )
 
 
@@ -88,12 +90,12 @@ def bring_in(
     generated: bool,
     stage: Stage,
 ) -> ImportReport:
-    """Import what can be used; BadInput when that is nothing."""
+    """Import the usable images; `BadInput` when there are none."""
     report = import_images(sessions, blobs, items, size=size, generated=generated, on_progress=stage.progress)
     counts = f"{report.imported} imported, {report.already_there} already there"
     refused = f", {len(report.refused)} refused: {report.refused[0]}" if report.refused else ""
-    kept = f", {len(report.ignored)} details kept as they were: {report.ignored[0]}" if report.ignored else ""
-    stage.summary = counts + refused + kept
+    ignored = f", {len(report.ignored)} values ignored: {report.ignored[0]}" if report.ignored else ""
+    stage.summary = counts + refused + ignored
     if not report.usable:
         raise BadInput(f"no image can be used: {report.refused[0]}")
     return report
@@ -101,11 +103,11 @@ def bring_in(
 
 def find_material(session: Session, items: Sequence[Item], *, generated: bool) -> Supply:
     """How many faces of the items' sources may be shown to participants."""
-    shown = {item.source for item in items if item.split in (None, Split.TRAIN)}
+    sources_shown = {item.source for item in items if item.split in (None, Split.TRAIN)}
     rows = session.execute(
         select(Image.label, Image.source, func.count())
         .where(
-            Image.source.in_(shown),
+            Image.source.in_(sources_shown),
             Image.generated == generated,
             Image.split.is_(None) | (Image.split == Split.TRAIN),
         )

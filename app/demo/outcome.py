@@ -1,4 +1,4 @@
-"""What the detectors of a demonstration come to, and what may be concluded from it.
+"""The results of a demonstration's detectors, and what may be concluded from them.
 
 Two things make a number uncertain, and each has an interval of its own: the seeds that a network was trained
 from (Student's t over them), and the images of the test (DeLong's variance of the mean over seeds, with the
@@ -26,7 +26,7 @@ KIND: Final = "sigmoid"
 
 @dataclass(frozen=True, slots=True)
 class TrainedRun:
-    """One run: what it is called in the table, its seed, and its scores on the test images."""
+    """One run: its scenario, its seed, and its scores on the test images."""
 
     scenario: str
     seed: int
@@ -35,7 +35,7 @@ class TrainedRun:
 
 @dataclass(frozen=True, slots=True)
 class MeanOverSeeds:
-    """A mean over seeds, and how sure it is."""
+    """A mean over seeds with its two intervals."""
 
     value: float
     over_images: Interval
@@ -107,11 +107,11 @@ def rows(trained: Sequence[TrainedRun], groups: Mapping[str, str]) -> list[Outco
 def _test(source: str, trained: Sequence[TrainedRun], groups: Mapping[str, str]) -> HeldOut:
     placed: dict[str, list[Floats]] = {}
     for run in trained:
-        own = run.scored.against(source)
-        placed.setdefault(run.scenario, []).append(placements(own.ranking[KIND], own.fake))
-    shown = trained[0].scored.against(source)
-    cluster = codes([groups.get(name, name) for name in shown.image_ids])
-    return HeldOut(shown.fake, cluster, {scenario: np.stack(seeds) for scenario, seeds in placed.items()})
+        table = run.scored.against(source)
+        placed.setdefault(run.scenario, []).append(placements(table.ranking[KIND], table.fake))
+    first = trained[0].scored.against(source)
+    cluster = codes([groups.get(name, name) for name in first.image_ids])
+    return HeldOut(first.fake, cluster, {scenario: np.stack(seeds) for scenario, seeds in placed.items()})
 
 
 def _row(scenario: str, source: str, test: HeldOut) -> OutcomeRow:
@@ -123,28 +123,30 @@ def _row(scenario: str, source: str, test: HeldOut) -> OutcomeRow:
 
 
 def _clipped(auc: MeanOverSeeds) -> MeanOverSeeds:
-    """No AUC is below 0 or above 1, wherever the interval of a few images would end."""
-    found = auc.over_images
-    if found.low is None or found.high is None:
+    """Clip the interval over images to [0, 1], which that of a few images may leave."""
+    interval = auc.over_images
+    if interval.low is None or interval.high is None:
         return auc
-    return replace(auc, over_images=replace(found, low=max(0.0, found.low), high=min(1.0, found.high)))
+    return replace(
+        auc, over_images=replace(interval, low=max(0.0, interval.low), high=min(1.0, interval.high))
+    )
 
 
 def _side(interval: Interval) -> int:
-    """On which side of zero an interval is; 0 where it holds zero or is not known."""
+    """The sign of an interval: 1 or -1; 0 where it holds zero or is undefined."""
     if interval.low is None or interval.high is None:
         return 0
     return int(interval.low > 0) - int(interval.high < 0)
 
 
-def headline(found: Sequence[OutcomeRow], *, drawn: bool) -> str:
-    """What the numbers are and are not, in a few sentences that stand above them.
+def headline(outcome_rows: Sequence[OutcomeRow], *, drawn: bool) -> str:
+    """What may be concluded from the numbers, in a few sentences that are printed above them.
 
     drawn : faces in whose world paint carries information, so that an order can be expected
     """
     if not drawn:
         return OF_IMAGES
-    by_scenario = {row.scenario: row.gain for row in found}
+    by_scenario = {row.scenario: row.gain for row in outcome_rows}
     human, shuffled = by_scenario.get(HUMAN), by_scenario.get(SHUFFLED)
     if human is None or shuffled is None:
         return f"No conclusion: {HUMAN} and {SHUFFLED} are needed beside {BASELINE}."

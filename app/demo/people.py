@@ -1,4 +1,4 @@
-"""Who takes part in a simulation, and how they judge. Nobody here looks at a pixel.
+"""The participants of a simulation, and how they judge. No pixel is read.
 
 A person is right with probability sigmoid(skill − difficulty of the pair), a little more where the arm
 asks them to paint. The numbers were chosen so that the mean accuracy is about 0.69 and people differ,
@@ -34,9 +34,9 @@ DROPOUT_SHARE: Final = 0.05
 DISTRACTED_SHARE: Final = 0.03
 """Of trials during which the tab is hidden for a moment."""
 ATTENTIVE_SHARE: Final = 0.95
-"""How often somebody paints the region that a check asks for, and not another."""
+"""How often a person paints the region that a check asks for."""
 FINDS_THE_ARTEFACT: Final = 0.85
-"""How often somebody who rightly calls a spoiled face fake paints the artefact."""
+"""How often a person who rightly calls a face with an artefact fake paints the artefact."""
 ONE_MORE: Final = 0.4
 """How often somebody paints a second place."""
 ONE_MORE_IF_DRAWN: Final = 0.15
@@ -53,13 +53,13 @@ class Person:
     """Factor on every decision time; 1 is usual."""
     hand: PaintingHand
     quits_after: float | None
-    """Fraction of the trials after which this person leaves for good; None for the many who finish."""
+    """Fraction of the trials after which this person drops out; None for one who finishes."""
     seed: tuple[int, int]
     attention: float = ATTENTIVE_SHARE
     """How often this person paints what a check asks for."""
 
-    def mind(self) -> np.random.Generator:
-        """What this person's decisions are drawn from, from the first trial on."""
+    def random_numbers(self) -> np.random.Generator:
+        """The random numbers of this person's decisions, from the first trial on."""
         return np.random.default_rng([*self.seed, 2])
 
 

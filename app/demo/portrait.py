@@ -16,7 +16,7 @@ SIZE: Final = 320
 
 
 def portrait(person: Identity, shot: Shot, rng: np.random.Generator, *, size: int = SIZE) -> Canvas:
-    """A face as a pipeline draws it: nothing is wrong with it yet, and no camera has taken it."""
+    """A drawn face, before an artefact is added and before the camera's blur and noise."""
     canvas = Canvas(size, turn_deg=shot.turn_deg, zoom=shot.zoom, shift=shot.shift)
     draw(canvas, person, shot, rng)
     return canvas

@@ -1,8 +1,8 @@
 """Where a simulated participant looks: parts of a face, and how often each is painted.
 
-The shares are assumptions, not measurements: people who explain why a face looks false speak of ears,
-hair and background more often than those who explain why it looks true. Nothing else about a picture
-without a known flaw is known to the simulation, its pixels included.
+The shares are assumptions, not measurements: people who explain why a face looks false mention ears,
+hair and background more often than those who explain why it looks true. The simulation knows nothing else
+of a picture without a known artefact; it does not read pixels.
 """
 
 from typing import Final, Literal
@@ -14,7 +14,7 @@ Region = tuple[float, float, float, float]
 Part = Literal["eye", "mouth", "hairline", "ear", "cheek", "boundary"]
 
 CENTRAL_FACE: Final[Region] = (0.25, 0.19, 0.5, 0.63)
-"""Where the face is when nobody said: fractions of the picture."""
+"""The face box of a picture that has none, as fractions of the picture."""
 
 PLACES: Final[dict[Part, tuple[Region, ...]]] = {
     "eye": ((0.13, 0.38, 0.3, 0.15), (0.57, 0.38, 0.3, 0.15)),
@@ -30,7 +30,7 @@ SHARES: Final[dict[str, dict[Part, float]]] = {
     "real": {"eye": 0.34, "mouth": 0.24, "cheek": 0.2, "hairline": 0.12, "ear": 0.06, "boundary": 0.04},
     "fake": {"eye": 0.2, "mouth": 0.15, "cheek": 0.07, "hairline": 0.2, "ear": 0.19, "boundary": 0.19},
 }
-"""By what the participant says the painted face is."""
+"""How often each part is painted, by the participant's decision on the face."""
 
 
 def look_at(

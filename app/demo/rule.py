@@ -1,4 +1,4 @@
-"""Annotations that a study's rule accepts: whoever is told to paint more, or less, does."""
+"""Annotations that a study's rule accepts: a participant told to paint more, or less, does so."""
 
 from typing import Final
 
@@ -11,12 +11,12 @@ from app.trials.paintings import Size, check_rule, read_painting
 from app.trials.schemas import AnnotationRule
 
 TRIES: Final = 4
-"""Before somebody draws one outline of the right size instead."""
+"""Tries to paint before one outline of an allowed size is drawn instead."""
 GROWTH: Final = 1.5
-"""Of the sides of a place, from one try to the next."""
+"""Factor on the sides of a place from one try to the next."""
 DOT_MS: Final = 80.0
 SMALL: Final = 0.05
-"""Share of a picture that is small enough for whoever was told to paint less."""
+"""Largest share of the picture in an outline after too much was painted."""
 
 
 def paint_by(
@@ -30,7 +30,7 @@ def paint_by(
 ) -> list[StrokeJson]:
     """Strokes as `strokes.paint` makes them over one place or more, until the rule accepts them.
 
-    Too little is painted on, over a wider place; too much is undone, and begun again on a smaller one.
+    After too little, more is painted over a larger place; after too much, all is painted anew on a smaller one.
     """
     strokes: list[StrokeJson] = []
     for _ in range(TRIES):

@@ -1,4 +1,4 @@
-"""The steps of a demonstration: each is named, timed, and fails in one sentence."""
+"""The steps of a demonstration, with their names, times, results and errors."""
 
 import time
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ class Stage:
     title: str
     bar: Progress
     summary: str = ""
-    """What came out; printed at its end."""
+    """The result of the step, printed at its end."""
 
     def progress(self, done: int, total: int) -> None:
         self.bar.update(self.bar.task_ids[0], completed=done, total=total)
@@ -36,7 +36,7 @@ class FinishedStage:
 
 
 class Stages:
-    """One line for every step when it is done; a bar meanwhile, on a terminal."""
+    """Prints a line for each finished step, and on a terminal a progress bar before."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -44,7 +44,7 @@ class Stages:
 
     @contextmanager
     def stage(self, title: str) -> Iterator[Stage]:
-        """Whatever goes wrong inside becomes one sentence that names the step."""
+        """Run a step; an error inside becomes an `AppError` of one sentence that names the step."""
         start = time.monotonic()
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         hidden = not self.console.is_terminal

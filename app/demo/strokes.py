@@ -1,6 +1,6 @@
 """Strokes shaped like those of a hand on a mouse: smooth, of uneven speed, with pauses between them.
 
-What is matched and what is not is measured in docs/simulation.md.
+docs/simulation.md measures in what they are like real strokes, and in what not.
 """
 
 from collections.abc import Callable
@@ -97,12 +97,12 @@ def _plan(
 
 def _shape_shares(hand: PaintingHand) -> list[float]:
     filling = (1 - DAB_SHARE) * (0.25 + 0.45 * hand.care)
-    rest = 1 - DAB_SHARE - filling
-    return [filling, rest * 0.55, rest * 0.45, DAB_SHARE]
+    open_share = 1 - DAB_SHARE - filling
+    return [filling, open_share * 0.55, open_share * 0.45, DAB_SHARE]
 
 
 def _shifted(rng: np.random.Generator, place: Region) -> Region:
-    """Nobody hits a place exactly."""
+    """A place moved and scaled a little, because nobody hits a place exactly."""
     x, y, w, h = place
     dx, dy = rng.normal(0, 0.12, 2)
     grow = float(np.exp(rng.normal(-0.05, 0.15)))
@@ -210,7 +210,7 @@ def _rhythm(
 
 
 def _lasting_noise(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
-    """Standard normal values, each of which remembers the one before."""
+    """Standard normal values with correlation `PERSISTENCE` from one to the next."""
     fresh = rng.standard_normal(count)
     values = np.empty(count)
     last = rng.standard_normal()

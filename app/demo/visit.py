@@ -1,4 +1,4 @@
-"""One simulated participant, from consent to the completion code, over the HTTP API and nothing else."""
+"""One simulated participant, from consent to the completion code, over the HTTP API alone."""
 
 import json
 import re
@@ -21,9 +21,9 @@ from app.trials.schemas import AnnotationRule
 
 AGENT: Final = "cyborg-simulation"
 CROWD: Final = "crowd"
-"""Where a participant's `client` names the simulation that they belong to."""
+"""The key of a participant's `client` that names their simulation."""
 WAITS_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
-"""Between attempts when the server does not answer or says that it cannot."""
+"""Waits between attempts when the server does not answer or is unavailable."""
 DEVICE: Final = {
     "width": 1280,
     "height": 800,
@@ -37,11 +37,11 @@ PAGE_DATA: Final = re.compile(r'<script type="application/json" id="page">(.*?)<
 
 
 FULL: Final = ("quota_full", "study_not_open")
-"""Why a study takes nobody more."""
+"""Codes of a study that takes no more participants."""
 
 
 class Refused(Exception):
-    """The server said no, and why."""
+    """The server refused a request."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -72,18 +72,19 @@ def take_part(
     crowd: str = "",
     on_decision: Callable[[], None] = lambda: None,
 ) -> VisitOutcome:
-    """Consent, then look at both faces of each pair, decide, paint and send, until there are none left.
+    """Consent, then fetch the faces of each trial, decide, paint and send, until the visit is over.
 
-    The answer key is asked by trial id; nothing that the API sends says which face is fake. Times are
-    claimed, not waited for. `Refused` when the server takes one of their answers for none.
+    key : which face is fake, by trial id; the API does not say it
+    crowd : the name of the simulation, stored with the facts of the browser
+    `Refused`: the server refuses one of the answers
 
-    crowd : a name for those who take part together, kept with what their browser tells
+    Times are made up: nothing waits.
     """
     try:
         token, trials = _consent(client, study, external_id=external_id, crowd=crowd)
-    except Refused as no:
-        if no.code in FULL:
-            return VisitOutcome(0, no.code)
+    except Refused as refusal:
+        if refusal.code in FULL:
+            return VisitOutcome(0, refusal.code)
         raise
     client.headers["Authorization"] = f"Bearer {token}"
     last = trials if person.quits_after is None else max(1, int(person.quits_after * trials))
@@ -93,9 +94,9 @@ def take_part(
 def _go_through(
     client: httpx2.Client, person: Person, *, key: Key, last: int, on_decision: Callable[[], None]
 ) -> VisitOutcome:
-    """Do whatever comes next until it is over, or until `last` trials that are no practice are decided."""
+    """Take each next step until the visit is over, or until `last` trials after practice are decided."""
     send(client, "POST", "/api/participant/device", body=DEVICE)
-    rng, decided = person.mind(), 0
+    rng, decided = person.random_numbers(), 0
     while True:
         if person.quits_after is not None and decided >= last:
             return VisitOutcome(decided, "dropped_out")
@@ -129,47 +130,50 @@ def _decide(
     if trial["kind"] == "check":
         body = paint_region(person, rng, truth)
     else:
-        asked = rule if trial["annotate"] else None
-        body = judge(person, rng, truth, question=Question(trial["question"]), rule=asked)
+        required = rule if trial["annotate"] else None
+        body = judge(person, rng, truth, question=Question(trial["question"]), rule=required)
         body["events"] += [{"kind": "advice_shown", "t_ms": 0}] if trial["advice"] else []
     send(client, "PUT", f"/api/trials/{trial['id']}/decision", body=body)
 
 
 def _answer(client: httpx2.Client, step: dict[str, Any], rng: np.random.Generator) -> None:
-    """Guess at the quiz, never the same twice in a row; choose any answers to the closing questions."""
+    """Guess at the quiz until it is passed or failed; choose random answers to the closing questions."""
     questions = step["questions"]
     if step["kind"] == "quiz":
-        guesses = {one["id"]: int(rng.integers(1, len(one["options"]) + 1)) for one in questions}
+        guesses = {
+            question["id"]: int(rng.integers(1, len(question["options"]) + 1)) for question in questions
+        }
         result = send(client, "POST", "/api/participant/quiz", body={"answers": guesses}).json()
         while not result["passed"] and result["attempts_left"]:
-            # The server says what was wrong, so that a person reads again and finds it.
-            for one in questions:
-                if one["id"] in result["wrong"]:
-                    guesses[one["id"]] = guesses[one["id"]] % len(one["options"]) + 1
+            # The server says which answers were wrong; each gets the next option.
+            for question in questions:
+                if question["id"] in result["wrong"]:
+                    guesses[question["id"]] = guesses[question["id"]] % len(question["options"]) + 1
             result = send(client, "POST", "/api/participant/quiz", body={"answers": guesses}).json()
         return
     answers = {
-        one["id"]: str(rng.choice(one["options"])) if one["options"] else "simulated" for one in questions
+        question["id"]: str(rng.choice(question["options"])) if question["options"] else "simulated"
+        for question in questions
     }
     send(client, "POST", "/api/participant/answers", body={"answers": answers})
 
 
 def _consent(client: httpx2.Client, study: str, *, external_id: str, crowd: str) -> tuple[str, int]:
-    """Read the page as a browser does, agree to the text that it shows; returns token and trials."""
+    """Read the page, consent to the version of the text on it; returns the token and the number of trials."""
     page = PAGE_DATA.search(send(client, "GET", f"/s/{study}").text)
     if page is None:
         raise Refused("study_not_open", f"The page of {study} takes nobody.")
-    shown = json.loads(unescape(page.group(1)))
-    if shown["state"] == "full":
+    page_data = json.loads(unescape(page.group(1)))
+    if page_data["state"] == "full":
         raise Refused("quota_full", f"All places of {study} are taken.")
-    if shown["state"] != "open":
+    if page_data["state"] != "open":
         raise Refused("study_not_open", f"The study {study} takes nobody.")
     body = {
         "source": "simulated",
         "external_id": external_id,
-        "assignment_id": token_urlsafe(16),  # so that this request, sent again, is known again
+        "assignment_id": token_urlsafe(16),  # lets the server recognise this request when it is sent again
         "consent": True,
-        "consent_version": shown["consent_version"],
+        "consent_version": page_data["consent_version"],
         "client": {
             "simulated": True,
             "agent": AGENT,
@@ -185,29 +189,29 @@ def _consent(client: httpx2.Client, study: str, *, external_id: str, crowd: str)
 def send(
     client: httpx2.Client, method: str, path: str, *, body: Any = None, waits: Sequence[float] = WAITS_S
 ) -> httpx2.Response:
-    """A request that is sent again while the server is away; every call of the API allows that.
+    """Send a request, again and again while the server is away, which every call of the API allows.
 
-    Refused when the server understood and said no; Unavailable when it stays away.
+    `Refused`: the server refuses it. `Unavailable`: the server stays away
     """
     for wait in (*waits, None):
-        trouble = "does not answer"
+        problem = "does not answer"
         try:
             response = client.request(method, path, json=body)
             if response.status_code < 400:
                 return response
             if response.status_code < 500 and response.status_code != 429:
                 raise _refusal(response)
-            trouble = f"answers {response.status_code}"
+            problem = f"answers {response.status_code}"
         except httpx2.TransportError as error:
-            trouble = f"does not answer ({error})"
+            problem = f"does not answer ({error})"
         if wait is not None:
             time.sleep(wait)
-    raise Unavailable(f"The server at {client.base_url} {trouble}")
+    raise Unavailable(f"The server at {client.base_url} {problem}")
 
 
 def _refusal(response: httpx2.Response) -> Refused:
     try:
-        said = response.json()
-        return Refused(said["error"], said["detail"])
+        body = response.json()
+        return Refused(body["error"], body["detail"])
     except (ValueError, KeyError, TypeError):
         return Refused("unknown", f"the server answered {response.status_code}")

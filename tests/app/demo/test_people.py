@@ -27,7 +27,7 @@ def decisions(*, annotate: bool = False, hard: float = 0.0, question: Question =
     bodies = []
     for number in range(60):
         person = invent_person(3, number)
-        rng = person.mind()
+        rng = person.random_numbers()
         bodies += [judge(person, rng, truth(hard=hard), question=question, rule=rule) for _ in range(10)]
     return bodies
 

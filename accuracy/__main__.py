@@ -63,10 +63,10 @@ def analyse(
             ]
         folders = write_reports(reported, out) if out is not None else []
     if as_json:
-        typer.echo(json.dumps([one.analysis.to_dict() for one in reported]))
+        typer.echo(json.dumps([result.analysis.to_dict() for result in reported]))
         return
-    for one in reported:
-        print_analysis(one.analysis, screen=Console(highlight=False), complaints=complaints)
+    for result in reported:
+        print_analysis(result.analysis, screen=Console(highlight=False), complaints=complaints)
     for folder in folders:
         typer.echo(f"Wrote {folder}: {FILES} and the figures.")
 

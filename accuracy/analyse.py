@@ -138,10 +138,10 @@ def _design_note(file: DecisionFile) -> str:
 
 
 def _never_mixed(file: DecisionFile) -> Caution:
-    theirs, ours = ("programs", "people") if file.simulated else ("people", "programs")
+    of_file, of_study = ("programs", "people") if file.simulated else ("people", "programs")
     return Caution(
         "never_mixed",
-        f"Not compared: {file.name}. It has decisions of {theirs}, this analysis those of {ours}, and "
+        f"Not compared: {file.name}. It has decisions of {of_file}, this analysis those of {of_study}, and "
         "the two are never mixed.",
     )
 

@@ -128,10 +128,10 @@ def participant_document() -> dict[str, Any]:
 def _by_name(part: Any, types: dict[str, Schema]) -> Any:
     """A part of a schema in which each nested class is replaced by a reference and added to `types`."""
     if isinstance(part, list):
-        return [_by_name(one, types) for one in part]
+        return [_by_name(item, types) for item in part]
     if not isinstance(part, Mapping):
         return part
-    named = {key: _by_name(one, types) for key, one in part.items()}
+    named = {key: _by_name(value, types) for key, value in part.items()}
     if part.get("type") == "object" and "properties" in part:
         types[part["title"]] = named
         return {"$ref": f"{COMPONENTS}{part['title']}"}
@@ -173,15 +173,15 @@ def _json(message: Schema) -> str:
 def _names(part: Any, types: Types, seen: set[str]) -> Iterator[str]:
     """The types that a part of the document refers to, each before the types that it needs itself."""
     if isinstance(part, list):
-        for one in part:
-            yield from _names(one, types, seen)
+        for item in part:
+            yield from _names(item, types, seen)
     elif isinstance(part, Mapping):
-        for key, one in part.items():
+        for key, value in part.items():
             if key == "422":  # FastAPI's own shape of an error, which this server replaces
                 continue
             if key != "$ref":
-                yield from _names(one, types, seen)
-            elif (name := one.removeprefix(COMPONENTS)) not in seen and name != "JsonValue":
+                yield from _names(value, types, seen)
+            elif (name := value.removeprefix(COMPONENTS)) not in seen and name != "JsonValue":
                 seen.add(name)
                 yield name
                 yield from _names(types[name], types, seen)
@@ -219,7 +219,7 @@ def typescript(schema: Schema) -> str:
         name = schema["$ref"].removeprefix(COMPONENTS)
         return "unknown" if name == "JsonValue" else name
     if alternatives := schema.get("anyOf"):
-        return " | ".join(dict.fromkeys(typescript(one) for one in alternatives))
+        return " | ".join(dict.fromkeys(typescript(alternative) for alternative in alternatives))
     if values := schema.get("enum", [schema["const"]] if "const" in schema else []):
         return " | ".join(map(json.dumps, values))
     match schema.get("type"):
@@ -233,7 +233,7 @@ def typescript(schema: Schema) -> str:
 
 def _array(schema: Schema) -> str:
     if "prefixItems" in schema:
-        return f"[{', '.join(typescript(one) for one in schema['prefixItems'])}]"
+        return f"[{', '.join(typescript(item) for item in schema['prefixItems'])}]"
     item = typescript(schema["items"])
     return f"readonly ({item})[]" if " | " in item else f"readonly {item}[]"
 

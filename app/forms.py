@@ -25,9 +25,9 @@ class Fields(BaseModel):
 
 def _is_blank(value: object) -> bool:
     if isinstance(value, list):
-        return all(_is_blank(one) for one in value)
+        return all(_is_blank(item) for item in value)
     return isinstance(value, str) and not value.strip()
 
 
 def _filled(value: object) -> object:
-    return [one for one in value if not _is_blank(one)] if isinstance(value, list) else value
+    return [item for item in value if not _is_blank(item)] if isinstance(value, list) else value

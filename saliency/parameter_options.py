@@ -20,17 +20,21 @@ def with_parameters(*steps: Step) -> Callable[[Callable[..., None]], Callable[..
     options = {name: _option(name, said) for name, said in DESCRIPTIONS.items() if said.step in steps}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own = signature(command, eval_str=True).parameters.values()
+        declared = signature(command, eval_str=True).parameters.values()
 
         @wraps(command)
         def with_options(**given: Any) -> None:
             asked = {name: given.pop(name) for name in options}
             command(**given, asked={name: value for name, value in asked.items() if value is not None})
 
-        parameters = [one for old in own for one in (options.values() if old.name == "asked" else [old])]
+        parameters = [
+            parameter
+            for old in declared
+            for parameter in (options.values() if old.name == "asked" else [old])
+        ]
         # What Typer reads to make a command line of a function.
         with_options.__signature__ = signature(command).replace(parameters=parameters)  # type: ignore[attr-defined]
-        with_options.__annotations__ = {one.name: one.annotation for one in parameters}
+        with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return with_options
 
     return decorate

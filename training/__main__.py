@@ -159,8 +159,8 @@ def score(
 
         if not as_json:
             print(HEADER)
-        for found in score_images(run, images, cams=cams, device=device):
-            print(json.dumps(found.as_json()) if as_json else found.as_csv())
+        for result in score_images(run, images, cams=cams, device=device):
+            print(json.dumps(result.as_json()) if as_json else result.as_csv())
 
 
 @app.command()
@@ -229,11 +229,11 @@ def _external_detectors(runs: Path, files: list[Path]) -> "list[ExternalDetector
     if not files:
         return []
     truth = read_score_table(gather(runs)[0].scores_file).truth
-    found = [imported for file in files for imported in read_scores_file(file, truth)]
-    for name, count in Counter(imported.name for imported in found).items():
+    result = [imported for file in files for imported in read_scores_file(file, truth)]
+    for name, count in Counter(imported.name for imported in result).items():
         if count > 1:
             raise DatasetError(f"{count} files hold scores of a detector {name}.")
-    return [ExternalDetector(imported.name, summarise_scores(imported.scores)) for imported in found]
+    return [ExternalDetector(imported.name, summarise_scores(imported.scores)) for imported in result]
 
 
 @app.command("import-weights")
@@ -339,9 +339,9 @@ def _print_results(grid: list[RunConfig], outcome: "GridOutcome") -> None:
     table = Table("run", "best epoch", "val accuracy", "val AUC", "test accuracy", "test AUC")
     for run in grid:
         event = outcome.finished.get(run.name)
-        found = event.metrics if event else {}
+        result = event.metrics if event else {}
         keys = ("best_epoch", "val/accuracy", "val/auc", "test/accuracy", "test/auc")
-        table.add_row(run.name, *(_number(found.get(key)) for key in keys))
+        table.add_row(run.name, *(_number(result.get(key)) for key in keys))
     out.print(table)
     for name, reason in outcome.failed.items():
         err.print(Text("failed: ", "red").append(f"{name}: {reason}", "none"), soft_wrap=True)

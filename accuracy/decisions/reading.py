@@ -94,7 +94,7 @@ def read_decision_file(
         table = _joined(table, other, mapping.join, lines)
     if keep is not None:
         table = table.rows_that(keep)
-    positions = {ours: table.column(theirs) for ours, theirs in mapping.columns.items()}
+    positions = {name: table.column(their_name) for name, their_name in mapping.columns.items()}
     reader = _RowReader(mapping, positions, table.name, lines, gaps_are_usual=gaps_are_usual)
     rows = [row for row in map(reader.decision, table.rows()) if row is not None]
     if not rows:

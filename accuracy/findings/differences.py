@@ -29,8 +29,10 @@ def differences(decisions: Decisions) -> list[Estimate]:
         pair = both(decisions, arm, against)
         main.append(the_difference(pair, arm, against, section="difference"))
         others += _other_views(pair, arm, against, sample=pair.sample(arm, against))
-    tests = iter(corrected([one for one in others if one.measure == "permutation_test"]))
-    return corrected(main) + [next(tests) if one.measure == "permutation_test" else one for one in others]
+    tests = iter(corrected([estimate for estimate in others if estimate.measure == "permutation_test"]))
+    return corrected(main) + [
+        next(tests) if estimate.measure == "permutation_test" else estimate for estimate in others
+    ]
 
 
 def the_difference(
@@ -91,13 +93,15 @@ def _permutation_method(test: PermutationTest | None) -> str:
 
 
 def _dprime_difference(pair: Decisions, arm: str, against: str, pair_scope: Scope) -> Iterator[Estimate]:
-    if not all(has_dprime(pair.of_arm(one)) for one in (arm, against)):
+    if not all(has_dprime(pair.of_arm(name)) for name in (arm, against)):
         return
-    one, zero = (dprime_of(pair.of_arm(each)) for each in (arm, against))
-    without_interval = next((each for each in (one, zero) if each is None or each.scores is None), one)
+    first, second = (dprime_of(pair.of_arm(name)) for name in (arm, against))
+    without_interval = next(
+        (dprime for dprime in (first, second) if dprime is None or dprime.scores is None), first
+    )
     yield pair_scope.estimate(
         "d_prime_difference",
-        detection_difference(one, zero, pair.sample(arm, against)),
+        detection_difference(first, second, pair.sample(arm, against)),
         unit="d'",
         method=DELTA_METHOD,
         meaning="The difference in d', which does not depend on where the accuracy lies between chance and "

@@ -57,8 +57,8 @@ def extremes(analysis: Analysis, most: int = MOST) -> tuple[list[PairTally], lis
         return -pair.bounds[0]
 
     first = _first(pairs, hardest, number)
-    rest = [pair for pair in pairs if pair not in first]
-    return first, _first(rest, easiest, number)
+    others = [pair for pair in pairs if pair not in first]
+    return first, _first(others, easiest, number)
 
 
 def _first(pairs: Iterable[PairTally], by: Callable[[PairTally], float], number: int) -> list[PairTally]:

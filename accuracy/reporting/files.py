@@ -28,8 +28,8 @@ class ReportedAnalysis:
 def write_reports(reported: Sequence[ReportedAnalysis], folder: Path) -> list[Path]:
     """Write one analysis into a folder, or that of a study and that of what it is compared with into two."""
     folders = [folder] if len(reported) == 1 else [folder / "study", folder / "compared"]
-    for one, own_folder in zip(reported, folders, strict=True):
-        write_report(one, own_folder)
+    for result, own_folder in zip(reported, folders, strict=True):
+        write_report(result, own_folder)
     return folders
 
 

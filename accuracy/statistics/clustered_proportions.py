@@ -36,12 +36,12 @@ def clustered_difference(sample: ClusteredSample) -> Interval:
     An arm with nothing but correct (or wrong) decisions has no spread of its own: then the interval is
     Newcombe's (1998) at the numbers of participants, without a p. Undefined where an arm has no decision.
     """
-    one, zero = sample.of_arm(1), sample.of_arm(0)
-    if not len(one.correct) or not len(zero.correct):
+    arm_1, arm_0 = sample.of_arm(1), sample.of_arm(0)
+    if not len(arm_1.correct) or not len(arm_0.correct):
         return UNDEFINED
-    rates = float(one.correct.mean()), float(zero.correct.mean())
+    rates = float(arm_1.correct.mean()), float(arm_0.correct.mean())
     if {0.0, 1.0} & {*rates}:
-        return newcombe(rates, (one.participants, zero.participants))
+        return newcombe(rates, (arm_1.participants, arm_0.participants))
     return clustered_interval(rates[0] - rates[1], difference_scores(sample), sample)
 
 

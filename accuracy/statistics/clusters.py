@@ -108,13 +108,13 @@ def _of_participants(scores: Floats, participant: Codes, arm: Codes) -> tuple[fl
     totals = cluster_totals(participant, scores)
     variance, squares_over_df = 0.0, 0.0
     for group in np.unique(group_of[arm_of >= 0]):
-        own = totals[(group_of == group) & (arm_of >= 0)]
-        if not own.any():
+        in_group = totals[(group_of == group) & (arm_of >= 0)]
+        if not in_group.any():
             continue  # the estimate does not depend on this arm
-        if len(own) < 2:
-            return float((own**2).sum()), 0.0
-        part = float((own**2).sum()) * len(own) / (len(own) - 1)
-        variance, squares_over_df = variance + part, squares_over_df + part**2 / (len(own) - 1)
+        if len(in_group) < 2:
+            return float((in_group**2).sum()), 0.0
+        part = float((in_group**2).sum()) * len(in_group) / (len(in_group) - 1)
+        variance, squares_over_df = variance + part, squares_over_df + part**2 / (len(in_group) - 1)
     return variance, (variance**2 / squares_over_df if squares_over_df else 0.0)
 
 

@@ -95,13 +95,13 @@ def detection_interval(measure: DetectionMeasure | None, sample: ClusteredSample
 
 
 def detection_difference(
-    one: DetectionMeasure | None, zero: DetectionMeasure | None, sample: ClusteredSample
+    arm_1: DetectionMeasure | None, arm_0: DetectionMeasure | None, sample: ClusteredSample
 ) -> Interval:
     """A measure of arm 1 minus that of arm 0; each is of the decisions of its arm, in their order."""
-    if one is None or zero is None:
+    if arm_1 is None or arm_0 is None:
         return UNDEFINED
-    if one.scores is None or zero.scores is None:
-        return Interval(one.value - zero.value)
+    if arm_1.scores is None or arm_0.scores is None:
+        return Interval(arm_1.value - arm_0.value)
     scores = np.empty(len(sample.arm))
-    scores[sample.arm == 1], scores[sample.arm == 0] = one.scores, -zero.scores
-    return detection_interval(DetectionMeasure(one.value - zero.value, scores), sample)
+    scores[sample.arm == 1], scores[sample.arm == 0] = arm_1.scores, -arm_0.scores
+    return detection_interval(DetectionMeasure(arm_1.value - arm_0.value, scores), sample)

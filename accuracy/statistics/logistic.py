@@ -31,12 +31,12 @@ class LogisticFit:
 
     def arm_effect(self, column: int) -> Interval:
         """Mean difference in probability between 1 and 0 in the column of the arm, the others as they are."""
-        one, zero = self.columns.copy(), self.columns.copy()
-        one[:, column], zero[:, column] = 1, 0
-        ones, zeros = expit(one @ self.coefficients), expit(zero @ self.coefficients)
-        value = float((ones - zeros).mean())
-        slope = (ones * (1 - ones)) @ one - (zeros * (1 - zeros)) @ zero
-        scores = (self.influence @ slope + (ones - zeros) - value) / len(ones)
+        with_arm, without_arm = self.columns.copy(), self.columns.copy()
+        with_arm[:, column], without_arm[:, column] = 1, 0
+        p_with, p_without = expit(with_arm @ self.coefficients), expit(without_arm @ self.coefficients)
+        value = float((p_with - p_without).mean())
+        slope = (p_with * (1 - p_with)) @ with_arm - (p_without * (1 - p_without)) @ without_arm
+        scores = (self.influence @ slope + (p_with - p_without) - value) / len(p_with)
         return clustered_interval(value, scores, self.sample)
 
 
@@ -75,10 +75,10 @@ def exponentiated(logs: Interval) -> Interval:
     return Interval(value, low, high, logs.p)
 
 
-def common_support(one: Floats, other: Floats) -> float:
+def common_support(first: Floats, second: Floats) -> float:
     """Share of the values of one sample inside the middle 90 % of the other, or the other way round,
     whichever is less: 0 to about 0.9. Near 0, a model that compares both at one value extrapolates."""
-    return min(_share_inside(one, other), _share_inside(other, one))
+    return min(_share_inside(first, second), _share_inside(second, first))
 
 
 def _share_inside(values: Floats, reference: Floats) -> float:

@@ -58,9 +58,9 @@ def permutation_test(sample: ClusteredSample, *, seed: int = 0) -> PermutationTe
 def _welch_t(ones: Floats, everyone: Floats, sizes: list[int]) -> Floats:
     """Welch's t of arm 1, with sums of moments (..., 5), against the rest."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        one, one_v = share_and_variance(ones, sizes[0])
-        zero, zero_v = share_and_variance(everyone - ones, sizes[1])
-        return np.asarray((one - zero) / np.sqrt(one_v + zero_v))
+        share_1, variance_1 = share_and_variance(ones, sizes[0])
+        share_0, variance_0 = share_and_variance(everyone - ones, sizes[1])
+        return np.asarray((share_1 - share_0) / np.sqrt(variance_1 + variance_0))
 
 
 def _all_sums(moments: Floats, size: int) -> Floats:

@@ -31,10 +31,10 @@ class ParticipantTotals:
 
 def participant_totals(sample: ClusteredSample, arm: int) -> ParticipantTotals:
     """What each participant of an arm decided."""
-    own = sample.of_arm(arm)
-    decisions = cluster_totals(own.participant, np.ones(len(own.correct)))
+    of_arm = sample.of_arm(arm)
+    decisions = cluster_totals(of_arm.participant, np.ones(len(of_arm.correct)))
     present = decisions > 0
-    return ParticipantTotals(cluster_totals(own.participant, own.correct)[present], decisions[present])
+    return ParticipantTotals(cluster_totals(of_arm.participant, of_arm.correct)[present], decisions[present])
 
 
 def share_and_variance(sums: Floats, participants: int) -> tuple[Floats, Floats]:
@@ -56,15 +56,17 @@ def bootstrap_difference(sample: ClusteredSample, *, seed: int = 0, resamples: i
     if min(map(len, arms)) < 2:
         return UNDEFINED
     rng = np.random.default_rng(seed)
-    (one, one_v), (zero, zero_v) = (share_and_variance(arm.moments.sum(axis=0), len(arm)) for arm in arms)
-    value, se = float(one - zero), float(np.sqrt(one_v + zero_v))
+    (share_1, variance_1), (share_0, variance_0) = (
+        share_and_variance(arm.moments.sum(axis=0), len(arm)) for arm in arms
+    )
+    value, se = float(share_1 - share_0), float(np.sqrt(variance_1 + variance_0))
     if se < 1e-9:
         return Interval(value)
-    (one, one_v), (zero, zero_v) = (
+    (share_1, variance_1), (share_0, variance_0) = (
         share_and_variance(_resampled(arm, resamples, rng), len(arm)) for arm in arms
     )
     with np.errstate(divide="ignore", invalid="ignore"):
-        t = (one - zero - value) / np.sqrt(one_v + zero_v)
+        t = (share_1 - share_0 - value) / np.sqrt(variance_1 + variance_0)
     low, high = np.quantile(t[np.isfinite(t)], [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
     return Interval(value, value - float(high) * se, value - float(low) * se, se=se)
 

@@ -20,12 +20,12 @@ class Page(Generic[T]):
 
 
 def cut(request: Request, rows: Sequence[T], *, size: int, key: Callable[[T], object]) -> Page[T]:
-    """The page of `rows`, which were asked for one more than `size`, so that it knows of a next one."""
-    asked = {name: value for name, value in request.query_params.items() if name != "after" and value}
-    shown = rows[:size]
-    following = _url(request, {**asked, "after": str(key(shown[-1]))}) if len(rows) > size else None
-    first = _url(request, asked) if request.query_params.get("after") else None
-    return Page(shown, following, first)
+    """The first `size` rows; the query fetched one row more, which shows whether there is a next page."""
+    query = {name: value for name, value in request.query_params.items() if name != "after" and value}
+    page_rows = rows[:size]
+    next_url = _url(request, {**query, "after": str(key(page_rows[-1]))}) if len(rows) > size else None
+    first = _url(request, query) if request.query_params.get("after") else None
+    return Page(page_rows, next_url, first)
 
 
 def _url(request: Request, parameters: dict[str, str]) -> str:

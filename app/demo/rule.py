@@ -30,7 +30,7 @@ def paint_by(
 ) -> list[StrokeJson]:
     """Strokes as `strokes.paint` makes them over one place or more, until the rule accepts them.
 
-    After too little, more is painted over a larger place; after too much, all is painted anew on a smaller one.
+    After too little, more is painted over a larger place; after too much, all again over a smaller one.
     """
     strokes: list[StrokeJson] = []
     for _ in range(TRIES):

@@ -70,7 +70,9 @@ def average(
     groups = session.scalars(query).all()
     if not groups:
         raise NotFound("There is no average map of these images.")
-    return scale_map(_weighted((decode_map_png(blobs.get(one.blob_hash)), one.images) for one in groups))
+    return scale_map(
+        _weighted((decode_map_png(blobs.get(group.blob_hash)), group.images) for group in groups)
+    )
 
 
 def _groups(map_set: MapSet) -> Select[MapAverage]:

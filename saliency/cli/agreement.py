@@ -43,19 +43,19 @@ def agree(
         length = lines_in(annotations)
         measured = reliabilities(read_annotations(annotations, parameters), parameters, seed=seed, jobs=jobs)
         with progress_bar(length, "agreement") as update:
-            found = [one for count, one in measured if not update(count) and one is not None]
+            images = [image for count, image in measured if not update(count) and image is not None]
         if table is not None:
-            write_table(table, COLUMNS, map(_row, found))
-    summary = summarise(found, target=target)
+            write_table(table, COLUMNS, map(_row, images))
+    summary = summarise(images, target=target)
     if figure is not None and summary.images:
         with user_errors():
             draw_curve(summary, figure)
     typer.echo(json.dumps(asdict(summary), indent=2) if as_json else "\n".join(_lines(summary)))
 
 
-def _row(one: ImageReliability) -> Sequence[str]:
-    numbers = (one.leave_one_out, one.with_own, one.curve[0], one.projected, one.iou, one.dice)
-    return one.image_id, str(one.annotators), *(f"{number:.6f}" for number in numbers)
+def _row(image: ImageReliability) -> Sequence[str]:
+    numbers = (image.leave_one_out, image.with_own, image.curve[0], image.projected, image.iou, image.dice)
+    return image.image_id, str(image.annotators), *(f"{number:.6f}" for number in numbers)
 
 
 def _lines(summary: Reliability) -> Iterator[str]:

@@ -43,8 +43,8 @@ def compare(
     for place, names in (("first", compared.only_first), ("second", compared.only_second)):
         if names:
             typer.echo(f"{len(names)} only in the {place}: {first_few(names)}")
-    for name, one, two in compared.settings:
-        typer.echo(f"{name}: {json.dumps(one)} in the first, {json.dumps(two)} in the second")
+    for name, old, new in compared.settings:
+        typer.echo(f"{name}: {json.dumps(old)} in the first, {json.dumps(new)} in the second")
     if compared.most_changed:
         typer.echo(f"most changed: {first_few(compared.most_changed)}")
     for name, value in compared.means.items():
@@ -57,7 +57,7 @@ def _counts(compared: FolderComparison) -> dict[str, object]:
         "unchanged": len(compared.same),
         "only_in_first": list(compared.only_first),
         "only_in_second": list(compared.only_second),
-        "parameters": {name: [one, two] for name, one, two in compared.settings},
+        "parameters": {name: [old, new] for name, old, new in compared.settings},
         "most_changed": compared.most_changed[:10],
     }
 

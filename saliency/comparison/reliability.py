@@ -70,15 +70,15 @@ def image_reliability(
     covariance = blurred_covariance(inks, width=item.width, height=item.height, sigma_px=sigma_px)
     rng = np.random.default_rng(seed)
     sizes = range(1, len(inks) // 2 + 1)
-    overlaps = [_overlap(one, two) for i, one in enumerate(inks) for two in inks[:i]]
+    overlaps = [_overlap(ink, earlier) for i, ink in enumerate(inks) for earlier in inks[:i]]
     return ImageReliability(
         image_id=item.image_id,
         annotators=len(inks),
         leave_one_out=float(np.mean(_each_with_others(covariance))),
         with_own=float(np.mean(_each_with_all(covariance))),
         curve=tuple(split_half(covariance, size=size, splits=splits, rng=rng) for size in sizes),
-        iou=float(np.mean([one for one, _ in overlaps])),
-        dice=float(np.mean([two for _, two in overlaps])),
+        iou=float(np.mean([iou for iou, _ in overlaps])),
+        dice=float(np.mean([dice for _, dice in overlaps])),
     )
 
 
@@ -127,13 +127,16 @@ def _overlap(first: Ink, second: Ink) -> tuple[float, float]:
 
 
 def _each_with_others(covariance: Floats) -> list[float]:
-    chosen = np.eye(len(covariance), dtype=bool)
-    return [group_correlation(covariance, one, ~one) for one in chosen]
+    choices = np.eye(len(covariance), dtype=bool)
+    return [group_correlation(covariance, is_chosen, ~is_chosen) for is_chosen in choices]
 
 
 def _each_with_all(covariance: Floats) -> list[float]:
     everybody = np.ones(len(covariance), dtype=bool)
-    return [group_correlation(covariance, one, everybody) for one in np.eye(len(covariance), dtype=bool)]
+    return [
+        group_correlation(covariance, is_chosen, everybody)
+        for is_chosen in np.eye(len(covariance), dtype=bool)
+    ]
 
 
 def group_correlation(covariance: Floats, first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
@@ -202,21 +205,21 @@ def summarise(images: Sequence[ImageReliability], *, target: float = 0.9) -> Rel
     """Average over images; each point of the curve over the images that reach it."""
     if not images:
         return Reliability(0, None, None, None, (), (), None, None, target, None, None, None)
-    longest = max(len(one.curve) for one in images)
+    longest = max(len(image.curve) for image in images)
     curve = tuple(
-        float(np.mean([one.curve[k] for one in images if len(one.curve) > k])) for k in range(longest)
+        float(np.mean([image.curve[k] for image in images if len(image.curve) > k])) for k in range(longest)
     )
     return Reliability(
         images=len(images),
-        annotators=float(np.mean([one.annotators for one in images])),
-        leave_one_out=float(np.mean([one.leave_one_out for one in images])),
-        with_own=float(np.mean([one.with_own for one in images])),
+        annotators=float(np.mean([image.annotators for image in images])),
+        leave_one_out=float(np.mean([image.leave_one_out for image in images])),
+        with_own=float(np.mean([image.with_own for image in images])),
         curve=curve,
-        curve_images=tuple(sum(len(one.curve) > k for one in images) for k in range(longest)),
-        projected=float(np.mean([one.projected for one in images])),
-        ceiling=float(np.mean([one.ceiling for one in images])),
+        curve_images=tuple(sum(len(image.curve) > k for image in images) for k in range(longest)),
+        projected=float(np.mean([image.projected for image in images])),
+        ceiling=float(np.mean([image.ceiling for image in images])),
         target=target,
         needed=annotators_needed(curve[0], target=target),
-        iou=float(np.mean([one.iou for one in images])),
-        dice=float(np.mean([one.dice for one in images])),
+        iou=float(np.mean([image.iou for image in images])),
+        dice=float(np.mean([image.dice for image in images])),
     )

@@ -158,10 +158,10 @@ def _annotation(value: Mapping[str, Any], where: str, *, line: bytes, size: tupl
     )
 
 
-def _check_needed(one: Annotation, parameters: MapParameters | None, where: str) -> None:
+def _check_needed(flag: Annotation, parameters: MapParameters | None, where: str) -> None:
     try:
         if parameters is not None:
-            check_fields(one, parameters)
+            check_fields(flag, parameters)
     except MissingField as error:
         raise AnnotationFileError(f"{where}: {error}") from error
 
@@ -201,6 +201,6 @@ def _flags(value: Mapping[str, Any], where: str) -> tuple[str, ...] | None:
     flags = value.get("flags")
     if flags is None:
         return None
-    if not isinstance(flags, list) or not all(isinstance(one, str) for one in flags):
+    if not isinstance(flags, list) or not all(isinstance(flag, str) for flag in flags):
         raise AnnotationFileError(f"{where}: flags must be a list of texts")
     return tuple(flags)

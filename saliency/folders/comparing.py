@@ -36,8 +36,8 @@ class FolderComparison:
     @property
     def most_changed(self) -> list[str]:
         """The images in both, those whose maps correlate least first; without the equal ones."""
-        changed = [one for one in self.measures if one not in self.same]
-        return sorted(changed, key=lambda one: self.measures[one][0])
+        changed = [name for name in self.measures if name not in self.same]
+        return sorted(changed, key=lambda name: self.measures[name][0])
 
     @property
     def means(self) -> dict[str, float]:
@@ -64,9 +64,9 @@ def compare_folders(
             progress(done, len(shared))
     return FolderComparison(
         measures=measures,
-        same=tuple(one for one in shared if references[one].read_bytes() == estimates[one].read_bytes()),
-        only_first=tuple(one for one in references if one not in estimates),
-        only_second=tuple(one for one in estimates if one not in references),
+        same=tuple(name for name in shared if references[name].read_bytes() == estimates[name].read_bytes()),
+        only_first=tuple(name for name in references if name not in estimates),
+        only_second=tuple(name for name in estimates if name not in references),
         settings=tuple(_differing(_settings(first), _settings(second))),
     )
 
@@ -95,7 +95,7 @@ def _compared(first: Path, second: Path) -> tuple[float, ...]:
 
 def write_measures(path: Path, compared: FolderComparison) -> None:
     """Write one row per shared image: its id and the measures."""
-    rows = ((one, *(f"{value:.6f}" for value in values)) for one, values in compared.measures.items())
+    rows = ((name, *(f"{value:.6f}" for value in values)) for name, values in compared.measures.items())
     write_table(path, ("image_id", *MEASURES), rows)
 
 

@@ -30,17 +30,17 @@ class EncodedMap:
     agreement: float | None
 
 
-def encode_image_map(one: ImageMap) -> EncodedMap:
+def encode_image_map(encoded: ImageMap) -> EncodedMap:
     """Encode the values of a map and keep its numbers."""
     return EncodedMap(
-        image_id=one.image_id,
-        width=one.width,
-        height=one.height,
-        png=encode_map_png(one.values),
-        annotators=one.annotators,
-        coverage=one.coverage,
-        entropy=one.entropy,
-        agreement=one.agreement,
+        image_id=encoded.image_id,
+        width=encoded.width,
+        height=encoded.height,
+        png=encode_map_png(encoded.values),
+        annotators=encoded.annotators,
+        coverage=encoded.coverage,
+        entropy=encoded.entropy,
+        agreement=encoded.agreement,
     )
 
 
@@ -48,17 +48,17 @@ def write_maps(folder: Path, maps: Iterable[EncodedMap]) -> int:
     """Write the pictures and the table of maps as they come; return how many there are."""
     (folder / "maps").mkdir()
     rows = []
-    for one in maps:
-        (folder / "maps" / f"{one.image_id}.png").write_bytes(one.png)
-        rows.append(_row(one))
+    for encoded in maps:
+        (folder / "maps" / f"{encoded.image_id}.png").write_bytes(encoded.png)
+        rows.append(_row(encoded))
     write_table(folder / "maps.csv", COLUMNS, rows)
     return len(rows)
 
 
-def _row(one: EncodedMap) -> tuple[str, ...]:
-    agreement = "" if one.agreement is None else f"{one.agreement:.6f}"
-    sizes = (str(one.width), str(one.height), str(one.annotators))
-    return one.image_id, *sizes, f"{one.coverage:.6f}", f"{one.entropy:.6f}", agreement
+def _row(encoded: EncodedMap) -> tuple[str, ...]:
+    agreement = "" if encoded.agreement is None else f"{encoded.agreement:.6f}"
+    sizes = (str(encoded.width), str(encoded.height), str(encoded.annotators))
+    return encoded.image_id, *sizes, f"{encoded.coverage:.6f}", f"{encoded.entropy:.6f}", agreement
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:

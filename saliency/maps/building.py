@@ -58,6 +58,8 @@ def _named_map(item: ImageAnnotations, parameters: MapParameters) -> tuple[str, 
 def counted_inks(item: ImageAnnotations, parameters: MapParameters) -> list[tuple[Annotation, Ink]]:
     """Rasterise the annotations that count, in the order of their ids; those without ink are left out."""
     counted = included(item.annotations, parameters)
-    inks = rasterize_inks([one.strokes for one in counted], width=item.width, height=item.height)
-    painted = ((one, ink) for one, ink in zip(counted, inks, strict=True) if ink.pixels)
+    inks = rasterize_inks(
+        [annotation.strokes for annotation in counted], width=item.width, height=item.height
+    )
+    painted = ((annotation, ink) for annotation, ink in zip(counted, inks, strict=True) if ink.pixels)
     return sorted(islice(painted, parameters.first_annotators), key=lambda pair: pair[0].annotation_id)

@@ -50,8 +50,8 @@ def included(annotations: Iterable[Annotation], parameters: MapParameters) -> li
         if _passes(annotation, parameters):
             passed.append(annotation)
     if "decided_at" in needed:
-        return sorted(passed, key=lambda one: (one.decided_at, one.annotation_id))
-    return sorted(passed, key=lambda one: one.annotation_id)
+        return sorted(passed, key=lambda annotation: (annotation.decided_at, annotation.annotation_id))
+    return sorted(passed, key=lambda annotation: annotation.annotation_id)
 
 
 def _passes(annotation: Annotation, parameters: MapParameters) -> bool:
@@ -90,7 +90,7 @@ def weights(annotations: Sequence[Annotation], parameters: MapParameters) -> Ite
         case "equal":
             yield from (1.0 for _ in annotations)
         case "accuracy":
-            yield from (max(0.0, 2 * (one.accuracy or 0.0) - 1) for one in annotations)
+            yield from (max(0.0, 2 * (annotation.accuracy or 0.0) - 1) for annotation in annotations)
         case "fast":
             yield from _speeds(annotations)
         case "slow":
@@ -98,7 +98,7 @@ def weights(annotations: Sequence[Annotation], parameters: MapParameters) -> Ite
 
 
 def _speeds(annotations: Sequence[Annotation]) -> Iterator[float]:
-    times = [one.decision_ms or 0.0 for one in annotations]
+    times = [annotation.decision_ms or 0.0 for annotation in annotations]
     middle = median(times) if times else 0.0
     for time in times:
         yield middle / (middle + time) if middle + time else 0.5

@@ -89,8 +89,8 @@ def weighted_sum(contributions: Sequence[Contribution], *, width: int, height: i
     Masks that all weigh the same are counted, in uint8, or in uint16 from 256 of them on; scaling makes the
     map the same whatever that weight. Otherwise the sum is float32.
     """
-    if len({one.weight for one in contributions}) <= 1:
-        return sum_masks([one.ink for one in contributions], width=width, height=height)
+    if len({contribution.weight for contribution in contributions}) <= 1:
+        return sum_masks([contribution.ink for contribution in contributions], width=width, height=height)
     total: NDArray[np.float32] = np.zeros((height, width), dtype=np.float32)
     for contribution in contributions:
         ink = contribution.ink
@@ -117,15 +117,15 @@ def blurred_moments(
     total : (height, width) float32, the blur of their `weighted_sum`
     """
     frame = Box(0, 0, total.shape[1], total.shape[0])
-    are_equal = len({one.weight for one in contributions}) <= 1
-    weights = np.array([1.0 if are_equal else one.weight for one in contributions])
+    are_equal = len({contribution.weight for contribution in contributions}) <= 1
+    weights = np.array([1.0 if are_equal else contribution.weight for contribution in contributions])
     squares, with_total = [], []
     for contribution in contributions:
         box, values = _blurred(contribution.ink, frame, sigma_px=sigma_px)
         squares.append(_square(values))
         with_total.append(_inner(values, total[box.slices]))
     # A blur with reflected borders keeps the sum, so the painted pixels are counted instead.
-    pixels = np.array([float(one.ink.pixels) for one in contributions])
+    pixels = np.array([float(contribution.ink.pixels) for contribution in contributions])
     return MaskMoments(
         squares=np.array(squares) * weights**2,
         with_total=np.array(with_total) * weights,

@@ -11,7 +11,7 @@ levels: crossings need not be found, however many there are. What the gaps on th
 the outside is not enclosed. The cost follows how often edges meet levels (`count_meetings`).
 
 Corners are read to the nearest 2^-30 px. From there on every comparison is exact: where an edge meets a level
-is a whole number of units, the `whole`, and a fraction of one, `rest` / `per`, all in 64 bits.
+is a whole number of units, the `whole`, and a fraction of one, `remainder` / `per`, all in 64 bits.
 """
 
 from collections.abc import Sequence
@@ -59,14 +59,14 @@ class _Meetings(NamedTuple):
     Parameters
     ----------
     level : (M,) number of the level
-    whole, rest, per : (M,) y in units is whole + rest / per, with 0 <= rest < per
+    whole, remainder, per : (M,) y in units is whole + remainder / per, with 0 <= remainder < per
     comes, goes : (M,) bool, whether the edge reaches the level from the left, and goes on to the right
     upright : (M,) 1 where an upright edge begins, -1 where it ends, 0 for other edges
     """
 
     level: Ints
     whole: Ints
-    rest: Ints
+    remainder: Ints
     per: Ints
     comes: Bools
     goes: Bools
@@ -188,14 +188,14 @@ def _meetings(edges: _Edges, levels: Ints, spans: tuple[Ints, Ints]) -> _Meeting
     level = first[edge] + step
     # y on the level = y of the left end + way * rise / run, kept as a whole number and a fraction.
     way = (levels[level] & (2**_OUTLINE - 1)) - _FAR - edges.x[edge]
-    quotient, rest = _divided(way, edges.rise[edge], edges.run[edge])
+    quotient, remainder = _divided(way, edges.rise[edge], edges.run[edge])
     zeros = np.zeros(2 * len(upright), dtype=np.int64)
     begin, end = np.ones(len(upright), dtype=np.int64), np.full(len(upright), -1)
     y = edges.y[upright]
     return _Meetings(
         level=np.concatenate([level, first[upright], first[upright]]),
         whole=np.concatenate([edges.y[edge] + quotient, y, y + edges.rise[upright]]),
-        rest=np.concatenate([rest, zeros]),
+        remainder=np.concatenate([remainder, zeros]),
         per=np.concatenate([edges.run[edge], zeros + 1]),
         comes=np.concatenate([step > 0, zeros > 0]),
         goes=np.concatenate([step < np.repeat(number, number) - 1, zeros > 0]),
@@ -204,15 +204,15 @@ def _meetings(edges: _Edges, levels: Ints, spans: tuple[Ints, Ints]) -> _Meeting
 
 
 def _divided(factor: Ints, other: Ints, by: Ints) -> tuple[Ints, Ints]:
-    """Return quotient and rest of factor * other / by, exactly: numbers below 2^46, quotients below 2^47.
+    """Exact quotient and remainder of factor * other / by, for numbers below 2^46 and quotients below 2^47.
 
-    The quotient of the rounded numbers is wrong by one at most, so the rest is small; and small numbers come
-    out right of 64 bits, although the products do not fit.
+    The quotient in floating point is wrong by one at most, so the remainder is small. The products overflow
+    64 bits, but arithmetic modulo 2^64 still gives a small remainder exactly.
     """
     quotient = np.floor(factor.astype(np.float64) * other / by).astype(np.int64)
-    rest = factor * other - quotient * by
-    correction = (rest >= by).astype(np.int64) - (rest < 0)
-    return quotient + correction, rest - correction * by
+    remainder = factor * other - quotient * by
+    correction = (remainder >= by).astype(np.int64) - (remainder < 0)
+    return quotient + correction, remainder - correction * by
 
 
 def _order(meetings: _Meetings) -> tuple[Ints, Bools]:
@@ -221,15 +221,17 @@ def _order(meetings: _Meetings) -> tuple[Ints, Bools]:
     key = (meetings.level.astype(np.uint64) << np.uint64(47)) + place.astype(np.uint64)
     order = np.argsort(key)
     tied = _as_before(key[order])
-    rest = meetings.rest.copy()
+    remainder = meetings.remainder.copy()
     # Meetings in one whole unit are told apart by the digits of their fractions, in base 2^46: two of them
     # suffice, because different fractions of edges differ by more than 2^-92.
     for _ in range(2):
         undecided = np.flatnonzero(tied | np.append(tied[1:], False))
         members = order[undecided]
-        if not rest[members].any():
+        if not remainder[members].any():
             break
-        digit, rest[members] = _divided(rest[members], np.full(len(members), 2**DIGIT), meetings.per[members])
+        digit, remainder[members] = _divided(
+            remainder[members], np.full(len(members), 2**DIGIT), meetings.per[members]
+        )
         # A group is one run of ties: it is sorted within itself and stays where it is.
         group = np.cumsum(~tied[undecided]).astype(np.uint64)
         fine = (group << np.uint64(DIGIT)) + digit.astype(np.uint64)

@@ -83,7 +83,7 @@ def rasterize_ink(strokes: Sequence[Stroke], *, width: int, height: int) -> Ink:
 def rasterize_inks(drawings: Sequence[Sequence[Stroke]], *, width: int, height: int) -> list[Ink]:
     """Paint the strokes of several annotations of one image, which is quicker than one after another."""
     frame = Frame(width, height)
-    return [_ink(one, frame) for batch in _batches(drawings) for one in _painted(batch, frame)]
+    return [_ink(layer, frame) for batch in _batches(drawings) for layer in _painted(batch, frame)]
 
 
 def painted(strokes: Sequence[Stroke], *, width: int, height: int) -> Intervals:
@@ -168,13 +168,13 @@ def _flattened(layered: Intervals, layers: Sequence[_Layer], frame: Frame) -> In
     """Lay the layers of each drawing upon each other: a pixel is as the last one that covers it made it."""
     # Each layer has places of its own; here all layers of a drawing move onto the places of that drawing.
     layer = layered.start // frame.places
-    drawing = np.array([one.drawing for one in layers])
+    drawing = np.array([layer.drawing for layer in layers])
     moved = (drawing - np.arange(len(layers)))[layer] * frame.places
     start, stop = layered.start + moved, layered.stop + moved
     if len(layers) == len(set(drawing.tolist())):  # one layer each, and none erases
         return Intervals(start, stop)
     # A later layer has a higher rank, and the lowest bit of a rank says whether its layer paints.
-    paints = np.array([not one.erases for one in layers])
+    paints = np.array([not layer.erases for layer in layers])
     place, top = latest(start, stop, (2 * layer + 2 + paints[layer]).astype(np.int32))
     return _where(place, (top & 1).astype(bool))
 

@@ -81,7 +81,10 @@ def parse_strokes(value: object, *, width: int, height: int) -> tuple[Stroke, ..
     _check_total(value)
     heads = [_parse_head(entry, f"stroke {i}") for i, entry in enumerate(value)]
     points = _parse_points([entry["points"] for entry in value], (width, height))
-    strokes = tuple(Stroke(tool, radius, one) for (tool, radius), one in zip(heads, points, strict=True))
+    strokes = tuple(
+        Stroke(tool, radius, points_of_stroke)
+        for (tool, radius), points_of_stroke in zip(heads, points, strict=True)
+    )
     _check_work(strokes, width)
     return strokes
 
@@ -137,7 +140,9 @@ def _parse_points(lists: Sequence[list[Any]], size: tuple[int, int]) -> list[Poi
         points = np.array(list(chain.from_iterable(lists)), dtype=np.float64).reshape(-1, 3)
     except OverflowError as error:
         wrong = next(
-            i for i, one in enumerate(lists) if any(abs(n) > sys.float_info.max for p in one for n in p)
+            i
+            for i, points_of_stroke in enumerate(lists)
+            if any(abs(n) > sys.float_info.max for p in points_of_stroke for n in p)
         )
         raise StrokeError(f"stroke {wrong}: points holds a number that is too large") from error
     _check_ranges(points, ends, size)

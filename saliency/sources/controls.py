@@ -96,7 +96,7 @@ class Shuffled:
         unless it is alone. The order of `images` makes no difference.
         """
         groups: dict[str, list[SourceImage]] = defaultdict(list)
-        for image in sorted(images, key=lambda one: one.image_id):
+        for image in sorted(images, key=lambda image: image.image_id):
             groups[image.group].append(image)
         donors: dict[str, SourceImage] = {}
         for group, members in sorted(groups.items()):

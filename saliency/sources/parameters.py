@@ -67,7 +67,7 @@ class SourceParameters:
 def _classes(value: object) -> tuple[int, ...]:
     if not isinstance(value, list | tuple) or not value:
         raise SourceError(f"classes must be a list of at least one number, not {value!r}")
-    if not all(type(one) is int and 0 <= one < 65_536 for one in value):
+    if not all(type(number) is int and 0 <= number < 65_536 for number in value):
         raise SourceError(f"classes must be numbers from 0 to 65535, not {list(value)!r}")
     return tuple(sorted(set(value)))
 

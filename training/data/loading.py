@@ -258,6 +258,6 @@ def stream_seed(seed: int, *purpose: object) -> int:
 
 
 def _chunks(samples: Iterable[Sample], size: int) -> Iterator[list[Sample]]:
-    rest = iter(samples)
-    while chunk := list(islice(rest, size)):
+    remaining = iter(samples)
+    while chunk := list(islice(remaining, size)):
         yield chunk

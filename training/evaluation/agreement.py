@@ -35,8 +35,8 @@ def overlap(model: Maps, human: Maps, *, top: float = TOP) -> Floats:
     Constant maps are compared by the first pixels alone, and mean nothing.
     """
     count = max(1, round(top * model.shape[1] * model.shape[2]))
-    one, two = (_brightest(_pixels(maps), count) for maps in (model, human))
-    both = (one & two).sum(axis=1)
+    first, second = (_brightest(_pixels(maps), count) for maps in (model, human))
+    both = (first & second).sum(axis=1)
     return np.asarray(both / (2 * count - both), np.float64)
 
 

@@ -208,7 +208,9 @@ def write_scores(path: Path, scores: SplitLogits) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(SCORE_COLUMNS)
     sigmoid, softmax = (expit(scores.ranking[kind]) for kind in ("sigmoid", "softmax"))
-    for sample, (real, fake), one, both in zip(scores.samples, scores.logits, sigmoid, softmax, strict=True):
-        numbers = [f"{value:.9g}" for value in (real, fake, one, both)]
+    for sample, (real, fake), sigmoid_score, softmax_score in zip(
+        scores.samples, scores.logits, sigmoid, softmax, strict=True
+    ):
+        numbers = [f"{value:.9g}" for value in (real, fake, sigmoid_score, softmax_score)]
         writer.writerow([sample.image_id, sample.path, sample.label, cell(sample.source), *numbers])
     write_text(path, text.getvalue())

@@ -117,9 +117,9 @@ def _cells(lines: list[tuple[int, list[str]]], called: str) -> list[tuple[dict[s
     else:
         lines = lines[1:]
     if not _image_column(header) or SCORE not in header or len(set(header)) < len(header):
-        found = ", ".join(header)[:LONGEST_NAME]
+        actual = ", ".join(header)[:LONGEST_NAME]
         raise DatasetError(
-            f"{called}, line 1: columns `image` and `score` are wanted, each once, not {found}."
+            f"{called}, line 1: columns `image` and `score` are wanted, each once, not {actual}."
         )
     for number, fields in lines:
         if len(fields) != len(header):

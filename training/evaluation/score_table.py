@@ -135,8 +135,8 @@ def score_metrics(ranking: Ranking | None, probability: Floats | None, fake: Fla
 
 
 def _names() -> list[str]:
-    rest = ["accuracy", "acer", "brier", "calibration_error"]
-    return ["auc", "auc_low", "auc_high", *operating_points(None), *rest]
+    other_metrics = ["accuracy", "acer", "brier", "calibration_error"]
+    return ["auc", "auc_low", "auc_high", *operating_points(None), *other_metrics]
 
 
 def read_score_table(path: Path) -> ScoreTable:

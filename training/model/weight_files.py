@@ -216,7 +216,7 @@ def _rank(match: StateDictMatch) -> tuple[int, bool]:
     return match.hits, not match.is_average
 
 
-def _are_equal(one: StateDictMatch, other: StateDictMatch) -> bool:
-    return one.tensors.keys() == other.tensors.keys() and all(
-        torch.equal(value, other.tensors[name]) for name, value in one.tensors.items()
+def _are_equal(first: StateDictMatch, second: StateDictMatch) -> bool:
+    return first.tensors.keys() == second.tensors.keys() and all(
+        torch.equal(value, second.tensors[name]) for name, value in first.tensors.items()
     )

@@ -127,7 +127,11 @@ def load_into(
     file is of a larger network
     """
     net, wanted = backbone.net, backbone.net.state_dict()
-    head = {name for name, one in net.named_parameters() if any(one is p for p in backbone.head.parameters())}
+    head = {
+        name
+        for name, parameter in net.named_parameters()
+        if any(parameter is head_parameter for head_parameter in backbone.head.parameters())
+    }
     best = best_match(parts, wanted.keys(), source=source)
     state = _rename_classifier(best.tensors, head)
     fitting = {

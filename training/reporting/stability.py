@@ -24,19 +24,21 @@ def stability_table(results: Iterable[FinishedRun]) -> list[Row]:
     rows = []
     for (architecture, scenario), runs in by_scenario(results).items():
         samples = [maps for run in runs if (maps := sample_of(run.folder.maps / "sample.npz")) is not None]
-        pairs = [agreement(one, two) for one, two in combinations(samples, 2)]
+        pairs = [agreement(first, second) for first, second in combinations(samples, 2)]
         mean, sd, count = mean_sd(pairs)
         head = {"architecture": architecture, "scenario": scenario, "seeds": len(samples)}
         rows.append({**head, "pairs": count, "stability": mean, "sd": sd})
     return rows
 
 
-def agreement(one: dict[str, Maps], two: dict[str, Maps]) -> float | None:
+def agreement(first: dict[str, Maps], second: dict[str, Maps]) -> float | None:
     """Mean Spearman correlation over the images that both have, in [-1, 1]; None if every map is constant."""
-    shared = [name for name, saliency in one.items() if name in two and two[name].shape == saliency.shape]
+    shared = [
+        name for name, saliency in first.items() if name in second and second[name].shape == saliency.shape
+    ]
     if not shared:
         return None
-    correlations = spearman(_stack(one, shared), _stack(two, shared))
+    correlations = spearman(_stack(first, shared), _stack(second, shared))
     defined = correlations[~np.isnan(correlations)]
     return float(defined.mean()) if len(defined) else None
 

@@ -106,24 +106,26 @@ def paired_table(results: Iterable[FinishedRun], *, metric: str = "auc") -> list
     rows: list[Row] = []
     for architecture in dict.fromkeys(key[0] for key in groups):
         names = [scenario for group_architecture, scenario in groups if group_architecture == architecture]
-        pairs = [_pair(groups, architecture, one, two, metric) for one, two in combinations(names, 2)]
+        pairs = [
+            _pair(groups, architecture, first, second, metric) for first, second in combinations(names, 2)
+        ]
         for row, corrected in zip(pairs, holm([row["p"] for row in pairs]), strict=True):
             rows.append({**row, "p_holm": corrected})
     return rows
 
 
 def _pair(
-    groups: dict[tuple[str, str], list[FinishedRun]], architecture: str, one: str, two: str, metric: str
+    groups: dict[tuple[str, str], list[FinishedRun]], architecture: str, first: str, second: str, metric: str
 ) -> Row:
-    by_seed = [_by_seed(groups[architecture, name], metric) for name in (one, two)]
+    by_seed = [_by_seed(groups[architecture, name], metric) for name in (first, second)]
     seeds = sorted(by_seed[0].keys() & by_seed[1].keys())
     differences = [by_seed[1][seed] - by_seed[0][seed] for seed in seeds]
     _, sd, count = mean_sd(differences)
     mean = mean_interval(differences)
     return {
         "architecture": architecture,
-        "one": one,
-        "two": two,
+        "one": first,
+        "two": second,
         "metric": metric,
         "seeds": count,
         "two_minus_one": mean.value,

@@ -131,8 +131,8 @@ def figures(
         return {"architectures": [], "sources": [], "figures": []}
     chosen = architecture if architecture in known else known[0]
     sources = outcome.sources()
-    shown = outcome.figures(chosen, source if source in sources else "")
-    return {"architectures": known, "architecture": chosen, "sources": sources, "figures": shown}
+    figures = outcome.figures(chosen, source if source in sources else "")
+    return {"architectures": known, "architecture": chosen, "sources": sources, "figures": figures}
 
 
 @router.get("/{experiment_id}/tables/{name}.csv")

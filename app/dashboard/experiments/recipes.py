@@ -21,8 +21,10 @@ class BuiltInRecipe:
 def built_in() -> list[BuiltInRecipe]:
     """The recipes that come with the platform, the quickest first."""
     recipes = [load_recipe(path) for path in sorted(RECIPES.glob("*.toml"))]
-    known = [BuiltInRecipe(one.name, one.description, count_runs(one)) for one in recipes]
-    return sorted(known, key=lambda one: one.runs)
+    built_in_recipes = [
+        BuiltInRecipe(recipe.name, recipe.description, count_runs(recipe)) for recipe in recipes
+    ]
+    return sorted(built_in_recipes, key=lambda recipe: recipe.runs)
 
 
 def count_runs(recipe: Recipe) -> int:
@@ -31,7 +33,7 @@ def count_runs(recipe: Recipe) -> int:
 
 def chosen_recipe(name: str, pasted: str) -> Recipe:
     """The pasted recipe, or the built-in one called `name`; BadInput says what is wrong with it."""
-    if not pasted and name not in {one.name for one in built_in()}:
+    if not pasted and name not in {recipe.name for recipe in built_in()}:
         raise BadInput("Choose a recipe, or paste one.")
     try:
         recipe = load_recipe(_checked(pasted) if pasted else name)

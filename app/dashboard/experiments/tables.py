@@ -38,8 +38,8 @@ def aucs_by_source(metrics: Mapping[str, Any] | None, score: str) -> list[Source
     """From a run's flat metrics `<split>/auc_<score>/<source>`; nothing for a run without metrics."""
     aucs: dict[str, dict[str, float | None]] = {}
     for name, value in (metrics or {}).items():
-        split, _, rest = name.partition("/")
-        kind, _, source = rest.partition("/")
+        split, _, metric = name.partition("/")
+        kind, _, source = metric.partition("/")
         if kind == f"auc_{score}" and source:
             aucs.setdefault(source, {})[split] = value
     return [SourceAuc(source, by_split) for source, by_split in sorted(aucs.items())]

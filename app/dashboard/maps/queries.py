@@ -226,9 +226,9 @@ def map_of(session: Session, map_set: MapSet, image: Image) -> SaliencyMap | Non
 
 def neighbours(session: Session, map_set: MapSet, image_id: int) -> tuple[int | None, int | None]:
     """The images before and after this one, by id."""
-    mine = SaliencyMap.map_set_id == map_set.id
-    before = select(func.max(SaliencyMap.image_id)).where(mine, SaliencyMap.image_id < image_id)
-    after = select(func.min(SaliencyMap.image_id)).where(mine, SaliencyMap.image_id > image_id)
+    of_this_set = SaliencyMap.map_set_id == map_set.id
+    before = select(func.max(SaliencyMap.image_id)).where(of_this_set, SaliencyMap.image_id < image_id)
+    after = select(func.min(SaliencyMap.image_id)).where(of_this_set, SaliencyMap.image_id > image_id)
     return session.scalar(before), session.scalar(after)
 
 

@@ -53,16 +53,16 @@ class AveragePicture:
 
 def averages(groups: Sequence[MapAverage]) -> list[AveragePicture]:
     """Of the study, of each label, and of each source where a label has several."""
-    made = [AveragePicture("All images", sum(one.images for one in groups), {})] if groups else []
-    for label, rows in groupby(groups, key=lambda one: one.label):
+    pictures = [AveragePicture("All images", sum(average.images for average in groups), {})] if groups else []
+    for label, rows in groupby(groups, key=lambda average: average.label):
         sources = list(rows)
-        made.append(AveragePicture(label, sum(one.images for one in sources), {"label": label}))
+        pictures.append(AveragePicture(label, sum(average.images for average in sources), {"label": label}))
         if len(sources) > 1:
-            made += [
-                AveragePicture(one.source, one.images, {"label": label, "source": one.source})
-                for one in sources
+            pictures += [
+                AveragePicture(average.source, average.images, {"label": label, "source": average.source})
+                for average in sources
             ]
-    return made
+    return pictures
 
 
 @router.get("/agreement")
@@ -115,7 +115,7 @@ def diff(
         old=old,
         new=new,
         difference=difference,
-        counts={one: len(difference.of_kind(one)) for one in CHANGE_KINDS},
+        counts={average: len(difference.of_kind(average)) for average in CHANGE_KINDS},
         kind=asked.kind,
         page=cut(request, changes[asked.after :][: CHANGES_A_PAGE + 1], size=CHANGES_A_PAGE, key=_number),
         colours=asked.colours,

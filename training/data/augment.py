@@ -33,6 +33,7 @@ class AugmentationDraws:
 
 def draw(settings: Augmentation, n: int, generator: torch.Generator) -> AugmentationDraws:
     """Draw the augmentation of n images from a generator on the CPU."""
+    # Every number is drawn for every image, so that no setting shifts the draws of another.
     blur, sigma, jpeg, quality, flip = torch.rand(5, n, generator=generator, dtype=torch.float64)
     low, high = settings.jpeg_quality
     return AugmentationDraws(
@@ -105,6 +106,7 @@ def _jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
 def _kernels(sigma: Tensor) -> Tensor:
     """Gaussian weights (n, 2 r + 1) of n standard deviations, rows with sum 1; r = the largest radius."""
     reach = (TRUNCATE * sigma + 0.5).floor()
+    # Smaller kernels are padded with zeros to the largest, so that all images fit one tensor.
     steps = torch.arange(-int(reach.max()), int(reach.max()) + 1)
     weights = torch.exp(-0.5 * (steps / sigma[:, None]) ** 2) * (steps.abs() <= reach[:, None])
     return (weights / weights.sum(dim=1, keepdim=True)).float()
@@ -115,6 +117,7 @@ def _along(images: Tensor, kernels: Tensor) -> Tensor:
     n, channels, height, width = images.shape
     reach = kernels.shape[1] // 2
     rows = images[..., _mirrored_index(width, reach).to(images.device)]
+    # One group for each image and channel, so that one convolution applies a different kernel to each.
     rows = rows.reshape(1, n * channels, height, width + 2 * reach)
     weights = kernels.repeat_interleave(channels, dim=0).view(n * channels, 1, 1, -1)
     return conv2d(rows, weights, groups=n * channels).view(n, channels, height, width).transpose(2, 3)
@@ -122,5 +125,6 @@ def _along(images: Tensor, kernels: Tensor) -> Tensor:
 
 def _mirrored_index(size: int, reach: int) -> Tensor:
     """Indices of the pixels -reach … size+reach-1 of a row that is mirrored at its edges (c b a|a b c)."""
+    # Mirrored at both edges, a row repeats after twice its length.
     index = torch.arange(-reach, size + reach) % (2 * size)
     return torch.where(index < size, index, 2 * size - 1 - index)

@@ -51,6 +51,7 @@ def cached_array(
     if not is_cached(folder, key, shape):
         draft = folder / f".{key}.{uuid.uuid4().hex[:8]}.partial"
         try:
+            # Filled on the disk, because a split may be larger than the memory.
             array = np.lib.format.open_memmap(draft, mode="w+", dtype=np.uint8, shape=shape)
             for _ in fill(array):
                 pass

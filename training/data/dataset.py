@@ -114,7 +114,7 @@ class DatasetWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if kind is None:
+            if kind is None:  # after an error only the draft is deleted, and nothing appears
                 self._finish()
         finally:
             shutil.rmtree(self._draft, ignore_errors=True)
@@ -169,10 +169,12 @@ class DatasetWriter:
         self._hashes[name] = _sha256(content)
 
     def _finish(self) -> None:
+        # Sorted, so that the hash does not depend on the order in which images were added.
         samples = tuple(self._samples[key] for key in sorted(self._samples))
         _check_split(samples)
         self._write("samples.csv", _to_csv(samples))
         files = dict(sorted(self._hashes.items()))
+        # Counts follow from samples.csv, so they are not hashed.
         identity = _sha256(_canonical({"format": FORMAT, **self._head, "files": files}))
         document = {
             "format": FORMAT,

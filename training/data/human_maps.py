@@ -91,6 +91,7 @@ def load_maps(
     source = _source(dataset, samples, map_settings)
     maps = torch.full((len(samples), *size), torch.nan)
     for i, sample in enumerate(samples):
+        # A control stands in for a human map; an image that nobody painted has none to stand in for.
         if not sample.map and map_settings.folder is None:
             continue
         try:
@@ -120,6 +121,7 @@ def _source(dataset: DatasetFolder, samples: Sequence[Sample], map_settings: Map
         case "human":
             source = dataset_maps
         case "shuffled":
+            # Only images with a map take part, so that each gets the map of another image.
             images = [_image(dataset.root, sample) for sample in samples if sample.map]
             source = Shuffled.of(dataset_maps, images, seed=map_settings.seed)
         case "inverted":

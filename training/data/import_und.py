@@ -95,7 +95,7 @@ def _distinct(images: list[ListedImage]) -> list[ListedImage]:
 def _listed(root: Path, base: Path) -> Iterator[ListedImage]:
     """Training and validation images of the smaller CSV, and the additional images of the larger one."""
     tables = root / "csvs"
-    known = set()
+    known = set()  # the larger table repeats the smaller one
     for image in _rows(tables / "original.csv", base):
         known.add(image.path)
         yield image

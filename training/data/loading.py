@@ -64,6 +64,7 @@ class SampleTensors:
         if device.type != "cuda":
             return self
         free, _ = torch.cuda.mem_get_info(device)
+        # Labels and maps are small and always moved; the network needs the rest of the memory.
         fits = self.images.nbytes <= ON_DEVICE_SHARE * free
         images = self.images.to(device) if fits else self.images
         labels, human, present = (part.to(device) for part in (self.labels, self.human, self.present))
@@ -123,6 +124,7 @@ def load(
             images[i] = image
     human = load_maps(dataset, samples, map_size, map_settings)
     labels = torch.tensor([sample.target for sample in samples], dtype=torch.int64)
+    # One NaN in a map would spoil the loss of its batch, so such a map counts as missing.
     present = ~human.isnan().any(dim=-1).any(dim=-1)
     return SampleTensors(torch.from_numpy(images), labels, human, present)
 
@@ -160,6 +162,7 @@ def disk_cached_images(
 def _decoded(
     root: Path, samples: Sequence[Sample], network_input: NetworkInput, workers: int | None
 ) -> Iterator[Bytes]:
+    # Threads suffice: OpenCV releases Python's lock while it decodes.
     with ThreadPoolExecutor(_threads(workers)) as pool:
         yield from pool.map(lambda sample: decode_image(root / sample.path, network_input), samples)
 
@@ -189,6 +192,7 @@ def decoded_batches(
     with ThreadPoolExecutor(_threads(workers)) as pool:
         pending = None
         for chunk in _chunks(samples, batch_size):
+            # `map` starts at once: these decode while the caller works on the batch before.
             images = pool.map(lambda sample: decode_image(root / sample.path, network_input), chunk)
             if pending is not None:
                 yield pending[0], torch.from_numpy(np.stack(list(pending[1])))
@@ -240,6 +244,7 @@ def limit_per_split(samples: Sequence[Sample], limit: int | None) -> Sequence[Sa
     chosen = []
     for sample in samples:
         kind = (sample.split, sample.label)
+        # Of an odd limit, real images get the one more.
         if counts[kind] < (limit + (sample.label == "real")) // 2:
             counts[kind] += 1
             chosen.append(sample)
@@ -253,6 +258,7 @@ def generator(seed: int, *purpose: object) -> torch.Generator:
 
 def stream_seed(seed: int, *purpose: object) -> int:
     """A 63-bit seed from the run's seed and what it is for."""
+    # Not Python's hash, which differs from process to process.
     digest = hashlib.sha256(repr((seed, *purpose)).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 

@@ -36,6 +36,7 @@ def save_checkpoint(
     tensors = net.state_dict()
     if optimiser is not None:
         tensors |= {f"{OPTIMISER}{name}": value for name, value in optimiser.state_dict().items()}
+    # safetensors stores contiguous tensors only; on a GPU weights are channels last.
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     write_bytes(path, save(tensors, metadata={"progress": json.dumps(asdict(progress))}))
 

@@ -124,10 +124,13 @@ def set_determinism(settings: RunSettings, device: torch.device) -> None:
     """
     if device.type != "cuda":
         return
+    # cuBLAS repeats its results only with workspaces of a fixed size.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.cuda.set_device(device)
+    # Deterministic mode fills every new tensor; nothing here reads one before it is written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.use_deterministic_algorithms(settings.deterministic)
+    # Benchmarks may choose another kernel, with other rounding, in each run.
     torch.backends.cudnn.benchmark = not settings.deterministic
 
 

@@ -69,6 +69,7 @@ def data_parallel(net: nn.Module, device: torch.device) -> nn.Module:
     """The network with gradients that are averaged over the processes after each backward pass."""
     if world_size() == 1:
         return net
+    # `gather` has summed the gradients of as many equal losses as there are processes; the mean undoes that.
     ids = [device.index] if device.type == "cuda" else None
     return nn.parallel.DistributedDataParallel(net, device_ids=ids, broadcast_buffers=False)
 
@@ -106,13 +107,15 @@ def batch_norm(
     if not training:
         fixed = (running_mean, running_var, weight, bias, training, momentum, eps)
         return nn.functional.batch_norm(images, *fixed)
-    values = images.float()
+    values = images.float()  # sums in half precision would lose digits
     count = _sum(values.new_tensor(float(values.shape[0] * values.shape[2] * values.shape[3])))
     mean = _sum(values.sum(dim=(0, 2, 3))) / count
+    # Centred first: the mean of squares less the square of the mean would cancel.
     centred = values - mean.view(1, -1, 1, 1)
     variance = _sum(centred.square().sum(dim=(0, 2, 3))) / count
     if running_mean is not None and running_var is not None:
         with torch.no_grad():
+            # As in PyTorch, the running variance is the unbiased one.
             running_mean.lerp_(mean.to(running_mean), momentum)
             running_var.lerp_((variance * count / (count - 1)).to(running_var), momentum)
     scale = (variance + eps).rsqrt() * (1.0 if weight is None else weight)
@@ -133,6 +136,7 @@ class _AllReduceSum(torch.autograd.Function):
 
 
 def _all_reduced(tensor: Tensor) -> Tensor:
+    # all_reduce works in place, and autograd still needs the tensor.
     total = tensor.detach().clone(memory_format=torch.contiguous_format)
     dist.all_reduce(total)
     return total

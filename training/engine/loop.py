@@ -49,6 +49,7 @@ def train(setup: Setup, folder: RunFolder) -> Iterator[Event]:
             best_accuracy=accuracy if best else progress.best_accuracy,
             scaler=setup.scaler.state_dict(),
         )
+        # The best epoch is evaluated in the end; the last one, with the optimiser, is where a run resumes.
         if best and distributed.is_first():
             save_checkpoint(folder.best, backbone.net, progress)
         if distributed.is_first():
@@ -120,13 +121,14 @@ def _resume(setup: Setup, folder: RunFolder) -> TrainingProgress:
     if folder.last.is_file():
         progress = load_checkpoint(folder.last, setup.backbone.net, optimiser=setup.optimiser)
         setup.scaler.load_state_dict(progress.scaler)
+    # An interrupted epoch is trained again, and would otherwise have its steps in the log twice.
     if distributed.is_first():
         folder.drop_events_after(progress.epoch)
     return progress
 
 
 def _require_finite(loss: float, epoch: int, step: int) -> None:
-    if not -float("inf") < loss < float("inf"):
+    if not -float("inf") < loss < float("inf"):  # false for NaN, too
         raise RunError(f"The loss became {loss} in epoch {epoch}, step {step}; try a lower learning rate.")
 
 

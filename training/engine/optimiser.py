@@ -70,6 +70,7 @@ class Optimiser:
             maximize=False,
             fused=self._is_fused,
         )
+        # `sgd` puts a new buffer into the list where there was None.
         self.momentum.update(zip(gradients, buffers, strict=True))
 
     def _adam(self, gradients: dict[str, Tensor], lr: float) -> None:
@@ -77,6 +78,7 @@ class Optimiser:
             if self.momentum[name] is None:
                 self.momentum[name] = torch.zeros_like(gradient)
                 self.second[name] = torch.zeros_like(gradient)
+                # A tensor, because a CUDA graph would replay the count of its capture.
                 self.steps[name] = torch.zeros((), dtype=torch.float32, device=gradient.device)
         adam(
             [self.parameters[name] for name in gradients],

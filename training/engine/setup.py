@@ -79,6 +79,7 @@ class Setup:
         batch = samples.select(index, self.device, images=images_here)
         if draws is None:
             return batch
+        # Maps of all processes are mirrored: each process computes the loss of the whole batch.
         images = augment(batch.images, draws.of(index[images_here]))
         return replace(batch, images=images, human=mirror(batch.human, draws.of(index).mirrored))
 
@@ -134,6 +135,7 @@ def prepare(run: RunConfig, dataset: DatasetFolder, *, cache: Path | None = None
     `ModelError`: the weights do not fit
     """
     require_splits(run, dataset)
+    # A stream of its own: what else a run draws does not change its first weights.
     torch.manual_seed(loading.stream_seed(run.seed, "weights"))
     backbone = new_backbone(run)
     start = initialise(backbone, architecture=run.architecture, weights=run.weights)
@@ -149,6 +151,7 @@ def prepare(run: RunConfig, dataset: DatasetFolder, *, cache: Path | None = None
     )
     train = load(samples, map_settings=map_settings)
     val = load(loading.limit_per_split(dataset.of("val"), run.limit))
+    # Counted before maps are dropped, so that a caution can tell too few maps from a low keep rate.
     maps_before = int(train.present.sum())
     train = loading.subsample_maps(train, samples, rate=_keep_rate(run), seed=run.seed)
     sentences = cautions(run, _map_counts(train, maps_before))

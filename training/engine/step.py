@@ -70,6 +70,7 @@ class CudaGraphStep:
         self._lr: float | None = None
 
     def __call__(self, batch: SampleTensors, lr: float) -> Terms:
+        # Streams run side by side: this one waits for the batch, and the caller's for the result.
         before = torch.cuda.current_stream(self._stream.device)
         self._stream.wait_stream(before)
         with torch.cuda.stream(self._stream):
@@ -94,6 +95,7 @@ class _CapturedStep:
     def __init__(
         self, step: StepFunction, batch: SampleTensors, lr: float, stream: torch.cuda.Stream
     ) -> None:
+        # A graph replays on the addresses of its capture, so each batch is copied into these tensors.
         self._inputs = batch.clone()
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph, stream=stream):

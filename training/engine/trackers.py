@@ -126,6 +126,7 @@ class MLflow:
         self._id = self._begin(experiment, run, str(folder.resolve()))
 
     def _begin(self, experiment: str, run: RunConfig, folder: str) -> str:
+        # The folder's path finds the run of an earlier, interrupted process.
         begun = self._client.search_runs([experiment], filter_string=f"tags.run_folder = '{folder}'")
         if begun:
             self._client.update_run(begun[0].info.run_id, status="RUNNING")

@@ -3,8 +3,9 @@ FROM python:3.11-slim AS base
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN useradd --create-home --uid 10001 cyborg && install -d -o cyborg /data
 WORKDIR /cyborg
-COPY requirements/bootstrap.txt requirements/base.txt requirements/
+COPY requirements/bootstrap.txt requirements/base.txt requirements/faces.txt requirements/
 RUN pip install --require-hashes -r requirements/bootstrap.txt -r requirements/base.txt
+RUN pip install --no-deps --require-hashes -r requirements/faces.txt
 
 FROM base AS web
 COPY . .

@@ -20,10 +20,11 @@ help:  ## Show this list
 
 setup: $(VENV)/.installed  ## Make .venv and install the pinned packages
 
-$(VENV)/.installed: requirements/dev.txt pyproject.toml
+$(VENV)/.installed: requirements/dev.txt requirements/faces.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
 	$(UV) pip install --quiet --compile-bytecode --require-hashes -r requirements/dev.txt
+	$(UV) pip install --quiet --no-deps --require-hashes -r requirements/faces.txt
 	$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -13,9 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from app.cli import app
 from app.cli.context import opened
 from app.errors import BadInput
+from app.stimuli.face_search import FaceSearch
 
 if TYPE_CHECKING:
-    from app.stimuli.service import ImportReport
+    from collections.abc import Sequence
+
+    from app.stimuli.service import ImportReport, Remark
 
 images = typer.Typer(help="Images of faces, real and fake.", no_args_is_help=True)
 app.add_typer(images, name="images")
@@ -30,6 +33,13 @@ def import_command(
         int | None,
         typer.Option(min=32, max=4096, help="Crop to the centred square and scale to SIZE × SIZE."),
     ] = None,
+    faces: Annotated[
+        FaceSearch | None,
+        typer.Option(
+            help="find: find the face where no face box is given. "
+            "align: also turn and frame each picture by its face, as FFHQ does; needs --size."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Import images; whatever cannot be used is named with its reason, and the rest goes on."""
@@ -42,11 +52,38 @@ def import_command(
             context.blobs,
             path,
             size=size,
+            faces=faces,
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     _print_json(report) if as_json else _print_lines(report)
     if not report.usable:
         raise BadInput(f"{path}: no image in it can be used.")
+
+
+@images.command("faces")
+def faces_command(
+    again: Annotated[
+        bool, typer.Option("--again", help="Search also where a face was found before; corrections stay.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Find the faces of the images that have no face box."""
+    from app.stimuli.face_boxes import find_faces
+
+    with opened() as context, _progress() as progress:
+        task = progress.add_task("Finding faces", total=None)
+        report = find_faces(
+            context.sessions,
+            context.blobs,
+            again=again,
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    if as_json:
+        print(json.dumps({"found": report.found, "remarks": _remarks(report.remarks)}))
+        return
+    for line in report.remarks:
+        print(line)
+    print(f"{report.found} faces found.")
 
 
 @images.command("split")
@@ -82,7 +119,7 @@ def _progress() -> Progress:
 
 
 def _print_lines(report: ImportReport) -> None:
-    for line in (*report.refused, *report.ignored):
+    for line in (*report.refused, *report.ignored, *report.remarks):
         print(line)
     if any(line.field == "split" for line in report.ignored):
         print("`cyborg images split` sets splits, as long as no dataset holds the images.")
@@ -99,4 +136,9 @@ def _print_json(report: ImportReport) -> None:
         {"file": field.name, "field": field.field, "stored": field.stored, "given": field.given}
         for field in report.ignored
     ]
-    print(json.dumps(counts | {"refused": refused, "kept": ignored}))
+    remarks = _remarks(report.remarks)
+    print(json.dumps(counts | {"refused": refused, "kept": ignored, "remarks": remarks}))
+
+
+def _remarks(remarks: Sequence[Remark]) -> list[dict[str, str]]:
+    return [{"file": remark.name, "remark": remark.text} for remark in remarks]

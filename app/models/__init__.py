@@ -43,6 +43,7 @@ from app.models.people import (
 from app.models.studies import (
     Advice,
     Arm,
+    FaceOrigin,
     Image,
     ImageAdvice,
     Label,
@@ -87,6 +88,7 @@ __all__ = [
     "Decision",
     "Detector",
     "Experiment",
+    "FaceOrigin",
     "Image",
     "ImageAdvice",
     "JobState",

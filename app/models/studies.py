@@ -22,6 +22,11 @@ class Split(enum.StrEnum):
     TEST = "test"
 
 
+class FaceOrigin(enum.StrEnum):
+    FOUND = "found"
+    CORRECTED = "corrected"
+
+
 class Image(Base):
     """A face. Its pixels live in two blobs: `content_hash` (PNG, for maps and training) and
     `display_hash` (JPEG, what participants see)."""
@@ -43,6 +48,8 @@ class Image(Base):
     face_y: Mapped[float | None]
     face_width: Mapped[float | None]
     face_height: Mapped[float | None]
+    face_origin: Mapped[FaceOrigin | None] = mapped_column(closed_set(FaceOrigin, "face_origin"))
+    """Whether the program says where the face is, or staff by hand. None: the import, or nobody, says it."""
     original_name: Mapped[str]
     generated: Mapped[bool] = mapped_column(default=False)
     """Drawn by code for a demonstration: not the face of a person."""

@@ -10,10 +10,29 @@ from app.errors import NotFound
 from app.forms import Fields
 from app.models import Image
 from app.stimuli.encode import thumbnail
+from app.stimuli.face_boxes import crop_preview
+from app.stimuli.manifest import FaceBox
 
 router: Final = APIRouter(prefix="/staff/images", tags=["images"])
 
 ImageId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+
+
+Pixels = Annotated[float, Field(ge=-16_384, le=16_384, allow_inf_nan=False)]
+Length = Annotated[float, Field(gt=0, le=16_384, allow_inf_nan=False)]
+
+
+class BoxFields(Fields):
+    """A face box as a form or an address gives it, in pixels of the picture."""
+
+    x: Pixels
+    y: Pixels
+    width: Length
+    height: Length
+
+    @property
+    def box(self) -> FaceBox:
+        return FaceBox(self.x, self.y, self.width, self.height)
 
 
 class Size(Fields):
@@ -44,3 +63,15 @@ def picture(
     data = blobs.get(image.display_hash)
     jpeg = data if size.width is None else thumbnail(data, width=size.width)
     return Response(jpeg, media_type="image/jpeg", headers=headers)
+
+
+@router.get("/{image_id}/crop", response_class=Response)
+def crop(
+    image_id: ImageId, db: Db, blobs: Blobs, _staff: CurrentStaff, face: Annotated[BoxFields, Query()]
+) -> Response:
+    """What a dataset would keep of an image if its face were there: a JPEG of 224 × 224 pixels."""
+    image = db.get(Image, image_id)
+    if image is None:
+        raise NotFound(f"There is no image {image_id}.")
+    preview = crop_preview(blobs.get(image.display_hash), face.box)
+    return Response(preview, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400"})

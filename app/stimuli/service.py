@@ -16,7 +16,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.db import SessionFactory
-from app.models import Image, Label
+from app.errors import BadInput
+from app.models import FaceOrigin, Image, Label
+from app.stimuli.face_search import FaceSearch
+from app.stimuli.faces import require_model
 from app.stimuli.manifest import Item, Refusal, read_listing
 from app.stimuli.prepare import PreparedImage, prepare
 from app.storage import BlobStore
@@ -43,11 +46,23 @@ class IgnoredValue:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """An image that was imported and that somebody should look at."""
+
+    name: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
 class ImportReport:
     imported: int
     already_there: int
     refused: tuple[Refusal, ...]
     ignored: tuple[IgnoredValue, ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def usable(self) -> int:
@@ -59,6 +74,7 @@ class ImportReport:
             self.already_there + other.already_there,
             self.refused + other.refused,
             self.ignored + other.ignored,
+            self.remarks + other.remarks,
         )
 
 
@@ -68,6 +84,7 @@ class _Stored:
 
     item: Item
     row: dict[str, Any]
+    remark: str = ""
 
     @property
     def content_hash(self) -> str:
@@ -84,11 +101,12 @@ def import_path(
     path: Path,
     *,
     size: int | None = None,
+    faces: FaceSearch | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> ImportReport:
     """Import a manifest or a folder; `BadInput`, and nothing is written, when it is malformed."""
     listing = read_listing(path)
-    report = import_images(sessions, blobs, listing.items, size=size, on_progress=on_progress)
+    report = import_images(sessions, blobs, listing.items, size=size, faces=faces, on_progress=on_progress)
     return ImportReport(0, 0, listing.refused) + report
 
 
@@ -98,6 +116,7 @@ def import_images(
     items: Sequence[Item],
     *,
     size: int | None = None,
+    faces: FaceSearch | None = None,
     generated: bool = False,
     on_progress: OnProgress = ignore_progress,
 ) -> ImportReport:
@@ -107,10 +126,21 @@ def import_images(
     were imported before are counted and do not change; values that differ from theirs are reported.
 
     size : side in pixels to which every picture is cut and scaled; None leaves them as they are
+    faces : FIND finds the face of a picture without a box; ALIGN also frames each picture by its face and
+        needs `size`
     generated : the faces were drawn by code
+
+    Raises
+    ------
+    BadInput
+        ALIGN without a size, or the weights that find faces are not installed.
     """
+    if faces is not None:
+        require_model()
+    if faces is FaceSearch.ALIGN and size is None:
+        raise BadInput("Aligned pictures need a size.")
     report, done = ImportReport(0, 0, ()), 0
-    work = partial(_store, blobs=blobs, size=size, generated=generated)
+    work = partial(_store, blobs=blobs, size=size, faces=faces, generated=generated)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of defects that the decoder checks or repairs
         for batch in _batches(_in_order(work, items)):
@@ -141,14 +171,16 @@ def _batches(results: Iterator[_Stored | Refusal]) -> Iterator[list[_Stored | Re
         yield batch
 
 
-def _store(item: Item, *, blobs: BlobStore, size: int | None, generated: bool) -> _Stored | Refusal:
+def _store(
+    item: Item, *, blobs: BlobStore, size: int | None, faces: FaceSearch | None, generated: bool
+) -> _Stored | Refusal:
     try:
-        prepared = prepare(item, size=size)
+        prepared = prepare(item, size=size, faces=faces)
     except Unusable as unusable:
         return Refusal(item.name, str(unusable))
     row = _row(item, prepared, generated=generated)
     row["content_hash"], row["display_hash"] = blobs.put(prepared.content), blobs.put(prepared.display)
-    return _Stored(item, row)
+    return _Stored(item, row, prepared.remark)
 
 
 def _row(item: Item, prepared: PreparedImage, *, generated: bool) -> dict[str, Any]:
@@ -165,6 +197,7 @@ def _row(item: Item, prepared: PreparedImage, *, generated: bool) -> dict[str, A
         "face_y": face and face.y,
         "face_width": face and face.width,
         "face_height": face and face.height,
+        "face_origin": FaceOrigin.FOUND if prepared.face_found else None,
         "original_name": item.name,
         "generated": generated,
     }
@@ -173,10 +206,15 @@ def _row(item: Item, prepared: PreparedImage, *, generated: bool) -> dict[str, A
 def _record(session: Session, batch: Sequence[_Stored | Refusal]) -> ImportReport:
     """Insert new images; compare the others with their rows."""
     stored = [entry for entry in batch if isinstance(entry, _Stored)]
-    imported = len(_insert(session, stored))
+    inserted = _insert(session, stored)
     known = _known(session, [entry.content_hash for entry in stored])
     refused: list[Refusal] = []
     ignored: list[IgnoredValue] = []
+    remarks = [
+        Remark(entry.item.name, entry.remark)
+        for entry in stored
+        if entry.remark and entry.content_hash in inserted
+    ]
     for entry in batch:
         if isinstance(entry, Refusal):
             refused.append(entry)
@@ -184,7 +222,8 @@ def _record(session: Session, batch: Sequence[_Stored | Refusal]) -> ImportRepor
             refused.append(_contradiction(entry.item, image.label))
         else:
             ignored += _ignored_values(entry, image)
-    return ImportReport(imported, len(batch) - imported - len(refused), tuple(refused), tuple(ignored))
+    already_there = len(batch) - len(inserted) - len(refused)
+    return ImportReport(len(inserted), already_there, tuple(refused), tuple(ignored), tuple(remarks))
 
 
 def _insert(session: Session, stored: Sequence[_Stored]) -> set[str]:
@@ -208,6 +247,8 @@ def _known(session: Session, hashes: Sequence[str]) -> dict[str, Image]:
 def _ignored_values(entry: _Stored, image: Image) -> list[IgnoredValue]:
     """The values that differ from the stored ones; an empty value of the import differs from nothing."""
     stored, given = _details({name: getattr(image, name) for name in entry.row}), _details(entry.row)
+    if entry.row["face_origin"] is FaceOrigin.FOUND:
+        del given["face box"]  # nobody gave it
     differing = [field for field, value in given.items() if value and value != stored[field]]
     return [IgnoredValue(entry.item.name, field, stored[field], given[field]) for field in differing]
 

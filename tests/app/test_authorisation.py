@@ -51,6 +51,7 @@ POST /staff/account
 GET /staff/images
 GET /staff/images/{image_id}
 GET /staff/images/{image_id}/picture
+GET /staff/images/{image_id}/crop
 GET /staff/studies
 GET /staff/studies/{slug}
 GET /staff/studies/{slug}/design
@@ -97,6 +98,9 @@ GET /staff/runs/{run_id}/model/detector.zip
 GET /staff/runs/{run_id}/maps/{name}.png
 """
 EDITORS = """
+POST /staff/images/{image_id}/face
+POST /staff/images/{image_id}/face/remove
+POST /staff/images/{image_id}/face/search
 GET /staff/studies/new
 POST /staff/studies/new
 GET /staff/studies/new/toml

@@ -51,7 +51,7 @@ def find_faces(
     done, found = 0, 0
     remarks: list[Remark] = []
     while batch := wanted[done : done + BATCH]:
-        faces = [(image_id, find_box(blobs, content_hash)) for image_id, content_hash in batch]
+        faces = [(image_id, find_box(blobs, display_hash)) for image_id, display_hash in batch]
         with sessions.begin() as session:
             for image_id, (box, remark) in faces:
                 found += box is not None and _record(session, image_id, box, again=again)
@@ -62,9 +62,9 @@ def find_faces(
     return FaceReport(found, tuple(remarks))
 
 
-def find_box(blobs: BlobStore, content_hash: str) -> tuple[FaceBox | None, str]:
-    """The box of the largest face of a stored picture, and what somebody should look at."""
-    with PIL.Image.open(BytesIO(blobs.get(content_hash))) as file:
+def find_box(blobs: BlobStore, display_hash: str) -> tuple[FaceBox | None, str]:
+    """The box of the largest face of a stored picture, as participants see it, and what somebody should look at."""
+    with PIL.Image.open(BytesIO(blobs.get(display_hash))) as file:
         picture = file.convert("RGB")
     found = find_face(picture)
     if found is None:
@@ -99,7 +99,7 @@ def crop_preview(data: bytes, box: FaceBox) -> bytes:
 
 
 def _images_to_search(*, again: bool) -> Select[int, str]:
-    return select(Image.id, Image.content_hash).where(_open_to_search(again=again)).order_by(Image.id)
+    return select(Image.id, Image.display_hash).where(_open_to_search(again=again)).order_by(Image.id)
 
 
 def _open_to_search(*, again: bool) -> ColumnElement[bool]:

@@ -7,12 +7,15 @@ from itertools import chain
 from uuid import uuid4
 
 import pytest
+from PIL import Image as Picture
 from sqlalchemy import select, text
 
 from app.accounts.service import login_link, open_session
 from app.deps import SESSION_COOKIE
 from app.models import Base, Role, Trial
+from app.stimuli.encode import jpeg
 from tests.support.factories import StaffFactory
+from tests.support.pictures import pixels
 from tests.support.worlds import Visitor, make_images, make_study
 
 ANYONE = """
@@ -246,6 +249,8 @@ class TestEveryRoute:
 def study(db, blobs):
     """With pictures, and somebody in it who has judged nothing yet."""
     images = make_images(db, blobs, count=8)
+    for number, image in enumerate(images):
+        image.display_hash = blobs.put(jpeg(Picture.fromarray(pixels(number))))
     real, fake = ([image.id for image in images if image.label == label] for label in ("real", "fake"))
     return make_study(db, images=list(zip(real, fake, strict=True)), arms=(False,))
 

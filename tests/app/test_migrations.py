@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, func, select, text
+from sqlalchemy import Engine, create_engine, func, inspect, select, text
 from sqlalchemy.orm import Session
 
 from app.analysis.requests import abort_analysis
@@ -15,6 +16,7 @@ from app.db import MIGRATIONS, factory
 from app.experiments.background_tasks import abort_task
 from app.models import (
     BackgroundTask,
+    Base,
     Dataset,
     DatasetImage,
     ParticipantState,
@@ -56,11 +58,32 @@ class TestKeptRules:
         assert visit["quiz"]["attempts"] == 3
 
 
+@contextmanager
+def todays_columns(engine: Engine) -> Iterator[None]:
+    """Let the factories write into a database of before: what came since is there, empty, for as long."""
+    present = inspect(engine)
+    lacking = [
+        (table.name, column)
+        for table in Base.metadata.sorted_tables
+        if present.has_table(table.name)
+        for column in table.columns
+        if column.name not in {one["name"] for one in present.get_columns(table.name)}
+    ]
+    with engine.begin() as connection:
+        for table, column in lacking:
+            kind = column.type.compile(engine.dialect)
+            connection.execute(text(f'ALTER TABLE "{table}" ADD COLUMN "{column.name}" {kind}'))
+    yield
+    with engine.begin() as connection:
+        for table, column in lacking:
+            connection.execute(text(f'ALTER TABLE "{table}" DROP COLUMN "{column.name}"'))
+
+
 class TestDatasetImages:
     def test_images_that_were_frozen_before_keep_their_splits(self, new_database):
         engine = create_engine(new_database())
         migrate(engine, "0012")
-        with factory(engine)() as session:
+        with todays_columns(engine), factory(engine)() as session:
             SESSION_HOLDER["session"] = session
             study, other = StudyFactory(), StudyFactory()
             paired, elsewhere = PairFactory(study_id=study.id), PairFactory(study_id=other.id)
@@ -97,7 +120,7 @@ class TestTallies:
     def test_what_was_decided_before_counts(self, new_database):
         engine = create_engine(new_database())
         migrate(engine, "0014")
-        with factory(engine)() as session:
+        with todays_columns(engine), factory(engine)() as session:
             SESSION_HOLDER["session"] = session
             for kind in (TrialKind.MAIN, TrialKind.MAIN, TrialKind.CHECK):
                 DecisionFactory(trial=TrialFactory(kind=kind, state=TrialState.DECIDED), annotation_ms=7.0)
@@ -119,7 +142,7 @@ class TestBackgroundWork:
     def upgraded(self, new_database) -> Iterator[Engine]:
         engine = create_engine(new_database())
         migrate(engine, "0016")
-        with factory(engine)() as session:
+        with todays_columns(engine), factory(engine)() as session:
             SESSION_HOLDER["session"] = session
             study = StudyFactory()
             for state in ("queued", "succeeded"):

@@ -65,7 +65,7 @@ def search_face(request: Request, db: Db, blobs: Blobs, _editor: Editor, image_i
     """Find the face on this picture, in place of the box that it has."""
     require_model()
     image = queries.get_image(db, image_id)
-    box, remark = find_box(blobs, image.content_hash)
+    box, remark = find_box(blobs, image.display_hash)
     if box is None:
         return leave_for(
             f"/staff/images/{image_id}", request, Flash("danger", "No face was found", (remark,))

@@ -63,7 +63,7 @@ def find_faces(
 
 
 def find_box(blobs: BlobStore, display_hash: str) -> tuple[FaceBox | None, str]:
-    """The box of the largest face of a stored picture, as participants see it, and what somebody should look at."""
+    """The box of the largest face of a stored picture, and what somebody should look at."""
     with PIL.Image.open(BytesIO(blobs.get(display_hash))) as file:
         picture = file.convert("RGB")
     found = find_face(picture)
@@ -86,13 +86,14 @@ def set_box(image: Image, box: FaceBox | None, *, origin: FaceOrigin | None) -> 
     image.face_origin = origin if face else None
 
 
-def crop_preview(data: bytes, box: FaceBox) -> bytes:
-    """JPEG of what a dataset keeps of a picture with that face. BadInput: the box lies outside."""
+def crop_preview(data: bytes, box: FaceBox | None) -> bytes:
+    """JPEG of what a dataset keeps of a picture with or without a face. BadInput: the box is outside."""
     with PIL.Image.open(BytesIO(data)) as file:
         picture = np.asarray(file.convert("RGB"))
     height, width = picture.shape[:2]
+    edges = (box.x, box.y, box.width, box.height) if box else None
     try:
-        crop = face_crop((box.x, box.y, box.width, box.height), width=width, height=height)
+        crop = face_crop(edges, width=width, height=height)
     except ValueError:
         raise BadInput(f"The box lies outside of the {width}×{height} picture.") from None
     return jpeg(PIL.Image.fromarray(apply_crop(picture, crop)))

@@ -35,6 +35,27 @@ class BoxFields(Fields):
         return FaceBox(self.x, self.y, self.width, self.height)
 
 
+class CropFields(Fields):
+    """The face box whose crop is wanted: all four numbers, or none for the box that the image has."""
+
+    x: Pixels | None = None
+    y: Pixels | None = None
+    width: Length | None = None
+    height: Length | None = None
+
+    def box(self, image: Image) -> FaceBox | None:
+        given = (self.x, self.y, self.width, self.height)
+        stored = (image.face_x, image.face_y, image.face_width, image.face_height)
+        return _box(given) or _box(stored)
+
+
+def _box(numbers: tuple[float | None, ...]) -> FaceBox | None:
+    x, y, width, height = numbers
+    if x is None or y is None or width is None or height is None:
+        return None
+    return FaceBox(x, y, width, height)
+
+
 class Size(Fields):
     """How large the picture is wanted."""
 
@@ -67,11 +88,14 @@ def picture(
 
 @router.get("/{image_id}/crop", response_class=Response)
 def crop(
-    image_id: ImageId, db: Db, blobs: Blobs, _staff: CurrentStaff, face: Annotated[BoxFields, Query()]
+    image_id: ImageId, db: Db, blobs: Blobs, _staff: CurrentStaff, face: Annotated[CropFields, Query()]
 ) -> Response:
-    """What a dataset would keep of an image if its face were there: a JPEG of 224 × 224 pixels."""
+    """What a dataset would keep of an image if its face were there: a JPEG of 224 × 224 pixels.
+
+    Without a box, what it keeps now.
+    """
     image = db.get(Image, image_id)
     if image is None:
         raise NotFound(f"There is no image {image_id}.")
-    preview = crop_preview(blobs.get(image.display_hash), face.box)
+    preview = crop_preview(blobs.get(image.display_hash), face.box(image))
     return Response(preview, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400"})

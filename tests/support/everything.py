@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fastapi.testclient import TestClient
+from PIL import Image as Picture
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -22,6 +23,7 @@ from app.models import (
     BackgroundTask,
     Dataset,
     Experiment,
+    FaceOrigin,
     Image,
     JobState,
     MapSet,
@@ -41,6 +43,8 @@ from app.models import (
 from app.quality.service import set_aside
 from app.recruitment.service import withdraw
 from app.security import passwords
+from app.stimuli.face_boxes import set_box
+from app.stimuli.manifest import FaceBox
 from app.stimuli.service import import_path
 from app.storage import BlobStore
 from app.studies.schemas import StudySpec
@@ -49,6 +53,7 @@ from saliency.parameters import MapParameters
 from tests.support.factories import StaffFactory
 from tests.support.grids import SCORES, make_trained
 from tests.support.pictures import draw
+from tests.support.portraits import draw_portrait
 from tests.support.worlds import Visitor
 
 SCORED: dict[str, float | str] = {
@@ -86,7 +91,11 @@ class Everything:
         for number in range(16):  # so that the form for a new study can be sent as it stands
             draw(self.folder / "real" / f"{number}.png", seed=number)
             draw(self.folder / "fake" / ("gan", "diffusion")[number % 2] / f"{number}.png", seed=100 + number)
+        face = Picture.fromarray(draw_portrait(3).pixels).resize((64, 64))
+        face.save(self.folder / "fake" / "diffusion" / "1.png")  # the first image, whose face can be found
         import_path(self.sessions, self.blobs, self.folder, size=None)
+        first = self.db.scalars(select(Image).order_by(Image.id)).first()
+        set_box(first, FaceBox(10, 10, 40, 40), origin=FaceOrigin.CORRECTED)
 
     def study(self, slug: str, state: StudyState) -> Study:
         arms = [{"name": "annotate", "annotate": True}, {"name": "control", "annotate": False}]

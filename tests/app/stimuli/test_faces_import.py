@@ -2,7 +2,6 @@
 
 from io import BytesIO
 
-import numpy as np
 import pytest
 from PIL import Image as Picture
 from sqlalchemy import select
@@ -47,7 +46,7 @@ class TestImportImages:
     def test_importing_again_says_nothing_of_a_box_that_nobody_gave(self, session_factory, blobs, portrait):
         import_images(session_factory, blobs, [portrait()])
         report = import_images(session_factory, blobs, [portrait()], faces=FaceSearch.FIND)
-        assert (report.already_there, report.kept, report.remarks) == (1, (), ())
+        assert (report.already_there, report.ignored, report.remarks) == (1, (), ())
 
     def test_a_turned_head_is_stored_upright_in_one_frame(self, session_factory, blobs, portrait):
         import_images(session_factory, blobs, [portrait(turn_deg=20)], size=224, faces=FaceSearch.ALIGN)

@@ -16,7 +16,7 @@ describe("dragging a face box", () => {
   for (const [index, corner] of corners(BOX).entries()) {
     it(`keeps the opposite corner while corner ${index + 1} moves`, () => {
       const moved = drag(BOX, { x: corner.x + 1, y: corner.y - 1 }, 3)({ x: corner.x + 5, y: corner.y + 5 });
-      const opposite = corners(BOX)[(index + 2) % 4];
+      const opposite = corners(BOX)[(index + 2) % 4] ?? assert.fail();
       assert.deepEqual(moved, between({ x: corner.x + 5, y: corner.y + 5 }, opposite));
     });
   }

@@ -1,4 +1,4 @@
-"""Everything that an analysis says about a table of decisions, as a list of estimates."""
+"""Compute all estimates of an analysis from a table of decisions."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""When an assumption fails: one sentence each, for whoever reads the numbers."""
+"""Cautions for the reader of an analysis: one sentence for each assumption that fails."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final

@@ -45,8 +45,8 @@ def add(
     try:
         staff = service.add_staff(db, email=email, name=name, role=role)
     except AppError as error:
-        kept = {"email": email, "name": name, "role": role}
-        return listing(request, db, status=error.status, error=str(error), form=kept)
+        form = {"email": email, "name": name, "role": role}
+        return listing(request, db, status=error.status, error=str(error), form=form)
     return with_link(request, db, staff, config.public_url)
 
 
@@ -56,10 +56,10 @@ def new_link(request: Request, db: Db, config: Config, _admin: Admin, staff_id: 
 
 
 def with_link(request: Request, db: Session, staff: Staff, public_url: str) -> Response:
-    """Back to the list with a fresh link on it: the only time that it can be read."""
+    """Redirect to the list with a new login link in the notice, the only time that it is shown."""
     url = public_url.rstrip("/") + service.login_link(db, staff)
-    told = f"Send it to {staff.email} now: it is shown only once, and lasts two days."
-    flash = Flash("ok", f"A one-time login link for {staff.name}", (told,), copies=url)
+    advice = f"Send it to {staff.email} now: it is shown only once, and lasts two days."
+    flash = Flash("ok", f"A one-time login link for {staff.name}", (advice,), copies=url)
     return leave_for(router.prefix, request, flash)
 
 

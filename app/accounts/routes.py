@@ -49,7 +49,7 @@ def login_form(request: Request, db: Db, next: str = HOME) -> Response:  # noqa:
 
 @router.post("/login", name="account.login")
 def login(request: Request, config: Config, form: Annotated[Credentials, Form()]) -> Response:
-    """Counted in a transaction of its own, so that every other try knows of it while this one is checked."""
+    """Count a try in a transaction of its own, so that others see it while this one is checked."""
     address = remote_address(request)
     who = form.email.strip().lower(), address
     sessions: SessionFactory = request.app.state.session_factory
@@ -115,7 +115,7 @@ def logout(request: Request, db: Db) -> Response:
 
 
 class AccountAddress(Fields):
-    """What the address says: whether a password has just been changed."""
+    """The query of the address: whether a password has just been changed."""
 
     saved: bool = False
 

@@ -24,7 +24,7 @@ def add_staff(session: Session, *, email: str, name: str, role: Role, password: 
     staff = Staff(email=address, name=name.strip() or address, role=role)
     staff.password_hash = None if password is None else hashed(password)
     session.add(staff)
-    session.flush()  # for the id, and so that a double address is told here
+    session.flush()  # gives it an id, and raises here when the address is taken
     return staff
 
 
@@ -56,7 +56,7 @@ def get_staff(session: Session, staff_id: int) -> Staff:
 
 
 def authenticate(session: Session, *, email: str, password: str) -> Staff | None:
-    """Whose e-mail and password these are; None, after the same time, when nobody's."""
+    """The account with this e-mail and password; None, after the same time, when they fit none."""
     staff = session.scalar(
         select(Staff).where(Staff.email == email.strip().lower(), Staff.disabled_at.is_(None))
     )
@@ -106,10 +106,13 @@ def link_owner(session: Session, token: str) -> Staff:
 
 
 def spend_link(session: Session, token: str) -> Staff:
-    """Use up a link and forget the password, which may be why it was asked for; of two uses at once one
-    gets `NotFound`. Every other link of that person is void with it."""
+    """Use a login link: the account's links and its password are deleted; returns the account.
+
+    The password goes, because a forgotten one may be why the link was requested. Of two uses at once one gets
+    `NotFound`.
+    """
     staff = link_owner(session, token)
-    session.refresh(staff, with_for_update=True)  # two links of one person, used at once, come one by one
+    session.refresh(staff, with_for_update=True)  # two links of one person, used at once, take turns
     if session.scalar(select(LoginLink.token_hash).where(_unspent(token))) is None:
         raise NotFound(SPENT)
     _void_links(session, staff)
@@ -118,7 +121,7 @@ def spend_link(session: Session, token: str) -> Staff:
 
 
 def _void_links(session: Session, staff: Staff) -> None:
-    """Whoever finds an old link in a mailbox gets in by none of them."""
+    """Delete all login links of an account, so that an old link in a mailbox opens nothing."""
     session.execute(delete(LoginLink).where(LoginLink.staff_id == staff.id))
 
 
@@ -144,7 +147,7 @@ def change_password(session: Session, staff: Staff, *, current: str, new: str, k
 
 
 def change_role(session: Session, staff: Staff, role: Role, *, by: Staff) -> None:
-    """What a link was sent for is not what it opens now: a new role needs a new link."""
+    """Change a role; login links that were sent for the old role are deleted."""
     if staff.id == by.id:
         raise WrongState("You cannot change your own role; ask another admin.")
     staff.role = role
@@ -152,7 +155,7 @@ def change_role(session: Session, staff: Staff, role: Role, *, by: Staff) -> Non
 
 
 def disable(session: Session, staff: Staff, *, by: Staff) -> None:
-    """Lock `staff` out at once. Nobody locks themselves out, so there is always an admin left."""
+    """Disable an account and end its sessions. Nobody can disable their own, so one admin always remains."""
     if staff.id == by.id:
         raise WrongState("You cannot disable your own account; ask another admin.")
     staff.disabled_at = datetime.now(UTC)

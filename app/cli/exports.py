@@ -10,7 +10,7 @@ from app.cli.context import opened
 
 
 @app.command("export")
-def export(
+def export(  # noqa: PLR0913 - each is an option of the command
     study: Annotated[str, typer.Argument(help="Name of the study.")],
     out_dir: Annotated[Path, typer.Argument(help="Folder to write; must not exist or be empty.")],
     *,
@@ -19,17 +19,34 @@ def export(
     coco: Annotated[bool, typer.Option("--coco", help="The masks as COCO run lengths.")] = False,
     npy: Annotated[bool, typer.Option("--npy", help="Maps as NumPy arrays, too.")] = False,
     images: Annotated[bool, typer.Option("--images", help="The images themselves.")] = False,
+    layout: Annotated[str, typer.Option(help="plain, psych-ds or imagefolder (of Hugging Face).")] = "plain",
+    creator: Annotated[list[str] | None, typer.Option(help="Who is to be cited; repeatable.")] = None,
+    license_: Annotated[str, typer.Option("--license", help="SPDX identifier or address.")] = "",
+    url: Annotated[str, typer.Option(help="Where the dataset is published.")] = "",
 ) -> None:
     """Write everything a study collected into a folder: decisions, annotations, maps, data dictionary.
 
     The same data give the same files. `SHA256SUMS` has the sum of each, for `sha256sum --check`.
     """
     from app.db import snapshot
-    from app.exports.contents import Contents
+    from app.errors import BadInput
+    from app.exports.contents import Contents, Layout
     from app.exports.service import export_study
     from app.studies.service import find_study
 
-    contents = Contents(parquet=parquet, masks=masks, coco=coco, npy=npy, images=images)
+    if layout not in list(Layout):
+        raise BadInput(f"There is no layout {layout!r}; there are {', '.join(Layout)}.")
+    contents = Contents(
+        parquet=parquet,
+        masks=masks,
+        coco=coco,
+        npy=npy,
+        images=images,
+        layout=Layout(layout),
+        creator=tuple(creator or ()),
+        license=license_,
+        url=url,
+    )
     with opened() as context, snapshot(context.sessions) as session, complaints.status("") as status:
         found = find_study(session, study)
         export_study(session, context.blobs, found, out_dir, contents=contents, on_file=status.update)

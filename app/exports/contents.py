@@ -1,10 +1,31 @@
-"""What an export may hold besides its tables, and what is said of it as a dataset."""
+"""What an export may hold besides its tables, how it is laid out, and what is said of it as a dataset."""
 
-from typing import Annotated, Final
+import enum
+from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 Said = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300)]
+
+
+def _without_blanks(names: Any) -> Any:
+    """A form sends every field, also those that nobody filled."""
+    return [one for one in names if str(one).strip()] if isinstance(names, list | tuple) else names
+
+
+class Layout(enum.StrEnum):
+    """Where the files are, and how they are called."""
+
+    PLAIN = "plain"
+    PSYCH_DS = "psych-ds"
+    IMAGE_FOLDER = "imagefolder"
+
+
+LAYOUTS: Final = {
+    Layout.PLAIN: "Folder of tables; the one that `cyborg import` reads",
+    Layout.PSYCH_DS: "Psych-DS: data/…_data.csv and dataset_description.json",
+    Layout.IMAGE_FOLDER: "Hugging Face ImageFolder: images, maps and metadata.csv",
+}
 
 
 class Contents(BaseModel):
@@ -19,9 +40,23 @@ class Contents(BaseModel):
     images: Annotated[
         bool, Field(description="The images themselves; `cyborg import` reads only an export with them.")
     ] = False
+    layout: Layout = Layout.PLAIN
+    creator: Annotated[tuple[Said, ...], Field(max_length=100), BeforeValidator(_without_blanks)] = ()
+    """Who is to be cited."""
+    license: Said = ""
+    """An SPDX identifier, such as CC-BY-4.0, or an address."""
+    url: Said = ""
+    """Where the dataset is published."""
+
+    @classmethod
+    def everything(cls, **more: Any) -> Self:
+        """All that a plain export may hold."""
+        return cls(**dict.fromkeys(OPTIONS, True), **more)
 
 
-OPTIONS: Final = {name: str(field.description) for name, field in Contents.model_fields.items()}
+OPTIONS: Final = {
+    name: str(field.description) for name, field in Contents.model_fields.items() if field.annotation is bool
+}
 """What can be asked for, each with one sentence."""
 
 PLAIN: Final = Contents()

@@ -481,6 +481,8 @@ places, as `saliency.files.spreadsheets.original` does. Numbers and JSON files a
 """
 
 OTHER_FILES: Final = (
+    ("CITATION.cff", "How to cite the dataset."),
+    ("croissant.json", "The files and how they came to be, as Croissant with its RAI fields."),
     ("SHA256SUMS", "The checksum of every other file: `sha256sum --check SHA256SUMS`."),
     (
         "*.parquet",

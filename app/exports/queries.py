@@ -312,3 +312,12 @@ def maps(map_set_id: int) -> AnySelect:
         .where(SaliencyMap.map_set_id == map_set_id)
         .order_by(SaliencyMap.image_id)
     )
+
+
+def map_blobs(map_set_id: int) -> AnySelect:
+    """Of each map of a map set its image and its blob."""
+    return (
+        select(SaliencyMap.image_id, SaliencyMap.blob_hash)
+        .where(SaliencyMap.map_set_id == map_set_id)
+        .order_by(SaliencyMap.image_id)
+    )

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -15,14 +16,16 @@ from sqlalchemy.orm import Session
 
 from app.db import AnySelect, streamed
 from app.errors import AlreadyExists
-from app.exports import dictionary, masks, parquet, queries
+from app.exports import croissant, dictionary, masks, parquet, queries
 from app.exports.annotations import annotation_lines
-from app.exports.archives import Chunks, ExportMember, archive, with_sums
+from app.exports.archives import SUMS, Chunks, ExportMember, Sums, archive, with_sums
 from app.exports.cells import csv_chunks, json_default
-from app.exports.contents import PLAIN, Contents
+from app.exports.contents import PLAIN, Contents, Layout
 from app.exports.dictionary import ExportFile
+from app.exports.facts import DatasetFacts, citation, facts_of
+from app.exports.layouts import as_image_folder, as_psych_ds
 from app.maps.service import newest_map_set
-from app.models import Arm, ImageAdvice, MapSet, Participant, SaliencyMap, Source, Study
+from app.models import Arm, ImageAdvice, MapSet, Participant, Source, Study
 from app.storage import BlobStore
 from app.studies.toml import description_of
 from saliency.maps.png import decode_map_png
@@ -67,12 +70,39 @@ def members(
     session: Session, blobs: BlobStore, study: Study, contents: Contents = PLAIN
 ) -> Iterator[ExportMember]:
     """Every file of an export, in a fixed order, and their sums at the end."""
-    return with_sums(_members(session, blobs, study, contents))
+    facts = facts_of(session, study, contents)
+    match contents.layout:
+        case Layout.PLAIN:
+            return _plain(_members(session, blobs, study, contents, facts), facts)
+        case Layout.PSYCH_DS:
+            described = {file.name: file for file in dictionary.FILES}
+            files = _members(session, blobs, study, contents, facts)
+            return with_sums(as_psych_ds(facts, files, described))
+        case Layout.IMAGE_FOLDER:
+            map_set = newest_map_set(session, study)
+            map_set_id = None if map_set is None else map_set.id
+            files = as_image_folder(session, study, facts, map_set_id=map_set_id, picture=blobs.get)
+            return with_sums(chain(files, [_citation(facts)]))
 
 
-def _members(session: Session, blobs: BlobStore, study: Study, contents: Contents) -> Iterator[ExportMember]:
+def _plain(files: Iterator[ExportMember], facts: DatasetFacts) -> Iterator[ExportMember]:
+    """The files, then what describes them all by their sums."""
+    sums = Sums()
+    yield from sums.of(files)
+    yield from sums.of([ExportMember(croissant.NAME, iter([croissant.croissant(facts, sums.found)]))])
+    yield ExportMember(SUMS, iter([sums.text()]))
+
+
+def _citation(facts: DatasetFacts) -> ExportMember:
+    return ExportMember("CITATION.cff", iter([citation(facts)]))
+
+
+def _members(
+    session: Session, blobs: BlobStore, study: Study, contents: Contents, facts: DatasetFacts
+) -> Iterator[ExportMember]:
     map_set = newest_map_set(session, study)
     yield ExportMember("README.md", iter([readme(study).encode()]))
+    yield _citation(facts)
     yield ExportMember(dictionary.STUDY.name, iter([study_json(session, study, map_set)]))
     for member, as_parquet in _tables(session, study, map_set):
         yield member
@@ -174,12 +204,7 @@ def map_files(
     session: Session, blobs: BlobStore, map_set: MapSet, *, npy: bool = False
 ) -> Iterator[ExportMember]:
     """`maps/<image_id>.png`, and with `npy` the same values as `maps/<image_id>.npy`."""
-    query = (
-        select(SaliencyMap.image_id, SaliencyMap.blob_hash)
-        .where(SaliencyMap.map_set_id == map_set.id)
-        .order_by(SaliencyMap.image_id)
-    )
-    for image_id, blob in session.execute(query):
+    for image_id, blob in session.execute(queries.map_blobs(map_set.id)):
         png = blobs.get(blob)
         yield ExportMember(f"maps/{image_id}.png", iter([png]))
         if npy:

@@ -10,7 +10,7 @@ from app.analysis.queries import Who
 from app.dashboard.studies import queries
 from app.dashboard.studies.charts import step_in_words
 from app.deps import Config, CurrentStaff, Db, Editor
-from app.exports.contents import OPTIONS
+from app.exports.contents import LAYOUTS, OPTIONS
 from app.forms import Fields
 from app.models import Study
 from app.studies import service
@@ -82,4 +82,6 @@ def back_to(study: Study) -> RedirectResponse:
 
 @router.get("/{slug}/export")
 def export(request: Request, db: Db, _staff: CurrentStaff, slug: str) -> HTMLResponse:
-    return page(request, "staff/export.html", study=service.find_study(db, slug), options=OPTIONS)
+    return page(
+        request, "staff/export.html", study=service.find_study(db, slug), options=OPTIONS, layouts=LAYOUTS
+    )

@@ -59,7 +59,9 @@ def lines_of(folder: Path) -> list[dict]:
 class TestExport:
     def test_it_writes_every_file_of_the_dictionary(self, exported, built):
         names = {path.name for path in exported().iterdir()}
-        assert names == {file.name for file in dictionary.FILES} | {"README.md", "SHA256SUMS", "maps"}
+        assert names == {file.name for file in dictionary.FILES} | {
+            *("README.md", "CITATION.cff", "croissant.json", "SHA256SUMS", "maps")
+        }
 
     def test_its_columns_are_those_of_the_dictionary(self, exported, built):
         folder = exported()

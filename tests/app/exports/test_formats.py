@@ -25,7 +25,7 @@ from saliency.files.spreadsheets import original
 from saliency.maps.png import decode_numbers
 from tests.support.exports import collect_study
 
-EVERYTHING = Contents(**dict.fromkeys(OPTIONS, True))
+EVERYTHING = Contents.everything()
 TABLES = [file for file in dictionary.FILES if file.name.endswith(".csv")]
 
 # pycocotools 2.0.11 answers NumPy 2 with an array class of before.

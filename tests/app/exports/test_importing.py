@@ -15,7 +15,7 @@ from app.cli import commands as _registers  # noqa: F401
 from app.db import connect, factory, snapshot
 from app.errors import BadInput, WrongState
 from app.exports.archives import SUMS
-from app.exports.contents import OPTIONS, Contents
+from app.exports.contents import Contents
 from app.exports.importing import import_export
 from app.exports.opening import opened_export
 from app.exports.service import export_study
@@ -26,7 +26,7 @@ from app.studies.service import find_study
 from tests.support.exports import collect_study
 from tests.support.factories import SESSION_HOLDER
 
-EVERYTHING = Contents(**dict.fromkeys(OPTIONS, True))
+EVERYTHING = Contents.everything()
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

@@ -1,11 +1,13 @@
-"""What `annotations.jsonl` costs: strokes written by PostgreSQL, against decoding and encoding each of them.
+"""What exports cost: `annotations.jsonl` against a plain way to write it, other formats against that.
 
     python benchmarks/annotation_export.py [--annotations 20000] [--rounds 3]
 
 The reference asks PostgreSQL for each annotation with its strokes as one JSON value, reads it into Python and
 writes it again, line by line. Both read the same snapshot through a cursor of the server; rounds alternate.
 CPU is of this process and of the server's processes together. The two outputs are compared, line by line, as
-data.
+data. Then each other format of the same annotations and decisions is written once; its ratios are to
+`annotations.jsonl` as it is written, and `peak MB` is the largest memory of this process until then, so a
+format that held the study in memory would show.
 """
 
 import argparse
@@ -24,9 +26,10 @@ from sqlalchemy.orm import Session
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from app.db import factory, snapshot, streamed
-from app.exports import dictionary
+from app.exports import dictionary, masks, parquet, queries
 from app.exports.annotations import annotation_lines
 from app.exports.cells import time_text
+from app.exports.service import table
 from app.maps.queries import exported_rows
 from app.models import Study, strokes_json
 from benchmarks.map_sets import fresh_database, make_study
@@ -49,6 +52,51 @@ def decoded_and_encoded(session: Session, study_id: int) -> Iterator[bytes]:
 
 def written(session: Session, study_id: int) -> Iterator[bytes]:
     return annotation_lines(session, study_id, file=dictionary.ANNOTATIONS, counting=True)
+
+
+def mask_pngs(session: Session, study_id: int) -> Iterator[bytes]:
+    return (chunk for member in masks.mask_files(session, study_id) for chunk in member.chunks)
+
+
+def coco(session: Session, study_id: int) -> Iterator[bytes]:
+    return masks.coco_chunks(session, study_id, session.execute(queries.images(study_id)))
+
+
+def annotations_parquet(session: Session, study_id: int) -> Iterator[bytes]:
+    return parquet.annotations(session, study_id, file=dictionary.ANNOTATIONS, counting=True)
+
+
+def decisions_csv(session: Session, study_id: int) -> Iterator[bytes]:
+    return table(session, dictionary.DECISIONS, queries.decisions(study_id))
+
+
+def decisions_parquet(session: Session, study_id: int) -> Iterator[bytes]:
+    return parquet.table(session, dictionary.DECISIONS, queries.decisions(study_id))
+
+
+FORMATS = {
+    "annotations.jsonl": written,
+    "annotations.parquet": annotations_parquet,
+    "decisions.csv": decisions_csv,
+    "decisions.parquet": decisions_parquet,
+    "masks.coco.json": coco,
+    "masks/*.png": mask_pngs,
+}
+
+
+def compare_formats(sessions, study_id: int, server: psutil.Process) -> None:
+    print(f"{'':20}{'s':>8}{'CPU s':>8}{'MB':>8}{'CPU ratio':>11}{'size ratio':>11}{'peak MB':>9}")
+    found: dict[str, dict[str, float]] = {}
+    for name, make in FORMATS.items():
+        found[name] = one = measure(sessions, study_id, server, make)
+        reference = found["annotations.jsonl"]
+        ratios = [one[key] / reference[key] for key in ("CPU s", "MB")]
+        sizes = f"{one['s']:>8.1f}{one['CPU s']:>8.1f}{one['MB']:>8.1f}"
+        print(f"{name:20}{sizes}{ratios[0]:>11.2f}{ratios[1]:>11.2f}{peak_mb():>9.0f}")
+
+
+def peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
 def cpu(server: psutil.Process) -> float:
@@ -98,8 +146,8 @@ def main() -> None:
         for name in rounds[0][0]:
             theirs, ours = (statistics.median(one[side][name] for one in rounds) for side in (0, 1))
             print(f"{name:8}{theirs:>10.2f}{ours:>10.2f}{ours / theirs:>8.2f}")
-        largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-        print(f"largest memory of this process: {largest:.0f} MB")
+        print(f"largest memory of this process: {peak_mb():.0f} MB")
+        compare_formats(sessions, study_id, server)
         check_equal(sessions, study_id)
 
 

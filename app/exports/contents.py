@@ -3,14 +3,11 @@
 import enum
 from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
+
+from app.forms import Fields
 
 Said = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300)]
-
-
-def _without_blanks(names: Any) -> Any:
-    """A form sends every field, also those that nobody filled."""
-    return [one for one in names if str(one).strip()] if isinstance(names, list | tuple) else names
 
 
 class Layout(enum.StrEnum):
@@ -28,7 +25,7 @@ LAYOUTS: Final = {
 }
 
 
-class Contents(BaseModel):
+class Contents(Fields):
     """What staff ask for. Without any of it, an export has CSV tables, JSON lines and maps as PNG."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,7 +38,7 @@ class Contents(BaseModel):
         bool, Field(description="The images themselves; `cyborg import` reads only an export with them.")
     ] = False
     layout: Layout = Layout.PLAIN
-    creator: Annotated[tuple[Said, ...], Field(max_length=100), BeforeValidator(_without_blanks)] = ()
+    creator: Annotated[tuple[Said, ...], Field(max_length=100)] = ()
     """Who is to be cited."""
     license: Said = ""
     """An SPDX identifier, such as CC-BY-4.0, or an address."""

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any, Final
 
 import cv2
@@ -25,7 +25,10 @@ COCO: Final = "masks.coco.json"
 PAINTED: Final = 1
 """COCO's number of the only category."""
 
-PNG_OPTIONS: Final = (cv2.IMWRITE_PNG_COMPRESSION, 9)
+PNG_OPTIONS: Final = (  # a mask is runs of two values
+    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
+    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +52,11 @@ def masks(session: Session, study_id: int) -> Iterator[AnnotationMask]:
 
 def _painted(session: Session, rows: list[AnyRow]) -> Iterator[AnnotationMask]:
     texts = strokes_of(session, [row.annotation_id for row in rows])
-    for row in rows:
-        strokes = _strokes(texts.get(row.annotation_id, ""), row)
-        (ink,) = rasterize_inks([strokes], width=row.width, height=row.height)
-        yield AnnotationMask(row.annotation_id, row.image_id, row.width, row.height, ink)
+    for (width, height), group in groupby(rows, key=lambda row: (row.width, row.height)):
+        some = list(group)
+        drawings = [_strokes(texts.get(row.annotation_id, ""), row) for row in some]
+        for row, ink in zip(some, rasterize_inks(drawings, width=width, height=height), strict=True):
+            yield AnnotationMask(row.annotation_id, row.image_id, width, height, ink)
 
 
 def _strokes(text: str, row: AnyRow) -> tuple[Stroke, ...]:

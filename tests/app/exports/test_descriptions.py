@@ -158,7 +158,7 @@ class TestPage:
 
     def test_what_a_form_sends_is_understood(self, viewer, db, blobs):
         study = collect_study(db, blobs)
-        query = "layout=psych-ds&creator=Ada&creator=&license=&url="
+        query = "layout=psych-ds&creator=Ada&creator=&license=&url=&parquet="
         answer = viewer.get(f"/staff/studies/{study.slug}/export.zip?{query}")
         assert b"dataset_description.json" in answer.content
         wrong = viewer.get(f"/staff/studies/{study.slug}/export.zip?layout=bids")

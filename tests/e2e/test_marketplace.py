@@ -141,7 +141,7 @@ def blocking(
     preferences = {"profile": {"content_settings": {"exceptions": {"cookies": refuse}}}}
     (tmp_path / "Default").mkdir()
     (tmp_path / "Default" / "Preferences").write_text(json.dumps(preferences), encoding="utf-8")
-    options = chromium()
+    options = chromium(whole=True)
     rule = f"--host-resolver-rules=MAP {MTURK}:443 127.0.0.1:{marketplace.port}"
     options["args"] = [*options["args"], rule]
     context = playwright.chromium.launch_persistent_context(

@@ -90,13 +90,15 @@ class Installation:
             raise AssertionError("".join(log.read_text() for log in self.data_dir.parent.glob("*.log")))
 
 
-def chromium() -> dict[str, Any]:
+def chromium(*, whole: bool = False) -> dict[str, Any]:
     """Launch options for the Chromium that this machine has, or for playwright's own.
 
-    `chromium-headless-shell` is the same engine without the window around it, at half the CPU time.
+    `chromium-headless-shell` is the same engine without the window around it, at half the CPU time. It reads
+    no settings of a user: `whole` asks for the browser that does.
     """
-    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-    candidates = (os.environ.get("CYBORG_CHROMIUM"), *names)
+    names = ("chromium", "chromium-browser", "google-chrome")
+    candidates = (os.environ.get("CYBORG_CHROMIUM"), *(() if whole else ("chromium-headless-shell",)), *names)
     found = next((path for name in candidates if name and (path := shutil.which(name))), None)
     arguments = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-    return {"args": arguments, "headless": True} | ({"executable_path": found} if found else {})
+    own = {"channel": "chromium"} if whole else {}
+    return {"args": arguments, "headless": True} | ({"executable_path": found} if found else own)

@@ -1,5 +1,7 @@
 """The recipes of both papers, and those of two other detectors, from end to end on a few small images."""
 
+import re
+
 import pytest
 
 from tests.training.conftest import fill
@@ -62,16 +64,32 @@ SMALL = ("--limit", 4, "--epochs", 1, "--seeds", 1, "--weights", "none", "--devi
 @pytest.mark.parametrize(
     ("recipe", "runs", "side"),
     [
-        ("wacv2023", 12, 96),
+        pytest.param("wacv2023", 12, 96, marks=pytest.mark.slow),
         ("droid2023", 6, 64),
         pytest.param("wang2020", 2, 64, marks=pytest.mark.slow),
         pytest.param("dang2020", 2, 96, marks=pytest.mark.slow),
     ],
 )
 def test_every_run_ends_with_metrics(data, tmp_path, recipe, runs, side):
-    result = invoke("fit", recipe, "--data", data, "--out", tmp_path / "runs", *SMALL, "--image-size", side)
+    assert len(finished(recipe, data, tmp_path / "runs", side=side)) == runs
+
+
+def test_every_run_of_one_network_of_wacv2023_ends_with_metrics(data, tmp_path):
+    """Its other three networks take a minute; `make test-slow` trains them."""
+    text = (RECIPES / "wacv2023.toml").read_text(encoding="utf-8")
+    others = r"(?m)^(densenet121|inception_v3|legacy_xception) = .*\n"  # their weights
+    one = re.sub(r"(?m)^architectures = .*$", 'architectures = ["resnet50"]', re.sub(others, "", text))
+    (tmp_path / "one.toml").write_text(one, encoding="utf-8")
+    ended = finished(tmp_path / "one.toml", data, tmp_path / "runs", side=64)
+    scenarios = {folder.record()["config"]["scenario"] for folder in ended}
+    assert scenarios == {"classical", "classical_more_data", "cyborg"}
+
+
+def finished(recipe, data, out, *, side):
+    """Fit every run of a recipe on a few small images; their folders, each finished."""
+    result = invoke("fit", recipe, "--data", data, "--out", out, *SMALL, "--image-size", side)
     assert result.exit_code == 0, result.output
-    folders = [RunFolder(path) for path in (tmp_path / "runs").iterdir()]
-    assert len(folders) == runs
+    folders = [RunFolder(path) for path in out.iterdir()]
     assert all(folder.is_finished for folder in folders)
     assert {folder.record()["config"]["limit"] for folder in folders} == {4}
+    return folders

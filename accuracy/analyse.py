@@ -1,4 +1,4 @@
-"""Compute all estimates of an analysis from a table of decisions."""
+"""Everything that an analysis says about a table of decisions, as a list of estimates."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -38,7 +38,7 @@ export interface NextTrial {
   draft: { [name: string]: unknown } | null;
 }
 
-/** A trial; no field tells which face is fake, or which pair is a check. */
+/** Nothing in here says which face is fake, or which pair is a check. */
 export interface TrialView {
   id: string;
   /** `check` is a region check: there is nothing to choose, and `prompt` says what to paint. */
@@ -66,9 +66,9 @@ export interface Picture {
   height: number;
 }
 
-/** A model's advice on the pair; the arm decides which parts are shown. */
+/** What a model says of the pair; the arm decides which of it is there. */
 export interface AdviceView {
-  /** The face that the model takes for the fake one. */
+  /** The face that it takes for the fake one. */
   decision: Side | null;
   /** How sure it is, in [0, 1]. */
   confidence: number | null;
@@ -140,7 +140,7 @@ export interface Completion {
   debrief_html: string | null;
 }
 
-/** The state of an undecided trial, which only the page itself reads when it is opened again. */
+/** What the page wants back when it is opened again, here or elsewhere; nobody else reads it. */
 export interface DraftBody {
   draft: { [name: string]: unknown };
 }

@@ -45,7 +45,7 @@ ROWS_AT_A_TIME: Final = 200
 CONNECTIONS: Final = 20  # of a process that does not say how many
 
 NO_CONNECTION_S: Final = 10.0
-"""How long to wait for a free connection before the client is asked to try again."""
+"""How long to wait for one that others use, before somebody is told to ask again."""
 
 NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 """As JSON writes it; after a backslash that is itself escaped it is six letters."""

@@ -3,32 +3,36 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.orm import Session, defer
 
 from app.audit.recording import Actor, action_of, request_id, subject_of, watch
 from app.db import SessionFactory
-from app.errors import NotAllowed, NotAParticipant, NotLoggedIn
+from app.errors import NotAllowed, NotAParticipant, NotLoggedIn, SecondFactorMissing
 from app.models import (
+    ApiToken,
     Arm,
     Channel,
     Participant,
     ParticipantState,
     ParticipantToken,
     Role,
+    SecondFactor,
     Staff,
     StaffSession,
     Study,
+    TokenScope,
 )
 from app.security import token_hash
 from app.settings import Settings
 from app.storage import BlobStore
 from app.web import SAFE_METHODS
 
+BROWSERS_ONLY: Final = "No API token may do this; log in with a browser."
 SESSION_COOKIE: Final = "cyborg_session"
 
 
@@ -56,7 +60,41 @@ Config = Annotated[Settings, Depends(get_settings)]
 Blobs = Annotated[BlobStore, Depends(get_blobs)]
 
 
-def logged_in(request: Request, db: Db) -> Staff:
+def identified(request: Request, db: Db) -> Staff:
+    """The staff member whose session cookie this is, or whose API token; perhaps without the second factor
+    that their role needs.
+
+    A request with an `Authorization` header is judged by that alone: its cookie does not count.
+    """
+    token = None
+    if "authorization" in request.headers:
+        token, staff = api_token(db, bearer_token(request.headers["authorization"]))
+    else:
+        staff = session_owner(request, db)
+    request.state.staff, request.state.api_token = staff, token
+    if request.method not in SAFE_METHODS:
+        if token is not None and not token.scopes:
+            raise NotAllowed("This API token may only read.")
+        watch(db, actor_of(request, staff, through=token.name if token else None))
+    return staff
+
+
+def logged_in(db: Db, config: Config, staff: Annotated[Staff, Depends(identified)]) -> Staff:
+    """Who is asking, with a second factor where their role needs one."""
+    if second_factor_is_due(db, config, staff):
+        raise SecondFactorMissing
+    return staff
+
+
+def second_factor_is_due(db: Session, config: Settings, staff: Staff) -> bool:
+    """Whether somebody has to set up a second factor before they may do anything else."""
+    if staff.role not in config.second_factor_for.split():
+        return False
+    factor = db.get(SecondFactor, staff.id)
+    return factor is None or factor.confirmed_at is None
+
+
+def session_owner(request: Request, db: Db) -> Staff:
     """The staff member whose session cookie this is."""
     staff = db.scalar(
         select(Staff)
@@ -64,15 +102,41 @@ def logged_in(request: Request, db: Db) -> Staff:
         .where(
             StaffSession.token_hash == token_hash(request.cookies.get(SESSION_COOKIE, "")),
             StaffSession.expires_at > datetime.now(UTC),
+            StaffSession.awaits_code.is_(False),
             Staff.disabled_at.is_(None),
         )
     )
     if staff is None:
         raise NotLoggedIn
-    request.state.staff = staff
-    if request.method not in SAFE_METHODS:
-        watch(db, actor_of(request, staff))
     return staff
+
+
+def api_token(db: Session, token: str) -> tuple[ApiToken, Staff]:
+    """The token as it is stored, and its owner; NotLoggedIn for one that is unknown, expired or revoked."""
+    found = db.execute(
+        select(ApiToken, Staff)
+        .join(Staff, Staff.id == ApiToken.staff_id)
+        .where(
+            ApiToken.token_hash == token_hash(token),
+            ApiToken.expires_at > datetime.now(UTC),
+            ApiToken.revoked_at.is_(None),
+            Staff.disabled_at.is_(None),
+        )
+    ).first()
+    if found is None:
+        raise NotLoggedIn("This API token is unknown, expired or revoked.")
+    _note_use(db, found[0])
+    return found[0], found[1]
+
+
+def _note_use(db: Session, token: ApiToken) -> None:
+    """Once a minute, and never by two requests at once: nobody waits for this row."""
+    stale = or_(ApiToken.last_used_at.is_(None), ApiToken.last_used_at < func.now() - timedelta(minutes=1))
+    free = select(ApiToken.id).where(ApiToken.id == token.id, stale).with_for_update(skip_locked=True)
+    db.execute(
+        update(ApiToken).where(ApiToken.id.in_(free)).values(last_used_at=func.now()),
+        execution_options={"synchronize_session": False},
+    )
 
 
 def actor_of(request: Request, staff: Staff, *, through: str | None = None) -> Actor:
@@ -97,18 +161,37 @@ def remote_address(request: Request) -> str:
 CurrentStaff = Annotated[Staff, Depends(logged_in)]
 
 
-def role_of(*allowed: Role) -> Callable[[Staff], Staff]:
-    def require(staff: CurrentStaff) -> Staff:
+def role_of(*allowed: Role, scope: TokenScope | None) -> Callable[[Request, Staff], Staff]:
+    """Require a role, and of an API token a scope; without a scope no token will do."""
+
+    def require(request: Request, staff: CurrentStaff) -> Staff:
         if staff.role not in allowed:
             raise NotAllowed(f"This needs the role {' or '.join(allowed)}; yours is {staff.role}.")
+        token: ApiToken | None = request.state.api_token
+        if token is not None and scope is None:
+            raise NotAllowed(BROWSERS_ONLY)
+        if token is not None and scope not in token.scopes:
+            raise NotAllowed(f"This needs an API token with the scope {scope}.")
         return staff
 
     return require
 
 
-Editor = Annotated[Staff, Depends(role_of(*(role for role in Role if role.may_edit)))]
-Finance = Annotated[Staff, Depends(role_of(*(role for role in Role if role.may_see_payments)))]
-Admin = Annotated[Staff, Depends(role_of(Role.ADMIN))]
+def in_person(request: Request, staff: Annotated[Staff, Depends(identified)]) -> Staff:
+    if request.state.api_token is not None:
+        raise NotAllowed(BROWSERS_ONLY)
+    return staff
+
+
+Editor = Annotated[Staff, Depends(role_of(*(role for role in Role if role.may_edit), scope=TokenScope.EDIT))]
+Finance = Annotated[
+    Staff, Depends(role_of(*(role for role in Role if role.may_see_payments), scope=TokenScope.PAYMENTS))
+]
+Admin = Annotated[Staff, Depends(role_of(Role.ADMIN, scope=None))]
+Owner = Annotated[Staff, Depends(in_person)]
+"""As `InPerson`, also while a second factor is still to be set up."""
+InPerson = Annotated[Staff, Depends(role_of(*Role, scope=None))]
+"""Anybody who has logged in with a browser: no program gives itself another token or another password."""
 
 
 @dataclass(frozen=True, slots=True)

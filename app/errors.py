@@ -14,6 +14,7 @@ AppError
 │   ├── NotAParticipant      no such participant token
 │   └── NotLoggedIn          no staff session
 ├── NotAllowed           403
+│   └── SecondFactorMissing  this role needs a second factor
 ├── NotFound             404
 ├── Conflict             409
 │   ├── AlreadyDecided       the trial has another decision
@@ -117,6 +118,10 @@ class NotAllowed(AppError):
     """You may not do that."""
 
     status = HTTPStatus.FORBIDDEN
+
+
+class SecondFactorMissing(NotAllowed):
+    """Your role needs a second factor. Set it up under Your account first."""
 
 
 class NotFound(AppError):

@@ -14,8 +14,9 @@ from fastapi.staticfiles import StaticFiles
 
 from annotation_ui import STATIC
 from app import logs
-from app.accounts import people
+from app.accounts import people, second_factor_pages, tokens
 from app.accounts import routes as accounts
+from app.api import routes as api
 from app.dashboard import routes as dashboard
 from app.db import SessionFactory, connect, factory, upgrade
 from app.exports import routes as exports
@@ -31,7 +32,7 @@ from app.storage import WEB_TIMEOUT_S, BlobStore
 from app.studies import routes as studies
 from app.trials import routes as trials
 from app.trials.picture_server import PictureServer, old_heat_map, picture
-from app.web import add_error_handlers
+from app.web import Problem, add_error_handlers
 
 TOO_MANY_ARRIVALS: Final = "Many people are joining from your network; please try again in a minute."
 
@@ -48,7 +49,10 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     studies.router,
     accounts.router,
     people.router,
+    tokens.router,
+    second_factor_pages.router,
     dashboard.router,
+    api.router,
     exports.router,
     maps.router,
     stimuli.router,
@@ -80,6 +84,7 @@ def create_app(settings: Settings, *, session_factory: SessionFactory | None = N
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
+        responses={422: {"model": Problem, "description": "What was sent cannot be used."}},
     )
     app.state.settings = settings
     app.state.session_factory = session_factory

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 ORIGIN: Final = re.compile(r"(https?)://([^\s/?#@\\]+?)/?", re.IGNORECASE)
 DATABASE: Final = re.compile(r"postgres(ql)?(\+\w+)?://.+", re.DOTALL)
 STORAGE: Final = re.compile(r"[a-z][a-z0-9+.-]*://.+|/.*", re.DOTALL)
+ROLES: Final = ("admin", "editor", "finance", "viewer")
 FRAMING_SITE: Final = re.compile(r"'self'|https?:|(https?://)?[\w*.-]+(:\d+)?")
 
 
@@ -52,6 +53,13 @@ def _sites(value: str) -> str:
     if sites != ["'none'"] and not all(FRAMING_SITE.fullmatch(site) for site in sites):
         raise ValueError("must be sites with spaces between them, like https://*.mturk.com, or 'none'")
     return " ".join(sites)
+
+
+def _roles(value: str) -> str:
+    names = value.replace(",", " ").lower().split()
+    if unknown := [name for name in names if name not in ROLES]:
+        raise ValueError(f"must be roles, like admin editor; there is no role {unknown[0]}")
+    return " ".join(names)
 
 
 def _networks(value: str) -> str:
@@ -100,6 +108,9 @@ class Settings(BaseSettings):
 
     session_lifetime: timedelta = Field(timedelta(hours=12), gt=timedelta(0), le=timedelta(days=366))
     """How long a staff login lasts."""
+
+    second_factor_for: Annotated[str, AfterValidator(_roles)] = ""
+    """Roles that need a second factor, with spaces between them: admin editor finance viewer."""
 
     max_body_bytes: int = Field(4_000_000, ge=100_000, le=1_000_000_000)
     """Largest request body; a long annotation is about 100 kB."""

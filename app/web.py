@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from fastapi.templating import Jinja2Templates
 from markdown_it import MarkdownIt
 from markupsafe import Markup
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.exceptions import HTTPException
@@ -19,7 +20,15 @@ from starlette.routing import Match
 
 from annotation_ui import TEMPLATES
 from app import logs
-from app.errors import AppError, NotLoggedIn, NotStorable, TooLarge, Unavailable, from_integrity_error
+from app.errors import (
+    AppError,
+    NotLoggedIn,
+    NotStorable,
+    SecondFactorMissing,
+    TooLarge,
+    Unavailable,
+    from_integrity_error,
+)
 from app.flash import flash_of, forget_flash
 
 logger = logging.getLogger(__name__)
@@ -60,6 +69,19 @@ def page(request: Request, template: str, /, *, status: int = 200, **context: An
     return response
 
 
+class Problem(BaseModel):
+    """What every refusal looks like to a program, whatever its status."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    error: str
+    """A code that never changes, for example `not_found`."""
+    detail: str
+    """One sentence for a person."""
+    reference: str
+    """The number of the request in the server's log."""
+
+
 def wants_json(request: Request) -> bool:
     return request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", "")
 
@@ -88,6 +110,8 @@ def on_app_error(request: Request, error: Exception) -> Response:
     if isinstance(error, NotLoggedIn) and not wants_json(request) and request.method == "GET":
         address = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
         return RedirectResponse(f"/login?next={quote(address)}", HTTPStatus.SEE_OTHER)
+    if isinstance(error, SecondFactorMissing) and not wants_json(request) and request.method == "GET":
+        return RedirectResponse("/staff/account/second-factor", HTTPStatus.SEE_OTHER)
     response = refusal(
         request,
         status=error.status,

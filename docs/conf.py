@@ -25,7 +25,7 @@ NAVIGATION = {
         "benchmark",
         "simulation",
     ],
-    "Operation": ["deployment", "cli", "participant-api", "../SECURITY"],
+    "Operation": ["deployment", "cli", "api", "participant-api", "../SECURITY"],
     "How to add": ["how-to/*"],
     "The project": [
         "../README",

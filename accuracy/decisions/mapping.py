@@ -1,4 +1,4 @@
-"""Map the columns of somebody else's file of decisions to those of this project, by a small TOML file.
+"""What the columns of somebody else's file of decisions are, as a small TOML says it.
 
 name = "Bray et al. 2023"
 design = "single"              # or "2afc"

@@ -1,4 +1,4 @@
-"""Cautions for the reader of an analysis: one sentence for each assumption that fails."""
+"""When an assumption fails: one sentence each, for whoever reads the numbers."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final

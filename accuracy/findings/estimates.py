@@ -1,4 +1,4 @@
-"""One number of an analysis: its subject, its interval, and its meaning in one sentence."""
+"""One number of an analysis: what it is of, how sure it is, and what it means in one sentence."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace

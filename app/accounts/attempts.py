@@ -46,6 +46,10 @@ ATTEMPTS: Final = Allowance(
 """Of any e-mail from one address: each costs the server memory and time, whether it is right or not."""
 
 
+CODES: Final = Allowance("codes", 5, timedelta(minutes=5), "Too many wrong codes; please wait a minute.")
+"""Of the second factor of one person, from wherever: a million codes are too few for more tries."""
+
+
 def count(session: Session, allowance: Allowance, *who: str) -> None:
     """Count one try; TooManyRequests, and nothing counted, when there are none left.
 

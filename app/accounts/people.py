@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.accounts import service
+from app.accounts import second_factor, service
 from app.accounts.routes import see_other
 from app.deps import Admin, Config, Db
 from app.errors import AppError
@@ -23,7 +23,13 @@ def listing(request: Request, db: Session, *, status: int = HTTPStatus.OK, **con
     people = db.scalars(select(Staff).order_by(Staff.disabled_at.isnot(None), Staff.email)).all()
     defaults: dict[str, object] = {"error": None, "form": {}}
     return page(
-        request, "staff/people.html", status=status, people=people, roles=list(Role), **(defaults | context)
+        request,
+        "staff/people.html",
+        status=status,
+        people=people,
+        roles=list(Role),
+        with_factor=second_factor.people_with_factor(db),
+        **(defaults | context),
     )
 
 
@@ -45,8 +51,8 @@ def add(
     try:
         staff = service.add_staff(db, email=email, name=name, role=role)
     except AppError as error:
-        form = {"email": email, "name": name, "role": role}
-        return listing(request, db, status=error.status, error=str(error), form=form)
+        kept = {"email": email, "name": name, "role": role}
+        return listing(request, db, status=error.status, error=str(error), form=kept)
     return with_link(request, db, staff, config.public_url)
 
 
@@ -56,16 +62,23 @@ def new_link(request: Request, db: Db, config: Config, _admin: Admin, staff_id: 
 
 
 def with_link(request: Request, db: Session, staff: Staff, public_url: str) -> Response:
-    """Redirect to the list with a new login link in the notice, the only time that it is shown."""
+    """Back to the list with a fresh link on it: the only time that it can be read."""
     url = public_url.rstrip("/") + service.login_link(db, staff)
-    advice = f"Send it to {staff.email} now: it is shown only once, and lasts two days."
-    flash = Flash("ok", f"A one-time login link for {staff.name}", (advice,), copies=url)
+    told = f"Send it to {staff.email} now: it is shown only once, and lasts two days."
+    flash = Flash("ok", f"A one-time login link for {staff.name}", (told,), copies=url)
     return leave_for(router.prefix, request, flash)
 
 
 @router.post("/{staff_id}/role")
 def change_role(db: Db, admin: Admin, staff_id: int, role: Annotated[Role, Form()]) -> Response:
     service.change_role(db, service.get_staff(db, staff_id), role, by=admin)
+    return see_other(router.prefix)
+
+
+@router.post("/{staff_id}/second-factor/remove")
+def remove_second_factor(db: Db, _admin: Admin, staff_id: int) -> Response:
+    """For somebody who has lost their phone and their recovery codes."""
+    second_factor.remove(db, service.get_staff(db, staff_id))
     return see_other(router.prefix)
 
 

@@ -2,17 +2,20 @@
 
 import re
 from contextlib import suppress
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Final
+from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from sqlalchemy.orm import Session
 
-from app.accounts import attempts, service
+from app.accounts import attempts, second_factor, service
 from app.accounts.schemas import Credentials, PasswordChange
 from app.audit import recording as audit
 from app.db import SessionFactory
-from app.deps import SESSION_COOKIE, Config, CurrentStaff, Db, actor_of, logged_in, remote_address
+from app.deps import SESSION_COOKIE, Config, Db, InPerson, actor_of, identified, remote_address
 from app.errors import AppError, BadInput, NotLoggedIn
 from app.forms import Fields
 from app.models import Staff
@@ -23,6 +26,8 @@ router: Final = APIRouter(include_in_schema=False)
 
 HOME: Final = "/staff"
 ACCOUNT: Final = "/staff/account"
+CODE_TIME: Final = timedelta(minutes=5)
+"""Between the password and the code of the second factor."""
 
 # One slash, then no second slash or backslash: browsers read both as another host.
 LOCAL_PATH: Final = re.compile(r"/(?![/\\])[^\x00-\x1f\\]*")
@@ -41,7 +46,7 @@ def see_other(path: str) -> RedirectResponse:
 @router.get("/login")
 def login_form(request: Request, db: Db, next: str = HOME) -> Response:  # noqa: A002
     try:
-        logged_in(request, db)
+        identified(request, db)
     except NotLoggedIn:
         return page(request, "staff/login.html", next=local(next), email="", error=None)
     return see_other(local(next))
@@ -49,7 +54,7 @@ def login_form(request: Request, db: Db, next: str = HOME) -> Response:  # noqa:
 
 @router.post("/login", name="account.login")
 def login(request: Request, config: Config, form: Annotated[Credentials, Form()]) -> Response:
-    """Count a try in a transaction of its own, so that others see it while this one is checked."""
+    """Counted in a transaction of its own, so that every other try knows of it while this one is checked."""
     address = remote_address(request)
     who = form.email.strip().lower(), address
     sessions: SessionFactory = request.app.state.session_factory
@@ -61,9 +66,7 @@ def login(request: Request, config: Config, form: Annotated[Credentials, Form()]
         if staff is None:
             return wrong_credentials(request, form)
         attempts.give_back(db, attempts.GUESSES, *who)
-        audit.watch(db, actor_of(request, staff))
-        audit.note(db, "logged in with a password")
-        return welcomed(see_other(local(form.next)), service_token(db, staff, config), config)
+        return let_in(request, db, config, staff, next_path=local(form.next), how="a password")
 
 
 def wrong_credentials(request: Request, form: Credentials) -> HTMLResponse:
@@ -72,16 +75,68 @@ def wrong_credentials(request: Request, form: Credentials) -> HTMLResponse:
     return page(request, "staff/login.html", status=HTTPStatus.UNAUTHORIZED, **context)
 
 
-def service_token(db: Db, staff: Staff, config: Settings) -> str:
-    return service.open_session(db, staff, lifetime=config.session_lifetime)
+def let_in(
+    request: Request, db: Session, config: Settings, staff: Staff, *, next_path: str, how: str
+) -> Response:
+    """To the page that was wanted, or first to the one that asks for the code of the second factor."""
+    if second_factor.has_factor(db, staff):
+        note_login(request, db, staff, f"{how} was right, and a code is asked for")
+        token = service.open_session(db, staff, lifetime=CODE_TIME, awaits_code=True)
+        return welcomed(see_other(f"/login/code?next={quote(next_path)}"), token, CODE_TIME, config)
+    return logged_in_by(request, db, config, staff, next_path=next_path, how=how)
 
 
-def welcomed(response: Response, token: str, config: Settings) -> Response:
+def logged_in_by(
+    request: Request, db: Session, config: Settings, staff: Staff, *, next_path: str, how: str
+) -> Response:
+    note_login(request, db, staff, f"logged in with {how}")
+    token = service.open_session(db, staff, lifetime=config.session_lifetime)
+    return welcomed(see_other(next_path), token, config.session_lifetime, config)
+
+
+def note_login(request: Request, db: Session, staff: Staff, what: str) -> None:
+    db.flush()  # what the login itself changes is not what the entry is about
+    audit.watch(db, actor_of(request, staff))
+    audit.note(db, what)
+
+
+@router.get("/login/code")
+def code_form(request: Request, db: Db, next: str = HOME) -> Response:  # noqa: A002
+    try:
+        service.awaiting_code(db, request.cookies.get(SESSION_COOKIE, ""))
+    except NotLoggedIn:
+        return see_other("/login")
+    return page(request, "staff/login_code.html", next=local(next), error=None)
+
+
+@router.post("/login/code", name="account.login")
+def check_code(
+    request: Request,
+    config: Config,
+    code: Annotated[str, Form(max_length=40)] = "",
+    next: Annotated[str, Form()] = HOME,  # noqa: A002
+) -> Response:
+    """Counted before it is looked at, as passwords are. The login gets a new token."""
+    sessions: SessionFactory = request.app.state.session_factory
+    waiting = request.cookies.get(SESSION_COOKIE, "")
+    with sessions.begin() as db:
+        second_factor.count_try(db, service.awaiting_code(db, waiting))
+    with sessions.begin() as db:
+        staff = service.awaiting_code(db, waiting)
+        if not second_factor.spend(db, staff, code):
+            context = {"next": local(next), "error": second_factor.WRONG}
+            return page(request, "staff/login_code.html", status=HTTPStatus.UNAUTHORIZED, **context)
+        attempts.give_back(db, attempts.CODES, str(staff.id))
+        service.close_session(db, waiting)
+        return logged_in_by(request, db, config, staff, next_path=local(next), how="a code")
+
+
+def welcomed(response: Response, token: str, lifetime: timedelta, config: Settings) -> Response:
     """The response with the session cookie on it."""
     response.set_cookie(
         SESSION_COOKIE,
         token,
-        max_age=int(config.session_lifetime.total_seconds()),
+        max_age=int(lifetime.total_seconds()),
         httponly=True,
         samesite="lax",
         secure=config.secure_cookies,
@@ -98,15 +153,13 @@ def link_page(request: Request, db: Db, token: str) -> HTMLResponse:
 @router.post("/login/link/{token}", name="account.login")
 def follow_link(request: Request, db: Db, config: Config, token: str) -> Response:
     staff = service.spend_link(db, token)
-    audit.watch(db, actor_of(request, staff))
-    audit.note(db, "logged in with a one-time link")
-    return welcomed(see_other(HOME), service_token(db, staff, config), config)
+    return let_in(request, db, config, staff, next_path=HOME, how="a one-time link")
 
 
 @router.post("/logout", name="account.logout")
 def logout(request: Request, db: Db) -> Response:
     with suppress(NotLoggedIn):
-        logged_in(request, db)
+        identified(request, db)
         audit.note(db, "logged out")
     service.close_session(db, request.cookies.get(SESSION_COOKIE, ""))
     response = see_other("/login")
@@ -115,19 +168,19 @@ def logout(request: Request, db: Db) -> Response:
 
 
 class AccountAddress(Fields):
-    """The query of the address: whether a password has just been changed."""
+    """What the address says: whether a password has just been changed."""
 
     saved: bool = False
 
 
 @router.get(ACCOUNT)
-def account(request: Request, staff: CurrentStaff, done: Annotated[AccountAddress, Query()]) -> HTMLResponse:
+def account(request: Request, staff: InPerson, done: Annotated[AccountAddress, Query()]) -> HTMLResponse:
     return page(request, "staff/account.html", staff=staff, error=None, saved=done.saved)
 
 
 @router.post(ACCOUNT, name="account.password")
 def change_password(
-    request: Request, db: Db, staff: CurrentStaff, form: Annotated[PasswordChange, Form()]
+    request: Request, db: Db, staff: InPerson, form: Annotated[PasswordChange, Form()]
 ) -> Response:
     try:
         if form.new != form.again:

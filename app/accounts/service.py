@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, and_, delete, select
 from sqlalchemy.orm import Session
 
 from app.accounts.schemas import plain_address
-from app.errors import AlreadyExists, BadInput, NotFound, WrongState
+from app.errors import AlreadyExists, BadInput, NotFound, NotLoggedIn, WrongState
 from app.models import LoginLink, Role, Staff, StaffSession
 from app.security import NO_PASSWORDS_HASH, ONE_AT_A_TIME, new_token, passwords, token_hash
 
@@ -24,7 +24,7 @@ def add_staff(session: Session, *, email: str, name: str, role: Role, password: 
     staff = Staff(email=address, name=name.strip() or address, role=role)
     staff.password_hash = None if password is None else hashed(password)
     session.add(staff)
-    session.flush()  # gives it an id, and raises here when the address is taken
+    session.flush()  # for the id, and so that a double address is told here
     return staff
 
 
@@ -56,7 +56,7 @@ def get_staff(session: Session, staff_id: int) -> Staff:
 
 
 def authenticate(session: Session, *, email: str, password: str) -> Staff | None:
-    """The account with this e-mail and password; None, after the same time, when they fit none."""
+    """Whose e-mail and password these are; None, after the same time, when nobody's."""
     staff = session.scalar(
         select(Staff).where(Staff.email == email.strip().lower(), Staff.disabled_at.is_(None))
     )
@@ -69,15 +69,42 @@ def authenticate(session: Session, *, email: str, password: str) -> Staff | None
     return staff
 
 
-def open_session(session: Session, staff: Staff, *, lifetime: timedelta) -> str:
-    """Log `staff` in; returns the token for the cookie. Forgets that person's lapsed sessions."""
+def open_session(session: Session, staff: Staff, *, lifetime: timedelta, awaits_code: bool = False) -> str:
+    """Log `staff` in; returns the token for the cookie. Forgets that person's lapsed sessions.
+
+    awaits_code : it opens nothing but the page that asks for the code of the second factor
+    """
     now = datetime.now(UTC)
     session.execute(
         delete(StaffSession).where(StaffSession.staff_id == staff.id, StaffSession.expires_at < now)
     )
     token = new_token()
-    session.add(StaffSession(token_hash=token_hash(token), staff_id=staff.id, expires_at=now + lifetime))
+    session.add(
+        StaffSession(
+            token_hash=token_hash(token),
+            staff_id=staff.id,
+            expires_at=now + lifetime,
+            awaits_code=awaits_code,
+        )
+    )
     return token
+
+
+def awaiting_code(session: Session, token: str) -> Staff:
+    """Whose password was right, and whose code is still to come; NotLoggedIn when that was too long ago."""
+    staff = session.scalar(
+        select(Staff)
+        .join(StaffSession, StaffSession.staff_id == Staff.id)
+        .where(
+            StaffSession.token_hash == token_hash(token),
+            StaffSession.expires_at > datetime.now(UTC),
+            StaffSession.awaits_code,
+            Staff.disabled_at.is_(None),
+        )
+    )
+    if staff is None:
+        raise NotLoggedIn
+    return staff
 
 
 def close_session(session: Session, token: str) -> None:
@@ -106,13 +133,10 @@ def link_owner(session: Session, token: str) -> Staff:
 
 
 def spend_link(session: Session, token: str) -> Staff:
-    """Use a login link: the account's links and its password are deleted; returns the account.
-
-    The password goes, because a forgotten one may be why the link was requested. Of two uses at once one gets
-    `NotFound`.
-    """
+    """Use up a link and forget the password, which may be why it was asked for; of two uses at once one
+    gets `NotFound`. Every other link of that person is void with it."""
     staff = link_owner(session, token)
-    session.refresh(staff, with_for_update=True)  # two links of one person, used at once, take turns
+    session.refresh(staff, with_for_update=True)  # two links of one person, used at once, come one by one
     if session.scalar(select(LoginLink.token_hash).where(_unspent(token))) is None:
         raise NotFound(SPENT)
     _void_links(session, staff)
@@ -121,7 +145,7 @@ def spend_link(session: Session, token: str) -> Staff:
 
 
 def _void_links(session: Session, staff: Staff) -> None:
-    """Delete all login links of an account, so that an old link in a mailbox opens nothing."""
+    """Whoever finds an old link in a mailbox gets in by none of them."""
     session.execute(delete(LoginLink).where(LoginLink.staff_id == staff.id))
 
 
@@ -147,7 +171,7 @@ def change_password(session: Session, staff: Staff, *, current: str, new: str, k
 
 
 def change_role(session: Session, staff: Staff, role: Role, *, by: Staff) -> None:
-    """Change a role; login links that were sent for the old role are deleted."""
+    """What a link was sent for is not what it opens now: a new role needs a new link."""
     if staff.id == by.id:
         raise WrongState("You cannot change your own role; ask another admin.")
     staff.role = role
@@ -155,7 +179,7 @@ def change_role(session: Session, staff: Staff, role: Role, *, by: Staff) -> Non
 
 
 def disable(session: Session, staff: Staff, *, by: Staff) -> None:
-    """Disable an account and end its sessions. Nobody can disable their own, so one admin always remains."""
+    """Lock `staff` out at once. Nobody locks themselves out, so there is always an admin left."""
     if staff.id == by.id:
         raise WrongState("You cannot disable your own account; ask another admin.")
     staff.disabled_at = datetime.now(UTC)

@@ -1,1 +1,1 @@
-"""Analyses of a study's decisions: requested by staff, computed by a worker, stored with a hash."""
+"""Analyses of a study's decisions: asked for by staff, computed by a worker, kept with what they read."""

@@ -25,7 +25,7 @@ from app.models import AuditEntry, Channel
 WATCH: Final = "audit"
 """Key in `Session.info`."""
 
-QUIET: Final = {"audit_entry", "password_tries", "staff_session"}
+QUIET: Final = {"audit_entry", "password_tries", "staff_session", "recovery_code"}
 """Tables whose rows are no changes of their own: a login has its entry, what counts tries needs none."""
 
 TOLD: Final = {"slug", "title", "name", "email", "version", "kind", "split", "label", "scopes"}

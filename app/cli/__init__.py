@@ -28,11 +28,27 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[
+    context: typer.Context,
+    server: Annotated[
+        str | None,
+        typer.Option(envvar="CYBORG_SERVER", help="Ask this server instead of this machine's database."),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="CYBORG_TOKEN",
+            help="API token for --server; safer in the variable, where `ps` shows none.",
+        ),
+    ] = None,
+    version: Annotated[  # noqa: ARG001 - its callback prints it
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """Options of `cyborg` itself."""
+    if server:
+        from app.cli.remote import chosen
+
+        context.obj = chosen(server, token)
 
 
 def run() -> None:

@@ -13,6 +13,7 @@ from app.cli import (
     serving,
     staff,
     studies,
+    tokens,
     worker,
 )
 
@@ -29,5 +30,6 @@ __all__ = [
     "serving",
     "staff",
     "studies",
+    "tokens",
     "worker",
 ]

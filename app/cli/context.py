@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 
 from typer._click.globals import get_current_context  # Typer brings Click and has no name of its own for this
 
+from app.cli.remote import remote
+from app.errors import BadInput
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -39,6 +42,8 @@ def opened(settings: Settings | None = None) -> Iterator[Context]:
     from app.settings import Settings
     from app.storage import BlobStore
 
+    if remote() is not None:
+        raise BadInput("This command works on the server itself; leave out --server.")
     settings = settings or Settings()
     engine = connect(settings, connections=5)
     try:

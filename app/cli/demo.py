@@ -85,7 +85,7 @@ def _settings(*, fresh: bool) -> Settings:
 
 
 def _port(asked: int | None, usual: int) -> int:
-    """The given port, which must be free; otherwise the usual one, or any free one."""
+    """The port that was asked for, which must be free; else the usual one, or any that is free."""
     from app.demo.children import free_port, is_free
 
     if asked is None:
@@ -231,7 +231,7 @@ def simulate(
 
 @contextmanager
 def served(context: Context, url: str | None) -> Iterator[str]:
-    """The address of a server: the given one, or that of a server started for this block."""
+    """The address of a server: the given one, or one that lives as long as this block."""
     from app.demo.children import Children, free_port, terminated_like_interrupted
 
     if url is not None:

@@ -1,4 +1,4 @@
-"""The error messages of commands, for errors that their user can correct."""
+"""What a command says of an error that its user can do something about."""
 
 from pydantic import ValidationError
 from sqlalchemy.exc import ArgumentError, OperationalError

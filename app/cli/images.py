@@ -12,12 +12,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app.cli import app
 from app.cli.context import opened
+from app.cli.remote import remote
 from app.errors import BadInput
 from app.stimuli.face_search import FaceSearch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from app.cli.remote import Remote
+    from app.stimuli.manifest import Item
     from app.stimuli.service import ImportReport, Remark
 
 images = typer.Typer(help="Images of faces, real and fake.", no_args_is_help=True)
@@ -43,11 +46,18 @@ def import_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Import images; whatever cannot be used is named with its reason, and the rest goes on."""
+    report = _sent(server, path, size, faces) if (server := remote()) else _imported(path, size, faces)
+    _print_json(report) if as_json else _print_lines(report)
+    if not report.usable:
+        raise BadInput(f"{path}: no image in it can be used.")
+
+
+def _imported(path: Path, size: int | None, faces: FaceSearch | None) -> ImportReport:
     from app.stimuli.service import import_path
 
     with opened() as context, _progress() as progress:
         task = progress.add_task("Importing", total=None)
-        report = import_path(
+        return import_path(
             context.sessions,
             context.blobs,
             path,
@@ -55,9 +65,46 @@ def import_command(
             faces=faces,
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
-    _print_json(report) if as_json else _print_lines(report)
-    if not report.usable:
-        raise BadInput(f"{path}: no image in it can be used.")
+
+
+def _sent(server: Remote, path: Path, size: int | None, faces: FaceSearch | None) -> ImportReport:
+    """Every file sent to the server, one request each; what it refuses is named, and the rest goes on."""
+    from app.stimuli.manifest import Refusal, read_listing
+    from app.stimuli.service import IgnoredValue, ImportReport, Remark
+
+    listing = read_listing(path)
+    report = ImportReport(0, 0, listing.refused)
+    with _progress() as progress:
+        for item in progress.track(listing.items, description="Sending"):
+            try:
+                answer = server.post(
+                    "/api/images", data=_fields(item, size, faces), files={"file": _file(item)}
+                ).json()
+            except BadInput as refused:
+                reason = str(refused).removeprefix(f"{item.name}: ")
+                report += ImportReport(0, 0, (Refusal(item.name, reason),))
+                continue
+            ignored = tuple(IgnoredValue(item.name, **one) for one in answer["ignored"])
+            remarks = tuple(Remark(item.name, one) for one in answer["remarks"])
+            report += ImportReport(int(answer["imported"]), int(not answer["imported"]), (), ignored, remarks)
+    return report
+
+
+def _fields(item: Item, size: int | None, faces: FaceSearch | None) -> dict[str, str]:
+    box = item.face
+    given: dict[str, object] = {
+        "name": item.name,
+        "label": item.label,
+        "source": item.source,
+        "split": item.split,
+    }
+    given |= {"group": item.group, "size": size, "faces": faces}
+    given |= {"x": box.x, "y": box.y, "w": box.width, "h": box.height} if box else {}
+    return {name: str(value) for name, value in given.items() if value is not None}
+
+
+def _file(item: Item) -> tuple[str, bytes]:
+    return item.path.name, item.path.read_bytes()
 
 
 @images.command("faces")

@@ -52,7 +52,7 @@ def welcome(settings: Settings, listener: socket.socket) -> str:
 
 
 def asked(**options: int | str | None) -> Settings:
-    """The settings with the options of the command line, passed to the web processes by the environment."""
+    """The settings with what the command line says instead; the web processes read them, too."""
     names = {"host": "CYBORG_HOST", "port": "CYBORG_PORT", "processes": "CYBORG_WEB_PROCESSES"}
     os.environ.update({names[name]: str(value) for name, value in options.items() if value is not None})
     from app.settings import Settings
@@ -75,7 +75,7 @@ def listening(settings: Settings) -> Iterator[socket.socket]:
 
 
 def run_server(settings: Settings, listener: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM."""
+    """Until it is told to stop."""
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 

@@ -35,6 +35,16 @@ def add(
     print(f"{person.email} is now {role}." if path is None else f"{public_url}{path}")
 
 
+@staff.command("remove-second-factor")
+def remove_second_factor(email: Annotated[str, typer.Argument(help="Who has lost theirs.")]) -> None:
+    """Let somebody log in without a code until they set up another second factor."""
+    from app.accounts import second_factor, service
+
+    with opened() as context, context.sessions.begin() as session:
+        second_factor.remove(session, service.find_staff(session, email))
+    print(f"{email} logs in without a code now.")
+
+
 @staff.command("link")
 def link(email: Annotated[str, typer.Argument(help="Whose link.")]) -> None:
     """Print a new link that logs somebody in once; using it forgets their old password."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -12,13 +12,9 @@ from rich.table import Table
 
 from app.cli import app
 from app.cli.context import opened
+from app.cli.remote import remote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sqlalchemy.orm import Session
-
-    from app.models import Study
     from app.studies.progress import StudySummary
 
 study = typer.Typer(
@@ -38,6 +34,10 @@ def create(
     from app.studies.schemas import load_study
 
     spec = load_study(path)
+    if server := remote():
+        server.post("/api/studies", json=spec.model_dump(mode="json"))
+        print(f"Study {spec.slug} is a draft on {server.url}.")
+        return
     with opened() as context, context.sessions.begin() as session:
         made = service.create_study(session, spec, blobs=context.blobs)
         pairs = service.count_pairs(session, made)
@@ -53,16 +53,20 @@ def show(
     out: Annotated[Path | None, typer.Option(help="A file to write; without it, it is printed.")] = None,
 ) -> None:
     """Print the description of a study, of any state, as TOML that makes the same study again."""
-    from app.studies.service import find_study
-    from app.studies.toml import toml_of
-
-    with opened() as context, context.sessions() as session:
-        text = toml_of(session, find_study(session, slug))
+    text = server.get(f"/api/studies/{slug}/study.toml").text if (server := remote()) else _toml_here(slug)
     if out is None:
         print(text, end="")
     else:
         out.write_text(text, encoding="utf-8")
         print(f"Study {slug} is written to {out}.")
+
+
+def _toml_here(slug: str) -> str:
+    from app.studies.service import find_study
+    from app.studies.toml import toml_of
+
+    with opened() as context, context.sessions() as session:
+        return toml_of(session, find_study(session, slug))
 
 
 @study.command()
@@ -119,6 +123,10 @@ def list_command(
     """List the studies, the newest first."""
     from app.studies.progress import list_studies
 
+    if server := remote():
+        found = server.get("/api/studies").json()
+        print(json.dumps(found)) if as_json else _print_names(found)
+        return
     with opened() as context, context.sessions() as session:
         summaries = list_studies(session)
     print(json.dumps([_as_json(line) for line in summaries])) if as_json else _print_table(summaries)
@@ -127,25 +135,19 @@ def list_command(
 @study.command("open")
 def open_command(slug: Slug) -> None:
     """Let participants in."""
-    from app.studies import service
-
-    _change(service.open_study, slug)
+    _change("open", slug)
 
 
 @study.command()
 def pause(slug: Slug) -> None:
     """Let nobody new in; whoever is in may finish."""
-    from app.studies import service
-
-    _change(service.pause_study, slug)
+    _change("pause", slug)
 
 
 @study.command()
 def close(slug: Slug) -> None:
     """End a study for good."""
-    from app.studies import service
-
-    _change(service.close_study, slug)
+    _change("close", slug)
 
 
 @study.command()
@@ -179,15 +181,27 @@ def let_in(
         print(f"{context.settings.public_url.rstrip('/')}{return_link(session, person)}")
 
 
-def _change(change: Callable[[Session, Study], Study], slug: str) -> None:
+def _change(verb: Literal["open", "pause", "close"], slug: str) -> None:
     from app.models import StudyState
-    from app.studies.service import find_study
+    from app.studies import service
 
+    if server := remote():
+        state = server.post(f"/api/studies/{slug}/{verb}").json()["state"]
+        print(f"Study {slug} is {state}.")
+        return
+    change = {"open": service.open_study, "pause": service.pause_study, "close": service.close_study}[verb]
     with opened() as context, context.sessions.begin() as session:
-        changed = change(session, find_study(session, slug))
+        changed = change(session, service.find_study(session, slug))
     print(f"Study {slug} is {changed.state}.")
     if changed.state is StudyState.OPEN:
         print(f"Participants take part at {context.settings.public_url}/s/{slug}")
+
+
+def _print_names(found: list[dict[str, str]]) -> None:
+    table = Table("study", "title", "state", box=None)
+    for line in found:
+        table.add_row(line["slug"], line["title"], line["state"])
+    Console(markup=False).print(table)
 
 
 def _as_json(line: StudySummary) -> dict[str, object]:

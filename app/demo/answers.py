@@ -1,4 +1,4 @@
-"""What the simulation knows and participants must not know: which face is fake, and where its artefact is.
+"""What the simulation knows and no participant may know: which face is fake, and where it is spoiled.
 
 It is read from the database, by the machine that runs the simulation. The participant API tells nobody,
 simulated participants included.
@@ -39,7 +39,7 @@ class KnownAnswer:
     faces: dict[Side, KnownFace]
     difficulty: float
     region: list[list[float]] | None = None
-    """The region of a region check, in which both sides are the same face."""
+    """What a region check asks for; both sides are then the one face."""
 
     def right_choice(self, question: Question) -> Side:
         """The side that answers "which one is real?" or "which one is fake?"."""
@@ -50,7 +50,7 @@ Key = Callable[[UUID], KnownAnswer]
 
 
 def answer_key(sessions: SessionFactory, artefacts: Mapping[str, Region]) -> Key:
-    """Looks trials up by id; `artefacts` has the artefacts of drawn faces by the name of their file."""
+    """Looks trials up by id; `artefacts` says where drawn faces are spoiled, by the name of their file."""
 
     def truth(trial_id: UUID) -> KnownAnswer:
         with sessions() as session:
@@ -83,7 +83,7 @@ def _box(image: Image) -> Region | None:
 
 
 def difficulty(pair_id: int) -> float:
-    """How hard a pair is for everybody: drawn from its id, because pixels are not read."""
+    """How hard a pair is for everybody: drawn from its id, since the pixels are not looked at."""
     return float(np.random.default_rng([pair_id, 101]).normal(0, PAIR_SPREAD))
 
 

@@ -22,7 +22,7 @@ class StudyAnalysis(WorkWithProgress, Base):
     parameters: Mapped[Json]
     """Whose decisions, and which quality flags leave a participant out."""
     seen: Mapped[Json]
-    """The fingerprint of the decisions: as of the request, and once it is computed as of the reading."""
+    """Counts that change whenever a decision or a flag comes or goes; when asked for, then when read."""
     inputs_hash: Mapped[str | None]
     """SHA-256 over the decisions it was computed from."""
     result: Mapped[Json | None] = mapped_column(deferred=True)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, UniqueConstraint, false
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -63,6 +63,32 @@ class StaffSession(Base):
     staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id", ondelete="CASCADE"), index=True)
     created_at: Mapped[Now]
     expires_at: Mapped[datetime]
+    awaits_code: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """The password was right, and the code of the second factor has not come yet: it opens nothing."""
+
+
+class SecondFactor(Base):
+    """An authenticator app of a member of staff."""
+
+    __tablename__ = "second_factor"
+
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id", ondelete="CASCADE"), primary_key=True)
+    secret: Mapped[str]
+    """In base 32; a code cannot be checked without it."""
+    created_at: Mapped[Now]
+    confirmed_at: Mapped[datetime | None]
+    """When its first code came; before that it counts for nothing."""
+    last_step: Mapped[int] = mapped_column(BigInteger)
+    """The step of 30 s of the last code that was used: none of that step or before is taken again."""
+
+
+class RecoveryCode(Base):
+    """Replaces one code of the app; the row goes with its use."""
+
+    __tablename__ = "recovery_code"
+
+    code_hash: Mapped[str] = mapped_column(primary_key=True)
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id", ondelete="CASCADE"), index=True)
 
 
 class LoginLink(Base):
@@ -73,6 +99,31 @@ class LoginLink(Base):
     token_hash: Mapped[str] = mapped_column(primary_key=True)
     staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id", ondelete="CASCADE"), index=True)
     expires_at: Mapped[datetime]
+
+
+class TokenScope(enum.StrEnum):
+    """What an API token may do, beside reading; never more than its owner."""
+
+    EDIT = "edit"  # what editors may
+    PAYMENTS = "payments"  # see and download payments
+
+
+class ApiToken(Base):
+    """Lets a program act for its owner. The owner has the token; only its SHA-256 is stored."""
+
+    __tablename__ = "api_token"
+
+    id: Mapped[Id]
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str]
+    token_hash: Mapped[str] = mapped_column(unique=True)
+    scopes: Mapped[list[Any]] = mapped_column(JSONB)
+    """Values of `TokenScope`."""
+    created_at: Mapped[Now]
+    expires_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
+    """To the minute."""
+    revoked_at: Mapped[datetime | None]
 
 
 class PasswordTries(Base):

@@ -135,10 +135,7 @@ def import_images(
     BadInput
         ALIGN without a size, or the weights that find faces are not installed.
     """
-    if faces is not None:
-        require_model()
-    if faces is FaceSearch.ALIGN and size is None:
-        raise BadInput("Aligned pictures need a size.")
+    _check_faces(faces, size)
     report, done = ImportReport(0, 0, ()), 0
     work = partial(_store, blobs=blobs, size=size, faces=faces, generated=generated)
     with warnings.catch_warnings():
@@ -149,6 +146,23 @@ def import_images(
             done += len(batch)
             on_progress(done, len(items))
     return report
+
+
+def import_image(
+    session: Session, blobs: BlobStore, item: Item, *, size: int | None, faces: FaceSearch | None
+) -> ImportReport:
+    """Import one file in the caller's transaction; parameters as for `import_images`."""
+    _check_faces(faces, size)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of defects that the decoder checks or repairs
+        return _record(session, [_store(item, blobs=blobs, size=size, faces=faces, generated=False)])
+
+
+def _check_faces(faces: FaceSearch | None, size: int | None) -> None:
+    if faces is not None:
+        require_model()
+    if faces is FaceSearch.ALIGN and size is None:
+        raise BadInput("Aligned pictures need a size.")
 
 
 def _in_order(

@@ -62,7 +62,7 @@ class DecisionBody(Body):
 
 
 LONGEST_DRAFT: Final = 25 * MAX_POINTS + 100 * MAX_STROKES + 100_000  # characters of JSON
-"""Length of the largest annotation, with `[1023.4,1023.4,1234567],` for a point, and of its events."""
+"""What the largest annotation comes to, with `[1023.4,1023.4,1234567],` for a point, and its events."""
 
 
 def _is_drawing(draft: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def _is_drawing(draft: dict[str, Any]) -> dict[str, Any]:
 
 
 class DraftBody(Body):
-    """The state of an undecided trial, which only the page itself reads when it is opened again."""
+    """What the page wants back when it is opened again, here or elsewhere; nobody else reads it."""
 
     draft: Annotated[dict[str, Any], AfterValidator(_is_drawing)]
 
@@ -109,10 +109,10 @@ class Picture(Answer):
 
 
 class AdviceView(Answer):
-    """A model's advice on the pair; the arm decides which parts are shown."""
+    """What a model says of the pair; the arm decides which of it is there."""
 
     decision: Side | None
-    """The face that the model takes for the fake one."""
+    """The face that it takes for the fake one."""
     confidence: float | None
     """How sure it is, in [0, 1]."""
     left_map: str | None
@@ -121,7 +121,7 @@ class AdviceView(Answer):
 
 
 class TrialView(Answer):
-    """A trial; no field tells which face is fake, or which pair is a check."""
+    """Nothing in here says which face is fake, or which pair is a check."""
 
     id: UUID
     kind: Literal["practice", "main", "check"]

@@ -17,7 +17,7 @@ class OutputError(ValueError):
 def write_file(target: Path, data: bytes) -> None:
     """Write a file in one move; its folder must exist, and an earlier file is replaced.
 
-    A reader gets the old bytes or the new ones, never a part, even after a power cut; and a disk that
+    Whoever reads it meets the old bytes or the new ones, never a part, after a power cut too; and a disk that
     is full leaves the old ones.
     """
     if not target.parent.is_dir():

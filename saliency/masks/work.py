@@ -1,4 +1,4 @@
-"""Estimate the cost of rasterising strokes before it is done.
+"""What it costs to read strokes and to work out what they cover, known before it is done.
 
 It is counted in pixels of outline. A thick polyline goes there and back, round its two ends, and round every
 turn:

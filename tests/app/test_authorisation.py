@@ -11,8 +11,9 @@ from PIL import Image as Picture
 from sqlalchemy import select, text
 
 from app.accounts.service import login_link, open_session
+from app.accounts.token_service import create_token
 from app.deps import SESSION_COOKIE
-from app.models import Base, Role, Trial
+from app.models import ApiToken, Base, Role, TokenScope, Trial
 from app.stimuli.encode import jpeg
 from tests.support.factories import StaffFactory
 from tests.support.pictures import pixels
@@ -34,6 +35,8 @@ POST /api/studies/{slug}/participants
 POST /api/participant/return
 GET /login
 POST /login
+GET /login/code
+POST /login/code
 GET /login/link/{token}
 POST /login/link/{token}
 POST /logout
@@ -49,8 +52,6 @@ POST /api/participant/withdraw
 """
 VIEWERS = """
 GET /staff
-GET /staff/account
-POST /staff/account
 GET /staff/images
 GET /staff/images/{image_id}
 GET /staff/images/{image_id}/picture
@@ -62,6 +63,23 @@ GET /staff/studies/{slug}/study.toml
 GET /api/studies
 GET /api/studies/{slug}
 GET /api/studies/{slug}/study.toml
+GET /api/me
+GET /api/studies/{slug}/progress
+GET /api/studies/{slug}/participants
+GET /api/studies/{slug}/participants/{participant_id}
+GET /api/studies/{slug}/decisions.csv
+GET /api/studies/{slug}/annotations.jsonl
+GET /api/studies/{slug}/export.zip
+GET /api/studies/{slug}/maps
+GET /api/studies/{slug}/maps/{version}
+GET /api/studies/{slug}/analyses
+GET /api/studies/{slug}/analyses/{version}
+GET /api/images
+GET /api/images/{image_id}
+GET /api/datasets
+GET /api/experiments
+GET /api/experiments/{experiment_id}
+GET /api/runs/{run_id}
 GET /staff/studies/{slug}/export
 GET /staff/studies/{slug}/decisions.csv
 GET /staff/studies/{slug}/annotations.jsonl
@@ -100,6 +118,18 @@ GET /staff/runs/{run_id}/model/state.json
 GET /staff/runs/{run_id}/model/detector.zip
 GET /staff/runs/{run_id}/maps/{name}.png
 """
+IN_PERSON = """
+GET /staff/account
+POST /staff/account
+GET /staff/account/tokens
+POST /staff/account/tokens
+POST /staff/account/tokens/{token_id}/revoke
+GET /staff/account/second-factor
+POST /staff/account/second-factor/begin
+POST /staff/account/second-factor/confirm
+POST /staff/account/second-factor/codes
+POST /staff/account/second-factor/remove
+"""
 EDITORS = """
 POST /staff/images/{image_id}/face
 POST /staff/images/{image_id}/face/remove
@@ -115,6 +145,19 @@ POST /api/studies
 PUT /api/studies/{slug}
 DELETE /api/studies/{slug}
 POST /api/studies/{slug}/copies
+POST /api/studies/{slug}/open
+POST /api/studies/{slug}/pause
+POST /api/studies/{slug}/close
+POST /api/studies/{slug}/participants/{participant_id}/set-aside
+POST /api/studies/{slug}/participants/{participant_id}/take-back
+POST /api/studies/{slug}/participants/{participant_id}/withdraw
+POST /api/studies/{slug}/maps
+POST /api/studies/{slug}/maps/{version}/abort
+POST /api/studies/{slug}/analyses
+POST /api/studies/{slug}/analyses/{version}/abort
+POST /api/images
+POST /api/experiments/{experiment_id}/abort
+POST /api/runs/{run_id}/abort
 POST /staff/studies/{slug}/open
 POST /staff/studies/{slug}/pause
 POST /staff/studies/{slug}/close
@@ -146,6 +189,7 @@ GET /staff/people
 POST /staff/people
 POST /staff/people/{staff_id}/link
 POST /staff/people/{staff_id}/role
+POST /staff/people/{staff_id}/second-factor/remove
 POST /staff/people/{staff_id}/disable
 POST /staff/people/{staff_id}/enable
 """
@@ -153,26 +197,31 @@ RULES = {
     "anyone": ANYONE.split("\n")[1:-1],
     "participants": PARTICIPANTS.split("\n")[1:-1],
     "viewers": VIEWERS.split("\n")[1:-1],
+    "in person": IN_PERSON.split("\n")[1:-1],
     "editors": EDITORS.split("\n")[1:-1],
     "finance": FINANCE,
     "admins": ADMINS.split("\n")[1:-1],
 }
 
-NOBODY = ("nobody", "nonsense", "withdrawn", "lapsed", "disabled")
+NOBODY = ("nobody", "nonsense", "withdrawn", "lapsed", "disabled", "revoked token")
 STRANGERS = (*NOBODY, "participant", "another participant")
+TOKENS = ("read token", "edit token")
+"""Of an editor."""
 MAY = {
     "participants": ("participant",),
-    "viewers": ("viewer", "finance", "editor", "admin"),
-    "editors": ("editor", "admin"),
+    "viewers": ("viewer", "finance", "editor", "admin", "edit token"),
+    "in person": ("viewer", "finance", "editor", "admin"),
+    "editors": ("editor", "admin", "edit token"),
     "finance": ("finance", "admin"),
     "admins": ("admin",),
 }
 REFUSED = {
     "participants": dict.fromkeys((*NOBODY, "viewer", "finance", "editor", "admin"), 401),
     "viewers": dict.fromkeys(STRANGERS, 401),
-    "editors": dict.fromkeys(STRANGERS, 401) | dict.fromkeys(("viewer", "finance"), 403),
-    "finance": dict.fromkeys(STRANGERS, 401) | dict.fromkeys(("viewer", "editor"), 403),
-    "admins": dict.fromkeys(STRANGERS, 401) | dict.fromkeys(("viewer", "finance", "editor"), 403),
+    "in person": dict.fromkeys(STRANGERS, 401) | dict.fromkeys(TOKENS, 403),
+    "editors": dict.fromkeys(STRANGERS, 401) | dict.fromkeys(("viewer", "finance", "read token"), 403),
+    "finance": dict.fromkeys(STRANGERS, 401) | dict.fromkeys(("viewer", "editor", *TOKENS), 403),
+    "admins": dict.fromkeys(STRANGERS, 401) | dict.fromkeys(("viewer", "finance", "editor", *TOKENS), 403),
 }
 
 BODIES = {
@@ -275,6 +324,10 @@ def credentials(db, visitors):
         token = open_session(db, StaffFactory(role=role, **staff), lifetime=timedelta(hours=hours))
         return {"cookie": f"{SESSION_COOKIE}={token}"}
 
+    def token(*scopes):
+        made = create_token(db, StaffFactory(), name="t", scopes=scopes, lifetime=timedelta(days=1))
+        return {"authorization": f"Bearer {made}"}
+
     headers = {
         "nobody": {},
         "nonsense": {"authorization": "Bearer nonsense", "cookie": f"{SESSION_COOKIE}=nonsense"},
@@ -282,7 +335,12 @@ def credentials(db, visitors):
         "disabled": session(Role.ADMIN, disabled_at=datetime.now(UTC)),
         **{role.value: session(role) for role in Role},
         **{name: visitor.headers for name, visitor in visitors.items()},
+        "read token": token(),
+        "edit token": token(TokenScope.EDIT),
+        "revoked token": token(TokenScope.EDIT),
     }
+    db.flush()
+    db.scalars(select(ApiToken).order_by(ApiToken.id.desc())).first().revoked_at = datetime.now(UTC)
     db.commit()
     return headers
 
@@ -305,6 +363,7 @@ def places(db, study, visitors):
         "image_id": trial.left_image_id,
         "image_id:int": trial.left_image_id,
         "staff_id": colleague.id,
+        "token_id": 1,
         "run_id": uuid4(),
         **dict.fromkeys(("experiment_id", "version", "version:int", "map_set_id"), 1),
         "name": "x",

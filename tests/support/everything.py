@@ -1,7 +1,7 @@
 """A platform on which everything has happened: every page has something to show, in all its states."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from fastapi.testclient import TestClient
@@ -9,7 +9,9 @@ from PIL import Image as Picture
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.accounts.second_factor import begin
 from app.accounts.service import login_link
+from app.accounts.token_service import create_token
 from app.analysis.queries import Choice
 from app.analysis.requests import request_analysis
 from app.analysis.service import run_analysis
@@ -237,7 +239,10 @@ class Everything:
         self.db.commit()
 
     def hire(self) -> None:
-        """Somebody in each role, each of whom has let a detector look at a picture; and somebody who left."""
+        """Somebody in each role, each of whom has let a detector look at a picture; and somebody who left.
+
+        One is setting up a second factor, and one has it.
+        """
         self.staff = {role: StaffFactory(role=role, name=f"The {role}") for role in Role}
         self.staff[Role.EDITOR].password_hash = passwords.hash(self.password)
         StaffFactory(disabled_at=datetime.now(UTC))
@@ -252,4 +257,7 @@ class Everything:
             )
             for person in self.staff.values()
         )
+        create_token(self.db, self.staff[Role.VIEWER], name="script", scopes=(), lifetime=timedelta(days=1))
+        begin(self.db, self.staff[Role.FINANCE])
+        begin(self.db, self.staff[Role.VIEWER]).confirmed_at = datetime.now(UTC)
         self.link = login_link(self.db, self.staff[Role.VIEWER])

@@ -18,14 +18,14 @@ class Page:
 
     def all(self, css: str) -> list[HtmlElement]:
         """Every element, in the order of the page."""
-        elements: list[HtmlElement] = self.root.cssselect(css)
-        return elements
+        found: list[HtmlElement] = self.root.cssselect(css)
+        return found
 
     def find(self, css: str) -> HtmlElement:
         """The only element."""
-        elements = self.all(css)
-        assert len(elements) == 1, f"{css} finds {len(elements)} elements"
-        return elements[0]
+        found = self.all(css)
+        assert len(found) == 1, f"{css} finds {len(found)} elements"
+        return found[0]
 
     def has(self, css: str) -> bool:
         return bool(self.all(css))
@@ -36,17 +36,11 @@ class Page:
 
     def texts(self, css: str) -> list[str]:
         """What each element says."""
-        return [plain(element) for element in self.all(css)]
-
-    def fact(self, term: str) -> str:
-        """What the page's lists of facts say under a term."""
-        (definition,) = (dt.getnext() for dt in self.all("dl.facts dt") if plain(dt) == term)
-        assert definition is not None
-        return plain(definition)
+        return [plain(one) for one in self.all(css)]
 
     def values(self, css: str, attribute: str) -> list[str]:
         """An attribute of each element that has it."""
-        return [element.attrib[attribute] for element in self.all(css) if attribute in element.attrib]
+        return [one.attrib[attribute] for one in self.all(css) if attribute in one.attrib]
 
 
 def plain(element: HtmlElement) -> str:

@@ -1,4 +1,4 @@
-"""The page of a trained detector: score an image, see its map, export it."""
+"""A trained detector: try it on an image, see what it looks at, take it home."""
 
 from http import HTTPStatus
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The form of a new experiment: check what a recipe would run, then start it."""
+"""Ask for an experiment: first see what it would be, then start it."""
 
 from http import HTTPStatus
 from typing import Annotated, Final, Literal

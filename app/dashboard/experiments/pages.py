@@ -65,7 +65,7 @@ def freezing(freezes: Sequence[queries.Freeze]) -> dict[int, WorkProgress]:
 
 @router.get("/{experiment_id}")
 def experiment_page(request: Request, db: Db, _staff: CurrentStaff, experiment_id: int) -> HTMLResponse:
-    """The experiment as the database has it; the page fetches what needs every score to be read."""
+    """What the database knows; what takes reading every score is asked for by the page itself."""
     experiment = queries.get_experiment(db, experiment_id)
     dataset = db.get_one(Dataset, experiment.dataset_id)
     summary = results(db, experiment)

@@ -51,7 +51,7 @@ def _checked(pasted: str) -> str:
     try:
         seeds = parse_toml(pasted, name="The recipe").get("seeds")
     except TextFileError:
-        seeds = None  # reading the recipe gives a better error
+        seeds = None  # said better by whoever reads the recipe
     if isinstance(seeds, int) and seeds > MOST_RUNS:  # before it becomes a list of that length
         raise BadInput(f"seeds: at most {MOST_RUNS}.")
     return pasted + "\n"

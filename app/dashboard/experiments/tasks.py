@@ -16,7 +16,7 @@ router: Final = APIRouter(prefix="/staff/tasks", include_in_schema=False)
 
 @router.post("/{task_id}/abort")
 def abort(db: Db, staff: CurrentStaff, task_id: int) -> RedirectResponse:
-    """Abort a task: editors any task, others those that they requested."""
+    """Stop a task: editors any, everybody else those that they asked for."""
     task = find_task(db, task_id)
     if not staff.role.may_edit and task.created_by != staff.id:
         raise NotAllowed("You can abort only what you have asked for.")

@@ -23,7 +23,7 @@ class ImageFilter(Fields):
 
 
 def list_images(session: Session, wanted: ImageFilter) -> Sequence[Image]:
-    """Images by id, one more than a page, which shows whether there is a next page."""
+    """By id; one more than a page, so that one knows whether there is a next one."""
     query = select(Image).where(Image.id > wanted.after).order_by(Image.id).limit(PAGE_SIZE + 1)
     if wanted.label:
         query = query.where(Image.label == wanted.label)

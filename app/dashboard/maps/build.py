@@ -36,7 +36,7 @@ class BuildForm(_Fields):
     """One field for each parameter; one that is missing keeps its default, as in `MapParameters`."""
 
     def parameters(self) -> MapParameters:
-        """The parameters of the form; `BadInput` names the parameter of a bad value."""
+        """What was asked for; a bad value is `BadInput` and names its parameter."""
         try:
             return MapParameters.from_dict({name: self._value(name) for name in FIELDS})
         except ParameterError as error:

@@ -119,7 +119,7 @@ def unfinished_builds(session: Session) -> Sequence[Any]:
 
 
 def chosen(sets: Sequence[MapSet], version: int | None) -> MapSet | None:
-    """The given version, or the newest that is built; None when there is none."""
+    """The version asked for, else the newest that is built; None when there is none."""
     if version is None:
         return next((map_set for map_set in sets if map_set.state is JobState.SUCCEEDED), None)
     for map_set in sets:

@@ -1,4 +1,4 @@
-"""Participants and their work for the pages, screened-out ones and programs included."""
+"""Participants and their work, as the pages list them. Nobody is left out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

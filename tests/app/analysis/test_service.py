@@ -46,7 +46,6 @@ from tests.support.factories import (
     StudyFactory,
     TrialFactory,
 )
-from tests.support.pages import read
 
 
 @pytest.fixture
@@ -216,39 +215,38 @@ class TestAnalysis:
 @pytest.mark.usefixtures("undrawn")
 class TestPage:
     def test_without_an_analysis_it_says_so(self, editor, study):
-        assert read(editor.get(ADDRESS)).text(".empty__title") == "No analysis yet"
+        assert "No analysis yet" in editor.get(ADDRESS).text
 
     def test_asking_queues_one_and_the_page_waits(self, db, editor, study, crowd):
         assert editor.post(ADDRESS, data={"who": "people"}).status_code == 303
-        assert read(editor.get(ADDRESS)).has(".notice[data-waits]")
+        page = editor.get(ADDRESS).text
+        assert "data-waits" in page
         assert editor.get(f"{ADDRESS}/state.json").json() == {"1": {"state": "queued", "done": 0, "total": 0}}
 
     def test_one_that_waits_can_be_aborted_from_the_page(self, db, editor, study, crowd):
         editor.post(ADDRESS, data={"who": "people"})
-        assert read(editor.get(ADDRESS)).has(f'form[action="{ADDRESS}/1/abort"]')
+        assert f'action="{ADDRESS}/1/abort"' in editor.get(ADDRESS).text
         assert editor.post(f"{ADDRESS}/1/abort").headers["location"] == ADDRESS
         assert db.scalars(select(StudyAnalysis.state)).one() is JobState.ABORTED
 
     def test_it_shows_what_was_found(self, db, session_factory, blobs, editor, study, crowd):
         computed(db, session_factory, blobs, study)
-        page = read(editor.get(ADDRESS))
-        assert "annotate − control" in page.text("#tables")
-        assert "few_participants" not in page.text("#summary")
-        assert "can be trusted from 10 on" in page.text("#summary")
+        page = editor.get(ADDRESS).text
+        assert "annotate − control" in page
+        assert "few_participants" not in page
+        assert "can be trusted from 10 on" in page
 
     def test_the_hardest_and_easiest_pairs_are_shown_with_both_pictures(
         self, db, session_factory, blobs, editor, study, crowd, pairs
     ):
         computed(db, session_factory, blobs, study)
-        page = read(editor.get(ADDRESS))
-        hardest, easiest = page.texts("#pairs ol.extremes")
-        images = (pairs[2].real_image_id, pairs[2].fake_image_id)
-        assert page.values("#pairs ol.extremes:first-of-type li:first-child img", "src") == [
-            f"/staff/images/{image}/picture?width=256" for image in images
-        ]
+        page = editor.get(ADDRESS).text
+        hardest, easiest = page.split(' pairs">')[1:3]
+        for image in (pairs[2].real_image_id, pairs[2].fake_image_id):
+            assert f'src="/staff/images/{image}/picture?width=256"' in hardest
         assert "0 of 4 correct" in hardest
         assert "annotate: 0 of 2" in hardest
-        assert "4 of 4 correct" in easiest
+        assert "4 of 4 correct" in easiest.partition("</ol>")[0]
 
     def test_a_pair_that_is_gone_has_no_picture(
         self, db, session_factory, blobs, editor, study, crowd, monkeypatch
@@ -258,14 +256,13 @@ class TestPage:
         gone = [one | {"within": one["within"].replace("item=", "item=9")} for one in estimates]
         found.result = found.result | {"estimates": gone}
         db.commit()
-        assert not read(editor.get(ADDRESS)).has("#pairs")
+        assert "Hardest and easiest" not in editor.get(ADDRESS).text
 
     def test_it_says_how_decisions_from_elsewhere_come_beside(
         self, db, session_factory, blobs, editor, study, crowd
     ):
         computed(db, session_factory, blobs, study)
-        code = read(editor.get(ADDRESS)).texts("#tables code")
-        assert "cyborg analyse faces --compare OTHER.csv --columns MAP.toml" in code
+        assert "cyborg analyse faces --compare OTHER.csv --columns MAP.toml" in editor.get(ADDRESS).text
 
     def test_who_withdraws_makes_it_stale_and_leaves_the_table(
         self, db, session_factory, blobs, editor, study, crowd
@@ -273,19 +270,17 @@ class TestPage:
         computed(db, session_factory, blobs, study)
         crowd[0].state = ParticipantState.WITHDRAWN
         db.commit()
-        page = read(editor.get(ADDRESS))
-        assert "The study has changed since" in page.texts(".notice--warn .notice__title")
+        assert "The study has changed since" in editor.get(ADDRESS).text
         assert str(crowd[0].id) not in editor.get(f"{ADDRESS}/1/decisions.csv").text
 
     def test_programs_are_labelled(self, db, session_factory, blobs, editor, study, arms, visit):
         visit(arms[0], source=Source.SIMULATED)
         computed(db, session_factory, blobs, study, Choice("simulated"))
-        notice = read(editor.get(ADDRESS)).text(".notice--simulated")
-        assert "These decisions come from programs" in notice
+        assert "These decisions come from programs" in editor.get(ADDRESS).text
 
     def test_flags_can_be_chosen_and_unknown_ones_not(self, db, editor, study, crowd):
         flag(db, crowd[0])
-        assert read(editor.get(ADDRESS)).has('input[name=without][value="too_fast"]')
+        assert 'value="too_fast"' in editor.get(ADDRESS).text
         assert editor.post(ADDRESS, data={"who": "people", "without": "too_fast"}).status_code == 303
         assert db.scalars(select(StudyAnalysis)).one().parameters["without"] == ["too_fast"]
         assert editor.post(ADDRESS, data={"who": "people", "without": "nonsense"}).status_code == 422

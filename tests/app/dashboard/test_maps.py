@@ -3,6 +3,7 @@ import zipfile
 from io import BytesIO
 from typing import get_args
 
+import lxml.html
 import numpy as np
 import pytest
 from sqlalchemy import event, func, select, text
@@ -25,7 +26,7 @@ from tests.support.factories import (
     StudyFactory,
     TrialFactory,
 )
-from tests.support.pages import plain, read
+from tests.support.pages import read
 
 PNG = encode_map_png(np.eye(64, dtype=np.float32))
 WRONG = [
@@ -208,11 +209,11 @@ class TestBuild:
 
     def test_it_has_a_labelled_field_for_each_parameter(self, editor, db, study, painted):
         ArmFactory(study_id=study.id, name="second", annotate=True)
-        page = read(editor.get(address(study)))
+        page = lxml.html.fromstring(editor.get(address(study)).text)
         for name, described in DESCRIPTIONS.items():
-            field = page.all(f"form [name='{FIELDS[name]}']")[0]
-            group = next(div for div in field.iterancestors("div") if "field" in div.get("class").split())
-            assert described.label in plain(group)
+            field = page.xpath(f"//form//*[@name='{FIELDS[name]}']")[0]
+            group = next(one for one in field.iterancestors("div") if "field" in one.get("class").split())
+            assert described.label in group.text_content()
 
     def test_a_form_without_fields_asks_for_the_default(self, editor, db, study, painted):
         editor.post(address(study))

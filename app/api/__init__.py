@@ -1,0 +1,1 @@
+"""JSON for programs that act for staff: thin routes over the services that the pages use."""

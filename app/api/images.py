@@ -1,0 +1,132 @@
+"""Images: listed, and imported one by one."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Form, Query, UploadFile
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from app.dashboard.images import queries
+from app.dashboard.images.queries import ImageFilter
+from app.deps import Blobs, CurrentStaff, Db, Editor
+from app.errors import BadInput
+from app.messages import Answer
+from app.models import Image, Label, Split
+from app.stimuli.face_search import FaceSearch
+from app.stimuli.manifest import FaceBox, Item
+from app.stimuli.service import import_image
+
+router: Final = APIRouter(prefix="/api/images", tags=["images"])
+
+
+class ImageLine(Answer):
+    """An image."""
+
+    id: int
+    name: str
+    """What it was imported as."""
+    label: Label
+    source: str
+    split: Split | None
+    width: int
+    height: int
+    content_hash: str
+    """SHA-256 of the file."""
+
+
+class ImagePage(Answer):
+    """Some images, by number."""
+
+    images: list[ImageLine]
+    after: int | None
+    """The parameter `after` of the next page; null on the last one."""
+
+
+class Ignored(Answer):
+    """Something that an import gave of an image that is there already with something else, which stays."""
+
+    field: str
+    stored: str
+    given: str
+
+
+class Imported(Answer):
+    """What became of a file."""
+
+    imported: bool
+    """False: the image was there already."""
+    ignored: list[Ignored]
+    remarks: list[str]
+    """What somebody should look at."""
+
+
+class ImageForm(BaseModel):
+    """The fields that a manifest has, beside the file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: UploadFile
+    name: Annotated[str, Field(min_length=1, max_length=500)]
+    label: Label
+    source: Annotated[str, Field(min_length=1, max_length=200)]
+    split: Split | None = None
+    group: Annotated[str, Field(max_length=200)] | None = None
+    x: float | None = None
+    y: float | None = None
+    w: float | None = None
+    h: float | None = None
+    size: Annotated[int, Field(ge=32, le=4096)] | None = None
+    """Crop to the centred square and scale to so many pixels."""
+    faces: FaceSearch | None = None
+    """Find the face where no box is given, or align the picture by it."""
+
+    @model_validator(mode="after")
+    def box_is_whole(self) -> "ImageForm":
+        if len({one is None for one in (self.x, self.y, self.w, self.h)}) > 1:
+            raise ValueError("x, y, w and h belong together")
+        return self
+
+    @property
+    def face(self) -> FaceBox | None:
+        if self.x is None or self.y is None or self.w is None or self.h is None:
+            return None
+        return FaceBox(self.x, self.y, self.w, self.h)
+
+
+@router.get("")
+def images(db: Db, _staff: CurrentStaff, wanted: Annotated[ImageFilter, Query()]) -> ImagePage:
+    """Images by number, page by page."""
+    found = queries.list_images(db, wanted)
+    shown = found[: queries.PAGE_SIZE]
+    return ImagePage(
+        images=[view(image) for image in shown], after=shown[-1].id if len(found) > len(shown) else None
+    )
+
+
+@router.get("/{image_id}")
+def image(db: Db, _staff: CurrentStaff, image_id: int) -> ImageLine:
+    """One image."""
+    return view(queries.get_image(db, image_id))
+
+
+@router.post("", status_code=201)
+def create(db: Db, blobs: Blobs, _editor: Editor, form: Annotated[ImageForm, Form()]) -> Imported:
+    """Import one file. Sent again it changes nothing."""
+    with tempfile.NamedTemporaryFile(suffix=Path(form.name).suffix[:10]) as file:
+        file.write(form.file.file.read())
+        file.flush()
+        item = Item(
+            Path(file.name), form.name, form.label, form.source, form.split, form.group or None, form.face
+        )
+        report = import_image(db, blobs, item, size=form.size, faces=form.faces)
+    if report.refused:
+        raise BadInput(str(report.refused[0]))
+    ignored = [Ignored(field=one.field, stored=one.stored, given=one.given) for one in report.ignored]
+    remarks = [one.text for one in report.remarks]
+    return Imported(imported=bool(report.imported), ignored=ignored, remarks=remarks)
+
+
+def view(found: Image) -> ImageLine:
+    names = ImageLine.model_fields.keys() - {"name"}
+    return ImageLine(name=found.original_name, **{name: getattr(found, name) for name in names})

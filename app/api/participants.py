@@ -1,0 +1,135 @@
+"""Participants of a study: random ids, never worker ids."""
+
+from datetime import datetime
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+from sqlalchemy.orm import Session
+
+from app.dashboard.participants import queries
+from app.dashboard.participants.queries import ParticipantFilter
+from app.deps import CurrentStaff, Db, Editor
+from app.errors import WrongState
+from app.messages import Answer, Body
+from app.models import Participant, ParticipantState, Source
+from app.quality.service import flags_of, set_aside, take_back
+from app.recruitment.service import withdraw
+from app.studies.service import find_study
+
+router: Final = APIRouter(prefix="/api/studies/{slug}/participants", tags=["participants"])
+
+
+class ParticipantLine(Answer):
+    """A participant in the list of a study."""
+
+    id: UUID
+    arm: str
+    state: ParticipantState
+    source: Source
+    consented_at: datetime
+    finished_at: datetime | None
+    trials: int
+    decided: int
+    flags: int
+
+
+class ParticipantPage(Answer):
+    """Some participants, the newest first."""
+
+    participants: list[ParticipantLine]
+    after: str | None
+    """The parameter `after` of the next page; null on the last one."""
+
+
+class FlagView(Answer):
+    """A quality flag, and what it means."""
+
+    kind: str
+    meaning: str
+
+
+class ParticipantDetail(Answer):
+    """A participant with their quality flags."""
+
+    id: UUID
+    state: ParticipantState
+    source: Source
+    consented_at: datetime
+    finished_at: datetime | None
+    flags: list[FlagView]
+
+
+class SetAside(Body):
+    """Why somebody is left out."""
+
+    reason: str = Field("", max_length=200)
+
+
+@router.get("")
+def participants(
+    db: Db, _staff: CurrentStaff, slug: str, wanted: Annotated[ParticipantFilter, Query()]
+) -> ParticipantPage:
+    """Everybody who consented, the newest first, page by page."""
+    rows = queries.list_participants(db, find_study(db, slug), wanted)
+    shown = rows[: queries.PAGE_SIZE]
+    ids = [row.Participant.id for row in shown]
+    work, flags = queries.work_by_participant(db, ids), queries.count_flags(db, ids)
+    lines = []
+    for row in shown:
+        person, done = row.Participant, work.get(row.Participant.id)
+        lines.append(
+            ParticipantLine(
+                id=person.id,
+                arm=row.arm,
+                state=person.state,
+                source=person.source,
+                consented_at=person.consented_at,
+                finished_at=person.finished_at,
+                trials=done.trials if done else 0,
+                decided=done.decided if done else 0,
+                flags=flags.get(person.id, 0),
+            )
+        )
+    after = queries.position(shown[-1]) if len(rows) > len(shown) else None
+    return ParticipantPage(participants=lines, after=after)
+
+
+@router.get("/{participant_id}")
+def participant(db: Db, _staff: CurrentStaff, slug: str, participant_id: UUID) -> ParticipantDetail:
+    """One participant."""
+    return view(db, queries.get_participant(db, find_study(db, slug), participant_id))
+
+
+@router.post("/{participant_id}/set-aside")
+def put_aside(db: Db, _editor: Editor, slug: str, participant_id: UUID, body: SetAside) -> ParticipantDetail:
+    """Flag somebody whom maps and analyses can then leave out; nothing is deleted."""
+    person = queries.get_participant(db, find_study(db, slug), participant_id)
+    set_aside(db, person, reason=body.reason.strip())
+    return view(db, person)
+
+
+@router.post("/{participant_id}/take-back")
+def take_in_again(db: Db, _editor: Editor, slug: str, participant_id: UUID) -> ParticipantDetail:
+    """Undo `set-aside`."""
+    person = queries.get_participant(db, find_study(db, slug), participant_id)
+    take_back(db, person)
+    return view(db, person)
+
+
+@router.post("/{participant_id}/withdraw")
+def remove(db: Db, _editor: Editor, slug: str, participant_id: UUID) -> ParticipantDetail:
+    """Remove a participant's work for good, at their request."""
+    person = queries.get_participant(db, find_study(db, slug), participant_id)
+    if person.state is ParticipantState.WITHDRAWN:
+        raise WrongState("This participant's work has been removed already.")
+    withdraw(db, person)
+    return view(db, person)
+
+
+def view(db: Session, person: Participant) -> ParticipantDetail:
+    db.flush()
+    flags = [FlagView(kind=flag.kind, meaning=meaning) for flag, meaning in flags_of(db, person)]
+    names = ParticipantDetail.model_fields.keys() - {"flags"}
+    return ParticipantDetail(flags=flags, **{name: getattr(person, name) for name in names})

@@ -1,0 +1,24 @@
+"""Every route of the API for staff."""
+
+from typing import Final
+
+from fastapi import APIRouter, Depends
+
+from app.api import images, participants, results, studies
+from app.deps import logged_in
+from app.exports import routes as exports
+
+router: Final = APIRouter()
+for part in (studies, participants, images, results):
+    router.include_router(part.router)
+
+downloads: Final = APIRouter(
+    prefix="/api/studies/{slug}", tags=["exports"], dependencies=[Depends(logged_in)]
+)
+for name, endpoint, what in (
+    ("decisions.csv", exports.decisions, "Every decision of a study as CSV."),
+    ("annotations.jsonl", exports.annotations, "Every annotation that counts, a line of JSON each."),
+    ("export.zip", exports.everything, "Everything that a study collected, with a data dictionary."),
+):
+    downloads.add_api_route(f"/{name}", endpoint, response_model=None, description=what)
+router.include_router(downloads)

@@ -1,0 +1,86 @@
+"""How far studies are, and opening, pausing and closing them. Descriptions: `app.studies.routes`."""
+
+from typing import Final
+
+from fastapi import APIRouter, Request
+from sqlalchemy.orm import Session
+
+from app.deps import CurrentStaff, Db, Editor
+from app.messages import Answer
+from app.models import ApiToken, Role, Study, StudyState
+from app.studies import service
+from app.studies.progress import progress
+
+router: Final = APIRouter(prefix="/api", tags=["studies"])
+
+
+class Caller(Answer):
+    """Who is asking, and what they may do."""
+
+    email: str
+    role: Role
+    token: str | None
+    """The name of the API token."""
+    scopes: list[str]
+    """Of the token, beside reading."""
+
+
+class Progress(Answer):
+    """How far a study is. Judgements are decisions of main trials."""
+
+    slug: str
+    state: StudyState
+    participants: int
+    wanted: int
+    """Judgements."""
+    decided: int
+    held: int
+    """Kept for somebody who has not decided yet."""
+
+
+@router.get("/me")
+def me(request: Request, staff: CurrentStaff) -> Caller:
+    """Whose token this is."""
+    token: ApiToken | None = request.state.api_token
+    return Caller(
+        email=staff.email,
+        role=staff.role,
+        token=token.name if token else None,
+        scopes=token.scopes if token else [],
+    )
+
+
+@router.get("/studies/{slug}/progress")
+def read_progress(db: Db, _staff: CurrentStaff, slug: str) -> Progress:
+    """How far a study is."""
+    return view(db, service.find_study(db, slug))
+
+
+@router.post("/studies/{slug}/open")
+def open_study(db: Db, _editor: Editor, slug: str) -> Progress:
+    """Let participants in."""
+    return view(db, service.open_study(db, service.find_study(db, slug)))
+
+
+@router.post("/studies/{slug}/pause")
+def pause_study(db: Db, _editor: Editor, slug: str) -> Progress:
+    """Let nobody new in; whoever is in may finish."""
+    return view(db, service.pause_study(db, service.find_study(db, slug)))
+
+
+@router.post("/studies/{slug}/close")
+def close_study(db: Db, _editor: Editor, slug: str) -> Progress:
+    """End a study for good."""
+    return view(db, service.close_study(db, service.find_study(db, slug)))
+
+
+def view(db: Session, study: Study) -> Progress:
+    found = progress(db, study)
+    return Progress(
+        slug=study.slug,
+        state=study.state,
+        participants=found.everybody,
+        wanted=found.wanted,
+        decided=found.decided,
+        held=found.held,
+    )

@@ -1,4 +1,4 @@
-"""Files of an export one after the other: their sums, and a ZIP archive of them."""
+"""The files of an export as a sequence: their checksums, and a ZIP archive of them."""
 
 import hashlib
 import io
@@ -26,16 +26,16 @@ class ExportMember:
 
 @dataclass(slots=True)
 class Sums:
-    """SHA-256 and size of each file that went by."""
+    """The SHA-256 of each file that has passed."""
 
     found: dict[str, str] = field(default_factory=dict)
 
     def of(self, members: Iterable[ExportMember]) -> Iterator[ExportMember]:
         """The same files; each is known when its last chunk has been read."""
         for member in members:
-            yield ExportMember(member.name, self._seen(member))
+            yield ExportMember(member.name, self._hashed(member))
 
-    def _seen(self, member: ExportMember) -> Chunks:
+    def _hashed(self, member: ExportMember) -> Chunks:
         digest = hashlib.sha256()
         for chunk in member.chunks:
             digest.update(chunk)

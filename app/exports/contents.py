@@ -1,4 +1,4 @@
-"""What an export may hold besides its tables, how it is laid out, and what is said of it as a dataset."""
+"""The options of an export: formats, layout, and how the dataset is described."""
 
 import enum
 from typing import Annotated, Any, Final, Self
@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from app.forms import Fields
 
-Said = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300)]
+ShortText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300)]
 
 
 class Layout(enum.StrEnum):
@@ -26,7 +26,7 @@ LAYOUTS: Final = {
 
 
 class Contents(Fields):
-    """What staff ask for. Without any of it, an export has CSV tables, JSON lines and maps as PNG."""
+    """The options of one export. By default it has CSV tables, JSON lines and maps as PNG."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -38,11 +38,11 @@ class Contents(Fields):
         bool, Field(description="The images themselves; `cyborg import` reads only an export with them.")
     ] = False
     layout: Layout = Layout.PLAIN
-    creator: Annotated[tuple[Said, ...], Field(max_length=100)] = ()
+    creator: Annotated[tuple[ShortText, ...], Field(max_length=100)] = ()
     """Who is to be cited."""
-    license: Said = ""
+    license: ShortText = ""
     """An SPDX identifier, such as CC-BY-4.0, or an address."""
-    url: Said = ""
+    url: ShortText = ""
     """Where the dataset is published."""
 
     @classmethod

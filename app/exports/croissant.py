@@ -71,12 +71,12 @@ def croissant(facts: DatasetFacts, sums: Mapping[str, str]) -> bytes:
         "creator": [{"@type": "sc:Person", "name": name} for name in facts.creators],
         "license": facts.license,
         "url": facts.url,
-        **{f"rai:{name}": said for name, said in responsible_ai(facts).items()},
+        **{f"rai:{name}": value for name, value in responsible_ai(facts).items()},
         "distribution": [*_objects(sums), *_sets(sums)],
         "recordSet": [_records(file) for file in FILES if _has_rows(file, sums)],
     }
-    said = {name: value for name, value in document.items() if value not in ("", [])}
-    return (json.dumps(said, indent=1, ensure_ascii=False) + "\n").encode()
+    present = {name: value for name, value in document.items() if value not in ("", [])}
+    return (json.dumps(present, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def responsible_ai(facts: DatasetFacts) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Files that are made while they are read. Who reads slowly, or not at all, holds nothing but a file.
+"""Downloads that are made while they are read. A slow reader holds a file, and no database connection.
 
 A download is made at full speed, in a thread with a connection of its own, into a file that has no name; its
 reader follows behind. So the database is needed for as long as making takes, however slow the reader is.

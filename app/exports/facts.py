@@ -1,4 +1,4 @@
-"""What is said of a study as a published dataset: numbers of it, and whom to cite."""
+"""Facts for the descriptions of a study as a published dataset: counts, dates, authors."""
 
 import json
 import re
@@ -67,16 +67,16 @@ class DatasetFacts:
 
 def facts_of(session: Session, study: Study, contents: Contents) -> DatasetFacts:
     """Count what a study has collected."""
-    mine = Participant.study_id == study.id
+    of_study = Participant.study_id == study.id
     is_program = Participant.source == Source.SIMULATED
     people = session.execute(
         select(
             func.count().filter(~is_program),
             func.count().filter(is_program),
             func.count().filter(Participant.state == ParticipantState.WITHDRAWN),
-        ).where(mine)
+        ).where(of_study)
     ).one()
-    work = session.execute(
+    counts = session.execute(
         select(
             func.count(Decision.id).filter(is_judgement()),
             func.count(Annotation.id),
@@ -87,12 +87,12 @@ def facts_of(session: Session, study: Study, contents: Contents) -> DatasetFacts
         .join(Participant, Participant.id == Trial.participant_id)
         .join(Decision, Decision.trial_id == Trial.id)
         .outerjoin(Annotation, Annotation.decision_id == Decision.id)
-        .where(mine)
+        .where(of_study)
     ).one()
     arms = session.execute(
         select(Arm.name, Arm.annotate).where(Arm.study_id == study.id).order_by(Arm.id)
     ).all()
-    sources = session.scalars(select(Participant.source).where(mine).distinct()).all()
+    sources = session.scalars(select(Participant.source).where(of_study).distinct()).all()
     return DatasetFacts(
         slug=study.slug,
         title=study.title,
@@ -106,10 +106,10 @@ def facts_of(session: Session, study: Study, contents: Contents) -> DatasetFacts
         people=people[0],
         programs=people[1],
         withdrawn=people[2],
-        judgements=work[0],
-        annotations=work[1],
-        began_at=work[2] or study.created_at,
-        ended_at=work[3] or study.created_at,
+        judgements=counts[0],
+        annotations=counts[1],
+        began_at=counts[2] or study.created_at,
+        ended_at=counts[3] or study.created_at,
     )
 
 

@@ -103,14 +103,14 @@ class _Known(dict[Any, int]):
 
 
 class _Import:
-    """One import: what was written is looked up by what comes after it."""
+    """One import. Rows that were written are looked up by those that refer to them."""
 
     def __init__(self, session: Session, blobs: BlobStore, export: OpenedExport, on_step: Progress) -> None:
         self.session = session
         self.blobs = blobs
         self.export = export
         self.on_step = on_step
-        self.told = export.document(dictionary.STUDY)
+        self.document = export.document(dictionary.STUDY)
         self.arms = _Known()
         self.bytes_of_image = _Known()
 
@@ -159,17 +159,17 @@ class _Import:
         return self.export.bytes_of(name)
 
     def _study(self) -> Study:
-        told = self.told
-        given = {name: told[name] for name in dictionary.STUDY.names if name in Study.__table__.columns}
+        document = self.document
+        given = {name: document[name] for name in dictionary.STUDY.names if name in Study.__table__.columns}
         study = Study(
             **given,
-            slug=told["study"],
-            lease=timedelta(minutes=told["lease_minutes"]),
-            spec=told["description"],
+            slug=document["study"],
+            lease=timedelta(minutes=document["lease_minutes"]),
+            spec=document["description"],
         )
         self.session.add(study)
         self.session.flush()
-        for arm in told["arms"]:
+        for arm in document["arms"]:
             row = Arm(study_id=study.id, **arm)
             self.session.add(row)
             self.session.flush()  # one after the other: an export has them in the order of their ids
@@ -257,21 +257,21 @@ class _Import:
 
     def _decisions(self) -> Iterator[Row]:
         """Decisions with their events; both files have one order."""
-        told = groupby(self.export.rows(dictionary.EVENTS), key=lambda row: row["decision_id"])
-        owner, events = next(told, (None, iter(())))
+        groups = groupby(self.export.rows(dictionary.EVENTS), key=lambda row: row["decision_id"])
+        owner, events = next(groups, (None, iter(())))
         for row in self.export.rows(dictionary.DECISIONS):
             is_own = owner == row["decision_id"]
             yield _decision(row, [_event(event) for event in events] if is_own else [])
             if is_own:
-                owner, events = next(told, (None, iter(())))
+                owner, events = next(groups, (None, iter(())))
         if owner is not None:
             raise BadInput(f"events.csv has events of a decision {owner} where there is none.")
 
     def _maps(self, study: Study) -> None:
-        if self.told["map_set"] is None:
+        if self.document["map_set"] is None:
             return
         map_set = MapSet(
-            study_id=study.id, state=JobState.SUCCEEDED, built_at=func.now(), **self.told["map_set"]
+            study_id=study.id, state=JobState.SUCCEEDED, built_at=func.now(), **self.document["map_set"]
         )
         self.session.add(map_set)
         self.session.flush()
@@ -320,8 +320,8 @@ def _decision(row: Row, events: list[Row]) -> Row:
 
 
 def _event(row: Row) -> Row:
-    told = {"kind": row["kind"], "t_ms": row["t_ms"]}
-    return {name: value for name, value in told.items() if value is not None} | dict(row["detail"])
+    values = {"kind": row["kind"], "t_ms": row["t_ms"]}
+    return {name: value for name, value in values.items() if value is not None} | dict(row["detail"])
 
 
 def _annotation(line: Row) -> Row:

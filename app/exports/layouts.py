@@ -57,7 +57,7 @@ def _data_name(slug: str, name: str) -> str:
 def _described(facts: DatasetFacts, files: Iterable[ExportFile]) -> bytes:
     """`dataset_description.json`: a schema.org Dataset with every column of every table."""
     fields = {one.name: one for file in files for one in file.fields}
-    said = {
+    metadata = {
         "@context": "https://schema.org",
         "@type": "Dataset",
         "name": facts.title,
@@ -71,20 +71,20 @@ def _described(facts: DatasetFacts, files: Iterable[ExportFile]) -> bytes:
         "url": facts.url,
         "variableMeasured": [_variable(one) for one in fields.values()],
     }
-    return _json({name: value for name, value in said.items() if value not in ("", [])})
+    return _json({name: value for name, value in metadata.items() if value not in ("", [])})
 
 
 def _variable(field: ExportField) -> dict[str, Any]:
     """A column as schema.org has it."""
     unit = re.search(r"\((.+?)\)", field.kind)
-    said = {
+    metadata = {
         "@type": "PropertyValue",
         "name": field.name,
         "description": field.meaning,
         "unitText": unit[1] if unit else None,
         "valueReference": SCHEMA_TYPES.get(field.type),
     }
-    return {name: value for name, value in said.items() if value is not None}
+    return {name: value for name, value in metadata.items() if value is not None}
 
 
 def _json(value: Any) -> bytes:
@@ -122,20 +122,20 @@ def as_image_folder(
     folders = sorted({FOLDER_OF_SPLIT[image.split] for image in images})
     yield ExportMember("README.md", iter([_card(facts, folders)]))
     for folder in folders:
-        here = [image for image in images if FOLDER_OF_SPLIT[image.split] == folder]
-        rows = (_metadata(image, maps.get(image.image_id)) for image in here)
+        images_of_split = [image for image in images if FOLDER_OF_SPLIT[image.split] == folder]
+        rows = (_metadata(image, maps.get(image.image_id)) for image in images_of_split)
         yield ExportMember(f"{folder}/metadata.csv", csv_chunks(METADATA, rows))
-        for image in here:
+        for image in images_of_split:
             name = f"{image.image_id}.png"
             yield ExportMember(f"{folder}/{name}", iter([picture(image.content_hash)]))
             if blob := blobs.get(image.image_id):
                 yield ExportMember(f"{folder}/maps/{name}", iter([picture(blob)]))
 
 
-def _metadata(image: AnyRow, found: AnyRow | None) -> list[Any]:
-    fields = dict(image._mapping) | (dict(found._mapping) if found is not None else {})
+def _metadata(image: AnyRow, map_row: AnyRow | None) -> list[Any]:
+    fields = dict(image._mapping) | (dict(map_row._mapping) if map_row is not None else {})
     fields["file_name"] = f"{image.image_id}.png"
-    fields["map_file_name"] = None if found is None else f"maps/{image.image_id}.png"
+    fields["map_file_name"] = None if map_row is None else f"maps/{image.image_id}.png"
     return [fields.get(name) for name in METADATA]
 
 

@@ -23,7 +23,7 @@ MASKS_AT_A_TIME: Final = 200
 
 COCO: Final = "masks.coco.json"
 PAINTED: Final = 1
-"""COCO's number of the only category."""
+"""Id of the only category."""
 
 PNG_OPTIONS: Final = (  # a mask is runs of two values
     *(cv2.IMWRITE_PNG_COMPRESSION, 1),

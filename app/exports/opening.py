@@ -48,13 +48,13 @@ class OpenedExport:
                 f"There is no {SUMS}: this is no export, or one of an earlier version, "
                 "which cannot be imported."
             )
-        told = dict(_sum_of(line) for line in self.bytes_of(SUMS).decode("utf-8", "replace").splitlines())
-        for name, digest in told.items():
+        digests = dict(_sum_of(line) for line in self.bytes_of(SUMS).decode("utf-8", "replace").splitlines())
+        for name, digest in digests.items():
             if not self._root.joinpath(name).is_file():
                 raise BadInput(f"The export is damaged: {name} is missing.")
             if self._digest(name) != digest:
                 raise BadInput(f"The export is damaged: {name} is not what was written.")
-        return frozenset(told)
+        return frozenset(digests)
 
     def _digest(self, name: str) -> str:
         digest = hashlib.sha256()
@@ -72,23 +72,23 @@ class OpenedExport:
 
     def document(self, file: ExportFile) -> Row:
         """A file that is one JSON object, with its times as times."""
-        with _told(file.name):
-            told = json.loads(self.bytes_of(file.name))
-            return {one.name: _from_json(told[one.name], one) for one in file.fields}
+        with _naming(file.name):
+            values = json.loads(self.bytes_of(file.name))
+            return {one.name: _from_json(values[one.name], one) for one in file.fields}
 
     def rows(self, file: ExportFile) -> Iterator[Row]:
         """The rows of a table, with the types of the dictionary."""
         csv.field_size_limit(LARGEST_CELL)
-        with _told(file.name), io.TextIOWrapper(self._open(file.name), "utf-8", newline="") as text:
+        with _naming(file.name), io.TextIOWrapper(self._open(file.name), "utf-8", newline="") as text:
             for row in csv.DictReader(text, strict=True):
                 yield {one.name: _from_cell(row[one.name], one) for one in file.fields}
 
     def lines(self, file: ExportFile) -> Iterator[Row]:
         """The objects of a file of JSON lines."""
-        with self._open(file.name) as stream, _told(file.name):
+        with self._open(file.name) as stream, _naming(file.name):
             for line in stream:
-                told = json.loads(line)
-                yield {one.name: _from_json(told[one.name], one) for one in file.fields}
+                values = json.loads(line)
+                yield {one.name: _from_json(values[one.name], one) for one in file.fields}
 
 
 @contextmanager
@@ -121,8 +121,8 @@ def _sum_of(line: str) -> tuple[str, str]:
 
 
 @contextmanager
-def _told(name: str) -> Iterator[None]:
-    """Say in which file something is that cannot be read."""
+def _naming(name: str) -> Iterator[None]:
+    """Name the file in the error about something in it that cannot be read."""
     try:
         yield
     except (KeyError, TypeError, ValueError, csv.Error) as error:

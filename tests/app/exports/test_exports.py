@@ -204,6 +204,18 @@ class TestExport:
         assert not any(secret in text for secret in ("A1WORKER", "ASSIGNMENT"))
         assert "1920" in text
 
+    def test_no_code_that_people_are_paid_by_is_in_it(self, exported, study, db):
+        study.completion_url = "https://pay.example/?cc=C0DE1"
+        endings = {"screened_out_url": "https://pay.example", "screened_out_code": "C0DE2"}
+        study.visit = {"endings": endings, "max_failed": 1}
+        study.spec = {"completion_url": study.completion_url, "endings": endings, "title": study.title}
+        db.commit()
+        folder = exported()
+        text = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file()).decode()
+        assert "C0DE" not in text
+        document = json.loads((folder / "study.json").read_text("utf-8"))
+        assert (document["visit"], document["description"]) == ({"max_failed": 1}, {"title": study.title})
+
     def test_an_image_that_a_stale_map_set_knows_has_no_map(self, exported, built, db):
         built.stale = True
         db.commit()

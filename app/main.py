@@ -56,6 +56,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     exports.router,
     maps.router,
     stimuli.router,
+    stimuli.api,
 )
 
 

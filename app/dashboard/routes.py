@@ -16,7 +16,7 @@ from app.dashboard.maps import sets as map_pages
 from app.dashboard.participants import pages as participants
 from app.dashboard.participants import participant
 from app.dashboard.studies import accuracy as analysis
-from app.dashboard.studies import design
+from app.dashboard.studies import design, preview
 from app.dashboard.studies import new as new_study
 from app.dashboard.studies import pages as studies
 
@@ -27,6 +27,7 @@ for part in (
     images,
     new_study,  # "new" before the name of a study
     design,
+    preview,
     studies,
     participants,
     participant,

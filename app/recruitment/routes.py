@@ -16,7 +16,7 @@ from app.recruitment.schemas import ArmView, Enrolled, Enrolment, PageData, Retu
 from app.security import RateLimit
 from app.studies.parts import Ending
 from app.studies.plan import plan_of
-from app.studies.service import find_study
+from app.studies.service import about_lines, find_study
 from app.web import markdown, page, static
 
 router = APIRouter()
@@ -39,6 +39,7 @@ def study_page(slug: str, request: Request, db: Db) -> Response:
         request,
         "participant/study.html",
         study=study,
+        about=about_lines(study),
         consent_html=markdown(study.consent),
         consent_version=study.consent_version,
         instructions_html=markdown(study.instructions),

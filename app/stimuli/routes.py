@@ -1,9 +1,12 @@
 """Pictures for staff pages."""
 
+from http import HTTPStatus
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import RedirectResponse
 from pydantic import Field
+from sqlalchemy import select
 
 from app.deps import Blobs, CurrentStaff, Db
 from app.errors import NotFound
@@ -14,6 +17,8 @@ from app.stimuli.face_boxes import crop_preview
 from app.stimuli.manifest import FaceBox
 
 router: Final = APIRouter(prefix="/staff/images", tags=["images"])
+
+api: Final = APIRouter(prefix="/api/images", tags=["images"])
 
 ImageId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
@@ -99,3 +104,13 @@ def crop(
         raise NotFound(f"There is no image {image_id}.")
     preview = crop_preview(blobs.get(image.display_hash), face.box(image))
     return Response(preview, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400"})
+
+
+@api.get("/picture")
+def picture_called(db: Db, _staff: CurrentStaff, name: str = "") -> RedirectResponse:
+    """The picture of an image by its content hash, its name, or the last part of a name that no other has."""
+    whole = (Image.content_hash == name) | (Image.original_name == name)
+    for meant in (whole, Image.original_name.endswith(f"/{name}", autoescape=True)):
+        if len(found := db.scalars(select(Image.id).where(meant).limit(2)).all()) == 1:
+            return RedirectResponse(f"/staff/images/{found[0]}/picture", HTTPStatus.SEE_OTHER)
+    raise NotFound(f"There is no one image called {name!r}.")

@@ -69,7 +69,7 @@ def _check_known(session: Session, slugs: Sequence[str]) -> None:
 def check_pairs(pairs: Sequence[Matched], *, trials_per_participant: int) -> None:
     if len(pairs) < trials_per_participant:
         raise BadStudy(
-            f"{trials_per_participant} trials per participant need as many pairs, "
+            f"trials_per_participant: {trials_per_participant} trials per participant need as many pairs, "
             f"because nobody sees a pair twice; the study has {len(pairs)}."
         )
     refuse_tell_tales(pairs, trials=trials_per_participant)

@@ -58,7 +58,10 @@ def choose_material(session: Session, spec: StudySpec, listing: NamedImages) -> 
         practice = _random_practice(session, spec, apart_from=taken)
         taken |= images_of(practice)
     if spec.pairs.per_source:
-        main = _random_pairs(session, spec.pairs, per_source=spec.pairs.per_source, apart_from=taken)
+        try:
+            main = _random_pairs(session, spec.pairs, per_source=spec.pairs.per_source, apart_from=taken)
+        except BadStudy as error:
+            raise BadStudy(f"pairs: {error}") from None
     material = StudyImages(
         {TrialKind.MAIN: main, TrialKind.PRACTICE: practice, TrialKind.CHECK: checks}, regions
     )

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import Annotated, Final, Literal, NamedTuple, Self
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self, get_args
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -62,6 +62,33 @@ class StrictModel(BaseModel):
     """A misspelt key is an error, never a default."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def part_in(annotation: Any) -> type[StrictModel] | None:
+    """The part of a description that a key holds, alone or in a list."""
+    if isinstance(annotation, type) and issubclass(annotation, StrictModel):
+        return annotation
+    return next(filter(None, map(part_in, get_args(annotation))), None)
+
+
+class AboutSpec(StrictModel):
+    """What a participant wants to know first; it stands above the consent text."""
+
+    institution: Name | None = None
+    contact: Name | None = None
+    ethics_number: Name | None = None
+    """Of the approval by an ethics board."""
+    minutes: int | None = Field(None, ge=1, le=1440)
+    """How long a visit takes."""
+    pay: Name | None = None
+
+    def lines(self) -> list[tuple[str, str]]:
+        """At most four, each with what it is about; those of which nothing is said are left out."""
+        ethics = f"approval {self.ethics_number}" if self.ethics_number else None
+        minutes = f"about {self.minutes} minute{'s'[: self.minutes > 1]}" if self.minutes else None
+        asked = ", ".join(filter(None, [self.institution, ethics]))
+        said = [("Who asks", asked), ("Time", minutes), ("Pay", self.pay), ("Contact", self.contact)]
+        return [(name, words) for name, words in said if words]
 
 
 class ArmSpec(StrictModel):

@@ -3,15 +3,16 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath
-from typing import Any, Final, Self
+from typing import Any, Final
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from app.errors import BadStudy
 from app.models import Advice
 from app.studies import texts
 from app.studies.parts import (
     BLOB_NAME,
+    AboutSpec,
     AdviceSpec,
     AnnotationSpec,
     ArmSpec,
@@ -44,6 +45,7 @@ class StudySpec(StrictModel):
     """Wanted for each pair and question in each arm."""
     lease_minutes: int = Field(60, ge=1, le=60 * 24 * 30)
     """How long places are kept for a participant from whom nothing is heard."""
+    about: AboutSpec = AboutSpec()
     consent: Text = texts.CONSENT
     instructions: Text = texts.INSTRUCTIONS
     debrief: Text | None = None
@@ -65,45 +67,56 @@ class StudySpec(StrictModel):
     checks: ChecksSpec | None = None
     breaks: BreaksSpec | None = None
     questions: tuple[ClosingQuestion, ...] = Field((), max_length=50)
-    advice: AdviceSpec | None = None
+    advice: AdviceSpec | None = Field(None, validate_default=True)
     endings: EndingsSpec = EndingsSpec()
 
-    @model_validator(mode="after")
-    def arms_differ_in_name(self) -> Self:
-        if not all_different([arm.name for arm in self.arms]):
+    # Of single keys, so that a complaint has its place; each may read the keys above its own.
+
+    @field_validator("arms")
+    @classmethod
+    def arms_differ_in_name(cls, arms: tuple[ArmSpec, ...]) -> tuple[ArmSpec, ...]:
+        if not all_different([arm.name for arm in arms]):
             raise ValueError("two arms have the same name.")
-        return self
+        return arms
 
-    @model_validator(mode="after")
-    def questions_differ_in_id(self) -> Self:
-        if not all_different([question.id for question in self.questions]):
+    @field_validator("questions")
+    @classmethod
+    def questions_differ_in_id(cls, questions: tuple[ClosingQuestion, ...]) -> tuple[ClosingQuestion, ...]:
+        if not all_different([question.id for question in questions]):
             raise ValueError("two closing questions have the same id.")
-        return self
+        return questions
 
-    @model_validator(mode="after")
-    def advice_is_shown(self) -> Self:
-        advised = any(arm.advice is not Advice.NONE for arm in self.arms)
-        if advised and self.advice is None:
+    @field_validator("advice")
+    @classmethod
+    def advice_is_shown(cls, advice: AdviceSpec | None, info: ValidationInfo) -> AdviceSpec | None:
+        arms = info.data.get("arms")
+        if arms is None:
+            return advice
+        advised = any(arm.advice is not Advice.NONE for arm in arms)
+        if advised and advice is None:
             raise ValueError('an arm shows advice, but there is no [advice] with file = "advice.csv".')
-        if self.advice is not None and not advised:
+        if advice is not None and not advised:
             raise ValueError("there is advice, but no arm shows it.")
-        return self
+        return advice
 
-    @model_validator(mode="after")
-    def checks_fit(self) -> Self:
-        if self.checks is None:
-            return self
-        if self.checks.regions and not any(arm.annotate for arm in self.arms):
+    @field_validator("checks")
+    @classmethod
+    def checks_fit(cls, checks: ChecksSpec | None, info: ValidationInfo) -> ChecksSpec | None:
+        arms, trials = info.data.get("arms"), info.data.get("trials_per_participant")
+        if checks is None or arms is None or trials is None:
+            return checks
+        if checks.regions and not any(arm.annotate for arm in arms):
             raise ValueError("checks.regions are painted, but no arm annotates.")
-        if len(self.checks.pairs) + len(self.checks.regions) > self.trials_per_participant:
+        if len(checks.pairs) + len(checks.regions) > trials:
             raise ValueError("there are more checks than trials to hide them among.")
-        return self
+        return checks
 
-    @model_validator(mode="after")
-    def excludes_others(self) -> Self:
-        if self.slug in self.exclude_studies:
+    @field_validator("exclude_studies")
+    @classmethod
+    def excludes_others(cls, excluded: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if info.data.get("slug") in excluded:
             raise ValueError("exclude_studies names the study itself.")
-        return self
+        return excluded
 
 
 def load_study(path: Path) -> StudySpec:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.errors import AlreadyExists, NotFound, WrongState, from_integrity_error
 from app.models import Pair, Participant, Study, StudyState, TrialKind
 from app.storage import BlobStore
+from app.studies.parts import AboutSpec
 from app.studies.places import release_undecided
 from app.studies.plan import visit_column
 
@@ -96,7 +97,7 @@ def _columns(spec: "StudySpec") -> dict[str, Any]:
         "max_area": spec.annotation.max_area,
         "lease": timedelta(minutes=spec.lease_minutes),
         "consent": spec.consent,
-        "consent_version": consent_version(spec.consent),
+        "consent_version": consent_version(spec),
         "instructions": spec.instructions,
         "completion_url": spec.completion_url,
         "accepts_simulated": spec.accepts_simulated,
@@ -106,9 +107,15 @@ def _columns(spec: "StudySpec") -> dict[str, Any]:
     }
 
 
-def consent_version(consent: str) -> str:
-    """A short name of a consent text: another text, another name."""
-    return hashlib.sha256(consent.encode()).hexdigest()[:12]
+def consent_version(spec: "StudySpec") -> str:
+    """A short name of what participants agree to: another text, or another line above it, another name."""
+    above = "".join(f"{name}: {words}\n" for name, words in spec.about.lines())
+    return hashlib.sha256((above + spec.consent).encode()).hexdigest()[:12]
+
+
+def about_lines(study: Study) -> list[tuple[str, str]]:
+    """What stands above the consent text, line by line; nothing in a study of an earlier version."""
+    return AboutSpec.model_validate(study.spec.get("about") or {}).lines()
 
 
 def count_pairs(session: Session, study: Study) -> int:

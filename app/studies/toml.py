@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import tomli_w
+from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.models import Image, ImageAdvice, Study
-from app.studies.parts import BLOB_NAME
+from app.studies.parts import BLOB_NAME, part_in
 from app.studies.schemas import StudySpec
 
 
@@ -18,8 +19,22 @@ def to_toml(spec: StudySpec) -> str:
 
 
 def written(description: Mapping[str, Any]) -> str:
-    """A description as it is stored, as TOML."""
-    return tomli_w.dumps(_said(description), multiline_strings=True, indent=2)
+    """A description as it is stored, as TOML, its keys in the order of the reference."""
+    return tomli_w.dumps(_said(_in_order(description, StudySpec)), multiline_strings=True, indent=2)
+
+
+def _in_order(value: Any, part: type[BaseModel] | None) -> Any:
+    """The database keeps no order of keys; keys that are unknown today come last."""
+    if part is None:
+        return value
+    if isinstance(value, Mapping):
+        known = {
+            key: _in_order(value[key], part_in(field.annotation))
+            for key, field in part.model_fields.items()
+            if key in value
+        }
+        return {**known, **{key: one for key, one in value.items() if key not in known}}
+    return [_in_order(one, part) for one in value] if isinstance(value, list) else value
 
 
 def _said(value: Any) -> Any:

@@ -58,7 +58,9 @@ GET /staff/images/{image_id}/picture
 GET /staff/images/{image_id}/crop
 GET /staff/studies
 GET /staff/studies/{slug}
+GET /api/images/picture
 GET /staff/studies/{slug}/design
+GET /staff/studies/{slug}/preview
 GET /staff/studies/{slug}/study.toml
 GET /api/studies
 GET /api/studies/{slug}
@@ -138,6 +140,8 @@ GET /staff/studies/new
 POST /staff/studies/new
 GET /staff/studies/new/toml
 POST /staff/studies/new/toml
+GET /staff/studies/{slug}/edit
+POST /staff/studies/{slug}/edit
 GET /staff/studies/{slug}/edit/toml
 POST /staff/studies/{slug}/edit/toml
 POST /staff/studies/{slug}/delete

@@ -19,6 +19,7 @@ STAFF_PAGES = (
     "/studies",
     "/studies/new",
     "/studies/watched",
+    "/studies/watched/design",
     "/studies/watched/participants",
     "/studies/watched/maps",
     "/studies/watched/export",

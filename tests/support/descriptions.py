@@ -51,6 +51,7 @@ def descriptions(draw: DrawFn, *, texts: SearchStrategy[str] | None = None) -> S
         "trials_per_participant": draw(st.integers(20, 1000)),
         "judgements": draw(st.integers(1, 10_000)),
         "lease_minutes": draw(st.integers(1, 43_200)),
+        "about": draw(_about(short)),
         "consent": draw(texts),
         "instructions": draw(texts),
         "debrief": draw(optional(texts)),
@@ -82,6 +83,11 @@ def _pairs(pair: SearchStrategy[Any], names: SearchStrategy[str]) -> SearchStrat
     drawn = {"per_source": st.integers(1, 1_000_000), "sources": sources, "real_sources": sources}
     seeded = st.fixed_dictionaries({**drawn, "seed": st.integers(0, 2**63 - 1)})
     return seeded | st.fixed_dictionaries({"listed": st.lists(pair, min_size=1, max_size=3)})
+
+
+def _about(short: SearchStrategy[str]) -> SearchStrategy[Any]:
+    said = dict.fromkeys(("institution", "contact", "ethics_number", "pay"), optional(short))
+    return st.fixed_dictionaries({**said, "minutes": optional(st.integers(1, 1440))})
 
 
 def _annotation() -> SearchStrategy[Any]:

@@ -27,9 +27,10 @@ class StaffMember:
         self.page.goto(f"{self.url}/staff/studies/new")
         self.page.get_by_label("Title").fill("Which face is real?")
         self.page.get_by_label("Name in addresses").fill(slug)
-        self.page.get_by_label("Random pairs per generator").fill(str(pairs))
         self.page.get_by_label("Pairs that one participant judges").fill(str(trials))
         self.page.get_by_label("Judgements wanted").fill(str(judgements))
+        self.page.get_by_role("link", name="Next: Faces").click()
+        self.page.get_by_label("Random pairs per generator").fill(str(pairs))
         self.page.get_by_role("button", name="Make the draft").first.click()
         expect(self.page).to_have_url(f"{self.url}/staff/studies/{slug}")
 

@@ -9,7 +9,6 @@ import { codeInAddress, consentOf, isAnotherSession } from "./entry.js";
 import { sleep } from "./pictures.js";
 import { QuestionPage } from "./questions.js";
 import { bringToFront, showArm } from "./screens.js";
-import { Server } from "./server.js";
 import { TrialSequence } from "./sequence.js";
 import { BrowserStorage, forgetLink, ownLink, putLinkInAddress, putTokenInAddress, tokenInAddress } from "./storage.js";
 
@@ -17,7 +16,7 @@ import { BrowserStorage, forgetLink, ownLink, putLinkInAddress, putTokenInAddres
  * @import { Draft, PracticeFeedback, Step, VisitEvent } from "../../page.d.ts"
  * @import { Completion, DecisionBody, DeviceBody, Enrolled, Enrolment, PageData } from "../../participant.d.ts"
  * @import { Delivery } from "../core/outbox.js"
- * @import { Reply } from "./server.js"
+ * @import { Reply, Server } from "./server.js"
  * @import { Answers } from "./questions.js"
  * @import { Session } from "./storage.js"
  */
@@ -25,13 +24,13 @@ import { BrowserStorage, forgetLink, ownLink, putLinkInAddress, putTokenInAddres
 const PATIENCE = 3000; // ms for an answer, before the next pair is shown while the outbox tries again
 
 export class Visit {
-  /** @param {PageData} page @param {import("../core/outbox.js").OutboxStore} store */
-  constructor(page, store) {
+  /** @param {PageData} page @param {Server} server @param {BrowserStorage} [storage] */
+  constructor(page, server, storage) {
     this.page = page;
-    this.server = new Server(page, store);
+    this.server = server;
     this.code = codeInAddress();
     this.link = page.link_token ? ownLink(page.link_token, this.code !== "") : "";
-    this.storage = new BrowserStorage(`cyborg.${page.study}.${page.external_id ?? this.link}.`);
+    this.storage = storage ?? new BrowserStorage(`cyborg.${page.study}.${page.external_id ?? this.link}.`);
     this.server.api.token = tokenInAddress() || this.session?.token || "";
     this.state = start({ ...page, known: (this.code || this.server.api.token) !== "" });
     byId("device-leave").textContent = leaveText(page.source);

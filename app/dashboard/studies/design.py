@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import Field
 from starlette.datastructures import FormData, UploadFile
@@ -14,22 +14,32 @@ from app.flash import Flash, leave_for
 from app.forms import Fields
 from app.models import Study, StudyState
 from app.studies import service
-from app.studies.copying import copy_of, free_slug
-from app.studies.parts import Slug
 from app.studies.routes import TOML
 from app.studies.schemas import StudySpec, parse_study
-from app.studies.toml import to_toml, toml_of
+from app.studies.toml import toml_of
 from app.web import page
 from saliency.files.text import TextFileError, decode_text
 
+EXAMPLE: Final = """\
+slug = "which-face"
+title = "Which face is real?"
+trials_per_participant = 30
+judgements = 5
+
+[[arms]]
+name = "annotate"
+annotate = true
+
+[[arms]]
+name = "control"
+annotate = false
+
+[pairs]
+per_source = 100
+"""
+"""What somebody begins with who writes a description on the page."""
+
 router: Final = APIRouter(prefix="/staff/studies", include_in_schema=False)
-
-
-class NewDescription(Fields):
-    """The query of the address of the page."""
-
-    like: Slug | None = None
-    """A study whose description it begins with."""
 
 
 async def sent(request: Request) -> "SentToml":
@@ -67,14 +77,8 @@ Sent = Annotated[SentToml, Depends(sent)]
 
 
 @router.get("/new/toml")
-def new_toml(
-    request: Request, db: Db, _editor: Editor, asked: Annotated[NewDescription, Query()]
-) -> HTMLResponse:
-    """An empty description, or that of a study that the new one is like."""
-    if asked.like is None:
-        return toml_page(request, "")
-    study = service.find_study(db, asked.like)
-    return toml_page(request, to_toml(copy_of(db, study, slug=free_slug(db, study.slug))))
+def new_toml(request: Request, _editor: Editor) -> HTMLResponse:
+    return toml_page(request, EXAMPLE)
 
 
 @router.post("/new/toml")

@@ -1,9 +1,9 @@
-"""Make a study."""
+"""Make and edit a study on a form."""
 
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.datastructures import FormData
 
@@ -12,57 +12,134 @@ from app.dashboard.studies import form as study_form
 from app.dashboard.studies.form import StudyForm
 from app.deps import Db, Editor
 from app.errors import AlreadyExists, BadStudy
-from app.models import Label
+from app.flash import Flash, leave_for
+from app.forms import Fields
+from app.models import Label, Study
+from app.studies import service
+from app.studies.copying import free_slug
+from app.studies.parts import Slug
 from app.studies.schemas import StudySpec
-from app.studies.service import create_study
+from app.studies.toml import description_of
+from app.studies.totals import Totals, totals
 from app.web import page
 
 router: Final = APIRouter(prefix="/staff/studies", include_in_schema=False)
 
+Sources = list[tuple[Label, str, int]]
+
+
+class NewStudy(Fields):
+    """The query of the address of the page."""
+
+    like: Slug | None = None
+    """A study whose description it begins with."""
+
 
 async def sent(request: Request) -> FormData:
-    return await request.form()
+    async with request.form() as form:
+        return form
 
 
 Sent = Annotated[FormData, Depends(sent)]
 
 
 @router.get("/new")
-def new(request: Request, db: Db, _editor: Editor) -> HTMLResponse:
-    return form_page(request, db, study_form.EMPTY, {})
+def new(request: Request, db: Db, _editor: Editor, asked: Annotated[NewStudy, Query()]) -> HTMLResponse:
+    if asked.like is None:
+        return form_page(request, db, study_form.new_form())
+    study = service.find_study(db, asked.like)
+    named = {"slug": free_slug(db, study.slug)}
+    return form_page(request, db, study_form.filled(description_of(db, study) | named))
 
 
 @router.post("/new")
 def create(request: Request, db: Db, editor: Editor, form: Sent) -> Response:
     typed = study_form.read(form)
+    if more := _asked_for_more(form, typed):
+        return form_page(request, db, more)
     spec, errors = study_form.spec_of(typed)
     if spec is not None:
-        errors = try_to_create(db, spec, staff_id=editor.id)
+        errors = tried(db, lambda: service.create_study(db, spec, staff_id=editor.id))
     if spec is None or errors:
-        return form_page(request, db, typed, errors)
+        return form_page(request, db, typed, errors=errors)
     return RedirectResponse(f"{router.prefix}/{spec.slug}", HTTPStatus.SEE_OTHER)
 
 
-def try_to_create(db: Db, spec: StudySpec, *, staff_id: int) -> dict[str, str]:
-    """Create the study, or nothing at all and say why by field."""
+@router.get("/{slug}/edit")
+def edit(request: Request, db: Db, _editor: Editor, slug: str) -> HTMLResponse:
+    study = service.find_study(db, slug)
+    service.must_be_draft(study)
+    return form_page(request, db, study_form.filled(description_of(db, study)), study=study)
+
+
+@router.post("/{slug}/edit")
+def revise(request: Request, db: Db, _editor: Editor, slug: str, form: Sent) -> Response:
+    study, typed = service.find_study(db, slug), study_form.read(form)
+    service.must_be_draft(study)
+    if more := _asked_for_more(form, typed):
+        return form_page(request, db, more, study=study)
+    spec, errors = study_form.spec_of(typed)
+    if spec is not None:
+        errors = tried(db, lambda: service.revise_draft(db, study, spec))
+    if spec is None or errors:
+        return form_page(request, db, typed, study=study, errors=errors)
+    return leave_for(f"{router.prefix}/{spec.slug}/design", request, Flash("ok", "The draft is saved."))
+
+
+def _asked_for_more(form: FormData, typed: StudyForm) -> StudyForm | None:
+    """The form as it was sent and with a row more, or to see its totals; None when it is to be saved."""
+    match str(form.get("action") or "").split(":"):
+        case ["add", name] if name in study_form.ROWS:
+            return typed.with_row(name)
+        case ["totals"]:
+            return typed
+    return None
+
+
+def tried(db: Db, change: Any) -> dict[str, str]:
+    """Change the database, or nothing at all and say why by control."""
     try:
         with db.begin_nested():
-            create_study(db, spec, staff_id=staff_id)
+            change()
     except AlreadyExists as error:
         return {"slug": str(error)}
     except BadStudy as error:
-        return {"pairs_csv" if spec.pairs.listed else "per_source": str(error)}
+        return study_form.by_words(str(error))
     return {}
 
 
-def form_page(request: Request, db: Db, form: StudyForm, errors: dict[str, str]) -> HTMLResponse:
+def totals_of(form: StudyForm, sources: Sources) -> Totals | None:
+    """None while the numbers are not complete; a name is not needed for them."""
+    named = {name: form.values[name] or "x" for name in ("slug", "title")}
+    spec, _errors = study_form.spec_of(StudyForm({**form.values, **named}, form.chosen, form.rows))
+    return totals(spec, pairs=count_pairs(spec, sources)) if spec else None
+
+
+def count_pairs(spec: StudySpec, sources: Sources) -> int:
+    if spec.pairs.listed is not None:
+        return len(spec.pairs.listed)
+    fakes = [name for label, name, _ in sources if label is Label.FAKE]
+    return (spec.pairs.per_source or 0) * len(spec.pairs.sources or fakes)
+
+
+def form_page(
+    request: Request,
+    db: Db,
+    form: StudyForm,
+    *,
+    study: Study | None = None,
+    errors: dict[str, str] | None = None,
+) -> HTMLResponse:
     sources = count_by_source(db)
-    context: dict[str, Any] = {
-        "form": form,
-        "values": form.values,
-        "errors": errors,
-        "fakes": [(name, count) for label, name, count in sources if label is Label.FAKE],
-        "reals": [(name, count) for label, name, count in sources if label is Label.REAL],
-    }
-    status = HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK
-    return page(request, "staff/new_study.html", status=status, **context)
+    return page(
+        request,
+        "staff/study_form.html",
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
+        study=study,
+        form=form,
+        values=form.values,
+        errors=errors or {},
+        totals=totals_of(form, sources),
+        fakes=[(name, count) for label, name, count in sources if label is Label.FAKE],
+        reals=[(name, count) for label, name, count in sources if label is Label.REAL],
+    )

@@ -46,12 +46,6 @@ class TestNewFromToml:
         answer = editor.post("/staff/studies/new/toml", data={"toml": ""}, files=files)
         assert "study.toml" in read(answer).text("[role=alert]")
 
-    def test_a_duplicate_begins_with_the_description_under_a_free_name(self, editor, draft):
-        StudyFactory(slug="faces-2")
-        toml = read(editor.get("/staff/studies/new/toml?like=faces")).text("textarea#toml")
-        assert 'slug = "faces-3"' in toml
-        assert 'title = "Which face is real?"' in toml
-
 
 class TestDesign:
     def test_everybody_sees_and_downloads_the_description(self, viewer, draft):
@@ -62,7 +56,7 @@ class TestDesign:
 
     def test_viewers_are_offered_nothing_that_changes_it(self, viewer, draft):
         offered = read(viewer.get("/staff/studies/faces/design")).values("main a.button", "href")
-        assert offered == ["/staff/studies/faces/study.toml"]
+        assert offered == ["/staff/studies/faces/preview", "/staff/studies/faces/study.toml"]
 
     @pytest.mark.parametrize("state", ["open", "paused", "closed"])
     def test_a_study_that_was_opened_is_shown_and_duplicated_alone(self, editor, db, draft, state):
@@ -71,7 +65,8 @@ class TestDesign:
         page = read(editor.get("/staff/studies/faces/design"))
         assert 'slug = "faces"' in page.text("pre")
         assert page.values("main a.button", "href") == [
-            "/staff/studies/new/toml?like=faces",
+            "/staff/studies/new?like=faces",
+            "/staff/studies/faces/preview",
             "/staff/studies/faces/study.toml",
         ]
         assert editor.get("/staff/studies/faces/edit/toml").status_code == 409

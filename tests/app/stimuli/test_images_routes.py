@@ -44,6 +44,24 @@ class TestPicture:
         assert editor.get(address, params={"width": width}).status_code == 422
 
 
+class TestPictureCalled:
+    @pytest.mark.parametrize("called", ["content_hash", "original_name"])
+    def test_an_image_is_found_by_what_it_is_called(self, editor, db, called):
+        image = ImageFactory(original_name="real/a.png")
+        ImageFactory(original_name="real/ba.png")
+        db.commit()
+        for name in (getattr(image, called), "a.png"):
+            answer = editor.get("/api/images/picture", params={"name": name})
+            assert answer.headers["location"] == f"/staff/images/{image.id}/picture"
+
+    @pytest.mark.parametrize("name", ["", "nobody.png", "%", "same.png"])
+    def test_a_name_of_none_or_of_several_finds_none(self, editor, db, name):
+        ImageFactory(original_name="one/same.png")
+        ImageFactory(original_name="two/same.png")
+        db.commit()
+        assert editor.get("/api/images/picture", params={"name": name}).status_code == 404
+
+
 @pytest.fixture
 def display():
     return jpeg(Picture.fromarray(pixels(width=64, height=48)))

@@ -1,12 +1,13 @@
+import hashlib
 import re
-from typing import get_args
 
 import pytest
 from pydantic import ValidationError
 
 from app.errors import BadStudy
-from app.studies.parts import StrictModel
+from app.studies.parts import part_in
 from app.studies.schemas import StudySpec, load_study, parse_pairs
+from app.studies.service import consent_version
 from tests.support import ROOT
 
 MINIMAL = 'slug = "faces"\ntitle = "Which face is real?"\n[pairs]\nper_source = 10\n'
@@ -116,6 +117,36 @@ class TestStudySpec:
             load_study(tmp_path / "nothing.toml")
 
 
+class TestAbout:
+    ABOUT = """[about]
+institution = "Lab"
+ethics_number = "17"
+minutes = 15
+pay = "£3.00"
+contact = "Ada, ada@lab.example"
+"""
+
+    def test_it_is_four_lines(self, study):
+        assert study(f"{MINIMAL}{self.ABOUT}").about.lines() == [
+            ("Who asks", "Lab, approval 17"),
+            ("Time", "about 15 minutes"),
+            ("Pay", "£3.00"),
+            ("Contact", "Ada, ada@lab.example"),
+        ]
+
+    def test_what_is_not_said_has_no_line(self, study):
+        assert study(MINIMAL).about.lines() == []
+        assert study(f"{MINIMAL}[about]\nminutes = 1\n").about.lines() == [("Time", "about 1 minute")]
+
+    def test_another_line_is_another_version_of_the_consent(self, study):
+        plain, told, more = (
+            consent_version(study(f"{MINIMAL}{about}"))
+            for about in ("", self.ABOUT, self.ABOUT.replace("3.00", "4.00"))
+        )
+        assert len({plain, told, more}) == 3
+        assert plain == hashlib.sha256(study(MINIMAL).consent.encode()).hexdigest()[:12]
+
+
 class TestDocumentation:
     REFERENCE = (ROOT / "docs/studies.md").read_text()
 
@@ -139,13 +170,6 @@ def keys_of(part, prefix=""):
             yield f"{prefix}{name}"
         else:
             yield from keys_of(inner, f"{prefix}{name}.")
-
-
-def part_in(annotation):
-    """The part that a key holds, alone or in a list."""
-    if isinstance(annotation, type) and issubclass(annotation, StrictModel):
-        return annotation
-    return next(filter(None, map(part_in, get_args(annotation))), None)
 
 
 WITH_TABLES = """

@@ -8,7 +8,7 @@ from app.errors import BadStudy
 from app.models import Advice, Arm, Image, ImageAdvice
 from app.studies.schemas import StudySpec, load_study, parse_study
 from app.studies.service import create_study
-from app.studies.toml import to_toml, toml_of
+from app.studies.toml import to_toml, toml_of, written
 from tests.support.descriptions import descriptions
 from tests.support.factories import ArmFactory, ImageFactory, StudyFactory
 
@@ -27,6 +27,12 @@ class TestRoundTrip:
         said = tomllib.loads(to_toml(parse_study(MINIMAL, {})))
         assert (said["judgements"], said["device"]["min_width"]) == (5, 320)
         assert "debrief" not in said
+
+    def test_keys_stand_in_the_order_of_the_reference_whatever_the_database_makes_of_it(self):
+        stored = parse_study(MINIMAL, {}).model_dump(mode="json")
+        upside_down = dict(reversed(stored.items()))
+        assert written(upside_down) == written(stored)
+        assert written(stored).startswith('slug = "faces"\ntitle = "T"\n')
 
     def test_texts_are_written_over_several_lines(self):
         assert 'consent = """\n## Taking part in this study\n\n' in to_toml(parse_study(MINIMAL, {}))

@@ -25,12 +25,14 @@ AppError
 │   ├── AlreadyTookPart      this person withdrew or may not repeat
 │   ├── BegunElsewhere       this id has a visit, and nothing shows that it is this person's
 │   ├── WrongState           the thing is not in a state that allows this
+│   ├── MarketplaceRefused   a marketplace will not do what it was asked to
 │   └── AlreadyExists        a name that is taken
 ├── TooSlow              408
 ├── TooLarge             413
 ├── TooManyRequests      429
 └── Unavailable          503
-    └── StorageUnavailable   the folder or object store of the pictures does not answer, or is full
+    ├── StorageUnavailable   the folder or object store of the pictures does not answer, or is full
+    └── MarketplaceUnavailable   no answer of a marketplace: what was asked may be done or not
 
 A class is a promise to the client: `code` is its name in snake case and never changes.
 """
@@ -168,6 +170,10 @@ class WrongState(Conflict):
     """This cannot be done in the present state."""
 
 
+class MarketplaceRefused(Conflict):
+    """The marketplace refuses."""
+
+
 class AlreadyExists(Conflict):
     """That name is taken."""
 
@@ -200,6 +206,10 @@ class Unavailable(AppError):
 
 class StorageUnavailable(Unavailable):
     """The file store does not answer; please try again in a moment."""
+
+
+class MarketplaceUnavailable(Unavailable):
+    """The marketplace does not answer; please try again in a moment."""
 
 
 CONSTRAINTS: dict[str, type[AppError]] = {

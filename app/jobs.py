@@ -20,6 +20,8 @@ RUN_TASK: Final = "experiments.task"
 RELEASE_LAPSED: Final = "trials.release_lapsed"
 FOLD_TALLIES: Final = "studies.fold_tallies"
 DELETE_SCORES: Final = "experiments.delete_scores"
+VISIT_MARKETPLACE: Final = "recruitment.visit"
+VISIT_MARKETPLACES: Final = "recruitment.visit_all"
 RETRY_STALLED: Final = "queue.retry_stalled"
 
 # The app with which tasks are registered; `working_queue` gives it a connector.
@@ -44,6 +46,16 @@ def enqueue(session: Session, name: str, *, lock: str | None = None, **arguments
     """
     task = outbox.configure_task(name, lock=lock, connection=_connection(session))
     return int(task.defer(**arguments))
+
+
+def enqueue_once(session: Session, name: str, *, lock: str, **arguments: Any) -> None:
+    """Queue a job unless one of this name and lock waits already; one that runs may have seen too little."""
+    waiting = text(
+        "SELECT EXISTS (SELECT FROM procrastinate_jobs"
+        " WHERE task_name = :name AND lock = :lock AND status = 'todo')"
+    )
+    if not session.scalar(waiting, {"name": name, "lock": lock}):
+        enqueue(session, name, lock=lock, **arguments)
 
 
 def cancel(session: Session, job_id: int) -> bool:

@@ -97,3 +97,4 @@ def configure(form: Format = "json", *, level: int = logging.INFO) -> None:
     handler.setFormatter(PlainLines() if is_plain else JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("procrastinate").setLevel(logging.WARNING)  # at INFO it logs every periodic task
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # at INFO it logs addresses, which hold ids

@@ -24,6 +24,7 @@ from app.exports.downloads import MAKERS, Downloads
 from app.health import Health, health
 from app.maps import routes as maps
 from app.middleware import BodyLimit, Compressed, ConcurrencyLimit, SameOriginOnly, SecurityHeaders
+from app.recruitment import events as marketplace_events
 from app.recruitment import routes as recruitment
 from app.security import RateLimit
 from app.settings import Settings
@@ -47,6 +48,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     trials.router,
     recruitment.router,
     studies.router,
+    marketplace_events.router,
     accounts.router,
     people.router,
     tokens.router,

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ORIGIN: Final = re.compile(r"(https?)://([^\s/?#@\\]+?)/?", re.IGNORECASE)
@@ -123,6 +123,17 @@ class Settings(BaseSettings):
 
     frame_ancestors: Annotated[str, AfterValidator(_sites)] = "https://*.mturk.com https://*.mturkcontent.com"
     """Sites that may show a participant's page in a frame."""
+
+    prolific_url: Annotated[str, AfterValidator(_origin)] = "https://api.prolific.com"
+    """Where Prolific's API is."""
+
+    bonuses_settle: timedelta = Field(timedelta(hours=1), gt=timedelta(0), le=timedelta(days=30))
+    """After that long a bonus whose payment was cut short, and that the marketplace does not show, is paid
+    again. Prolific pays within minutes."""
+
+    token_key: SecretStr = SecretStr("")
+    """Mixed into the key that tokens of marketplaces are sealed with: with one, a copy of the database alone
+    opens none."""
 
     log_format: Literal["auto", "json", "plain"] = "auto"
     """Of the log on standard error; auto: plain on a terminal, JSON anywhere else."""

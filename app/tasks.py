@@ -3,8 +3,8 @@
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
@@ -19,7 +19,7 @@ from sqlalchemy import select
 from app.analysis.requests import ANALYSES
 from app.background import Interrupted, WorkKind, end
 from app.db import SessionFactory
-from app.errors import WrongState
+from app.errors import MarketplaceRefused, MarketplaceUnavailable, WrongState
 from app.experiments.background_tasks import TASKS, delete_old_scores, do_task
 from app.experiments.records import devices_of
 from app.experiments.service import RUNS
@@ -34,6 +34,8 @@ from app.jobs import (
     RETRY_STALLED,
     RUN_TASK,
     TRAIN,
+    VISIT_MARKETPLACE,
+    VISIT_MARKETPLACES,
     queue,
 )
 from app.maps.building import build_map_set
@@ -41,6 +43,9 @@ from app.maps.service import MAP_SETS
 from app.models import JobState, Participant, ParticipantState
 from app.quality.service import check_participant
 from app.recruitment.assignment import lock_study
+from app.recruitment.events import ask_for_visit
+from app.recruitment.sync import open_listings, visit
+from app.settings import Settings
 from app.storage import BlobStore
 from app.studies.places import release_lapsed
 from app.studies.tallies import fold, unfolded
@@ -67,6 +72,7 @@ class Services:
     sessions: SessionFactory
     blobs: BlobStore
     map_processes: int = 1
+    settings: Settings = field(default_factory=Settings)
 
 
 class Resume(BaseRetryStrategy):
@@ -202,6 +208,26 @@ def delete_scores(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
     """Delete old scores of images that staff uploaded."""
     with services(context).sessions.begin() as session:
         delete_old_scores(session)
+
+
+@queue.task(name=VISIT_MARKETPLACE, pass_context=True, retry=Resume())
+def visit_marketplace(context: JobContext, *, listing_id: int) -> None:
+    """Do what staff asked for on a marketplace, and write down what it shows.
+
+    What a marketplace refuses, or does not answer, is told on the page and tried again a minute later.
+    """
+    worker = services(context)
+    with suppress(MarketplaceRefused, MarketplaceUnavailable):
+        visit(worker.sessions, worker.settings, listing_id)
+
+
+@queue.periodic(cron="* * * * *")
+@queue.task(name=VISIT_MARKETPLACES, queueing_lock=VISIT_MARKETPLACES, pass_context=True)
+def visit_marketplaces(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Look at every listing that lives: the net below the events that a marketplace sends."""
+    with services(context).sessions.begin() as session:
+        for listing_id in open_listings(session):
+            ask_for_visit(session, listing_id)
 
 
 @queue.periodic(cron="* * * * * */10")

@@ -11,6 +11,7 @@ NAVIGATION = {
         "images",
         "participant-page",
         "quality",
+        "recruiting",
         "staff",
         "statistics",
         "export",

@@ -28,7 +28,7 @@ def worker(
         jobs = concurrency or context.settings.devices + 2
         # A job may hold two connections all along and needs another now and then.
         engine = connect(context.settings, connections=3 * jobs)
-        services = Services(factory(engine), context.blobs, map_processes)
+        services = Services(factory(engine), context.blobs, map_processes, context.settings)
         logs.configure(context.settings.log_format)
         logger.info("worker started", extra={"action": "worker_started"})
         queue.run_worker(

@@ -15,6 +15,7 @@ from app.dashboard.maps import gallery as maps
 from app.dashboard.maps import sets as map_pages
 from app.dashboard.participants import pages as participants
 from app.dashboard.participants import participant
+from app.dashboard.recruiting import pages as recruiting
 from app.dashboard.studies import accuracy as analysis
 from app.dashboard.studies import design, preview
 from app.dashboard.studies import new as new_study
@@ -31,6 +32,7 @@ for part in (
     studies,
     participants,
     participant,
+    recruiting,
     analysis,
     maps,
     map_downloads,
@@ -44,3 +46,4 @@ for part in (
     model,
 ):
     router.include_router(part.router)
+router.include_router(recruiting.everywhere)

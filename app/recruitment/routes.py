@@ -5,6 +5,7 @@ from typing import Final, Literal
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from app.deps import AsParticipant, Db, bearer_token
 from app.errors import AlreadyTookPart, BegunElsewhere
@@ -13,6 +14,7 @@ from app.recruitment import service
 from app.recruitment.identity import page_token
 from app.recruitment.platforms import Arrival, arrival
 from app.recruitment.schemas import ArmView, Enrolled, Enrolment, PageData, Return, Withdrawn
+from app.recruitment.ways_out import way_out
 from app.security import RateLimit
 from app.studies.parts import Ending
 from app.studies.plan import plan_of
@@ -44,7 +46,7 @@ def study_page(slug: str, request: Request, db: Db) -> Response:
         consent_version=study.consent_version,
         instructions_html=markdown(study.instructions),
         page=page_data(
-            study, who, state=service.entrance(db, study, who), link_token=page_token(db, who.link)
+            db, study, who, state=service.entrance(db, study, who), link_token=page_token(db, who.link)
         ).model_dump(mode="json"),
         rooms=rooms(set(db.scalars(select(Arm.advice).where(Arm.study_id == study.id)))),
     )
@@ -57,7 +59,7 @@ def rooms(advice: set[Advice]) -> list[str]:
 
 
 def page_data(
-    study: Study, who: Arrival, *, state: StudyState | Literal["full"], link_token: str
+    session: Session, study: Study, who: Arrival, *, state: StudyState | Literal["full"], link_token: str
 ) -> PageData:
     plan = plan_of(study)
     return PageData.model_validate(
@@ -75,7 +77,8 @@ def page_data(
             "device": plan.device.model_dump(),
             "check_image": static(CHECK_IMAGE),
             "ways_out": {
-                ending: plan.endings.way_out(ending, who.source)._asdict() for ending in BEFORE_CONSENT
+                ending: way_out(session, study, plan, ending, who.source)._asdict()
+                for ending in BEFORE_CONSENT
             },
             "breaks_every": plan.breaks and plan.breaks.every,
             "has_quiz": plan.quiz is not None,
@@ -124,5 +127,6 @@ def withdraw(asking: AsParticipant) -> Withdrawn:
     """Leave the study; what was recorded is removed. Safe to send again."""
     with asking.opened(withdrawn=True) as (db, visit):
         service.withdraw(db, visit.participant)
-        redirect_url, code = plan_of(visit.study).endings.way_out("withdrawn", visit.participant.source)
-        return Withdrawn(reference=visit.participant.reference, redirect_url=redirect_url, code=code)
+        plan = plan_of(visit.study)
+        leaving = way_out(db, visit.study, plan, "withdrawn", visit.participant.source)
+        return Withdrawn(reference=visit.participant.reference, **leaving._asdict())

@@ -52,6 +52,7 @@ from app.recruitment.identity import (
 )
 from app.recruitment.platforms import Arrival
 from app.recruitment.schemas import Enrolment
+from app.recruitment.ways_out import way_out
 from app.security import link_identity, new_token, token_hash
 from app.studies.places import give_back_places, release_lapsed
 from app.studies.plan import VisitPlan, plan_of
@@ -77,13 +78,13 @@ def enrol(session: Session, slug: str, enrolment: Enrolment, *, token: str = "")
     found = find_study(session, slug)
     plan = plan_of(found)
     if found.state is StudyState.DRAFT:
-        raise StudyNotOpen(way_out=plan.endings.way_out("closed", enrolment.source))
+        raise StudyNotOpen(way_out=way_out(session, found, plan, "closed", enrolment.source))
     claim = claim_of(session, enrolment, token=token)
     lock_person(session, claim)
     study = lock_study(session, found.id)
     known = visit_of(session, study, claim)
     if known and proves(session, claim, known):
-        return _welcome_back(session, known, plan), False
+        return _welcome_back(session, known, study, plan), False
     _check_newcomer(session, study, plan, enrolment, claim)
     arm = _free_arm(session, study, plan, claim.source)
     if known:  # said last: where a newcomer would be refused, nobody learns whether an id has taken part
@@ -116,12 +117,12 @@ def _is_in(session: Session, study: Study, who: Arrival) -> bool:
     return known is not None and proves(session, claim, known)
 
 
-def _welcome_back(session: Session, known: WorkerIdentity, plan: VisitPlan) -> Participant:
+def _welcome_back(session: Session, known: WorkerIdentity, study: Study, plan: VisitPlan) -> Participant:
     participant = session.get_one(Participant, known.participant_id)
     if participant.state is ParticipantState.WITHDRAWN:
         raise AlreadyTookPart(
             "You have withdrawn from this study.",
-            way_out=plan.endings.way_out("already_took_part", participant.source),
+            way_out=way_out(session, study, plan, "already_took_part", participant.source),
         )
     return participant
 
@@ -130,7 +131,7 @@ def _check_newcomer(
     session: Session, study: Study, plan: VisitPlan, enrolment: Enrolment, claim: Claim
 ) -> None:
     if study.state is not StudyState.OPEN:
-        raise StudyNotOpen(way_out=plan.endings.way_out("closed", claim.source))
+        raise StudyNotOpen(way_out=way_out(session, study, plan, "closed", claim.source))
     if enrolment.consent_version != study.consent_version:
         raise ConsentMissing
     if enrolment.source is Source.SIMULATED and not study.accepts_simulated:
@@ -138,7 +139,7 @@ def _check_newcomer(
     if took_part_in(session, plan.exclude_studies, claim):
         raise AlreadyTookPart(
             "You took part in an earlier study. Its participants cannot take part in this one.",
-            way_out=plan.endings.way_out("already_took_part", claim.source),
+            way_out=way_out(session, study, plan, "already_took_part", claim.source),
         )
 
 
@@ -146,7 +147,7 @@ def _free_arm(session: Session, study: Study, plan: VisitPlan, source: Source) -
     release_lapsed(session, study.id)
     arm = choose_arm(session, study)
     if arm is None:
-        raise QuotaFull(way_out=plan.endings.way_out("quota_full", source))
+        raise QuotaFull(way_out=way_out(session, study, plan, "quota_full", source))
     return arm
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from app.deps import Visit
 from app.models import ParticipantState, Screening, Source, StudyState, Trial, TrialKind, TrialState
 from app.recruitment.service import new_completion_code
+from app.recruitment.ways_out import listed_way_out, way_out
 from app.studies.parts import WayOut
 from app.studies.plan import VisitPlan
 from app.trials.schemas import Completion
@@ -36,26 +37,27 @@ def completion(session: Session, visit: Visit, plan: VisitPlan) -> Completion:
     if is_owed and participant.completion_code is None:
         # Work that counts is paid, even when staff close the study before the visit is finished.
         participant.completion_code = new_completion_code()
-    way_out = way_out_of(visit, plan, ending)
+    leaving = way_out_of(session, visit, plan, ending)
+    if is_owed and (listed := listed_way_out(session, study, "finished", participant.source)):
+        leaving = listed  # a code that staff review, and can pay
     return Completion(
         ending=ending,
-        code=code_of(visit, ending, way_out),
+        code=code_of(visit, ending, leaving),
         message=CLOSED_EARLY if is_owed else reason(visit, ending),
         is_owed=is_owed,
-        redirect_url=way_out.redirect_url,
+        redirect_url=leaving.redirect_url,
         reference=participant.reference,
         debrief_html=markdown(study.debrief) if study.debrief and ending != "quota_full" else None,
     )
 
 
-def way_out_of(visit: Visit, plan: VisitPlan, ending: Ending) -> WayOut:
+def way_out_of(session: Session, visit: Visit, plan: VisitPlan, ending: Ending) -> WayOut:
+    failed = ending == "screened_out" and visit.participant.screened_out_by is Screening.CHECKS
     source = visit.participant.source
-    if ending == "finished":
-        return WayOut.of(visit.study.completion_url, None, source)
-    return plan.endings.way_out(ending, source)
+    return way_out(session, visit.study, plan, "failed_checks" if failed else ending, source)
 
 
-def code_of(visit: Visit, ending: Ending, way_out: WayOut) -> str | None:
+def code_of(visit: Visit, ending: Ending, leaving: WayOut) -> str | None:
     """The completion code to show; None where the participant's platform would not know one.
 
     Prolific knows only the codes that its study was set up with. Elsewhere staff look codes up, and the
@@ -64,11 +66,11 @@ def code_of(visit: Visit, ending: Ending, way_out: WayOut) -> str | None:
     personal = visit.participant.completion_code if visit.participant.source is not Source.PROLIFIC else None
     match ending:
         case "finished":
-            return way_out.code or personal
+            return leaving.code or personal
         case "closed":
-            return personal or way_out.code
+            return personal or leaving.code
         case _:
-            return way_out.code
+            return leaving.code
 
 
 def reason(visit: Visit, ending: Ending) -> str:

@@ -13,6 +13,7 @@ from app.main import create_app
 from app.models import Role
 from app.settings import Settings
 from tests.support import factories
+from tests.support.local_prolific import LocalProlific, serving
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +23,18 @@ def rows(request: pytest.FixtureRequest) -> Iterator[None]:
         factories.SESSION_HOLDER["session"] = request.getfixturevalue("db")
     yield
     factories.SESSION_HOLDER.clear()
+
+
+@pytest.fixture(scope="session")
+def strangers_prolific() -> Iterator[str]:
+    """The address of a Prolific that knows no token of ours: no test reaches the real one."""
+    with serving(LocalProlific(token="nobody's")) as url:
+        yield url
+
+
+@pytest.fixture
+def settings(settings: Settings, strangers_prolific: str) -> Settings:
+    return settings.model_copy(update={"prolific_url": strangers_prolific})
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ GET /i/{address}/map
 HEAD /i/{address}/map
 POST /api/studies/{slug}/participants
 POST /api/participant/return
+POST /api/marketplaces/{source}/events
 GET /login
 POST /login
 GET /login/code
@@ -87,6 +88,7 @@ GET /staff/studies/{slug}/decisions.csv
 GET /staff/studies/{slug}/annotations.jsonl
 GET /staff/studies/{slug}/export.zip
 GET /staff/studies/{slug}/participants
+GET /staff/studies/{slug}/recruit
 GET /staff/studies/{slug}/participants/{participant_id}
 GET /staff/studies/{slug}/analysis
 GET /staff/studies/{slug}/analysis/state.json
@@ -166,6 +168,18 @@ POST /staff/studies/{slug}/open
 POST /staff/studies/{slug}/pause
 POST /staff/studies/{slug}/close
 POST /staff/studies/{slug}/participants
+GET /staff/studies/{slug}/recruit/cost
+POST /staff/studies/{slug}/recruit/publish
+POST /staff/studies/{slug}/recruit/places
+POST /staff/studies/{slug}/recruit/state
+POST /staff/studies/{slug}/recruit/sync
+POST /staff/studies/{slug}/recruit/approve-clean
+GET /staff/studies/{slug}/recruit/review
+POST /staff/studies/{slug}/recruit/approve
+POST /staff/studies/{slug}/recruit/return
+GET /staff/studies/{slug}/recruit/rejection
+POST /staff/studies/{slug}/recruit/reject
+POST /staff/studies/{slug}/recruit/bonuses
 POST /staff/studies/{slug}/participants/{participant_id}/check
 POST /staff/studies/{slug}/participants/{participant_id}/set-aside
 POST /staff/studies/{slug}/participants/{participant_id}/take-back
@@ -184,11 +198,12 @@ POST /staff/experiments/{experiment_id}/abort
 POST /staff/runs/{run_id}/abort
 POST /staff/runs/{run_id}/model/export
 """
-FINANCE: list[str] = []
+FINANCE = ["GET /staff/payments.csv", "GET /staff/studies/{slug}/recruit/payments.csv"]
 """Payments: `method path` for each route of `app.deps.Finance`."""
 ADMINS = """
 GET /staff/audit
 GET /staff/audit/entries.csv
+POST /staff/studies/{slug}/recruit/connect
 GET /staff/people
 POST /staff/people
 POST /staff/people/{staff_id}/link
@@ -371,6 +386,7 @@ def places(db, study, visitors):
         "run_id": uuid4(),
         **dict.fromkeys(("experiment_id", "version", "version:int", "map_set_id"), 1),
         "name": "x",
+        "source": "prolific",
     }
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from fastapi.testclient import TestClient
@@ -36,6 +37,7 @@ from app.models import (
     Run,
     RunEvent,
     Screening,
+    Source,
     Study,
     StudyAnalysis,
     StudyState,
@@ -43,8 +45,13 @@ from app.models import (
     Trial,
 )
 from app.quality.service import set_aside
+from app.recruitment.accounts import check_token, keep_token
+from app.recruitment.listings import Terms, make_listing
+from app.recruitment.review import clean_ones
 from app.recruitment.service import withdraw
+from app.recruitment.sync import visit as visit_marketplace
 from app.security import passwords
+from app.settings import Settings
 from app.stimuli.face_boxes import set_box
 from app.stimuli.manifest import FaceBox
 from app.stimuli.service import import_path
@@ -54,6 +61,7 @@ from app.studies.service import create_study, open_study
 from saliency.parameters import MapParameters
 from tests.support.factories import StaffFactory
 from tests.support.grids import SCORES, make_trained
+from tests.support.local_prolific import LocalProlific
 from tests.support.pictures import draw
 from tests.support.portraits import draw_portrait
 from tests.support.worlds import Visitor
@@ -78,6 +86,8 @@ class Everything:
     folder: Path
     password: str
     """Of the editor; the others have none yet."""
+    prolific: LocalProlific
+    settings: Settings
 
     def make(self) -> None:
         self.import_images()
@@ -116,6 +126,7 @@ class Everything:
         self.judged = self.study("faces", StudyState.OPEN)
         for number in range(2):
             self.visit(wrong=1, source="simulated", external_id=f"bot-{number}")
+        self.recruit()
         # Those to whom most happens come last: of a list that goes on, the first pages are read.
         finished = [self.visit(wrong=number % 3) for number in range(8)]
         aside, flagged, screened, away, gone = finished[-5:]
@@ -149,6 +160,35 @@ class Everything:
 
     def wrong(self, trial_id: str) -> str:
         return "left" if self.right(trial_id) == "right" else "right"
+
+    def recruit(self) -> None:
+        """A study that is listed, with people who wait to be paid, and one that is not."""
+        token, source = self.prolific.token, Source.PROLIFIC
+        keep_token(self.db, source, token, check_token(source, token, self.settings), self.settings)
+        terms = Terms(places=9, reward=150, minutes=5, description="Judge faces.")
+        listing = make_listing(self.db, self.judged, source, terms, by=None)
+        self.db.commit()
+        go = partial(visit_marketplace, self.sessions, self.settings, listing.id)
+        go()
+        self.db.refresh(listing)
+        for _ in range(4):
+            submission = self.prolific.join(listing.external_id)
+            worker = self.prolific.submissions[submission]["participant_id"]
+            recruited = self.visit(source="prolific", external_id=worker, assignment_id=submission)
+            self.prolific.complete(submission, listing.codes["finished"])
+        self.db.commit()
+        go()
+        self.prolific._approve(self.prolific.submissions[submission])
+        go()
+        self.db.expire_all()
+        self.bonus_line = f"{recruited.reference}, 0.50"
+        waiting = clean_ones(self.db, listing)[0].submission.id
+        self.study("faces-unlisted", StudyState.OPEN)
+        why = "x" * 100
+        self.previews = (
+            f"/staff/studies/faces/recruit/rejection?id={waiting}&category=OTHER&message={why}",
+            "/staff/studies/faces-unlisted/recruit/cost?places=4&reward=1.50&minutes=5&description=Faces",
+        )
 
     def build_maps(self) -> None:
         """A stale set, two good ones, one that failed and one that waits."""

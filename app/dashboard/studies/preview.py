@@ -93,7 +93,7 @@ def preview(
         raise NotFound(f"The study has no arm {view.arm!r}.")
     shown = scenes(db, study, arm, Addresses(db, pictures.seal(db)))
     step = view.step if view.step in {scene.step for scene in shown} else shown[0].step
-    data = page_data(study, Arrival(Source.LINK), state=StudyState.OPEN, link_token="")
+    data = page_data(db, study, Arrival(Source.LINK), state=StudyState.OPEN, link_token="")
     withdrawn = plan_of(study).endings.way_out("withdrawn", Source.LINK)._asdict()
     script = {
         "annotate": arm.annotate,
@@ -131,8 +131,8 @@ def scenes(session: Session, study: Study, arm: Arm, addresses: Addresses) -> li
     if plan.questions:
         steps.append(Scene("questions", "Closing questions", _json(NextStep(step=questions_step(plan)))))
     if study.debrief:
-        steps.append(_ended(study, arm, plan, "finished", debriefed=True))
-    steps += [_ended(study, arm, plan, ending) for ending in ENDINGS]
+        steps.append(_ended(session, visit, plan, "finished", debriefed=True))
+    steps += [_ended(session, visit, plan, ending) for ending in ENDINGS]
     others = [("declined", "Ending: no consent"), ("withdrawn", "Ending: withdrew")]
     return [*steps, *(Scene(name, words) for name, words in others)]
 
@@ -155,11 +155,12 @@ def _somebody(study: Study, arm: Arm, state: ParticipantState) -> Participant:
     )
 
 
-def _ended(study: Study, arm: Arm, plan: VisitPlan, ending: Ending, *, debriefed: bool = False) -> Scene:
+def _ended(session: Session, of: Visit, plan: VisitPlan, ending: Ending, *, debriefed: bool = False) -> Scene:
     """`debriefed`: with the debriefing before it, a step of its own here."""
     states = {"finished": ParticipantState.FINISHED, "screened_out": ParticipantState.SCREENED_OUT}
+    study, arm = of.study, of.arm
     visit = Visit(_somebody(study, arm, states.get(ending, ParticipantState.ACTIVE)), study, arm)
-    way_out = way_out_of(visit, plan, ending)
+    way_out = way_out_of(session, visit, plan, ending)
     completion = Completion(
         ending=ending,
         code=code_of(visit, ending, way_out),

@@ -32,6 +32,7 @@ from tests.support import factories
 from tests.support.crawler import NAVIGATION, Crawler
 from tests.support.everything import Everything
 from tests.support.grids import PICTURE, SCORES
+from tests.support.local_prolific import TOKEN, LocalProlific, serving
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -44,10 +45,21 @@ pairs = {per_source = 2}
 arms = [{name = "only", annotate = true}]
 """
 PASSWORD = "correct horse battery staple"
-TYPED = {"slug": "typed", "toml": DESCRIPTION, "current": PASSWORD, "password": PASSWORD}
+TYPED = {
+    "slug": "typed",
+    "toml": DESCRIPTION,
+    "current": PASSWORD,
+    "password": PASSWORD,
+    "token": TOKEN,
+    "total": "999",
+    "reward": "1.50",
+    "message": "x" * 100,
+}
 NOT_CHANGING = {
     "/staff/studies/{slug}/participants",  # looks somebody up
     "/staff/experiments/new",  # checks a recipe before it starts it
+    "/staff/studies/{slug}/recruit/bonuses",  # shows what would be paid
+    "/staff/studies/{slug}/recruit/sync",  # asks a worker to look
     "/staff/studies/{slug}/maps",  # asks for a map set that is there
 }
 """Forms that change nothing as they stand."""
@@ -186,9 +198,15 @@ class Site:
 @pytest.fixture(scope="module")
 def site(new_database) -> Iterator[Site]:
     folder = Path(tempfile.mkdtemp(prefix="cyborg-pages-"))
-    settings = Settings(data_dir=folder / "data", enrolments_per_minute=10_000, _env_file=None)
-    engine = create_engine(new_database())
-    with pytest.MonkeyPatch.context() as patch, engine.connect() as connection:
+    engine, prolific = create_engine(new_database()), LocalProlific()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        engine.connect() as connection,
+        serving(prolific) as address,
+    ):
+        settings = Settings(
+            data_dir=folder / "data", enrolments_per_minute=10_000, prolific_url=address, _env_file=None
+        )
         for module, size in PAGES.items():
             patch.setattr(module, size, 2)
         patch.setattr(second_factor, "_spend_code", lambda _factor, code: code == "code")
@@ -202,7 +220,7 @@ def site(new_database) -> Iterator[Site]:
             TestClient(site, base_url="http://127.0.0.1:8000", follow_redirects=False) as client,
         ):
             factories.SESSION_HOLDER["session"] = db
-            site.everything = Everything(db, sessions, blobs, client, folder, PASSWORD)
+            site.everything = Everything(db, sessions, blobs, client, folder, PASSWORD, prolific, settings)
             site.everything.make()
             yield site
             factories.SESSION_HOLDER.clear()
@@ -218,13 +236,16 @@ def visits(site) -> dict[Role | str, Crawler]:
 
 def visit(site: Site, role: Role | str) -> Crawler:
     site.log_in(role)
-    login = {"email": site.everything.staff[Role.EDITOR].email} if role == NOBODY else {}
-    crawler = Crawler(site.client, TYPED | login, CHOSEN, thorough=role == Role.ADMIN)
+    typed = {"email": site.everything.staff[Role.EDITOR].email} if role == NOBODY else {}
+    typed["lines"] = site.everything.bonus_line
+    previews = site.everything.previews if isinstance(role, Role) and role.may_edit else ()
+    crawler = Crawler(site.client, TYPED | typed, CHOSEN, thorough=role == Role.ADMIN)
     crawler.read(
         "/",
         "/login",
         "/login/code",
         site.everything.link,
+        *previews,
         *(f"/s/faces{state}" for state in ("", "-draft", "-paused", "-closed")),
     )
     for one in crawler.forms():

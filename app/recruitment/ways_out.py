@@ -1,0 +1,30 @@
+"""Where people are sent whose visit ends: what a marketplace lists comes before what the description says."""
+
+from typing import Literal
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.models import Listing, Source, Study
+from app.recruitment.marketplaces.registry import CODE_ADDRESSES
+from app.studies.parts import Ending, WayOut
+from app.studies.plan import VisitPlan
+
+AnyEnding = Ending | Literal["finished", "failed_checks"]
+
+
+def way_out(session: Session, study: Study, plan: VisitPlan, ending: AnyEnding, source: Source) -> WayOut:
+    if listed := listed_way_out(session, study, ending, source):
+        return listed
+    if ending == "finished":
+        return WayOut.of(study.completion_url, None, source)
+    return plan.endings.way_out("screened_out" if ending == "failed_checks" else ending, source)
+
+
+def listed_way_out(session: Session, study: Study, ending: AnyEnding, source: Source) -> WayOut | None:
+    """The address and the code that the marketplace knows; None of a study that it does not list."""
+    if source not in CODE_ADDRESSES:
+        return None
+    listed = (Listing.study_id == study.id, Listing.marketplace == source)
+    code = session.scalar(select(Listing.codes[ending].astext).where(*listed))
+    return WayOut(CODE_ADDRESSES[source](code), code) if code else None

@@ -1,0 +1,125 @@
+"""A study that a Prolific of our own lists."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from app.db import SessionFactory
+from app.models import Listing, Participant, Payment, PaymentKind, PaymentState, Source, Study, Submission
+from app.recruitment import listings, sync
+from app.recruitment.accounts import check_token, keep_token
+from app.recruitment.marketplaces import http
+from app.settings import Settings
+from tests.support.factories import ParticipantFactory
+from tests.support.local_prolific import TOKEN, LocalProlific, serving
+from tests.support.worlds import make_study
+
+TERMS = listings.Terms(places=5, reward=150, minutes=10, description="Judge pairs of faces.")
+
+
+@pytest.fixture
+def prolific() -> Iterator[LocalProlific]:
+    platform = LocalProlific()
+    with serving(platform) as platform.url:
+        yield platform
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries come at once."""
+    monkeypatch.setattr(http, "WAITS_S", (0.0, 0.0, 0.0))
+
+
+@pytest.fixture
+def settings(settings: Settings, prolific: LocalProlific) -> Settings:
+    return settings.model_copy(update={"prolific_url": prolific.url})
+
+
+@dataclass
+class Lab:
+    """Staff at work with a listed study."""
+
+    sessions: SessionFactory
+    settings: Settings
+    prolific: LocalProlific
+    study: Study
+    listing_id: int
+
+    def visit(self) -> None:
+        sync.visit(self.sessions, self.settings, self.listing_id)
+
+    @property
+    def listing(self) -> Listing:
+        with self.sessions() as session:
+            return session.get_one(Listing, self.listing_id)
+
+    @property
+    def listed(self) -> str:
+        """Its id on Prolific."""
+        return self.listing.external_id
+
+    def code(self, ending: str = "finished") -> str:
+        return self.listing.codes[ending]
+
+    def finished(self, count: int = 1) -> list[str]:
+        """So many people who finished their visit here and handed in their code; submission ids."""
+        made = []
+        for _ in range(count):
+            submission = self.prolific.join(self.listed)
+            self.prolific.complete(submission, self.code())
+            made.append(submission)
+        return made
+
+    def payments(self, **wanted: object) -> list[Payment]:
+        with self.sessions() as session:
+            return session.query(Payment).filter_by(listing_id=self.listing_id, **wanted).all()
+
+    def states(self, kind: PaymentKind) -> list[PaymentState]:
+        return sorted(payment.state for payment in self.payments(kind=kind))
+
+    def participant_of(self, submission_id: str, **values: object) -> Participant:
+        """A visit here of the person behind a submission."""
+        from app.models import Arm, WorkerIdentity
+
+        worker = self.prolific.submissions[submission_id]["participant_id"]
+        with self.sessions.begin() as session:
+            arm = session.query(Arm).filter_by(study_id=self.study.id).first()
+            person = ParticipantFactory.build(
+                arm=arm, study_id=self.study.id, arm_id=arm.id, source=Source.PROLIFIC, **values
+            )
+            session.add(person)
+            session.flush()
+            identity = {"external_id": worker, "assignment_id": submission_id}
+            session.add(
+                WorkerIdentity(
+                    participant_id=person.id, study_id=self.study.id, source=Source.PROLIFIC, **identity
+                )
+            )
+        return person
+
+    def submission(self, external_id: str) -> Submission:
+        with self.sessions() as session:
+            return session.query(Submission).filter_by(external_id=external_id).one()
+
+
+def connect(session, settings: Settings) -> None:
+    owner = check_token(Source.PROLIFIC, TOKEN, settings)
+    keep_token(session, Source.PROLIFIC, TOKEN, owner, settings)
+
+
+@pytest.fixture
+def draft(db, settings, session_factory, prolific) -> Lab:
+    """A study of which a worker has not heard yet."""
+    study = make_study(db, slug="faces", title="Which face is real?")
+    connect(db, settings)
+    listing = listings.make_listing(db, study, Source.PROLIFIC, TERMS, by=None)
+    db.commit()
+    return Lab(session_factory, settings, prolific, study, listing.id)
+
+
+@pytest.fixture
+def lab(draft: Lab) -> Lab:
+    """A study that is published."""
+    draft.visit()
+    return draft

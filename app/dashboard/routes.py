@@ -4,7 +4,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from app.dashboard import audit, home
+from app.dashboard import audit, home, notes
 from app.dashboard.experiments import datasets, imports, runs, tasks
 from app.dashboard.experiments import detector as model
 from app.dashboard.experiments import new as new_experiment
@@ -25,6 +25,7 @@ router: Final = APIRouter()
 for part in (
     home,
     audit,
+    notes,
     images,
     new_study,  # "new" before the name of a study
     design,

@@ -23,6 +23,7 @@ from app.models.derived import (
     RunEvent,
     SaliencyMap,
 )
+from app.models.notes import StaffNote
 from app.models.people import (
     REFERENCE_LENGTH,
     ApiToken,
@@ -144,6 +145,7 @@ __all__ = [
     "Source",
     "Split",
     "Staff",
+    "StaffNote",
     "StaffSession",
     "Stroke",
     "Study",

@@ -33,6 +33,7 @@ from app.models import (
     ReturnLink,
     Screening,
     Source,
+    StaffNote,
     Study,
     StudyState,
     Trial,
@@ -299,7 +300,7 @@ def withdraw(session: Session, participant: Participant) -> None:
     _mark_stale(session, participant)
     theirs = select(Trial.id).where(Trial.participant_id == participant.id)
     session.execute(delete(Decision).where(Decision.trial_id.in_(theirs)))
-    for raw in (QualityFlag, QuizAttempt, Trial):
+    for raw in (StaffNote, QualityFlag, QuizAttempt, Trial):
         session.execute(delete(raw).where(raw.participant_id == participant.id))
     participant.state = ParticipantState.WITHDRAWN
     participant.client = {}

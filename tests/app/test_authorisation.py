@@ -135,6 +135,10 @@ POST /staff/account/second-factor/codes
 POST /staff/account/second-factor/remove
 """
 EDITORS = """
+POST /staff/notes/{note_id}/delete
+POST /staff/studies/{slug}/notes
+POST /staff/studies/{slug}/participants/{participant_id}/notes
+POST /staff/images/{image_id}/notes
 POST /staff/images/{image_id}/face
 POST /staff/images/{image_id}/face/remove
 POST /staff/images/{image_id}/face/search
@@ -383,6 +387,7 @@ def places(db, study, visitors):
         "image_id:int": trial.left_image_id,
         "staff_id": colleague.id,
         "token_id": 1,
+        "note_id": 1,
         "run_id": uuid4(),
         **dict.fromkeys(("experiment_id", "version", "version:int", "map_set_id"), 1),
         "name": "x",

@@ -44,6 +44,7 @@ from app.models import (
     TaskKind,
     Trial,
 )
+from app.notes import add_note
 from app.quality.service import set_aside
 from app.recruitment.accounts import check_token, keep_token
 from app.recruitment.listings import Terms, make_listing
@@ -298,6 +299,7 @@ class Everything:
             for person in self.staff.values()
         )
         create_token(self.db, self.staff[Role.VIEWER], name="script", scopes=(), lifetime=timedelta(days=1))
+        add_note(self.db, self.judged, "Two sessions were lost.", staff=self.staff[Role.EDITOR])
         begin(self.db, self.staff[Role.FINANCE])
         begin(self.db, self.staff[Role.VIEWER]).confirmed_at = datetime.now(UTC)
         self.link = login_link(self.db, self.staff[Role.VIEWER])

@@ -12,6 +12,7 @@ from app.dashboard.paging import cut
 from app.deps import Blobs, CurrentStaff, Db, Editor
 from app.flash import Flash, leave_for
 from app.models import FaceOrigin
+from app.notes import NoteText, add_note, notes_on
 from app.stimuli.face_boxes import find_box, set_box
 from app.stimuli.faces import require_model
 from app.stimuli.routes import BoxFields, ImageId
@@ -36,13 +37,21 @@ def images(
 
 
 @router.get("/{image_id}")
-def image(request: Request, db: Db, _staff: CurrentStaff, image_id: ImageId) -> HTMLResponse:
+def image_page(request: Request, db: Db, _staff: CurrentStaff, image_id: ImageId) -> HTMLResponse:
+    image = queries.get_image(db, image_id)
     return page(
         request,
         "staff/image.html",
-        image=queries.get_image(db, image_id),
+        image=image,
+        notes=notes_on(db, image),
         uses=queries.studies_showing(db, image_id),
     )
+
+
+@router.post("/{image_id}/notes")
+def write_note(db: Db, editor: Editor, image_id: ImageId, text: NoteText = "") -> RedirectResponse:
+    add_note(db, queries.get_image(db, image_id), text, staff=editor)
+    return RedirectResponse(f"/staff/images/{image_id}#notes", HTTPStatus.SEE_OTHER)
 
 
 @router.post("/{image_id}/face")

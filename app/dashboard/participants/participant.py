@@ -12,6 +12,7 @@ from app.deps import Config, CurrentStaff, Db, Editor
 from app.errors import WrongState
 from app.flash import Flash, leave_for
 from app.models import Arm, ParticipantState
+from app.notes import NoteText, add_note, notes_on
 from app.quality.service import SET_ASIDE, check_participant, flags_of, set_aside, take_back
 from app.recruitment.service import return_link, withdraw
 from app.studies.service import find_study
@@ -39,8 +40,18 @@ def participant_page(
         flags=flags,
         is_aside=any(flag.kind == SET_ASIDE for flag, _ in flags),
         trials=trials,
+        notes=notes_on(db, participant),
         positions={row.Trial.id: row.Trial.position for row in trials},
     )
+
+
+@router.post("/notes")
+def write_note(
+    db: Db, editor: Editor, slug: str, participant_id: UUID, text: NoteText = ""
+) -> RedirectResponse:
+    add_note(db, queries.get_participant(db, find_study(db, slug), participant_id), text, staff=editor)
+    address = f"/staff/studies/{slug}/participants/{participant_id}#notes"
+    return RedirectResponse(address, HTTPStatus.SEE_OTHER)
 
 
 @router.post("/check")

@@ -13,6 +13,7 @@ from app.deps import Config, CurrentStaff, Db, Editor
 from app.exports.contents import LAYOUTS, OPTIONS
 from app.forms import Fields
 from app.models import Study
+from app.notes import NoteText, add_note, notes_on
 from app.studies import service
 from app.studies.progress import progress
 from app.studies.tallies import medians
@@ -57,6 +58,7 @@ def study_page(
         chart=chart,
         step=step,
         step_words=step_in_words(step) if step else "",
+        notes=notes_on(db, study),
         link=f"{config.public_url.rstrip('/')}/s/{study.slug}",
     )
 
@@ -74,6 +76,13 @@ def pause_study(db: Db, _staff: Editor, slug: str) -> RedirectResponse:
 @router.post("/{slug}/close")
 def close_study(db: Db, _staff: Editor, slug: str) -> RedirectResponse:
     return back_to(service.close_study(db, service.find_study(db, slug)))
+
+
+@router.post("/{slug}/notes")
+def write_note(db: Db, editor: Editor, slug: str, text: NoteText = "") -> RedirectResponse:
+    study = service.find_study(db, slug)
+    add_note(db, study, text, staff=editor)
+    return RedirectResponse(f"/staff/studies/{study.slug}#notes", HTTPStatus.SEE_OTHER)
 
 
 def back_to(study: Study) -> RedirectResponse:

@@ -6,14 +6,17 @@ UV     := $(BIN)/uv
 ARGS   ?=
 JOBS   ?= 2
 NODE   := node --test tests/annotation_ui/*.test.mjs tests/annotation_ui/*/*.test.mjs
-FAST   := tests/accuracy/decisions tests/app/quality/test_rules.py tests/app/studies tests/app/test_docs.py \
+FAST   := tests/accuracy/decisions tests/accuracy/statistics tests/app/quality/test_rules.py tests/app/studies tests/app/test_docs.py \
           tests/app/test_settings.py tests/contracts/test_words.py \
           $(filter-out %/cli %/__pycache__,$(wildcard tests/saliency/*)) # nothing that loads torch, which takes 13 s
+# A file's tests stay in one process; the files that take longest are given out first (tests/conftest.py).
+SUITE  := -m "not slow" -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 20 --durations-min 2
+unexport PYTHONDONTWRITEBYTECODE  # or each of some hundred processes compiles the product again
 SCRIPTS := "{annotation_ui,tests}/**/*.{css,js,mjs,ts}" eslint.config.js
 
 .DEFAULT_GOAL := help
 
-.PHONY: help setup hooks demo serve worker test test-fast test-slow check format docs docs-site contract screenshots bench bench-cyborg lock
+.PHONY: help setup hooks demo serve worker test test-fast test-slow coverage check format docs docs-site contract screenshots bench bench-cyborg lock
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -44,8 +47,13 @@ test: setup  ## Run the whole test suite, browser tests included; JOBS=N process
 	.ci/need-chromium
 	.ci/need-engines
 	.ci/need-node
-	$(BIN)/python -m pytest -m "not slow" -n $(JOBS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest $(SUITE) $(ARGS)
 	$(NODE)
+
+coverage: setup  ## Run the whole test suite and print which lines of the packages it reaches
+	.ci/need-chromium
+	.ci/need-engines
+	$(BIN)/python -m pytest $(SUITE) --cov --cov-report=term:skip-covered $(ARGS)
 
 test-fast: setup  ## Run what takes a minute: rules, numbers, words and the browser's modules; no browser
 	.ci/need-node

@@ -14,6 +14,14 @@ from app.db import SessionFactory, connect, embedded_url, factory, upgrade
 from app.settings import Settings
 from app.storage import BlobStore
 
+LONGEST = ("e2e", "training", "app")
+"""Folders whose files take longest."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest first: of several processes, none ends alone with a file of minutes."""
+    items.sort(key=lambda item: [folder not in item.path.parts for folder in LONGEST])
+
 
 @pytest.fixture(scope="session")
 def server_dir() -> Iterator[Path]:

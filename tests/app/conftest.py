@@ -5,11 +5,12 @@ from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.routing import BaseRoute
 
 from app.accounts.service import open_session
 from app.db import SessionFactory
 from app.deps import SESSION_COOKIE
-from app.main import create_app
+from app.main import build_routes, create_app
 from app.models import Role
 from app.settings import Settings
 from tests.support import factories
@@ -43,9 +44,20 @@ def noise(db) -> None:
     factories.StrokeFactory()
 
 
+@pytest.fixture(scope="session")
+def routes(tmp_path_factory: pytest.TempPathFactory) -> list[BaseRoute]:
+    """The routes of every application, built once: that takes longer than most requests."""
+    application = create_app(Settings(data_dir=tmp_path_factory.mktemp("routes"), _env_file=None))
+    build_routes(application)
+    return application.router.routes
+
+
 @pytest.fixture
-def client(settings: Settings, session_factory: SessionFactory) -> Iterator[TestClient]:
+def client(
+    settings: Settings, session_factory: SessionFactory, routes: list[BaseRoute]
+) -> Iterator[TestClient]:
     application = create_app(settings, session_factory=session_factory)
+    application.router.routes[:] = routes
     with TestClient(application, base_url="http://127.0.0.1:8000", follow_redirects=False) as client:
         yield client
 

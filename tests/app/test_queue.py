@@ -109,7 +109,7 @@ class TestWorker:
     def test_a_job_that_kills_every_worker_is_given_up(self, busy, tmp_path):
         run = abandoned_run(busy, tmp_path, attempts=5)
         until(lambda: fresh(busy, run).state is JobState.FAILED)
-        assert run.error == "It was given up: 6 workers died while they were at it."
+        assert run.error == "It was given up: 6 workers died while they worked on it."
 
     def test_an_abort_counts_even_if_the_worker_is_dead(self, busy, tmp_path):
         run = abandoned_run(busy, tmp_path, attempts=0, abort=True)

@@ -54,11 +54,11 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     tokens.router,
     second_factor_pages.router,
     dashboard.router,
+    stimuli.api,  # before the API, which takes the rest of the same address for the number of an image
     api.router,
     exports.router,
     maps.router,
     stimuli.router,
-    stimuli.api,
 )
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from app.errors import BadInput
 from app.stimuli.manifest import FaceBox
 from saliency.images.alignment import align, ffhq_frame
-from saliency.images.faces import Face, FaceFinder, NoFaceModel, installed_model
+from saliency.images.faces import DetectedFace, FaceFinder, NoFaceModel, installed_model
 from saliency.images.unusable import Unusable
 
 OF_THREAD: Final = local()
@@ -20,7 +20,7 @@ OF_THREAD: Final = local()
 class FoundFace:
     """The face of a picture; `others` is how many further faces were found in it."""
 
-    face: Face
+    face: DetectedFace
     others: int
 
     @property

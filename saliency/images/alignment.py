@@ -22,7 +22,7 @@ photographs of FFHQ: framed again, the median frame was 1.064 times as wide as t
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class FaceFrame:
     """A turned square around a face, in pixels of the picture."""
 
     centre: tuple[float, float]
@@ -51,7 +51,7 @@ class Frame:
         return float(np.clip(1 - inside / self.side**2, 0, 1))
 
 
-def ffhq_frame(landmarks: NDArray[np.float64]) -> Frame:
+def ffhq_frame(landmarks: NDArray[np.float64]) -> FaceFrame:
     """Return the frame of a face.
 
     Parameters
@@ -71,10 +71,10 @@ def ffhq_frame(landmarks: NDArray[np.float64]) -> Frame:
     if length == 0:
         raise ValueError("eyes and mouth are one point")
     half = LANDMARK_SCALE * max(2.0 * np.hypot(*across), 1.8 * np.hypot(*down)) * direction / length
-    return Frame(tuple(eyes + 0.1 * down), tuple(half))
+    return FaceFrame(tuple(eyes + 0.1 * down), tuple(half))
 
 
-def align(picture: NDArray[np.uint8], frame: Frame, *, size: int) -> NDArray[np.uint8]:
+def align(picture: NDArray[np.uint8], frame: FaceFrame, *, size: int) -> NDArray[np.uint8]:
     """Cut the frame out of a picture, upright, as a square of `size` pixels.
 
     Parameters

@@ -34,7 +34,7 @@ class NoFaceModel(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
+class DetectedFace:
     """A face that was found, in pixels of the picture; nothing is cut at the picture's edges."""
 
     box: tuple[float, float, float, float]
@@ -56,7 +56,7 @@ class FaceFinder:
     def __init__(self, model: Path | None = None) -> None:
         self._network = cv2.dnn.readNetFromONNX(str(model or installed_model()))
 
-    def find(self, picture: NDArray[np.uint8]) -> list[Face]:
+    def find(self, picture: NDArray[np.uint8]) -> list[DetectedFace]:
         """Find faces.
 
         Parameters
@@ -100,7 +100,7 @@ def _whole_strides(length: float) -> int:
 
 def _decoded(
     centres: NDArray[Any], sizes: NDArray[Any], offsets: NDArray[Any], landmarks: NDArray[Any]
-) -> list[Face]:
+) -> list[DetectedFace]:
     """Read the network's outputs, each (channels, rows, columns) of cells; y comes before x in them all."""
     rows, columns = np.nonzero(centres[0] >= MIN_SCORE)
     scores = centres[0, rows, columns]
@@ -111,13 +111,13 @@ def _decoded(
     points = landmarks[:, rows, columns].reshape(5, 2, -1) * size + corner
     best = cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), MIN_SCORE, MAX_OVERLAP)
     faces = [
-        Face(tuple(boxes[index]), float(scores[index]), points[:, ::-1, index].astype(float))
+        DetectedFace(tuple(boxes[index]), float(scores[index]), points[:, ::-1, index].astype(float))
         for index in best
     ]
     return sorted(faces, key=lambda face: -face.area)
 
 
-def _scaled(face: Face, across: float, down: float) -> Face:
+def _scaled(face: DetectedFace, across: float, down: float) -> DetectedFace:
     x, y, width, height = face.box
     box = (x * across, y * down, width * across, height * down)
-    return Face(box, face.score, face.landmarks * (across, down))
+    return DetectedFace(box, face.score, face.landmarks * (across, down))

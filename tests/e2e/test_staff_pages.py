@@ -36,10 +36,11 @@ def open_an_image(page, lab):
 class TestRegion:
     def test_corners_are_drawn_moved_and_taken_back(self, page, lab):
         open_an_image(page, lab)
+        page.set_viewport_size({"width": 1280, "height": 1600})  # the picture and its buttons at once
         drawing, text = page.locator("#region"), page.locator("#region-text")
-        box = drawing.bounding_box()
 
         def at(x: float, y: float) -> tuple[float, float]:
+            box = drawing.bounding_box()
             return box["x"] + x * box["width"], box["y"] + y * box["height"]
 
         for corner in ((0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.1, 0.9)):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from saliency.images.alignment import LANDMARK_SCALE, Frame, align, ffhq_frame
+from saliency.images.alignment import LANDMARK_SCALE, FaceFrame, align, ffhq_frame
 from saliency.images.faces import FaceFinder
 from tests.support.portraits import draw_portrait
 
@@ -41,10 +41,10 @@ class TestFrame:
         ("centre", "share"), [((50, 50), 0), ((0, 50), 0.5), ((0, 0), 0.75), ((500, 500), 1)]
     )
     def test_it_says_how_much_of_it_is_outside(self, centre, share):
-        assert Frame(centre, (20, 0)).outside(100, 100) == pytest.approx(share, abs=1e-5)
+        assert FaceFrame(centre, (20, 0)).outside(100, 100) == pytest.approx(share, abs=1e-5)
 
     def test_its_transform_takes_the_middle_to_the_middle(self):
-        frame = Frame((30, 40), (3, 4))
+        frame = FaceFrame((30, 40), (3, 4))
         assert frame.transform(64) @ [30, 40, 1] == pytest.approx([32, 32])
         assert frame.transform(64) @ [33, 44, 1] == pytest.approx([64, 32])
 
@@ -63,12 +63,12 @@ class TestAlign:
 
     def test_a_constant_picture_stays_constant_beyond_its_edges(self):
         grey = np.full((40, 50, 3), 77, np.uint8)
-        assert (align(grey, Frame((0, 0), (30, 10)), size=16) == 77).all()
+        assert (align(grey, FaceFrame((0, 0), (30, 10)), size=16) == 77).all()
 
     def test_a_frame_that_is_the_picture_changes_nothing(self):
         picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-        assert np.array_equal(align(picture, Frame((16, 16), (16, 0)), size=32), picture)
+        assert np.array_equal(align(picture, FaceFrame((16, 16), (16, 0)), size=32), picture)
 
     def test_a_quarter_turn_moves_whole_pixels(self):
         picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-        assert np.array_equal(align(picture, Frame((16, 16), (0, 16)), size=32), np.rot90(picture))
+        assert np.array_equal(align(picture, FaceFrame((16, 16), (0, 16)), size=32), np.rot90(picture))

@@ -4,7 +4,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from app.dashboard import audit, home, notes
+from app.dashboard import audit, home, notes, recruiting
 from app.dashboard.experiments import datasets, imports, runs, tasks
 from app.dashboard.experiments import detector as model
 from app.dashboard.experiments import new as new_experiment
@@ -15,7 +15,6 @@ from app.dashboard.maps import gallery as maps
 from app.dashboard.maps import sets as map_pages
 from app.dashboard.participants import pages as participants
 from app.dashboard.participants import participant
-from app.dashboard.recruiting import pages as recruiting
 from app.dashboard.studies import accuracy as analysis
 from app.dashboard.studies import design, preview
 from app.dashboard.studies import new as new_study

@@ -190,9 +190,12 @@ class Compressed:
 REQUEST_GROUPS: Final = {
     # Pictures, static files and the health check do not wait for the database, so they have no limit.
     **dict.fromkeys(("/i/", "/static/", "/plotly.min.js", "/health"), None),
-    **dict.fromkeys(("/api/participant/", "/api/trials/", "/api/studies/", "/s/"), "participants"),
+    **dict.fromkeys(("/api/participant/", "/api/trials/", "/s/"), "participants"),
 }
-"""The group of a request by the beginning of its path; every other path belongs to staff."""
+"""The group of a request by the beginning of its path; every other path but `ENROLMENT` belongs to staff."""
+
+ENROLMENT: Final = re.compile(r"/api/studies/[^/]+/participants")
+"""Where participants come in with POST; staff read the list of participants there."""
 
 QUEUE_S: Final = 15.0
 """How long a request waits for its turn; by then the page has given up and will ask again."""
@@ -253,6 +256,8 @@ def request_group(scope: Scope) -> str | None:
     if scope["type"] != "http":
         return None
     path = scope["path"]
+    if scope["method"] == "POST" and ENROLMENT.fullmatch(path):
+        return "participants"
     return next((group for start, group in REQUEST_GROUPS.items() if path.startswith(start)), "staff")
 
 

@@ -109,10 +109,11 @@ def delete(
     """Remove a draft for good; a study that was opened stays."""
     from app.studies import service
 
-    if not yes:
-        typer.confirm(f"Delete the draft {slug}?", abort=True)
     with opened() as context, context.sessions.begin() as session:
-        service.delete_draft(session, service.find_study(session, slug))
+        draft = service.find_study(session, slug)
+        if not yes:
+            typer.confirm(f"Delete the draft {slug}?", abort=True)
+        service.delete_draft(session, draft)
     print(f"The draft {slug} is deleted.")
 
 

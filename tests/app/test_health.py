@@ -55,21 +55,24 @@ class TestWhatIsTold:
 
 class TestRooms:
     @pytest.mark.parametrize(
-        ("path", "group"),
+        ("request_line", "group"),
         [
-            ("/api/participant/next", "participants"),
-            ("/api/trials/1/decision", "participants"),
-            ("/api/studies/x/participants", "participants"),
-            ("/s/x", "participants"),
-            ("/staff", "staff"),
-            ("/login", "staff"),
-            ("/i/x", None),
-            ("/health", None),
-            ("/static/style.css", None),
+            ("GET /api/participant/next", "participants"),
+            ("PUT /api/trials/1/decision", "participants"),
+            ("POST /api/studies/x/participants", "participants"),
+            ("GET /s/x", "participants"),
+            ("GET /api/studies/x/participants", "staff"),
+            ("POST /api/studies/x/maps", "staff"),
+            ("GET /staff", "staff"),
+            ("POST /login", "staff"),
+            ("GET /i/x", None),
+            ("GET /health", None),
+            ("GET /static/style.css", None),
         ],
     )
-    def test_participants_and_staff_work_apart_and_pictures_beside_them(self, path, group):
-        assert request_group({"type": "http", "path": path}) == group
+    def test_participants_and_staff_work_apart_and_pictures_beside_them(self, request_line, group):
+        method, path = request_line.split()
+        assert request_group({"type": "http", "method": method, "path": path}) == group
 
 
 @pytest.fixture

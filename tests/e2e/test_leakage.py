@@ -290,7 +290,8 @@ def accuracy_of_learned_rule(table: np.ndarray, truth: np.ndarray) -> float:
     return hits / len(truth)
 
 
-MOST_BY_CHANCE = 0.5 + 3.3 * 0.5 / np.sqrt(TRIALS)
+MOST_BY_CHANCE = 0.5 + 4.3 * 0.5 / np.sqrt(TRIALS)
+"""Ids and times differ from run to run: at 3.3 deviations, one run in a thousand failed by chance."""
 
 
 class TestAttack:

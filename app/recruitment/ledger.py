@@ -32,6 +32,7 @@ from app.models import (
     SubmissionState,
 )
 from app.recruitment.marketplaces.seam import Cost, Money
+from saliency.files.spreadsheets import cell
 
 PAID: Final = {
     SubmissionState.APPROVED: PaymentKind.REWARD,
@@ -266,11 +267,6 @@ def payment_lines(session: Session, study: Study | None = None) -> Iterator[Sequ
             payment.id, slug, marketplace, payment.kind, payment.state,
             Money(payment.amount, payment.currency).decimal, payment.currency,
             participant.hex[:REFERENCE_LENGTH] if participant else "",
-            harmless(payment.reason or ""), staff or "",
+            cell(payment.reason or ""), cell(staff or ""),
             *(moment.isoformat() if moment else "" for moment in moments),
         )  # fmt: skip
-
-
-def harmless(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from app.errors import BadInput, MarketplaceRefused, MarketplaceUnavailable, WrongState
 from app.models import (
@@ -15,6 +15,7 @@ from app.models import (
     PaymentKind,
     PaymentState,
     QualityFlag,
+    Submission,
     SubmissionState,
 )
 from app.recruitment import ledger, listings, review, sync
@@ -339,9 +340,20 @@ class TestLedger:
         assert not {done, worker, lab.listed} & {value for line in lines for value in map(str, line.values())}
         assert (lines[0]["amount"], lines[0]["participant"]) == ("1.50", person.reference)
 
-    def test_a_reason_is_no_formula(self):
-        assert ledger.harmless("=1+1") == "'=1+1"
-        assert ledger.harmless("for good work") == "for good work"
+    @pytest.mark.parametrize(
+        ("reason", "written"),
+        [("=1+1", "'=1+1"), ("＝1+1", "'＝1+1"), ("thanks;=1+1", "thanks;'=1+1"), ("for good work",) * 2],
+    )
+    def test_a_reason_is_no_formula(self, lab, reason, written):
+        lab.finished()
+        lab.visit()
+        with lab.sessions.begin() as session:
+            submission = session.scalars(select(Submission)).one()
+            bonus = {"key": "bonus", "amount": 100, "reason": reason}
+            ledger.intend(session, lab.listing, submission, PaymentKind.BONUS, **bonus)
+        with lab.sessions() as session:
+            lines = [dict(zip(ledger.HEADER, line, strict=True)) for line in ledger.payment_lines(session)]
+        assert written in [line["reason"] for line in lines]
 
 
 class Died(BaseException):

@@ -14,6 +14,7 @@ from app.errors import BadInput
 from app.messages import Answer
 from app.models import Image, Label, Split
 from app.stimuli.face_search import FaceSearch
+from app.stimuli.known import get_image
 from app.stimuli.manifest import FaceBox, Item
 from app.stimuli.service import import_image
 
@@ -107,7 +108,7 @@ def images(db: Db, _staff: CurrentStaff, wanted: Annotated[ImageFilter, Query()]
 @router.get("/{image_id}")
 def image(db: Db, _staff: CurrentStaff, image_id: int) -> ImageLine:
     """One image."""
-    return view(queries.get_image(db, image_id))
+    return view(get_image(db, image_id))
 
 
 @router.post("", status_code=201)

@@ -11,11 +11,10 @@ from sqlalchemy.orm import Session
 from app.dashboard.participants import queries
 from app.dashboard.participants.queries import ParticipantFilter
 from app.deps import CurrentStaff, Db, Editor
-from app.errors import WrongState
 from app.messages import Answer, Body
 from app.models import Participant, ParticipantState, Source
 from app.quality.service import flags_of, set_aside, take_back
-from app.recruitment.service import withdraw
+from app.recruitment.service import remove_work
 from app.studies.service import find_study
 
 router: Final = APIRouter(prefix="/api/studies/{slug}/participants", tags=["participants"])
@@ -122,9 +121,7 @@ def take_in_again(db: Db, _editor: Editor, slug: str, participant_id: UUID) -> P
 def remove(db: Db, _editor: Editor, slug: str, participant_id: UUID) -> ParticipantDetail:
     """Remove a participant's work for good, at their request."""
     person = queries.get_participant(db, find_study(db, slug), participant_id)
-    if person.state is ParticipantState.WITHDRAWN:
-        raise WrongState("This participant's work has been removed already.")
-    withdraw(db, person)
+    remove_work(db, person)
     return view(db, person)
 
 

@@ -307,6 +307,13 @@ def withdraw(session: Session, participant: Participant) -> None:
     participant.device = participant.answers = None
 
 
+def remove_work(session: Session, participant: Participant) -> None:
+    """Withdraw a participant on their behalf; `WrongState` when that was done before."""
+    if participant.state is ParticipantState.WITHDRAWN:
+        raise WrongState("This participant's work has been removed already.")
+    withdraw(session, participant)
+
+
 def _mark_stale(session: Session, participant: Participant) -> None:
     """Whoever leaves before they painted on a main trial is in no map: a passer-by makes nothing stale."""
     painted = (

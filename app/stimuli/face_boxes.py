@@ -13,7 +13,7 @@ from app.db import SessionFactory
 from app.errors import BadInput
 from app.models import FaceOrigin, Image
 from app.stimuli.encode import jpeg
-from app.stimuli.faces import find_face, require_model
+from app.stimuli.faces import NO_FACE, find_face, require_model
 from app.stimuli.manifest import FaceBox
 from app.stimuli.prepare import within
 from app.stimuli.service import OnProgress, Remark, ignore_progress
@@ -68,7 +68,7 @@ def find_box(blobs: BlobStore, display_hash: str) -> tuple[FaceBox | None, str]:
         picture = file.convert("RGB")
     found = find_face(picture)
     if found is None:
-        return None, "no face was found; give its box by hand."
+        return None, NO_FACE
     return within(found.box, picture.width, picture.height), found.remark
 
 

@@ -14,6 +14,8 @@ from saliency.images.faces import DetectedFace, FaceFinder, NoFaceModel, install
 from saliency.images.unusable import Unusable
 
 OF_THREAD: Final = local()
+NO_FACE: Final = "no face was found; give its box by hand."
+"""What somebody should know of a picture without one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Find stored images by the names that a list gives them."""
+"""Find stored images by their number, or by the names that a list gives them."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,10 +7,19 @@ from pathlib import PurePosixPath
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
+from app.errors import NotFound
 from app.models import Image, Label, Split
 from app.stimuli.names import plain
 
 Known = Row[int, Label, Split | None, int, int, int, str, str]
+
+
+def get_image(session: Session, image_id: int) -> Image:
+    """An image by its number; `NotFound` without one."""
+    image = session.get(Image, image_id)
+    if image is None:
+        raise NotFound(f"There is no image {image_id}.")
+    return image
 
 
 class KnownImages:

@@ -6,7 +6,7 @@ from PIL import Image
 
 from app.stimuli.encode import jpeg, png
 from app.stimuli.face_search import FaceSearch
-from app.stimuli.faces import aligned, find_face
+from app.stimuli.faces import NO_FACE, aligned, find_face
 from app.stimuli.manifest import FaceBox, Item
 from saliency.images.decoder import decode
 from saliency.images.unusable import Unusable
@@ -62,7 +62,7 @@ def _with_face(picture: Image.Image, given: FaceBox | None, *, wanted: bool) -> 
         return Framed(picture, given)
     found = find_face(picture)
     if found is None:
-        return Framed(picture, None, remark="no face was found; give its box by hand.")
+        return Framed(picture, None, remark=NO_FACE)
     face = within(found.box, picture.width, picture.height)
     return Framed(picture, face, face_found=True, remark=found.remark)
 

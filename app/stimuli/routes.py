@@ -14,6 +14,7 @@ from app.forms import Fields
 from app.models import Image
 from app.stimuli.encode import thumbnail
 from app.stimuli.face_boxes import crop_preview
+from app.stimuli.known import get_image
 from app.stimuli.manifest import FaceBox
 
 router: Final = APIRouter(prefix="/staff/images", tags=["images"])
@@ -79,9 +80,7 @@ def picture(
     size: Annotated[Size, Query()],
 ) -> Response:
     """The display JPEG of an image, or a thumbnail of it."""
-    image = db.get(Image, image_id)
-    if image is None:
-        raise NotFound(f"There is no image {image_id}.")
+    image = get_image(db, image_id)
     etag = f'"{image.display_hash}-{size.width or "full"}"'
     headers = {"ETag": etag, "Cache-Control": "private, max-age=86400"}
     if etag in request.headers.get("if-none-match", ""):
@@ -99,9 +98,7 @@ def crop(
 
     Without a box, what it keeps now.
     """
-    image = db.get(Image, image_id)
-    if image is None:
-        raise NotFound(f"There is no image {image_id}.")
+    image = get_image(db, image_id)
     preview = crop_preview(blobs.get(image.display_hash), face.box(image))
     return Response(preview, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400"})
 

@@ -15,6 +15,7 @@ from app.models import FaceOrigin
 from app.notes import NoteText, add_note, notes_on
 from app.stimuli.face_boxes import find_box, set_box
 from app.stimuli.faces import require_model
+from app.stimuli.known import get_image
 from app.stimuli.routes import BoxFields, ImageId
 from app.web import page
 
@@ -38,7 +39,7 @@ def images(
 
 @router.get("/{image_id}")
 def image_page(request: Request, db: Db, _staff: CurrentStaff, image_id: ImageId) -> HTMLResponse:
-    image = queries.get_image(db, image_id)
+    image = get_image(db, image_id)
     return page(
         request,
         "staff/image.html",
@@ -50,7 +51,7 @@ def image_page(request: Request, db: Db, _staff: CurrentStaff, image_id: ImageId
 
 @router.post("/{image_id}/notes")
 def write_note(db: Db, editor: Editor, image_id: ImageId, text: NoteText = "") -> RedirectResponse:
-    add_note(db, queries.get_image(db, image_id), text, staff=editor)
+    add_note(db, get_image(db, image_id), text, staff=editor)
     return RedirectResponse(f"/staff/images/{image_id}#notes", HTTPStatus.SEE_OTHER)
 
 
@@ -59,13 +60,13 @@ def correct_face(
     request: Request, db: Db, _editor: Editor, image_id: ImageId, given: Annotated[BoxFields, Form()]
 ) -> Response:
     """Take the box that somebody drew or typed."""
-    set_box(queries.get_image(db, image_id), given.box, origin=FaceOrigin.CORRECTED)
+    set_box(get_image(db, image_id), given.box, origin=FaceOrigin.CORRECTED)
     return leave_for(f"/staff/images/{image_id}", request, Flash("ok", "The face box is saved."))
 
 
 @router.post("/{image_id}/face/remove")
 def remove_face(db: Db, _editor: Editor, image_id: ImageId) -> RedirectResponse:
-    set_box(queries.get_image(db, image_id), None, origin=None)
+    set_box(get_image(db, image_id), None, origin=None)
     return RedirectResponse(f"/staff/images/{image_id}", HTTPStatus.SEE_OTHER)
 
 
@@ -73,7 +74,7 @@ def remove_face(db: Db, _editor: Editor, image_id: ImageId) -> RedirectResponse:
 def search_face(request: Request, db: Db, blobs: Blobs, _editor: Editor, image_id: ImageId) -> Response:
     """Find the face on this picture, in place of the box that it has."""
     require_model()
-    image = queries.get_image(db, image_id)
+    image = get_image(db, image_id)
     box, remark = find_box(blobs, image.display_hash)
     if box is None:
         return leave_for(

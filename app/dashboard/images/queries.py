@@ -6,7 +6,6 @@ from typing import Any, Final, Literal
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from app.errors import NotFound
 from app.forms import Fields
 from app.models import Image, Label, Pair, Study
 
@@ -30,13 +29,6 @@ def list_images(session: Session, wanted: ImageFilter) -> Sequence[Image]:
     if wanted.source:
         query = query.where(Image.source == wanted.source)
     return session.scalars(query).all()
-
-
-def get_image(session: Session, image_id: int) -> Image:
-    image = session.get(Image, image_id)
-    if image is None:
-        raise NotFound(f"There is no image {image_id}.")
-    return image
 
 
 def any_images(session: Session) -> bool:

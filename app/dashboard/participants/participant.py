@@ -9,12 +9,11 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.dashboard.participants import queries
 from app.deps import Config, CurrentStaff, Db, Editor
-from app.errors import WrongState
 from app.flash import Flash, leave_for
-from app.models import Arm, ParticipantState
+from app.models import Arm
 from app.notes import NoteText, add_note, notes_on
 from app.quality.service import SET_ASIDE, check_participant, flags_of, set_aside, take_back
-from app.recruitment.service import return_link, withdraw
+from app.recruitment.service import remove_work, return_link
 from app.studies.service import find_study
 from app.web import page
 
@@ -97,8 +96,5 @@ def let_back_in(
 @router.post("/withdraw")
 def remove(db: Db, _editor: Editor, slug: str, participant_id: UUID) -> Response:
     """Remove a participant's work at their request."""
-    participant = queries.get_participant(db, find_study(db, slug), participant_id)
-    if participant.state is ParticipantState.WITHDRAWN:
-        raise WrongState("This participant's work has been removed already.")
-    withdraw(db, participant)
+    remove_work(db, queries.get_participant(db, find_study(db, slug), participant_id))
     return RedirectResponse(f"/staff/studies/{slug}/participants/{participant_id}", HTTPStatus.SEE_OTHER)

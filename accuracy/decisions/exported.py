@@ -58,8 +58,10 @@ def read_decisions(path: Path, columns: Path | None, *, simulated: bool = False)
 
 
 def _read(path: Path, rows: Sequence[Row], columns: dict[str, str], simulated: bool) -> DecisionFile:  # noqa: FBT001
-    of_programs = simulated or all(_is_true(row, "simulated") for row in rows)
-    chosen = [row for row in rows if _is_true(row, "simulated") == of_programs]
+    of_pilot = all(_is_true(row, "pilot") for row in rows)
+    counted = [row for row in rows if _is_true(row, "pilot") == of_pilot]
+    of_programs = simulated or all(_is_true(row, "simulated") for row in counted)
+    chosen = [row for row in counted if _is_true(row, "simulated") == of_programs]
     mapping = ColumnMap(
         name=_title(path),
         design=_design(chosen),
@@ -70,12 +72,16 @@ def _read(path: Path, rows: Sequence[Row], columns: dict[str, str], simulated: b
     is_export = columns is EXPORT_COLUMNS
 
     def keep(row: Row) -> bool:
-        return _is_true(row, "simulated") == of_programs and (not is_export or _is_true(row, "counts"))
+        wanted = {"simulated": of_programs, "pilot": of_pilot} | ({"counts": True} if is_export else {})
+        return all(_is_true(row, name) == value for name, value in wanted.items())
 
     file = read_decision_file(path, mapping, keep=keep, gaps_are_usual=True)
-    others = len(rows) - len(chosen)
-    left_out = f"{others} decisions of {'people' if of_programs else 'programs'} are left out."
-    notes = (*file.notes, left_out) if others else file.notes
+    left_out = {
+        "people" if of_programs else "programs": len(counted) - len(chosen),
+        "a pilot": len(rows) - len(counted),
+    }
+    said = (f"{number} decisions of {whose} are left out." for whose, number in left_out.items() if number)
+    notes = (*file.notes, *said, *(["These are decisions of a pilot."] if of_pilot and rows else []))
     return replace(file, decisions=_as_analysed(file.decisions, renumber=is_export), notes=notes)
 
 

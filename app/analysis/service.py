@@ -58,7 +58,7 @@ def compute(
     compared = analyse_beside(
         decisions,
         others,
-        name=study.title,
+        name=f"{study.title} (pilot)" if study.is_pilot else study.title,
         simulated=choice.who == "simulated",
         notes=_notes(session, study.id, choice),
         on_progress=lambda done, parts: on_percent(

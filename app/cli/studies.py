@@ -117,19 +117,41 @@ def delete(
     print(f"The draft {slug} is deleted.")
 
 
+@study.command()
+def pilot(
+    slug: Slug,
+    judgements: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Wanted for each pair and question in each arm.")
+    ] = 1,
+) -> None:
+    """Open a pilot of a draft: people take part, and what they do counts nowhere in the study."""
+    from app.studies.pilots import start_pilot
+    from app.studies.service import find_study
+
+    if server := remote():
+        made = server.post(f"/api/studies/{slug}/pilots", json={"judgements": judgements}).json()["slug"]
+        print(f"The pilot {made} is open at {server.url}/s/{made}")
+        return
+    with opened() as context, context.sessions.begin() as session:
+        made = start_pilot(session, find_study(session, slug), judgements=judgements).slug
+    print(f"The pilot {made} is open at {context.settings.public_url.rstrip('/')}/s/{made}")
+
+
 @study.command("list")
 def list_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+    pilots: Annotated[bool, typer.Option("--pilots", help="List the pilots instead.")] = False,
 ) -> None:
-    """List the studies, the newest first."""
+    """List the studies without their pilots, the newest first."""
     from app.studies.progress import list_studies
+    from app.studies.service import newest_first
 
     if server := remote():
-        found = server.get("/api/studies").json()
+        found = server.get(f"/api/studies?pilots={str(pilots).lower()}").json()
         print(json.dumps(found)) if as_json else _print_names(found)
         return
     with opened() as context, context.sessions() as session:
-        summaries = list_studies(session)
+        summaries = list_studies(session, newest_first(session, pilots=pilots))
     print(json.dumps([_as_json(line) for line in summaries])) if as_json else _print_table(summaries)
 
 
@@ -209,6 +231,7 @@ def _as_json(line: StudySummary) -> dict[str, object]:
     return {
         "slug": line.study.slug,
         "title": line.study.title,
+        "pilot_of": line.study.pilot_of,
         "state": line.study.state,
         "pairs": line.pairs,
         "participants": line.progress.everybody,

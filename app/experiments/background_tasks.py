@@ -19,7 +19,7 @@ from app.errors import AppError, BadInput, NotFound, WrongState
 from app.experiments.datasets import FreezeParameters, check_usable, freeze_dataset
 from app.experiments.scoring import FaceBox, answer_in, prepared
 from app.jobs import RUN_TASK
-from app.models import UNFINISHED, BackgroundTask, JobState, MapSet, Run, TaskKind
+from app.models import UNFINISHED, BackgroundTask, JobState, MapSet, Run, Study, TaskKind
 from app.storage import BlobStore
 
 IMAGE: Final = "image"
@@ -57,7 +57,7 @@ def request_freeze(
     staff_id: int | None,
 ) -> BackgroundTask:
     """Freeze a dataset in the background; an unfinished task of the same request is returned instead."""
-    check_usable(map_set)
+    check_usable(map_set, session.get_one(Study, map_set.study_id))
     arguments = {
         "map_set": map_set.id,
         "parameters": parameters.model_dump(mode="json"),

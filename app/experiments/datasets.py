@@ -97,8 +97,8 @@ def freeze_dataset(
     `BadInput`: the content makes no dataset
     `WrongState`: the map set is not built, or is stale
     """
-    check_usable(map_set)
     study = session.get_one(Study, map_set.study_id)
+    check_usable(map_set, study)
     draft = datasets_dir / f".{uuid4().hex}"
     try:
         folder = _write(session, blobs, map_set, out_dir or draft, parameters, on_progress)
@@ -110,8 +110,10 @@ def freeze_dataset(
     return _row(session, map_set, folder, home)
 
 
-def check_usable(map_set: MapSet) -> None:
-    """Refuse a map set that is not built, or that holds the work of somebody who withdrew."""
+def check_usable(map_set: MapSet, study: Study) -> None:
+    """Refuse a map set of a pilot, one that is not built, or one with the work of somebody who withdrew."""
+    if study.is_pilot:
+        raise WrongState(f"{study.slug} is a pilot of {study.pilot_of}; no dataset is made of a pilot.")
     if map_set.state is not JobState.SUCCEEDED:
         raise WrongState(f"Map set {map_set.version} is {map_set.state}, not built.")
     if map_set.stale:

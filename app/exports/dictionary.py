@@ -73,6 +73,11 @@ def _fields(*rows: tuple[str, str, str]) -> tuple[ExportField, ...]:
 
 PARTICIPANT: Final = ("participant", "UUID", "The participant's random id; says nothing about the person.")
 SIMULATED: Final = ("simulated", "true/false", "true: a program took part, never a person.")
+PILOT: Final = (
+    "pilot",
+    "true/false",
+    "true: of a pilot, which tried the study out; it counts in no result of the study.",
+)
 ARM: Final = ("arm", "text", "Name of the arm the participant was in.")
 LABEL: Final = ("label", "real/fake", "Whether a camera or a generator made the image.")
 
@@ -82,6 +87,7 @@ STUDY: Final = ExportFile(
     _fields(
         ("study", "text", "The study's name in addresses and commands."),
         ("title", "text", "What participants read at the top."),
+        ("pilot_of", "text or null", "Of a pilot: the study that it tried out."),
         ("state", "draft/open/paused/closed", "State at the moment of the export."),
         ("trials_per_participant", "integer", "Pairs that one participant judges."),
         ("judgements", "integer", "Decisions wanted for each (pair, question) in each arm."),
@@ -130,6 +136,7 @@ PARTICIPANTS: Final = ExportFile(
     _fields(
         PARTICIPANT,
         SIMULATED,
+        PILOT,
         ("recruited_through", "link/mturk/prolific/simulated", "How the participant came."),
         ARM,
         (
@@ -199,6 +206,7 @@ DECISIONS: Final = ExportFile(
         ("trial_id", "UUID", "The trial it decides."),
         PARTICIPANT,
         SIMULATED,
+        PILOT,
         ARM,
         ("annotate", "true/false", "Whether the arm asks for an annotation."),
         ("advice", "none/decision/saliency/both", "What the arm shows beside the images."),
@@ -256,6 +264,7 @@ EVENTS: Final = ExportFile(
     _fields(
         ("decision_id", "integer", "The decision it belongs to, a row of decisions.csv."),
         SIMULATED,
+        PILOT,
         ("number", "integer", "Which event of that decision, counted from 1."),
         ("kind", "text", "For example hidden, visible, blur, resize, reload, choose, undo."),
         ("t_ms", "number (ms) or empty", "Since the pair appeared."),
@@ -269,6 +278,7 @@ FLAGS: Final = ExportFile(
     _fields(
         PARTICIPANT,
         SIMULATED,
+        PILOT,
         ("kind", "text", "The rule, as in docs/quality.md."),
         ("trial_id", "UUID or empty", "The trial it is about; empty when it is about the whole visit."),
         ("detail", "JSON", "What the rule saw."),
@@ -290,6 +300,7 @@ ANNOTATIONS: Final = ExportFile(
         ("height", "integer (px)", "Height of that image."),
         PARTICIPANT,
         SIMULATED,
+        PILOT,
         ARM,
         (
             "question",
@@ -333,6 +344,7 @@ QUIZ: Final = ExportFile(
     _fields(
         PARTICIPANT,
         SIMULATED,
+        PILOT,
         ("number", "integer", "Which attempt of this participant."),
         ("passed", "true/false", "Whether everything was right."),
         ("wrong", "list of texts", "Ids of the questions answered wrongly, between spaces."),
@@ -347,6 +359,7 @@ ANSWERS: Final = ExportFile(
     _fields(
         PARTICIPANT,
         SIMULATED,
+        PILOT,
         ("question_id", "text", "The question, as in study.json."),
         ("answer", "text", "What was chosen or written; read free texts before you publish them."),
         ("answered_at", "time", "When."),
@@ -359,6 +372,7 @@ DEVICES: Final = ExportFile(
     _fields(
         PARTICIPANT,
         SIMULATED,
+        PILOT,
         ("window_width", "number (CSS px) or empty", "Width of the window."),
         ("window_height", "number (CSS px) or empty", "Height of the window."),
         ("pixel_ratio", "number or empty", "Device pixels per CSS pixel."),

@@ -95,7 +95,7 @@ def facts_of(session: Session, study: Study, contents: Contents) -> DatasetFacts
     sources = session.scalars(select(Participant.source).where(of_study).distinct()).all()
     return DatasetFacts(
         slug=study.slug,
-        title=study.title,
+        title=f"{study.title} (pilot)" if study.is_pilot else study.title,
         creators=contents.creator,
         license=contents.license,
         url=contents.url,

@@ -25,6 +25,7 @@ from app.models import (
     Trial,
     TrialKind,
     is_judgement,
+    is_pilot,
 )
 from app.trials.events import events_of_decision, interruptions, json_number
 
@@ -36,8 +37,14 @@ MEASURES = (SaliencyMap.coverage, SaliencyMap.entropy, SaliencyMap.agreement)
 CORRECT = func.count(case((Decision.correct, 1)))
 
 
-def _simulated() -> ColumnElement[Any]:
-    return (Participant.source == Source.SIMULATED).label("simulated")
+def _who(study_id: int) -> tuple[ColumnElement[Any], ...]:
+    """The columns with which each row about a participant begins."""
+    return Participant.id.label("participant"), *_origin(study_id)
+
+
+def _origin(study_id: int) -> tuple[ColumnElement[Any], ...]:
+    simulated = (Participant.source == Source.SIMULATED).label("simulated")
+    return simulated, is_pilot(study_id).label("pilot")
 
 
 def participants(study_id: int) -> AnySelect:
@@ -59,8 +66,7 @@ def participants(study_id: int) -> AnySelect:
     attempts = select(func.count()).where(QuizAttempt.participant_id == Participant.id).scalar_subquery()
     return (
         select(
-            Participant.id.label("participant"),
-            _simulated(),
+            *_who(study_id),
             Participant.source.label("recruited_through"),
             Arm.name.label("arm"),
             Participant.state,
@@ -139,8 +145,7 @@ def advice(study_id: int) -> AnySelect:
 def quiz(study_id: int) -> AnySelect:
     return (
         select(
-            Participant.id.label("participant"),
-            _simulated(),
+            *_who(study_id),
             QuizAttempt.number,
             (func.jsonb_array_length(QuizAttempt.wrong) == 0).label("passed"),
             QuizAttempt.wrong,
@@ -157,8 +162,7 @@ def answers(study_id: int) -> AnySelect:
     given = func.jsonb_each_text(Participant.answers).table_valued("key", "value")
     return (
         select(
-            Participant.id.label("participant"),
-            _simulated(),
+            *_who(study_id),
             given.c.key.label("question_id"),
             given.c.value.label("answer"),
             Participant.answered_at,
@@ -176,7 +180,7 @@ def devices(study_id: int) -> AnySelect:
     pointer = device["pointer"].astext.label("pointer")
     facts = (cast(device[name], Boolean).label(name) for name in ("touch", "images_load", "passed"))
     return (
-        select(Participant.id.label("participant"), _simulated(), *sizes, ratio, pointer, *facts)
+        select(*_who(study_id), *sizes, ratio, pointer, *facts)
         .where(Participant.study_id == study_id, device.is_not(None))
         .order_by(Participant.consented_at, Participant.id)
     )
@@ -222,7 +226,7 @@ def events(study_id: int) -> AnySelect:
     return (
         select(
             Decision.id.label("decision_id"),
-            _simulated(),
+            *_origin(study_id),
             event.c.number,
             event.c.event["kind"].astext.label("kind"),
             json_number(event.c.event, "t_ms").label("t_ms"),
@@ -240,8 +244,7 @@ def events(study_id: int) -> AnySelect:
 def flags(study_id: int) -> AnySelect:
     return (
         select(
-            Participant.id.label("participant"),
-            _simulated(),
+            *_who(study_id),
             QualityFlag.kind,
             QualityFlag.trial_id,
             cast(QualityFlag.detail, Text).label("detail"),
@@ -261,8 +264,7 @@ def decisions(study_id: int) -> AnySelect:
         select(
             Decision.id.label("decision_id"),
             Trial.id.label("trial_id"),
-            Participant.id.label("participant"),
-            _simulated(),
+            *_who(study_id),
             Arm.name.label("arm"),
             Arm.annotate,
             Arm.advice,

@@ -161,7 +161,8 @@ TABLES: Final[Sequence[tuple[ExportFile, Callable[[int], AnySelect]]]] = (
 
 
 def readme(study: Study) -> str:
-    return dictionary.markdown(f"{study.title} ({study.slug}): data dictionary")
+    pilot = f", a pilot of {study.pilot_of}" if study.is_pilot else ""
+    return dictionary.markdown(f"{study.title} ({study.slug}{pilot}): data dictionary")
 
 
 def study_json(session: Session, study: Study, map_set: MapSet | None) -> bytes:

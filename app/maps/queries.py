@@ -30,6 +30,7 @@ from app.models import (
     Stroke,
     Trial,
     is_judgement,
+    is_pilot,
     stroke_json,
     strokes_json,
 )
@@ -178,5 +179,9 @@ def exported_rows(study_id: int, *, counting: bool) -> AnySelect:
     query = annotation_rows(study_id, counting=counting)
     query = query.outerjoin(accuracies, accuracies.c.participant_id == Participant.id)
     return query.add_columns(
-        Decision.id.label("decision_id"), Decision.decided_at, accuracies.c.accuracy, _flags().label("flags")
+        Decision.id.label("decision_id"),
+        Decision.decided_at,
+        accuracies.c.accuracy,
+        is_pilot(study_id).label("pilot"),
+        _flags().label("flags"),
     )

@@ -72,6 +72,7 @@ from app.models.studies import (
     Study,
     StudyState,
     TrialKind,
+    is_pilot,
 )
 from app.models.tallies import TallyMeasure, tally
 from app.models.trials import (
@@ -164,6 +165,7 @@ __all__ = [
     "WorkWithProgress",
     "WorkerIdentity",
     "is_judgement",
+    "is_pilot",
     "stroke_json",
     "strokes_json",
     "tally",

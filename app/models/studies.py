@@ -4,7 +4,16 @@ import enum
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    UniqueConstraint,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -100,6 +109,8 @@ class Study(Base):
     """The steps around the main trials; `app.studies.plan` reads it."""
     spec: Mapped[Json]
     """The description as given."""
+    pilot_of: Mapped[str | None] = mapped_column(index=True)
+    """The slug of the study that this one tries out; None of a study that counts."""
     created_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
     created_at: Mapped[Now]
     opened_at: Mapped[datetime | None]
@@ -109,7 +120,18 @@ class Study(Base):
         CheckConstraint("trials_per_participant > 0 AND judgements > 0", name="counts_positive"),
         CheckConstraint("min_strokes >= 0", name="min_strokes_not_negative"),
         CheckConstraint("0 <= min_area AND min_area < max_area AND max_area <= 1", name="areas_ordered"),
+        CheckConstraint("pilot_of <> slug", name="pilots_another"),
     )
+
+    @property
+    def is_pilot(self) -> bool:
+        """Whether what it collects counts in no other study, dataset or training."""
+        return self.pilot_of is not None
+
+
+def is_pilot(study_id: int) -> ColumnElement[bool]:
+    """Whether a study is a pilot, as a column of a query about it."""
+    return select(Study.pilot_of.is_not(None)).where(Study.id == study_id).scalar_subquery()
 
 
 class Advice(enum.StrEnum):

@@ -7,11 +7,10 @@ given.
 """
 
 import hmac
-from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.errors import BadInput
@@ -19,6 +18,7 @@ from app.models import ParticipantToken, Secret, Source, Study, WorkerIdentity
 from app.recruitment.platforms import platform_id
 from app.recruitment.schemas import Enrolment
 from app.security import link_identity, new_link_token, token_hash
+from app.studies.plan import plan_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +106,22 @@ def holds_token(session: Session, token: str, participant_id: UUID) -> bool:
     return session.scalar(known) is not None
 
 
-def took_part_in(session: Session, slugs: Sequence[str], claim: Claim) -> bool:
-    """Whether this person consented to one of these studies, whatever became of it."""
+def kept_out_by(study: Study) -> ColumnElement[bool]:
+    """Of studies, those whose people may not take part in this one: those that it names, its pilots, the
+    pilots of either, and for a pilot its study and the other pilots."""
+    named = {*plan_of(study).exclude_studies, study.pilot_of or study.slug}
+    return or_(Study.slug.in_(named), Study.pilot_of.in_(named)) & (Study.id != study.id)
+
+
+def took_part_before(session: Session, study: Study, claim: Claim) -> bool:
+    """Whether this person consented to a study that keeps them out, whatever became of it."""
     known = (
         select(WorkerIdentity.participant_id)
         .join(Study, Study.id == WorkerIdentity.study_id)
         .where(
-            Study.slug.in_(slugs),
+            kept_out_by(study),
             WorkerIdentity.source == claim.source,
             WorkerIdentity.external_id == claim.identity,
         )
     )
-    return bool(slugs) and bool(session.scalar(select(known.exists())))
+    return bool(session.scalar(select(known.exists())))

@@ -17,6 +17,7 @@ from app.models import (
     StudyState,
 )
 from app.recruitment.accounts import account_of
+from app.recruitment.identity import kept_out_by
 from app.recruitment.marketplaces.registry import MARKETPLACES
 from app.recruitment.marketplaces.seam import Money, Offer, VisitEnd
 from app.recruitment.service import CODE_LETTERS
@@ -142,12 +143,12 @@ def arrival_address(study: Study, public_url: str) -> str:
 
 
 def shut_out(session: Session, study: Study, listing: Listing) -> list[str]:
-    """The groups of the studies whose people may not come: `exclude_studies`, as far as they were listed."""
+    """The groups of the studies whose people may not come, as far as they were listed."""
     earlier = (
         select(Listing.group_id)
         .join(Study, Study.id == Listing.study_id)
         .where(
-            Study.slug.in_(plan_of(study).exclude_studies),
+            kept_out_by(study),
             Listing.marketplace == listing.marketplace,
             Listing.group_id.is_not(None),
         )

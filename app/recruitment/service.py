@@ -48,7 +48,7 @@ from app.recruitment.identity import (
     link_secret,
     lock_person,
     proves,
-    took_part_in,
+    took_part_before,
     visit_of,
 )
 from app.recruitment.platforms import Arrival
@@ -137,7 +137,7 @@ def _check_newcomer(
         raise ConsentMissing
     if enrolment.source is Source.SIMULATED and not study.accepts_simulated:
         raise BadInput("This study does not accept simulated participants.")
-    if took_part_in(session, plan.exclude_studies, claim):
+    if took_part_before(session, study, claim):
         raise AlreadyTookPart(
             "You took part in an earlier study. Its participants cannot take part in this one.",
             way_out=way_out(session, study, plan, "already_took_part", claim.source),

@@ -53,6 +53,18 @@ def build(session: Session, study: Study, checked: CheckedStudy) -> None:
     add_advice(session, study, checked.advice)
 
 
+def build_like(session: Session, study: Study, original: Study) -> None:
+    """Write what `original` shows, pair by pair, for a study that has nothing yet; places are all free."""
+    for table in (Arm, Pair, RegionCheck, ImageAdvice):
+        kept = [column for column in table.__table__.columns if column.name not in ("id", "study_id")]
+        of_original = table.__table__.c.study_id == original.id
+        # In their order, so that arms are listed alike.
+        rows = select(literal(study.id), *kept).where(of_original).order_by(*table.__table__.primary_key)
+        names = ["study_id", *(column.name for column in kept)]
+        session.execute(insert(table).from_select(names, rows))
+    _add_quota(session, study)
+
+
 def clear(session: Session, study: Study) -> None:
     """Remove everything that a draft shows; the row of the study stays."""
     for table in (ImageAdvice, RegionCheck, Arm, Pair):  # the quota goes with its arms

@@ -24,6 +24,7 @@ from app.models import (
     TrialKind,
     TrialState,
 )
+from app.studies.service import newest_first
 from app.studies.tallies import Counts, JudgedCell, ParticipantGroup, counts_of
 
 
@@ -157,9 +158,9 @@ def _active(studies: Collection[int]) -> ColumnElement[bool]:
 
 
 def list_studies(session: Session, studies: Sequence[Study] | None = None) -> list[StudySummary]:
-    """These studies with their counts; all of them, the newest first, when none are named."""
+    """These studies with their counts; all but pilots, the newest first, when none are named."""
     if studies is None:
-        studies = session.scalars(select(Study).order_by(Study.id.desc())).all()
+        studies = newest_first(session)
     ids = [study.id for study in studies]
     main = select(Pair.study_id, func.count()).where(Pair.kind == TrialKind.MAIN, Pair.study_id.in_(ids))
     pairs = Counter(dict(session.execute(main.group_by(Pair.study_id)).all()))

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from app.deps import CurrentStaff, Db, Editor
 from app.messages import Answer
@@ -12,6 +12,7 @@ from app.models import Study, StudyState
 from app.studies import service
 from app.studies.copying import copy_study
 from app.studies.parts import Name, Slug
+from app.studies.pilots import MOST_JUDGEMENTS, start_pilot
 from app.studies.schemas import StudySpec
 from app.studies.toml import description_of, toml_of
 
@@ -25,6 +26,8 @@ class StudyLine(Answer):
 
     slug: str
     title: str
+    pilot_of: str | None
+    """Of a pilot: the study that it tries out."""
     state: StudyState
     created_at: datetime
     opened_at: datetime | None
@@ -45,10 +48,15 @@ class Copy(BaseModel):
     """None: the title of what is copied."""
 
 
+class PilotBody(BaseModel):
+    judgements: int = Field(1, ge=1, le=MOST_JUDGEMENTS)
+    """Wanted in the pilot for each pair and question in each arm."""
+
+
 @router.get("")
-def studies(db: Db, _staff: CurrentStaff) -> list[StudyLine]:
-    """Every study, the newest first."""
-    return [StudyLine.model_validate(_facts(study)) for study in service.newest_first(db)]
+def studies(db: Db, _staff: CurrentStaff, *, pilots: bool = False) -> list[StudyLine]:
+    """Every study but pilots, or every pilot; the newest first."""
+    return [StudyLine.model_validate(_facts(study)) for study in service.newest_first(db, pilots=pilots)]
 
 
 @router.post("", status_code=201)
@@ -86,6 +94,13 @@ def copy(db: Db, editor: Editor, slug: str, name: Copy) -> StudyDescription:
     """Make a draft like this study; random pairs are drawn of the images that there are now."""
     study = service.find_study(db, slug)
     return view(db, copy_study(db, study, slug=name.slug, title=name.title, staff_id=editor.id))
+
+
+@router.post("/{slug}/pilots", status_code=201)
+def pilot(db: Db, editor: Editor, slug: str, wanted: PilotBody) -> StudyDescription:
+    """Open a pilot of a draft: a study of its own, with the same pairs and texts."""
+    study = service.find_study(db, slug)
+    return view(db, start_pilot(db, study, judgements=wanted.judgements, staff_id=editor.id))
 
 
 def view(db: Db, study: Study) -> StudyDescription:

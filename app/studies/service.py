@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -27,8 +27,14 @@ def find_study(session: Session, slug: str) -> Study:
     return study
 
 
-def newest_first(session: Session) -> Sequence[Study]:
-    return session.scalars(select(Study).order_by(Study.id.desc())).all()
+def newest_first(session: Session, *, pilots: bool = False) -> Sequence[Study]:
+    """Studies that count, or with `pilots` those that try out another one."""
+    return session.scalars(select(Study).where(is_real() != pilots).order_by(Study.id.desc())).all()
+
+
+def is_real() -> ColumnElement[bool]:
+    """Of studies, those that are no pilot: lists hold them, and datasets are made of them."""
+    return Study.pilot_of.is_(None)
 
 
 def create_study(
@@ -43,10 +49,16 @@ def create_study(
     from app.studies import building
 
     checked = building.check(session, spec, blobs=blobs)
-    study = Study(**_columns(checked.spec), created_by=staff_id)
+    study = add_row(session, checked.spec, created_by=staff_id)
+    building.build(session, study, checked)
+    return study
+
+
+def add_row(session: Session, spec: "StudySpec", **columns: Any) -> Study:
+    """The row of a new study, which shows nothing yet."""
+    study = Study(**_columns(spec), **columns)
     session.add(study)
     _flush(session, spec.slug)
-    building.build(session, study, checked)
     return study
 
 
@@ -58,6 +70,7 @@ def revise_draft(
 
     _lock(session, study, "edited", StudyState.DRAFT)
     checked = building.check(session, spec, blobs=blobs)
+    session.execute(update(Study).where(Study.pilot_of == study.slug).values(pilot_of=spec.slug))
     for name, value in _columns(checked.spec).items():
         setattr(study, name, value)
     _flush(session, spec.slug)
@@ -71,6 +84,8 @@ def delete_draft(session: Session, study: Study) -> None:
     from app.studies import building
 
     _lock(session, study, "deleted", StudyState.DRAFT)
+    if pilots := session.scalars(select(Study.slug).where(Study.pilot_of == study.slug)).all():
+        raise WrongState(f"Study {study.slug} has the pilot {pilots[0]}; a study that was piloted stays.")
     building.clear(session, study)
     session.delete(study)
     session.flush()
@@ -137,9 +152,19 @@ def open_study(session: Session, study: Study) -> Study:
         from app.studies.building import check_pairs
 
         check_pairs(_main_pairs(session, study), trials_per_participant=study.trials_per_participant)
+    _settle_pilots(session, study)
     study.state = StudyState.OPEN
     study.opened_at = study.opened_at or datetime.now(UTC)
     return study
+
+
+def _settle_pilots(session: Session, study: Study) -> None:
+    """No pilot takes people once its study does: its people are turned away there."""
+    original = session.scalar(select(Study.state).where(Study.slug == study.pilot_of))
+    if original not in (None, StudyState.DRAFT):
+        raise WrongState(f"Study {study.pilot_of} has been opened; its pilots take nobody any more.")
+    is_open = (Study.pilot_of == study.slug) & (Study.state == StudyState.OPEN)
+    session.execute(update(Study).where(is_open).values(state=StudyState.PAUSED))
 
 
 def pause_study(session: Session, study: Study) -> Study:
@@ -161,6 +186,11 @@ def close_study(session: Session, study: Study) -> Study:
 def must_be_draft(study: Study) -> None:
     """WrongState unless it can be edited."""
     _refuse_other_states(study, "edited", StudyState.DRAFT)
+
+
+def lock_draft(session: Session, study: Study, verb: str) -> None:
+    """Hold a draft until the transaction ends; WrongState when it is none."""
+    _lock(session, study, verb, StudyState.DRAFT)
 
 
 def _lock(session: Session, study: Study, verb: str, *states: StudyState) -> None:

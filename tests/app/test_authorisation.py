@@ -155,6 +155,8 @@ POST /api/studies
 PUT /api/studies/{slug}
 DELETE /api/studies/{slug}
 POST /api/studies/{slug}/copies
+POST /api/studies/{slug}/pilots
+POST /staff/studies/{slug}/pilots
 POST /api/studies/{slug}/open
 POST /api/studies/{slug}/pause
 POST /api/studies/{slug}/close

@@ -23,6 +23,7 @@ from app.models import (
     Study,
     TaskKind,
 )
+from app.studies.service import is_real
 
 PAGE_SIZE: Final = 50
 MOST_EVENTS: Final = 2000  # in one answer; the page asks again for the rest
@@ -89,11 +90,11 @@ def datasets(session: Session, *, usable: bool = False) -> Sequence[Any]:
 
 
 def freezable(session: Session) -> Sequence[Any]:
-    """(map set, study) of every map set that is built and not stale, the newest first."""
+    """(map set, study) of every map set that is built, not stale and of no pilot, the newest first."""
     return session.execute(
         select(MapSet, Study)
         .join(Study, Study.id == MapSet.study_id)
-        .where(MapSet.state == JobState.SUCCEEDED, MapSet.stale.is_(False))
+        .where(MapSet.state == JobState.SUCCEEDED, MapSet.stale.is_(False), is_real())
         .order_by(MapSet.id.desc())
         .limit(200)
     ).all()

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import Field
 from starlette.datastructures import FormData, UploadFile
@@ -14,6 +14,8 @@ from app.flash import Flash, leave_for
 from app.forms import Fields
 from app.models import Study, StudyState
 from app.studies import service
+from app.studies.pilots import pilots_of, start_pilot
+from app.studies.progress import list_studies
 from app.studies.routes import TOML
 from app.studies.schemas import StudySpec, parse_study
 from app.studies.toml import toml_of
@@ -131,7 +133,22 @@ def design(request: Request, db: Db, _staff: CurrentStaff, slug: str) -> HTMLRes
         study=study,
         toml=toml_of(db, study),
         is_draft=study.state is StudyState.DRAFT,
+        pilots=list_studies(db, pilots_of(db, [study.slug]).get(study.slug, [])),
     )
+
+
+class PilotForm(Fields):
+    judgements: int = 1
+
+
+@router.post("/{slug}/pilots")
+def start(
+    request: Request, db: Db, editor: Editor, slug: str, wanted: Annotated[PilotForm, Form()]
+) -> RedirectResponse:
+    study = service.find_study(db, slug)
+    pilot = start_pilot(db, study, judgements=wanted.judgements, staff_id=editor.id)
+    said = Flash("ok", "The pilot is open; its link is below.")
+    return leave_for(f"{router.prefix}/{pilot.slug}", request, said)
 
 
 @router.get("/{slug}/study.toml")

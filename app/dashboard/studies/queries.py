@@ -16,15 +16,16 @@ from app.dashboard.studies.charts import Bar, bars, in_steps, step_for
 from app.models import Image, Pair, Study, StudyAnalysis, StudyState
 from app.studies import tallies
 from app.studies.progress import StudySummary, list_studies
+from app.studies.service import is_real
 from app.studies.tallies import JudgedCell
 
 K = TypeVar("K")
 
 
 def open_ones_first(session: Session, *, limit: int | None = None) -> list[StudySummary]:
-    """Studies with their progress: open ones first, then the newest."""
+    """Studies with their progress, without pilots: open ones first, then the newest."""
     is_open = Study.state == StudyState.OPEN
-    query = select(Study).order_by(is_open.desc(), Study.id.desc()).limit(limit)
+    query = select(Study).where(is_real()).order_by(is_open.desc(), Study.id.desc()).limit(limit)
     return list_studies(session, session.scalars(query).all())
 
 

@@ -43,6 +43,14 @@ class TestStudyCommands:
         assert back.json()["participant"] == visitor.participant
         assert isinstance(cyborg("let-in", "faces", "nobody").exception, NotFound)
 
+    def test_a_pilot_is_opened_and_listed_when_asked_for(self, cyborg, toml):
+        cyborg("create", toml)
+        assert "http://127.0.0.1:8000/s/faces-pilot" in cyborg("pilot", "faces").output
+        assert "faces-pilot" not in cyborg("list").output
+        assert [line["pilot_of"] for line in json.loads(cyborg("list", "--pilots", "--json").output)] == [
+            "faces"
+        ]
+
     def test_the_list_is_a_table_or_json(self, cyborg, toml):
         assert "no study yet" in cyborg("list").output
         cyborg("create", toml)
@@ -51,6 +59,7 @@ class TestStudyCommands:
             {
                 "slug": "faces",
                 "title": "Which face is real?",
+                "pilot_of": None,
                 "state": "draft",
                 "pairs": 4,
                 "participants": 0,

@@ -227,9 +227,11 @@ export interface Enrolment {
   external_id?: string | null;
   /** From the page, for whoever came by a plain link; the same one again resumes. */
   link_token?: string | null;
+  /** The token of a reusable link that the address has. */
+  via?: string | null;
   /**
    * MTurk's assignment, Prolific's submission, or a secret of the client's own: the same one again with the same
-   * `external_id` resumes.
+   * `external_id` or single-use link resumes.
    */
   assignment_id?: string | null;
   consent: true;
@@ -291,6 +293,8 @@ export interface PageData {
   turk_submit_to: string | null;
   /** Names a participant who came without an id. Null for one with an id. */
   link_token: string | null;
+  /** The token of the reusable link that the address has. */
+  via: string | null;
   preview: boolean;
   device: DeviceNeeds;
   /** Address of a small picture: whether it loads says whether pictures do. */

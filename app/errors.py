@@ -216,6 +216,7 @@ CONSTRAINTS: dict[str, type[AppError]] = {
     "uq__decision__trial_id": AlreadyDecided,
     "uq__study__slug": AlreadyExists,
     "uq__staff__email": AlreadyExists,
+    "uq__study_link__study_id_label": AlreadyExists,
     "uq__worker_identity__study_id_source_external_id": AlreadyTookPart,
     "ck__quota__taken_within_wanted": QuotaFull,
 }

@@ -6,6 +6,7 @@ import hmac
 import secrets
 from threading import Lock
 from typing import Final
+from uuid import UUID
 
 import argon2
 from cryptography.exceptions import InvalidTag
@@ -52,6 +53,13 @@ def token_hash(token: str) -> str:
 def new_link_token(secret: bytes) -> str:
     """A random id for a person who comes without one, signed so that it cannot be made up."""
     identity = secrets.token_urlsafe(16)
+    return f"{identity}.{_signature(secret, identity)}"
+
+
+def study_link_token(secret: bytes, key: UUID) -> str:
+    """The link token of a study's link: the same for the same key, and not to be made without the secret."""
+    digest = hmac.digest(secret, b"link of a study " + key.bytes, "sha256")
+    identity = base64.urlsafe_b64encode(digest[:18]).decode()
     return f"{identity}.{_signature(secret, identity)}"
 
 

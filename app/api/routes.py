@@ -4,12 +4,12 @@ from typing import Final
 
 from fastapi import APIRouter, Depends
 
-from app.api import images, participants, results, studies
+from app.api import images, links, participants, results, studies
 from app.deps import logged_in
 from app.exports import routes as exports
 
 router: Final = APIRouter()
-for part in (studies, participants, images, results):
+for part in (studies, participants, links, images, results):
     router.include_router(part.router)
 
 downloads: Final = APIRouter(

@@ -50,6 +50,7 @@ NOUNS: Final = {
     "people": "staff",
     "tokens": "token",
     "notes": "note",
+    "links": "link",
 }
 """Words of addresses, as the command line has them."""
 

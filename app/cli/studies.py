@@ -173,27 +173,15 @@ def close(slug: Slug) -> None:
     _change("close", slug)
 
 
-@study.command()
-def links(
-    slug: Slug,
-    count: Annotated[int, typer.Argument(min=1, max=10_000, help="How many people are invited.")],
-) -> None:
-    """Print personal links, one for each person; whoever opens one again goes on where they were."""
-    from app.recruitment.identity import link_secret
-    from app.security import new_link_token
-    from app.studies.service import find_study
-
-    with opened() as context, context.sessions() as session:
-        find_study(session, slug)
-        secret = link_secret(session)
-        for _ in range(count):
-            print(f"{context.settings.public_url}/s/{slug}?link={new_link_token(secret)}")
-
-
 @study.command("let-in")
 def let_in(
     slug: Slug,
-    who: Annotated[str, typer.Argument(help="Their worker id, the reference they quote, or their whole id.")],
+    who: Annotated[
+        str,
+        typer.Argument(
+            help="Their worker id, the label of their link, the reference they quote, or their whole id."
+        ),
+    ],
 ) -> None:
     """Print a link that lets somebody back into their visit once; their other browsers lose access."""
     from app.recruitment.service import find_by_id, return_link

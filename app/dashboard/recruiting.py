@@ -22,7 +22,7 @@ from app.models import (
     Study,
     SubmissionState,
 )
-from app.recruitment import accounts, ledger, listings, review
+from app.recruitment import accounts, ledger, links, listings, review
 from app.recruitment.events import ask_for_visit
 from app.recruitment.marketplaces.registry import MARKETPLACES, REJECTION_RULES
 from app.recruitment.marketplaces.seam import Money
@@ -52,6 +52,7 @@ def recruit(
     listing = listings.listing_of(db, study)
     account = db.get(MarketplaceAccount, SOURCE)
     context: dict[str, Any] = {"account": account, "shown": shown, "name": MARKETPLACES[SOURCE]}
+    context["links"] = links.counts(db, study)
     if listing is not None:
         context |= _listing_context(db, listing, shown, sees_rows=staff.role.may_see_payments)
     return page(request, "staff/recruit.html", study=study, listing=listing, **context)

@@ -4,7 +4,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from app.dashboard import audit, home, notes, recruiting
+from app.dashboard import audit, home, links, notes, recruiting
 from app.dashboard.experiments import datasets, imports, runs, tasks
 from app.dashboard.experiments import detector as model
 from app.dashboard.experiments import new as new_experiment
@@ -33,6 +33,7 @@ for part in (
     participants,
     participant,
     recruiting,
+    links,
     analysis,
     maps,
     map_downloads,

@@ -27,6 +27,7 @@ from app.models.notes import StaffNote
 from app.models.people import (
     REFERENCE_LENGTH,
     ApiToken,
+    LinkKind,
     LoginLink,
     Participant,
     ParticipantState,
@@ -42,6 +43,7 @@ from app.models.people import (
     Source,
     Staff,
     StaffSession,
+    StudyLink,
     TokenScope,
     WorkerIdentity,
 )
@@ -113,6 +115,7 @@ __all__ = [
     "JobState",
     "Json",
     "Label",
+    "LinkKind",
     "Listing",
     "ListingAction",
     "ListingState",
@@ -151,6 +154,7 @@ __all__ = [
     "Stroke",
     "Study",
     "StudyAnalysis",
+    "StudyLink",
     "StudyState",
     "Submission",
     "SubmissionState",

@@ -244,6 +244,47 @@ class QuizAttempt(Base):
         return not self.wrong
 
 
+class LinkKind(enum.StrEnum):
+    """Whom a link of a study lets in."""
+
+    SINGLE_USE = "single_use"  # one person, in the browser in which they begin
+    PERSONAL = "personal"  # one person, in any browser that has the address
+    REUSABLE = "reusable"  # any number of people, each with a visit of their own
+
+    @property
+    def purpose(self) -> str:
+        """Whom it lets in, in a few words."""
+        return LINK_PURPOSES[self]
+
+
+LINK_PURPOSES: Final = {
+    LinkKind.SINGLE_USE: "one person, in the browser in which they begin",
+    LinkKind.PERSONAL: "one person, in any browser",
+    LinkKind.REUSABLE: "any number of people",
+}
+
+
+class StudyLink(Base):
+    """A link into a study, and who has it. Its token is made of `key` and is not stored (`app.security`)."""
+
+    __tablename__ = "study_link"
+
+    id: Mapped[Id]
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id", ondelete="CASCADE"))
+    kind: Mapped[LinkKind] = mapped_column(closed_set(LinkKind, "kind"))
+    label: Mapped[str]
+    """Who has it, in a name that staff gave: no e-mail address."""
+    key: Mapped[UUID] = mapped_column(default=uuid4)
+    identity: Mapped[str] = mapped_column(unique=True)
+    """What its token stands for; of one person's link also the `external_id` of their visit."""
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    created_at: Mapped[Now]
+    withdrawn_at: Mapped[datetime | None]
+    """Since then it lets nobody new in."""
+
+    __table_args__ = (UniqueConstraint("study_id", "label"),)
+
+
 class WorkerIdentity(Base):
     """Who to pay, and who came before. Read by recruitment alone; never exported, never logged.
 
@@ -260,6 +301,8 @@ class WorkerIdentity(Base):
     external_id: Mapped[str]
     assignment_id: Mapped[str | None]
     """MTurk's assignment, Prolific's submission, or a secret of the page; it reopens the visit."""
+    link_id: Mapped[int | None] = mapped_column(ForeignKey("study_link.id", ondelete="SET NULL"), index=True)
+    """The study's link that somebody came by; None of all others."""
 
     __table_args__ = (UniqueConstraint("study_id", "source", "external_id"),)
 

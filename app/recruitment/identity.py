@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.errors import BadInput
-from app.models import ParticipantToken, Secret, Source, Study, WorkerIdentity
+from app.models import LinkKind, ParticipantToken, Secret, Source, Study, StudyLink, WorkerIdentity
 from app.recruitment.platforms import platform_id
 from app.recruitment.schemas import Enrolment
 from app.security import link_identity, new_link_token, token_hash
@@ -42,28 +42,32 @@ def page_token(session: Session, given: str | None) -> str:
 
     BadInput for one that is not ours: whoever was sent a personal link would be a stranger with a new one.
     """
-    secret = link_secret(session)
     if given is None:
-        return new_link_token(secret)
-    if link_identity(secret, given) is None:
-        raise BadInput("This personal link is not complete. Please open it again from where you found it.")
+        return new_link_token(link_secret(session))
+    given_identity(session, given)
     return given
+
+
+def given_identity(session: Session, token: str) -> str:
+    """What a link token of an address stands for; BadInput for one that is not ours."""
+    identity = link_identity(link_secret(session), token)
+    if identity is None:
+        raise BadInput("This personal link is not complete. Please open it again from where you found it.")
+    return identity
 
 
 def claim_of(session: Session, enrolment: Enrolment, *, token: str) -> Claim:
     """Who consents; BadInput when they bring nothing that names a person."""
-    source = enrolment.source
+    source, kept = enrolment.source, enrolment.assignment_id
+    own = kept and platform_id(source, kept)
     if source is Source.LINK:
         identity = link_identity(link_secret(session), enrolment.link_token or "")
         if identity is None or enrolment.external_id is not None:
             raise BadInput("This link is not one of ours; please open the study's address again.")
-        return Claim(source, identity, token=token)
+        return Claim(source, identity, own, token)
     if enrolment.external_id is None:
         raise BadInput(f"Who comes through {source} needs an external_id.")
-    kept = enrolment.assignment_id
-    return Claim(
-        source, platform_id(source, enrolment.external_id), kept and platform_id(source, kept), token=token
-    )
+    return Claim(source, platform_id(source, enrolment.external_id), own, token)
 
 
 def lock_person(session: Session, claim: Claim) -> None:
@@ -89,7 +93,7 @@ def proves(session: Session, claim: Claim, visit: WorkerIdentity) -> bool:
     From a browser with a token, another session than the first replaces it: a task that was returned and
     taken again.
     """
-    if claim.source is Source.LINK:
+    if claim.source is Source.LINK and not _is_single_use(session, visit):
         return True
     if claim.session and hmac.compare_digest(claim.session.encode(), (visit.assignment_id or "").encode()):
         return True
@@ -97,6 +101,11 @@ def proves(session: Session, claim: Claim, visit: WorkerIdentity) -> bool:
         return False
     visit.assignment_id = claim.session or visit.assignment_id
     return True
+
+
+def _is_single_use(session: Session, visit: WorkerIdentity) -> bool:
+    link = session.get(StudyLink, visit.link_id) if visit.link_id else None
+    return link is not None and link.kind is LinkKind.SINGLE_USE
 
 
 def holds_token(session: Session, token: str, participant_id: UUID) -> bool:

@@ -22,7 +22,10 @@ PLATFORMS: Final = {Source.MTURK: ("MTurk", "task"), Source.PROLIFIC: ("Prolific
 LINK: Final = "link"
 """A personal link's token."""
 
-KNOWN: Final = {name.lower(): name for name in (LINK, *chain.from_iterable(PARAMETERS.values()))}
+VIA: Final = "via"
+"""The token of a link that lets any number of people in."""
+
+KNOWN: Final = {name.lower(): name for name in (LINK, VIA, *chain.from_iterable(PARAMETERS.values()))}
 
 LONGEST: Final = 200  # characters
 
@@ -100,6 +103,8 @@ class Arrival:
     """MTurk shows the page before anyone accepts: nothing may be recorded."""
     link: str | None = None
     """A personal link's token, not looked at yet."""
+    via: str | None = None
+    """The same of a reusable link."""
 
 
 def arrival(query: Iterable[tuple[str, str]]) -> Arrival:
@@ -116,7 +121,7 @@ def arrival(query: Iterable[tuple[str, str]]) -> Arrival:
         return _from_mturk(found)
     if any(name in found for name in PARAMETERS[Source.PROLIFIC]):
         return _from_prolific(found)
-    return Arrival(link=found.get(LINK))
+    return Arrival(link=found.get(LINK), via=found.get(VIA))
 
 
 def _from_mturk(found: Mapping[str, str]) -> Arrival:

@@ -12,6 +12,7 @@ from app.errors import AlreadyTookPart, BegunElsewhere
 from app.models import Advice, Arm, Participant, Source, Study, StudyState
 from app.recruitment import service
 from app.recruitment.identity import page_token
+from app.recruitment.links import check_arrival
 from app.recruitment.platforms import Arrival, arrival
 from app.recruitment.schemas import ArmView, Enrolled, Enrolment, PageData, Return, Withdrawn
 from app.recruitment.ways_out import way_out
@@ -37,6 +38,7 @@ def study_page(slug: str, request: Request, db: Db) -> Response:
     who = arrival(request.query_params.multi_items())
     if study.state is StudyState.DRAFT:
         return page(request, "participant/draft.html", study=study, source=who.source)
+    check_arrival(db, study, who)
     return page(
         request,
         "participant/study.html",
@@ -73,6 +75,7 @@ def page_data(
             "assignment_id": who.session,
             "turk_submit_to": who.submit_url,
             "link_token": link_token if who.source is Source.LINK else None,
+            "via": who.via,
             "preview": who.is_preview,
             "device": plan.device.model_dump(),
             "check_image": static(CHECK_IMAGE),

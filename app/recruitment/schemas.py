@@ -29,9 +29,11 @@ class Enrolment(Body):
     """MTurk's or Prolific's id of the person: it names them, and proves nothing."""
     link_token: Identifier | None = None
     """From the page, for whoever came by a plain link; the same one again resumes."""
+    via: Identifier | None = None
+    """The token of a reusable link that the address has."""
     assignment_id: Identifier | None = None
     """MTurk's assignment, Prolific's submission, or a secret of the client's own: the same one again with
-    the same `external_id` resumes."""
+    the same `external_id` or single-use link resumes."""
     consent: Literal[True]
     consent_version: Identifier
     client: Annotated[dict[str, JsonValue], AfterValidator(_short)] = Field({}, max_length=40)
@@ -93,6 +95,8 @@ class PageData(Answer):
     turk_submit_to: str | None
     link_token: str | None
     """Names a participant who came without an id. Null for one with an id."""
+    via: str | None
+    """The token of the reusable link that the address has."""
     preview: bool
     device: DeviceNeeds
     check_image: str

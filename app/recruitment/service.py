@@ -24,6 +24,7 @@ from app.models import (
     Arm,
     Dataset,
     Decision,
+    LinkKind,
     MapSet,
     Participant,
     ParticipantState,
@@ -35,6 +36,7 @@ from app.models import (
     Source,
     StaffNote,
     Study,
+    StudyLink,
     StudyState,
     Trial,
     TrialKind,
@@ -51,6 +53,7 @@ from app.recruitment.identity import (
     took_part_before,
     visit_of,
 )
+from app.recruitment.links import LINK_USED, link_in
 from app.recruitment.platforms import Arrival
 from app.recruitment.schemas import Enrolment
 from app.recruitment.ways_out import way_out
@@ -87,10 +90,11 @@ def enrol(session: Session, slug: str, enrolment: Enrolment, *, token: str = "")
     if known and proves(session, claim, known):
         return _welcome_back(session, known, study, plan), False
     _check_newcomer(session, study, plan, enrolment, claim)
+    link = link_in(session, study, plan, claim, via=enrolment.via)
     arm = _free_arm(session, study, plan, claim.source)
     if known:  # said last: where a newcomer would be refused, nobody learns whether an id has taken part
-        raise BegunElsewhere
-    return _admit(session, study, arm, enrolment, claim), True
+        raise BegunElsewhere(LINK_USED if link else None)
+    return _admit(session, study, arm, enrolment, claim, link), True
 
 
 def entrance(session: Session, study: Study, who: Arrival) -> StudyState | Literal["full"]:
@@ -152,7 +156,9 @@ def _free_arm(session: Session, study: Study, plan: VisitPlan, source: Source) -
     return arm
 
 
-def _admit(session: Session, study: Study, arm: Arm, enrolment: Enrolment, claim: Claim) -> Participant:
+def _admit(
+    session: Session, study: Study, arm: Arm, enrolment: Enrolment, claim: Claim, link: StudyLink | None
+) -> Participant:
     participant = Participant(
         study_id=study.id,
         arm_id=arm.id,
@@ -170,6 +176,7 @@ def _admit(session: Session, study: Study, arm: Arm, enrolment: Enrolment, claim
             source=enrolment.source,
             external_id=claim.identity,
             assignment_id=claim.session,
+            link_id=link.id if link else None,
         )
     )
     if enrolment.website:
@@ -223,13 +230,13 @@ def come_back(session: Session, code: str) -> Participant:
     if participant is None or participant.state is ParticipantState.WITHDRAWN:
         raise NotFound("This link has been used or has lapsed. Please ask for a new one.")
     session.execute(delete(ParticipantToken).where(ParticipantToken.participant_id == participant.id))
-    known = WorkerIdentity.participant_id == participant.id, WorkerIdentity.source != Source.LINK
-    session.execute(update(WorkerIdentity).where(*known).values(assignment_id=None))
+    known = WorkerIdentity.participant_id == participant.id
+    session.execute(update(WorkerIdentity).where(known).values(assignment_id=None))
     return participant
 
 
 def find_by_id(session: Session, study: Study, given: str) -> Participant:
-    """Somebody in a study by their worker id, the reference that they quote, or their whole id.
+    """Somebody in a study by their worker id, the label of their link, their reference or their whole id.
 
     NotFound when nobody has it; BadInput for a reference that several have.
     """
@@ -239,15 +246,24 @@ def find_by_id(session: Session, study: Study, given: str) -> Participant:
         WorkerIdentity.source != Source.LINK,
         func.lower(WorkerIdentity.external_id) == wanted,
     )
-    meant: list[ColumnElement[bool]] = [Participant.id.in_(by_worker)]
+    by_label = (
+        select(WorkerIdentity.participant_id)
+        .join(StudyLink, StudyLink.id == WorkerIdentity.link_id)
+        .where(
+            StudyLink.study_id == study.id,
+            StudyLink.kind != LinkKind.REUSABLE,
+            func.lower(StudyLink.label) == wanted,
+        )
+    )
+    meant: list[ColumnElement[bool]] = [Participant.id.in_(by_worker), Participant.id.in_(by_label)]
     if len(wanted) >= REFERENCE_LENGTH:
         meant.append(cast(Participant.id, String).startswith(wanted, autoescape=True))
     query = select(Participant).where(Participant.study_id == study.id, or_(*meant))
     found = session.scalars(query.limit(2)).all()
     if not found:
-        raise NotFound(f"Nobody in {study.slug} has this worker id, reference or participant id.")
+        raise NotFound(f"Nobody in {study.slug} has this worker id, label, reference or participant id.")
     if len(found) > 1:
-        raise BadInput(f"Several people in {study.slug} have this reference; give the whole participant id.")
+        raise BadInput(f"Several people in {study.slug} are meant by this; give the whole participant id.")
     return found[0]
 
 

@@ -24,6 +24,7 @@ class VisitPlan(BaseModel):
     breaks: BreaksSpec | None = None
     questions: tuple[ClosingQuestion, ...] = ()
     exclude_studies: tuple[str, ...] = ()
+    links_only: bool = False
     endings: EndingsSpec = EndingsSpec()
 
     @property
@@ -43,6 +44,7 @@ def visit_column(spec: "StudySpec") -> dict[str, Any]:
         breaks=spec.breaks,
         questions=spec.questions,
         exclude_studies=spec.exclude_studies,
+        links_only=spec.links_only,
         endings=spec.endings,
     )
     # With its defaults: a later version may have others, and a study keeps the rules that it was made with.

@@ -52,6 +52,8 @@ class StudySpec(StrictModel):
     completion_url: Url | None = None
     exclude_studies: tuple[Slug, ...] = Field((), max_length=100)
     """Whoever took part in one of these is refused."""
+    links_only: bool = False
+    """Whether people who come through no platform need one of the study's links."""
     accepts_simulated: bool = False
     """Whether programs may take part, labelled as such."""
     arms: tuple[ArmSpec, ...] = Field(

@@ -186,6 +186,14 @@ POST /staff/studies/{slug}/recruit/return
 GET /staff/studies/{slug}/recruit/rejection
 POST /staff/studies/{slug}/recruit/reject
 POST /staff/studies/{slug}/recruit/bonuses
+GET /staff/studies/{slug}/links
+POST /staff/studies/{slug}/links
+GET /staff/studies/{slug}/links.csv
+POST /staff/studies/{slug}/links/{link_id}/withdraw
+GET /api/studies/{slug}/links
+POST /api/studies/{slug}/links
+GET /api/studies/{slug}/links.csv
+POST /api/studies/{slug}/links/{link_id}/withdraw
 POST /staff/studies/{slug}/participants/{participant_id}/check
 POST /staff/studies/{slug}/participants/{participant_id}/set-aside
 POST /staff/studies/{slug}/participants/{participant_id}/take-back

@@ -57,6 +57,7 @@ def descriptions(draw: DrawFn, *, texts: SearchStrategy[str] | None = None) -> S
         "debrief": draw(optional(texts)),
         "completion_url": draw(optional(URLS)),
         "exclude_studies": draw(st.lists(SLUGS.map(lambda slug: f"other-{slug}"), max_size=2)),
+        "links_only": draw(st.booleans()),
         "accepts_simulated": draw(st.booleans()),
         "arms": arms,
         "pairs": draw(_pairs(pair, short)),

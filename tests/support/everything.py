@@ -29,6 +29,7 @@ from app.models import (
     FaceOrigin,
     Image,
     JobState,
+    LinkKind,
     MapSet,
     Participant,
     ParticipantState,
@@ -47,6 +48,7 @@ from app.models import (
 from app.notes import add_note
 from app.quality.service import set_aside
 from app.recruitment.accounts import check_token, keep_token
+from app.recruitment.links import make_links
 from app.recruitment.listings import Terms, make_listing
 from app.recruitment.review import clean_ones
 from app.recruitment.service import withdraw
@@ -302,4 +304,5 @@ class Everything:
         add_note(self.db, self.judged, "Two sessions were lost.", staff=self.staff[Role.EDITOR])
         begin(self.db, self.staff[Role.FINANCE])
         begin(self.db, self.staff[Role.VIEWER]).confirmed_at = datetime.now(UTC)
+        make_links(self.db, self.judged, LinkKind.PERSONAL, ["S001", "S002", "S003"], by=None)
         self.link = login_link(self.db, self.staff[Role.VIEWER])

@@ -18,10 +18,11 @@ export function codeInAddress() {
  * @param {PageData} page @param {BrowserStorage} storage @param {string} link empty for who comes through a platform
  @returns {Enrolment}
  */
-export function consentOf({ source, external_id, assignment_id, consent_version }, storage, link) {
-  const who = external_id ? { external_id, assignment_id: assignment_id ?? ownKey(storage) } : {};
-  const by = link ? { link_token: link } : {};
-  return { source, ...who, ...by, consent: true, consent_version, client: describeBrowser() };
+export function consentOf({ source, external_id, assignment_id, via, consent_version }, storage, link) {
+  const who = external_id ? { external_id } : {};
+  const by = { ...(link && { link_token: link }), ...(link && via && { via }) };
+  const session = assignment_id ?? ownKey(storage);
+  return { source, ...who, ...by, assignment_id: session, consent: true, consent_version, client: describeBrowser() };
 }
 
 /** A secret that shows that two requests are one person's, where the platform sends no session. @param {BrowserStorage} storage @returns {string} */

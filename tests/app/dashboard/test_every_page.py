@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.accounts import second_factor
 from app.accounts.service import open_session
-from app.dashboard import audit
+from app.dashboard import audit, links
 from app.dashboard.experiments import queries as experiment_queries
 from app.dashboard.images import queries as image_queries
 from app.dashboard.maps import queries as map_queries
@@ -70,6 +70,7 @@ PAGES = {
     audit: "PAGE_SIZE",
     experiment_queries: "PAGE_SIZE",
     image_queries: "PAGE_SIZE",
+    links: "PAGE_SIZE",
     map_pages: "CHANGES_A_PAGE",
     map_queries: "PAGE_SIZE",
     participant_queries: "PAGE_SIZE",

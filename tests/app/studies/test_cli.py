@@ -23,12 +23,6 @@ class TestStudyCommands:
         assert cyborg("pause", "faces").output == "Study faces is paused.\n"
         assert cyborg("close", "faces").output == "Study faces is closed.\n"
 
-    def test_personal_links_are_all_different(self, cyborg, toml):
-        cyborg("create", toml)
-        lines = cyborg("links", "faces", "3").output.splitlines()
-        assert len(set(lines)) == 3
-        assert all("/s/faces?link=" in line for line in lines)
-
     def test_somebody_is_let_back_in(self, cyborg, toml, own_database):
         cyborg("create", toml)
         cyborg("open", "faces")

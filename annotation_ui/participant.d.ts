@@ -223,7 +223,7 @@ export interface DeviceBody {
 /** Consent, given by a person (or by a program that says it is one). */
 export interface Enrolment {
   source: Source;
-  /** MTurk's or Prolific's id of the person: it names them, and proves nothing. */
+  /** The id that MTurk, Prolific or a panel has of the person: it names them, and proves nothing. */
   external_id?: string | null;
   /** From the page, for whoever came by a plain link; the same one again resumes. */
   link_token?: string | null;
@@ -241,7 +241,7 @@ export interface Enrolment {
   website?: unknown;
 }
 
-export type Source = "link" | "mturk" | "prolific" | "simulated";
+export type Source = "link" | "mturk" | "prolific" | "panel" | "simulated";
 
 export interface Enrolled {
   token: string;
@@ -295,6 +295,8 @@ export interface PageData {
   link_token: string | null;
   /** The token of the reusable link that the address has. */
   via: string | null;
+  /** What people who come through the study's own panel call it. */
+  panel: string | null;
   preview: boolean;
   device: DeviceNeeds;
   /** Address of a small picture: whether it loads says whether pictures do. */

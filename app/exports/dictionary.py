@@ -137,7 +137,7 @@ PARTICIPANTS: Final = ExportFile(
         PARTICIPANT,
         SIMULATED,
         PILOT,
-        ("recruited_through", "link/mturk/prolific/simulated", "How the participant came."),
+        ("recruited_through", "link/mturk/panel/prolific/simulated", "How the participant came."),
         ARM,
         (
             "state",

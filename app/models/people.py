@@ -140,6 +140,7 @@ class Source(enum.StrEnum):
     LINK = "link"  # a plain link
     MTURK = "mturk"
     PROLIFIC = "prolific"
+    PANEL = "panel"  # another panel, by the parameters that the study maps
     SIMULATED = "simulated"  # a program, never a person
 
 

@@ -133,4 +133,7 @@ def took_part_before(session: Session, study: Study, claim: Claim) -> bool:
             WorkerIdentity.external_id == claim.identity,
         )
     )
+    if claim.source is Source.PANEL and (panel := plan_of(study).panel):
+        # Two panels may give the same number to two people.
+        known = known.where(Study.visit["panel"]["name"].astext == panel.name)
     return bool(session.scalar(select(known.exists())))

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Final
 
 from app.errors import BadInput
 from app.models import Source
+from app.studies.parts import PanelSpec
 
 NO_ASSIGNMENT: Final = "ASSIGNMENT_ID_NOT_AVAILABLE"
 """MTurk's word for a preview: nobody has accepted the task yet."""
@@ -63,8 +65,10 @@ DAMAGED_LINK: Final = (
 )
 
 
-def platform_id(source: Source, given: str) -> str:
+def platform_id(source: Source, given: str, *, panel: str = "") -> str:
     """An id of a person, a session or an assignment as it is stored, without spaces around it.
+
+    panel : what participants call a study's own panel
 
     BadInput for what stands where an id belongs and is none: a placeholder that nobody filled in, a
     program's word or number for nothing, a preview. Two people who bring it would be one participant.
@@ -73,16 +77,16 @@ def platform_id(source: Source, given: str) -> str:
     word = re.sub(r"[\W_]", "", found.lower())
     is_nobodys = word in NOBODY | FIELDS or found.lower() in TRIED or not word.strip("0")
     if not ID.fullmatch(found) or is_nobodys:
-        raise BadInput(reopen(source))
+        raise BadInput(reopen(source, panel=panel))
     make, spelt = SPELLINGS.get(source, (ID, str))
     return spelt(found) if make.fullmatch(found) else found
 
 
-def reopen(source: Source) -> str:
+def reopen(source: Source, *, panel: str = "") -> str:
     """What to do with an address that does not say who comes."""
-    if source not in PLATFORMS:
+    if source not in PLATFORMS and not panel:
         return "external_id and assignment_id are ids: letters, digits and . _ - : @ ~ + = / in any order."
-    name, task = PLATFORMS[source]
+    name, task = (panel, "study") if panel else PLATFORMS[source]
     return (
         f"This link lacks what {name} adds to it. Please open the {task} again on {name}. If that does not "
         "help, tell the people who run the study that their link does not hold your id."
@@ -96,7 +100,7 @@ class Arrival:
     source: Source = Source.LINK
     external_id: str | None = None
     session: str | None = None
-    """MTurk's assignment, Prolific's submission."""
+    """MTurk's assignment, Prolific's submission, what a panel calls it."""
     submit_url: str | None = None
     """Where MTurk wants its form."""
     is_preview: bool = False
@@ -107,21 +111,39 @@ class Arrival:
     """The same of a reusable link."""
 
 
-def arrival(query: Iterable[tuple[str, str]]) -> Arrival:
+def arrival(query: Iterable[tuple[str, str]], panel: PanelSpec | None = None) -> Arrival:
     """Read the parameters of an address; BadInput where a platform's part of it cannot be true.
 
-    Names count in any case. A parameter that no platform adds is ignored.
+    Names count in any case. A parameter that no platform adds is ignored. Of a study with a panel, an address
+    with the panel's parameters is the panel's, whatever platform has a parameter of the same name.
     """
+    names = KNOWN | {name.lower(): _known(name) for name in (panel.parameters if panel else ())}
     found: dict[str, str] = {}
     for name, value in query:
-        known, text = KNOWN.get(name.lower()), value.strip()
+        known, text = names.get(name.lower()), value.strip()
         if known and (len(text) > LONGEST or found.setdefault(known, text) != text):
             raise BadInput(DAMAGED_LINK)
+    if panel and (arrived := _from_panel(found, panel)):
+        return arrived
     if any(name in found for name in PARAMETERS[Source.MTURK]):
         return _from_mturk(found)
     if any(name in found for name in PARAMETERS[Source.PROLIFIC]):
         return _from_prolific(found)
     return Arrival(link=found.get(LINK), via=found.get(VIA))
+
+
+def _known(name: str) -> str:
+    """A parameter's name as it is looked up, in whatever case an address has it."""
+    return KNOWN.get(name.lower(), name.lower())
+
+
+def _from_panel(found: Mapping[str, str], panel: PanelSpec) -> Arrival | None:
+    """None of an address that somebody else made."""
+    person, session = found.get(_known(panel.id)), found.get(_known(panel.session or ""))
+    if person is None and (session is None or "workerId" in found):
+        return None
+    given = partial(platform_id, Source.PANEL, panel=panel.name)
+    return Arrival(Source.PANEL, given(person or ""), given(session or "") if panel.session else None)
 
 
 def _from_mturk(found: Mapping[str, str]) -> Arrival:

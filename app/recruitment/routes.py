@@ -11,11 +11,11 @@ from app.deps import AsParticipant, Db, bearer_token
 from app.errors import AlreadyTookPart, BegunElsewhere
 from app.models import Advice, Arm, Participant, Source, Study, StudyState
 from app.recruitment import service
-from app.recruitment.identity import page_token
+from app.recruitment.identity import Claim, page_token
 from app.recruitment.links import check_arrival
 from app.recruitment.platforms import Arrival, arrival
 from app.recruitment.schemas import ArmView, Enrolled, Enrolment, PageData, Return, Withdrawn
-from app.recruitment.ways_out import way_out
+from app.recruitment.ways_out import way_out, way_out_of
 from app.security import RateLimit
 from app.studies.parts import Ending
 from app.studies.plan import plan_of
@@ -35,7 +35,7 @@ CHECK_IMAGE: Final = "icon.svg"
 def study_page(slug: str, request: Request, db: Db) -> Response:
     """The whole visit in one page. A GET starts nothing: only consent does."""
     study = find_study(db, slug)
-    who = arrival(request.query_params.multi_items())
+    who = arrival(request.query_params.multi_items(), plan_of(study).panel)
     if study.state is StudyState.DRAFT:
         return page(request, "participant/draft.html", study=study, source=who.source)
     check_arrival(db, study, who)
@@ -64,6 +64,7 @@ def page_data(
     session: Session, study: Study, who: Arrival, *, state: StudyState | Literal["full"], link_token: str
 ) -> PageData:
     plan = plan_of(study)
+    claim = Claim(who.source, who.external_id or "", who.session)
     return PageData.model_validate(
         {
             "study": study.slug,
@@ -76,12 +77,12 @@ def page_data(
             "turk_submit_to": who.submit_url,
             "link_token": link_token if who.source is Source.LINK else None,
             "via": who.via,
+            "panel": plan.panel.name if plan.panel and who.source is Source.PANEL else None,
             "preview": who.is_preview,
             "device": plan.device.model_dump(),
             "check_image": static(CHECK_IMAGE),
             "ways_out": {
-                ending: way_out(session, study, plan, ending, who.source)._asdict()
-                for ending in BEFORE_CONSENT
+                ending: way_out(session, study, plan, ending, claim)._asdict() for ending in BEFORE_CONSENT
             },
             "breaks_every": plan.breaks and plan.breaks.every,
             "has_quiz": plan.quiz is not None,
@@ -131,5 +132,5 @@ def withdraw(asking: AsParticipant) -> Withdrawn:
     with asking.opened(withdrawn=True) as (db, visit):
         service.withdraw(db, visit.participant)
         plan = plan_of(visit.study)
-        leaving = way_out(db, visit.study, plan, "withdrawn", visit.participant.source)
+        leaving = way_out_of(db, visit.study, plan, "withdrawn", visit.participant)
         return Withdrawn(reference=visit.participant.reference, **leaving._asdict())

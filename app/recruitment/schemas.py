@@ -26,7 +26,7 @@ class Enrolment(Body):
 
     source: Source
     external_id: Identifier | None = None
-    """MTurk's or Prolific's id of the person: it names them, and proves nothing."""
+    """The id that MTurk, Prolific or a panel has of the person: it names them, and proves nothing."""
     link_token: Identifier | None = None
     """From the page, for whoever came by a plain link; the same one again resumes."""
     via: Identifier | None = None
@@ -97,6 +97,8 @@ class PageData(Answer):
     """Names a participant who came without an id. Null for one with an id."""
     via: str | None
     """The token of the reusable link that the address has."""
+    panel: str | None
+    """What people who come through the study's own panel call it."""
     preview: bool
     device: DeviceNeeds
     check_image: str

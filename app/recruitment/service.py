@@ -56,7 +56,7 @@ from app.recruitment.identity import (
 from app.recruitment.links import LINK_USED, link_in
 from app.recruitment.platforms import Arrival
 from app.recruitment.schemas import Enrolment
-from app.recruitment.ways_out import way_out
+from app.recruitment.ways_out import way_out, way_out_of
 from app.security import link_identity, new_token, token_hash
 from app.studies.places import give_back_places, release_lapsed
 from app.studies.plan import VisitPlan, plan_of
@@ -82,7 +82,8 @@ def enrol(session: Session, slug: str, enrolment: Enrolment, *, token: str = "")
     found = find_study(session, slug)
     plan = plan_of(found)
     if found.state is StudyState.DRAFT:
-        raise StudyNotOpen(way_out=way_out(session, found, plan, "closed", enrolment.source))
+        who = Claim(enrolment.source, enrolment.external_id or "", enrolment.assignment_id)
+        raise StudyNotOpen(way_out=way_out(session, found, plan, "closed", who))
     claim = claim_of(session, enrolment, token=token)
     lock_person(session, claim)
     study = lock_study(session, found.id)
@@ -91,7 +92,7 @@ def enrol(session: Session, slug: str, enrolment: Enrolment, *, token: str = "")
         return _welcome_back(session, known, study, plan), False
     _check_newcomer(session, study, plan, enrolment, claim)
     link = link_in(session, study, plan, claim, via=enrolment.via)
-    arm = _free_arm(session, study, plan, claim.source)
+    arm = _free_arm(session, study, plan, claim)
     if known:  # said last: where a newcomer would be refused, nobody learns whether an id has taken part
         raise BegunElsewhere(LINK_USED if link else None)
     return _admit(session, study, arm, enrolment, claim, link), True
@@ -127,7 +128,7 @@ def _welcome_back(session: Session, known: WorkerIdentity, study: Study, plan: V
     if participant.state is ParticipantState.WITHDRAWN:
         raise AlreadyTookPart(
             "You have withdrawn from this study.",
-            way_out=way_out(session, study, plan, "already_took_part", participant.source),
+            way_out=way_out_of(session, study, plan, "already_took_part", participant),
         )
     return participant
 
@@ -136,23 +137,25 @@ def _check_newcomer(
     session: Session, study: Study, plan: VisitPlan, enrolment: Enrolment, claim: Claim
 ) -> None:
     if study.state is not StudyState.OPEN:
-        raise StudyNotOpen(way_out=way_out(session, study, plan, "closed", claim.source))
+        raise StudyNotOpen(way_out=way_out(session, study, plan, "closed", claim))
     if enrolment.consent_version != study.consent_version:
         raise ConsentMissing
     if enrolment.source is Source.SIMULATED and not study.accepts_simulated:
         raise BadInput("This study does not accept simulated participants.")
+    if enrolment.source is Source.PANEL and plan.panel is None:
+        raise BadInput("This study has no panel of its own.")
     if took_part_before(session, study, claim):
         raise AlreadyTookPart(
             "You took part in an earlier study. Its participants cannot take part in this one.",
-            way_out=way_out(session, study, plan, "already_took_part", claim.source),
+            way_out=way_out(session, study, plan, "already_took_part", claim),
         )
 
 
-def _free_arm(session: Session, study: Study, plan: VisitPlan, source: Source) -> Arm:
+def _free_arm(session: Session, study: Study, plan: VisitPlan, claim: Claim) -> Arm:
     release_lapsed(session, study.id)
     arm = choose_arm(session, study)
     if arm is None:
-        raise QuotaFull(way_out=way_out(session, study, plan, "quota_full", source))
+        raise QuotaFull(way_out=way_out(session, study, plan, "quota_full", claim))
     return arm
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self, get_args
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -325,6 +325,68 @@ class EndingsSpec(StrictModel):
 
     def way_out(self, ending: Ending, source: Source) -> WayOut:
         return WayOut.of(getattr(self, f"{ending}_url"), getattr(self, f"{ending}_code"), source)
+
+
+PARAMETER: Final = r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$"
+FILLED_IN: Final = ("{id}", "{session}")
+"""What stands in an address of a panel for what it sent."""
+
+
+def _panel_address(url: str) -> str:
+    empty = url
+    for name in FILLED_IN:
+        empty = empty.replace(name, "")
+    if "{" in empty or "}" in empty:
+        raise ValueError("only {id} and {session} are filled in.")
+    if "{" in (urlsplit(url).netloc or ""):
+        raise ValueError("{id} and {session} belong behind the name of the site.")
+    return _https(url)
+
+
+ParameterName = Annotated[str, Field(pattern=PARAMETER)]
+PanelUrl = Annotated[str, Field(max_length=2000), AfterValidator(_panel_address)]
+
+
+class PanelSpec(StrictModel):
+    """A panel that sends people with parameters of its own in the study's address."""
+
+    name: Name
+    """What participants call it."""
+    id: ParameterName
+    """The parameter that names the person."""
+    session: ParameterName | None = None
+    """The parameter that names this visit of theirs and that nobody else knows."""
+    completion_url: PanelUrl | None = None
+    screened_out_url: PanelUrl | None = None
+    quota_full_url: PanelUrl | None = None
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        return (self.id, self.session) if self.session else (self.id,)
+
+    @model_validator(mode="after")
+    def holds_together(self) -> Self:
+        if self.session is not None and self.session.lower() == self.id.lower():
+            raise ValueError("id and session are two parameters.")
+        urls = (self.completion_url, self.screened_out_url, self.quota_full_url)
+        if self.session is None and any("{session}" in (url or "") for url in urls):
+            raise ValueError("an address has {session}, but no parameter is named for it.")
+        return self
+
+    def way_out(self, ending: str, person: str, session: str | None) -> "WayOut | None":
+        """Where the panel wants somebody whose visit ends so; None where it does not say."""
+        urls = {
+            "finished": self.completion_url,
+            "screened_out": self.screened_out_url,
+            "failed_checks": self.screened_out_url,
+            "quota_full": self.quota_full_url,
+        }
+        if not (url := urls.get(ending)):
+            return None
+        given = zip(FILLED_IN, (person, session or ""), strict=True)
+        for name, value in given:
+            url = url.replace(name, quote(value, safe=""))
+        return WayOut.of(url, None, Source.PANEL)
 
 
 def all_different(values: Sequence[Hashable]) -> bool:

@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from app.models import Study
-from app.studies.parts import BreaksSpec, ClosingQuestion, DeviceSpec, EndingsSpec, QuizQuestion, QuizSpec
+from app.studies.parts import (
+    BreaksSpec,
+    ClosingQuestion,
+    DeviceSpec,
+    EndingsSpec,
+    PanelSpec,
+    QuizQuestion,
+    QuizSpec,
+)
 
 if TYPE_CHECKING:
     from app.studies.schemas import StudySpec
@@ -26,6 +34,7 @@ class VisitPlan(BaseModel):
     exclude_studies: tuple[str, ...] = ()
     links_only: bool = False
     endings: EndingsSpec = EndingsSpec()
+    panel: PanelSpec | None = None
 
     @property
     def quiz_questions(self) -> dict[str, QuizQuestion]:
@@ -46,6 +55,7 @@ def visit_column(spec: "StudySpec") -> dict[str, Any]:
         exclude_studies=spec.exclude_studies,
         links_only=spec.links_only,
         endings=spec.endings,
+        panel=spec.panel,
     )
     # With its defaults: a later version may have others, and a study keeps the rules that it was made with.
     return plan.model_dump(mode="json", exclude_none=True)

@@ -23,6 +23,7 @@ from app.studies.parts import (
     EndingsSpec,
     Name,
     PairsSpec,
+    PanelSpec,
     PracticeSpec,
     QuizSpec,
     Slug,
@@ -71,6 +72,7 @@ class StudySpec(StrictModel):
     questions: tuple[ClosingQuestion, ...] = Field((), max_length=50)
     advice: AdviceSpec | None = Field(None, validate_default=True)
     endings: EndingsSpec = EndingsSpec()
+    panel: PanelSpec | None = None
 
     # Of single keys, so that a complaint has its place; each may read the keys above its own.
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from app.deps import Visit
 from app.models import ParticipantState, Screening, Source, StudyState, Trial, TrialKind, TrialState
 from app.recruitment.service import new_completion_code
-from app.recruitment.ways_out import listed_way_out, way_out
+from app.recruitment.ways_out import listed_way_out, way_out_of
 from app.studies.parts import WayOut
 from app.studies.plan import VisitPlan
 from app.trials.schemas import Completion
@@ -37,7 +37,7 @@ def completion(session: Session, visit: Visit, plan: VisitPlan) -> Completion:
     if is_owed and participant.completion_code is None:
         # Work that counts is paid, even when staff close the study before the visit is finished.
         participant.completion_code = new_completion_code()
-    leaving = way_out_of(session, visit, plan, ending)
+    leaving = way_out_after(session, visit, plan, ending)
     if is_owed and (listed := listed_way_out(session, study, "finished", participant.source)):
         leaving = listed  # a code that staff review, and can pay
     return Completion(
@@ -51,10 +51,9 @@ def completion(session: Session, visit: Visit, plan: VisitPlan) -> Completion:
     )
 
 
-def way_out_of(session: Session, visit: Visit, plan: VisitPlan, ending: Ending) -> WayOut:
+def way_out_after(session: Session, visit: Visit, plan: VisitPlan, ending: Ending) -> WayOut:
     failed = ending == "screened_out" and visit.participant.screened_out_by is Screening.CHECKS
-    source = visit.participant.source
-    return way_out(session, visit.study, plan, "failed_checks" if failed else ending, source)
+    return way_out_of(session, visit.study, plan, "failed_checks" if failed else ending, visit.participant)
 
 
 def code_of(visit: Visit, ending: Ending, leaving: WayOut) -> str | None:

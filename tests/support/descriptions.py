@@ -12,7 +12,8 @@ from app.studies.schemas import StudySpec
 SLUGS = st.from_regex(r"[a-z0-9]{1,8}(-[a-z0-9]{1,8}){0,3}", fullmatch=True)
 KEYS = st.from_regex(r"[a-z][a-z0-9_]{0,20}", fullmatch=True)
 CODES = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
-URLS = st.sampled_from(["https://a.example/", "https://app.prolific.com/submissions/complete?cc=C1"])
+PLAIN_URLS = ["https://a.example/", "https://app.prolific.com/submissions/complete?cc=C1"]
+URLS = st.sampled_from(PLAIN_URLS)
 NAMES = ["a.png", "camera/001.jpg", "f" * 64, "ein Bild.png"]
 ENDINGS = ("declined", "screened_out", "quota_full", "closed", "already_took_part", "withdrawn")
 REGION = st.lists(st.tuples(st.floats(0, 512), st.floats(0, 512)), min_size=3, max_size=6)
@@ -70,8 +71,25 @@ def descriptions(draw: DrawFn, *, texts: SearchStrategy[str] | None = None) -> S
         "questions": draw(st.lists(_question(short, options), max_size=3, unique_by=lambda one: one["id"])),
         "advice": draw(_advice()) if advised else None,
         "endings": draw(_endings()),
+        "panel": draw(optional(_panel(short))),
     }
     return StudySpec.model_validate(whole)
+
+
+def _panel(short: SearchStrategy[str]) -> SearchStrategy[Any]:
+    address = optional(st.sampled_from(["https://panel.example/done?rid={id}&s={session}", *PLAIN_URLS]))
+    return st.fixed_dictionaries(
+        {
+            "name": short,
+            "id": st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,20}", fullmatch=True).map(
+                lambda name: f"p{name}"
+            ),
+            "session": st.just("assignmentId"),
+            "completion_url": address,
+            "screened_out_url": address,
+            "quota_full_url": address,
+        }
+    )
 
 
 def _count_or_list(number: SearchStrategy[int], name: str, line: SearchStrategy[Any]) -> SearchStrategy[Any]:

@@ -5,7 +5,7 @@ import { byId } from "./dom.js";
 /**
  * @import { Ending, VisitState } from "../../page.d.ts"
  * @import { Completion } from "../../participant.d.ts"
- * @typedef {{source: string, assignment_id: string | null, turk_submit_to: string | null}} Visitor
+ * @typedef {{source: string, panel: string | null, assignment_id: string | null, turk_submit_to: string | null}} Visitor
  */
 
 const MISTAKE = "If you think this is a mistake, please write to the researchers.";
@@ -39,6 +39,9 @@ const ENDINGS = {
 /** @type {{[source: string]: string}} */
 const NAMES = { prolific: "Prolific", mturk: "MTurk" };
 
+/** What somebody calls the platform that they came from. @param {Visitor} visitor */
+const platformOf = ({ source, panel }) => NAMES[source] ?? panel ?? undefined;
+
 /** How to leave a platform without an answer, and without harm. @type {{[source: string]: string}} */
 const RETURNS = {
   prolific:
@@ -52,10 +55,11 @@ const OWED_ON_PROLIFIC =
 /**
  * What to do now.
  *
- * @param {string} source @param {{hasLink: boolean, code: string | null, isOwed: boolean, reference: string}} hand what the page offers
+ * @param {Visitor} visitor @param {{hasLink: boolean, code: string | null, isOwed: boolean, reference: string}} hand what the page offers
  */
-function wayOut(source, { hasLink, code, isOwed, reference }) {
-  const name = NAMES[source];
+function wayOut(visitor, { hasLink, code, isOwed, reference }) {
+  const { source } = visitor;
+  const name = platformOf(visitor);
   if (hasLink) return name ? `Press the button to go back to ${name}.` : "Press the button to go on.";
   if (code && name) return `Please enter this code on ${name}.`;
   if (isOwed && source === "prolific") return OWED_ON_PROLIFIC;
@@ -75,11 +79,11 @@ export const leaveText = (source) =>
 export function showEnding({ ending, detail, code, redirect_url, isOwed }, visitor, reference) {
   const { title, text, next = "", isOver = true } = ENDINGS[ending ?? "error"];
   const quoted = ending === "declined" ? "" : reference;
-  const name = NAMES[visitor.source];
+  const name = platformOf(visitor);
   byId("ending-title").textContent = title;
   byId("ending-text").textContent = detail && !detail.startsWith(title) ? detail : text;
   const hasLink = offerLink("ending-link", redirect_url, name);
-  byId("ending-next").textContent = wayOut(visitor.source, { hasLink, code, isOwed, reference: quoted });
+  byId("ending-next").textContent = wayOut(visitor, { hasLink, code, isOwed, reference: quoted });
   byId("ending-next").hidden = !isOver;
   byId("ending-more").textContent = next;
   byId("ending-retry").hidden = ending !== "error";

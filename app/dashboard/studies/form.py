@@ -46,6 +46,7 @@ PARTS: Final = {
     "checks": ("pairs", "regions"),
     "breaks": ("every",),
     "advice": ("listed",),
+    "panel": ("name", "id", "session", "completion_url", "screened_out_url", "quota_full_url"),
 }
 """Parts that a study may lack, and the keys without which they are not there."""
 
@@ -55,6 +56,7 @@ WHOLE: Final = {
     "practice": "count",
     "checks": "max_failed",
     "advice": "listed",
+    "panel": "session",
     "quiz.questions": "answer",
     "questions": "options",
 }

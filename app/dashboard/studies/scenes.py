@@ -29,7 +29,7 @@ from app.studies.padding import served_bytes
 from app.studies.plan import VisitPlan, plan_of
 from app.trials.addresses import PictureSlot
 from app.trials.decisions import rule_of
-from app.trials.endings import Ending, code_of, reason, way_out_of
+from app.trials.endings import Ending, code_of, reason, way_out_after
 from app.trials.pictures import Addresses
 from app.trials.routes import questions_step, quiz_step
 from app.trials.schemas import AdviceView, Completion, Done, NextStep, NextTrial, Picture, TrialView
@@ -107,7 +107,7 @@ def _ended(session: Session, of: Visit, plan: VisitPlan, ending: Ending, *, debr
     states = {"finished": ParticipantState.FINISHED, "screened_out": ParticipantState.SCREENED_OUT}
     study, arm = of.study, of.arm
     visit = Visit(_somebody(study, arm, states.get(ending, ParticipantState.ACTIVE)), study, arm)
-    way_out = way_out_of(session, visit, plan, ending)
+    way_out = way_out_after(session, visit, plan, ending)
     completion = Completion(
         ending=ending,
         code=code_of(visit, ending, way_out),

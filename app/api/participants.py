@@ -8,8 +8,9 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 from sqlalchemy.orm import Session
 
-from app.dashboard.participants import queries
+from app.dashboard.participants import queries, visits
 from app.dashboard.participants.queries import ParticipantFilter
+from app.dashboard.participants.visits import TrialRecord
 from app.deps import CurrentStaff, Db, Editor
 from app.messages import Answer, Body
 from app.models import Participant, ParticipantState, Source
@@ -47,6 +48,8 @@ class FlagView(Answer):
 
     kind: str
     meaning: str
+    trial: int | None
+    """Position of the trial that it is about; null when it is about the whole visit."""
 
 
 class ParticipantDetail(Answer):
@@ -58,6 +61,14 @@ class ParticipantDetail(Answer):
     consented_at: datetime
     finished_at: datetime | None
     flags: list[FlagView]
+
+
+class TrialPage(Answer):
+    """Some trials of a participant, in their order."""
+
+    trials: list[TrialRecord]
+    after: int | None
+    """The parameter `after` of the next page; null on the last one."""
 
 
 class SetAside(Body):
@@ -101,6 +112,21 @@ def participant(db: Db, _staff: CurrentStaff, slug: str, participant_id: UUID) -
     return view(db, queries.get_participant(db, find_study(db, slug), participant_id))
 
 
+@router.get("/{participant_id}/trials")
+def trials(
+    db: Db,
+    _staff: CurrentStaff,
+    slug: str,
+    participant_id: UUID,
+    after: Annotated[int, Query(ge=0, lt=2**31)] = 0,
+) -> TrialPage:
+    """What a participant did in each trial: times, choice, events and strokes; page by page."""
+    person = queries.get_participant(db, find_study(db, slug), participant_id)
+    found = visits.records_of(db, person, after=after, limit=visits.PAGE_SIZE + 1)
+    shown = found[: visits.PAGE_SIZE]
+    return TrialPage(trials=shown, after=shown[-1].position if len(found) > len(shown) else None)
+
+
 @router.post("/{participant_id}/set-aside")
 def put_aside(db: Db, _editor: Editor, slug: str, participant_id: UUID, body: SetAside) -> ParticipantDetail:
     """Flag somebody whom maps and analyses can then leave out; nothing is deleted."""
@@ -127,6 +153,9 @@ def remove(db: Db, _editor: Editor, slug: str, participant_id: UUID) -> Particip
 
 def view(db: Session, person: Participant) -> ParticipantDetail:
     db.flush()
-    flags = [FlagView(kind=flag.kind, meaning=meaning) for flag, meaning in flags_of(db, person)]
+    flags = [
+        FlagView(kind=raised.flag.kind, meaning=raised.sentence, trial=raised.position)
+        for raised in flags_of(db, person)
+    ]
     names = ParticipantDetail.model_fields.keys() - {"flags"}
     return ParticipantDetail(flags=flags, **{name: getattr(person, name) for name in names})

@@ -5,7 +5,7 @@ ever, and a flag that staff set stays until staff remove it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -156,12 +156,22 @@ def flags_by_kind(session: Session, study_id: int) -> list[dict[str, Any]]:
     return [dict(row._mapping) for row in rows]
 
 
-def flags_of(session: Session, participant: Participant) -> Iterator[tuple[QualityFlag, str]]:
-    """A participant's flags, each with its sentence; those about the whole visit first."""
-    rows = session.scalars(
-        select(QualityFlag)
+class RaisedFlag(NamedTuple):
+    """A quality flag, what it means, and the trial that it is about, if it is about one."""
+
+    flag: QualityFlag
+    sentence: str
+    position: int | None
+
+
+def flags_of(session: Session, participant: Participant) -> Iterator[RaisedFlag]:
+    """A participant's flags by kind; those about the whole visit first."""
+    rows = session.execute(
+        select(QualityFlag, Trial.position)
         .outerjoin(Trial, Trial.id == QualityFlag.trial_id)
         .where(QualityFlag.participant_id == participant.id)
         .order_by(Trial.position.nulls_first(), QualityFlag.id)
-    )
-    return ((flag, SENTENCES[flag.kind]) for flag in rows)
+    ).all()
+    kinds = list(dict.fromkeys(flag.kind for flag, _ in rows))
+    for flag, position in sorted(rows, key=lambda row: kinds.index(row.QualityFlag.kind)):
+        yield RaisedFlag(flag, SENTENCES[flag.kind], position)

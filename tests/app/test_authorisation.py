@@ -70,6 +70,7 @@ GET /api/me
 GET /api/studies/{slug}/progress
 GET /api/studies/{slug}/participants
 GET /api/studies/{slug}/participants/{participant_id}
+GET /api/studies/{slug}/participants/{participant_id}/trials
 GET /api/studies/{slug}/decisions.csv
 GET /api/studies/{slug}/annotations.jsonl
 GET /api/studies/{slug}/export.zip
@@ -90,6 +91,7 @@ GET /staff/studies/{slug}/export.zip
 GET /staff/studies/{slug}/participants
 GET /staff/studies/{slug}/recruit
 GET /staff/studies/{slug}/participants/{participant_id}
+GET /staff/studies/{slug}/participants/{participant_id}/replay
 GET /staff/studies/{slug}/analysis
 GET /staff/studies/{slug}/analysis/state.json
 GET /staff/studies/{slug}/analysis/{version}/decisions.csv

@@ -22,7 +22,7 @@ function ink() {
 /**
  * Masks on top of each other: the more annotations painted a pixel, the more opaque it is.
  *
- * @param {HTMLCanvasElement} canvas @param {readonly Annotation[]} annotations
+ * @param {HTMLCanvasElement} canvas @param {readonly {strokes: readonly Stroke[]}[]} annotations
  */
 export function draw(canvas, annotations) {
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));

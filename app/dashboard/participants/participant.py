@@ -1,15 +1,19 @@
 """One participant: what they did, and the removal of their work when they ask for it."""
 
 from http import HTTPStatus
-from typing import Annotated, Final
+from itertools import groupby
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import Field
 
-from app.dashboard.participants import queries
+from app.dashboard.paging import cut
+from app.dashboard.participants import queries, visits
 from app.deps import Config, CurrentStaff, Db, Editor
 from app.flash import Flash, leave_for
+from app.forms import Fields
 from app.models import Arm
 from app.notes import NoteText, add_note, notes_on
 from app.quality.service import SET_ASIDE, check_participant, flags_of, set_aside, take_back
@@ -22,13 +26,42 @@ router: Final = APIRouter(
 )
 
 
+Position = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class TrialList(Fields):
+    """The query of the participant's page."""
+
+    after: Position = 0
+    """The position of the last trial seen."""
+
+
+class ReplayView(Fields):
+    """The query of a replay."""
+
+    trial: Position | None = None
+    """Its position; the first one if left out."""
+    speed: Literal["1", "2", "4", "8", "16"] = "4"
+    """Times as fast as it was."""
+    play: bool = False
+    """Begin by itself."""
+    go_on: bool = False
+    """At the end of a trial, go on with the next one."""
+
+
 @router.get("")
 def participant_page(
-    request: Request, db: Db, _staff: CurrentStaff, slug: str, participant_id: UUID
+    request: Request,
+    db: Db,
+    _staff: CurrentStaff,
+    slug: str,
+    participant_id: UUID,
+    wanted: Annotated[TrialList, Query()],
 ) -> HTMLResponse:
     study = find_study(db, slug)
     participant = queries.get_participant(db, study, participant_id)
-    trials, flags = queries.trials_of(db, participant), list(flags_of(db, participant))
+    flags = list(flags_of(db, participant))
+    trials = visits.trials_of(db, participant, after=wanted.after)
     return page(
         request,
         "staff/participant.html",
@@ -36,11 +69,42 @@ def participant_page(
         participant=participant,
         arm=db.get_one(Arm, participant.arm_id),
         work=queries.work_by_participant(db, [participant.id]).get(participant.id),
-        flags=flags,
-        is_aside=any(flag.kind == SET_ASIDE for flag, _ in flags),
-        trials=trials,
+        flags=[(sentence, list(raised)) for sentence, raised in groupby(flags, lambda one: one.sentence)],
+        is_aside=any(one.flag.kind == SET_ASIDE for one in flags),
+        page=cut(request, trials, size=visits.PAGE_SIZE, key=lambda row: row.Trial.position),
+        after=wanted.after,
         notes=notes_on(db, participant),
-        positions={row.Trial.id: row.Trial.position for row in trials},
+    )
+
+
+@router.get("/replay")
+def replay(
+    request: Request,
+    db: Db,
+    _staff: CurrentStaff,
+    slug: str,
+    participant_id: UUID,
+    wanted: Annotated[ReplayView, Query()],
+) -> HTMLResponse:
+    """One trial of a visit as it went: times, choice, events and strokes."""
+    study = find_study(db, slug)
+    participant = queries.get_participant(db, study, participant_id)
+    stops = visits.stops_of(db, participant)
+    positions = [stop.position for stop in stops]
+    position = wanted.trial if wanted.trial is not None else (positions or [0])[0]
+    record = visits.record_at(db, participant, position)
+    at = positions.index(position)
+    return page(
+        request,
+        "staff/replay.html",
+        study=study,
+        participant=participant,
+        record=record,
+        stops=stops,
+        number=at + 1,
+        previous=positions[at - 1] if at else None,
+        next=positions[at + 1] if at + 1 < len(positions) else None,
+        wanted=wanted,
     )
 
 

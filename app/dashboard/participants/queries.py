@@ -13,20 +13,16 @@ from accuracy.statistics.proportions import Proportion
 from app.errors import BadInput, NotFound
 from app.forms import Fields
 from app.models import (
-    Annotation,
     Arm,
     Decision,
-    Image,
     Participant,
     ParticipantState,
     QualityFlag,
     Source,
-    Stroke,
     Study,
     Trial,
     TrialKind,
 )
-from app.trials.events import interruptions
 
 PAGE_SIZE: Final = 50
 
@@ -158,23 +154,3 @@ def count_flags(session: Session, ids: Sequence[UUID]) -> dict[UUID, int]:
         .group_by(QualityFlag.participant_id)
     )
     return {participant: count for participant, count in rows}  # noqa: C416
-
-
-def trials_of(session: Session, participant: Participant) -> Sequence[Any]:
-    """Trial, Decision or None, generator of the fake, strokes or None, interruptions; in their order."""
-    strokes = (
-        select(func.count())
-        .select_from(Stroke)
-        .join(Annotation, Annotation.id == Stroke.annotation_id)
-        .where(Annotation.decision_id == Decision.id)
-        .correlate(Decision)
-        .scalar_subquery()
-    )
-    fake = (Image.id.in_([Trial.left_image_id, Trial.right_image_id])) & (Image.label == "fake")
-    return session.execute(
-        select(Trial, Decision, Image.source, strokes.label("strokes"), *interruptions())
-        .outerjoin(Decision, Decision.trial_id == Trial.id)
-        .outerjoin(Image, fake)
-        .where(Trial.participant_id == participant.id)
-        .order_by(Trial.position)
-    ).all()

@@ -23,6 +23,7 @@ from app.dashboard.images import queries as image_queries
 from app.dashboard.maps import queries as map_queries
 from app.dashboard.maps import sets as map_pages
 from app.dashboard.participants import queries as participant_queries
+from app.dashboard.participants import visits as participant_visits
 from app.deps import SESSION_COOKIE
 from app.main import ROUTERS, create_app
 from app.models import Role
@@ -74,6 +75,7 @@ PAGES = {
     map_pages: "CHANGES_A_PAGE",
     map_queries: "PAGE_SIZE",
     participant_queries: "PAGE_SIZE",
+    participant_visits: "PAGE_SIZE",
 }
 
 

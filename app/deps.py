@@ -1,13 +1,13 @@
 """Dependencies of routes: the transaction, the settings, the store, and who is asking."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session, defer
 
 from app.audit.recording import Actor, action_of, request_id, subject_of, watch
@@ -96,19 +96,42 @@ def second_factor_is_due(db: Session, config: Settings, staff: Staff) -> bool:
 
 def session_owner(request: Request, db: Db) -> Staff:
     """The staff member whose session cookie this is."""
+    mine = StaffSession.token_hash == token_hash(request.cookies.get(SESSION_COOKIE, ""))
     staff = db.scalar(
-        select(Staff)
-        .join(StaffSession, StaffSession.staff_id == Staff.id)
-        .where(
-            StaffSession.token_hash == token_hash(request.cookies.get(SESSION_COOKIE, "")),
-            StaffSession.expires_at > datetime.now(UTC),
-            StaffSession.awaits_code.is_(False),
-            Staff.disabled_at.is_(None),
-        )
+        select(Staff).join(StaffSession, StaffSession.staff_id == Staff.id).where(mine, *_is_open())
     )
     if staff is None:
         raise NotLoggedIn
     return staff
+
+
+def _is_open() -> tuple[ColumnElement[bool], ...]:
+    """Of a login joined with its owner."""
+    return (
+        StaffSession.expires_at > datetime.now(UTC),
+        StaffSession.awaits_code.is_(False),
+        Staff.disabled_at.is_(None),
+    )
+
+
+def open_sessions(db: Session, config: Settings, token_hashes: Collection[str]) -> dict[str, Role]:
+    """The role of the owner of each login that opens pages; those that open none are missing."""
+    rows = db.execute(
+        select(StaffSession.token_hash, Staff.role, SecondFactor.confirmed_at)
+        .join(Staff, Staff.id == StaffSession.staff_id)
+        .outerjoin(SecondFactor, SecondFactor.staff_id == Staff.id)
+        .where(StaffSession.token_hash.in_(token_hashes), *_is_open())
+    )
+    needed = config.second_factor_for.split()
+    return {login: role for login, role, confirmed_at in rows if role not in needed or confirmed_at}
+
+
+def sees_totals(request: Request, staff: Staff) -> bool:
+    """Whether somebody may see what a study has cost; a token that may only read sees it not."""
+    token: ApiToken | None = request.state.api_token
+    if token is not None and not token.scopes:
+        return False
+    return staff.role.may_edit or staff.role.may_see_payments
 
 
 def api_token(db: Session, token: str) -> tuple[ApiToken, Staff]:

@@ -18,6 +18,7 @@ from app.accounts import people, second_factor_pages, tokens
 from app.accounts import routes as accounts
 from app.api import routes as api
 from app.dashboard import routes as dashboard
+from app.dashboard.studies.live import LivePages, SharedNumbers
 from app.db import SessionFactory, connect, factory, upgrade
 from app.exports import routes as exports
 from app.exports.downloads import MAKERS, Downloads
@@ -40,8 +41,9 @@ TOO_MANY_ARRIVALS: Final = "Many people are joining from your network; please tr
 STAFF_REQUESTS: Final = 4
 """Requests of staff that each web process works on at once."""
 
-OTHER_CONNECTIONS: Final = MAKERS + 2
-"""Database connections outside the request limits: downloads in the making, old picture addresses, health."""
+OTHER_CONNECTIONS: Final = MAKERS + 3
+"""Database connections outside the request limits: downloads in the making, old picture addresses, health,
+pages that follow by themselves."""
 
 # Participants first, because most requests are theirs and routes are searched in this order.
 ROUTERS: Final[tuple[APIRouter, ...]] = (
@@ -75,7 +77,7 @@ def create_app(settings: Settings, *, session_factory: SessionFactory | None = N
         app.state.blobs.connect()
         build_routes(app)
         yield
-        for with_threads in (app.state.pictures, app.state.downloads, app.state.health):
+        for with_threads in (app.state.live, app.state.pictures, app.state.downloads, app.state.health):
             with_threads.close()
         if engine is not None:
             engine.dispose()
@@ -96,6 +98,8 @@ def create_app(settings: Settings, *, session_factory: SessionFactory | None = N
         app.state.blobs, lambda: app.state.session_factory, memory_bytes=settings.picture_memory_bytes
     )
     app.state.downloads = Downloads(settings.data_dir / "downloads", lambda: app.state.session_factory)
+    app.state.numbers = SharedNumbers()
+    app.state.live = LivePages(lambda: app.state.session_factory, settings, shared=app.state.numbers)
     app.state.health = Health(app.state.blobs, lambda: app.state.session_factory)
     app.state.arrivals = RateLimit(f"{settings.enrolments_per_minute} per minute", TOO_MANY_ARRIVALS)
     # First, because routes are searched in this order and most requests are for a picture.

@@ -13,6 +13,9 @@ READ_S: Final = 60.0
 
 LONGEST_HEAD_BYTES: Final = 64_000
 
+EVENTS: Final = (b"accept", b"text/event-stream")
+"""What a browser sends that listens to a stream of events."""
+
 
 class DeadlineProtocol(HttpToolsProtocol):
     """uvicorn's protocol with deadlines inside a request, too; its own timeout runs only between requests."""
@@ -66,6 +69,12 @@ class DeadlineProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._lift_deadline()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """The server stops: answers are finished, but a stream of events has no end to wait for."""
+        super().shutdown()
+        if self.cycle is not None and EVENTS in self.cycle.scope["headers"]:
+            self.transport.close()
 
     def _set_deadline(self, seconds: float) -> None:
         self._lift_deadline()

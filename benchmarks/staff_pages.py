@@ -37,6 +37,7 @@ from app.deps import SESSION_COOKIE
 from app.main import create_app
 from app.settings import Settings
 from app.studies.service import find_study
+from app.studies.tallies import recount
 
 TRIALS = 30
 GENERATORS = ("progan", "stylegan", "stylegan2", "diffusion")
@@ -91,6 +92,7 @@ def make_study(session: Session, slug: str, *, pairs: int, decisions: int) -> No
         ((one, KIND, "{}") for one in flagged),
     )
     _count_places(session, study)
+    _pay(session, study, [one[0] for one in people if one[4] == "finished" and one[3] == "prolific"])
 
 
 PERSON = (
@@ -105,6 +107,7 @@ DECISION = (
     *("trial_id", "choice", "chosen_image_id", "correct", "decision_ms", "annotation_ms"),
     *("events", "body_hash", "decided_at"),
 )
+NO_PICTURE = "0" * 64
 KIND = "one_side"
 STATES = ("finished",) * 92 + ("away",) * 4 + ("screened_out",) * 2 + ("withdrawn", "working")
 
@@ -113,7 +116,7 @@ def _pairs(session: Session, study: models.Study, count: int) -> Iterator[tuple[
     """(pair, real image, fake image)."""
     columns = ("content_hash", "display_hash", "display_bytes", "label", "source", "width", "height")
     rows = (
-        (f"{study.slug}-{label}-{n}", "display", 1, label, source, 512, 512, f"{n}.png", False)
+        (f"{study.slug}-{label}-{n}", NO_PICTURE, 1, label, source, 512, 512, f"{n}.png", False)
         for n in range(count)
         for label, source in (("real", "camera"), ("fake", GENERATORS[n % len(GENERATORS)]))
     )
@@ -200,19 +203,55 @@ def _count_places(session: Session, study: models.Study) -> None:
     )
 
 
+def _pay(session: Session, study: models.Study, people: list[UUID]) -> None:
+    """A listing on a marketplace, a submission and a reward of each."""
+    listing = models.Listing(
+        study_id=study.id,
+        marketplace=models.Source.PROLIFIC,
+        title=study.title,
+        description="",
+        minutes=10,
+        reward=150,
+        currency="GBP",
+        codes={"finished": "DONE"},
+        places_wanted=max(1, len(people)),
+        state=models.ListingState.PUBLISHED,
+    )
+    session.add(listing)
+    session.flush()
+    sent = ("listing_id", "external_id", "worker_id", "participant_id", "state", "code", "started_at")
+    rows = (
+        (listing.id, f"{study.slug}-{one}", f"worker-{one}", one, "approved", "DONE", BEGAN) for one in people
+    )
+    copy(session, models.Submission, sent, rows)
+    query = select(models.Submission.id).where(models.Submission.listing_id == listing.id)
+    paid = ("listing_id", "submission_id", "key", "kind", "amount", "currency", "state")
+    rewards = (
+        (listing.id, one, f"reward:{one}", "reward", 150, "GBP", "confirmed")
+        for one in session.scalars(query).all()
+    )
+    copy(session, models.Payment, paid, rewards)
+
+
 def fill(engine: Engine, *, decisions: int, pairs: int) -> None:
     sessions = factory(engine)
     with sessions() as session:
         if session.scalar(select(func.count()).select_from(models.Study)):
             return
     began = time.perf_counter()
-    for slug, size, shown in [
-        ("big", decisions, pairs),
-        *((f"small-{n}", 2_000, 50) for n in range(SMALL_STUDIES)),
-    ]:
-        with sessions.begin() as session:
-            make_study(session, slug, pairs=shown, decisions=size)
     with sessions.begin() as session:
+        # Counted once at the end: the trigger's plan for a million rows of a new table takes an hour.
+        session.execute(text("ALTER TABLE decision DISABLE TRIGGER tally_decided"))
+        for slug, size, shown in [
+            ("big", decisions, pairs),
+            *((f"small-{n}", 2_000, 50) for n in range(SMALL_STUDIES)),
+        ]:
+            make_study(session, slug, pairs=shown, decisions=size)
+        session.execute(text("ALTER TABLE decision ENABLE TRIGGER tally_decided"))
+    with engine.begin() as connection:
+        connection.execute(text("ANALYZE"))
+    with sessions.begin() as session:
+        recount(session)
         add_staff(session, email="bench@lab.example", name="Bench", role=models.Role.ADMIN)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE"))
@@ -252,6 +291,11 @@ def addresses(session: Session) -> dict[str, str]:
         "participant": f"{study}/participants/{one}",
         "maps, none built": f"{study}/maps",
         "accuracy, none computed": f"{study}/analysis",
+        "overview, in the API": "/api/studies/big/overview",
+        "overview, as it follows": f"{study}/live",
+        "design": f"{study}/design",
+        "preview": f"{study}/preview",
+        "recruit": f"{study}/recruit",
         "export": f"{study}/export",
         "images": "/staff/images",
     }

@@ -5,9 +5,11 @@ from typing import Final
 from fastapi import APIRouter, Request
 from sqlalchemy.orm import Session
 
-from app.deps import CurrentStaff, Db, Editor
+from app.dashboard.studies.live import SharedNumbers
+from app.deps import CurrentStaff, Db, Editor, sees_totals
 from app.messages import Answer
 from app.models import ApiToken, Role, Study, StudyState
+from app.overview.schemas import Overview
 from app.studies import service
 from app.studies.progress import progress
 
@@ -54,6 +56,13 @@ def me(request: Request, staff: CurrentStaff) -> Caller:
 def read_progress(db: Db, _staff: CurrentStaff, slug: str) -> Progress:
     """How far a study is."""
     return view(db, service.find_study(db, slug))
+
+
+@router.get("/studies/{slug}/overview")
+def read_overview(request: Request, db: Db, staff: CurrentStaff, slug: str) -> Overview:
+    """How a study is going, counted at most two seconds ago; `spend` is null for whoever may not see it."""
+    numbers: SharedNumbers = request.app.state.numbers
+    return numbers.overview(db, service.find_study(db, slug), with_spend=sees_totals(request, staff))
 
 
 @router.post("/studies/{slug}/open")

@@ -16,6 +16,7 @@ from app.cli import (
     staff,
     studies,
     tokens,
+    watching,
     worker,
 )
 
@@ -35,5 +36,6 @@ __all__ = [
     "staff",
     "studies",
     "tokens",
+    "watching",
     "worker",
 ]

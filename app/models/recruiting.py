@@ -147,6 +147,7 @@ class Submission(Base):
     __table_args__ = (
         UniqueConstraint("listing_id", "external_id"),
         Index("ix__submission__listing_id_state", "listing_id", "state"),
+        Index("ix__submission__newest", "listing_id", text("started_at DESC"), "id"),
     )
 
 
@@ -192,7 +193,7 @@ class Payment(Base):
     confirmed_at: Mapped[datetime | None]
 
     __table_args__ = (
-        Index("ix__payment__listing_id_state", "listing_id", "state"),
+        Index("ix__payment__sums", "listing_id", "state", "kind", postgresql_include=["amount", "currency"]),
         CheckConstraint("amount > 0 OR kind IN ('fee', 'tax')", name="amount_positive"),
         CheckConstraint("length(currency) = 3", name="currency_code"),
     )

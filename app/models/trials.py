@@ -79,6 +79,13 @@ class Trial(Base):
         *(_given(f"{side}_token") for side in ("left", "right")),
         # Every enrolment looks for places that lapsed; the decided trials are a hundred times as many.
         Index("ix__trial__assigned", "participant_id", postgresql_where=text("state = 'assigned'")),
+        # Every overview asks where those stand who are on their way, without reading what they decided.
+        Index(
+            "ix__trial__undecided",
+            "participant_id",
+            postgresql_include=["kind"],
+            postgresql_where=text("state <> 'decided'"),
+        ),
     )
 
     def image_on(self, side: Side) -> int:

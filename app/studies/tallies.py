@@ -123,10 +123,20 @@ def _ranked(bins: Sequence[tuple[int, int]], rank: int) -> float:
     return float(STEP ** (bin_ + (rank - (last - number) - 0.5) / number))
 
 
-def pace(session: Session, study_id: int, *, simulated: bool) -> Iterator[tuple[datetime, int]]:
+def pace(
+    session: Session, study_id: int, *, simulated: bool | None, since: datetime | None = None
+) -> Iterator[tuple[datetime, int]]:
     """When judgements were made, and how many then came or went: to five minutes, and of a study that goes on
-    for more than three days to the hour before them."""
-    mine = (tally.c.study_id == study_id) & (tally.c.simulated == simulated)
+    for more than three days to the hour before them.
+
+    simulated : of programs, of people, or (None) of both
+    since : leave out what was made before the five minutes of this time
+    """
+    mine = tally.c.study_id == study_id
+    if simulated is not None:
+        mine &= tally.c.simulated == simulated
+    if since is not None:
+        mine &= tally.c.bin >= int(since.timestamp()) // PACE_S
     rows = _summed(session, mine, TallyMeasure.PACE)
     return ((datetime.fromtimestamp(row.bin * PACE_S, UTC), row.number) for row in rows)
 

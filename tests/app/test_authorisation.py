@@ -59,6 +59,7 @@ GET /staff/images/{image_id}/picture
 GET /staff/images/{image_id}/crop
 GET /staff/studies
 GET /staff/studies/{slug}
+GET /staff/studies/{slug}/live
 GET /api/images/picture
 GET /staff/studies/{slug}/design
 GET /staff/studies/{slug}/preview
@@ -68,6 +69,7 @@ GET /api/studies/{slug}
 GET /api/studies/{slug}/study.toml
 GET /api/me
 GET /api/studies/{slug}/progress
+GET /api/studies/{slug}/overview
 GET /api/studies/{slug}/participants
 GET /api/studies/{slug}/participants/{participant_id}
 GET /api/studies/{slug}/participants/{participant_id}/trials

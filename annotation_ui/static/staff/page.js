@@ -82,13 +82,18 @@ async function fill(event) {
 
 const minutes = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
+/** @param {ParentNode} root */
+export function localTimes(root) {
+  for (const time of root.querySelectorAll("time[data-local]")) {
+    time.textContent = minutes.format(new Date(/** @type {HTMLTimeElement} */ (time).dateTime));
+  }
+}
+
 document.addEventListener("submit", ask);
 document.addEventListener("submit", showBusy);
 document.addEventListener("click", copy);
 document.addEventListener("change", fill);
-for (const time of document.querySelectorAll("time[data-local]")) {
-  time.textContent = minutes.format(new Date(/** @type {HTMLTimeElement} */ (time).dateTime));
-}
+localTimes(document);
 
 // After a refused form the first field that needs another look is where typing goes on.
 const invalid = document.querySelector('[aria-invalid="true"]');

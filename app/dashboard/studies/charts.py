@@ -6,14 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-STEPS: Final = tuple(
-    timedelta(seconds=seconds)
-    for seconds in (300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 86400, 7 * 86400, 28 * 86400)
-)
-"""Whole numbers of the five minutes in which judgements are counted."""
-
-MOST_BARS: Final = 48
-EPOCH: Final = datetime.fromisoformat("2001-01-01T00:00:00+00:00")  # a Monday: weeks start there
+from app.overview.steps import EPOCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +18,20 @@ class Bar:
     count: int
 
 
-def step_for(first: datetime, last: datetime) -> timedelta:
-    """The shortest round step that needs at most `MOST_BARS` bars."""
-    return next((step for step in STEPS if (last - first) / step < MOST_BARS), STEPS[-1])
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Bars of equal steps from the first count to the last; no bars for no counts."""
+
+    bars: Sequence[Bar]
+    step: str
+    """In words."""
+
+    @property
+    def highest(self) -> int:
+        return max(bar.count for bar in self.bars)
+
+
+NO_CHART: Final = Chart((), "")
 
 
 def in_steps(counts: Iterable[tuple[datetime, int]], step: timedelta) -> list[tuple[datetime, int]]:

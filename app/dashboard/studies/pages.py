@@ -4,19 +4,18 @@ from http import HTTPStatus
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.analysis.queries import Who
 from app.dashboard.studies import queries
-from app.dashboard.studies.charts import step_in_words
-from app.deps import Config, CurrentStaff, Db, Editor
+from app.dashboard.studies.live import Edition, LivePages, SharedNumbers, Watcher
+from app.deps import SESSION_COOKIE, Config, CurrentStaff, Db, Editor, sees_totals
 from app.exports.contents import LAYOUTS, OPTIONS
 from app.forms import Fields
 from app.models import Study
 from app.notes import NoteText, add_note, notes_on
+from app.security import token_hash
 from app.studies import service
-from app.studies.progress import progress
-from app.studies.tallies import medians
 from app.web import page
 
 router: Final = APIRouter(prefix="/staff/studies", include_in_schema=False)
@@ -39,28 +38,37 @@ def study_page(
     request: Request,
     db: Db,
     config: Config,
-    _staff: CurrentStaff,
+    staff: CurrentStaff,
     slug: str,
     view: Annotated[StudyView, Query()],
 ) -> HTMLResponse:
     study = service.find_study(db, slug)
-    counts = progress(db, study)
-    who: Who = view.who or ("people" if counts.people or not counts.simulated else "simulated")
-    chart, step = queries.decisions_over_time(db, study, who)
+    numbers = queries.study_numbers(db, study)
     return page(
         request,
         "staff/study.html",
         study=study,
-        progress=counts,
-        who=who,
-        accuracy=queries.accuracy(counts.cells, who),
-        times=medians(db, study.id, simulated=who == "simulated"),
-        chart=chart,
-        step=step,
-        step_words=step_in_words(step) if step else "",
+        numbers=numbers,
+        shown=queries.figures(db, numbers, view.who or numbers.who),
+        with_spend=sees_totals(request, staff),
         notes=notes_on(db, study),
         link=f"{config.public_url.rstrip('/')}/s/{study.slug}",
     )
+
+
+@router.get("/{slug}/live")
+def live(
+    request: Request, db: Db, staff: CurrentStaff, slug: str, view: Annotated[StudyView, Query()]
+) -> Response:
+    """What the page of a study counts: a stream of it where a browser asks for events, or as it is now."""
+    study = service.find_study(db, slug)
+    edition = Edition(study.id, view.who, sees_totals(request, staff))
+    if "text/event-stream" not in request.headers.get("accept", "") or request.state.api_token is not None:
+        numbers: SharedNumbers = request.app.state.numbers
+        return HTMLResponse(numbers.fragment(db, study, edition).html)
+    pages: LivePages = request.app.state.live
+    watcher = Watcher(edition, token_hash(request.cookies.get(SESSION_COOKIE, "")), staff.role)
+    return pages.stream(watcher, last_id=request.headers.get("last-event-id"))
 
 
 @router.post("/{slug}/open")

@@ -12,10 +12,13 @@ from accuracy.findings.estimates import Analysis
 from accuracy.findings.extremes import PairTally, extremes
 from accuracy.statistics.proportions import Proportion
 from app.analysis.queries import Who
-from app.dashboard.studies.charts import Bar, bars, in_steps, step_for
+from app.dashboard.studies.charts import NO_CHART, Chart, bars, in_steps, step_in_words
 from app.models import Image, Pair, Study, StudyAnalysis, StudyState
+from app.overview.schemas import Overview
+from app.overview.service import overview
+from app.overview.steps import step_for
 from app.studies import tallies
-from app.studies.progress import StudySummary, list_studies
+from app.studies.progress import StudyProgress, StudySummary, list_studies, progress
 from app.studies.service import is_real
 from app.studies.tallies import JudgedCell
 
@@ -58,14 +61,62 @@ def _add(table: dict[K, Proportion], key: K, proportion: Proportion) -> None:
     table[key] = table.get(key, Proportion(0, 0)) + proportion
 
 
-def decisions_over_time(session: Session, study: Study, who: Who) -> tuple[Sequence[Bar], timedelta | None]:
-    """Bars of equal steps from the first judgement to the last, and the step."""
+def decisions_over_time(session: Session, study: Study, who: Who) -> Chart:
+    """From the first judgement to the last."""
     counts = list(tallies.pace(session, study.id, simulated=who == "simulated"))
     times = [at for at, number in counts if number > 0]
     if not times:
-        return [], None
+        return NO_CHART
     step = step_for(times[0], times[-1])
-    return bars(in_steps(counts, step), step), step
+    return Chart(bars(in_steps(counts, step), step), step_in_words(step))
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Accuracy and times of people or of programs, and their decisions over time."""
+
+    who: Who
+    accuracy: AccuracyTables
+    times: dict[int, tallies.Median]
+    chart: Chart
+
+
+@dataclass(frozen=True, slots=True)
+class StudyNumbers:
+    """What the page of a study counts of everybody."""
+
+    study: Study
+    progress: StudyProgress
+    overview: Overview
+
+    @property
+    def who(self) -> Who:
+        """Whose figures to show where nobody says: those of people, if any person took part."""
+        return "people" if self.progress.people or not self.progress.simulated else "simulated"
+
+    @property
+    def arrivals(self) -> Chart:
+        """Participants by the time when they came."""
+        if self.overview.arrivals_step_s is None:
+            return NO_CHART
+        step = timedelta(seconds=self.overview.arrivals_step_s)
+        counts = [(one.at, one.number) for one in self.overview.arrivals]
+        return Chart(bars(counts, step), step_in_words(step))
+
+
+def study_numbers(session: Session, study: Study) -> StudyNumbers:
+    counts = progress(session, study)
+    return StudyNumbers(study, counts, overview(session, study, counts=counts))
+
+
+def figures(session: Session, numbers: StudyNumbers, who: Who) -> Figures:
+    study, cells = numbers.study, numbers.progress.cells
+    times = tallies.medians(session, study.id, simulated=who == "simulated")
+    return Figures(who, accuracy(cells, who), times, decisions_over_time(session, study, who))
+
+
+def find_by_id(session: Session, study_id: int) -> Study | None:
+    return session.get(Study, study_id)
 
 
 def analyses_of(session: Session, study: Study) -> Sequence[StudyAnalysis]:

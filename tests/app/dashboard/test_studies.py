@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 
 from accuracy.statistics.proportions import Proportion
 from app.dashboard.studies import queries
-from app.dashboard.studies.charts import bars, in_steps, step_for, step_in_words
+from app.dashboard.studies.charts import bars, in_steps, step_in_words
 from app.models import (
     Label,
     Participant,
@@ -18,6 +18,7 @@ from app.models import (
     TrialState,
     WorkerIdentity,
 )
+from app.overview.steps import step_for
 from app.studies.progress import progress
 from app.studies.tallies import cells
 from tests.support.factories import (

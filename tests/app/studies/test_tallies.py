@@ -142,8 +142,8 @@ class TestPace:
             decide(decided_at=T0 + timedelta(hours=hours))
         fold(db, study.id)
         db.execute(delete(Decision).where(Decision.id == gone.id))
-        drawn, _ = decisions_over_time(db, study, "people")
-        assert [bar.count for bar in drawn if bar.count] == [1, 1]
+        drawn = decisions_over_time(db, study, "people")
+        assert [bar.count for bar in drawn.bars if bar.count] == [1, 1]
 
 
 class TestFolding:

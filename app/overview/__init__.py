@@ -1,0 +1,1 @@
+"""How a study is going, while it goes: counts, forecasts, and alerts."""

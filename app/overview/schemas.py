@@ -1,0 +1,128 @@
+"""An overview, as the page, the API and the command line show it."""
+
+from datetime import datetime
+
+from app.messages import Answer
+from app.models import StudyState
+
+
+class ArmCount(Answer):
+    """Judgements of one arm."""
+
+    name: str
+    wanted: int
+    decided: int
+    held: int
+    """Places on lease: kept for somebody who has not decided yet."""
+    participants: int
+
+
+class CountInArm(Answer):
+    """Judgements of one pair in one arm."""
+
+    arm: str
+    wanted: int
+    decided: int
+
+
+class PairCount(Answer):
+    """Judgements of one pair, over both questions and all arms."""
+
+    id: int
+    real_image_id: int
+    fake_image_id: int
+    real_name: str
+    fake_name: str
+    source: str
+    """Generator of the fake image."""
+    wanted: int
+    decided: int
+    held: int
+    arms: list[CountInArm]
+
+
+class Pairs(Answer):
+    """Judgements by pair."""
+
+    total: int
+    complete: int
+    """Pairs with every judgement that is wanted of them."""
+    furthest_behind: list[PairCount]
+    """The pairs with the smallest share of what is wanted, the smallest first."""
+
+
+class Arrivals(Answer):
+    """Participants who consented in one step of time."""
+
+    at: datetime
+    number: int
+
+
+class VisitStep(Answer):
+    """How many participants stand, or stopped, at one step of the visit."""
+
+    name: str
+    at_work: int
+    left: int
+    """Of those whose lease has run out; they may return."""
+    screened_out: int
+
+
+class Lease(Answer):
+    """Places kept for participants who have not decided yet."""
+
+    places: int
+    participants: int
+    """Whose lease runs."""
+    next_ends_at: datetime | None
+    """When the first of these leases ends unless its participant does something."""
+
+
+class Forecast(Answer):
+    """When the last judgement is due at the pace of the last day."""
+
+    per_hour: float | None
+    """Judgements; None where there is too little to go by, or the study is not open."""
+    done_at: datetime | None
+
+
+class Spend(Answer):
+    """What a study has cost on marketplaces in one currency, in its minor units: cents, pence."""
+
+    currency: str
+    paid: int
+    open: int
+    """Intended or sent, and not shown by the marketplace yet."""
+    per_judgement: float | None
+    """Paid so far; None before the first judgement."""
+
+
+class Overview(Answer):
+    """How a study is going. Judgements are decisions of main trials that count; people and programs are
+    counted together."""
+
+    slug: str
+    state: StudyState
+    at: datetime
+    """When this was counted."""
+    wanted: int
+    decided: int
+    held: int
+    participants: int
+    finished: int
+    at_work: int
+    left: int
+    screened_out: int
+    withdrawn: int
+    arms: list[ArmCount]
+    pairs: Pairs
+    arrivals: list[Arrivals]
+    """In order; steps in which nobody came are left out."""
+    arrivals_step_s: int | None
+    """Length of a step; None before the first participant."""
+    stages: list[VisitStep]
+    """In the order of a visit; the work of who withdrew is gone, so they are in none."""
+    lease: Lease
+    forecast: Forecast
+    spend: list[Spend] | None
+    """By currency; None for whoever may not see it."""

@@ -128,8 +128,8 @@ class Settings(BaseSettings):
     """Where Prolific's API is."""
 
     bonuses_settle: timedelta = Field(timedelta(hours=1), gt=timedelta(0), le=timedelta(days=30))
-    """After that long a bonus whose payment was cut short, and that the marketplace does not show, is paid
-    again. Prolific pays within minutes."""
+    """After that long staff are asked about a bonus that was sent and that the marketplace does not show.
+    Prolific pays within minutes."""
 
     token_key: SecretStr = SecretStr("")
     """Mixed into the key that tokens of marketplaces are sealed with: with one, a copy of the database alone

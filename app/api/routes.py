@@ -4,13 +4,14 @@ from typing import Final
 
 from fastapi import APIRouter, Depends
 
-from app.api import images, links, participants, results, studies
+from app.api import images, links, participants, recruiting, results, studies
 from app.deps import logged_in
 from app.exports import routes as exports
 
 router: Final = APIRouter()
-for part in (studies, participants, links, images, results):
+for part in (studies, participants, links, recruiting, images, results):
     router.include_router(part.router)
+router.include_router(recruiting.payments)
 
 downloads: Final = APIRouter(
     prefix="/api/studies/{slug}", tags=["exports"], dependencies=[Depends(logged_in)]

@@ -233,6 +233,48 @@ def bonus(
             _visit(context, listing.id)
 
 
+@recruit.command("open-bonuses")
+def list_open_bonuses(slug: Slug) -> None:
+    """List bonuses that are asked for and not confirmed, with the number that `settle` wants."""
+    from app.recruitment.ledger import open_bonuses
+    from app.recruitment.marketplaces.seam import Money
+
+    with _listing(slug) as (context, session, listing):
+        table = Table("number", "participant", "amount", "state", "remark", box=None)
+        for one in open_bonuses(session, listing, settle=context.settings.bonuses_settle):
+            remark = "sent, and not shown" if one.is_unshown else one.payment.refusal or ""
+            amount = str(Money(one.payment.amount, one.payment.currency))
+            table.add_row(str(one.payment.id), one.reference, amount, one.payment.state, remark)
+    Console(markup=False).print(table)
+
+
+@recruit.command()
+def settle(
+    slug: Slug,
+    number: Annotated[int, typer.Argument(help="Of the bonus, as `open-bonuses` prints it.")],
+    answer: Annotated[
+        Literal["paid", "not-paid", "cancel"],
+        typer.Argument(help="What the marketplace shows of it, or that it is to be cancelled."),
+    ],
+) -> None:
+    """Say what became of a bonus that the marketplace does not show; `not-paid` pays it."""
+    from app.recruitment import ledger
+
+    with _listing(slug) as (context, session, listing):
+        payment, known = ledger.find_bonus(session, listing, number), context.settings.bonuses_settle
+        match answer:
+            case "paid":
+                ledger.confirm_bonus(payment, settle=known)
+            case "not-paid":
+                ledger.pay_bonus_again(payment, settle=known)
+            case _:
+                ledger.cancel_bonus(payment)
+        session.commit()
+        print(f"Bonus {number} is {payment.state}.")
+        if answer == "not-paid":
+            _visit(context, listing.id)
+
+
 @recruit.command("ledger")
 def show_ledger(slug: Slug) -> None:
     """Print what was paid, beside what the marketplace charged."""

@@ -46,7 +46,12 @@ class Shown(Fields):
 
 @router.get("")
 def recruit(
-    request: Request, db: Db, staff: CurrentStaff, slug: str, shown: Annotated[Shown, Query()]
+    request: Request,
+    db: Db,
+    config: Config,
+    staff: CurrentStaff,
+    slug: str,
+    shown: Annotated[Shown, Query()],
 ) -> HTMLResponse:
     study = find_study(db, slug)
     listing = listings.listing_of(db, study)
@@ -55,6 +60,7 @@ def recruit(
     context["links"] = links.counts(db, study)
     if listing is not None:
         context |= _listing_context(db, listing, shown, sees_rows=staff.role.may_see_payments)
+        context["open_bonuses"] = ledger.open_bonuses(db, listing, settle=config.bonuses_settle)
     return page(request, "staff/recruit.html", study=study, listing=listing, **context)
 
 
@@ -313,18 +319,46 @@ def bonuses(
     return leave_for(_address(slug), request, Flash("ok", f"{count} bonuses; a worker pays them"))
 
 
+@router.post("/bonuses/{number}/cancel")
+def cancel_bonus(request: Request, db: Db, _editor: Editor, slug: str, number: int) -> Response:
+    listing = _listing(db, slug)
+    ledger.cancel_bonus(ledger.find_bonus(db, listing, number))
+    return leave_for(_address(slug), request, Flash("ok", "The bonus is cancelled; nobody is paid"))
+
+
+@router.post("/bonuses/{number}/paid")
+def bonus_was_paid(
+    request: Request, db: Db, config: Config, _editor: Editor, slug: str, number: int
+) -> Response:
+    """Staff have seen at the marketplace that it was paid."""
+    payment = ledger.find_bonus(db, _listing(db, slug), number)
+    ledger.confirm_bonus(payment, settle=config.bonuses_settle)
+    return leave_for(_address(slug), request, Flash("ok", "The ledger has it as paid"))
+
+
+@router.post("/bonuses/{number}/again")
+def pay_bonus_again(
+    request: Request, db: Db, config: Config, _editor: Editor, slug: str, number: int
+) -> Response:
+    """Staff have seen at the marketplace that it was not paid."""
+    listing = _listing(db, slug)
+    ledger.pay_bonus_again(ledger.find_bonus(db, listing, number), settle=config.bonuses_settle)
+    ask_for_visit(db, listing.id)
+    return leave_for(_address(slug), request, Flash("ok", "A worker pays the bonus"))
+
+
 @router.get("/payments.csv")
 def payments_of_study(db: Db, _staff: Finance, slug: str) -> Response:
-    return _payments(db, find_study(db, slug))
+    return payments_file(db, find_study(db, slug))
 
 
 @everywhere.get("/payments.csv")
 def payments(db: Db, _staff: Finance) -> Response:
     """Every payment of every study, for accountants."""
-    return _payments(db, None)
+    return payments_file(db, None)
 
 
-def _payments(db: Session, study: Study | None) -> Response:
+def payments_file(db: Session, study: Study | None) -> Response:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(ledger.HEADER)

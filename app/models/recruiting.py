@@ -160,10 +160,10 @@ class PaymentKind(enum.StrEnum):
 
 
 class PaymentState(enum.StrEnum):
-    INTENDED = "intended"  # also sent -> intended, when the marketplace shows that it was not paid
+    INTENDED = "intended"  # also sent -> intended, when the marketplace refuses or staff say it was not paid
     SENT = "sent"  # intended -> sent, before the call of a bonus and after that of a reward
     CONFIRMED = "confirmed"  # any -> confirmed: the marketplace shows it
-    CANCELLED = "cancelled"  # intended -> cancelled: there is nobody to pay any more
+    CANCELLED = "cancelled"  # intended -> cancelled: nobody to pay any more, or staff cancel a bonus
 
 
 class Payment(Base):
@@ -186,6 +186,12 @@ class Payment(Base):
     """The marketplace's id of the bonuses that are paid together; None until it has one."""
     paid_before: Mapped[int | None]
     """Bonuses of this amount that the submission had when this one was sent."""
+    refusals: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    """How often the marketplace refused to pay it."""
+    refusal: Mapped[str | None]
+    """What it said the last time."""
+    next_try_at: Mapped[datetime | None]
+    """Not before then it is asked for again; None: at the next visit."""
     created_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
     """Who asked for it; None: the marketplace did it by itself."""
     intended_at: Mapped[Now]

@@ -40,7 +40,7 @@ def take_event(
     if event is None:
         raise NotAllowed("This event has no valid signature.")
     account.event_at = datetime.now(UTC)
-    for listing_id in concerned(db, source, event):
+    for listing_id in listings_of(db, source, event):
         ask_for_visit(db, listing_id)
 
 
@@ -48,7 +48,7 @@ def ask_for_visit(session: Session, listing_id: int) -> None:
     enqueue_once(session, VISIT_MARKETPLACE, lock=f"listing:{listing_id}", listing_id=listing_id)
 
 
-def concerned(session: Session, source: Source, event: MarketEvent) -> list[int]:
+def listings_of(session: Session, source: Source, event: MarketEvent) -> list[int]:
     """Listings that an event is about; every living one where the submission is not known yet."""
     of_source = select(Listing.id).where(Listing.marketplace == source)
     if event.listing:

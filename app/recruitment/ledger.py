@@ -2,16 +2,18 @@
 
     intended ──► sent ──► confirmed
        │  ▲       │           ▲
-       │  └───────┘           │   not paid, says the marketplace
+       │  └───────┘           │   refused, or not paid, say staff
        │                      │   the marketplace did it by itself
        └──► cancelled         └── (or a row that is new)
 
 A row is written before the marketplace is called, and its key is unique: however often something is asked
-for, and wherever a process dies, it is one row. Only what the marketplace shows makes a row confirmed.
+for, and wherever a process dies, it is one row. What the marketplace shows makes a row confirmed, and of a
+bonus that it does not show what staff say. Nothing pays a bonus a second time by itself.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -19,6 +21,7 @@ from sqlalchemy import Row, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from app.errors import NotFound, WrongState
 from app.models import (
     REFERENCE_LENGTH,
     Listing,
@@ -39,6 +42,13 @@ PAID: Final = {
     SubmissionState.SCREENED_OUT: PaymentKind.SCREEN_OUT,
 }
 """What has been paid to a submission in these states."""
+
+OPEN: Final = (PaymentState.INTENDED, PaymentState.SENT)
+
+FIRST_WAIT: Final = timedelta(minutes=2)
+"""After the first refusal; after each further one twice as long."""
+
+LONGEST_WAIT: Final = timedelta(hours=12)
 
 UNPAID: Final = (SubmissionState.RETURNED, SubmissionState.TIMED_OUT, SubmissionState.REJECTED)
 
@@ -65,12 +75,7 @@ def intend(
 ) -> bool:
     """Write down that something is to be paid; False when it is written down already."""
     row = insert(Payment).values(
-        listing_id=listing.id,
-        submission_id=submission.id,
-        key=key,
-        kind=kind,
-        amount=amount,
-        currency=listing.currency,
+        **_values(listing, submission, kind, amount, key=key),
         state=PaymentState.INTENDED,
         reason=reason,
         created_by=by,
@@ -78,6 +83,20 @@ def intend(
     return (
         session.scalar(row.on_conflict_do_nothing(index_elements=["key"]).returning(Payment.id)) is not None
     )
+
+
+def _values(
+    listing: Listing, submission: Submission, kind: PaymentKind, amount: int, *, key: str
+) -> dict[str, object]:
+    """What every row for a submission says."""
+    return {
+        "listing_id": listing.id,
+        "submission_id": submission.id,
+        "key": key,
+        "kind": kind,
+        "amount": amount,
+        "currency": listing.currency,
+    }
 
 
 def mark_sent(session: Session, payments: Iterable[int]) -> None:
@@ -97,12 +116,96 @@ def confirm(session: Session, payments: Iterable[int]) -> None:
 
 
 def send_again(session: Session, payments: Iterable[int]) -> None:
-    """Back to where they were before the call that never arrived."""
+    """Back to where they were, on a marketplace that pays a bonus once however often it is sent."""
     session.execute(
         update(Payment)
         .where(Payment.id.in_(list(payments)), Payment.state == PaymentState.SENT)
         .values(state=PaymentState.INTENDED, sent_at=None, batch=None, paid_before=None)
     )
+
+
+def note_refusal(session: Session, payments: Iterable[int], said: str) -> None:
+    """The marketplace paid none of these: ask again later, each time after a longer while."""
+    rows = session.scalars(
+        select(Payment).where(Payment.id.in_(list(payments)), Payment.state.in_(OPEN)).with_for_update()
+    )
+    for row in rows:
+        row.state, row.sent_at, row.batch, row.paid_before = PaymentState.INTENDED, None, None, None
+        row.refusals += 1
+        row.refusal = said
+        row.next_try_at = datetime.now(UTC) + min(FIRST_WAIT * 2 ** (row.refusals - 1), LONGEST_WAIT)
+
+
+# ---- what only staff can say ----
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBonus:
+    """A bonus that is not paid for sure, and what staff can do about it."""
+
+    payment: Payment
+    participant_id: UUID | None
+    is_unshown: bool
+    """It was sent, and the marketplace had time to show it and does not."""
+
+    @property
+    def reference(self) -> str:
+        return self.participant_id.hex[:REFERENCE_LENGTH] if self.participant_id else "–"
+
+    @property
+    def is_cancellable(self) -> bool:
+        return self.payment.state is PaymentState.INTENDED
+
+
+def open_bonuses(session: Session, listing: Listing, *, settle: timedelta) -> list[OpenBonus]:
+    """Bonuses that are asked for and not confirmed, the oldest first."""
+    rows = session.execute(
+        select(Payment, Submission.participant_id)
+        .join(Submission, Submission.id == Payment.submission_id)
+        .where(Payment.listing_id == listing.id, Payment.kind == PaymentKind.BONUS, Payment.state.in_(OPEN))
+        .order_by(Payment.id)
+    )
+    return [OpenBonus(row, participant, _is_unshown(row, settle)) for row, participant in rows]
+
+
+def _is_unshown(payment: Payment, settle: timedelta) -> bool:
+    is_sent = payment.state is PaymentState.SENT and payment.sent_at is not None
+    return bool(is_sent and payment.sent_at and payment.sent_at < datetime.now(UTC) - settle)
+
+
+def find_bonus(session: Session, listing: Listing, number: int) -> Payment:
+    """Lock one of a listing's bonuses: a worker may be about to pay it."""
+    payment = session.get(Payment, number, with_for_update=True, populate_existing=True)
+    if payment is None or payment.listing_id != listing.id or payment.kind is not PaymentKind.BONUS:
+        raise NotFound(f"This study has no bonus {number}.")
+    return payment
+
+
+def cancel_bonus(payment: Payment) -> None:
+    """Nobody is paid; `WrongState` for one that was sent."""
+    if payment.state is not PaymentState.INTENDED:
+        raise WrongState(f"This bonus is {payment.state}: it cannot be cancelled.")
+    payment.state, payment.next_try_at = PaymentState.CANCELLED, None
+
+
+def confirm_bonus(payment: Payment, *, settle: timedelta) -> None:
+    """Staff have seen at the marketplace that it was paid."""
+    _check_unshown(payment, settle)
+    payment.state, payment.confirmed_at = PaymentState.CONFIRMED, datetime.now(UTC)
+
+
+def pay_bonus_again(payment: Payment, *, settle: timedelta) -> None:
+    """Staff have seen at the marketplace that it was not paid.
+
+    `paid_before` stays: where the marketplace shows it after all, it is confirmed and not paid again.
+    """
+    _check_unshown(payment, settle)
+    payment.state, payment.sent_at, payment.batch = PaymentState.INTENDED, None, None
+
+
+def _check_unshown(payment: Payment, settle: timedelta) -> None:
+    if not _is_unshown(payment, settle):
+        raise WrongState("The marketplace may still show this bonus by itself.")
 
 
 def settle(session: Session, listing: Listing, submissions: Iterable[Submission]) -> None:
@@ -120,12 +223,7 @@ def _confirm_shown(
     session: Session, listing: Listing, submission: Submission, kind: PaymentKind, amount: int
 ) -> None:
     row = insert(Payment).values(
-        listing_id=listing.id,
-        submission_id=submission.id,
-        key=key_of(kind, submission),
-        kind=kind,
-        amount=amount,
-        currency=listing.currency,
+        **_values(listing, submission, kind, amount, key=key_of(kind, submission)),
         state=PaymentState.CONFIRMED,
         confirmed_at=func.now(),
     )
@@ -145,7 +243,7 @@ def _cancel(session: Session, submission: Submission) -> None:
         .where(
             Payment.submission_id == submission.id,
             Payment.kind == PaymentKind.REWARD,
-            Payment.state.in_((PaymentState.INTENDED, PaymentState.SENT)),
+            Payment.state.in_(OPEN),
         )
         .values(state=PaymentState.CANCELLED)
     )
@@ -200,7 +298,7 @@ class Balance:
 
 def balance(session: Session, listing: Listing) -> Balance:
     confirmed = Payment.state == PaymentState.CONFIRMED
-    is_open = Payment.state.in_((PaymentState.INTENDED, PaymentState.SENT))
+    is_open = Payment.state.in_(OPEN)
     rows = session.execute(
         select(
             Payment.kind,

@@ -261,7 +261,13 @@ def parse_bonuses(session: Session, listing: Listing, text: str) -> list[BonusLi
             raise BadInput(f"Line {number}: {error}") from None
     if not parsed:
         raise BadInput("Write a line for each bonus: the participant's reference, a comma, the amount.")
-    found = find(session, listing, list(parsed))
+    found = payable(session, listing, list(parsed))
+    return [BonusLine(one, amount) for one, amount in zip(found, parsed.values(), strict=True)]
+
+
+def payable(session: Session, listing: Listing, references: Sequence[str]) -> list[Reviewed]:
+    """Submissions by references of participants; `WrongState` where one can get no bonus."""
+    found = find(session, listing, references)
     unpaid = [
         one
         for one in found
@@ -270,7 +276,7 @@ def parse_bonuses(session: Session, listing: Listing, text: str) -> list[BonusLi
     if unpaid:
         state = unpaid[0].submission.state.replace("_", " ")
         raise WrongState(f"The submission of {unpaid[0].reference} is {state}: it gets no bonus.")
-    return [BonusLine(one, amount) for one, amount in zip(found, parsed.values(), strict=True)]
+    return found
 
 
 def minor_units(text: str) -> int:

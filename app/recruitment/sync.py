@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.db import SessionFactory, named_locks
@@ -126,9 +125,11 @@ class MarketVisit:
         if self._carry_out_verdicts():
             self._pull(listed.id)
         self._look_for_bonuses()
-        self._pay_bonuses(listed.id)
+        refused = self._pay_bonuses(listed.id)
         self._look_for_bonuses()
         self._read_charges(listed.id)
+        if refused:
+            raise MarketplaceRefused(refused)
 
     # ---- the study ----
 
@@ -187,15 +188,14 @@ class MarketVisit:
     # ---- submissions ----
 
     def _pull(self, listed_id: str) -> None:
+        """Write down what is new or has changed, and settle what is paid for it."""
         shown = self.market.submissions(listed_id)
         with self.sessions.begin() as session:
             listing = session.get_one(Listing, self.listing_id)
-            for one in shown:
-                _keep(session, listing, one)
+            changed = _keep(session, listing, shown)
             match_participants(session, listing)
             session.flush()
-            rows = session.scalars(select(Submission).where(Submission.listing_id == listing.id))
-            ledger.settle(session, listing, rows)
+            ledger.settle(session, listing, changed)
 
     def _carry_out_verdicts(self) -> bool:
         """Tell the marketplace what staff decided; whether it was told anything."""
@@ -203,18 +203,18 @@ class MarketVisit:
         waiting = self._waiting(SubmissionVerdict.APPROVE)
         if waiting:
             self.market.approve([one.external_id for one in waiting])
-            self._told(waiting, paid=True)
+            self._note_verdicts(waiting, paid=True)
         returns, rejections = (
             self._waiting(SubmissionVerdict.REQUEST_RETURN),
             self._waiting(SubmissionVerdict.REJECT),
         )
         for one in (*returns, *rejections):
             try:
-                self._tell(one)
+                self._send_verdict(one)
             except MarketplaceRefused as error:
                 refused.append(str(error))
                 continue
-            self._told([one])
+            self._note_verdicts([one])
         if refused:
             raise MarketplaceRefused(refused[0])
         return bool(waiting or returns or rejections)
@@ -231,14 +231,14 @@ class MarketVisit:
         with self.sessions() as session:
             return session.scalars(query.order_by(Submission.id)).all()
 
-    def _tell(self, one: Submission) -> None:
+    def _send_verdict(self, one: Submission) -> None:
         detail = one.verdict_detail or {}
         if one.verdict is SubmissionVerdict.REJECT:
             self.market.reject(one.external_id, detail["category"], detail["message"])
         else:
             self.market.request_return(one.external_id, detail["reason"])
 
-    def _told(self, submissions: Sequence[Submission], *, paid: bool = False) -> None:
+    def _note_verdicts(self, submissions: Sequence[Submission], *, paid: bool = False) -> None:
         with self.sessions.begin() as session:
             ids = [one.id for one in submissions]
             for one in session.scalars(select(Submission).where(Submission.id.in_(ids))):
@@ -251,31 +251,61 @@ class MarketVisit:
 
     # ---- bonuses ----
 
-    def _pay_bonuses(self, listed_id: str) -> None:
+    def _pay_bonuses(self, listed_id: str) -> str:
         """Set bonuses up, write down that they are being sent, and only then send them.
 
-        A death before the last step leaves rows that are marked as sent, which nothing sends again
-        until the marketplace has had time to show them: `_look_for_bonuses`.
+        A death before the last step leaves rows that are marked as sent, which nothing sends again.
+        What the marketplace refuses waits, and the others go on.
         """
+        refused = ""
         while batch := self._next_bonuses():
-            bonuses = [Bonus(external, Money(row.amount, row.currency)) for row, external in batch]
-            before = [self.market.bonuses_of(bonus.submission).count(bonus.amount.minor) for bonus in bonuses]
-            made = self.market.set_up_bonuses(listed_id, bonuses)
-            with self.sessions.begin() as session:
-                for (row, _), count in zip(batch, before, strict=True):
-                    kept = session.get_one(Payment, row.id)
-                    kept.batch, kept.paid_before = made.id, count
-                ledger.mark_sent(session, [row.id for row, _ in batch])
             try:
-                self.market.pay_bonuses(made.id)
-            except MarketplaceRefused:
+                self._pay_batch(listed_id, batch)
+            except MarketplaceRefused as error:
+                refused = str(error)
                 with self.sessions.begin() as session:
-                    ledger.send_again(session, [row.id for row, _ in batch])
-                raise
+                    ledger.note_refusal(session, [row.id for row, _ in batch], refused)
+        return refused
+
+    def _pay_batch(self, listed_id: str, batch: Sequence[tuple[Payment, str]]) -> None:
+        counts = [self.market.bonuses_of(submission).count(row.amount) for row, submission in batch]
+        late = [
+            row.id
+            for (row, _), count in zip(batch, counts, strict=True)
+            if row.paid_before is not None and count > row.paid_before
+        ]
+        if late:  # staff did not see them, and now they show
+            with self.sessions.begin() as session:
+                ledger.confirm(session, late)
+        left = [(*one, count) for one, count in zip(batch, counts, strict=True) if one[0].id not in late]
+        if not left:
+            return
+        bonuses = [
+            Bonus(submission, Money(row.amount, row.currency), row.key, row.reason)
+            for row, submission, _ in left
+        ]
+        made = self.market.set_up_bonuses(listed_id, bonuses)
+        with self.sessions.begin() as session:
+            going = [row.id for row, *_ in left if self._is_wanted(session, row.id)]
+            if len(going) < len(left):
+                return  # staff have just cancelled one: the next batch is without it
+            for row, _, count in left:
+                kept = session.get_one(Payment, row.id)
+                kept.batch, kept.paid_before = made.id, count
+            ledger.mark_sent(session, going)
+        self.market.pay_bonuses(made.id, bonuses)
+
+    @staticmethod
+    def _is_wanted(session: Session, payment_id: int) -> bool:
+        row = session.get(Payment, payment_id, with_for_update=True, populate_existing=True)
+        return row is not None and row.state is PaymentState.INTENDED
 
     def _next_bonuses(self) -> list[tuple[Payment, str]]:
         """Bonuses to pay with the submission's id there; of one submission the oldest, and none while one
-        of its bonuses is on its way: what the marketplace shows then tells whether that one arrived."""
+        of its bonuses is on its way: what the marketplace shows then tells whether that one arrived.
+
+        One that was refused before is alone in its batch, so that it holds up no other.
+        """
         busy = select(Payment.submission_id).where(
             Payment.listing_id == self.listing_id,
             Payment.kind == PaymentKind.BONUS,
@@ -291,18 +321,22 @@ class MarketVisit:
             )
             .group_by(Payment.submission_id)
         )
+        is_due = Payment.next_try_at.is_(None) | (Payment.next_try_at <= func.now())
         query = (
             select(Payment, Submission.external_id)
             .join(Submission, Submission.id == Payment.submission_id)
-            .where(Payment.id.in_(first), Submission.state.in_(HAVE_BONUSES))
-            .order_by(Payment.id)
+            .where(Payment.id.in_(first), Submission.state.in_(HAVE_BONUSES), is_due)
+            .order_by(Payment.refusals > 0, Payment.id)
             .limit(BONUSES_AT_ONCE)
         )
         with self.sessions() as session:
-            return [(row.Payment, row.external_id) for row in session.execute(query)]
+            found = [(row.Payment, row.external_id) for row in session.execute(query)]
+        fresh = [one for one in found if not one[0].refusals]
+        return fresh or found[:1]
 
     def _look_for_bonuses(self) -> None:
-        """Confirm the bonuses that the marketplace shows; those that it should show by now are sent again."""
+        """Confirm the bonuses that the marketplace shows. Those that it should show by now wait for staff,
+        unless the marketplace pays each once however often it is sent."""
         query = (
             select(Payment, Submission.external_id)
             .join(Submission, Submission.id == Payment.submission_id)
@@ -320,7 +354,7 @@ class MarketVisit:
             payment = row.Payment
             if self.market.bonuses_of(row.external_id).count(payment.amount) > (payment.paid_before or 0):
                 shown.append(payment.id)
-            elif payment.sent_at < overdue:
+            elif self.market.pays_once and payment.sent_at < overdue:
                 lost.append(payment.id)
         with self.sessions.begin() as session:
             ledger.confirm(session, shown)
@@ -341,24 +375,30 @@ class MarketVisit:
             }
 
 
+SHOWN: Final = ("state", "code", "completed_at", "return_requested_at")
+"""What of a submission may change on the marketplace."""
+
 HAVE_BONUSES: Final = (SubmissionState.APPROVED, SubmissionState.AWAITING_REVIEW)
 
 
-def _keep(session: Session, listing: Listing, one: Submitted) -> None:
-    shown = {
-        "state": one.state,
-        "code": one.code,
-        "completed_at": one.completed_at,
-        "return_requested_at": one.return_requested_at,
-    }
-    row = insert(Submission).values(
-        listing_id=listing.id,
-        external_id=one.id,
-        worker_id=one.worker,
-        started_at=one.started_at,
-        **shown,
-    )
-    session.execute(row.on_conflict_do_update(index_elements=["listing_id", "external_id"], set_=shown))
+def _keep(session: Session, listing: Listing, shown: Iterable[Submitted]) -> list[Submission]:
+    """Submissions as the marketplace has them; those that are new or differ from what was known."""
+    query = select(Submission).where(Submission.listing_id == listing.id)
+    known = {row.external_id: row for row in session.scalars(query)}
+    changed = []
+    for one in shown:
+        row = known.get(one.id)
+        if row is None:
+            row = Submission(
+                listing_id=listing.id, external_id=one.id, worker_id=one.worker, started_at=one.started_at
+            )
+            session.add(row)
+        elif all(getattr(row, name) == getattr(one, name) for name in SHOWN):
+            continue
+        for name in SHOWN:
+            setattr(row, name, getattr(one, name))
+        changed.append(row)
+    return changed
 
 
 def match_participants(session: Session, listing: Listing) -> None:

@@ -80,6 +80,8 @@ GET /api/studies/{slug}/maps
 GET /api/studies/{slug}/maps/{version}
 GET /api/studies/{slug}/analyses
 GET /api/studies/{slug}/analyses/{version}
+GET /api/studies/{slug}/listing
+GET /api/studies/{slug}/listing/submissions
 GET /api/images
 GET /api/images/{image_id}
 GET /api/datasets
@@ -190,10 +192,24 @@ POST /staff/studies/{slug}/recruit/return
 GET /staff/studies/{slug}/recruit/rejection
 POST /staff/studies/{slug}/recruit/reject
 POST /staff/studies/{slug}/recruit/bonuses
+POST /staff/studies/{slug}/recruit/bonuses/{number}/cancel
+POST /staff/studies/{slug}/recruit/bonuses/{number}/paid
+POST /staff/studies/{slug}/recruit/bonuses/{number}/again
 GET /staff/studies/{slug}/links
 POST /staff/studies/{slug}/links
 GET /staff/studies/{slug}/links.csv
 POST /staff/studies/{slug}/links/{link_id}/withdraw
+POST /api/studies/{slug}/listing
+POST /api/studies/{slug}/listing/quote
+POST /api/studies/{slug}/listing/places
+POST /api/studies/{slug}/listing/sync
+POST /api/studies/{slug}/listing/state
+POST /api/studies/{slug}/listing/submissions/approve
+POST /api/studies/{slug}/listing/submissions/return
+POST /api/studies/{slug}/listing/submissions/reject
+GET /api/studies/{slug}/listing/bonuses
+POST /api/studies/{slug}/listing/bonuses
+POST /api/studies/{slug}/listing/bonuses/{number}/{answer}
 GET /api/studies/{slug}/links
 POST /api/studies/{slug}/links
 GET /api/studies/{slug}/links.csv
@@ -216,7 +232,13 @@ POST /staff/experiments/{experiment_id}/abort
 POST /staff/runs/{run_id}/abort
 POST /staff/runs/{run_id}/model/export
 """
-FINANCE = ["GET /staff/payments.csv", "GET /staff/studies/{slug}/recruit/payments.csv"]
+FINANCE = [
+    "GET /staff/payments.csv",
+    "GET /staff/studies/{slug}/recruit/payments.csv",
+    "GET /api/payments.csv",
+    "GET /api/studies/{slug}/payments.csv",
+    "GET /api/studies/{slug}/listing/ledger",
+]
 """Payments: `method path` for each route of `app.deps.Finance`."""
 ADMINS = """
 GET /staff/audit

@@ -30,9 +30,13 @@ from app.models import (
     Image,
     JobState,
     LinkKind,
+    Listing,
     MapSet,
     Participant,
     ParticipantState,
+    Payment,
+    PaymentKind,
+    PaymentState,
     QualityFlag,
     Role,
     Run,
@@ -42,12 +46,15 @@ from app.models import (
     Study,
     StudyAnalysis,
     StudyState,
+    Submission,
+    SubmissionState,
     TaskKind,
     Trial,
 )
 from app.notes import add_note
 from app.quality.service import set_aside
 from app.recruitment.accounts import check_token, keep_token
+from app.recruitment.ledger import intend, note_refusal
 from app.recruitment.links import make_links
 from app.recruitment.listings import Terms, make_listing
 from app.recruitment.review import clean_ones
@@ -185,6 +192,7 @@ class Everything:
         go()
         self.db.expire_all()
         self.bonus_line = f"{recruited.reference}, 0.50"
+        self.leave_bonuses_open(listing)
         waiting = clean_ones(self.db, listing)[0].submission.id
         self.study("faces-unlisted", StudyState.OPEN)
         why = "x" * 100
@@ -192,6 +200,16 @@ class Everything:
             f"/staff/studies/faces/recruit/rejection?id={waiting}&category=OTHER&message={why}",
             "/staff/studies/faces-unlisted/recruit/cost?places=4&reward=1.50&minutes=5&description=Faces",
         )
+
+    def leave_bonuses_open(self, listing: Listing) -> None:
+        """One that was refused, and one that was sent and does not show."""
+        paid = self.db.scalars(select(Submission).where(Submission.state == SubmissionState.APPROVED)).one()
+        for key in ("refused", "unshown"):
+            intend(self.db, listing, paid, PaymentKind.BONUS, key=key, amount=50)
+        refused, unshown = self.db.scalars(select(Payment).where(Payment.key.in_(("refused", "unshown"))))
+        note_refusal(self.db, [refused.id], "The balance is too low.")
+        unshown.state, unshown.sent_at = PaymentState.SENT, datetime.now(UTC) - timedelta(days=1)
+        self.db.commit()
 
     def build_maps(self) -> None:
         """A stale set, two good ones, one that failed and one that waits."""

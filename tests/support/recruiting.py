@@ -3,13 +3,26 @@
 import os
 import subprocess
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
 from sqlalchemy.orm import Session
 
 from app.db import SessionFactory
-from app.models import Arm, Listing, Participant, ParticipantState, Source, Study, WorkerIdentity
+from app.models import (
+    Arm,
+    Listing,
+    Participant,
+    ParticipantState,
+    Payment,
+    PaymentKind,
+    PaymentState,
+    Source,
+    Study,
+    Submission,
+    WorkerIdentity,
+)
 from app.recruitment import ledger
 from tests.support.factories import ParticipantFactory
 from tests.support.local_prolific import Death, LocalProlific
@@ -43,10 +56,13 @@ class MortalLab:
         return done.stdout
 
     def visit(self) -> None:
+        """After staff have said what they see of bonuses that were cut short."""
+        answer_for_staff(self.sessions, self.prolific)
         self.run("sync", self.slug)
 
     def die_at(self, number: int = 1, *, after: bool, path: str = "") -> bool:
         """A visit that is killed at its n-th request to a path; False where it makes fewer."""
+        answer_for_staff(self.sessions, self.prolific)
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 [*COMMAND, "recruit", "sync", self.slug], env=self._environment(), stdout=log, stderr=log
@@ -117,6 +133,17 @@ def add_visit(session: Session, slug: str, *, worker: str, submission: str) -> P
         )
     )
     return person
+
+
+def answer_for_staff(sessions: SessionFactory, prolific: LocalProlific) -> None:
+    """Staff look at each bonus that was sent and does not show, and say what they see on Prolific."""
+    with sessions.begin() as session:
+        sent = session.query(Payment).filter_by(kind=PaymentKind.BONUS, state=PaymentState.SENT).all()
+        for payment in sent:
+            external = session.get_one(Submission, payment.submission_id).external_id
+            shown = prolific.submissions[external]["bonus_payments"].count(float(payment.amount))
+            was_paid = shown > (payment.paid_before or 0)
+            (ledger.confirm_bonus if was_paid else ledger.pay_bonus_again)(payment, settle=timedelta(0))
 
 
 def environment_of(settings, prolific: LocalProlific) -> dict[str, str]:

@@ -98,6 +98,7 @@ class Prolific:
     """`marketplaces.seam.Marketplace` on Prolific."""
 
     source: Final = Source.PROLIFIC
+    pays_once: Final = False
 
     def __init__(self, api: Api, *, workspace: str = "", currency: str = "", settle: timedelta) -> None:
         self._api = api
@@ -188,7 +189,7 @@ class Prolific:
         made = self._api.call("POST", f"{API}/submissions/bonus-payments/", asked)
         return BonusBatch(made["id"], Money(_minor(made["total_amount"]), bonuses[0].amount.currency))
 
-    def pay_bonuses(self, batch: str) -> None:
+    def pay_bonuses(self, batch: str, bonuses: Sequence[Bonus]) -> None:  # noqa: ARG002 - it has them
         self._api.call("POST", f"{API}/bulk-bonus-payments/{batch}/pay/", repeatable=False)
 
     def bonuses_of(self, submission: str) -> Sequence[int]:

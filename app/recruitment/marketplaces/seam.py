@@ -109,8 +109,12 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class Bonus:
+    """key : the same for the same bonus, however often it is sent"""
+
     submission: str
     amount: Money
+    key: str
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +177,10 @@ class Marketplace(Protocol):
     def source(self) -> Source: ...
 
     @property
+    def pays_once(self) -> bool:
+        """Whether it pays a bonus once, however often one with the same key is sent."""
+
+    @property
     def bonuses_settle(self) -> timedelta:
         """After that long a bonus that was paid is shown with its submission."""
 
@@ -209,8 +217,8 @@ class Marketplace(Protocol):
     def set_up_bonuses(self, listing: str, bonuses: Sequence[Bonus]) -> BonusBatch:
         """Write bonuses down; nothing is paid."""
 
-    def pay_bonuses(self, batch: str) -> None:
-        """Pay what was set up. **Not repeatable**: a second call may pay a second time."""
+    def pay_bonuses(self, batch: str, bonuses: Sequence[Bonus]) -> None:
+        """Pay what was set up. **Not repeatable** unless `pays_once`: a second call pays a second time."""
 
     def bonuses_of(self, submission: str) -> Sequence[int]:
         """Each bonus that was paid for a submission, in minor units."""

@@ -23,6 +23,7 @@ from app.recruitment.accounts import forget_token
 from app.recruitment.marketplaces.http import Api
 from app.recruitment.marketplaces.seam import Money
 from tests.support.local_prolific import Fault
+from tests.support.recruiting import answer_for_staff
 
 ORDER = UUID(int=1)
 
@@ -248,18 +249,38 @@ class TestBonuses:
         assert bonuses(lab) == [[250]]
         assert lab.states(PaymentKind.BONUS) == [PaymentState.CONFIRMED]
 
-    def test_one_that_never_arrived_is_paid_when_prolific_had_time_to_show_it(self, lab):
-        ask_for_bonus(lab)
-        lab.prolific.faults.append(Fault("POST", "/pay/", "lost"))
-        with pytest.raises(MarketplaceUnavailable):
-            lab.visit()
+    def test_one_that_never_arrived_is_paid_when_staff_say_that_it_was_not(self, lab):
+        lose_bonus(lab)
         lab.visit()
         assert bonuses(lab) == [[]]
-        long_ago = datetime.now(UTC) - timedelta(hours=2)
-        with lab.sessions.begin() as session:
-            session.execute(update(Payment).values(sent_at=long_ago))
+        answer_for(lab, ledger.pay_bonus_again)
         lab.visit()
         assert bonuses(lab) == [[250]]
+        assert lab.states(PaymentKind.BONUS) == [PaymentState.CONFIRMED]
+
+    def test_one_that_shows_after_staff_said_so_is_not_paid_again(self, lab):
+        lose_bonus(lab)
+        answer_for(lab, ledger.pay_bonus_again)
+        (one,) = lab.prolific.submissions.values()
+        one["bonus_payments"].append(250.0)
+        lab.visit()
+        assert bonuses(lab) == [[250]]
+        assert lab.states(PaymentKind.BONUS) == [PaymentState.CONFIRMED]
+
+    def test_one_that_staff_saw_paid_is_confirmed(self, lab):
+        lose_bonus(lab)
+        answer_for(lab, ledger.confirm_bonus)
+        lab.visit()
+        assert bonuses(lab) == [[]]
+        assert lab.states(PaymentKind.BONUS) == [PaymentState.CONFIRMED]
+
+    def test_staff_are_not_asked_while_the_marketplace_may_still_show_it(self, lab):
+        lose_bonus(lab, hours=0)
+        for answer in (ledger.confirm_bonus, ledger.pay_bonus_again):
+            with pytest.raises(WrongState):
+                answer_for(lab, answer)
+        with lab.sessions.begin() as session, pytest.raises(WrongState):
+            ledger.cancel_bonus(session.get_one(Payment, lab.payments(kind=PaymentKind.BONUS)[0].id))
 
     def test_an_equal_bonus_that_somebody_paid_by_hand_before_is_not_taken_for_ours(self, lab):
         ask_for_bonus(lab)
@@ -277,9 +298,49 @@ class TestBonuses:
         with pytest.raises(MarketplaceRefused, match="balance"):
             lab.visit()
         assert "The balance is too low" in lab.listing.error
+        (refused,) = lab.payments(kind=PaymentKind.BONUS)
+        assert (refused.state, refused.refusals) == (PaymentState.INTENDED, 1)
+        assert "The balance is too low" in refused.refusal
         lab.prolific.balance = 1000
         lab.visit()
+        assert bonuses(lab) == [[]]
+        time_goes_by(lab)
+        lab.visit()
         assert bonuses(lab) == [[250]]
+
+    def test_each_refusal_is_followed_by_a_longer_wait(self, lab):
+        ask_for_bonus(lab)
+        (one,) = lab.payments(kind=PaymentKind.BONUS)
+        waits = []
+        for _ in range(12):
+            with lab.sessions.begin() as session:
+                ledger.note_refusal(session, [one.id], "No.")
+            waits.append(lab.payments(id=one.id)[0].next_try_at - datetime.now(UTC))
+        assert [round(wait / ledger.FIRST_WAIT) for wait in waits[:4]] == [1, 2, 4, 8]
+        assert round(waits[-1] / ledger.LONGEST_WAIT, 3) == 1
+
+    def test_a_refused_one_holds_up_no_other(self, lab):
+        gone, stays = lab.finished(2)
+        lab.visit()
+        approve_all(lab)
+        lab.visit()
+        ask_for_bonus(lab, joined=False)
+        del lab.prolific.submissions[gone]
+        with pytest.raises(MarketplaceRefused):
+            lab.visit()
+        time_goes_by(lab)
+        with pytest.raises(MarketplaceRefused):
+            lab.visit()
+        assert lab.prolific.submissions[stays]["bonus_payments"] == [250]
+
+    def test_a_cancelled_one_is_never_paid(self, lab):
+        ask_for_bonus(lab)
+        with lab.sessions.begin() as session:
+            number = lab.payments(kind=PaymentKind.BONUS)[0].id
+            ledger.cancel_bonus(ledger.find_bonus(session, lab.listing, number))
+        lab.visit()
+        assert bonuses(lab) == [[]]
+        assert lab.states(PaymentKind.BONUS) == [PaymentState.CANCELLED]
 
     @pytest.mark.parametrize(
         "text", ["", "abcdef01, 1", "{ref}, 0", "{ref}, 1.234", "{ref}, -1", "{ref}, 201"]
@@ -415,12 +476,36 @@ def live(lab, deaths, act, *, first=lambda: None) -> None:
         try:
             act()
         except Died:
-            with lab.sessions.begin() as session:  # as much time goes by as Prolific needs to show a bonus
-                session.execute(update(Payment).values(sent_at=Payment.sent_at - timedelta(hours=2)))
+            time_goes_by(lab)
+            answer_for_staff(lab.sessions, lab.prolific)
             continue
         if deaths.calls < number:
             return
     raise AssertionError("it never ends")
+
+
+def time_goes_by(lab) -> None:
+    """As much as Prolific needs to show a bonus, and as a refused one waits."""
+    with lab.sessions.begin() as session:
+        earlier = {"sent_at": Payment.sent_at - timedelta(hours=2), "next_try_at": None}
+        session.execute(update(Payment).values(**earlier))
+
+
+def lose_bonus(lab, *, hours: int = 2) -> None:
+    """A bonus is sent and does not arrive; so many hours go by."""
+    ask_for_bonus(lab)
+    lab.prolific.faults.append(Fault("POST", "/pay/", "lost"))
+    with pytest.raises(MarketplaceUnavailable):
+        lab.visit()
+    if hours:
+        time_goes_by(lab)
+
+
+def answer_for(lab, answer) -> None:
+    """Staff say of the only bonus what became of it."""
+    with lab.sessions.begin() as session:
+        (number,) = [one.id for one in lab.payments(kind=PaymentKind.BONUS)]
+        answer(ledger.find_bonus(session, lab.listing, number), settle=timedelta(hours=1))
 
 
 def ask(lab, action: ListingAction) -> None:

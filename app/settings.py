@@ -5,8 +5,9 @@ from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ORIGIN: Final = re.compile(r"(https?)://([^\s/?#@\\]+?)/?", re.IGNORECASE)
@@ -67,6 +68,27 @@ def _networks(value: str) -> str:
         return " ".join(str(ip_network(network, strict=False)) for network in value.replace(",", " ").split())
     except ValueError:
         raise ValueError("must be addresses or networks, like 10.0.0.2 172.16.0.0/12") from None
+
+
+def _web_address(value: SecretStr) -> SecretStr:
+    parts = urlsplit(value.get_secret_value())
+    if value and not (parts.scheme in ("https", "http") and parts.hostname):
+        raise ValueError("must be like https://lab.example/hook")
+    return value
+
+
+def _mail_server(value: SecretStr) -> SecretStr:
+    parts = urlsplit(value.get_secret_value())
+    if value and not (parts.scheme in ("smtp", "smtps") and parts.hostname):
+        raise ValueError("must be like smtp://user:password@host:587 or smtps://host")
+    return value
+
+
+def _mail_addresses(value: str) -> str:
+    addresses = value.replace(",", " ").split()
+    if any(not re.fullmatch(r"[^@\s]+@[^@\s]+", one) for one in addresses):
+        raise ValueError("must be e-mail addresses with spaces between them")
+    return " ".join(addresses)
 
 
 class Settings(BaseSettings):
@@ -135,8 +157,37 @@ class Settings(BaseSettings):
     """Mixed into the key that tokens of marketplaces are sealed with: with one, a copy of the database alone
     opens none."""
 
+    stalled_after: timedelta = Field(timedelta(hours=6), ge=timedelta(minutes=10), le=timedelta(days=3))
+    """A study that is open and has for so long neither a new participant nor a judgement is stalled."""
+
+    flagged_share: float = Field(0.2, ge=0, lt=1)
+    """More than this share of those who finished with a quality flag is an alert."""
+
+    alert_webhook_url: Annotated[SecretStr, AfterValidator(_web_address)] = SecretStr("")
+    """Where alerts are posted; its address may itself be a secret."""
+
+    alert_webhook_secret: SecretStr = SecretStr("")
+    """What posted alerts are signed with (Standard Webhooks); needed for them."""
+
+    alert_mail_to: Annotated[str, AfterValidator(_mail_addresses)] = ""
+    """Who gets alerts by mail, with spaces between them."""
+
+    alert_mail_from: str = ""
+    """The sender of that mail; unset: the first who gets it."""
+
+    smtp_url: Annotated[SecretStr, AfterValidator(_mail_server)] = SecretStr("")
+    """The server that takes mail, needed for alerts by mail: `smtp://user:password@host:587`, `smtps://host`."""
+
     log_format: Literal["auto", "json", "plain"] = "auto"
     """Of the log on standard error; auto: plain on a terminal, JSON anywhere else."""
+
+    @model_validator(mode="after")
+    def _alerts_are_whole(self) -> "Settings":
+        if self.alert_webhook_url.get_secret_value() and not self.alert_webhook_secret.get_secret_value():
+            raise ValueError("CYBORG_ALERT_WEBHOOK_URL needs CYBORG_ALERT_WEBHOOK_SECRET to sign with")
+        if self.alert_mail_to and not self.smtp_url.get_secret_value():
+            raise ValueError("CYBORG_ALERT_MAIL_TO needs CYBORG_SMTP_URL to send with")
+        return self
 
     @property
     def secure_cookies(self) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 from uuid import UUID
 
-from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
+from procrastinate import BaseRetryStrategy, JobContext, RetryDecision, RetryStrategy
 from procrastinate.exceptions import JobAborted
 from procrastinate.job_context import AbortReason
 from procrastinate.jobs import Job, Status
@@ -19,7 +19,7 @@ from sqlalchemy import select
 from app.analysis.requests import ANALYSES
 from app.background import Interrupted, WorkKind, end
 from app.db import SessionFactory
-from app.errors import MarketplaceRefused, MarketplaceUnavailable, WrongState
+from app.errors import MarketplaceRefused, MarketplaceUnavailable, Unavailable, WrongState
 from app.experiments.background_tasks import TASKS, delete_old_scores, do_task
 from app.experiments.records import devices_of
 from app.experiments.service import RUNS
@@ -27,12 +27,14 @@ from app.experiments.supervisor import SupervisorOptions, supervise
 from app.jobs import (
     ANALYSE,
     BUILD_MAPS,
+    CHECK_ALERTS,
     CHECK_QUALITY,
     DELETE_SCORES,
     FOLD_TALLIES,
     RELEASE_LAPSED,
     RETRY_STALLED,
     RUN_TASK,
+    TELL_ALERT,
     TRAIN,
     VISIT_MARKETPLACE,
     VISIT_MARKETPLACES,
@@ -41,6 +43,8 @@ from app.jobs import (
 from app.maps.building import build_map_set
 from app.maps.service import MAP_SETS
 from app.models import JobState, Participant, ParticipantState
+from app.overview.alerts import check_alerts, tell_alert
+from app.overview.telling import Receiver, Turn
 from app.quality.service import check_participant
 from app.recruitment.assignment import lock_study
 from app.recruitment.events import ask_for_visit
@@ -61,6 +65,9 @@ MAX_ATTEMPTS: Final = 5
 
 LOCKED_RETRY_S: Final = 15
 """Until work that another worker still does is tried again."""
+
+TELL_AGAIN: Final = RetryStrategy(max_attempts=12, exponential_wait=3, retry_exceptions={Unavailable})
+"""An alert that did not arrive: after 3 s, 9 s, 27 s, …"""
 
 KINDS: Final[Sequence[WorkKind[Any]]] = (MAP_SETS, ANALYSES, RUNS, TASKS)
 
@@ -228,6 +235,23 @@ def visit_marketplaces(context: JobContext, timestamp: int) -> None:  # noqa: AR
     with services(context).sessions.begin() as session:
         for listing_id in open_listings(session):
             ask_for_visit(session, listing_id)
+
+
+@queue.periodic(cron="* * * * *")
+@queue.task(name=CHECK_ALERTS, queueing_lock=CHECK_ALERTS, pass_context=True)
+def check_for_alerts(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Begin alerts and end those that are over."""
+    worker = services(context)
+    with worker.sessions.begin() as session:
+        check_alerts(session, worker.settings)
+
+
+@queue.task(name=TELL_ALERT, pass_context=True, retry=TELL_AGAIN)
+def tell_of_alert(context: JobContext, *, alert_id: int, turn: Turn, receiver: Receiver) -> None:
+    """Post or mail an alert. What does not arrive is tried again, for three days."""
+    worker = services(context)
+    with worker.sessions() as session:
+        tell_alert(session, worker.settings, alert_id, turn, receiver)
 
 
 @queue.periodic(cron="* * * * * */10")

@@ -1,6 +1,7 @@
 """Imports every module that registers commands."""
 
 from app.cli import (
+    alerts,
     analysis,
     audit,
     database,
@@ -21,6 +22,7 @@ from app.cli import (
 )
 
 __all__ = [
+    "alerts",
     "analysis",
     "audit",
     "database",

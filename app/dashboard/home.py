@@ -10,6 +10,7 @@ from app.dashboard.images.queries import any_images
 from app.dashboard.maps.queries import any_map_sets, unfinished_builds
 from app.dashboard.studies.queries import open_ones_first
 from app.deps import CurrentStaff, Db
+from app.overview.alerts import alerts_and_studies
 from app.web import page
 
 router: Final = APIRouter(include_in_schema=False)
@@ -25,6 +26,7 @@ def home(request: Request, db: Db, _staff: CurrentStaff) -> HTMLResponse:
     return page(
         request,
         "staff/home.html",
+        alerts=alerts_and_studies(db),
         studies=open_ones_first(db, limit=6),
         any_images=any_images(db),
         any_maps=any_map_sets(db),

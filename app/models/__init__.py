@@ -1,5 +1,6 @@
 """Every table, in one place, so that features never import each other for a model."""
 
+from app.models.alerts import Alert, AlertKind
 from app.models.analyses import StudyAnalysis
 from app.models.audit import AuditEntry, Channel
 from app.models.background import (
@@ -96,6 +97,8 @@ __all__ = [
     "REFERENCE_LENGTH",
     "UNFINISHED",
     "Advice",
+    "Alert",
+    "AlertKind",
     "Annotation",
     "ApiToken",
     "Arm",

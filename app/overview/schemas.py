@@ -1,9 +1,10 @@
 """An overview, as the page, the API and the command line show it."""
 
 from datetime import datetime
+from uuid import UUID
 
 from app.messages import Answer
-from app.models import StudyState
+from app.models import AlertKind, StudyState
 
 
 class ArmCount(Answer):
@@ -97,6 +98,15 @@ class Spend(Answer):
     """Paid so far; None before the first judgement."""
 
 
+class AlertView(Answer):
+    """Something that staff have to look at."""
+
+    kind: AlertKind
+    text: str
+    began_at: datetime
+    run_id: UUID | None
+
+
 class Overview(Answer):
     """How a study is going. Judgements are decisions of main trials that count; people and programs are
     counted together."""
@@ -124,5 +134,7 @@ class Overview(Answer):
     """In the order of a visit; the work of who withdrew is gone, so they are in none."""
     lease: Lease
     forecast: Forecast
+    alerts: list[AlertView]
+    """Those that stand, the newest first."""
     spend: list[Spend] | None
     """By currency; None for whoever may not see it."""

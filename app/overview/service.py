@@ -13,7 +13,9 @@ from sqlalchemy.orm import Session
 
 from app.models import ParticipantState, Study, StudyState
 from app.overview import queries
+from app.overview.alerts import open_alerts
 from app.overview.schemas import (
+    AlertView,
     ArmCount,
     Arrivals,
     CountInArm,
@@ -80,6 +82,10 @@ def overview(
             next_ends_at=queries.next_lease_end(session, study) if counts.working else None,
         ),
         forecast=_forecast(session, study, counts, now),
+        alerts=[
+            AlertView(kind=one.kind, text=one.text, began_at=one.began_at, run_id=one.run_id)
+            for one in open_alerts(session, study)
+        ],
         spend=_spend(session, study, counts) if with_spend else None,
     )
 

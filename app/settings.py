@@ -149,6 +149,9 @@ class Settings(BaseSettings):
     prolific_url: Annotated[str, AfterValidator(_origin)] = "https://api.prolific.com"
     """Where Prolific's API is."""
 
+    mturk_url: Annotated[str, AfterValidator(_origin)] = "https://mturk-requester.us-east-1.amazonaws.com"
+    """Where an API is that speaks MTurk's protocol. MTurk itself closed for good on 30 September 2026."""
+
     bonuses_settle: timedelta = Field(timedelta(hours=1), gt=timedelta(0), le=timedelta(days=30))
     """After that long staff are asked about a bonus that was sent and that the marketplace does not show.
     Prolific pays within minutes."""

@@ -30,8 +30,6 @@ from app.studies.service import find_study
 
 router: Final = APIRouter(prefix="/api/studies/{slug}/listing", tags=["recruiting"])
 
-SOURCE: Final = Source.PROLIFIC
-
 
 class Quote(Answer):
     """What places would cost, in minor units: pence or cents."""
@@ -176,10 +174,17 @@ def read_listing(db: Db, _staff: CurrentStaff, slug: str) -> ListingView:
 
 
 @router.post("/quote")
-def quote(db: Db, config: Config, _editor: Editor, slug: str, terms: listings.Terms) -> Quote:
+def quote(
+    db: Db,
+    config: Config,
+    _editor: Editor,
+    slug: str,
+    terms: listings.Terms,
+    marketplace: Source = Source.PROLIFIC,
+) -> Quote:
     """What it would cost with fees and tax. Nothing is published."""
     find_study(db, slug)
-    key = accounts.key_of(db, SOURCE, config)
+    key = accounts.key_of(db, marketplace, config)
     with accounts.opened(key, config) as market:
         cost: Cost = market.quote(Money(terms.reward, key.currency), terms.places)
     return Quote(
@@ -192,9 +197,11 @@ def quote(db: Db, config: Config, _editor: Editor, slug: str, terms: listings.Te
 
 
 @router.post("", status_code=201)
-def publish(db: Db, editor: Editor, slug: str, terms: listings.Terms) -> ListingView:
+def publish(
+    db: Db, editor: Editor, slug: str, terms: listings.Terms, marketplace: Source = Source.PROLIFIC
+) -> ListingView:
     """Publish an open study."""
-    listing = listings.make_listing(db, find_study(db, slug), SOURCE, terms, by=editor.id)
+    listing = listings.make_listing(db, find_study(db, slug), marketplace, terms, by=editor.id)
     return _asked(db, listing)
 
 

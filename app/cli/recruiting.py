@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 recruit = typer.Typer(help="Recruit and pay people on a marketplace.", no_args_is_help=True)
 app.add_typer(recruit, name="recruit")
 
+Marketplace = Annotated[Literal["prolific", "mturk"], typer.Argument(help="Which marketplace.")]
 Slug = Annotated[str, typer.Argument(help="The study's name in addresses.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this it is only shown.")]
 References = Annotated[list[str], typer.Argument(help="Participants, as `submissions` prints them.")]
@@ -33,10 +34,13 @@ References = Annotated[list[str], typer.Argument(help="Participants, as `submiss
 
 @recruit.command()
 def connect(
-    marketplace: Annotated[Literal["prolific"], typer.Argument(help="Which marketplace.")] = "prolific",
+    marketplace: Marketplace = "prolific",
     workspace: Annotated[str, typer.Option(help="Its id, of an account with several.")] = "",
 ) -> None:
-    """Connect the lab's account; the token is read from standard input, sealed, and never shown."""
+    """Connect the lab's account; the token is read from standard input, sealed, and never shown.
+
+    Of MTurk, which is closed, or of a service with its protocol: ACCESS_KEY_ID:SECRET_ACCESS_KEY.
+    """
     from app.models import Source
     from app.recruitment.accounts import check_token, keep_token
 
@@ -49,7 +53,7 @@ def connect(
 
 
 @recruit.command()
-def publish(
+def publish(  # noqa: PLR0913, PLR0917 - each is an option
     slug: Slug,
     places: Annotated[int, typer.Option(min=1, help="How many people.")],
     reward: Annotated[int, typer.Option(min=1, help="Of each, in pence or cents.")],
@@ -57,6 +61,7 @@ def publish(
     description: Annotated[str, typer.Option(help="What people read before they take a place.")],
     screen_out_reward: Annotated[int | None, typer.Option(min=1, help="Of who is screened out.")] = None,
     screen_out_places: Annotated[int | None, typer.Option(min=1, help="How many may be paid that.")] = None,
+    marketplace: Annotated[Literal["prolific", "mturk"], typer.Option(help="Where.")] = "prolific",
     yes: Yes = False,
 ) -> None:
     """Say what it costs; with --yes publish it."""
@@ -77,7 +82,7 @@ def publish(
     )
     with opened() as context:
         with context.sessions() as session:
-            key = key_of(session, Source.PROLIFIC, context.settings)
+            key = key_of(session, Source(marketplace), context.settings)
         with connected(key, context.settings) as market:
             cost = market.quote(Money(reward, key.currency), places)
         parts = {"rewards": cost.rewards, "fees": cost.fees, "tax": cost.tax}
@@ -88,7 +93,7 @@ def publish(
             return
         with context.sessions.begin() as session:
             study = find_study(session, slug)
-            listing_id = listings.make_listing(session, study, Source.PROLIFIC, terms, by=None).id
+            listing_id = listings.make_listing(session, study, Source(marketplace), terms, by=None).id
         _visit(context, listing_id)
 
 

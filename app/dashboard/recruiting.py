@@ -33,7 +33,7 @@ router: Final = APIRouter(prefix="/staff/studies/{slug}/recruit", include_in_sch
 everywhere: Final = APIRouter(prefix="/staff", include_in_schema=False)
 
 SOURCE: Final = Source.PROLIFIC
-"""The marketplace of this page."""
+"""The marketplace on which this page publishes; a listing of another one is shown, reviewed and paid."""
 
 
 class Shown(Fields):
@@ -55,8 +55,10 @@ def recruit(
 ) -> HTMLResponse:
     study = find_study(db, slug)
     listing = listings.listing_of(db, study)
-    account = db.get(MarketplaceAccount, SOURCE)
-    context: dict[str, Any] = {"account": account, "shown": shown, "name": MARKETPLACES[SOURCE]}
+    source = listing.marketplace if listing else SOURCE
+    account = db.get(MarketplaceAccount, source)
+    context: dict[str, Any] = {"account": account, "shown": shown, "name": MARKETPLACES[source]}
+    context["is_main"] = source is SOURCE
     context["links"] = links.counts(db, study)
     if listing is not None:
         context |= _listing_context(db, listing, shown, sees_rows=staff.role.may_see_payments)

@@ -1,7 +1,7 @@
 """Studies on marketplaces, as staff ask for them. A worker carries it out: `app.recruitment.sync`."""
 
 import secrets
-from typing import Annotated, Final, cast, get_args
+from typing import Annotated, Final, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import select
@@ -18,7 +18,7 @@ from app.models import (
 )
 from app.recruitment.accounts import account_of
 from app.recruitment.identity import kept_out_by
-from app.recruitment.marketplaces.registry import MARKETPLACES
+from app.recruitment.marketplaces.registry import ARRIVALS, CODED_ENDINGS, MARKETPLACES
 from app.recruitment.marketplaces.seam import Money, Offer, VisitEnd
 from app.recruitment.service import CODE_LETTERS
 from app.studies.plan import plan_of
@@ -87,7 +87,7 @@ def make_listing(session: Session, study: Study, source: Source, terms: Terms, *
         screen_out_reward=terms.screen_out_reward,
         screen_out_places=terms.screen_out_places,
         currency=account.currency,
-        codes={ending: _new_code() for ending in get_args(VisitEnd)},
+        codes={ending: _new_code() for ending in CODED_ENDINGS[source]},
         places_wanted=terms.places,
         asked=ListingAction.PUBLISH,
         created_by=by,
@@ -122,7 +122,7 @@ def offer_of(session: Session, study: Study, listing: Listing, *, public_url: st
         reference=f"cyborg {listing.reference}",
         title=listing.title,
         description=listing.description,
-        url=arrival_address(study, public_url),
+        url=arrival_address(study, listing.marketplace, public_url),
         minutes=listing.minutes,
         reward=Money(listing.reward, listing.currency),
         places=listing.places_wanted,
@@ -135,11 +135,10 @@ def offer_of(session: Session, study: Study, listing: Listing, *, public_url: st
     )
 
 
-def arrival_address(study: Study, public_url: str) -> str:
-    """With the parameters that Prolific fills in."""
-    names = ("PROLIFIC_PID", "STUDY_ID", "SESSION_ID")
-    query = "&".join(f"{name}={{{{%{name}%}}}}" for name in names)
-    return f"{public_url.rstrip('/')}/s/{study.slug}?{query}"
+def arrival_address(study: Study, source: Source, public_url: str) -> str:
+    """With the parameters that the marketplace fills in."""
+    query = f"?{ARRIVALS[source]}" if ARRIVALS[source] else ""
+    return f"{public_url.rstrip('/')}/s/{study.slug}{query}"
 
 
 def shut_out(session: Session, study: Study, listing: Listing) -> list[str]:

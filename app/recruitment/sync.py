@@ -33,7 +33,8 @@ from app.recruitment import ledger
 from app.recruitment.accounts import AccountKey, account_of, key_of, opened, token_box
 from app.recruitment.events import EVENTS_PATH
 from app.recruitment.listings import offer_of
-from app.recruitment.marketplaces.seam import Bonus, Listed, Marketplace, Money, Submitted
+from app.recruitment.marketplaces.registry import EVENT_READERS
+from app.recruitment.marketplaces.seam import Bonus, Listed, Marketplace, Money, Offer, Submitted
 from app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ def _key(sessions: SessionFactory, settings: Settings, listing_id: int) -> Accou
 
 def _listen(sessions: SessionFactory, market: Marketplace, settings: Settings) -> None:
     """Have events sent to us, once; without them the periodic visits find everything, only later."""
-    if not is_reachable(settings):
+    if market.source not in EVENT_READERS or not is_reachable(settings):
         return
     with sessions() as session:
         if account_of(session, market.source).sealed_hook_secret is not None:
@@ -145,18 +146,21 @@ class MarketVisit:
             group = self.market.group(group_name)
             with self.sessions.begin() as session:
                 session.get_one(Listing, self.listing_id).group_id = group
+        offer = self._terms()
+        return self._write(self.market.find(offer.reference) or self.market.create(offer))
+
+    def _terms(self) -> Offer:
         with self.sessions() as session:
             listing = session.get_one(Listing, self.listing_id)
             study = session.get_one(Study, listing.study_id)
-            offer = offer_of(session, study, listing, public_url=self.public_url)
-        return self._write(self.market.find(offer.reference) or self.market.create(offer))
+            return offer_of(session, study, listing, public_url=self.public_url)
 
     def _raise_places(self, listed: Listed) -> Listed:
         with self.sessions() as session:
             wanted = session.get_one(Listing, self.listing_id).places_wanted
         if wanted <= listed.places:
             return listed
-        self.market.raise_places(listed.id, wanted)
+        self.market.raise_places(listed.id, wanted, self._terms())
         return self._write(self.market.look(listed.id))
 
     def _act(self, listed: Listed) -> None:
@@ -170,7 +174,7 @@ class MarketVisit:
 
     def _do(self, listed: Listed, asked: ListingAction) -> None:
         try:
-            self.market.act(listed.id, asked)
+            self.market.act(listed.id, asked, self._terms())
         except MarketplaceRefused:
             # A call whose answer was lost is refused the second time, because it was done.
             if self.market.look(listed.id).state not in REACHED[asked]:
@@ -190,12 +194,23 @@ class MarketVisit:
     def _pull(self, listed_id: str) -> None:
         """Write down what is new or has changed, and settle what is paid for it."""
         shown = self.market.submissions(listed_id)
+        self._enlist(shown)
         with self.sessions.begin() as session:
             listing = session.get_one(Listing, self.listing_id)
             changed = _keep(session, listing, shown)
             match_participants(session, listing)
             session.flush()
             ledger.settle(session, listing, changed)
+
+    def _enlist(self, shown: Sequence[Submitted]) -> None:
+        """Put who is new on the list of who took part, before it is written down that they are known."""
+        with self.sessions() as session:
+            group = session.get_one(Listing, self.listing_id).group_id
+            query = select(Submission.external_id).where(Submission.listing_id == self.listing_id)
+            known = set(session.scalars(query))
+        new = [one.worker for one in shown if one.id not in known]
+        if group and new:
+            self.market.enlist(group, new)
 
     def _carry_out_verdicts(self) -> bool:
         """Tell the marketplace what staff decided; whether it was told anything."""

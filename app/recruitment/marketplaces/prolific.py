@@ -136,10 +136,10 @@ class Prolific:
     def look(self, listing: str) -> Listed:
         return _listed(self._api.get(f"{API}/studies/{listing}/"))
 
-    def act(self, listing: str, action: ListingAction) -> None:
+    def act(self, listing: str, action: ListingAction, offer: Offer) -> None:
         self._api.call("POST", f"{API}/studies/{listing}/transition/", {"action": ACTIONS[action]})
 
-    def raise_places(self, listing: str, places: int) -> None:
+    def raise_places(self, listing: str, places: int, offer: Offer) -> None:
         self._api.call("PATCH", f"{API}/studies/{listing}/", {"total_available_places": places})
 
     def submissions(self, listing: str) -> Sequence[Submitted]:
@@ -189,7 +189,7 @@ class Prolific:
         made = self._api.call("POST", f"{API}/submissions/bonus-payments/", asked)
         return BonusBatch(made["id"], Money(_minor(made["total_amount"]), bonuses[0].amount.currency))
 
-    def pay_bonuses(self, batch: str, bonuses: Sequence[Bonus]) -> None:  # noqa: ARG002 - it has them
+    def pay_bonuses(self, batch: str, bonuses: Sequence[Bonus]) -> None:
         self._api.call("POST", f"{API}/bulk-bonus-payments/{batch}/pay/", repeatable=False)
 
     def bonuses_of(self, submission: str) -> Sequence[int]:
@@ -219,6 +219,9 @@ class Prolific:
         asked = {"workspace_id": self._workspace, "name": name}
         return str(self._api.call("POST", f"{API}/participant-groups/", asked, repeatable=False)["id"])
 
+    def enlist(self, group: str, workers: Sequence[str]) -> None:
+        """Completion codes do it (`_code`)."""
+
     def listen(self, url: str) -> str:
         """The workspace's secret is kept where it has one: other systems may check events with it."""
         known = self._api.get(f"{API}/hooks/secrets/", workspace_id=self._workspace)["results"]
@@ -238,6 +241,10 @@ class Prolific:
         answer = self._api.send("POST", f"{API}/hooks/subscriptions/", asked, repeatable=False)
         path = f"{API}/hooks/subscriptions/{answer.json()['id']}/"
         self._api.call("POST", path, {"secret": answer.headers["x-hook-secret"]})
+
+
+ARRIVAL: Final = "&".join(f"{name}={{{{%{name}%}}}}" for name in ("PROLIFIC_PID", "STUDY_ID", "SESSION_ID"))
+"""What is added to a study's address: Prolific fills it in."""
 
 
 def code_address(code: str) -> str:

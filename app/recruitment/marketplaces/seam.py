@@ -198,11 +198,11 @@ class Marketplace(Protocol):
 
     def look(self, listing: str) -> Listed: ...
 
-    def act(self, listing: str, action: ListingAction) -> None:
+    def act(self, listing: str, action: ListingAction, offer: Offer) -> None:
         """Publish, pause, resume or stop. `MarketplaceRefused` where the state does not allow it."""
 
-    def raise_places(self, listing: str, places: int) -> None:
-        """Set the number of places; it only goes up."""
+    def raise_places(self, listing: str, places: int, offer: Offer) -> None:
+        """Set the number of places; it only goes up. What is not published yet may stay as it is."""
 
     def submissions(self, listing: str) -> Sequence[Submitted]: ...
 
@@ -231,6 +231,9 @@ class Marketplace(Protocol):
 
     def group(self, name: str) -> str:
         """The id of the list of this name, made where there is none."""
+
+    def enlist(self, group: str, workers: Sequence[str]) -> None:
+        """Put people on a list, where the marketplace does not do it by itself; who is on it stays."""
 
     def listen(self, url: str) -> str:
         """Have events sent to an address; returns the secret that they are signed with."""

@@ -248,6 +248,8 @@ export interface Enrolled {
   participant: string;
   arm: ArmView;
   trials: number;
+  /** Of the study, in which this participant began: the page shows its texts. */
+  version: number;
 }
 
 export interface ArmView {
@@ -284,6 +286,8 @@ export interface WayOutView {
 export interface PageData {
   study: string;
   title: string;
+  /** Of the study, whose texts this page has. */
+  version: number;
   /** The study's as this visitor meets it: `full` where nobody new gets in. */
   state: "open" | "paused" | "closed" | "full";
   consent_version: string;

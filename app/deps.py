@@ -25,6 +25,8 @@ from app.models import (
     Staff,
     StaffSession,
     Study,
+    StudyContent,
+    StudyVersion,
     TokenScope,
 )
 from app.security import token_hash
@@ -224,16 +226,35 @@ class Visit:
     participant: Participant
     study: Study
     arm: Arm
+    earlier: StudyVersion | None = None
+    """The version in which they began, where the study has a newer one."""
+
+    @property
+    def content(self) -> StudyContent:
+        """What this participant meets."""
+        return self.earlier or self.study
 
 
 # Built once: building a statement costs more than sending it.
 VISIT: Final = (
-    select(Participant, Study, Arm)
+    select(Participant, Study, Arm, StudyVersion)
     .join(ParticipantToken, ParticipantToken.participant_id == Participant.id)
     .join(Study, Study.id == Participant.study_id)
     .join(Arm, Arm.id == Participant.arm_id)
+    .outerjoin(
+        StudyVersion,
+        (StudyVersion.study_id == Study.id)
+        & (StudyVersion.number == Participant.study_version)
+        & (StudyVersion.number != Study.version),
+    )
     .where(ParticipantToken.token_hash == bindparam("token_hash"))
-    .options(defer(Study.spec), defer(Study.consent), defer(Study.instructions), defer(Study.debrief))
+    .options(
+        *(
+            defer(getattr(content, text))
+            for content in (Study, StudyVersion)
+            for text in ("spec", "consent", "instructions", "debrief")
+        )
+    )
 )
 
 

@@ -24,6 +24,7 @@ AppError
 │   ├── QuotaFull            every judgement that is wanted is taken
 │   ├── AlreadyTookPart      this person withdrew or may not repeat
 │   ├── BegunElsewhere       this id has a visit, and nothing shows that it is this person's
+│   ├── EditedMeanwhile      somebody else changed it since it was read
 │   ├── WrongState           the thing is not in a state that allows this
 │   ├── MarketplaceRefused   a marketplace will not do what it was asked to
 │   └── AlreadyExists        a name that is taken
@@ -172,6 +173,10 @@ class WrongState(Conflict):
 
 class MarketplaceRefused(Conflict):
     """The marketplace refuses."""
+
+
+class EditedMeanwhile(Conflict):
+    """Somebody else changed this study meanwhile; nothing of yours is saved."""
 
 
 class AlreadyExists(Conflict):

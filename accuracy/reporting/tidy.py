@@ -11,7 +11,7 @@ from accuracy.decisions.table import COLUMNS, Decisions
 from accuracy.findings.estimates import FIELDS, Analysis
 from saliency.files.spreadsheets import cell
 
-DECISION_FIELDS: Final = ("decision_id", "simulated", *COLUMNS)
+DECISION_FIELDS: Final = ("decision_id", "simulated", "study_version", *COLUMNS)
 
 
 def decisions_csv(decisions: Decisions) -> str:

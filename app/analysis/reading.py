@@ -29,7 +29,7 @@ Fake = aliased(Image)
 def read_decisions(session: Session, study_id: int, choice: Choice) -> Decisions:
     """The judgements of a study, ordered by participant and position; see `accuracy.decisions.table`.
 
-    It has two columns more than that table: decision_id and simulated.
+    It has three columns more than that table: decision_id, simulated and study_version.
     """
     answer = (
         case((Trial.question == Question.REAL, Pair.real_image_id), else_=Pair.fake_image_id)
@@ -41,6 +41,7 @@ def read_decisions(session: Session, study_id: int, choice: Choice) -> Decisions
                 Decision.id.label("decision_id"),
                 Participant.id.label("participant"),
                 (Participant.source == Source.SIMULATED).label("simulated"),
+                Participant.study_version,
                 Arm.name.label("arm"),
                 Arm.annotate,
                 Decision.correct,

@@ -28,6 +28,8 @@ class ParticipantLine(Answer):
     arm: str
     state: ParticipantState
     source: Source
+    study_version: int
+    """In which they began."""
     consented_at: datetime
     finished_at: datetime | None
     trials: int
@@ -58,6 +60,8 @@ class ParticipantDetail(Answer):
     id: UUID
     state: ParticipantState
     source: Source
+    study_version: int
+    """In which they began."""
     consented_at: datetime
     finished_at: datetime | None
     flags: list[FlagView]
@@ -95,6 +99,7 @@ def participants(
                 arm=row.arm,
                 state=person.state,
                 source=person.source,
+                study_version=person.study_version,
                 consented_at=person.consented_at,
                 finished_at=person.finished_at,
                 trials=done.trials if done else 0,

@@ -66,9 +66,9 @@ def read_overview(request: Request, db: Db, staff: CurrentStaff, slug: str) -> O
 
 
 @router.post("/studies/{slug}/open")
-def open_study(db: Db, _editor: Editor, slug: str) -> Progress:
+def open_study(db: Db, editor: Editor, slug: str) -> Progress:
     """Let participants in."""
-    return view(db, service.open_study(db, service.find_study(db, slug)))
+    return view(db, service.open_study(db, service.find_study(db, slug), staff_id=editor.id))
 
 
 @router.post("/studies/{slug}/pause")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,7 +13,7 @@ from rich.table import Table
 
 from app.cli import app
 from app.cli.context import opened
-from app.cli.remote import remote
+from app.cli.remote import Remote, remote
 
 if TYPE_CHECKING:
     from app.studies.progress import StudySummary
@@ -51,9 +52,10 @@ def create(
 def show(
     slug: Slug,
     out: Annotated[Path | None, typer.Option(help="A file to write; without it, it is printed.")] = None,
+    version: Annotated[int | None, typer.Option(help="An earlier version; the newest without it.")] = None,
 ) -> None:
     """Print the description of a study, of any state, as TOML that makes the same study again."""
-    text = server.get(f"/api/studies/{slug}/study.toml").text if (server := remote()) else _toml_here(slug)
+    text = _toml_there(server, slug, version) if (server := remote()) else _toml_here(slug, version)
     if out is None:
         print(text, end="")
     else:
@@ -61,27 +63,64 @@ def show(
         print(f"Study {slug} is written to {out}.")
 
 
-def _toml_here(slug: str) -> str:
+def _toml_there(server: Remote, slug: str, version: int | None) -> str:
+    of_version = "" if version is None else f"/versions/{version}"
+    return server.get(f"/api/studies/{slug}{of_version}/study.toml").text
+
+
+def _toml_here(slug: str, version: int | None) -> str:
     from app.studies.service import find_study
-    from app.studies.toml import toml_of
+    from app.studies.toml import toml_of, written
+    from app.studies.versions import find_version
 
     with opened() as context, context.sessions() as session:
-        return toml_of(session, find_study(session, slug))
+        found = find_study(session, slug)
+        return (
+            toml_of(session, found)
+            if version is None
+            else written(find_version(session, found, version).spec)
+        )
 
 
 @study.command()
 def edit(
     slug: Slug,
     path: Annotated[Path, typer.Argument(help="The new description, STUDY.toml; docs/studies.md.")],
+    reason: Annotated[str, typer.Option(help="Why, of a study that was opened.")] = "",
 ) -> None:
-    """Make a draft what another description says; its pairs are chosen anew."""
+    """Make a draft what another description says, its pairs chosen anew; or a version of an open study."""
+    from app.models import StudyState
     from app.studies import service
     from app.studies.schemas import load_study
 
     spec = load_study(path)
     with opened() as context, context.sessions.begin() as session:
-        service.revise_draft(session, service.find_study(session, slug), spec, blobs=context.blobs)
-    print(f"Study {spec.slug} is what {path} says, still a draft.")
+        changed = service.find_study(session, slug)
+        service.revise(session, changed, spec, reason=reason, blobs=context.blobs)
+    now = "still a draft" if changed.state is StudyState.DRAFT else f"version {changed.version}"
+    print(f"Study {spec.slug} is what {path} says, {now}.")
+
+
+@study.command()
+def versions(
+    slug: Slug,
+    as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
+) -> None:
+    """List the versions of a study that was opened: who, when, why and what changed."""
+    from app.studies.service import find_study
+    from app.studies.versions import versions_of
+
+    with opened() as context, context.sessions() as session:
+        found = versions_of(session, find_study(session, slug))
+    if as_json:
+        print(json.dumps([asdict(one) for one in found], default=str))
+        return
+    if not found:
+        print(f"Study {slug} is a draft; versions begin when it is opened.")
+    for one in found:
+        print(f"{one.number}  {one.made_at:%Y-%m-%d %H:%M} UTC  {one.made_by or 'a command'}  {one.reason}")
+        for changed in one.differences:
+            print(f"   {changed.key}", *(f"     {sign} {text}" for sign, text in changed.lines), sep="\n")
 
 
 @study.command()

@@ -78,6 +78,7 @@ PILOT: Final = (
     "true/false",
     "true: of a pilot, which tried the study out; it counts in no result of the study.",
 )
+VERSION: Final = ("study_version", "integer", "The version of the study in which the participant began.")
 ARM: Final = ("arm", "text", "Name of the arm the participant was in.")
 LABEL: Final = ("label", "real/fake", "Whether a camera or a generator made the image.")
 
@@ -108,6 +109,12 @@ STUDY: Final = ExportFile(
             "How long a silent participant keeps their places.",
         ),
         ("accepts_simulated", "true/false", "Whether programs may take part."),
+        ("version", "integer", "The newest version: how often the study was opened or changed since."),
+        (
+            "versions",
+            "list",
+            "One {number, made_at, reason, description} per version, the oldest first; none of a draft.",
+        ),
         ("consent_version", "text", "Version of the consent text."),
         ("consent", "Markdown", "The consent text."),
         ("instructions", "Markdown", "The instructions."),
@@ -137,6 +144,7 @@ PARTICIPANTS: Final = ExportFile(
         PARTICIPANT,
         SIMULATED,
         PILOT,
+        VERSION,
         ("recruited_through", "link/mturk/panel/prolific/simulated", "How the participant came."),
         ARM,
         (
@@ -207,6 +215,7 @@ DECISIONS: Final = ExportFile(
         PARTICIPANT,
         SIMULATED,
         PILOT,
+        VERSION,
         ARM,
         ("annotate", "true/false", "Whether the arm asks for an annotation."),
         ("advice", "none/decision/saliency/both", "What the arm shows beside the images."),
@@ -301,6 +310,7 @@ ANNOTATIONS: Final = ExportFile(
         PARTICIPANT,
         SIMULATED,
         PILOT,
+        VERSION,
         ARM,
         (
             "question",

@@ -1,13 +1,14 @@
 """An export read back into an empty platform, all of it or nothing: exported again, it is the same bytes."""
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from io import BytesIO
 from itertools import groupby, islice
 from typing import Any, Final
 
 from PIL import Image as Picture
+from pydantic import ValidationError
 from sqlalchemy import and_, func, insert, select, text, update
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 from sqlalchemy.orm import Session
@@ -33,6 +34,7 @@ from app.models import (
     SaliencyMap,
     Stroke,
     Study,
+    StudyVersion,
     Trial,
     TrialKind,
     TrialState,
@@ -41,6 +43,9 @@ from app.models import (
 from app.stimuli.encode import jpeg
 from app.storage import BlobStore
 from app.studies.padding import served_bytes
+from app.studies.schemas import StudySpec, sentence
+from app.studies.service import content_of
+from app.studies.versions import CONTENT
 
 ROWS_AT_A_TIME: Final = 1_000
 
@@ -169,12 +174,25 @@ class _Import:
         )
         self.session.add(study)
         self.session.flush()
+        self.session.add_all(self._version(study, one) for one in document["versions"])
         for arm in document["arms"]:
             row = Arm(study_id=study.id, **arm)
             self.session.add(row)
             self.session.flush()  # one after the other: an export has them in the order of their ids
             self.arms[row.name] = row.id
         return study
+
+    def _version(self, study: Study, version: Row) -> StudyVersion:
+        """A version as it was, but for what people were paid by."""
+        own = {"number": version["number"], "reason": version["reason"], "spec": version["description"]}
+        said = {name: getattr(study, name) for name in CONTENT}
+        if version["number"] != study.version:
+            try:
+                said = content_of(StudySpec.model_validate(version["description"]))
+            except ValidationError as error:
+                raise BadInput(f"Version {version['number']} of the study: {sentence(error)}") from None
+        made_at = datetime.fromisoformat(version["made_at"])
+        return StudyVersion(study_id=study.id, made_at=made_at, **{**said, **own})
 
     def _pairs(self, study_id: int) -> Iterator[Row]:
         for row in self.export.rows(dictionary.PAIRS):
@@ -223,7 +241,14 @@ class _Import:
         answers = self._answers()
         for row in self.export.rows(dictionary.PARTICIPANTS):
             who = row["participant"]
-            kept = ("state", "consent_version", "consented_at", "finished_at", "screened_out_at")
+            kept = (
+                "state",
+                "study_version",
+                "consent_version",
+                "consented_at",
+                "finished_at",
+                "screened_out_at",
+            )
             yield {
                 "id": who,
                 "study_id": study_id,

@@ -67,6 +67,7 @@ def participants(study_id: int) -> AnySelect:
     return (
         select(
             *_who(study_id),
+            Participant.study_version,
             Participant.source.label("recruited_through"),
             Arm.name.label("arm"),
             Participant.state,
@@ -265,6 +266,7 @@ def decisions(study_id: int) -> AnySelect:
             Decision.id.label("decision_id"),
             Trial.id.label("trial_id"),
             *_who(study_id),
+            Participant.study_version,
             Arm.name.label("arm"),
             Arm.annotate,
             Arm.advice,

@@ -25,9 +25,10 @@ from app.exports.dictionary import ExportFile
 from app.exports.facts import DatasetFacts, citation, facts_of
 from app.exports.layouts import as_image_folder, as_psych_ds
 from app.maps.service import newest_map_set
-from app.models import Arm, ImageAdvice, MapSet, Participant, Source, Study
+from app.models import Arm, ImageAdvice, MapSet, Participant, Source, Study, StudyVersion
 from app.storage import BlobStore
 from app.studies.toml import description_of
+from app.studies.versions import stored_versions
 from saliency.maps.png import decode_map_png
 
 Progress = Callable[[str], None]
@@ -176,11 +177,17 @@ def study_json(session: Session, study: Study, map_set: MapSet | None) -> bytes:
         "map_set": map_set and _map_set_json(map_set),
         "simulated_participants": session.scalar(simulated),
         "lease_minutes": study.lease / timedelta(minutes=1),
+        "versions": [_version_json(version) for version in stored_versions(session, study)],
         "visit": _without_codes(study.visit),
         "description": _without_codes(description_of(session, study)),
     }
     document = {name: computed.get(name, getattr(study, name, None)) for name in dictionary.STUDY.names}
     return (json.dumps(document, indent=1, ensure_ascii=False, default=json_default) + "\n").encode()
+
+
+def _version_json(version: StudyVersion) -> dict[str, Any]:
+    told = {name: getattr(version, name) for name in ("number", "made_at", "reason")}
+    return told | {"description": _without_codes(version.spec)}
 
 
 def _without_codes(said: Mapping[str, Any]) -> dict[str, Any]:

@@ -183,5 +183,6 @@ def exported_rows(study_id: int, *, counting: bool) -> AnySelect:
         Decision.decided_at,
         accuracies.c.accuracy,
         is_pilot(study_id).label("pilot"),
+        Participant.study_version,
         _flags().label("flags"),
     )

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, UniqueConstraint, false
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, UniqueConstraint, false, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -173,6 +173,8 @@ class Participant(Base):
     state: Mapped[ParticipantState] = mapped_column(
         closed_set(ParticipantState, "state"), default=ParticipantState.ACTIVE
     )
+    study_version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+    """The version of the study in which they began, and which they meet to the end."""
     consent_version: Mapped[str]
     consented_at: Mapped[Now]
     lease_expires_at: Mapped[datetime]

@@ -80,13 +80,10 @@ class StudyState(enum.StrEnum):
     CLOSED = "closed"  # open | paused -> closed, for good
 
 
-class Study(Base):
-    __tablename__ = "study"
+class StudyContent:
+    """What the people of a study meet, and the numbers that rule it: what a version may change."""
 
-    id: Mapped[Id]
-    slug: Mapped[str] = mapped_column(unique=True)
     title: Mapped[str]
-    state: Mapped[StudyState] = mapped_column(closed_set(StudyState, "state"), default=StudyState.DRAFT)
     trials_per_participant: Mapped[int]
     judgements: Mapped[int]
     """Wanted for each (pair, question) in each arm."""
@@ -109,6 +106,18 @@ class Study(Base):
     """The steps around the main trials; `app.studies.plan` reads it."""
     spec: Mapped[Json]
     """The description as given."""
+
+
+class Study(StudyContent, Base):
+    """A study as newcomers meet it: in its newest version."""
+
+    __tablename__ = "study"
+
+    id: Mapped[Id]
+    slug: Mapped[str] = mapped_column(unique=True)
+    state: Mapped[StudyState] = mapped_column(closed_set(StudyState, "state"), default=StudyState.DRAFT)
+    version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+    """The number of the newest version; rows of `study_version` begin with the opening."""
     pilot_of: Mapped[str | None] = mapped_column(index=True)
     """The slug of the study that this one tries out; None of a study that counts."""
     created_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
@@ -127,6 +136,19 @@ class Study(Base):
     def is_pilot(self) -> bool:
         """Whether what it collects counts in no other study, dataset or training."""
         return self.pilot_of is not None
+
+
+class StudyVersion(StudyContent, Base):
+    """What a study said from one change to the next. Whoever began in a version stays in it to the end."""
+
+    __tablename__ = "study_version"
+
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    reason: Mapped[str]
+    """Why it was made, in the words of whoever did."""
+    made_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    made_at: Mapped[Now]
 
 
 def is_pilot(study_id: int) -> ColumnElement[bool]:

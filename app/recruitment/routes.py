@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.deps import AsParticipant, Db, bearer_token
 from app.errors import AlreadyTookPart, BegunElsewhere
-from app.models import Advice, Arm, Participant, Source, Study, StudyState
+from app.models import Advice, Arm, Participant, Source, Study, StudyState, StudyVersion
 from app.recruitment import service
 from app.recruitment.identity import Claim, page_token
 from app.recruitment.links import check_arrival
@@ -20,6 +20,7 @@ from app.security import RateLimit
 from app.studies.parts import Ending
 from app.studies.plan import plan_of
 from app.studies.service import about_lines, find_study
+from app.studies.versions import earlier_version
 from app.web import markdown, page, static
 
 router = APIRouter()
@@ -33,23 +34,27 @@ CHECK_IMAGE: Final = "icon.svg"
 
 @router.get("/s/{slug}", response_class=HTMLResponse, include_in_schema=False)
 def study_page(slug: str, request: Request, db: Db) -> Response:
-    """The whole visit in one page. A GET starts nothing: only consent does."""
+    """The whole visit in one page. A GET starts nothing: only consent does.
+
+    `?v=1` asks for the texts of an earlier version, for somebody who began in it.
+    """
     study = find_study(db, slug)
     who = arrival(request.query_params.multi_items(), plan_of(study).panel)
     if study.state is StudyState.DRAFT:
         return page(request, "participant/draft.html", study=study, source=who.source)
     check_arrival(db, study, who)
+    earlier = earlier_version(db, study, request.query_params.get("v", ""))
+    content = earlier or study
+    state, link = service.entrance(db, study, who), page_token(db, who.link)
     return page(
         request,
         "participant/study.html",
         study=study,
-        about=about_lines(study),
-        consent_html=markdown(study.consent),
-        consent_version=study.consent_version,
-        instructions_html=markdown(study.instructions),
-        page=page_data(
-            db, study, who, state=service.entrance(db, study, who), link_token=page_token(db, who.link)
-        ).model_dump(mode="json"),
+        about=about_lines(content),
+        consent_html=markdown(content.consent),
+        consent_version=content.consent_version,
+        instructions_html=markdown(content.instructions),
+        page=page_data(db, study, who, state=state, link_token=link, earlier=earlier).model_dump(mode="json"),
         rooms=rooms(set(db.scalars(select(Arm.advice).where(Arm.study_id == study.id)))),
     )
 
@@ -61,16 +66,24 @@ def rooms(advice: set[Advice]) -> list[str]:
 
 
 def page_data(
-    session: Session, study: Study, who: Arrival, *, state: StudyState | Literal["full"], link_token: str
+    session: Session,
+    study: Study,
+    who: Arrival,
+    *,
+    state: StudyState | Literal["full"],
+    link_token: str,
+    earlier: StudyVersion | None = None,
 ) -> PageData:
-    plan = plan_of(study)
+    content = earlier or study
+    plan = plan_of(content)
     claim = Claim(who.source, who.external_id or "", who.session)
     return PageData.model_validate(
         {
             "study": study.slug,
-            "title": study.title,
+            "title": content.title,
+            "version": earlier.number if earlier else study.version,
             "state": state,
-            "consent_version": study.consent_version,
+            "consent_version": content.consent_version,
             "source": who.source,
             "external_id": who.external_id,
             "assignment_id": who.session,
@@ -123,6 +136,7 @@ def enrolled(db: Db, participant: Participant) -> Enrolled:
         participant=participant.id,
         arm=ArmView(annotate=service.arm_of(db, participant).annotate),
         trials=service.count_trials(db, participant),
+        version=participant.study_version,
     )
 
 
@@ -131,6 +145,6 @@ def withdraw(asking: AsParticipant) -> Withdrawn:
     """Leave the study; what was recorded is removed. Safe to send again."""
     with asking.opened(withdrawn=True) as (db, visit):
         service.withdraw(db, visit.participant)
-        plan = plan_of(visit.study)
+        plan = plan_of(visit.content)
         leaving = way_out_of(db, visit.study, plan, "withdrawn", visit.participant)
         return Withdrawn(reference=visit.participant.reference, **leaving._asdict())

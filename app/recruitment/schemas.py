@@ -50,6 +50,8 @@ class Enrolled(Answer):
     participant: UUID
     arm: ArmView
     trials: int
+    version: int
+    """Of the study, in which this participant began: the page shows its texts."""
 
 
 class Return(Body):
@@ -86,6 +88,8 @@ class PageData(Answer):
 
     study: str
     title: str
+    version: int
+    """Of the study, whose texts this page has."""
     state: Literal["open", "paused", "closed", "full"]
     """The study's as this visitor meets it: `full` where nobody new gets in."""
     consent_version: str

@@ -166,6 +166,7 @@ def _admit(
         study_id=study.id,
         arm_id=arm.id,
         source=enrolment.source,
+        study_version=study.version,
         consent_version=enrolment.consent_version,
         lease_expires_at=datetime.now(UTC) + study.lease,
         client=enrolment.client,

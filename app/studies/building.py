@@ -3,7 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import cast, delete, insert, literal, select, true, union_all
+from sqlalchemy import (
+    ColumnElement,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    true,
+    union_all,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from app.errors import BadStudy
@@ -65,6 +76,37 @@ def build_like(session: Session, study: Study, original: Study) -> None:
     _add_quota(session, study)
 
 
+def extend(session: Session, study: Study, spec: StudySpec) -> None:
+    """Give an open study the arms and the places of a new version; no place that is taken goes."""
+    _check_known(session, spec.exclude_studies)
+    check_pairs(_main_pairs(session, study), trials_per_participant=spec.trials_per_participant)
+    names = set(session.scalars(select(Arm.name).where(Arm.study_id == study.id)))
+    arms = select(Arm.id).where(Arm.study_id == study.id)
+    if spec.judgements != study.judgements:
+        wanted = func.greatest(Quota.taken, spec.judgements)
+        session.execute(update(Quota).where(Quota.arm_id.in_(arms)).values(wanted=wanted))
+    added = [
+        Arm(study_id=study.id, name=arm.name, annotate=arm.annotate, advice=arm.advice)
+        for arm in spec.arms
+        if arm.name not in names
+    ]
+    session.add_all(added)
+    session.flush()
+    if added:
+        _add_quota(session, study, Arm.id.in_([arm.id for arm in added]), wanted=spec.judgements)
+
+
+def _main_pairs(session: Session, study: Study) -> list[Matched]:
+    main = Pair.study_id == study.id, Pair.kind == TrialKind.MAIN
+    rows = session.execute(select(Pair.real_image_id, Pair.fake_image_id).where(*main).order_by(Pair.id))
+    return [(real, fake) for real, fake in rows]
+
+
+def check_stored_pairs(session: Session, study: Study) -> None:
+    """BadStudy when a participant of this draft would meet too few pairs, or a face that tells."""
+    check_pairs(_main_pairs(session, study), trials_per_participant=study.trials_per_participant)
+
+
 def clear(session: Session, study: Study) -> None:
     """Remove everything that a draft shows; the row of the study stays."""
     for table in (ImageAdvice, RegionCheck, Arm, Pair):  # the quota goes with its arms
@@ -122,16 +164,21 @@ def _refuse_set_aside(session: Session, study: Study) -> None:
         raise BadStudy(f"{name} was set aside meanwhile and is shown to nobody; try again.")
 
 
-def _add_quota(session: Session, study: Study) -> None:
+def _add_quota(session: Session, study: Study, *arms: ColumnElement[bool], wanted: int | None = None) -> None:
+    """Places of every arm, or of those for which `arms` is true."""
     questions = union_all(*(select(literal(question.value).label("asked")) for question in Question))
     each = questions.subquery()
     cells = (
         select(
-            Arm.id, Pair.id, cast(each.c.asked, Quota.question.type), literal(study.judgements), literal(0)
+            Arm.id,
+            Pair.id,
+            cast(each.c.asked, Quota.question.type),
+            literal(wanted or study.judgements),
+            literal(0),
         )
         .join(Pair, (Pair.study_id == Arm.study_id) & (Pair.kind == TrialKind.MAIN))
         .join(each, true())
-        .where(Arm.study_id == study.id)
+        .where(Arm.study_id == study.id, *arms)
     )
     columns = ["arm_id", "pair_id", "question", "wanted", "taken"]
     session.execute(insert(Quota).from_select(columns, cells))

@@ -39,7 +39,7 @@ def start_pilot(session: Session, study: Study, *, judgements: int = 1, staff_id
         created_by=staff_id,
     )
     build_like(session, pilot, study)
-    return service.open_study(session, pilot)
+    return service.open_study(session, pilot, staff_id=staff_id)
 
 
 def _free_slug(session: Session, slug: str) -> str:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from app.models import Study
+from app.models import StudyContent
 from app.studies.parts import (
     BreaksSpec,
     ClosingQuestion,
@@ -61,5 +61,5 @@ def visit_column(spec: "StudySpec") -> dict[str, Any]:
     return plan.model_dump(mode="json", exclude_none=True)
 
 
-def plan_of(study: Study) -> VisitPlan:
-    return VisitPlan.model_validate(study.visit)
+def plan_of(content: StudyContent) -> VisitPlan:
+    return VisitPlan.model_validate(content.visit)

@@ -1,4 +1,4 @@
-"""Studies over the API: whoever is logged in reads them, editors change their drafts."""
+"""Studies over the API: whoever is logged in reads them, editors change them."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -14,7 +14,8 @@ from app.studies.copying import copy_study
 from app.studies.parts import Name, Slug
 from app.studies.pilots import MOST_JUDGEMENTS, start_pilot
 from app.studies.schemas import StudySpec
-from app.studies.toml import description_of, toml_of
+from app.studies.toml import description_of, toml_of, written
+from app.studies.versions import find_version, versions_of
 
 router: Final = APIRouter(prefix="/api/studies", tags=["studies"])
 
@@ -38,6 +39,27 @@ class StudyDescription(StudyLine):
     """A study with its description, which makes the same study when it is sent back."""
 
     description: dict[str, Any]
+    version: int
+    """How often it was opened or changed since."""
+    edition: str
+    """A name of what it says now; send it as `based_on` of a change."""
+
+
+class ChangedKeyView(Answer):
+    """What changed under one key: lines with `-` for before or `+` for after in front."""
+
+    key: str
+    lines: list[str]
+
+
+class VersionView(Answer):
+    """A version of a study, with what changed from the one before."""
+
+    number: int
+    made_at: datetime
+    made_by: str | None
+    reason: str
+    differences: list[ChangedKeyView]
 
 
 class Copy(BaseModel):
@@ -78,9 +100,48 @@ def read_toml(db: Db, _staff: CurrentStaff, slug: str) -> Response:
 
 
 @router.put("/{slug}")
-def revise(db: Db, _editor: Editor, slug: str, description: StudySpec) -> StudyDescription:
-    """Make a draft what this description says; its pairs are chosen anew."""
-    return view(db, service.revise_draft(db, service.find_study(db, slug), description))
+def revise(
+    db: Db,
+    editor: Editor,
+    slug: str,
+    description: StudySpec,
+    *,
+    based_on: str | None = None,
+    reason: str = "",
+) -> StudyDescription:
+    """Make a draft what this description says, its pairs chosen anew; or a version of an open study.
+
+    `based_on`: the edition that was read; without it the change replaces whatever there is. `reason`: of a
+    version.
+    """
+    study = service.find_study(db, slug)
+    service.revise(db, study, description, reason=reason, based_on=based_on, staff_id=editor.id)
+    return view(db, study)
+
+
+@router.get("/{slug}/versions")
+def list_versions(db: Db, _staff: CurrentStaff, slug: str) -> list[VersionView]:
+    """Every version of a study that was opened, the newest first."""
+    return [
+        VersionView(
+            number=one.number,
+            made_at=one.made_at,
+            made_by=one.made_by,
+            reason=one.reason,
+            differences=[
+                ChangedKeyView(key=changed.key, lines=[sign + text for sign, text in changed.lines])
+                for changed in one.differences
+            ],
+        )
+        for one in versions_of(db, service.find_study(db, slug))
+    ]
+
+
+@router.get("/{slug}/versions/{version:int}/study.toml", response_class=Response)
+def read_version(db: Db, _staff: CurrentStaff, slug: str, version: int) -> Response:
+    """One version as TOML."""
+    found = find_version(db, service.find_study(db, slug), version)
+    return Response(written(found.spec), media_type=TOML)
 
 
 @router.delete("/{slug}", status_code=204)
@@ -105,7 +166,8 @@ def pilot(db: Db, editor: Editor, slug: str, wanted: PilotBody) -> StudyDescript
 
 def view(db: Db, study: Study) -> StudyDescription:
     db.flush()
-    return StudyDescription.model_validate(_facts(study) | {"description": description_of(db, study)})
+    said = {"description": description_of(db, study), "edition": service.edition(study)}
+    return StudyDescription.model_validate(_facts(study) | said | {"version": study.version})
 
 
 def _facts(study: Study) -> dict[str, Any]:

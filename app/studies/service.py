@@ -1,6 +1,7 @@
 """Create, edit, delete, open, pause and close studies."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -9,9 +10,17 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.errors import AlreadyExists, NotFound, WrongState, from_integrity_error
-from app.models import Pair, Participant, Study, StudyState, TrialKind
+from app.errors import (
+    AlreadyExists,
+    BadStudy,
+    EditedMeanwhile,
+    NotFound,
+    WrongState,
+    from_integrity_error,
+)
+from app.models import Pair, Participant, Study, StudyContent, StudyState, TrialKind
 from app.storage import BlobStore
+from app.studies import versions
 from app.studies.parts import AboutSpec
 from app.studies.places import release_undecided
 from app.studies.plan import visit_column
@@ -62,13 +71,41 @@ def add_row(session: Session, spec: "StudySpec", **columns: Any) -> Study:
     return study
 
 
-def revise_draft(
-    session: Session, study: Study, spec: "StudySpec", *, blobs: BlobStore | None = None
-) -> Study:
-    """Make a draft what another description says; its pairs are chosen anew. `blobs` as in `create_study`."""
+def revise(
+    session: Session,
+    study: Study,
+    spec: "StudySpec",
+    *,
+    reason: str = "",
+    based_on: str | None = None,
+    staff_id: int | None = None,
+    blobs: BlobStore | None = None,
+) -> None:
+    """Make a draft what another description says, or a new version of a study that was opened.
+
+    reason : why, of a version
+    based_on : the `edition` that was read before; None to change whatever is there
+    blobs : as in `create_study`
+    `EditedMeanwhile`: there is another edition now
+    """
+    _lock(session, study, "edited", StudyState.DRAFT, StudyState.OPEN, StudyState.PAUSED)
+    if based_on is not None and based_on != edition(study):
+        raise EditedMeanwhile
+    if study.state is StudyState.DRAFT:
+        _revise_draft(session, study, spec, blobs=blobs)
+    else:
+        _add_version(session, study, spec, reason=versions.checked_reason(reason), staff_id=staff_id)
+
+
+def edition(study: Study) -> str:
+    """A short name of what a study says now: two people who read the same edition have read the same."""
+    return hashlib.sha256(json.dumps(study.spec, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _revise_draft(session: Session, study: Study, spec: "StudySpec", *, blobs: BlobStore | None) -> None:
+    """Its pairs are chosen anew."""
     from app.studies import building
 
-    _lock(session, study, "edited", StudyState.DRAFT)
     checked = building.check(session, spec, blobs=blobs)
     session.execute(update(Study).where(Study.pilot_of == study.slug).values(pilot_of=spec.slug))
     for name, value in _columns(checked.spec).items():
@@ -76,7 +113,25 @@ def revise_draft(
     _flush(session, spec.slug)
     building.clear(session, study)
     building.build(session, study, checked)
-    return study
+
+
+def _add_version(
+    session: Session, study: Study, spec: "StudySpec", *, reason: str, staff_id: int | None
+) -> None:
+    from app.studies import building
+    from app.studies.schemas import StudySpec
+    from app.studies.toml import description_of
+
+    before = StudySpec.model_validate(description_of(session, study))
+    versions.refuse_fixed(before, spec)
+    columns = _columns(spec)
+    if not list(versions.differences(before.model_dump(mode="json"), columns["spec"])):
+        raise BadStudy("This is what the study says already; there is nothing to save.")
+    building.extend(session, study, spec)
+    for name, value in columns.items():
+        setattr(study, name, value)
+    study.version += 1
+    versions.record(session, study, reason=reason, staff_id=staff_id)
 
 
 def delete_draft(session: Session, study: Study) -> None:
@@ -102,8 +157,12 @@ def _flush(session: Session, slug: str) -> None:
 
 def _columns(spec: "StudySpec") -> dict[str, Any]:
     """What the row of a study keeps of its description."""
+    return {"slug": spec.slug, **content_of(spec)}
+
+
+def content_of(spec: "StudySpec") -> dict[str, Any]:
+    """What a version of a study keeps of its description."""
     return {
-        "slug": spec.slug,
         "title": spec.title,
         "trials_per_participant": spec.trials_per_participant,
         "judgements": spec.judgements,
@@ -128,9 +187,9 @@ def consent_version(spec: "StudySpec") -> str:
     return hashlib.sha256((above + spec.consent).encode()).hexdigest()[:12]
 
 
-def about_lines(study: Study) -> list[tuple[str, str]]:
-    """What stands above the consent text, line by line; nothing in a study of an earlier version."""
-    return AboutSpec.model_validate(study.spec.get("about") or {}).lines()
+def about_lines(content: StudyContent) -> list[tuple[str, str]]:
+    """What stands above the consent text, line by line; nothing in a study that says nothing there."""
+    return AboutSpec.model_validate(content.spec.get("about") or {}).lines()
 
 
 def count_pairs(session: Session, study: Study) -> int:
@@ -139,20 +198,16 @@ def count_pairs(session: Session, study: Study) -> int:
     return session.scalar(select(func.count()).where(*main)) or 0
 
 
-def _main_pairs(session: Session, study: Study) -> list[tuple[int, int]]:
-    main = Pair.study_id == study.id, Pair.kind == TrialKind.MAIN
-    rows = session.execute(select(Pair.real_image_id, Pair.fake_image_id).where(*main).order_by(Pair.id))
-    return [(real, fake) for real, fake in rows]
-
-
-def open_study(session: Session, study: Study) -> Study:
+def open_study(session: Session, study: Study, *, staff_id: int | None = None) -> Study:
     """Take participants. A draft or a paused study can be opened; of a draft the pairs are checked again."""
     _lock(session, study, "opened", StudyState.DRAFT, StudyState.PAUSED)
     if study.state is StudyState.DRAFT:
-        from app.studies.building import check_pairs
+        from app.studies.building import check_stored_pairs
 
-        check_pairs(_main_pairs(session, study), trials_per_participant=study.trials_per_participant)
+        check_stored_pairs(session, study)
     _settle_pilots(session, study)
+    if study.state is StudyState.DRAFT:
+        versions.record(session, study, reason="Opened.", staff_id=staff_id)
     study.state = StudyState.OPEN
     study.opened_at = study.opened_at or datetime.now(UTC)
     return study
@@ -183,9 +238,9 @@ def close_study(session: Session, study: Study) -> Study:
     return study
 
 
-def must_be_draft(study: Study) -> None:
+def must_be_editable(study: Study) -> None:
     """WrongState unless it can be edited."""
-    _refuse_other_states(study, "edited", StudyState.DRAFT)
+    _refuse_other_states(study, "edited", StudyState.DRAFT, StudyState.OPEN, StudyState.PAUSED)
 
 
 def lock_draft(session: Session, study: Study, verb: str) -> None:

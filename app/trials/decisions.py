@@ -46,6 +46,7 @@ from app.models import (
     Side,
     Stroke,
     Study,
+    StudyContent,
     StudyState,
     Trial,
     TrialKind,
@@ -186,7 +187,7 @@ def _assess(trial: AnyRow, visit: Visit, body: DecisionBody) -> Assessment:
         iou = region_iou(painting, trial.region)
         return Assessment(trial.left_image_id, iou >= trial.min_iou, iou)
     if visit.arm.annotate:
-        check_rule(rule_of(visit.study), painting)
+        check_rule(rule_of(visit.content), painting)
     chosen = "left" if body.choice is Side.LEFT else "right"
     label: Label = getattr(trial, f"{chosen}_label")
     return Assessment(getattr(trial, f"{chosen}_image_id"), label.value == trial.question.value)
@@ -196,8 +197,10 @@ PAINT_SOMETHING = AnnotationRule(min_strokes=1, min_area=0, max_area=1)
 """The rule of region checks, whatever the study's own: each check has its region and least overlap."""
 
 
-def rule_of(study: Study) -> AnnotationRule:
-    return AnnotationRule(min_strokes=study.min_strokes, min_area=study.min_area, max_area=study.max_area)
+def rule_of(content: StudyContent) -> AnnotationRule:
+    return AnnotationRule(
+        min_strokes=content.min_strokes, min_area=content.min_area, max_area=content.max_area
+    )
 
 
 def _take_again(session: Session, visit: Visit, trial_id: UUID) -> None:

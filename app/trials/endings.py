@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from app.deps import Visit
 from app.models import ParticipantState, Screening, Source, StudyState, Trial, TrialKind, TrialState
 from app.recruitment.service import new_completion_code
-from app.recruitment.ways_out import listed_way_out, way_out_of
+from app.recruitment.ways_out import AnyEnding, listed_way_out, way_out_of
 from app.studies.parts import WayOut
 from app.studies.plan import VisitPlan
 from app.trials.schemas import Completion
@@ -32,7 +32,7 @@ CLOSED_EARLY: Final = "The researchers closed this study before you finished. Yo
 def completion(session: Session, visit: Visit, plan: VisitPlan) -> Completion:
     """The content of the last page of a visit."""
     ending = ending_of(visit)
-    participant, study = visit.participant, visit.study
+    participant, study, debrief = visit.participant, visit.study, visit.content.debrief
     is_owed = ending == "closed" and has_judged(session, visit)
     if is_owed and participant.completion_code is None:
         # Work that counts is paid, even when staff close the study before the visit is finished.
@@ -47,13 +47,14 @@ def completion(session: Session, visit: Visit, plan: VisitPlan) -> Completion:
         is_owed=is_owed,
         redirect_url=leaving.redirect_url,
         reference=participant.reference,
-        debrief_html=markdown(study.debrief) if study.debrief and ending != "quota_full" else None,
+        debrief_html=markdown(debrief) if debrief and ending != "quota_full" else None,
     )
 
 
 def way_out_after(session: Session, visit: Visit, plan: VisitPlan, ending: Ending) -> WayOut:
     failed = ending == "screened_out" and visit.participant.screened_out_by is Screening.CHECKS
-    return way_out_of(session, visit.study, plan, "failed_checks" if failed else ending, visit.participant)
+    said: AnyEnding = "failed_checks" if failed else ending
+    return way_out_of(session, visit.study, plan, said, visit.participant, content=visit.content)
 
 
 def code_of(visit: Visit, ending: Ending, leaving: WayOut) -> str | None:

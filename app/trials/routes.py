@@ -73,7 +73,7 @@ def what_comes_next(session: AsParticipant, pictures: Pictures) -> Response:
 
 
 def next_step(db: Session, visit: Visit, pictures: PictureServer) -> NextTrial | NextStep | Done:
-    plan = plan_of(visit.study)
+    plan = plan_of(visit.content)
     position = proceed(db, visit, plan)
     match position.step:
         case Step.QUIZ:
@@ -110,7 +110,7 @@ def next_trial(visit: Visit, trials: Sequence[AnyRow], addresses: Addresses) -> 
         preload=[
             picture.url for trial in later for picture in (trial.left, trial.right) if picture is not None
         ],
-        rule=rule_of(visit.study),
+        rule=rule_of(visit.content),
         draft=trials[0].draft,
     )
 
@@ -162,7 +162,7 @@ def decide(trial_id: UUID, body: DecisionBody, session: AsParticipant) -> Respon
     """Record the decision and the strokes of one trial. Safe to send again."""
     with session.opened() as (db, visit):
         try:
-            feedback = record_decision(db, visit, plan_of(visit.study), trial_id, body)
+            feedback = record_decision(db, visit, plan_of(visit.content), trial_id, body)
         except AppError:
             REFUSED.count(str(visit.participant.id))
             raise
@@ -174,7 +174,7 @@ def quiz(body: QuizBody, session: AsParticipant) -> QuizResult:
     """One attempt at the comprehension quiz. Safe to send again."""
     with session.opened() as (db, visit):
         FORMS.count(str(visit.participant.id))
-        return forms.take_quiz(db, visit, plan_of(visit.study), body.answers)
+        return forms.take_quiz(db, visit, plan_of(visit.content), body.answers)
 
 
 @router.post("/api/participant/answers")
@@ -182,7 +182,7 @@ def answers(body: AnswersBody, session: AsParticipant) -> Saved:
     """The answers to the closing questions. Safe to send again."""
     with session.opened() as (db, visit):
         FORMS.count(str(visit.participant.id))
-        forms.save_answers(db, visit, plan_of(visit.study), body.answers)
+        forms.save_answers(db, visit, plan_of(visit.content), body.answers)
         return Saved()
 
 

@@ -68,9 +68,9 @@ def proceed(session: Session, visit: Visit, plan: VisitPlan) -> VisitPosition:
 
 def renew_lease(visit: Visit) -> None:
     """Let the lease run from now on."""
-    until = datetime.now(UTC) + visit.study.lease
+    until = datetime.now(UTC) + visit.content.lease
     # A write for each request would be too many; a lease that is a twentieth shorter does no harm.
-    if until - visit.participant.lease_expires_at > visit.study.lease / 20:
+    if until - visit.participant.lease_expires_at > visit.content.lease / 20:
         visit.participant.lease_expires_at = until
 
 
@@ -175,7 +175,7 @@ def _recover_places(session: Session, visit: Visit, study: Study, released: Sequ
     release_lapsed(session, study.id)
     main = [trial for trial in released if trial.kind is TrialKind.MAIN]
     # Late decisions may have taken places again, so that there are more than the study asks for.
-    missing = max(0, study.trials_per_participant - count_main(session, participant))
+    missing = max(0, visit.content.trials_per_participant - count_main(session, participant))
     retaken = retake_trials(session, participant, trials=main[:missing])
     session.flush()
     assign_trials(session, participant, visit.arm, wanted=missing - len(retaken))

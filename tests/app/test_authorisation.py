@@ -67,6 +67,9 @@ GET /staff/studies/{slug}/study.toml
 GET /api/studies
 GET /api/studies/{slug}
 GET /api/studies/{slug}/study.toml
+GET /api/studies/{slug}/versions
+GET /api/studies/{slug}/versions/{version:int}/study.toml
+GET /staff/studies/{slug}/versions/{version:int}/study.toml
 GET /api/me
 GET /api/studies/{slug}/progress
 GET /api/studies/{slug}/overview

@@ -229,7 +229,7 @@ def older(new_database) -> Iterator[Engine]:
     """A database of the version before with one study, brought up to date."""
     engine = create_engine(new_database())
     migrate(engine, "0011")
-    with factory(engine)() as session:
+    with todays_columns(engine), factory(engine)() as session:
         study = StudyFactory.build(spec=OLD, visit={"device": {"touch": False}, "quiz": QUIZ})
         session.add(study)
         session.commit()

@@ -34,7 +34,7 @@ async function goTo(visit, { step, annotate }) {
   if (step === "consent") return visit.begin();
   if (step === "declined") return visit.handle({ type: "declined", ...visit.page.ways_out.declined });
   if (step !== "instructions") visit.storage.write("briefed", true);
-  visit.remember({ token: "preview", annotate, trials: 0, assignment: null });
+  visit.remember({ token: "preview", annotate, trials: 0, assignment: null, version: page.version });
   visit.handle({ type: "consent_given" });
   visit.handle({ type: "joined" });
   if (step === "withdrawn") return visit.withdraw();

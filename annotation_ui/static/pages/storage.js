@@ -3,7 +3,7 @@
  * address (`#p=…`) take its place, and everything else works as before.
  *
  * @import { Entry, OutboxStore } from "../core/outbox.js"
- * @typedef {{token: string, annotate: boolean, trials: number, assignment: string | null}} Session
+ * @typedef {{token: string, annotate: boolean, trials: number, assignment: string | null, version: number}} Session
  */
 
 /** Text by name, in localStorage or, where that is refused, in memory. */
@@ -96,6 +96,19 @@ export function putLinkInAddress(link) {
     query.delete(LINK);
   }
   history.replaceState(null, "", location.pathname + (query.size ? `?${query}` : "") + location.hash);
+}
+
+/**
+ * Open the page with the texts of another version of the study.
+ *
+ * @param {number} version @returns {boolean} is it on its way? Not when the address asks for that version already.
+ */
+export function openVersion(version) {
+  const query = new URLSearchParams(location.search);
+  if (query.get("v") === String(version)) return false;
+  query.set("v", String(version));
+  location.replace(`${location.pathname}?${query}${location.hash}`);
+  return true;
 }
 
 const PATIENCE = 2000; // ms; some browsers neither open a database nor refuse it, or never end a transaction

@@ -10,7 +10,15 @@ import { sleep } from "./pictures.js";
 import { QuestionPage } from "./questions.js";
 import { bringToFront, showArm } from "./screens.js";
 import { TrialSequence } from "./sequence.js";
-import { BrowserStorage, forgetLink, ownLink, putLinkInAddress, putTokenInAddress, tokenInAddress } from "./storage.js";
+import {
+  BrowserStorage,
+  forgetLink,
+  openVersion,
+  ownLink,
+  putLinkInAddress,
+  putTokenInAddress,
+  tokenInAddress,
+} from "./storage.js";
 
 /**
  * @import { Draft, PracticeFeedback, Step, VisitEvent } from "../../page.d.ts"
@@ -81,7 +89,10 @@ export class Visit {
     showArm(this.session?.annotate ?? true);
     if (isAnotherSession(this.page, this.session)) await this.join({});
     if (!this.server.api.token) return this.page.state === "closed" ? this.findCode() : undefined;
-    this.remember(this.session ?? { token: this.server.api.token, annotate: true, trials: 0, assignment: null });
+    const { version } = this.page;
+    this.remember(
+      this.session ?? { token: this.server.api.token, annotate: true, trials: 0, assignment: null, version },
+    );
     await this.arrive();
   }
 
@@ -121,8 +132,8 @@ export class Visit {
   }
 
   /** @param {Enrolled} enrolled */
-  enter({ token, arm, trials }) {
-    this.remember({ token, annotate: arm.annotate, trials, assignment: this.page.assignment_id });
+  enter({ token, arm, trials, version }) {
+    this.remember({ token, annotate: arm.annotate, trials, assignment: this.page.assignment_id, version });
   }
 
   /** @param {Session} session */
@@ -135,7 +146,10 @@ export class Visit {
 
   /** Check the device, send what an earlier page left behind, and continue. */
   async arrive() {
-    const { device, check_image } = this.page;
+    const { device, check_image, version } = this.page;
+    // The study may have changed since the visit began; its texts stay those of the beginning.
+    const own = this.session?.version ?? version;
+    if (own !== version && openVersion(own)) return;
     const report = (/** @type {DeviceBody} */ facts) =>
       void this.server.api.send("POST /api/participant/device", facts);
     // A decision that the server cannot take now is sent again and again while the visit continues.

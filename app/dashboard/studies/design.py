@@ -8,8 +8,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import Field
 from starlette.datastructures import FormData, UploadFile
 
+from app.dashboard.studies.changes import SAVE_OVER, StudyChange, saved
 from app.deps import CurrentStaff, Db, Editor
-from app.errors import AlreadyExists, BadStudy
+from app.errors import AlreadyExists, BadInput, BadStudy, EditedMeanwhile
 from app.flash import Flash, leave_for
 from app.forms import Fields
 from app.models import Study, StudyState
@@ -18,7 +19,8 @@ from app.studies.pilots import pilots_of, start_pilot
 from app.studies.progress import list_studies
 from app.studies.routes import TOML
 from app.studies.schemas import StudySpec, parse_study
-from app.studies.toml import toml_of
+from app.studies.toml import toml_of, written
+from app.studies.versions import find_version, versions_of
 from app.web import page
 from saliency.files.text import TextFileError, decode_text
 
@@ -56,23 +58,25 @@ class SentToml(Fields):
     files: dict[str, str] = Field(default_factory=dict)
     complaint: str = ""
     """About a file that is no text."""
+    change: StudyChange = StudyChange("")
 
 
 async def read_sent(form: FormData) -> SentToml:
     """What a browser sent; a chosen TOML file counts instead of what was typed."""
     toml, files = str(form.get("toml") or "").replace("\r\n", "\n"), {}
+    change = StudyChange.sent(form)
     for upload in form.getlist("files"):
         if not isinstance(upload, UploadFile) or not upload.filename:
             continue
         try:
             text = decode_text(await upload.read(), name=upload.filename)
         except TextFileError as error:
-            return SentToml(toml=toml, complaint=str(error))
+            return SentToml(toml=toml, complaint=str(error), change=change)
         if upload.filename.lower().endswith(".toml"):
             toml = text
         else:
             files[upload.filename] = text
-    return SentToml(toml=toml, files=files)
+    return SentToml(toml=toml, files=files, change=change)
 
 
 Sent = Annotated[SentToml, Depends(sent)]
@@ -97,20 +101,25 @@ def create_from_toml(request: Request, db: Db, editor: Editor, given: Sent) -> R
 @router.get("/{slug}/edit/toml")
 def edit_toml(request: Request, db: Db, _editor: Editor, slug: str) -> HTMLResponse:
     study = service.find_study(db, slug)
-    service.must_be_draft(study)
+    service.must_be_editable(study)
     return toml_page(request, toml_of(db, study), study=study)
 
 
 @router.post("/{slug}/edit/toml")
-def revise_from_toml(request: Request, db: Db, _editor: Editor, slug: str, given: Sent) -> Response:
+def revise_from_toml(request: Request, db: Db, editor: Editor, slug: str, given: Sent) -> Response:
     study = service.find_study(db, slug)
+    service.must_be_editable(study)
     try:
         spec = _spec(given)
         with db.begin_nested():
-            service.revise_draft(db, study, spec)
-    except (AlreadyExists, BadStudy) as error:
-        return toml_page(request, given.toml, study=study, error=str(error))
-    return leave_for(f"{router.prefix}/{spec.slug}/design", request, Flash("ok", "The draft is saved."))
+            given.change.make(db, study, spec, staff_id=editor.id)
+    except EditedMeanwhile as error:
+        db.expire_all()
+        return toml_page(request, given.toml, study=study, error=f"{error} {SAVE_OVER}", change=given.change)
+    except (AlreadyExists, BadInput) as error:
+        kept = given.change
+        return toml_page(request, given.toml, study=study, error=str(error), change=kept, is_kept=True)
+    return leave_for(f"{router.prefix}/{spec.slug}/design", request, saved(study))
 
 
 def _spec(given: SentToml) -> StudySpec:
@@ -119,9 +128,21 @@ def _spec(given: SentToml) -> StudySpec:
     return parse_study(given.toml, given.files)
 
 
-def toml_page(request: Request, toml: str, *, study: Study | None = None, error: str = "") -> HTMLResponse:
+def toml_page(
+    request: Request,
+    toml: str,
+    *,
+    study: Study | None = None,
+    error: str = "",
+    change: StudyChange | None = None,
+    is_kept: bool = False,
+) -> HTMLResponse:
+    """`is_kept`: the change is still based on what it began with."""
     status = HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK
-    return page(request, "staff/study_toml.html", status=status, toml=toml, study=study, error=error)
+    told = {} if is_kept else {"based_on": error}
+    change = StudyChange.next_to(study, told, change)
+    named = {"toml": toml, "study": study, "error": error, "change": change}
+    return page(request, "staff/study_toml.html", status=status, **named)
 
 
 @router.get("/{slug}/design")
@@ -133,6 +154,8 @@ def design(request: Request, db: Db, _staff: CurrentStaff, slug: str) -> HTMLRes
         study=study,
         toml=toml_of(db, study),
         is_draft=study.state is StudyState.DRAFT,
+        can_change=study.state in (StudyState.DRAFT, StudyState.OPEN, StudyState.PAUSED),
+        versions=versions_of(db, study),
         pilots=list_studies(db, pilots_of(db, [study.slug]).get(study.slug, [])),
     )
 
@@ -156,6 +179,13 @@ def download(db: Db, _staff: CurrentStaff, slug: str) -> Response:
     study = service.find_study(db, slug)
     headers = {"Content-Disposition": f'attachment; filename="{study.slug}.toml"'}
     return Response(toml_of(db, study), media_type=TOML, headers=headers)
+
+
+@router.get("/{slug}/versions/{version:int}/study.toml")
+def download_version(db: Db, _staff: CurrentStaff, slug: str, version: int) -> Response:
+    study = service.find_study(db, slug)
+    headers = {"Content-Disposition": f'attachment; filename="{study.slug}-v{version}.toml"'}
+    return Response(written(find_version(db, study, version).spec), media_type=TOML, headers=headers)
 
 
 @router.post("/{slug}/delete")

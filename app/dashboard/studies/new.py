@@ -9,10 +9,11 @@ from starlette.datastructures import FormData
 
 from app.dashboard.images.queries import count_by_source
 from app.dashboard.studies import form as study_form
+from app.dashboard.studies.changes import SAVE_OVER, StudyChange, saved
 from app.dashboard.studies.form import StudyForm
 from app.deps import Db, Editor
-from app.errors import AlreadyExists, BadStudy
-from app.flash import Flash, leave_for
+from app.errors import AlreadyExists, BadInput, BadStudy, EditedMeanwhile
+from app.flash import leave_for
 from app.forms import Fields
 from app.models import Label, Study
 from app.studies import service
@@ -68,22 +69,22 @@ def create(request: Request, db: Db, editor: Editor, form: Sent) -> Response:
 @router.get("/{slug}/edit")
 def edit(request: Request, db: Db, _editor: Editor, slug: str) -> HTMLResponse:
     study = service.find_study(db, slug)
-    service.must_be_draft(study)
+    service.must_be_editable(study)
     return form_page(request, db, study_form.filled(description_of(db, study)), study=study)
 
 
 @router.post("/{slug}/edit")
-def revise(request: Request, db: Db, _editor: Editor, slug: str, form: Sent) -> Response:
-    study, typed = service.find_study(db, slug), study_form.read(form)
-    service.must_be_draft(study)
+def revise(request: Request, db: Db, editor: Editor, slug: str, form: Sent) -> Response:
+    study, typed, change = service.find_study(db, slug), study_form.read(form), StudyChange.sent(form)
+    service.must_be_editable(study)
     if more := _asked_for_more(form, typed):
-        return form_page(request, db, more, study=study)
+        return form_page(request, db, more, study=study, change=change)
     spec, errors = study_form.spec_of(typed)
     if spec is not None:
-        errors = tried(db, lambda: service.revise_draft(db, study, spec))
+        errors = tried(db, lambda: change.make(db, study, spec, staff_id=editor.id))
     if spec is None or errors:
-        return form_page(request, db, typed, study=study, errors=errors)
-    return leave_for(f"{router.prefix}/{spec.slug}/design", request, Flash("ok", "The draft is saved."))
+        return form_page(request, db, typed, study=study, errors=errors, change=change)
+    return leave_for(f"{router.prefix}/{spec.slug}/design", request, saved(study))
 
 
 def _asked_for_more(form: FormData, typed: StudyForm) -> StudyForm | None:
@@ -97,14 +98,19 @@ def _asked_for_more(form: FormData, typed: StudyForm) -> StudyForm | None:
 
 
 def tried(db: Db, change: Any) -> dict[str, str]:
-    """Change the database, or nothing at all and say why by control."""
+    """StudyChange the database, or nothing at all and say why by control."""
     try:
         with db.begin_nested():
             change()
     except AlreadyExists as error:
         return {"slug": str(error)}
+    except EditedMeanwhile as error:
+        db.expire_all()
+        return {"based_on": f"{error} {SAVE_OVER}"}
     except BadStudy as error:
         return study_form.by_words(str(error))
+    except BadInput as error:
+        return {"reason": str(error)}
     return {}
 
 
@@ -129,6 +135,7 @@ def form_page(
     *,
     study: Study | None = None,
     errors: dict[str, str] | None = None,
+    change: StudyChange | None = None,
 ) -> HTMLResponse:
     sources = count_by_source(db)
     return page(
@@ -136,6 +143,7 @@ def form_page(
         "staff/study_form.html",
         status=HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
         study=study,
+        change=StudyChange.next_to(study, errors, change),
         form=form,
         values=form.values,
         errors=errors or {},

@@ -72,8 +72,8 @@ def live(
 
 
 @router.post("/{slug}/open")
-def open_study(db: Db, _staff: Editor, slug: str) -> RedirectResponse:
-    return back_to(service.open_study(db, service.find_study(db, slug)))
+def open_study(db: Db, editor: Editor, slug: str) -> RedirectResponse:
+    return back_to(service.open_study(db, service.find_study(db, slug), staff_id=editor.id))
 
 
 @router.post("/{slug}/pause")

@@ -58,9 +58,17 @@ class TestDesign:
         offered = read(viewer.get("/staff/studies/faces/design")).values("main a.button", "href")
         assert offered == ["/staff/studies/faces/preview", "/staff/studies/faces/study.toml"]
 
-    @pytest.mark.parametrize("state", ["open", "paused", "closed"])
-    def test_a_study_that_was_opened_is_shown_and_duplicated_alone(self, editor, db, draft, state):
+    @pytest.mark.parametrize("state", ["open", "paused"])
+    def test_a_study_that_was_opened_is_changed_and_not_deleted(self, editor, db, draft, state):
         draft.state = StudyState(state)
+        db.commit()
+        offered = read(editor.get("/staff/studies/faces/design")).values("main a.button", "href")
+        assert offered[0] == "/staff/studies/faces/edit"
+        assert editor.get("/staff/studies/faces/edit/toml").status_code == 200
+        assert editor.post("/staff/studies/faces/delete").status_code == 409
+
+    def test_a_study_that_was_closed_is_shown_and_duplicated_alone(self, editor, db, draft):
+        draft.state = StudyState.CLOSED
         db.commit()
         page = read(editor.get("/staff/studies/faces/design"))
         assert 'slug = "faces"' in page.text("pre")

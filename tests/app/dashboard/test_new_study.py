@@ -189,8 +189,8 @@ class TestEdit:
         db.refresh(draft)
         assert draft.judgements == 4
 
-    def test_a_study_that_was_opened_is_not_edited(self, editor, db, draft):
-        draft.state = StudyState.OPEN
+    def test_a_study_that_was_closed_is_not_edited(self, editor, db, draft):
+        draft.state = StudyState.CLOSED
         db.commit()
         assert editor.get("/staff/studies/faces-2026/edit").status_code == 409
         assert editor.post("/staff/studies/faces-2026/edit", data=FORM).status_code == 409

@@ -55,9 +55,9 @@ class TestStudiesOverTheApi:
         assert answer.status_code == 422
         assert "maps are read by `cyborg study create`" in answer.json()["detail"]
 
-    def test_a_study_that_was_opened_is_not_changed(self, editor, db, pictures):
+    def test_a_study_that_was_closed_is_not_changed(self, editor, db, pictures):
         editor.post("/api/studies", json=FACES)
-        db.scalar(select(Study).where(Study.slug == "faces")).state = StudyState.OPEN
+        db.scalar(select(Study).where(Study.slug == "faces")).state = StudyState.CLOSED
         db.commit()
         assert editor.put("/api/studies/faces", json=FACES).status_code == 409
         assert editor.delete("/api/studies/faces").status_code == 409

@@ -1,0 +1,48 @@
+"""A change of a study on a form: what it is based on, and why it is made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy.orm import Session
+from starlette.datastructures import FormData
+
+from app.flash import Flash
+from app.models import Study, StudyState
+from app.studies import service
+from app.studies.schemas import StudySpec
+
+SAVE_OVER: Final = "Look at the design as it is now; saving again replaces that."
+
+
+@dataclass(frozen=True, slots=True)
+class StudyChange:
+    """`based_on`: the edition that the form began with; `reason`: why a version is made."""
+
+    based_on: str
+    reason: str = ""
+
+    @classmethod
+    def sent(cls, form: FormData) -> "StudyChange":
+        return cls(str(form.get("based_on") or ""), str(form.get("reason") or ""))
+
+    @classmethod
+    def next_to(
+        cls, study: Study | None, errors: Mapping[str, str] | None, given: "StudyChange | None"
+    ) -> "StudyChange | None":
+        """What the form holds when it is shown: whoever was told of another's change may save over it."""
+        if study is None:
+            return None
+        if given is None or "based_on" in (errors or ()):
+            return cls(service.edition(study), given.reason if given else "")
+        return given
+
+    def make(self, db: Session, study: Study, spec: StudySpec, *, staff_id: int) -> None:
+        """Save it, of a draft or as a version."""
+        service.revise(db, study, spec, reason=self.reason, based_on=self.based_on or None, staff_id=staff_id)
+
+
+def saved(study: Study) -> Flash:
+    if study.state is StudyState.DRAFT:
+        return Flash("ok", "The draft is saved.")
+    return Flash("ok", f"Version {study.version} is what newcomers meet from now on.")

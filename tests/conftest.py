@@ -3,11 +3,12 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 from app import embedded
 from app.db import SessionFactory, connect, embedded_url, factory, upgrade
@@ -74,14 +75,18 @@ def engine(new_database) -> Iterator[Engine]:
     engine.dispose()
 
 
-@pytest.fixture
-def session_factory(engine: Engine) -> Iterator[SessionFactory]:
+@contextmanager
+def transaction_to_forget(engine: Engine) -> Iterator[SessionFactory]:
     """Real commits inside a transaction that is thrown away: tests run the production unit of work."""
-    from sqlalchemy.orm import sessionmaker
-
     with engine.connect() as connection, connection.begin() as outer:
         yield sessionmaker(connection, expire_on_commit=False, join_transaction_mode="create_savepoint")
         outer.rollback()
+
+
+@pytest.fixture
+def session_factory(engine: Engine) -> Iterator[SessionFactory]:
+    with transaction_to_forget(engine) as sessions:
+        yield sessions
 
 
 @pytest.fixture

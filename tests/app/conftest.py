@@ -5,14 +5,16 @@ from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import Engine
 from starlette.routing import BaseRoute
 
 from app.accounts.service import open_session
-from app.db import SessionFactory
+from app.db import SessionFactory, connect, factory
 from app.deps import SESSION_COOKIE
 from app.main import build_routes, create_app
 from app.models import Role
 from app.settings import Settings
+from tests.conftest import transaction_to_forget
 from tests.support import factories
 from tests.support.local_prolific import LocalProlific, serving
 
@@ -38,10 +40,27 @@ def settings(settings: Settings, strangers_prolific: str) -> Settings:
     return settings.model_copy(update={"prolific_url": strangers_prolific})
 
 
+@pytest.fixture(scope="session")
+def noisy_engine(new_database) -> Iterator[Engine]:
+    """A database with an unrelated study, a participant and an annotation in it."""
+    engine = connect(Settings(database_url=new_database(), _env_file=None))
+    with factory(engine)() as session:
+        factories.SESSION_HOLDER["session"] = session
+        factories.StrokeFactory()
+    yield engine
+    engine.dispose()
+
+
 @pytest.fixture
-def noise(db) -> None:
-    """An unrelated study with a participant and an annotation in it: a query without its WHERE fails."""
-    factories.StrokeFactory()
+def noise() -> None:
+    """The test's database holds rows of another study: a query without its WHERE fails."""
+
+
+@pytest.fixture
+def session_factory(request: pytest.FixtureRequest) -> Iterator[SessionFactory]:
+    name = "noisy_engine" if "noise" in request.fixturenames else "engine"
+    with transaction_to_forget(request.getfixturevalue(name)) as sessions:
+        yield sessions
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """A browser without a screen: it follows every link and sends every form as they stand on the pages."""
 
+import re
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,8 @@ TYPED = {
 
 OF_A_SHAPE = 3
 """Addresses, and forms that change nothing, which differ in nothing but values: so many are tried."""
+IDENTIFIER = re.compile(r"(?<=/)(?:\d+|[0-9a-f]{8}[0-9a-f-]*)(?=[/.]|$)")
+"""What names one row of a list in a path: a number, a digest or a UUID."""
 
 Files = dict[str, tuple[str, bytes]]
 
@@ -34,11 +37,6 @@ class Submission:
     address: str
     fields: tuple[tuple[str, str], ...]
     files: tuple[tuple[str, tuple[str, bytes]], ...] = ()
-
-    @property
-    def shape(self) -> tuple[str, ...]:
-        """What it has in common with the same form of another page of a list."""
-        return self.method, self.address.partition("?")[0], *(name for name, _ in self.fields)
 
     @property
     def data(self) -> dict[str, list[str]]:
@@ -57,7 +55,8 @@ class Crawler:
 
     typed : what goes into required fields that are blank, by name of the field
     chosen : what goes into required file fields, by name of the field
-    thorough : choose every option of every list of what only looks, too
+    thorough : choose every option of every list of what only looks, and read and change every row of every
+        list; else of pages and forms that differ only in the row, the first ones
     """
 
     client: TestClient
@@ -78,8 +77,8 @@ class Crawler:
                 continue
             self.pages[address] = page = lxml.html.fromstring(response.text)
             for link in self._links(page, address):
-                shapes[shape(link)] += link not in seen
-                if link not in seen and shapes[shape(link)] <= OF_A_SHAPE:
+                if link not in seen and shapes[self.shape(link)] < OF_A_SHAPE:
+                    shapes[self.shape(link)] += 1
                     seen.add(link)
                     waiting.append((link, address))
 
@@ -112,13 +111,26 @@ class Crawler:
         for address, page in self.pages.items():
             for form in page.xpath("//form[not(ancestor-or-self::*[@hidden])]"):
                 for one in self._ways(form, address):
-                    if one in seen or (one.method == "GET" and shapes[one.shape] == OF_A_SHAPE):
+                    shape = self.shape_of(one)
+                    has_limit = one.method == "GET" or not self.thorough
+                    if one in seen or (has_limit and shapes[shape] == OF_A_SHAPE):
                         continue
-                    if self.thorough and one.method == "GET" and not shapes[one.shape]:
+                    if self.thorough and one.method == "GET" and not shapes[shape]:
                         yield from choices(form, one)
-                    shapes[one.shape] += 1
+                    shapes[shape] += 1
                     seen.add(one)
                     yield one
+
+    def shape(self, address: str) -> tuple[str, ...]:
+        """Path and names of an address."""
+        path, _, query = address.partition("?")
+        names = sorted({name for name, _ in parse_qsl(query, keep_blank_values=True)})
+        return (path if self.thorough else IDENTIFIER.sub("#", path), *names)
+
+    def shape_of(self, one: Submission) -> tuple[str, ...]:
+        """What a form has in common with the same form of another page of a list."""
+        path, *_ = self.shape(one.address)
+        return one.method, path, *(name for name, _ in one.fields)
 
     def _ways(self, form: Any, address: str) -> Iterator[Submission]:
         method = (form.get("method") or "get").upper()
@@ -186,9 +198,3 @@ def choices(form: Any, standing: Submission) -> Iterator[Submission]:
                 (name, option if name == select.name else value) for name, value in standing.fields
             )
             yield replace(standing, fields=fields)
-
-
-def shape(address: str) -> tuple[str, ...]:
-    """Path and names of an address."""
-    path, _, query = address.partition("?")
-    return (path, *sorted({name for name, _ in parse_qsl(query, keep_blank_values=True)}))

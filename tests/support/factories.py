@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import factory
 from factory import LazyAttribute, LazyFunction, Sequence, SubFactory
 from factory.alchemy import SQLAlchemyModelFactory
+from sqlalchemy import Connection
 
 from app import models
 
@@ -15,7 +16,17 @@ class Row(SQLAlchemyModelFactory):
     class Meta:
         abstract = True
         sqlalchemy_session_factory = lambda: SESSION_HOLDER["session"]  # noqa: E731
-        sqlalchemy_session_persistence = "commit"
+
+    @classmethod
+    def _save(cls, model_class, session, args, kwargs):
+        """Written at once; committed only where another connection must see the row."""
+        row = model_class(*args, **kwargs)
+        session.add(row)
+        if isinstance(session.get_bind(), Connection):
+            session.flush()
+        else:
+            session.commit()
+        return row
 
 
 class StaffFactory(Row):

@@ -249,9 +249,7 @@ def disk_full(*_: object) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _noise(request):
-    if "db" in request.fixturenames:
-        request.getfixturevalue("noise")
+def _noise(noise): ...
 
 
 @pytest.fixture

@@ -449,9 +449,7 @@ def crowd(own_database):
 
 
 @pytest.fixture(autouse=True)
-def unrelated(request):
-    if "db" in request.fixturenames:
-        request.getfixturevalue("noise")
+def unrelated(noise): ...
 
 
 @pytest.fixture

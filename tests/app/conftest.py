@@ -5,14 +5,17 @@ from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
+from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import Engine
 from starlette.routing import BaseRoute
 
+from app.accounts import service
 from app.accounts.service import open_session
 from app.db import SessionFactory, connect, factory
 from app.deps import SESSION_COOKIE
 from app.main import build_routes, create_app
 from app.models import Role
+from app.security import NO_PASSWORDS_HASH, passwords
 from app.settings import Settings
 from tests.conftest import transaction_to_forget
 from tests.support import factories
@@ -26,6 +29,27 @@ def rows(request: pytest.FixtureRequest) -> Iterator[None]:
         factories.SESSION_HOLDER["session"] = request.getfixturevalue("db")
     yield
     factories.SESSION_HOLDER.clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """Hashing a password takes .2 s of a core, by design; in tests next to nothing."""
+    hasher = Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        hash_by(hasher, patch, no_passwords_hash=hasher.hash("nobody's"))
+        yield
+
+
+@pytest.fixture
+def dear_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords cost what they cost in the product."""
+    hash_by(Argon2Hasher(), monkeypatch, no_passwords_hash=NO_PASSWORDS_HASH)
+
+
+def hash_by(hasher: Argon2Hasher, patch: pytest.MonkeyPatch, *, no_passwords_hash: str) -> None:
+    patch.setattr(passwords, "hashers", (hasher,))
+    patch.setattr(passwords, "current_hasher", hasher)
+    patch.setattr(service, "NO_PASSWORDS_HASH", no_passwords_hash)
 
 
 @pytest.fixture(scope="session")

@@ -79,7 +79,7 @@ class TestRoles:
 
 
 class TestNobodysHash:
-    def test_it_costs_what_a_real_one_costs(self):
+    def test_it_costs_what_a_real_one_costs(self, dear_passwords):
         made_up, real = (text.rsplit("$", 2) for text in (NO_PASSWORDS_HASH, passwords.hash("a password")))
         assert made_up[0] == real[0]
         assert [len(part) for part in made_up] == [len(part) for part in real]

@@ -1,7 +1,5 @@
 """Images: listed, and imported one by one."""
 
-import tempfile
-from pathlib import Path
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Query, UploadFile
@@ -11,12 +9,14 @@ from app.dashboard.images import queries
 from app.dashboard.images.queries import ImageFilter
 from app.deps import Blobs, CurrentStaff, Db, Editor
 from app.errors import BadInput
-from app.messages import Answer
+from app.messages import Answer, Body
 from app.models import Image, Label, Split
 from app.stimuli.face_search import FaceSearch
 from app.stimuli.known import get_image
-from app.stimuli.manifest import FaceBox, Item
-from app.stimuli.service import import_image
+from app.stimuli.manifest import FaceBox
+from app.stimuli.routes import ImageId
+from app.stimuli.setting_aside import remove_image, set_split
+from app.stimuli.uploads import Upload, import_upload
 
 router: Final = APIRouter(prefix="/api/images", tags=["images"])
 
@@ -34,6 +34,12 @@ class ImageLine(Answer):
     height: int
     content_hash: str
     """SHA-256 of the file."""
+
+
+class SplitBody(Body):
+    """A split, or null for none."""
+
+    split: Split | None
 
 
 class ImagePage(Answer):
@@ -111,16 +117,27 @@ def image(db: Db, _staff: CurrentStaff, image_id: int) -> ImageLine:
     return view(get_image(db, image_id))
 
 
+@router.delete("/{image_id}", status_code=204)
+def remove(db: Db, _editor: Editor, image_id: ImageId) -> None:
+    """Remove an image that nothing uses."""
+    remove_image(db, get_image(db, image_id))
+
+
+@router.put("/{image_id}/split")
+def change_split(db: Db, _editor: Editor, image_id: ImageId, wanted: SplitBody) -> ImageLine:
+    """Change the split of an image that no dataset holds; one that is shown cannot be set aside."""
+    found = get_image(db, image_id)
+    set_split(db, found, wanted.split)
+    return view(found)
+
+
 @router.post("", status_code=201)
 def create(db: Db, blobs: Blobs, _editor: Editor, form: Annotated[ImageForm, Form()]) -> Imported:
     """Import one file. Sent again it changes nothing."""
-    with tempfile.NamedTemporaryFile(suffix=Path(form.name).suffix[:10]) as file:
-        file.write(form.file.file.read())
-        file.flush()
-        item = Item(
-            Path(file.name), form.name, form.label, form.source, form.split, form.group or None, form.face
-        )
-        report = import_image(db, blobs, item, size=form.size, faces=form.faces)
+    sent = Upload(
+        form.file.file, form.name, form.label, form.source, form.split, form.group or None, form.face
+    )
+    report = import_upload(db, blobs, sent, size=form.size, faces=form.faces)
     if report.refused:
         raise BadInput(str(report.refused[0]))
     ignored = [Ignored(field=one.field, stored=one.stored, given=one.given) for one in report.ignored]

@@ -159,6 +159,20 @@ def split_command(
         print(f"{report.unchanged} had their split already.")
 
 
+@images.command("remove")
+def remove_command(
+    names: Annotated[list[str], typer.Argument(help="Names at import, or content hashes.")],
+) -> None:
+    """Remove images that nothing uses: all of them, or none."""
+    from app.stimuli.known import get_image, image_called
+    from app.stimuli.setting_aside import remove_image
+
+    with opened() as context, context.sessions.begin() as session:
+        for name in names:
+            remove_image(session, get_image(session, image_called(session, name)))
+    print(f"{len(names)} images are removed.")
+
+
 def _progress() -> Progress:
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

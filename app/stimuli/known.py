@@ -22,6 +22,17 @@ def get_image(session: Session, image_id: int) -> Image:
     return image
 
 
+def image_called(session: Session, name: str) -> int:
+    """The number of the only image with this content hash or name, spelled as any system spells it, or else
+    of the only one whose name ends so; `NotFound` without one."""
+    spelled = plain(name.strip())
+    whole = (Image.content_hash == spelled) | (Image.original_name == spelled)
+    for meant in (whole, Image.original_name.endswith(f"/{spelled}", autoescape=True)):
+        if len(found := session.scalars(select(Image.id).where(meant).limit(2)).all()) == 1:
+            return found[0]
+    raise NotFound(f"There is no one image called {name!r}.")
+
+
 class KnownImages:
     """Images by content hash, by the name that they were imported under, and by its last part."""
 

@@ -6,15 +6,13 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import Field
-from sqlalchemy import select
 
 from app.deps import Blobs, CurrentStaff, Db
-from app.errors import NotFound
 from app.forms import Fields
 from app.models import Image
 from app.stimuli.encode import thumbnail
 from app.stimuli.face_boxes import crop_preview
-from app.stimuli.known import get_image
+from app.stimuli.known import get_image, image_called
 from app.stimuli.manifest import FaceBox
 
 router: Final = APIRouter(prefix="/staff/images", tags=["images"])
@@ -106,8 +104,4 @@ def crop(
 @api.get("/picture")
 def picture_called(db: Db, _staff: CurrentStaff, name: str = "") -> RedirectResponse:
     """The picture of an image by its content hash, its name, or the last part of a name that no other has."""
-    whole = (Image.content_hash == name) | (Image.original_name == name)
-    for meant in (whole, Image.original_name.endswith(f"/{name}", autoescape=True)):
-        if len(found := db.scalars(select(Image.id).where(meant).limit(2)).all()) == 1:
-            return RedirectResponse(f"/staff/images/{found[0]}/picture", HTTPStatus.SEE_OTHER)
-    raise NotFound(f"There is no one image called {name!r}.")
+    return RedirectResponse(f"/staff/images/{image_called(db, name)}/picture", HTTPStatus.SEE_OTHER)

@@ -1,4 +1,4 @@
-"""Change the splits of images after their import.
+"""Change the splits of images after their import, and remove images that nothing uses.
 
 A split may change while no frozen dataset holds the image. Only images that no study shows, in a pair or a
 region check, can be set aside for `val` or `test`: detectors are tested on faces without annotations. A group
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, CompoundSelect, any_, cast, or_, select, union
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from app.errors import BadInput, Conflict, WrongState
@@ -62,6 +62,27 @@ def _image_id(known: KnownImages, row: ManifestRow) -> int:
     if len(images) > 1:
         raise row.refused(f"{len(images)} images are called {row['path']}; give the content hash instead.")
     return int(images[0].id)
+
+
+def set_split(session: Session, image: Image, split: Split | None) -> None:
+    """Change the split of one image; `WrongState` or `BadInput` says why it cannot."""
+    _set(session, {image.id: split})
+
+
+def remove_image(session: Session, image: Image) -> None:
+    """Remove an image that nothing uses: no study, no advice, no dataset, no map.
+
+    `WrongState`: something does. Its pixels stay in the store under their hash, where nothing names them.
+    """
+    _locked(session, Image.id == image.id)
+    name = image.original_name
+    try:
+        with session.begin_nested():
+            session.delete(image)
+    except IntegrityError:
+        study = _study_that_shows(session, image)
+        why = f"is shown in the study {study}" if study else "belongs to a dataset, a map or advice"
+        raise WrongState(f"{name} {why}, so it stays.") from None
 
 
 def deal_splits(session: Session, *, val: float, test: float, seed: int) -> SplitReport:

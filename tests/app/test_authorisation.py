@@ -149,6 +149,12 @@ POST /staff/studies/{slug}/notes
 POST /staff/studies/{slug}/participants/{participant_id}/notes
 POST /staff/images/{image_id}/notes
 POST /staff/images/{image_id}/face
+GET /staff/images/new
+POST /staff/images/new
+POST /staff/images/{image_id}/split
+POST /staff/images/{image_id}/remove
+DELETE /api/images/{image_id}
+PUT /api/images/{image_id}/split
 POST /staff/images/{image_id}/face/remove
 POST /staff/images/{image_id}/face/search
 GET /staff/studies/new

@@ -1,25 +1,38 @@
 """The list of images and the page of one."""
 
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Form, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import BaseModel, Field
 
 from app.dashboard.images import queries
 from app.dashboard.images.queries import ImageFilter
 from app.dashboard.paging import cut
-from app.deps import Blobs, CurrentStaff, Db, Editor
+from app.deps import Blobs, Config, CurrentStaff, Db, Editor
+from app.errors import AppError, BadInput
 from app.flash import Flash, leave_for
-from app.models import FaceOrigin
+from app.forms import Fields
+from app.models import FaceOrigin, Label, Split
 from app.notes import NoteText, add_note, notes_on
 from app.stimuli.face_boxes import find_box, set_box
+from app.stimuli.face_search import FaceSearch
 from app.stimuli.faces import require_model
 from app.stimuli.known import get_image
 from app.stimuli.routes import BoxFields, ImageId
+from app.stimuli.service import ImportReport
+from app.stimuli.setting_aside import remove_image, set_split
+from app.stimuli.uploads import Upload, import_upload
 from app.web import page
 
 router: Final = APIRouter(prefix="/staff/images", include_in_schema=False)
+
+ROOM_FOR_FIELDS: Final = 10_000
+"""Bytes of a request beside its file."""
+
+LINES_TOLD: Final = 10
+"""Of refused files; a notice is kept in a cookie."""
 
 
 @router.get("")
@@ -32,9 +45,43 @@ def images(
         "staff/images.html",
         page=cut(request, rows, size=queries.PAGE_SIZE, key=lambda image: image.id),
         counts=queries.count_by_source(db),
-        label=wanted.label,
-        source=wanted.source,
+        wanted=wanted,
     )
+
+
+@router.get("/new")
+def new_images(request: Request, config: Config, _editor: Editor) -> HTMLResponse:
+    return page(request, "staff/images_new.html", largest=config.max_body_bytes - ROOM_FOR_FIELDS)
+
+
+class UploadForm(BaseModel):
+    """What a browser without scripts sends: all files at once."""
+
+    files: Annotated[list[UploadFile], Field(max_length=1000)]
+    label: Literal["real", "fake", ""] = ""
+    source: Annotated[str, Field(max_length=200)] = ""
+    size: Annotated[int, Field(ge=32, le=4096)] | Literal[""] = ""
+    faces: FaceSearch | Literal[""] = ""
+
+
+@router.post("/new")
+def import_files(
+    request: Request, db: Db, blobs: Blobs, _editor: Editor, form: Annotated[UploadForm, Form()]
+) -> Response:
+    """Import what a browser without scripts sends; with scripts it sends each file to the API."""
+    source = form.source.strip()
+    if not form.label or not source:
+        raise BadInput("Say whether the files are real or fake, and what their source is.")
+    report = ImportReport(0, 0, ())
+    for file in form.files:
+        sent = Upload(file.file, file.filename or "unnamed", Label(form.label), source)
+        report += import_upload(db, blobs, sent, size=form.size or None, faces=form.faces or None)
+    said = [str(line) for line in (*report.refused, *report.ignored, *report.remarks)]
+    kind: Literal["ok", "danger"] = "ok" if report.usable else "danger"
+    counts = (
+        f"{report.imported} imported, {report.already_there} already there, {len(report.refused)} refused"
+    )
+    return leave_for("/staff/images/new", request, Flash(kind, counts, tuple(said[:LINES_TOLD])))
 
 
 @router.get("/{image_id}")
@@ -53,6 +100,35 @@ def image_page(request: Request, db: Db, _staff: CurrentStaff, image_id: ImageId
 def write_note(db: Db, editor: Editor, image_id: ImageId, text: NoteText = "") -> RedirectResponse:
     add_note(db, get_image(db, image_id), text, staff=editor)
     return RedirectResponse(f"/staff/images/{image_id}#notes", HTTPStatus.SEE_OTHER)
+
+
+class SplitField(Fields):
+    split: Split | None = None
+
+
+@router.post("/{image_id}/split")
+def change_split(
+    request: Request, db: Db, _editor: Editor, image_id: ImageId, wanted: Annotated[SplitField, Form()]
+) -> Response:
+    """Take another split, while nothing has settled it."""
+    try:
+        set_split(db, get_image(db, image_id), wanted.split)
+    except AppError as error:
+        return leave_for(f"/staff/images/{image_id}", request, Flash("danger", "Not changed", (str(error),)))
+    said = f"The split is {wanted.split} now" if wanted.split else "It has no split now"
+    return leave_for(f"/staff/images/{image_id}", request, Flash("ok", said))
+
+
+@router.post("/{image_id}/remove")
+def remove(request: Request, db: Db, _editor: Editor, image_id: ImageId) -> Response:
+    """Remove an image that nothing uses."""
+    image = get_image(db, image_id)
+    name = image.original_name
+    try:
+        remove_image(db, image)
+    except AppError as error:
+        return leave_for(f"/staff/images/{image_id}", request, Flash("danger", "Not removed", (str(error),)))
+    return leave_for("/staff/images", request, Flash("ok", f"{name} is removed"))
 
 
 @router.post("/{image_id}/face")

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
+from pydantic import Field
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from app.forms import Fields
-from app.models import Image, Label, Pair, Study
+from app.models import Image, Label, Pair, Split, Study
+from app.stimuli.names import plain
 
 PAGE_SIZE: Final = 60
 
@@ -17,6 +19,10 @@ class ImageFilter(Fields):
 
     label: Label | Literal[""] = ""
     source: str = ""
+    split: Split | Literal["", "none"] = ""
+    """"none": those without one."""
+    name: str = Field("", max_length=200)
+    """Part of the name at import, in any capitals, or the beginning of the content hash."""
     after: int = 0
     """Id of the last image seen."""
 
@@ -28,6 +34,11 @@ def list_images(session: Session, wanted: ImageFilter) -> Sequence[Image]:
         query = query.where(Image.label == wanted.label)
     if wanted.source:
         query = query.where(Image.source == wanted.source)
+    if wanted.split:
+        query = query.where(Image.split == (None if wanted.split == "none" else wanted.split))
+    if name := plain(wanted.name.strip()):
+        part = Image.original_name.icontains(name, autoescape=True)
+        query = query.where(part | Image.content_hash.startswith(name.lower(), autoescape=True))
     return session.scalars(query).all()
 
 

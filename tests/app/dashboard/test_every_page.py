@@ -61,6 +61,7 @@ NOT_CHANGING = {
     "/staff/experiments/new",  # checks a recipe before it starts it
     "/staff/studies/{slug}/recruit/bonuses",  # shows what would be paid
     "/staff/studies/{slug}/recruit/sync",  # asks a worker to look
+    "/staff/images/{image_id}/split",  # asks for the split that is there
     "/staff/studies/{slug}/maps",  # asks for a map set that is there
 }
 """Forms that change nothing as they stand."""

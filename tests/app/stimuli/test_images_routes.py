@@ -1,10 +1,14 @@
 from io import BytesIO
+from zipfile import ZipFile
 
 import pytest
 from PIL import Image as Picture
+from sqlalchemy import select
 
+from app.models import Dataset, DatasetImage, Image, Label, MapSet, Split
 from app.stimuli.encode import jpeg
-from tests.support.factories import ImageFactory
+from tests.support.factories import ImageFactory, PairFactory, StudyFactory
+from tests.support.pages import read
 from tests.support.pictures import pixels
 
 
@@ -54,12 +58,90 @@ class TestPictureCalled:
             answer = editor.get("/api/images/picture", params={"name": name})
             assert answer.headers["location"] == f"/staff/images/{image.id}/picture"
 
+    @pytest.mark.parametrize("name", ["real\\é.png", "real/e\u0301.png", " é.png "])
+    def test_however_its_name_is_spelled(self, editor, db, name):
+        image = ImageFactory(original_name="real/é.png")
+        db.commit()
+        answer = editor.get("/api/images/picture", params={"name": name})
+        assert answer.headers["location"] == f"/staff/images/{image.id}/picture"
+
     @pytest.mark.parametrize("name", ["", "nobody.png", "%", "same.png"])
     def test_a_name_of_none_or_of_several_finds_none(self, editor, db, name):
         ImageFactory(original_name="one/same.png")
         ImageFactory(original_name="two/same.png")
         db.commit()
         assert editor.get("/api/images/picture", params={"name": name}).status_code == 404
+
+
+class TestSearch:
+    @pytest.mark.parametrize(
+        ("query", "found"),
+        [
+            ({"name": "FACE_1"}, ["set/face_1.png"]),
+            ({"name": "ABC"}, ["set/face_2.png"]),
+            ({"name": "%"}, []),
+            ({"split": "test"}, ["set/face_2.png"]),
+            ({"split": "none"}, ["set/face_1.png", "other.png"]),
+            ({"source": "gan", "name": "face"}, ["set/face_1.png"]),
+            ({"label": "real"}, ["set/face_2.png", "other.png"]),
+        ],
+    )
+    def test_it_finds_by_name_hash_label_set_and_split(self, editor, db, query, found):
+        ImageFactory(original_name="set/face_1.png", label=Label.FAKE, source="gan")
+        ImageFactory(original_name="set/face_2.png", content_hash="abc1", split=Split.TEST)
+        ImageFactory(original_name="other.png")
+        db.commit()
+        images = editor.get("/api/images", params=query).json()["images"]
+        assert [image["name"] for image in images] == found
+        assert len(read(editor.get("/staff/images", params=query)).all(".gallery .figure")) == len(found)
+
+
+class TestRemoval:
+    def test_an_image_that_nothing_uses_goes(self, editor, db):
+        image = ImageFactory()
+        db.commit()
+        assert editor.post(f"/staff/images/{image.id}/remove").headers["location"] == "/staff/images"
+        assert db.scalars(select(Image.id)).all() == []
+
+    def test_one_that_a_study_shows_stays_and_the_study_is_named(self, editor, db):
+        study = StudyFactory()
+        pair = PairFactory(study_id=study.id)
+        db.commit()
+        refused = editor.delete(f"/api/images/{pair.fake_image_id}")
+        assert (refused.status_code, study.slug in refused.json()["detail"]) == (409, True)
+        assert db.get(Image, pair.fake_image_id) is not None
+
+    def test_one_of_a_dataset_stays(self, editor, db):
+        image, pair = ImageFactory(), PairFactory()
+        maps = MapSet(study_id=pair.study_id, version=1, parameters={})
+        db.add(maps)
+        db.flush()
+        facts = {"content_hash": "a", "folder": "f", "parameters": {}, "counts": {}}
+        data = Dataset(study_id=pair.study_id, map_set_id=maps.id, **facts)
+        db.add(data)
+        db.flush()
+        db.add(DatasetImage(dataset_id=data.id, image_id=image.id))
+        db.commit()
+        page = read(editor.post(f"/staff/images/{image.id}/remove", follow_redirects=True))
+        assert "belongs to a dataset" in page.text(".notice--danger")
+
+
+class TestSplit:
+    def test_it_changes_while_nothing_has_settled_it(self, editor, db):
+        image = ImageFactory()
+        db.commit()
+        assert editor.put(f"/api/images/{image.id}/split", json={"split": "val"}).json()["split"] == "val"
+        editor.post(f"/staff/images/{image.id}/split", data={"split": ""})
+        assert editor.get(f"/api/images/{image.id}").json()["split"] is None
+
+    def test_one_that_is_shown_cannot_be_set_aside(self, editor, db):
+        pair = PairFactory()
+        db.commit()
+        data = {"split": "test"}
+        page = read(
+            editor.post(f"/staff/images/{pair.fake_image_id}/split", data=data, follow_redirects=True)
+        )
+        assert "cannot be set aside" in page.text(".notice--danger")
 
 
 @pytest.fixture
@@ -71,3 +153,52 @@ def display():
 def address(db, blobs, display):
     image = ImageFactory(display_hash=blobs.put(display), display_bytes=len(display))
     return f"/staff/images/{image.id}/picture"
+
+
+class TestUpload:
+    """Without scripts; with them the browser sends each file to the API."""
+
+    def test_files_are_imported_and_the_others_named(self, editor, db):
+        page = upload(editor, {"a.png": png(1), "b.png": b"garbage"}, label="fake", source="gan")
+        assert "1 imported, 0 already there, 1 refused" in page.text(".notice")
+        assert "b.png" in page.text(".notice")
+        (image,) = db.scalars(select(Image)).all()
+        assert (image.label, image.source, image.original_name) == (Label.FAKE, "gan", "a.png")
+
+    def test_sent_again_they_change_nothing(self, editor):
+        for said in ("1 imported, 0 already there", "0 imported, 1 already there"):
+            assert said in upload(editor, {"a.png": png(1)}, label="real", source="set").text(".notice")
+
+    @pytest.mark.parametrize("name", ["../../../tmp/evil.png", "/etc/evil.png", "..\\evil.png"])
+    def test_a_name_is_a_name_and_no_place(self, editor, db, name, tmp_path):
+        upload(editor, {name: png(1)}, label="real", source="set")
+        assert not list(tmp_path.glob("**/evil.png"))
+        assert len(db.scalars(select(Image)).all()) == 1
+
+    def test_an_archive_is_no_picture(self, editor, db):
+        file = BytesIO()
+        with ZipFile(file, "w") as archive:
+            archive.writestr("real/a.png", png(1))
+        assert "1 refused" in upload(editor, {"a.zip": file.getvalue()}, label="real", source="x").text(
+            ".notice--danger"
+        )
+        assert db.scalars(select(Image)).all() == []
+
+    def test_what_they_are_must_be_said(self, editor):
+        sent = {"files": ("a.png", png(1), "image/png")}
+        assert editor.post("/staff/images/new", files=sent).status_code == 422
+
+    def test_the_page_says_the_limit(self, editor, settings):
+        page = read(editor.get("/staff/images/new"))
+        assert page.text("#largest") == f"{settings.max_body_bytes / 1e6:.0f} MB"
+
+
+def png(seed):
+    file = BytesIO()
+    Picture.fromarray(pixels(seed)).save(file, "PNG")
+    return file.getvalue()
+
+
+def upload(client, files, **fields):
+    sent = [("files", (name, data, "image/png")) for name, data in files.items()]
+    return read(client.post("/staff/images/new", files=sent, data=fields, follow_redirects=True))

@@ -13,8 +13,8 @@ from app.dashboard.images import pages as images
 from app.dashboard.maps import downloads as map_downloads
 from app.dashboard.maps import gallery as maps
 from app.dashboard.maps import sets as map_pages
+from app.dashboard.participants import exclusions, participant
 from app.dashboard.participants import pages as participants
-from app.dashboard.participants import participant
 from app.dashboard.studies import accuracy as analysis
 from app.dashboard.studies import design, preview
 from app.dashboard.studies import new as new_study
@@ -32,6 +32,7 @@ for part in (
     studies,
     participants,
     participant,
+    exclusions,
     recruiting,
     links,
     analysis,

@@ -160,6 +160,12 @@ PARTICIPANTS: Final = ExportFile(
         ("finished_at", "time or empty", "When the last trial was decided and the last question answered."),
         ("screened_out_at", "time or empty", "When the quiz or the checks ended the visit."),
         ("screened_out_by", "quiz/checks or empty", "Which of them."),
+        (
+            "excluded_at",
+            "time or empty",
+            "When the study's rules excluded the participant: what they did is kept and counts nowhere.",
+        ),
+        ("exclusion", "JSON or empty", "The rules as they were then, and what they found."),
         ("quiz_attempts", "integer", "Rows of quiz.csv."),
         ("decisions", "integer", "Main trials decided."),
         ("correct_decisions", "integer", "How many of those decisions are correct."),

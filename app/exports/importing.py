@@ -248,6 +248,8 @@ class _Import:
                 "consented_at",
                 "finished_at",
                 "screened_out_at",
+                "excluded_at",
+                "exclusion",
             )
             yield {
                 "id": who,

@@ -24,6 +24,7 @@ from app.models import (
     Stroke,
     Trial,
     TrialKind,
+    is_counted,
     is_judgement,
     is_pilot,
 )
@@ -76,6 +77,8 @@ def participants(study_id: int) -> AnySelect:
             Participant.finished_at,
             Participant.screened_out_at,
             Participant.screened_out_by,
+            Participant.excluded_at,
+            Participant.exclusion,
             attempts.label("quiz_attempts"),
             func.coalesce(work.c.decisions, 0).label("decisions"),
             func.coalesce(work.c.correct_decisions, 0).label("correct_decisions"),
@@ -92,12 +95,11 @@ def participants(study_id: int) -> AnySelect:
 
 
 def pairs(study_id: int) -> AnySelect:
-    left_out = (ParticipantState.WITHDRAWN, ParticipantState.SCREENED_OUT)
     work = (
         select(Trial.pair_id, func.count(Decision.id).label("decisions"), CORRECT.label("correct_decisions"))
         .join(Decision, Trial.id == Decision.trial_id)
         .join(Participant, Participant.id == Trial.participant_id)
-        .where(Participant.study_id == study_id, Participant.state.not_in(left_out))
+        .where(Participant.study_id == study_id, is_counted())
         .group_by(Trial.pair_id)
         .subquery()
     )

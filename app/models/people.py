@@ -5,7 +5,16 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, UniqueConstraint, false, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -190,8 +199,13 @@ class Participant(Base):
     answers: Mapped[Json | None] = mapped_column(JSONB(none_as_null=True))
     """To the closing questions, by their id."""
     answered_at: Mapped[datetime | None]
+    excluded_at: Mapped[datetime | None]
+    """When the rules of the study left them out; what they did is kept, and counts as nobody's judgement."""
+    exclusion: Mapped[Json | None] = mapped_column(JSONB(none_as_null=True))
+    """`rules`, as they were then, and `reasons`: each a rule, what was found, and the limit."""
 
     __table_args__ = (
+        CheckConstraint("num_nulls(excluded_at, exclusion) IN (0, 2)", name="exclusion_whole"),
         Index("ix__participant__study_id_state", "study_id", "state", "lease_expires_at"),
         Index("ix__participant__newest", "study_id", "consented_at", "id"),
     )

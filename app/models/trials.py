@@ -95,12 +95,17 @@ class Trial(Base):
 
 
 def is_judgement() -> ColumnElement[bool]:
-    """Of trials joined with their participants, those that count.
+    """Of trials joined with their participants, those that count: neither practice nor checks do."""
+    return (Trial.kind == TrialKind.MAIN) & is_counted()
 
-    Neither practice nor checks do, nor does anything by somebody who withdrew or was screened out.
+
+def is_counted() -> ColumnElement[bool]:
+    """Of participants, those who count: who neither withdrew nor was screened out nor excluded.
+
+    The view `judged` of the database says the same.
     """
     left_out = (ParticipantState.WITHDRAWN, ParticipantState.SCREENED_OUT)
-    return (Trial.kind == TrialKind.MAIN) & Participant.state.not_in(left_out)
+    return Participant.state.not_in(left_out) & Participant.excluded_at.is_(None)
 
 
 class Decision(Base):

@@ -47,6 +47,7 @@ def choose_arm(session: Session, study: Study) -> Arm | None:
     """The arm with the fewest participants who finished or are at work, among those with places left."""
     counts = and_(
         Participant.arm_id == Arm.id,
+        Participant.excluded_at.is_(None),
         or_(
             Participant.state == ParticipantState.FINISHED,
             and_(Participant.state == ParticipantState.ACTIVE, Participant.lease_expires_at >= func.now()),

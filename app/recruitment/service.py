@@ -302,7 +302,7 @@ def screen_out(session: Session, participant: Participant, by: Screening) -> Non
     What they did is kept, and counts as nobody's judgement.
     """
     give_back_places(session, participant)
-    _mark_stale(session, participant)
+    mark_stale(session, participant)
     participant.state = ParticipantState.SCREENED_OUT
     participant.screened_out_at = datetime.now(UTC)
     participant.screened_out_by = by
@@ -313,11 +313,12 @@ def withdraw(session: Session, participant: Participant) -> None:
     """Remove what a participant did, give their places back, and mark what was derived from it stale."""
     lock_study(session, participant.study_id)
     session.refresh(participant)
-    if participant.state is not ParticipantState.SCREENED_OUT:  # their places went to others then
+    if participant.state is not ParticipantState.SCREENED_OUT and participant.excluded_at is None:
+        # The places of the others went to others then.
         give_back_places(session, participant)
     # From here on a report of their device or a check of their quality waits, and then finds nobody.
     session.refresh(participant, with_for_update=True)
-    _mark_stale(session, participant)
+    mark_stale(session, participant)
     theirs = select(Trial.id).where(Trial.participant_id == participant.id)
     session.execute(delete(Decision).where(Decision.trial_id.in_(theirs)))
     for raw in (StaffNote, QualityFlag, QuizAttempt, Trial):
@@ -325,6 +326,7 @@ def withdraw(session: Session, participant: Participant) -> None:
     participant.state = ParticipantState.WITHDRAWN
     participant.client = {}
     participant.device = participant.answers = None
+    participant.excluded_at = participant.exclusion = None  # why they were excluded tells what they did
 
 
 def remove_work(session: Session, participant: Participant) -> None:
@@ -334,7 +336,7 @@ def remove_work(session: Session, participant: Participant) -> None:
     withdraw(session, participant)
 
 
-def _mark_stale(session: Session, participant: Participant) -> None:
+def mark_stale(session: Session, participant: Participant) -> None:
     """Whoever leaves before they painted on a main trial is in no map: a passer-by makes nothing stale."""
     painted = (
         select(Annotation.id)

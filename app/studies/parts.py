@@ -235,6 +235,43 @@ class ChecksSpec(StrictModel):
         return self
 
 
+FlagKind = Literal[
+    "honeypot",
+    "set_aside",
+    "failed_check",
+    "fast_decision",
+    "impossible_times",
+    "identical_strokes",
+    "straight_strokes",
+    "one_side",
+]
+
+
+class ExclusionsSpec(StrictModel):
+    """Which participants who finished are excluded: whoever meets one rule. Staff look before it is done."""
+
+    failed_checks: int | None = Field(None, ge=1, le=100)
+    """So many checks failed, or more."""
+    median_decision_ms: float | None = Field(None, gt=0, le=600_000)
+    """A median time to decide below this."""
+    median_annotation_ms: float | None = Field(None, gt=0, le=600_000)
+    """A median time to paint below this."""
+    one_side: float | None = Field(None, gt=0.5, le=1)
+    """One side chosen in this share of the pairs, or more."""
+    correct_below: float | None = Field(None, gt=0, le=1)
+    """A share of correct decisions below this."""
+    flags: tuple[FlagKind, ...] = Field((), max_length=20)
+    """One of these quality flags."""
+
+    @model_validator(mode="after")
+    def not_empty(self) -> Self:
+        if not any(self.model_dump().values()):
+            raise ValueError("say who is excluded, or leave [exclusions] out.")
+        if not all_different(self.flags):
+            raise ValueError("a flag is named twice.")
+        return self
+
+
 class BreaksSpec(StrictModel):
     every: int = Field(ge=1, le=1000)
     """Main trials between two offers of a pause."""

@@ -7,7 +7,7 @@ and taking cannot interleave; the check constraint on the table has the last wor
 from sqlalchemy import CTE, ColumnElement, case, func, select, update
 from sqlalchemy.orm import Session
 
-from app.models import Participant, ParticipantState, Quota, Trial, TrialState
+from app.models import Participant, ParticipantState, Quota, Trial, TrialKind, TrialState
 
 
 def release_undecided(session: Session, *whose: ColumnElement[bool]) -> None:
@@ -47,6 +47,34 @@ def give_back_places(session: Session, participant: Participant) -> None:
         .returning(Participant.arm_id, Trial.pair_id, Trial.question)
         .cte("given_back"),
     )
+
+
+def take_places_again(session: Session, participant: Participant) -> int:
+    """Count the judgements of a participant as taken again; returns how many are now more than were wanted.
+
+    Those that others have made meanwhile stay, too: there more are wanted from then on.
+    """
+    theirs = (
+        select(Trial.pair_id, Trial.question)
+        .where(
+            Trial.participant_id == participant.id,
+            Trial.kind == TrialKind.MAIN,
+            Trial.state == TrialState.DECIDED,
+        )
+        .subquery()
+    )
+    same = (
+        Quota.arm_id == participant.arm_id,
+        Quota.pair_id == theirs.c.pair_id,
+        Quota.question == theirs.c.question,
+    )
+    full = session.scalar(select(func.count()).where(*same, Quota.taken == Quota.wanted)) or 0
+    session.execute(
+        update(Quota)
+        .where(*same)
+        .values(taken=Quota.taken + 1, wanted=func.greatest(Quota.wanted, Quota.taken + 1))
+    )
+    return full
 
 
 def give_back(session: Session, places: CTE) -> None:

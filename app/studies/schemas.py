@@ -21,6 +21,7 @@ from app.studies.parts import (
     ClosingQuestion,
     DeviceSpec,
     EndingsSpec,
+    ExclusionsSpec,
     Name,
     PairsSpec,
     PanelSpec,
@@ -71,6 +72,7 @@ class StudySpec(StrictModel):
     breaks: BreaksSpec | None = None
     questions: tuple[ClosingQuestion, ...] = Field((), max_length=50)
     advice: AdviceSpec | None = Field(None, validate_default=True)
+    exclusions: ExclusionsSpec | None = None
     endings: EndingsSpec = EndingsSpec()
     panel: PanelSpec | None = None
 

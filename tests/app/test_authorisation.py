@@ -99,6 +99,8 @@ GET /staff/studies/{slug}/participants
 GET /staff/studies/{slug}/recruit
 GET /staff/studies/{slug}/participants/{participant_id}
 GET /staff/studies/{slug}/participants/{participant_id}/replay
+GET /staff/studies/{slug}/exclusions
+GET /api/studies/{slug}/exclusions
 GET /staff/studies/{slug}/analysis
 GET /staff/studies/{slug}/analysis/state.json
 GET /staff/studies/{slug}/analysis/{version}/decisions.csv
@@ -144,6 +146,10 @@ POST /staff/account/second-factor/codes
 POST /staff/account/second-factor/remove
 """
 EDITORS = """
+POST /staff/studies/{slug}/exclusions
+POST /staff/studies/{slug}/exclusions/undo
+POST /api/studies/{slug}/exclusions
+POST /api/studies/{slug}/exclusions/undo
 POST /staff/notes/{note_id}/delete
 POST /staff/studies/{slug}/notes
 POST /staff/studies/{slug}/participants/{participant_id}/notes

@@ -21,6 +21,7 @@ STAFF_PAGES = (
     "/studies/watched",
     "/studies/watched/design",
     "/studies/watched/participants",
+    "/studies/watched/exclusions",
     "/studies/watched/maps",
     "/studies/watched/export",
     "/studies/watched/analysis",

@@ -1,12 +1,13 @@
 """Descriptions of studies, of every kind that the rules allow, for property tests."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from app.models import Advice
+from app.studies.parts import FlagKind
 from app.studies.schemas import StudySpec
 
 SLUGS = st.from_regex(r"[a-z0-9]{1,8}(-[a-z0-9]{1,8}){0,3}", fullmatch=True)
@@ -70,6 +71,7 @@ def descriptions(draw: DrawFn, *, texts: SearchStrategy[str] | None = None) -> S
         "breaks": draw(optional(st.fixed_dictionaries({"every": st.integers(1, 1000)}))),
         "questions": draw(st.lists(_question(short, options), max_size=3, unique_by=lambda one: one["id"])),
         "advice": draw(_advice()) if advised else None,
+        "exclusions": draw(optional(_exclusions())),
         "endings": draw(_endings()),
         "panel": draw(optional(_panel(short))),
     }
@@ -90,6 +92,19 @@ def _panel(short: SearchStrategy[str]) -> SearchStrategy[Any]:
             "quota_full_url": address,
         }
     )
+
+
+@st.composite
+def _exclusions(draw: DrawFn) -> dict[str, Any]:
+    milliseconds = optional(st.floats(1, 600_000))
+    return {
+        "failed_checks": draw(st.integers(1, 100)),
+        "median_decision_ms": draw(milliseconds),
+        "median_annotation_ms": draw(milliseconds),
+        "one_side": draw(optional(st.floats(0.51, 1))),
+        "correct_below": draw(optional(st.floats(0.01, 1))),
+        "flags": draw(st.lists(st.sampled_from(get_args(FlagKind)), max_size=3, unique=True)),
+    }
 
 
 def _count_or_list(number: SearchStrategy[int], name: str, line: SearchStrategy[Any]) -> SearchStrategy[Any]:

@@ -52,6 +52,7 @@ from app.models import (
     Trial,
 )
 from app.notes import add_note
+from app.quality.exclusions import effect_of, exclude
 from app.quality.service import set_aside
 from app.recruitment.accounts import check_token, keep_token
 from app.recruitment.ledger import intend, note_refusal
@@ -123,6 +124,7 @@ class Everything:
         arms = [{"name": "annotate", "annotate": True}, {"name": "control", "annotate": False}]
         spec = {"slug": slug, "title": f"Faces, {state}", "trials_per_participant": 3, "judgements": 20}
         spec |= {"arms": arms, "pairs": {"per_source": 4}, "accepts_simulated": True}
+        spec["exclusions"] = {"flags": ["honeypot", "set_aside"]}
         made = create_study(self.db, StudySpec.model_validate(spec))
         if state is not StudyState.DRAFT:
             open_study(self.db, made)
@@ -140,6 +142,9 @@ class Everything:
         # Those to whom most happens come last: of a list that goes on, the first pages are read.
         finished = [self.visit(wrong=number % 3) for number in range(8)]
         aside, flagged, screened, away, gone = finished[-5:]
+        caught, *_ = finished
+        self.db.add(QualityFlag(participant_id=caught.id, kind="honeypot", detail={}))
+        exclude(self.db, self.judged, seen=effect_of(self.db, self.judged).seen)
         set_aside(self.db, aside, reason="wrote that they guessed")
         first = self.db.scalars(select(Trial.id).where(Trial.participant_id == flagged.id)).first()
         self.db.add(QualityFlag(participant_id=flagged.id, kind="fast_decision", detail={"decision_ms": 90}))

@@ -110,6 +110,8 @@ def _participant(session: Session, arm: models.Arm, number: int) -> models.Parti
         finished_at=when + timedelta(minutes=20) if is_done else None,
         screened_out_at=when + timedelta(minutes=5) if is_out else None,
         screened_out_by=models.Screening.CHECKS if is_out else None,
+        excluded_at=when + timedelta(hours=1) if number == 3 else None,
+        exclusion={"rules": {"one_side": 0.9}, "reasons": []} if number == 3 else None,
         client={"screen": 1920, "ratio": 1.25, "touch": False, "agent": "nobody's business"},
         device={
             "width": 1280,

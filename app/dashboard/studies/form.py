@@ -34,7 +34,7 @@ ROWS: Final = ("arms", "quiz.questions", "checks.pairs", "checks.regions", "ques
 TEXTS: Final = ("consent", "instructions", "debrief")
 """Kept with the space around them: another text would be another version of the consent."""
 
-CHOSEN: Final = ("pairs.sources", "pairs.real_sources")
+CHOSEN: Final = ("pairs.sources", "pairs.real_sources", "exclusions.flags")
 """Any number of boxes with one name."""
 
 SWITCHES: Final = ("annotate", "advice", "kind", "required")
@@ -46,6 +46,14 @@ PARTS: Final = {
     "checks": ("pairs", "regions"),
     "breaks": ("every",),
     "advice": ("listed",),
+    "exclusions": (
+        "failed_checks",
+        "median_decision_ms",
+        "median_annotation_ms",
+        "one_side",
+        "correct_below",
+        "flags",
+    ),
     "panel": ("name", "id", "session", "completion_url", "screened_out_url", "quota_full_url"),
 }
 """Parts that a study may lack, and the keys without which they are not there."""
@@ -56,6 +64,7 @@ WHOLE: Final = {
     "practice": "count",
     "checks": "max_failed",
     "advice": "listed",
+    "exclusions": "failed_checks",
     "panel": "session",
     "quiz.questions": "answer",
     "questions": "options",

@@ -1,7 +1,7 @@
 """Make and edit a study on a form."""
 
 from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -18,7 +18,7 @@ from app.forms import Fields
 from app.models import Label, Study
 from app.studies import service
 from app.studies.copying import free_slug
-from app.studies.parts import Slug
+from app.studies.parts import FlagKind, Slug
 from app.studies.schemas import StudySpec
 from app.studies.toml import description_of
 from app.studies.totals import Totals, totals
@@ -149,5 +149,6 @@ def form_page(
         errors=errors or {},
         totals=totals_of(form, sources),
         fakes=[(name, count) for label, name, count in sources if label is Label.FAKE],
+        flag_kinds=get_args(FlagKind),
         reals=[(name, count) for label, name, count in sources if label is Label.REAL],
     )

@@ -55,7 +55,7 @@ class TestRoundTrip:
     def test_what_counts_is_taken_from_what_is_wanted(self, imported):
         sessions, _ = imported
         with sessions() as session:
-            assert session.scalar(select(func.sum(Quota.taken))) == 3
+            assert session.scalar(select(func.sum(Quota.taken))) == 2
             assert session.scalar(select(func.max(Quota.wanted))) == 2
 
     def test_the_study_is_as_it_was(self, imported):

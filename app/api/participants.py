@@ -9,6 +9,7 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 
 from app.dashboard.participants import queries, visits
+from app.dashboard.participants.bulk import BulkAction, act
 from app.dashboard.participants.queries import ParticipantFilter
 from app.dashboard.participants.visits import TrialRecord
 from app.deps import CurrentStaff, Db, Editor
@@ -81,6 +82,21 @@ class SetAside(Body):
     reason: str = Field("", max_length=200)
 
 
+class Bulk(Body):
+    """What to do to many participants."""
+
+    action: BulkAction
+    participants: list[UUID]
+    text: str = Field("", max_length=5000)
+    """The reason of `set_aside`, or the `note`."""
+
+
+class BulkDone(Answer):
+    """How many it was done to."""
+
+    participants: int
+
+
 @router.get("")
 def participants(
     db: Db, _staff: CurrentStaff, slug: str, wanted: Annotated[ParticipantFilter, Query()]
@@ -109,6 +125,13 @@ def participants(
         )
     after = queries.position(shown[-1]) if len(rows) > len(shown) else None
     return ParticipantPage(participants=lines, after=after)
+
+
+@router.post("/bulk")
+def do_to_many(db: Db, editor: Editor, slug: str, body: Bulk) -> BulkDone:
+    """One action on many participants: all of them, or none."""
+    study = find_study(db, slug)
+    return BulkDone(participants=act(db, study, body.participants, body.action, body.text, staff=editor))
 
 
 @router.get("/{participant_id}")

@@ -48,4 +48,5 @@ for part in (
     model,
 ):
     router.include_router(part.router)
+router.include_router(participants.ticked)
 router.include_router(recruiting.everywhere)

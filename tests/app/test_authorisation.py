@@ -146,6 +146,8 @@ POST /staff/account/second-factor/codes
 POST /staff/account/second-factor/remove
 """
 EDITORS = """
+POST /staff/studies/{slug}/ticked-participants
+POST /api/studies/{slug}/participants/bulk
 POST /staff/studies/{slug}/exclusions
 POST /staff/studies/{slug}/exclusions/undo
 POST /api/studies/{slug}/exclusions

@@ -2,12 +2,14 @@
 
 from http import HTTPStatus
 from typing import Annotated, Final
+from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.dashboard.paging import cut
 from app.dashboard.participants import queries
+from app.dashboard.participants.bulk import BulkAction, act
 from app.dashboard.participants.queries import ParticipantFilter
 from app.deps import CurrentStaff, Db, Editor
 from app.errors import AppError
@@ -18,6 +20,7 @@ from app.studies.service import find_study
 from app.web import page
 
 router: Final = APIRouter(prefix="/staff/studies/{slug}/participants", include_in_schema=False)
+ticked: Final = APIRouter(prefix="/staff/studies/{slug}/ticked-participants", include_in_schema=False)
 
 
 @router.get("")
@@ -37,6 +40,7 @@ def participants(
         flags=queries.count_flags(db, ids),
         flag_kinds=("any", *SENTENCES),
         arms=queries.arm_names(db, study),
+        totals=queries.totals(db, study, wanted),
         chosen=wanted,
     )
 
@@ -55,3 +59,31 @@ def find(
     except AppError as error:
         return leave_for(address, request, Flash("danger", "Not found", (str(error),)))
     return RedirectResponse(f"{address}/{participant.id}", HTTPStatus.SEE_OTHER)
+
+
+DONE: Final = {
+    BulkAction.SET_ASIDE: "set aside",
+    BulkAction.TAKE_BACK: "no longer set aside",
+    BulkAction.NOTE: "with a new note",
+    BulkAction.CHECK: "looked at again",
+}
+
+
+@ticked.post("")
+def do_to_many(
+    request: Request,
+    db: Db,
+    editor: Editor,
+    slug: str,
+    action: Annotated[BulkAction, Form()],
+    participant: Annotated[list[UUID] | None, Form()] = None,
+    text: Annotated[str, Form(max_length=5000)] = "",
+) -> Response:
+    """One action on the participants that are ticked."""
+    try:
+        number = act(db, find_study(db, slug), participant or [], action, text, staff=editor)
+    except AppError as error:
+        flash = Flash("danger", "Nothing was done", (str(error),))
+    else:
+        flash = Flash("ok", f"{number} participant{'s'[: number != 1]} {DONE[action]}")
+    return leave_for(f"/staff/studies/{slug}/participants", request, flash)

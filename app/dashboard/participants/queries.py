@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVarTuple
 from uuid import UUID
 
-from sqlalchemy import Row, Select, case, func, select, tuple_
+from sqlalchemy import ColumnElement, Double, Integer, Select, case, cast, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from accuracy.statistics.proportions import Proportion
+from app.db import AnyRow
 from app.errors import BadInput, NotFound
 from app.forms import Fields
 from app.models import (
@@ -26,6 +27,8 @@ from app.models import (
 
 PAGE_SIZE: Final = 50
 
+Columns = TypeVarTuple("Columns")
+
 
 class ParticipantFilter(Fields):
     """The query of the list's address."""
@@ -37,15 +40,51 @@ class ParticipantFilter(Fields):
     """A kind of quality flag, or "any"."""
     code: str = ""
     """A completion code: what participants have in hand when they write."""
+    sort: Literal["newest", "oldest", "most_flags", "least_correct", "fastest"] = "newest"
     after: str = ""
     """The `position` of the last participant seen."""
 
+    @property
+    def narrows(self) -> bool:
+        """Whether anybody is left out."""
+        return any((self.arm, self.state, self.source, self.flag, self.code))
 
-def list_participants(
-    session: Session, study: Study, wanted: ParticipantFilter
-) -> Sequence[Row[Participant, str]]:
-    """Participant and name of the arm, the newest first; one more than a page, to tell of a next one."""
-    query = _newest_first(study, wanted.after)
+
+def list_participants(session: Session, study: Study, wanted: ParticipantFilter) -> Sequence[AnyRow]:
+    """Participant, name of the arm, and what they are sorted by; one more than a page."""
+    value, is_falling = _order(wanted.sort)
+    place = tuple_(value, Participant.id)
+    query = _filtered(select(Participant, Arm.name.label("arm"), value.label("value")), study, wanted)
+    if wanted.after:
+        seen = tuple_(*_parsed(wanted.after))
+        query = query.where(place < seen if is_falling else place > seen)
+    order = [part.desc() if is_falling else part.asc() for part in (value, Participant.id)]
+    return session.execute(query.order_by(*order).limit(PAGE_SIZE + 1)).all()
+
+
+@dataclass(frozen=True, slots=True)
+class ListTotals:
+    """Of all whom a filter lets through."""
+
+    participants: int
+    finished: int
+    flagged: int
+    excluded: int
+
+
+def totals(session: Session, study: Study, wanted: ParticipantFilter) -> ListTotals:
+    raised = select(QualityFlag.id).where(QualityFlag.participant_id == Participant.id).exists()
+    columns = select(
+        func.count(),
+        func.count().filter(Participant.state == ParticipantState.FINISHED),
+        func.count().filter(raised),
+        func.count(Participant.excluded_at),
+    ).select_from(Participant)
+    return ListTotals(*session.execute(_filtered(columns, study, wanted)).one())
+
+
+def _filtered(query: Select[*Columns], study: Study, wanted: ParticipantFilter) -> Select[*Columns]:
+    query = query.join(Arm, Arm.id == Participant.arm_id).where(Participant.study_id == study.id)
     if wanted.arm:
         query = query.where(Arm.name == wanted.arm)
     if wanted.state:
@@ -59,31 +98,46 @@ def list_participants(
         query = query.where(raised.exists())
     if wanted.code.strip():
         query = query.where(Participant.completion_code == wanted.code.strip().upper())
-    return session.execute(query).all()
+    return query
 
 
-def position(row: Row[Participant, str]) -> str:
-    """Where a participant stands in the list."""
-    return f"{row.Participant.consented_at.isoformat()}_{row.Participant.id}"
+def _order(sort: str) -> tuple[Any, bool]:
+    """What participants are sorted by, and whether the largest comes first; who has no value comes last."""
+    match sort:
+        case "most_flags":
+            mine = select(func.count()).where(QualityFlag.participant_id == Participant.id)
+            return mine.correlate(Participant).scalar_subquery(), True
+        case "least_correct":
+            return _of_main(func.avg(cast(Decision.correct, Integer))), False
+        case "fastest":
+            return _of_main(func.percentile_cont(0.5).within_group(Decision.decision_ms)), False
+    return Participant.consented_at, sort == "newest"
 
 
-def _newest_first(study: Study, after: str) -> Select[Participant, str]:
-    query = (
-        select(Participant, Arm.name.label("arm"))
-        .join(Arm, Arm.id == Participant.arm_id)
-        .where(Participant.study_id == study.id)
-        .order_by(Participant.consented_at.desc(), Participant.id.desc())
-        .limit(PAGE_SIZE + 1)
+def _of_main(number: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A number of the main decisions of a participant; without one it is larger than any."""
+    mine = (
+        select(cast(number, Double))
+        .select_from(Trial)
+        .join(Decision, Decision.trial_id == Trial.id)
+        .where(Trial.participant_id == Participant.id, Trial.kind == TrialKind.MAIN)
+        .correlate(Participant)
+        .scalar_subquery()
     )
-    if not after:
-        return query
-    return query.where(tuple_(Participant.consented_at, Participant.id) < tuple_(*_parsed(after)))
+    return func.coalesce(mine, cast("Infinity", Double))
 
 
-def _parsed(after: str) -> tuple[datetime, UUID]:
-    moment, _, identity = after.partition("_")
+def position(row: AnyRow) -> str:
+    """Where a participant stands in the list."""
+    value = row.value.isoformat() if isinstance(row.value, datetime) else repr(row.value)
+    return f"{value}_{row.Participant.id}"
+
+
+def _parsed(after: str) -> tuple[datetime | float, UUID]:
+    value, _, identity = after.partition("_")
     try:
-        return datetime.fromisoformat(moment), UUID(identity)
+        is_time = "-" in value
+        return datetime.fromisoformat(value) if is_time else float(value), UUID(identity)
     except ValueError:
         raise BadInput("This page of the list does not exist; start again from its first page.") from None
 

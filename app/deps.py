@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from sqlalchemy import ColumnElement, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session, defer
 
-from app.audit.recording import Actor, action_of, request_id, subject_of, watch
+from app.audit.recording import Actor, action_of, note, request_id, subject_of, watch
 from app.db import SessionFactory
 from app.errors import NotAllowed, NotAParticipant, NotLoggedIn, SecondFactorMissing
 from app.models import (
@@ -35,6 +35,8 @@ from app.storage import BlobStore
 from app.web import SAFE_METHODS
 
 BROWSERS_ONLY: Final = "No API token may do this; log in with a browser."
+NO_ACCOUNT: Final = "nobody with an account"
+"""Who it was, in the audit log."""
 SESSION_COOKIE: Final = "cyborg_session"
 
 
@@ -164,12 +166,12 @@ def _note_use(db: Session, token: ApiToken) -> None:
     )
 
 
-def actor_of(request: Request, staff: Staff, *, through: str | None = None) -> Actor:
-    """Who is asking for what, as the audit log has it."""
+def actor_of(request: Request, staff: Staff | None, *, through: str | None = None) -> Actor:
+    """Who is asking for what, as the audit log has it; None: nobody who has an account."""
     route = request.scope["route"]
     return Actor(
-        staff_id=staff.id,
-        who=staff.email,
+        staff_id=staff.id if staff else None,
+        who=staff.email if staff else NO_ACCOUNT,
         channel=Channel.PAGE if through is None else Channel.TOKEN,
         through=through,
         action=route.name if "." in route.name else action_of(request.method, route.path),
@@ -177,6 +179,14 @@ def actor_of(request: Request, staff: Staff, *, through: str | None = None) -> A
         address=remote_address(request),
         request_id=request_id(),
     )
+
+
+def note_download(request: Request, session: Session, name: str) -> None:
+    """A download changes nothing, and is in the audit log all the same."""
+    session.flush()  # the last use of a token is not what the entry is about
+    token: ApiToken | None = request.state.api_token
+    watch(session, actor_of(request, request.state.staff, through=token.name if token else None))
+    note(session, f"downloaded {name}")
 
 
 def remote_address(request: Request) -> str:

@@ -17,8 +17,12 @@ from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from pwdlib import PasswordHash
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from app.errors import TooManyRequests, WrongState
+from app.models import Secret
+from app.settings import Settings
 
 passwords: Final = PasswordHash.recommended()
 
@@ -50,6 +54,11 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+def link_secret(session: Session) -> bytes:
+    """The secret of this installation."""
+    return session.scalars(select(Secret.value).where(Secret.name == "links")).one()
+
+
 def new_link_token(secret: bytes) -> str:
     """A random id for a person who comes without one, signed so that it cannot be made up."""
     identity = secrets.token_urlsafe(16)
@@ -77,7 +86,8 @@ def _signature(secret: bytes, identity: str) -> str:
 
 
 class TokenBox:
-    """Seals what must be kept and never shown: tokens of marketplaces (AES-SIV, RFC 5297).
+    """Seals what must be kept and never shown: tokens of marketplaces, secrets of second factors (AES-SIV,
+    RFC 5297).
 
     secret : of the installation
     extra : mixed in; with one, the database alone does not open the box
@@ -97,8 +107,12 @@ class TokenBox:
             return self._cipher.decrypt(sealed, [of.encode()]).decode()
         except InvalidTag:
             raise WrongState(
-                "The token cannot be opened: CYBORG_TOKEN_KEY is not what it was. Connect again."
+                "What is sealed cannot be opened: CYBORG_TOKEN_KEY is not what it was. Connect again."
             ) from None
+
+
+def token_box(session: Session, settings: Settings) -> TokenBox:
+    return TokenBox(link_secret(session), extra=settings.token_key.get_secret_value())
 
 
 class RateLimit:

@@ -64,6 +64,7 @@ def login(request: Request, config: Config, form: Annotated[Credentials, Form()]
     with sessions.begin() as db:
         staff = service.authenticate(db, email=form.email, password=form.password)
         if staff is None:
+            note_refusal(request, db, service.account_of(db, form.email), "a wrong e-mail or password")
             return wrong_credentials(request, form)
         attempts.give_back(db, attempts.GUESSES, *who)
         return let_in(request, db, config, staff, next_path=local(form.next), how="a password")
@@ -100,6 +101,13 @@ def note_login(request: Request, db: Session, staff: Staff, what: str) -> None:
     audit.note(db, what)
 
 
+def note_refusal(request: Request, db: Session, staff: Staff | None, why: str) -> None:
+    """Whose account was tried, and from where. What was typed is not written down: it may be a password."""
+    actor = actor_of(request, staff)
+    audit.watch(db, actor)
+    audit.note(db, f"refused: {why}")
+
+
 @router.get("/login/code")
 def code_form(request: Request, db: Db, next: str = HOME) -> Response:  # noqa: A002
     try:
@@ -123,7 +131,8 @@ def check_code(
         second_factor.count_try(db, service.awaiting_code(db, waiting))
     with sessions.begin() as db:
         staff = service.awaiting_code(db, waiting)
-        if not second_factor.spend(db, staff, code):
+        if not second_factor.spend(db, staff, code, config):
+            note_refusal(request, db, staff, "a wrong code")
             context = {"next": local(next), "error": second_factor.WRONG}
             return page(request, "staff/login_code.html", status=HTTPStatus.UNAUTHORIZED, **context)
         attempts.give_back(db, attempts.CODES, str(staff.id))

@@ -1,6 +1,7 @@
 """The second factor: codes of an authenticator app (TOTP, RFC 6238), and recovery codes.
 
-The secret of the app has to be read to check a code, so it is stored as it is; recovery codes as hashes.
+The secret of the app has to be read to check a code, so it is sealed as tokens of marketplaces are; of
+recovery codes there are hashes.
 """
 
 import secrets
@@ -15,7 +16,8 @@ from sqlalchemy.orm import Session
 from app.accounts import attempts
 from app.errors import BadInput, WrongState
 from app.models import RecoveryCode, SecondFactor, Staff, StaffSession
-from app.security import token_hash
+from app.security import token_box, token_hash
+from app.settings import Settings
 
 ISSUER: Final = "Cyborg"
 WINDOW: Final = 1
@@ -37,23 +39,44 @@ def has_factor(session: Session, staff: Staff) -> bool:
     return factor is not None and factor.confirmed_at is not None
 
 
-def begin(session: Session, staff: Staff) -> SecondFactor:
+def begin(session: Session, staff: Staff, settings: Settings) -> SecondFactor:
     """A new secret for an app; it counts from `confirm` on. `WrongState`: there is a factor already."""
     if has_factor(session, staff):
         raise WrongState("You have a second factor; remove it before you set up another.")
     session.execute(delete(SecondFactor).where(SecondFactor.staff_id == staff.id))
-    factor = SecondFactor(staff_id=staff.id, secret=pyotp.random_base32(), last_step=0)
+    factor = SecondFactor(staff_id=staff.id, last_step=0)
+    _seal(session, factor, pyotp.random_base32(), settings)
     session.add(factor)
     session.flush()
     return factor
 
 
-def setup_address(factor: SecondFactor, staff: Staff) -> str:
+def setup_address(session: Session, factor: SecondFactor, staff: Staff, settings: Settings) -> str:
     """What the QR code says to an app."""
-    return pyotp.TOTP(factor.secret).provisioning_uri(name=staff.email, issuer_name=ISSUER)
+    secret = secret_of(session, factor, settings)
+    return pyotp.TOTP(secret).provisioning_uri(name=staff.email, issuer_name=ISSUER)
 
 
-def confirm(session: Session, staff: Staff, code: str, *, keep: str) -> list[str]:
+def secret_of(session: Session, factor: SecondFactor, settings: Settings) -> str:
+    """The secret out of its box; one that an earlier version stored as it is goes into the box.
+
+    `WrongState`: sealed with another `CYBORG_TOKEN_KEY`.
+    """
+    if factor.sealed_secret is None:
+        _seal(session, factor, factor.secret or "", settings)
+    return token_box(session, settings).open(factor.sealed_secret or b"", of=_place(factor))
+
+
+def _seal(session: Session, factor: SecondFactor, secret: str, settings: Settings) -> None:
+    factor.sealed_secret = token_box(session, settings).seal(secret, of=_place(factor))
+    factor.secret = None
+
+
+def _place(factor: SecondFactor) -> str:
+    return f"second factor {factor.staff_id}"
+
+
+def confirm(session: Session, staff: Staff, code: str, settings: Settings, *, keep: str) -> list[str]:
     """Turn the factor on by its first code, and end every other login; returns the recovery codes.
 
     keep : the token of the login that stays
@@ -61,7 +84,7 @@ def confirm(session: Session, staff: Staff, code: str, *, keep: str) -> list[str
     factor = _locked(session, staff)
     if factor is None or factor.confirmed_at is not None:
         raise WrongState("There is no second factor to confirm; begin again.")
-    if not _spend_code(factor, code):
+    if not _spend_code(factor, code, secret_of(session, factor, settings)):
         raise BadInput(WRONG)
     factor.confirmed_at = session.scalar(select(func.now()))
     others = StaffSession.staff_id == staff.id, StaffSession.token_hash != token_hash(keep)
@@ -92,12 +115,17 @@ def count_try(session: Session, staff: Staff) -> None:
     attempts.count(session, attempts.CODES, str(staff.id))
 
 
-def spend(session: Session, staff: Staff, code: str) -> bool:
-    """Whether this is a code of the app or a recovery code of `staff`; each works once."""
+def spend(session: Session, staff: Staff, code: str, settings: Settings) -> bool:
+    """Whether this is a recovery code of `staff` or a code of the app; each works once.
+
+    Recovery codes come first: they work even where the app's secret cannot be opened any more.
+    """
     factor = _locked(session, staff)
     if factor is None or factor.confirmed_at is None:
         return False
-    return _spend_code(factor, code) or _spend_recovery_code(session, staff, code)
+    return _spend_recovery_code(session, staff, code) or _spend_code(
+        factor, code, secret_of(session, factor, settings)
+    )
 
 
 def remove(session: Session, staff: Staff) -> None:
@@ -121,9 +149,9 @@ def _locked(session: Session, staff: Staff) -> SecondFactor | None:
     return session.get(SecondFactor, staff.id, with_for_update=True, populate_existing=True)
 
 
-def _spend_code(factor: SecondFactor, code: str) -> bool:
+def _spend_code(factor: SecondFactor, code: str, secret: str) -> bool:
     """Compare in constant time with the codes of the steps that may be meant; a step is used once."""
-    totp, digits = pyotp.TOTP(factor.secret), "".join(code.split())
+    totp, digits = pyotp.TOTP(secret), "".join(code.split())
     now = int(time.time()) // totp.interval
     for step in range(max(now - WINDOW, factor.last_step + 1), now + WINDOW + 1):
         if pyotp.utils.strings_equal(digits, totp.generate_otp(step)):

@@ -42,7 +42,8 @@ def shown(
         status=error.status if error else HTTPStatus.OK,
         factor=factor,
         waits=waits,
-        qr=_qr(second_factor.setup_address(factor, staff)) if factor and waits else None,
+        qr=_qr(second_factor.setup_address(db, factor, staff, config)) if factor and waits else None,
+        secret=second_factor.secret_of(db, factor, config) if factor and waits else None,
         codes_left=second_factor.count_recovery_codes(db, staff),
         is_due=second_factor_is_due(db, config, staff),
         error=error,
@@ -56,8 +57,8 @@ def _qr(text: str) -> Markup:
 
 
 @router.post("/begin")
-def begin(request: Request, db: Db, staff: Owner) -> Response:
-    second_factor.begin(db, staff)
+def begin(request: Request, db: Db, config: Config, staff: Owner) -> Response:
+    second_factor.begin(db, staff, config)
     return leave_for(router.prefix, request, Flash("ok", "Scan the code with your app"))
 
 
@@ -66,7 +67,7 @@ def confirm(request: Request, db: Db, config: Config, staff: Owner, code: Code =
     _count_try(request, staff)
     try:
         with db.begin_nested():
-            codes = second_factor.confirm(db, staff, code, keep=request.cookies[SESSION_COOKIE])
+            codes = second_factor.confirm(db, staff, code, config, keep=request.cookies[SESSION_COOKIE])
     except AppError as error:
         return shown(request, db, config, staff, error)
     flash = Flash("ok", "Your second factor is on. Your recovery codes", (KEEP_THEM,), copies=" ".join(codes))
@@ -76,7 +77,7 @@ def confirm(request: Request, db: Db, config: Config, staff: Owner, code: Code =
 @router.post("/codes")
 def renew_codes(request: Request, db: Db, config: Config, staff: Owner, code: Code = "") -> Response:
     _count_try(request, staff)
-    if not second_factor.spend(db, staff, code):
+    if not second_factor.spend(db, staff, code, config):
         return shown(request, db, config, staff, BadInput(second_factor.WRONG))
     codes = second_factor.new_recovery_codes(db, staff)
     note(db, "new recovery codes")
@@ -87,7 +88,7 @@ def renew_codes(request: Request, db: Db, config: Config, staff: Owner, code: Co
 @router.post("/remove")
 def remove(request: Request, db: Db, config: Config, staff: Owner, code: Code = "") -> Response:
     _count_try(request, staff)
-    if not second_factor.spend(db, staff, code):
+    if not second_factor.spend(db, staff, code, config):
         return shown(request, db, config, staff, BadInput(second_factor.WRONG))
     second_factor.remove(db, staff)
     return leave_for(router.prefix, request, Flash("ok", "Your second factor is removed"))

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, delete, select
+from sqlalchemy import ColumnElement, and_, delete, func, select
 from sqlalchemy.orm import Session
 
 from app.accounts.schemas import plain_address
@@ -12,6 +12,13 @@ from app.models import LoginLink, Role, Staff, StaffSession
 from app.security import NO_PASSWORDS_HASH, ONE_AT_A_TIME, new_token, passwords, token_hash
 
 LINK_LIFETIME: Final = timedelta(days=2)
+LIFETIMES: Final = {
+    "an hour": timedelta(hours=1),
+    "two days": LINK_LIFETIME,
+    "a week": timedelta(days=7),
+    "a month": timedelta(days=30),
+}
+"""How long a login link may last, in words."""
 SHORTEST_PASSWORD: Final = 10  # characters
 SPENT: Final = "This login link has been used or has lapsed. Ask an admin for a new one."
 
@@ -42,10 +49,14 @@ def hashed(password: str) -> str:
 
 
 def find_staff(session: Session, email: str) -> Staff:
-    staff = session.scalar(select(Staff).where(Staff.email == email.strip().lower()))
+    staff = account_of(session, email)
     if staff is None:
         raise NotFound(f"There is no account for {email.strip()}.")
     return staff
+
+
+def account_of(session: Session, email: str) -> Staff | None:
+    return session.scalar(select(Staff).where(Staff.email == email.strip().lower()))
 
 
 def get_staff(session: Session, staff_id: int) -> Staff:
@@ -118,6 +129,23 @@ def login_link(session: Session, staff: Staff, *, lifetime: timedelta = LINK_LIF
     token = new_token()
     session.add(LoginLink(token_hash=token_hash(token), staff_id=staff.id, expires_at=now + lifetime))
     return f"/login/link/{token}"
+
+
+def open_links(session: Session) -> dict[int, datetime]:
+    """Until when somebody has a login link that was not used, by the number of their account."""
+    query = (
+        select(LoginLink.staff_id, func.max(LoginLink.expires_at))
+        .where(LoginLink.expires_at > datetime.now(UTC))
+        .group_by(LoginLink.staff_id)
+    )
+    return {staff_id: until for staff_id, until in session.execute(query)}  # noqa: C416
+
+
+def withdraw_links(session: Session, staff: Staff) -> None:
+    """Void the links that were sent to somebody; `WrongState` where there is none."""
+    if staff.id not in open_links(session):
+        raise WrongState(f"{staff.name} has no login link that is still open.")
+    _void_links(session, staff)
 
 
 def link_owner(session: Session, token: str) -> Staff:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import Field
 from sqlalchemy.orm import Session
@@ -13,8 +13,8 @@ from app.deps import Config, Db, Editor
 from app.messages import Answer, Body
 from app.models import LinkKind, Study
 from app.recruitment import links
-from app.recruitment.identity import link_secret
 from app.recruitment.links import LinkRecord, LinkState
+from app.security import link_secret
 from app.settings import Settings
 from app.studies.service import find_study
 
@@ -68,9 +68,9 @@ def make_links(db: Db, config: Config, editor: Editor, slug: str, body: LinkRequ
 
 
 @router.get("/links.csv", response_class=Response)
-def download_links(db: Db, config: Config, _editor: Editor, slug: str) -> Response:
+def download_links(request: Request, db: Db, config: Config, _editor: Editor, slug: str) -> Response:
     """All links of a study as CSV, for a mail merge."""
-    return csv_of(db, find_study(db, slug), config)
+    return csv_of(request, db, find_study(db, slug), config)
 
 
 @router.post("/links/{link_id}/withdraw")

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import Field
 from sqlalchemy.orm import Session
@@ -325,14 +325,14 @@ def read_ledger(db: Db, _staff: Finance, slug: str) -> LedgerView:
     )
 
 
-def payments_csv(db: Db, _staff: Finance, slug: str) -> Response:
+def payments_csv(request: Request, db: Db, _staff: Finance, slug: str) -> Response:
     """Every payment of a study as CSV, without any id of a marketplace."""
-    return payments_file(db, find_study(db, slug))
+    return payments_file(request, db, find_study(db, slug))
 
 
-def all_payments_csv(db: Db, _staff: Finance) -> Response:
+def all_payments_csv(request: Request, db: Db, _staff: Finance) -> Response:
     """Every payment of every study as CSV."""
-    return payments_file(db, None)
+    return payments_file(request, db, None)
 
 
 payments: Final = APIRouter(prefix="/api", tags=["recruiting"])

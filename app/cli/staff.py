@@ -1,6 +1,7 @@
 """`cyborg staff …`"""
 
 import sys
+from datetime import timedelta
 from typing import Annotated, Literal
 
 import typer
@@ -46,11 +47,25 @@ def remove_second_factor(email: Annotated[str, typer.Argument(help="Who has lost
 
 
 @staff.command("link")
-def link(email: Annotated[str, typer.Argument(help="Whose link.")]) -> None:
+def link(
+    email: Annotated[str, typer.Argument(help="Whose link.")],
+    hours: Annotated[int, typer.Option(min=1, max=720, help="How long it lasts.")] = 48,
+) -> None:
     """Print a new link that logs somebody in once; using it forgets their old password."""
     from app.accounts import service
 
     with opened() as context, context.sessions.begin() as session:
-        path = service.login_link(session, service.find_staff(session, email))
+        person = service.find_staff(session, email)
+        path = service.login_link(session, person, lifetime=timedelta(hours=hours))
         public_url = context.settings.public_url.rstrip("/")
     print(f"{public_url}{path}")
+
+
+@staff.command("withdraw-link")
+def withdraw_link(email: Annotated[str, typer.Argument(help="Whose link.")]) -> None:
+    """Void the login links that were sent to somebody and not used."""
+    from app.accounts import service
+
+    with opened() as context, context.sessions.begin() as session:
+        service.withdraw_links(session, service.find_staff(session, email))
+    print(f"The login link of {email} is void.")

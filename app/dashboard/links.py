@@ -8,12 +8,12 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 
 from app.dashboard.paging import cut
-from app.deps import Config, Db, Editor
+from app.deps import Config, Db, Editor, note_download
 from app.flash import Flash, leave_for
 from app.forms import Fields
 from app.models import LinkKind, Study
 from app.recruitment import links
-from app.recruitment.identity import link_secret
+from app.security import link_secret
 from app.settings import Settings
 from app.studies.service import find_study
 from app.web import page
@@ -72,8 +72,8 @@ def make_links(
 
 
 @router.get("/links.csv")
-def download_links(db: Db, config: Config, _editor: Editor, slug: str) -> Response:
-    return csv_of(db, find_study(db, slug), config)
+def download_links(request: Request, db: Db, config: Config, _editor: Editor, slug: str) -> Response:
+    return csv_of(request, db, find_study(db, slug), config)
 
 
 @router.post("/links/{link_id}/withdraw")
@@ -85,8 +85,9 @@ def withdraw_link(request: Request, db: Db, _editor: Editor, slug: str, link_id:
     )
 
 
-def csv_of(db: Session, study: Study, settings: Settings) -> Response:
+def csv_of(request: Request, db: Session, study: Study, settings: Settings) -> Response:
     """All links of a study, for a mail merge."""
+    note_download(request, db, "links.csv")
     text = links.merge_csv(db, study, public_url=settings.public_url)
     headers = {"Content-Disposition": f'attachment; filename="{study.slug}-links.csv"'}
     return Response(text, media_type="text/csv; charset=utf-8", headers=headers)

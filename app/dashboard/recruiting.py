@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 from pydantic import Field
 from sqlalchemy.orm import Session
 
-from app.deps import Admin, Config, CurrentStaff, Db, Editor, Finance
+from app.deps import Admin, Config, CurrentStaff, Db, Editor, Finance, note_download
 from app.errors import BadInput
 from app.flash import Flash, leave_for
 from app.forms import Fields
@@ -350,17 +350,18 @@ def pay_bonus_again(
 
 
 @router.get("/payments.csv")
-def payments_of_study(db: Db, _staff: Finance, slug: str) -> Response:
-    return payments_file(db, find_study(db, slug))
+def payments_of_study(request: Request, db: Db, _staff: Finance, slug: str) -> Response:
+    return payments_file(request, db, find_study(db, slug))
 
 
 @everywhere.get("/payments.csv")
-def payments(db: Db, _staff: Finance) -> Response:
+def payments(request: Request, db: Db, _staff: Finance) -> Response:
     """Every payment of every study, for accountants."""
-    return payments_file(db, None)
+    return payments_file(request, db, None)
 
 
-def payments_file(db: Session, study: Study | None) -> Response:
+def payments_file(request: Request, db: Session, study: Study | None) -> Response:
+    note_download(request, db, "payments.csv")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(ledger.HEADER)

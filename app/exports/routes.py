@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from app.deps import Blobs, Db, logged_in
+from app.deps import Blobs, Db, logged_in, note_download
 from app.exports import dictionary, queries, service
 from app.exports.annotations import annotation_lines
 from app.exports.contents import Contents
@@ -20,6 +20,7 @@ router: Final = APIRouter(
 @router.get("/decisions.csv")
 def decisions(request: Request, db: Db, slug: str) -> Download:
     study = find_study(db, slug)
+    note_download(request, db, "decisions.csv")
     file = dictionary.DECISIONS
     return download(
         request,
@@ -32,6 +33,7 @@ def decisions(request: Request, db: Db, slug: str) -> Download:
 @router.get("/annotations.jsonl")
 def annotations(request: Request, db: Db, slug: str) -> Download:
     study = find_study(db, slug)
+    note_download(request, db, "annotations.jsonl")
     return download(
         request,
         lambda session: annotation_lines(session, study.id, file=dictionary.ANNOTATIONS, counting=True),
@@ -45,6 +47,7 @@ def everything(
     request: Request, db: Db, blobs: Blobs, slug: str, contents: Annotated[Contents, Query()]
 ) -> Download:
     study = find_study(db, slug)
+    note_download(request, db, "export.zip")
     return download(
         request,
         lambda session: service.zipped(session, blobs, session.get_one(Study, study.id), contents),

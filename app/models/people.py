@@ -82,13 +82,17 @@ class SecondFactor(Base):
     __tablename__ = "second_factor"
 
     staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id", ondelete="CASCADE"), primary_key=True)
-    secret: Mapped[str]
-    """In base 32; a code cannot be checked without it."""
+    sealed_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """The app's secret in base 32, sealed (`app.security.TokenBox`); a code cannot be checked without it."""
+    secret: Mapped[str | None]
+    """The same as earlier versions stored it; sealed at the next code."""
     created_at: Mapped[Now]
     confirmed_at: Mapped[datetime | None]
     """When its first code came; before that it counts for nothing."""
     last_step: Mapped[int] = mapped_column(BigInteger)
     """The step of 30 s of the last code that was used: none of that step or before is taken again."""
+
+    __table_args__ = (CheckConstraint("num_nonnulls(secret, sealed_secret) = 1", name="secret_once"),)
 
 
 class RecoveryCode(Base):

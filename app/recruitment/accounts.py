@@ -9,10 +9,9 @@ from sqlalchemy.orm import Session
 
 from app.errors import BadInput, MarketplaceRefused, WrongState
 from app.models import MarketplaceAccount, Source
-from app.recruitment.identity import link_secret
 from app.recruitment.marketplaces.registry import MARKETPLACES, connected
 from app.recruitment.marketplaces.seam import Marketplace, Owner
-from app.security import TokenBox
+from app.security import token_box
 from app.settings import Settings
 
 LONGEST_TOKEN: Final = 500  # characters
@@ -29,10 +28,6 @@ class AccountKey:
 
     def __repr__(self) -> str:
         return f"AccountKey({self.source})"
-
-
-def token_box(session: Session, settings: Settings) -> TokenBox:
-    return TokenBox(link_secret(session), extra=settings.token_key.get_secret_value())
 
 
 def check_token(source: Source, token: str, settings: Settings, *, workspace: str = "") -> Owner:

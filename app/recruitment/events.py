@@ -14,9 +14,9 @@ from app.deps import Config, Db
 from app.errors import NotAllowed, NotFound
 from app.jobs import VISIT_MARKETPLACE, enqueue_once
 from app.models import Listing, ListingState, MarketplaceAccount, Source, Submission
-from app.recruitment.accounts import token_box
 from app.recruitment.marketplaces.registry import EVENT_READERS
 from app.recruitment.marketplaces.seam import MarketEvent
+from app.security import token_box
 
 EVENTS_PATH: Final = "/api/marketplaces/{source}/events"
 

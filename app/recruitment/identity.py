@@ -14,10 +14,10 @@ from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.errors import BadInput
-from app.models import LinkKind, ParticipantToken, Secret, Source, Study, StudyLink, WorkerIdentity
+from app.models import LinkKind, ParticipantToken, Source, Study, StudyLink, WorkerIdentity
 from app.recruitment.platforms import platform_id
 from app.recruitment.schemas import Enrolment
-from app.security import link_identity, new_link_token, token_hash
+from app.security import link_identity, link_secret, new_link_token, token_hash
 from app.studies.plan import plan_of
 
 
@@ -31,10 +31,6 @@ class Claim:
     session: str | None = None
     token: str = ""
     """A bearer token, where the browser has one."""
-
-
-def link_secret(session: Session) -> bytes:
-    return session.scalars(select(Secret.value).where(Secret.name == "links")).one()
 
 
 def page_token(session: Session, given: str | None) -> str:

@@ -19,9 +19,9 @@ from sqlalchemy.orm import Session
 
 from app.errors import BadInput, NotFound, WrongState
 from app.models import LinkKind, Participant, ParticipantState, Source, Study, StudyLink, WorkerIdentity
-from app.recruitment.identity import Claim, given_identity, link_secret, visit_of
+from app.recruitment.identity import Claim, given_identity, visit_of
 from app.recruitment.platforms import LINK, VIA, Arrival
-from app.security import link_identity, study_link_token
+from app.security import link_identity, link_secret, study_link_token
 from app.studies.plan import VisitPlan, plan_of
 from saliency.files.spreadsheets import cell
 

@@ -47,7 +47,6 @@ from app.recruitment.assignment import assign_visit, choose_arm, has_places, loc
 from app.recruitment.identity import (
     Claim,
     claim_of,
-    link_secret,
     lock_person,
     proves,
     took_part_before,
@@ -57,7 +56,7 @@ from app.recruitment.links import LINK_USED, link_in
 from app.recruitment.platforms import Arrival
 from app.recruitment.schemas import Enrolment
 from app.recruitment.ways_out import way_out, way_out_of
-from app.security import link_identity, new_token, token_hash
+from app.security import link_identity, link_secret, new_token, token_hash
 from app.studies.places import give_back_places, release_lapsed
 from app.studies.plan import VisitPlan, plan_of
 from app.studies.service import find_study

@@ -30,11 +30,12 @@ from app.models import (
     WorkerIdentity,
 )
 from app.recruitment import ledger
-from app.recruitment.accounts import AccountKey, account_of, key_of, opened, token_box
+from app.recruitment.accounts import AccountKey, account_of, key_of, opened
 from app.recruitment.events import EVENTS_PATH
 from app.recruitment.listings import offer_of
 from app.recruitment.marketplaces.registry import EVENT_READERS
 from app.recruitment.marketplaces.seam import Bonus, Listed, Marketplace, Money, Offer, Submitted
+from app.security import token_box
 from app.settings import Settings
 
 logger = logging.getLogger(__name__)

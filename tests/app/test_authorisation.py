@@ -264,6 +264,7 @@ POST /staff/studies/{slug}/recruit/connect
 GET /staff/people
 POST /staff/people
 POST /staff/people/{staff_id}/link
+POST /staff/people/{staff_id}/link/withdraw
 POST /staff/people/{staff_id}/role
 POST /staff/people/{staff_id}/second-factor/remove
 POST /staff/people/{staff_id}/disable

@@ -233,6 +233,28 @@ class TestLoginLink:
         assert client.post(link).status_code == 404
 
 
+class TestInvitation:
+    @pytest.fixture
+    def admin(self, log_in):
+        return log_in(Role.ADMIN)
+
+    def test_it_lasts_as_long_as_was_chosen(self, admin, db):
+        form = {"name": "Bob", "email": "bob@lab.example", "role": "viewer", "lasts": "an hour"}
+        admin.post("/staff/people", data=form)
+        person = service.find_staff(db, "bob@lab.example")
+        left = service.open_links(db)[person.id] - datetime.now(UTC)
+        assert timedelta(minutes=59) < left <= timedelta(hours=1)
+        assert "invited, link until" in admin.get("/staff/people").text
+
+    def test_another_time_is_refused(self, admin, owner):
+        assert admin.post(f"/staff/people/{owner.id}/link", data={"lasts": "a year"}).status_code == 422
+
+    def test_a_withdrawn_one_lets_nobody_in(self, admin, db, owner, link):
+        assert admin.post(f"/staff/people/{owner.id}/link/withdraw").status_code == 303
+        assert admin.post(link).status_code == 404
+        assert admin.post(f"/staff/people/{owner.id}/link/withdraw").status_code == 409
+
+
 class TestPassword:
     def test_it_can_be_changed(self, client, db, colleague, login):
         login()

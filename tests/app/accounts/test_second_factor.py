@@ -6,13 +6,15 @@ from datetime import timedelta
 
 import pyotp
 import pytest
-from sqlalchemy import select, update
+from pydantic import SecretStr
+from sqlalchemy import select, text, update
 
 from app.accounts import attempts, second_factor
 from app.accounts.attempts import Allowance
 from app.accounts.service import login_link, open_session
 from app.accounts.token_service import create_token
 from app.deps import SESSION_COOKIE
+from app.errors import WrongState
 from app.models import AuditEntry, RecoveryCode, Role, SecondFactor, StaffSession
 from app.security import passwords
 from tests.support.factories import StaffFactory
@@ -22,11 +24,11 @@ BROWSER = {"accept": "text/html"}
 
 
 class TestSettingUp:
-    def test_the_page_shows_the_code_until_it_is_confirmed(self, client, db, browse, person):
+    def test_the_page_shows_the_code_until_it_is_confirmed(self, client, db, browse, person, settings):
         browse(person)
         client.post(f"{HERE}/begin")
         page = client.get(HERE, headers=BROWSER).text
-        secret = db.scalars(select(SecondFactor.secret)).one()
+        secret = the_secret(db, settings)
         assert ("<svg" in page, secret in page) == (True, True)
         client.post(f"{HERE}/confirm", data={"code": code_of(secret)})
         later = client.get(HERE, headers=BROWSER).text
@@ -45,18 +47,18 @@ class TestSettingUp:
         assert client.post(f"{HERE}/confirm", data={"code": "000000"}).status_code == 422
         assert not second_factor.has_factor(db, person)
 
-    def test_confirming_ends_every_other_login(self, client, db, browse, person):
+    def test_confirming_ends_every_other_login(self, client, db, browse, person, settings):
         other = open_session(db, person, lifetime=timedelta(hours=1))
         browse(person)
         client.post(f"{HERE}/begin")
-        client.post(f"{HERE}/confirm", data={"code": code_of(db.scalars(select(SecondFactor.secret)).one())})
+        client.post(f"{HERE}/confirm", data={"code": code_of(the_secret(db, settings))})
         client.cookies[SESSION_COOKIE] = other
         assert client.get("/staff").status_code == 401
 
-    def test_the_recovery_codes_are_shown_once_and_kept_as_hashes(self, client, db, browse, person):
+    def test_the_recovery_codes_are_shown_once_and_kept_as_hashes(self, client, db, browse, person, settings):
         browse(person)
         client.post(f"{HERE}/begin")
-        client.post(f"{HERE}/confirm", data={"code": code_of(db.scalars(select(SecondFactor.secret)).one())})
+        client.post(f"{HERE}/confirm", data={"code": code_of(the_secret(db, settings))})
         shown, again = (
             re.findall(r"(?:[a-z2-9]{4}-){3}[a-z2-9]{4}", client.get(HERE, headers=BROWSER).text)
             for _ in "ab"
@@ -71,10 +73,12 @@ class TestLoggingIn:
         assert log_in_by_password().headers["location"] == "/login/code?next=/staff"
         assert [client.get(path).status_code for path in ("/staff", "/api/me", HERE)] == [401] * 3
 
-    def test_a_code_opens_with_a_new_token(self, client, log_in_by_password, factor):
+    def test_a_code_opens_with_a_new_token(self, client, log_in_by_password, factor, db, settings):
         log_in_by_password()
         waiting = client.cookies[SESSION_COOKIE]
-        answer = client.post("/login/code", data={"code": code_of(factor.secret), "next": "/staff/images"})
+        answer = client.post(
+            "/login/code", data={"code": code_of(the_secret(db, settings)), "next": "/staff/images"}
+        )
         assert answer.headers["location"] == "/staff/images"
         assert client.cookies[SESSION_COOKIE] != waiting
         assert client.get("/staff", headers=BROWSER).status_code == 200
@@ -85,8 +89,8 @@ class TestLoggingIn:
         assert client.post(link).headers["location"].startswith("/login/code")
         assert client.get("/staff").status_code == 401
 
-    def test_a_code_works_once(self, client, log_in_by_password, factor):
-        code = code_of(factor.secret)
+    def test_a_code_works_once(self, client, log_in_by_password, factor, db, settings):
+        code = code_of(the_secret(db, settings))
         answers = []
         for _ in range(2):
             log_in_by_password()
@@ -94,9 +98,11 @@ class TestLoggingIn:
         assert answers == [303, 401]
 
     @pytest.mark.parametrize(("steps", "status"), [(-3, 401), (-1, 303), (1, 303), (3, 401)])
-    def test_clocks_may_differ_by_a_step(self, client, log_in_by_password, factor, steps, status):
+    def test_clocks_may_differ_by_a_step(
+        self, client, log_in_by_password, factor, steps, status, db, settings
+    ):
         log_in_by_password()
-        code = pyotp.TOTP(factor.secret).at(time.time() + 30 * steps)
+        code = pyotp.TOTP(the_secret(db, settings)).at(time.time() + 30 * steps)
         assert client.post("/login/code", data={"code": code}).status_code == status
 
     def test_a_recovery_code_works_once(self, client, db, person, log_in_by_password, factor):
@@ -108,33 +114,38 @@ class TestLoggingIn:
             answers.append(client.post("/login/code", data={"code": code}).status_code)
         assert answers == [303, 401]
 
-    def test_a_code_of_somebody_else_opens_nothing(self, client, db, log_in_by_password, factor):
+    def test_a_code_of_somebody_else_opens_nothing(self, client, db, log_in_by_password, factor, settings):
         other = StaffFactory()
-        stranger = second_factor.begin(db, other)
+        stranger = second_factor.begin(db, other, settings)
         log_in_by_password()
-        assert client.post("/login/code", data={"code": code_of(stranger.secret)}).status_code == 401
+        assert (
+            client.post(
+                "/login/code", data={"code": code_of(second_factor.secret_of(db, stranger, settings))}
+            ).status_code
+            == 401
+        )
 
     def test_guessing_is_stopped_also_for_the_right_code(
-        self, client, log_in_by_password, factor, monkeypatch
+        self, client, log_in_by_password, factor, monkeypatch, db, settings
     ):
         monkeypatch.setattr(attempts, "CODES", Allowance("codes", 2, timedelta(minutes=1), "Too many."))
         log_in_by_password()
-        codes = ["000000", "000000", code_of(factor.secret)]
+        codes = ["000000", "000000", code_of(the_secret(db, settings))]
         assert [client.post("/login/code", data={"code": one}).status_code for one in codes] == [
             401,
             401,
             429,
         ]
 
-    def test_the_time_for_the_code_ends(self, client, db, log_in_by_password, factor):
+    def test_the_time_for_the_code_ends(self, client, db, log_in_by_password, factor, settings):
         log_in_by_password()
         db.execute(update(StaffSession).values(expires_at=StaffSession.expires_at - timedelta(minutes=6)))
         db.commit()
-        assert client.post("/login/code", data={"code": code_of(factor.secret)}).status_code == 401
+        assert client.post("/login/code", data={"code": code_of(the_secret(db, settings))}).status_code == 401
 
-    def test_it_is_in_the_audit_log_without_a_secret(self, client, db, log_in_by_password, factor):
+    def test_it_is_in_the_audit_log_without_a_secret(self, client, db, log_in_by_password, factor, settings):
         log_in_by_password()
-        client.post("/login/code", data={"code": code_of(factor.secret)})
+        client.post("/login/code", data={"code": code_of(the_secret(db, settings))})
         entries = db.scalars(select(AuditEntry).order_by(AuditEntry.id)).all()
         assert [(entry.action, entry.changes) for entry in entries] == [
             ("account.login", ["a password was right, and a code is asked for"]),
@@ -143,10 +154,12 @@ class TestLoggingIn:
 
 
 class TestRemoving:
-    def test_it_takes_a_code(self, client, db, browse, person, factor):
+    def test_it_takes_a_code(self, client, db, browse, person, factor, settings):
         browse(person)
         assert client.post(f"{HERE}/remove", data={"code": "000000"}).status_code == 422
-        assert client.post(f"{HERE}/remove", data={"code": code_of(factor.secret)}).status_code == 303
+        assert (
+            client.post(f"{HERE}/remove", data={"code": code_of(the_secret(db, settings))}).status_code == 303
+        )
         assert db.scalars(select(SecondFactor)).all() == []
 
     def test_an_admin_removes_it_for_somebody(self, client, db, browse, person, factor):
@@ -194,15 +207,20 @@ def password_hash():
     return passwords.hash(PASSWORD)
 
 
+def the_secret(db, settings) -> str:
+    """Of the only second factor that there is."""
+    return second_factor.secret_of(db, db.scalars(select(SecondFactor)).one(), settings)
+
+
 @pytest.fixture
 def person(db, password_hash):
     return StaffFactory(role=Role.EDITOR, password_hash=password_hash)
 
 
 @pytest.fixture
-def factor(db, person):
+def factor(db, person, settings):
     """Confirmed, by a code that nobody used just now."""
-    made = second_factor.begin(db, person)
+    made = second_factor.begin(db, person, settings)
     made.confirmed_at = person.created_at
     db.commit()
     return made
@@ -227,3 +245,45 @@ def strict(client, settings):
     """The browser, at a platform where editors need a second factor."""
     client.app.state.settings = settings.model_copy(update={"second_factor_for": "editor"})
     return client
+
+
+class TestSealing:
+    def test_no_table_holds_the_secret(self, db, settings, factor):
+        stored = db.execute(text("SELECT secret, sealed_secret FROM second_factor")).one()
+        assert stored.secret is None
+        assert the_secret(db, settings).encode() not in stored.sealed_secret
+
+    def test_one_of_an_earlier_version_is_sealed_when_it_is_used(
+        self, client, db, settings, factor, log_in_by_password
+    ):
+        secret = the_secret(db, settings)
+        factor.secret, factor.sealed_secret = secret, None
+        db.commit()
+        log_in_by_password()
+        assert client.post("/login/code", data={"code": code_of(secret)}).status_code == 303
+        db.refresh(factor)
+        assert (factor.secret, factor.sealed_secret is None) == (None, False)
+
+    def test_a_recovery_code_works_where_the_key_is_lost(self, db, settings, person, factor):
+        (code, *_) = second_factor.new_recovery_codes(db, person)
+        lost = settings.model_copy(update={"token_key": SecretStr("another")})
+        assert second_factor.spend(db, person, code, lost)
+        with pytest.raises(WrongState, match="CYBORG_TOKEN_KEY"):
+            second_factor.spend(db, person, "000000", lost)
+
+
+class TestRefusedLogins:
+    def test_a_wrong_password_is_in_the_audit_log_without_what_was_typed(self, client, db, person):
+        client.post("/login", data={"email": person.email, "password": "not-it-at-all"})
+        client.post("/login", data={"email": "my-password@lab.example", "password": "x"})
+        known, unknown = db.scalars(select(AuditEntry).order_by(AuditEntry.id.desc()).limit(2)).all()[::-1]
+        assert (known.who, known.action) == (person.email, "account.login")
+        assert known.changes == ["refused: a wrong e-mail or password"]
+        assert (unknown.staff_id, unknown.who) == (None, "nobody with an account")
+        assert "my-password" not in str(vars(unknown))
+
+    def test_a_wrong_code_is_in_it(self, client, db, person, factor, log_in_by_password):
+        log_in_by_password()
+        client.post("/login/code", data={"code": "000000"})
+        entry = db.scalars(select(AuditEntry).order_by(AuditEntry.id.desc()).limit(1)).one()
+        assert (entry.who, entry.changes) == (person.email, ["refused: a wrong code"])

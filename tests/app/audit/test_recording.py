@@ -183,6 +183,18 @@ class TestPages:
         assert [entry.action for entry in entries] == ["account.login", "account.logout"]
         assert link.rpartition("/")[2] not in str([vars(entry) for entry in entries])
 
+    @pytest.mark.parametrize("name", ["decisions.csv", "annotations.jsonl", "export.zip", "links.csv"])
+    def test_a_download_is_in_it(self, client, db, log_in, study, name):
+        log_in(Role.EDITOR)
+        assert client.get(f"/api/studies/{study.slug}/{name}").status_code == 200
+        entry = db.scalars(select(AuditEntry)).one()
+        assert (entry.subject, entry.changes) == (f"study {study.slug}", [f"downloaded {name}"])
+
+    def test_a_download_of_payments_is_in_it(self, client, db, log_in):
+        log_in(Role.FINANCE)
+        client.get("/staff/payments.csv")
+        assert db.scalars(select(AuditEntry)).one().changes == ["downloaded payments.csv"]
+
     def test_the_list_is_filtered_and_goes_on(self, client, db, log_in, monkeypatch):
         monkeypatch.setattr("app.dashboard.audit.PAGE_SIZE", 2)
         log_in(Role.ADMIN)

@@ -214,7 +214,7 @@ def site(new_database) -> Iterator[Site]:
         )
         for module, size in PAGES.items():
             patch.setattr(module, size, 2)
-        patch.setattr(second_factor, "_spend_code", lambda _factor, code: code == "code")
+        patch.setattr(second_factor, "_spend_code", lambda _factor, code, _secret: code == "code")
         sessions = sessionmaker(
             connection.begin().connection, expire_on_commit=False, join_transaction_mode="create_savepoint"
         )

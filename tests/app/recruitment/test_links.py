@@ -14,10 +14,9 @@ from app.errors import BadInput
 from app.main import create_app
 from app.models import AuditEntry, LinkKind, Participant, ParticipantState, StudyLink, WorkerIdentity
 from app.recruitment import links
-from app.recruitment.identity import link_secret
 from app.recruitment.links import LinkState
 from app.recruitment.service import find_by_id
-from app.security import study_link_token
+from app.security import link_secret, study_link_token
 from tests.app.trials.test_concurrency import at_once
 from tests.support.factories import SESSION_HOLDER
 from tests.support.worlds import Visitor, make_study

@@ -23,7 +23,7 @@ from app.models import (
     SubmissionState,
     SubmissionVerdict,
 )
-from app.recruitment import accounts, ledger, listings, review
+from app.recruitment import accounts, ledger, letters, listings, review
 from app.recruitment.events import ask_for_visit
 from app.recruitment.marketplaces.seam import Cost, Money
 from app.studies.service import find_study
@@ -130,6 +130,11 @@ class ReturnRequest(Body):
     reason: str = Field(min_length=1, max_length=500)
 
 
+class LetterRequest(Body):
+    submissions: list[int] = Field(min_length=1, max_length=1000)
+    message: str = Field(min_length=1, max_length=letters.LONGEST)
+
+
 class RejectionRequest(Body):
     """`confirmed: false` only shows who would be rejected."""
 
@@ -154,7 +159,7 @@ class BonusRequest(Body):
     bonuses: list[BonusLineBody] = Field(min_length=1, max_length=1000)
 
 
-class Count(Answer):
+class Asked(Answer):
     """How many of what was asked for is new."""
 
     count: int
@@ -237,7 +242,7 @@ def list_submissions(
 
 
 @router.post("/submissions/approve")
-def approve(db: Db, editor: Editor, slug: str, body: ChosenSubmissions) -> Count:
+def approve(db: Db, editor: Editor, slug: str, body: ChosenSubmissions) -> Asked:
     """Pay the reward: of those that are named, or of everybody without a remark."""
     listing = _listing(db, slug)
     found = _chosen(db, listing, body.submissions) if body.submissions else review.clean_ones(db, listing)
@@ -245,11 +250,22 @@ def approve(db: Db, editor: Editor, slug: str, body: ChosenSubmissions) -> Count
 
 
 @router.post("/submissions/return")
-def request_return(db: Db, editor: Editor, slug: str, body: ReturnRequest) -> Count:
+def request_return(db: Db, editor: Editor, slug: str, body: ReturnRequest) -> Asked:
     """Ask people to return their submission."""
     listing = _listing(db, slug)
     found = _chosen(db, listing, body.submissions)
     return _counted(db, listing, review.request_return(db, listing, found, reason=body.reason, by=editor.id))
+
+
+@router.post("/submissions/message")
+def write_to(db: Db, config: Config, _editor: Editor, slug: str, body: LetterRequest) -> Asked:
+    """Send people a message, on the marketplace that they came from."""
+    listing = _listing(db, slug)
+    found = review.submissions(db, listing, only=body.submissions, limit=None)
+    if len(found) < len(set(body.submissions)):
+        raise BadInput("One of these numbers is no submission of this study.")
+    sent = letters.write_to(db, config, listing, [one.submission for one in found], body.message)
+    return Asked(count=sent)
 
 
 @router.post("/submissions/reject")
@@ -272,7 +288,7 @@ def list_open_bonuses(db: Db, config: Config, _editor: Editor, slug: str) -> lis
 
 
 @router.post("/bonuses")
-def ask_for_bonuses(db: Db, editor: Editor, slug: str, body: BonusRequest) -> Count:
+def ask_for_bonuses(db: Db, editor: Editor, slug: str, body: BonusRequest) -> Asked:
     """Pay bonuses, each once."""
     listing = _listing(db, slug)
     if len({one.participant for one in body.bonuses}) < len(body.bonuses):
@@ -349,9 +365,9 @@ def _asked(db: Session, listing: Listing) -> ListingView:
     return _view(listing)
 
 
-def _counted(db: Session, listing: Listing, count: int) -> Count:
+def _counted(db: Session, listing: Listing, count: int) -> Asked:
     ask_for_visit(db, listing.id)
-    return Count(count=count)
+    return Asked(count=count)
 
 
 def _chosen(db: Session, listing: Listing, ids: list[int]) -> list[review.Reviewed]:

@@ -191,6 +191,24 @@ def request_return(
 
 
 @recruit.command()
+def message(
+    slug: Slug,
+    references: References,
+    text: Annotated[str, typer.Option(help="What they read on the marketplace.")],
+    yes: Yes = False,
+) -> None:
+    """Send people a message."""
+    from app.recruitment import letters, review
+
+    with _listing(slug) as (context, session, listing):
+        chosen = review.find(session, listing, references)
+        print(f"{len(chosen)} get the message: {_names(chosen)}")
+        if yes:
+            letters.write_to(session, context.settings, listing, [one.submission for one in chosen], text)
+            session.commit()
+
+
+@recruit.command()
 def reject(
     slug: Slug,
     references: References,

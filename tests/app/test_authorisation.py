@@ -205,6 +205,7 @@ POST /staff/studies/{slug}/recruit/sync
 POST /staff/studies/{slug}/recruit/approve-clean
 GET /staff/studies/{slug}/recruit/review
 POST /staff/studies/{slug}/recruit/approve
+POST /staff/studies/{slug}/recruit/message
 POST /staff/studies/{slug}/recruit/return
 GET /staff/studies/{slug}/recruit/rejection
 POST /staff/studies/{slug}/recruit/reject
@@ -222,6 +223,7 @@ POST /api/studies/{slug}/listing/places
 POST /api/studies/{slug}/listing/sync
 POST /api/studies/{slug}/listing/state
 POST /api/studies/{slug}/listing/submissions/approve
+POST /api/studies/{slug}/listing/submissions/message
 POST /api/studies/{slug}/listing/submissions/return
 POST /api/studies/{slug}/listing/submissions/reject
 GET /api/studies/{slug}/listing/bonuses

@@ -17,6 +17,7 @@ from app.forms import Fields
 from app.models import Arm
 from app.notes import NoteText, add_note, notes_on
 from app.quality.service import SET_ASIDE, check_participant, flags_of, set_aside, take_back
+from app.recruitment.letters import submission_of
 from app.recruitment.service import remove_work, return_link
 from app.studies.service import find_study
 from app.web import page
@@ -74,6 +75,7 @@ def participant_page(
         page=cut(request, trials, size=visits.PAGE_SIZE, key=lambda row: row.Trial.position),
         after=wanted.after,
         notes=notes_on(db, participant),
+        submission=submission_of(db, participant),
     )
 
 

@@ -65,6 +65,17 @@ class TestReview:
         lab.visit()
         assert "REJECTED" in {one["status"] for one in lab.prolific.submissions.values()}
 
+    def test_people_are_written_to_from_their_page_and_by_a_program(self, editor, lab, waiting):  # noqa: F811
+        page = "/staff/studies/faces"
+        someone = editor.get(f"{API}/submissions").json()["submissions"][0]
+        assert "Write to them" in editor.get(f"{page}/participants/{someone['participant']}").text
+        form = {"id": someone["id"], "message": "Which browser did you use?"}
+        assert editor.post(f"{page}/recruit/message", data=form).status_code == 303
+        letter = {"submissions": waiting, "message": "Thank you."}
+        assert editor.post(f"{API}/submissions/message", json=letter).json() == {"count": 2}
+        assert len(lab.prolific.messages) == 3
+        assert editor.post(f"{page}/recruit/message", data={"message": "x"}).status_code == 422
+
     def test_an_unknown_submission_is_named(self, editor, waiting):
         answer = editor.post(f"{API}/submissions/return", json={"submissions": [999], "reason": "Why"})
         assert (answer.status_code, "999" in answer.json()["detail"]) == (422, True)

@@ -103,6 +103,15 @@ class TestReview:
         cyborg(*rejection, "--yes")
         assert [one["status"] for one in prolific.submissions.values()] == ["REJECTED"]
 
+    def test_a_message_is_shown_then_sent(self, cyborg, person, prolific):
+        letter = ("message", "faces", person, "--text", "Thank you. Which browser did you use?")
+        assert f"1 get the message: {person}" in cyborg(*letter).output
+        assert prolific.messages == []
+        cyborg(*letter, "--yes")
+        (sent,) = prolific.messages
+        (one,) = prolific.submissions.values()
+        assert (sent["recipient_id"], sent["body"]) == (one["participant_id"], letter[-1])
+
     def test_an_unknown_person_is_named(self, cyborg, person):
         assert isinstance(cyborg("approve", "faces", "00000000").exception, BadInput)
 

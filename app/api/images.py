@@ -16,6 +16,7 @@ from app.stimuli.known import get_image
 from app.stimuli.manifest import FaceBox
 from app.stimuli.routes import ImageId
 from app.stimuli.setting_aside import remove_image, set_split
+from app.stimuli.tags import set_tags
 from app.stimuli.uploads import Upload, import_upload
 
 router: Final = APIRouter(prefix="/api/images", tags=["images"])
@@ -34,6 +35,14 @@ class ImageLine(Answer):
     height: int
     content_hash: str
     """SHA-256 of the file."""
+    tags: list[str]
+    """Words of staff, to find it again."""
+
+
+class TagsBody(Body):
+    """All tags of an image: small letters, at most 20 of at most 50 characters, without commas."""
+
+    tags: list[str]
 
 
 class SplitBody(Body):
@@ -128,6 +137,14 @@ def change_split(db: Db, _editor: Editor, image_id: ImageId, wanted: SplitBody) 
     """Change the split of an image that no dataset holds; one that is shown cannot be set aside."""
     found = get_image(db, image_id)
     set_split(db, found, wanted.split)
+    return view(found)
+
+
+@router.put("/{image_id}/tags")
+def change_tags(db: Db, _editor: Editor, image_id: ImageId, wanted: TagsBody) -> ImageLine:
+    """Replace the tags of an image."""
+    found = get_image(db, image_id)
+    set_tags(found, wanted.tags)
     return view(found)
 
 

@@ -159,6 +159,24 @@ def split_command(
         print(f"{report.unchanged} had their split already.")
 
 
+@images.command("tag")
+def tag_command(
+    names: Annotated[list[str], typer.Argument(help="Names at import, or content hashes.")],
+    add: Annotated[list[str] | None, typer.Option(help="A tag to add; may be given again.")] = None,
+    remove: Annotated[list[str] | None, typer.Option(help="A tag to remove; may be given again.")] = None,
+) -> None:
+    """Add tags to images and remove others, for all of them or none."""
+    from app.stimuli.known import get_image, image_called
+    from app.stimuli.tags import change_tags
+
+    if not (add or remove):
+        raise BadInput("Say which tags with --add or --remove.")
+    with opened() as context, context.sessions.begin() as session:
+        for name in names:
+            change_tags(get_image(session, image_called(session, name)), add=add or (), remove=remove or ())
+    print(f"{len(names)} images are tagged.")
+
+
 @images.command("remove")
 def remove_command(
     names: Annotated[list[str], typer.Argument(help="Names at import, or content hashes.")],

@@ -63,6 +63,8 @@ class Image(Base):
     generated: Mapped[bool] = mapped_column(default=False)
     """Drawn by code for a demonstration: not the face of a person."""
     imported_at: Mapped[Now]
+    tags: Mapped[list[Any]] = mapped_column(JSONB, default=list, server_default=text("'[]'"))
+    """Words of staff, to find it again; `app.stimuli.tags`."""
 
     __table_args__ = (
         CheckConstraint("width > 0 AND height > 0", name="size_positive"),
@@ -70,6 +72,7 @@ class Image(Base):
             "num_nulls(face_x, face_y, face_width, face_height) IN (0, 4)", name="face_box_whole"
         ),
         Index("ix__image__label_source", "label", "source"),
+        Index("ix__image__tags", "tags", postgresql_using="gin"),
     )
 
 

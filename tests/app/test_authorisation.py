@@ -160,6 +160,8 @@ POST /staff/images/{image_id}/face
 GET /staff/images/new
 POST /staff/images/new
 POST /staff/images/{image_id}/split
+POST /staff/images/{image_id}/tags
+PUT /api/images/{image_id}/tags
 POST /staff/images/{image_id}/remove
 DELETE /api/images/{image_id}
 PUT /api/images/{image_id}/split

@@ -117,6 +117,7 @@ async function upload(event) {
   event.preventDefault();
   lines.replaceChildren();
   report.hidden = false;
+  words.textContent = "Reading what was chosen.";
   isStopped = false;
   button.disabled = true;
   stop.hidden = false;

@@ -23,6 +23,7 @@ from app.stimuli.known import get_image
 from app.stimuli.routes import BoxFields, ImageId
 from app.stimuli.service import ImportReport
 from app.stimuli.setting_aside import remove_image, set_split
+from app.stimuli.tags import set_tags
 from app.stimuli.uploads import Upload, import_upload
 from app.web import page
 
@@ -46,6 +47,7 @@ def images(
         page=cut(request, rows, size=queries.PAGE_SIZE, key=lambda image: image.id),
         counts=queries.count_by_source(db),
         wanted=wanted,
+        tags=queries.known_tags(db),
     )
 
 
@@ -117,6 +119,19 @@ def change_split(
         return leave_for(f"/staff/images/{image_id}", request, Flash("danger", "Not changed", (str(error),)))
     said = f"The split is {wanted.split} now" if wanted.split else "It has no split now"
     return leave_for(f"/staff/images/{image_id}", request, Flash("ok", said))
+
+
+@router.post("/{image_id}/tags")
+def change_tags(
+    request: Request,
+    db: Db,
+    _editor: Editor,
+    image_id: ImageId,
+    tags: Annotated[str, Form(max_length=2000)] = "",
+) -> Response:
+    """Take these tags, with commas between them."""
+    set_tags(get_image(db, image_id), tags.split(","))
+    return leave_for(f"/staff/images/{image_id}", request, Flash("ok", "The tags are saved"))
 
 
 @router.post("/{image_id}/remove")

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app.forms import Fields
 from app.models import Image, Label, Pair, Split, Study
 from app.stimuli.names import plain
+from app.stimuli.tags import clean_tags
 
 PAGE_SIZE: Final = 60
 
@@ -21,6 +22,7 @@ class ImageFilter(Fields):
     source: str = ""
     split: Split | Literal["", "none"] = ""
     """"none": those without one."""
+    tag: str = Field("", max_length=100)
     name: str = Field("", max_length=200)
     """Part of the name at import, in any capitals, or the beginning of the content hash."""
     after: int = 0
@@ -36,10 +38,18 @@ def list_images(session: Session, wanted: ImageFilter) -> Sequence[Image]:
         query = query.where(Image.source == wanted.source)
     if wanted.split:
         query = query.where(Image.split == (None if wanted.split == "none" else wanted.split))
+    if wanted.tag:
+        query = query.where(Image.tags.contains(clean_tags([wanted.tag])))
     if name := plain(wanted.name.strip()):
         part = Image.original_name.icontains(name, autoescape=True)
         query = query.where(part | Image.content_hash.startswith(name.lower(), autoescape=True))
     return session.scalars(query).all()
+
+
+def known_tags(session: Session) -> Sequence[str]:
+    """Every tag that an image has."""
+    one = func.jsonb_array_elements_text(Image.tags)
+    return session.scalars(select(one).where(Image.tags != []).distinct().order_by(one)).all()
 
 
 def any_images(session: Session) -> bool:

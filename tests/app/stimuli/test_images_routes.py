@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from app.models import Dataset, DatasetImage, Image, Label, MapSet, Split
 from app.stimuli.encode import jpeg
+from app.stimuli.tags import change_tags
 from tests.support.factories import ImageFactory, PairFactory, StudyFactory
 from tests.support.pages import read
 from tests.support.pictures import pixels
@@ -153,6 +154,29 @@ def display():
 def address(db, blobs, display):
     image = ImageFactory(display_hash=blobs.put(display), display_bytes=len(display))
     return f"/staff/images/{image.id}/picture"
+
+
+class TestTags:
+    def test_they_are_cleaned_shown_and_searched(self, editor, db):
+        image, _ = ImageFactory(), ImageFactory()
+        db.commit()
+        editor.post(f"/staff/images/{image.id}/tags", data={"tags": " Glasses,  glasses, old  man,"})
+        assert editor.get(f"/api/images/{image.id}").json()["tags"] == ["glasses", "old man"]
+        found = editor.get("/api/images", params={"tag": "Old man"}).json()["images"]
+        assert [one["id"] for one in found] == [image.id]
+        assert "#old man" in read(editor.get("/staff/images")).text(".gallery")
+
+    @pytest.mark.parametrize("tags", [["a,b"], ["x" * 51], [str(number) for number in range(21)]])
+    def test_what_is_no_tag_is_refused(self, editor, db, tags):
+        image = ImageFactory()
+        db.commit()
+        assert editor.put(f"/api/images/{image.id}/tags", json={"tags": tags}).status_code == 422
+        assert editor.get(f"/api/images/{image.id}").json()["tags"] == []
+
+    def test_some_are_added_and_others_removed(self, db):
+        image = ImageFactory(tags=["a", "b"])
+        change_tags(image, add=["C", "a"], remove=["b", "nothing"])
+        assert image.tags == ["a", "c"]
 
 
 class TestUpload:

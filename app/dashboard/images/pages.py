@@ -1,17 +1,17 @@
 """The list of images and the page of one."""
 
 from http import HTTPStatus
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Form, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from app.dashboard.images import queries
 from app.dashboard.images.queries import ImageFilter
 from app.dashboard.paging import cut
 from app.deps import Blobs, Config, CurrentStaff, Db, Editor
-from app.errors import AppError, BadInput
+from app.errors import AppError
 from app.flash import Flash, leave_for
 from app.forms import Fields
 from app.models import FaceOrigin, Label, Split
@@ -59,11 +59,17 @@ def new_images(request: Request, config: Config, _editor: Editor) -> HTMLRespons
 class UploadForm(BaseModel):
     """What a browser without scripts sends: all files at once."""
 
-    files: Annotated[list[UploadFile], Field(max_length=1000)]
+    files: Annotated[list[UploadFile], Field(max_length=1000)] = []
     label: Literal["real", "fake", ""] = ""
     source: Annotated[str, Field(max_length=200)] = ""
     size: Annotated[int, Field(ge=32, le=4096)] | Literal[""] = ""
     faces: FaceSearch | Literal[""] = ""
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _without_blanks(cls, sent: list[Any]) -> list[Any]:
+        """A browser sends a nameless part where no file was chosen."""
+        return [file for file in sent if getattr(file, "filename", "")]
 
 
 @router.post("/new")
@@ -72,8 +78,9 @@ def import_files(
 ) -> Response:
     """Import what a browser without scripts sends; with scripts it sends each file to the API."""
     source = form.source.strip()
-    if not form.label or not source:
-        raise BadInput("Say whether the files are real or fake, and what their source is.")
+    if not form.label or not source or not form.files:
+        wanted = "Choose files, and say whether they are real or fake and what their source is."
+        return leave_for("/staff/images/new", request, Flash("danger", "Nothing was imported", (wanted,)))
     report = ImportReport(0, 0, ())
     for file in form.files:
         sent = Upload(file.file, file.filename or "unnamed", Label(form.label), source)

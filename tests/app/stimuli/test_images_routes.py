@@ -208,9 +208,16 @@ class TestUpload:
         )
         assert db.scalars(select(Image)).all() == []
 
-    def test_what_they_are_must_be_said(self, editor):
-        sent = {"files": ("a.png", png(1), "image/png")}
-        assert editor.post("/staff/images/new", files=sent).status_code == 422
+    def test_what_they_are_must_be_said(self, editor, db):
+        page = upload(editor, {"a.png": png(1)})
+        assert "say whether they are real or fake" in page.text(".notice--danger")
+        assert db.scalars(select(Image)).all() == []
+
+    @pytest.mark.parametrize("sent", [{}, {"files": ("", b"")}])
+    def test_without_a_file_it_says_so(self, editor, sent):
+        said = {"label": "real", "source": "set", "size": "", "faces": ""}
+        answer = editor.post("/staff/images/new", data=said, files=sent, follow_redirects=True)
+        assert "Choose files" in read(answer).text(".notice--danger")
 
     def test_the_page_says_the_limit(self, editor, settings):
         page = read(editor.get("/staff/images/new"))

@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 
 from app.errors import (
     AlreadyExists,
-    BadStudy,
     EditedMeanwhile,
     NotFound,
     WrongState,
@@ -83,6 +82,8 @@ def revise(
 ) -> None:
     """Make a draft what another description says, or a new version of a study that was opened.
 
+    What an open study says already makes no version.
+
     reason : why, of a version
     based_on : the `edition` that was read before; None to change whatever is there
     blobs : as in `create_study`
@@ -94,7 +95,7 @@ def revise(
     if study.state is StudyState.DRAFT:
         _revise_draft(session, study, spec, blobs=blobs)
     else:
-        _add_version(session, study, spec, reason=versions.checked_reason(reason), staff_id=staff_id)
+        _add_version(session, study, spec, reason=reason, staff_id=staff_id)
 
 
 def edition(study: Study) -> str:
@@ -126,12 +127,13 @@ def _add_version(
     versions.refuse_fixed(before, spec)
     columns = _columns(spec)
     if not list(versions.differences(before.model_dump(mode="json"), columns["spec"])):
-        raise BadStudy("This is what the study says already; there is nothing to save.")
+        return
+    why = versions.checked_reason(reason)
     building.extend(session, study, spec)
     for name, value in columns.items():
         setattr(study, name, value)
     study.version += 1
-    versions.record(session, study, reason=reason, staff_id=staff_id)
+    versions.record(session, study, reason=why, staff_id=staff_id)
 
 
 def delete_draft(session: Session, study: Study) -> None:

@@ -38,11 +38,14 @@ class StudyChange:
         return given
 
     def make(self, db: Session, study: Study, spec: StudySpec, *, staff_id: int) -> None:
-        """Save it, of a draft or as a version."""
+        """Save it, of a draft or as a version; nothing where it is what the study says already."""
         service.revise(db, study, spec, reason=self.reason, based_on=self.based_on or None, staff_id=staff_id)
 
 
-def saved(study: Study) -> Flash:
+def saved(study: Study, before: int) -> Flash:
+    """`before`: the number of its version until then."""
     if study.state is StudyState.DRAFT:
         return Flash("ok", "The draft is saved.")
+    if study.version == before:
+        return Flash("ok", "Nothing differs, so there is no new version.")
     return Flash("ok", f"Version {study.version} is what newcomers meet from now on.")

@@ -109,6 +109,7 @@ def edit_toml(request: Request, db: Db, _editor: Editor, slug: str) -> HTMLRespo
 def revise_from_toml(request: Request, db: Db, editor: Editor, slug: str, given: Sent) -> Response:
     study = service.find_study(db, slug)
     service.must_be_editable(study)
+    before = study.version
     try:
         spec = _spec(given)
         with db.begin_nested():
@@ -119,7 +120,7 @@ def revise_from_toml(request: Request, db: Db, editor: Editor, slug: str, given:
     except (AlreadyExists, BadInput) as error:
         kept = given.change
         return toml_page(request, given.toml, study=study, error=str(error), change=kept, is_kept=True)
-    return leave_for(f"{router.prefix}/{spec.slug}/design", request, saved(study))
+    return leave_for(f"{router.prefix}/{spec.slug}/design", request, saved(study, before))
 
 
 def _spec(given: SentToml) -> StudySpec:

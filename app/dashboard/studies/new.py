@@ -77,6 +77,7 @@ def edit(request: Request, db: Db, _editor: Editor, slug: str) -> HTMLResponse:
 def revise(request: Request, db: Db, editor: Editor, slug: str, form: Sent) -> Response:
     study, typed, change = service.find_study(db, slug), study_form.read(form), StudyChange.sent(form)
     service.must_be_editable(study)
+    before = study.version
     if more := _asked_for_more(form, typed):
         return form_page(request, db, more, study=study, change=change)
     spec, errors = study_form.spec_of(typed)
@@ -84,7 +85,7 @@ def revise(request: Request, db: Db, editor: Editor, slug: str, form: Sent) -> R
         errors = tried(db, lambda: change.make(db, study, spec, staff_id=editor.id))
     if spec is None or errors:
         return form_page(request, db, typed, study=study, errors=errors, change=change)
-    return leave_for(f"{router.prefix}/{spec.slug}/design", request, saved(study))
+    return leave_for(f"{router.prefix}/{spec.slug}/design", request, saved(study, before))
 
 
 def _asked_for_more(form: FormData, typed: StudyForm) -> StudyForm | None:

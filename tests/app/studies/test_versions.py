@@ -34,9 +34,12 @@ class TestAChange:
             change(db, study, reason="  ", title="Other")
         assert study.version == 1
 
-    def test_what_is_there_already_is_no_change(self, db, study):
-        with pytest.raises(BadStudy, match="nothing to save"):
-            change(db, study)
+    def test_what_is_there_already_makes_no_version(self, editor, db, study):
+        change(db, study, reason="")
+        assert study.version == 1
+        toml = editor.get("/api/studies/faces/study.toml").text
+        assert editor.post("/staff/studies/faces/edit/toml", data={"toml": toml}).status_code == 303
+        assert [version.number for version in versions_of(db, study)] == [1]
 
     @pytest.mark.parametrize(
         ("key", "changed"),

@@ -124,6 +124,31 @@ def versions(
 
 
 @study.command()
+def plan(
+    slug: Slug,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Print the plan that was frozen when a study opened, and every deviation from it."""
+    from app.studies.deviations import plan_report
+    from app.studies.service import find_study
+
+    with opened() as context, context.sessions() as session:
+        report = plan_report(session, find_study(session, slug))
+    if as_json:
+        print(json.dumps(asdict(report), default=str))
+        return
+    said = report.plan or {}
+    print(f"Plan, SHA-256 {report.hash}, frozen {report.frozen_at}" if report.hash else "No plan is frozen.")
+    for name in ("hypotheses", "exclusions"):
+        print(*(f"  {name}: {line}" for line in said.get(name, ())), sep="\n")
+    print(f"{report.finished} finished, of {said.get('participants') or 'no number'} planned")
+    print(f"{report.judgements} judgements, of {report.wanted} planned")
+    print(f"{len(report.deviations)} deviations" + (":" if report.deviations else ""))
+    for one in report.deviations:
+        print(f"  {one.kind}: {one.said}")
+
+
+@study.command()
 def duplicate(
     slug: Slug,
     new: Annotated[str, typer.Argument(help="The copy's name in addresses.")],

@@ -115,6 +115,11 @@ STUDY: Final = ExportFile(
             "list",
             "One {number, made_at, reason, description} per version, the oldest first; none of a draft.",
         ),
+        (
+            "plan_hash",
+            "SHA-256 or null",
+            "Of `plan.json`, the plan and the design as they were when the study was opened.",
+        ),
         ("consent_version", "text", "Version of the consent text."),
         ("consent", "Markdown", "The consent text."),
         ("instructions", "Markdown", "The instructions."),
@@ -512,6 +517,10 @@ places, as `saliency.files.spreadsheets.original` does. Numbers and JSON files a
 
 OTHER_FILES: Final = (
     ("CITATION.cff", "How to cite the dataset."),
+    (
+        "plan.json",
+        "The plan and the design as the study was opened with them; its SHA-256 is `plan_hash`. If planned.",
+    ),
     ("croissant.json", "The files and how they came to be, as Croissant with its RAI fields."),
     ("SHA256SUMS", "The checksum of every other file: `sha256sum --check SHA256SUMS`."),
     (

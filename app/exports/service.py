@@ -27,6 +27,7 @@ from app.exports.layouts import as_image_folder, as_psych_ds
 from app.maps.service import newest_map_set
 from app.models import Arm, ImageAdvice, MapSet, Participant, Source, Study, StudyVersion
 from app.storage import BlobStore
+from app.studies.frozen_plan import PAID_BY, frozen_document
 from app.studies.toml import description_of
 from app.studies.versions import stored_versions
 from saliency.maps.png import decode_map_png
@@ -105,6 +106,8 @@ def _members(
     yield ExportMember("README.md", iter([readme(study).encode()]))
     yield _citation(facts)
     yield ExportMember(dictionary.STUDY.name, iter([study_json(session, study, map_set)]))
+    if plan := frozen_document(session, study):
+        yield ExportMember("plan.json", iter([plan]))
     for member, as_parquet in _tables(session, study, map_set):
         yield member
         if contents.parquet:
@@ -193,9 +196,6 @@ def _version_json(version: StudyVersion) -> dict[str, Any]:
 def _without_codes(said: Mapping[str, Any]) -> dict[str, Any]:
     """Without what people are paid by."""
     return {name: value for name, value in said.items() if name not in PAID_BY}
-
-
-PAID_BY: Final = ("endings", "completion_url")
 
 
 def _map_set_json(map_set: MapSet) -> dict[str, Any]:

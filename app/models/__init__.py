@@ -81,6 +81,7 @@ from app.models.studies import (
 )
 from app.models.tallies import TallyMeasure, tally
 from app.models.trials import (
+    SET_ASIDE,
     Annotation,
     Decision,
     QualityFlag,
@@ -98,6 +99,7 @@ from app.models.trials import (
 __all__ = [
     "ENDED",
     "REFERENCE_LENGTH",
+    "SET_ASIDE",
     "UNFINISHED",
     "Advice",
     "Alert",

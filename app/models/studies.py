@@ -119,6 +119,8 @@ class Study(StudyContent, Base):
     id: Mapped[Id]
     slug: Mapped[str] = mapped_column(unique=True)
     state: Mapped[StudyState] = mapped_column(closed_set(StudyState, "state"), default=StudyState.DRAFT)
+    plan_hash: Mapped[str | None]
+    """SHA-256 of the plan as it was when the study was first opened; None without a plan."""
     version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
     """The number of the newest version; rows of `study_version` begin with the opening."""
     pilot_of: Mapped[str | None] = mapped_column(index=True)

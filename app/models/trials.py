@@ -2,7 +2,7 @@
 
 import enum
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import (
@@ -174,6 +174,10 @@ def strokes_json() -> ScalarSelect[Any]:
         .where(Stroke.annotation_id == Annotation.id)
         .scalar_subquery()
     )
+
+
+SET_ASIDE: Final = "set_aside"
+"""The kind of flag by which staff leave somebody out, for reasons that no rule checks."""
 
 
 class QualityFlag(Base):

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.db import SessionFactory
 from app.models import (
+    SET_ASIDE,
     Annotation,
     Decision,
     Image,
@@ -29,8 +30,6 @@ from app.models import (
 from app.quality.rules import KINDS, JudgedTrial, StrokePath, VisitRecord, flags
 
 HONEYPOT: Final = "honeypot"
-SET_ASIDE: Final = "set_aside"
-"""The flag that staff set and remove, for reasons that no rule checks."""
 
 SENTENCES: Final = {
     HONEYPOT: "Filled in a field that no person sees.",

@@ -53,6 +53,7 @@ Slug = Annotated[str, Field(max_length=60), AfterValidator(_slug)]
 Text = Annotated[str, AfterValidator(_written)]
 Name = Annotated[Text, Field(max_length=200)]
 Sentence = Annotated[Text, Field(max_length=1000)]
+Line = Annotated[Sentence, AfterValidator(lambda text: " ".join(text.split()))]
 Url = Annotated[str, Field(max_length=2000), AfterValidator(_https)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Options = Annotated[tuple[Name, ...], Field(min_length=2, max_length=20), AfterValidator(_different)]
@@ -270,6 +271,20 @@ class ExclusionsSpec(StrictModel):
         if not all_different(self.flags):
             raise ValueError("a flag is named twice.")
         return self
+
+
+class PlanSpec(StrictModel):
+    """What is planned, frozen with the time when the study opens."""
+
+    hypotheses: tuple[Line, ...] = Field(min_length=1, max_length=50)
+    exclusions: tuple[Line, ...] = Field((), max_length=50)
+    """Rules by which somebody's work is left out, in words."""
+    participants: int | None = Field(None, ge=1, le=1_000_000)
+    """Who finish."""
+    judgements: int | None = Field(None, ge=1, le=10_000)
+    """Of each pair and question in each arm."""
+    stopping: Line | None = None
+    """When collecting ends."""
 
 
 class BreaksSpec(StrictModel):

@@ -1,5 +1,6 @@
 """Studies over the API: whoever is logged in reads them, editors change them."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from app.messages import Answer
 from app.models import Study, StudyState
 from app.studies import service
 from app.studies.copying import copy_study
+from app.studies.deviations import plan_report
 from app.studies.parts import Name, Slug
 from app.studies.pilots import MOST_JUDGEMENTS, start_pilot
 from app.studies.schemas import StudySpec
@@ -117,6 +119,34 @@ def revise(
     study = service.find_study(db, slug)
     service.revise(db, study, description, reason=reason, based_on=based_on, staff_id=editor.id)
     return view(db, study)
+
+
+class DeviationView(Answer):
+    """Something that went otherwise than planned."""
+
+    kind: str
+    said: str
+    at: datetime | None
+
+
+class PlanView(Answer):
+    """A plan as it was frozen, what became of it, and every deviation."""
+
+    plan: dict[str, Any] | None
+    hash: str | None
+    frozen_at: datetime | None
+    opened_at: datetime | None
+    closed_at: datetime | None
+    finished: int
+    judgements: int
+    wanted: int
+    deviations: list[DeviationView]
+
+
+@router.get("/{slug}/plan")
+def read_plan(db: Db, _staff: CurrentStaff, slug: str) -> PlanView:
+    """The plan, frozen when the study was opened, and every deviation from it."""
+    return PlanView.model_validate(asdict(plan_report(db, service.find_study(db, slug))))
 
 
 @router.get("/{slug}/versions")

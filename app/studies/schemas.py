@@ -25,6 +25,7 @@ from app.studies.parts import (
     Name,
     PairsSpec,
     PanelSpec,
+    PlanSpec,
     PracticeSpec,
     QuizSpec,
     Slug,
@@ -74,6 +75,7 @@ class StudySpec(StrictModel):
     advice: AdviceSpec | None = Field(None, validate_default=True)
     exclusions: ExclusionsSpec | None = None
     endings: EndingsSpec = EndingsSpec()
+    plan: PlanSpec | None = None
     panel: PanelSpec | None = None
 
     # Of single keys, so that a complaint has its place; each may read the keys above its own.

@@ -20,6 +20,7 @@ from app.errors import (
 from app.models import Pair, Participant, Study, StudyContent, StudyState, TrialKind
 from app.storage import BlobStore
 from app.studies import versions
+from app.studies.frozen_plan import freeze
 from app.studies.parts import AboutSpec
 from app.studies.places import release_undecided
 from app.studies.plan import visit_column
@@ -210,6 +211,7 @@ def open_study(session: Session, study: Study, *, staff_id: int | None = None) -
     _settle_pilots(session, study)
     if study.state is StudyState.DRAFT:
         versions.record(session, study, reason="Opened.", staff_id=staff_id)
+        freeze(study)
     study.state = StudyState.OPEN
     study.opened_at = study.opened_at or datetime.now(UTC)
     return study

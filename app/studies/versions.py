@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MOST_REASON: Final = 1000  # characters
 
 FIXED: Final = {
+    "plan": "it was frozen then",
     "slug": "people have its address",
     "pairs": "judgements of the same pairs are compared",
     "practice": "everybody practises on the same pairs",

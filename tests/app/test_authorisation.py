@@ -68,6 +68,8 @@ GET /api/studies
 GET /api/studies/{slug}
 GET /api/studies/{slug}/study.toml
 GET /api/studies/{slug}/versions
+GET /api/studies/{slug}/plan
+GET /staff/studies/{slug}/plan
 GET /api/studies/{slug}/versions/{version:int}/study.toml
 GET /staff/studies/{slug}/versions/{version:int}/study.toml
 GET /api/me

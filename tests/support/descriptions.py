@@ -74,8 +74,23 @@ def descriptions(draw: DrawFn, *, texts: SearchStrategy[str] | None = None) -> S
         "exclusions": draw(optional(_exclusions())),
         "endings": draw(_endings()),
         "panel": draw(optional(_panel(short))),
+        "plan": draw(optional(_plan(short))),
     }
     return StudySpec.model_validate(whole)
+
+
+def _plan(short: SearchStrategy[str]) -> SearchStrategy[Any]:
+    line = short.map(lambda text: " ".join(text.split()) or "x")
+    number = optional(st.integers(1, 10_000))
+    return st.fixed_dictionaries(
+        {
+            "hypotheses": st.lists(line, min_size=1, max_size=3),
+            "exclusions": st.lists(line, max_size=2),
+            "participants": number,
+            "judgements": number,
+            "stopping": optional(line),
+        }
+    )
 
 
 def _panel(short: SearchStrategy[str]) -> SearchStrategy[Any]:

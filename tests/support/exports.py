@@ -10,6 +10,9 @@ from app import models
 from app.models import Label, ParticipantState, Source, TrialKind, TrialState
 from app.stimuli.encode import jpeg, png
 from app.storage import BlobStore
+from app.studies.frozen_plan import freeze
+from app.studies.schemas import StudySpec
+from app.studies.versions import record
 from saliency.maps.png import encode_map_png
 from tests.support import factories
 
@@ -54,7 +57,9 @@ def collect_study(session: Session, blobs: BlobStore) -> models.Study:
             models.ImageAdvice(study_id=study.id, image_id=pairs[1].real_image_id, score=1 / 3),
         ]
     )
+    _versions(session, study)
     session.commit()
+    session.expire_all()  # descriptions have the order of keys that the database gives them
     people = [_participant(session, arms[number % 2], number) for number in range(5)]
     for number, person in enumerate(people[:4]):
         _work(session, person, pairs, region, paints=number % 2 == 0)
@@ -62,6 +67,17 @@ def collect_study(session: Session, blobs: BlobStore) -> models.Study:
     _map_set(session, blobs, study, pairs)
     session.commit()
     return study
+
+
+def _versions(session: Session, study: models.Study) -> None:
+    """Two versions, the first with a plan that was frozen."""
+    plan = {"hypotheses": ["Painting helps."], "participants": 5}
+    said = {"slug": "faces", "title": "Faces", "pairs": {"per_source": 20}, "plan": plan}
+    study.spec = StudySpec.model_validate(said | {"debrief": "Old."}).model_dump(mode="json")
+    freeze(study)
+    record(session, study, reason="Opened.", staff_id=None).made_at = BEGAN
+    study.version, study.spec = 2, StudySpec.model_validate(said).model_dump(mode="json")
+    record(session, study, reason="No debrief.", staff_id=None).made_at = BEGAN + timedelta(days=1)
 
 
 def _pair(session: Session, blobs: BlobStore, study: models.Study, number: int, kind: TrialKind):

@@ -14,9 +14,9 @@ from app.dashboard.participants import queries, visits
 from app.deps import Config, CurrentStaff, Db, Editor
 from app.flash import Flash, leave_for
 from app.forms import Fields
-from app.models import Arm
+from app.models import SET_ASIDE, Arm
 from app.notes import NoteText, add_note, notes_on
-from app.quality.service import SET_ASIDE, check_participant, flags_of, set_aside, take_back
+from app.quality.service import check_participant, flags_of, set_aside, take_back
 from app.recruitment.letters import submission_of
 from app.recruitment.service import remove_work, return_link
 from app.studies.service import find_study

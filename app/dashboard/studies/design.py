@@ -15,6 +15,7 @@ from app.flash import Flash, leave_for
 from app.forms import Fields
 from app.models import Study, StudyState
 from app.studies import service
+from app.studies.deviations import plan_report
 from app.studies.pilots import pilots_of, start_pilot
 from app.studies.progress import list_studies
 from app.studies.routes import TOML
@@ -159,6 +160,12 @@ def design(request: Request, db: Db, _staff: CurrentStaff, slug: str) -> HTMLRes
         versions=versions_of(db, study),
         pilots=list_studies(db, pilots_of(db, [study.slug]).get(study.slug, [])),
     )
+
+
+@router.get("/{slug}/plan")
+def plan(request: Request, db: Db, _staff: CurrentStaff, slug: str) -> HTMLResponse:
+    study = service.find_study(db, slug)
+    return page(request, "staff/study_plan.html", study=study, report=plan_report(db, study))
 
 
 class PilotForm(Fields):

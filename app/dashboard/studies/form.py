@@ -54,6 +54,7 @@ PARTS: Final = {
         "correct_below",
         "flags",
     ),
+    "plan": ("hypotheses", "exclusions", "participants", "judgements", "stopping"),
     "panel": ("name", "id", "session", "completion_url", "screened_out_url", "quota_full_url"),
 }
 """Parts that a study may lack, and the keys without which they are not there."""
@@ -66,6 +67,7 @@ WHOLE: Final = {
     "advice": "listed",
     "exclusions": "failed_checks",
     "panel": "session",
+    "plan": "hypotheses",
     "quiz.questions": "answer",
     "questions": "options",
 }
@@ -110,7 +112,7 @@ READ: Final[Mapping[str, Callable[[str], Any]]] = {
     "checks.regions.region": _corners,
     "quiz.questions.options": _lines,
     "questions.options": _lines,
-    "exclude_studies": _lines,
+    **dict.fromkeys(("exclude_studies", "plan.hypotheses", "plan.exclusions"), _lines),
 }
 """What the text of a control stands for, where it is not the value itself."""
 
@@ -119,7 +121,16 @@ WRITE: Final[Mapping[str, Callable[[Any], str]]] = {
     "practice.listed": _pairs_csv,
     "advice.listed": _advice_csv,
     "checks.regions.region": _corners_text,
-    **dict.fromkeys(("quiz.questions.options", "questions.options", "exclude_studies"), "\n".join),
+    **dict.fromkeys(
+        (
+            "quiz.questions.options",
+            "questions.options",
+            "exclude_studies",
+            "plan.hypotheses",
+            "plan.exclusions",
+        ),
+        "\n".join,
+    ),
 }
 
 

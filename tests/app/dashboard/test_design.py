@@ -56,7 +56,11 @@ class TestDesign:
 
     def test_viewers_are_offered_nothing_that_changes_it(self, viewer, draft):
         offered = read(viewer.get("/staff/studies/faces/design")).values("main a.button", "href")
-        assert offered == ["/staff/studies/faces/preview", "/staff/studies/faces/study.toml"]
+        assert offered == [
+            "/staff/studies/faces/preview",
+            "/staff/studies/faces/plan",
+            "/staff/studies/faces/study.toml",
+        ]
 
     @pytest.mark.parametrize("state", ["open", "paused"])
     def test_a_study_that_was_opened_is_changed_and_not_deleted(self, editor, db, draft, state):
@@ -75,6 +79,7 @@ class TestDesign:
         assert page.values("main a.button", "href") == [
             "/staff/studies/new?like=faces",
             "/staff/studies/faces/preview",
+            "/staff/studies/faces/plan",
             "/staff/studies/faces/study.toml",
         ]
         assert editor.get("/staff/studies/faces/edit/toml").status_code == 409

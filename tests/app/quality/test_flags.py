@@ -12,12 +12,11 @@ from typer.testing import CliRunner
 
 from app.cli import app as cli
 from app.cli import commands as _registers  # noqa: F401
-from app.models import ParticipantState, QualityFlag, Role, Screening, TrialKind, TrialState
+from app.models import SET_ASIDE, ParticipantState, QualityFlag, Role, Screening, TrialKind, TrialState
 from app.quality.rules import KINDS
 from app.quality.service import (
     HONEYPOT,
     SENTENCES,
-    SET_ASIDE,
     check_participant,
     check_study,
     flags_by_kind,

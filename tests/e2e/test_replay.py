@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import select
 
 from app.accounts.service import add_staff
-from app.models import Annotation, Participant, Role, Study, strokes_json
+from app.models import Annotation, Decision, Participant, Role, Study, Trial, strokes_json
 from saliency.masks.rasterizing import rasterize
 from saliency.masks.strokes import parse_strokes
 from tests.support.drawings import SIDE, drawing
@@ -118,7 +118,14 @@ class TestLastPicture:
     def test_it_is_what_the_participant_saw(self, page, lab, visited):
         address, seen = visited
         with lab.session() as session:
-            query = select(strokes_json()).select_from(Annotation).order_by(Annotation.id)
+            query = (
+                select(strokes_json())
+                .select_from(Annotation)
+                .join(Decision, Decision.id == Annotation.decision_id)
+                .join(Trial, Trial.id == Decision.trial_id)
+                .where(Trial.participant_id == address.rpartition("/")[2])
+                .order_by(Annotation.id)
+            )
             [first, *_] = session.scalars(query).all()
         assert [one["tool"] for one in first] == ["brush", "lasso", "eraser"]
         page.goto(f"{lab.url}{address}/replay")

@@ -71,7 +71,7 @@ def staff_pages(page: Page, url: str) -> Iterator[str]:
     page.get_by_role("button", name="Annotations").click()
     yield "map"
     page.goto(f"{url}{STAFF_PAGES['images']}")
-    page.locator("main a[href^='/staff/images/']").first.click()
+    page.locator("main a[href^='/staff/images/']:has(img)").first.click()
     for corner in ((60, 60), (120, 60), (120, 110), (60, 110)):
         page.locator("#region").click(position={"x": corner[0], "y": corner[1]})
     yield "image"

@@ -29,7 +29,7 @@ def page(browser: Browser, lab: Lab, request: pytest.FixtureRequest) -> Iterator
 def open_an_image(page, lab):
     """The page of an image, with its script at work."""
     page.goto(f"{lab.url}/staff/images")
-    page.locator("main a[href^='/staff/images/']").first.click()
+    page.locator("main a[href^='/staff/images/']:has(img)").first.click()
     page.wait_for_url("**/staff/images/*", wait_until="load")
 
 

@@ -30,6 +30,7 @@ RUN = "00000000-0000-4000-8000-000000000000"
 WHAT_ELSE = {
     ("analyse",): ["faces"],
     ("images", "split"): ["--test", "0.5"],
+    ("images", "tag"): ["face.png", "--add", "smiling"],
     ("links", "make"): ["faces", "5"],
     ("score",): [RUN, "face.png"],
     ("train",): ["smoke", "--dataset", "faces"],

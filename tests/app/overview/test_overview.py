@@ -163,7 +163,7 @@ class TestForecast:
         [(StudyState.OPEN, timedelta(minutes=5)), (StudyState.PAUSED, timedelta(days=9))],
     )
     def test_a_study_that_is_new_or_not_open_has_none(self, db, study, decide, state, open_for):
-        study.state, study.opened_at = state, NOW - open_for
+        study.state, study.opened_at = state, datetime.now(UTC) - open_for
         decide()
         assert overview(db, study).forecast.per_hour is None
 

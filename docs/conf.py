@@ -7,6 +7,7 @@ from sphinx.application import Sphinx
 
 NAVIGATION = {
     "Studies": [
+        "from-zero-to-a-paper",
         "studies",
         "images",
         "participant-page",

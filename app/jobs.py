@@ -23,7 +23,7 @@ DELETE_SCORES: Final = "experiments.delete_scores"
 VISIT_MARKETPLACE: Final = "recruitment.visit"
 VISIT_MARKETPLACES: Final = "recruitment.visit_all"
 CHECK_ALERTS: Final = "overview.check_alerts"
-TELL_ALERT: Final = "overview.tell_alert"
+DELIVER_ALERT: Final = "overview.deliver_alert"
 RETRY_STALLED: Final = "queue.retry_stalled"
 
 # The app with which tasks are registered; `working_queue` gives it a connector.

@@ -30,11 +30,11 @@ from app.jobs import (
     CHECK_ALERTS,
     CHECK_QUALITY,
     DELETE_SCORES,
+    DELIVER_ALERT,
     FOLD_TALLIES,
     RELEASE_LAPSED,
     RETRY_STALLED,
     RUN_TASK,
-    TELL_ALERT,
     TRAIN,
     VISIT_MARKETPLACE,
     VISIT_MARKETPLACES,
@@ -43,8 +43,8 @@ from app.jobs import (
 from app.maps.building import build_map_set
 from app.maps.service import MAP_SETS
 from app.models import JobState, Participant, ParticipantState
-from app.overview.alerts import check_alerts, tell_alert
-from app.overview.telling import Receiver, Turn
+from app.overview.alerts import check_alerts, deliver_alert
+from app.overview.delivery import Receiver, Turn
 from app.quality.service import check_participant
 from app.recruitment.assignment import lock_study
 from app.recruitment.events import ask_for_visit
@@ -66,7 +66,7 @@ MAX_ATTEMPTS: Final = 5
 LOCKED_RETRY_S: Final = 15
 """Until work that another worker still does is tried again."""
 
-TELL_AGAIN: Final = RetryStrategy(max_attempts=12, exponential_wait=3, retry_exceptions={Unavailable})
+DELIVER_AGAIN: Final = RetryStrategy(max_attempts=12, exponential_wait=3, retry_exceptions={Unavailable})
 """An alert that did not arrive: after 3 s, 9 s, 27 s, …"""
 
 KINDS: Final[Sequence[WorkKind[Any]]] = (MAP_SETS, ANALYSES, RUNS, TASKS)
@@ -246,12 +246,12 @@ def check_for_alerts(context: JobContext, timestamp: int) -> None:  # noqa: ARG0
         check_alerts(session, worker.settings)
 
 
-@queue.task(name=TELL_ALERT, pass_context=True, retry=TELL_AGAIN)
-def tell_of_alert(context: JobContext, *, alert_id: int, turn: Turn, receiver: Receiver) -> None:
+@queue.task(name=DELIVER_ALERT, pass_context=True, retry=DELIVER_AGAIN)
+def deliver(context: JobContext, *, alert_id: int, turn: Turn, receiver: Receiver) -> None:
     """Post or mail an alert. What does not arrive is tried again, for three days."""
     worker = services(context)
     with worker.sessions() as session:
-        tell_alert(session, worker.settings, alert_id, turn, receiver)
+        deliver_alert(session, worker.settings, alert_id, turn, receiver)
 
 
 @queue.periodic(cron="* * * * * */10")

@@ -51,9 +51,8 @@ def begin(session: Session, staff: Staff, settings: Settings) -> SecondFactor:
     return factor
 
 
-def setup_address(session: Session, factor: SecondFactor, staff: Staff, settings: Settings) -> str:
+def setup_address(secret: str, staff: Staff) -> str:
     """What the QR code says to an app."""
-    secret = secret_of(session, factor, settings)
     return pyotp.TOTP(secret).provisioning_uri(name=staff.email, issuer_name=ISSUER)
 
 

@@ -36,14 +36,15 @@ def shown(
 ) -> HTMLResponse:
     factor = second_factor.factor_of(db, staff)
     waits = factor is not None and factor.confirmed_at is None
+    secret = second_factor.secret_of(db, factor, config) if factor and waits else None
     return page(
         request,
         "staff/second_factor.html",
         status=error.status if error else HTTPStatus.OK,
         factor=factor,
         waits=waits,
-        qr=_qr(second_factor.setup_address(db, factor, staff, config)) if factor and waits else None,
-        secret=second_factor.secret_of(db, factor, config) if factor and waits else None,
+        qr=_qr(second_factor.setup_address(secret, staff)) if secret else None,
+        secret=secret,
         codes_left=second_factor.count_recovery_codes(db, staff),
         is_due=second_factor_is_due(db, config, staff),
         error=error,

@@ -1,5 +1,6 @@
 """Images: listed, and imported one by one."""
 
+from pathlib import Path
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Query, UploadFile
@@ -13,11 +14,11 @@ from app.messages import Answer, Body
 from app.models import Image, Label, Split
 from app.stimuli.face_search import FaceSearch
 from app.stimuli.known import get_image
-from app.stimuli.manifest import FaceBox
+from app.stimuli.manifest import FaceBox, Item
 from app.stimuli.routes import ImageId
 from app.stimuli.setting_aside import remove_image, set_split
 from app.stimuli.tags import set_tags
-from app.stimuli.uploads import Upload, import_upload
+from app.stimuli.uploads import import_upload
 
 router: Final = APIRouter(prefix="/api/images", tags=["images"])
 
@@ -151,10 +152,10 @@ def change_tags(db: Db, _editor: Editor, image_id: ImageId, wanted: TagsBody) ->
 @router.post("", status_code=201)
 def create(db: Db, blobs: Blobs, _editor: Editor, form: Annotated[ImageForm, Form()]) -> Imported:
     """Import one file. Sent again it changes nothing."""
-    sent = Upload(
-        form.file.file, form.name, form.label, form.source, form.split, form.group or None, form.face
+    item = Item(
+        Path(form.name), form.name, form.label, form.source, form.split, form.group or None, form.face
     )
-    report = import_upload(db, blobs, sent, size=form.size, faces=form.faces)
+    report = import_upload(db, blobs, form.file.file, item, size=form.size, faces=form.faces)
     if report.refused:
         raise BadInput(str(report.refused[0]))
     ignored = [Ignored(field=one.field, stored=one.stored, given=one.given) for one in report.ignored]

@@ -23,12 +23,13 @@ from app.models import (
     SubmissionState,
     SubmissionVerdict,
 )
-from app.recruitment import accounts, ledger, letters, listings, review
+from app.recruitment import accounts, ledger, listings, messages, review
 from app.recruitment.events import ask_for_visit
 from app.recruitment.marketplaces.seam import Cost, Money
 from app.studies.service import find_study
 
 router: Final = APIRouter(prefix="/api/studies/{slug}/listing", tags=["recruiting"])
+payments: Final = APIRouter(prefix="/api", tags=["recruiting"])
 
 
 class Quote(Answer):
@@ -130,9 +131,9 @@ class ReturnRequest(Body):
     reason: str = Field(min_length=1, max_length=500)
 
 
-class LetterRequest(Body):
+class MessageRequest(Body):
     submissions: list[int] = Field(min_length=1, max_length=1000)
-    message: str = Field(min_length=1, max_length=letters.LONGEST)
+    message: str = Field(min_length=1, max_length=messages.LONGEST)
 
 
 class RejectionRequest(Body):
@@ -258,13 +259,13 @@ def request_return(db: Db, editor: Editor, slug: str, body: ReturnRequest) -> As
 
 
 @router.post("/submissions/message")
-def write_to(db: Db, config: Config, _editor: Editor, slug: str, body: LetterRequest) -> Asked:
+def write_to(db: Db, config: Config, _editor: Editor, slug: str, body: MessageRequest) -> Asked:
     """Send people a message, on the marketplace that they came from."""
     listing = _listing(db, slug)
     found = review.submissions(db, listing, only=body.submissions, limit=None)
     if len(found) < len(set(body.submissions)):
         raise BadInput("One of these numbers is no submission of this study.")
-    sent = letters.write_to(db, config, listing, [one.submission for one in found], body.message)
+    sent = messages.write_to(db, config, listing, [one.submission for one in found], body.message)
     return Asked(count=sent)
 
 
@@ -341,19 +342,16 @@ def read_ledger(db: Db, _staff: Finance, slug: str) -> LedgerView:
     )
 
 
+@payments.get("/studies/{slug}/payments.csv", response_class=Response)
 def payments_csv(request: Request, db: Db, _staff: Finance, slug: str) -> Response:
     """Every payment of a study as CSV, without any id of a marketplace."""
     return payments_file(request, db, find_study(db, slug))
 
 
+@payments.get("/payments.csv", response_class=Response)
 def all_payments_csv(request: Request, db: Db, _staff: Finance) -> Response:
     """Every payment of every study as CSV."""
     return payments_file(request, db, None)
-
-
-payments: Final = APIRouter(prefix="/api", tags=["recruiting"])
-payments.add_api_route("/payments.csv", all_payments_csv, response_class=Response)
-payments.add_api_route("/studies/{slug}/payments.csv", payments_csv, response_class=Response)
 
 
 def _listing(db: Session, slug: str) -> Listing:

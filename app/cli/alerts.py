@@ -39,7 +39,7 @@ def list_command(
 @alerts.command("try")
 def try_command() -> None:
     """Send a trial message by the webhook and the mail that the settings name."""
-    from app.overview.telling import try_out
+    from app.overview.delivery import try_out
     from app.settings import Settings
 
     for receiver in try_out(Settings()):

@@ -198,13 +198,13 @@ def message(
     yes: Yes = False,
 ) -> None:
     """Send people a message."""
-    from app.recruitment import letters, review
+    from app.recruitment import messages, review
 
     with _listing(slug) as (context, session, listing):
         chosen = review.find(session, listing, references)
         print(f"{len(chosen)} get the message: {_names(chosen)}")
         if yes:
-            letters.write_to(session, context.settings, listing, [one.submission for one in chosen], text)
+            messages.write_to(session, context.settings, listing, [one.submission for one in chosen], text)
             session.commit()
 
 

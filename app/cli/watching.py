@@ -16,7 +16,7 @@ from app.cli.remote import remote
 from app.cli.studies import Slug, study
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from app.overview.schemas import Overview
 
@@ -51,23 +51,27 @@ def watch(
 
 
 def _watch(look: Callable[[], Overview], *, every: float, once: bool, as_json: bool) -> None:
-    found = look()
     if as_json:
-        print(found.model_dump_json(), flush=True)
-        while not once and found.state != "closed":
-            time.sleep(every)
-            found = look()
+        for found in _looks(look, every=every, once=once):
             print(found.model_dump_json(), flush=True)
         return
     console = Console(markup=False)
-    if once or found.state == "closed":
-        console.print(_screen(found))
+    if once:
+        console.print(_screen(look()))
         return
-    with suppress(KeyboardInterrupt), Live(_screen(found), console=console, auto_refresh=False) as live:
-        while found.state != "closed":
-            time.sleep(every)
-            found = look()
+    with suppress(KeyboardInterrupt), Live(console=console, auto_refresh=False) as live:
+        for found in _looks(look, every=every, once=False):
             live.update(_screen(found), refresh=True)
+
+
+def _looks(look: Callable[[], Overview], *, every: float, once: bool) -> Iterator[Overview]:
+    """What is seen at each look; the last one is at a closed study."""
+    while True:
+        found = look()
+        yield found
+        if once or found.state == "closed":
+            return
+        time.sleep(every)
 
 
 def _screen(found: Overview) -> Group:

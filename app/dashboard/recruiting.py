@@ -22,7 +22,7 @@ from app.models import (
     Study,
     SubmissionState,
 )
-from app.recruitment import accounts, ledger, letters, links, listings, review
+from app.recruitment import accounts, ledger, links, listings, messages, review
 from app.recruitment.events import ask_for_visit
 from app.recruitment.marketplaces.registry import MARKETPLACES, REJECTION_RULES
 from app.recruitment.marketplaces.seam import Money
@@ -257,20 +257,20 @@ def ask_for_return(
     return leave_for(_address(slug), request, Flash("ok", f"{count} are asked to return their submission"))
 
 
-class Letter(Chosen):
-    message: str = Field("", max_length=letters.LONGEST)
+class MessageForm(Chosen):
+    message: str = Field("", max_length=messages.LONGEST)
 
 
 @router.post("/message")
 def write_to(
-    request: Request, db: Db, config: Config, _editor: Editor, slug: str, letter: Annotated[Letter, Form()]
+    request: Request, db: Db, config: Config, _editor: Editor, slug: str, form: Annotated[MessageForm, Form()]
 ) -> Response:
     """A message to people, on the marketplace that they came from."""
     listing = _listing(db, slug)
-    found = review.submissions(db, listing, only=letter.id, limit=None)
+    found = review.submissions(db, listing, only=form.id, limit=None)
     if not found:
         raise BadInput("Mark the people to write to first.")
-    count = letters.write_to(db, config, listing, [one.submission for one in found], letter.message)
+    count = messages.write_to(db, config, listing, [one.submission for one in found], form.message)
     return leave_for(_address(slug), request, Flash("ok", f"{count} got your message"))
 
 

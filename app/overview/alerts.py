@@ -7,13 +7,13 @@ tell of it are written in one transaction, so that neither a restart nor a secon
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, TypeVarTuple
 from uuid import UUID
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, Select, func, select
 from sqlalchemy.orm import Session
 
-from app.jobs import TELL_ALERT, enqueue
+from app.jobs import DELIVER_ALERT, enqueue
 from app.models import (
     Alert,
     AlertKind,
@@ -27,7 +27,7 @@ from app.models import (
     Study,
     StudyState,
 )
-from app.overview.telling import Message, Receiver, Turn, receivers, tell
+from app.overview.delivery import Message, Receiver, Turn, deliver, receivers
 from app.settings import Settings
 from app.studies import tallies
 from app.studies.progress import StudyProgress, progress_of
@@ -38,6 +38,9 @@ FEWEST_FINISHED: Final = 20
 FAILED_FOR: Final = timedelta(days=7)
 """So long a failed run is an alert, unless it goes on."""
 
+WITH_STUDY: Final = select(Alert, Study.slug, Study.title).join(Study, Study.id == Alert.study_id)
+
+Columns = TypeVarTuple("Columns")
 Key = tuple[AlertKind, int, UUID | None]
 
 
@@ -78,12 +81,12 @@ def check_alerts(session: Session, config: Settings) -> None:
 
 def _queue(session: Session, config: Settings, alert: Alert, turn: Turn) -> None:
     for receiver in receivers(config, turn):
-        enqueue(session, TELL_ALERT, alert_id=alert.id, turn=turn, receiver=receiver)
+        enqueue(session, DELIVER_ALERT, alert_id=alert.id, turn=turn, receiver=receiver)
 
 
 def open_alerts(session: Session, study: Study | None = None) -> Sequence[Alert]:
     """Those that stand, the newest first; of one study, or of all."""
-    query = select(Alert).where(Alert.ended_at.is_(None)).order_by(Alert.began_at.desc(), Alert.id.desc())
+    query = _standing(select(Alert))
     if study is not None:
         query = query.where(Alert.study_id == study.id)
     return session.scalars(query).all()
@@ -91,12 +94,11 @@ def open_alerts(session: Session, study: Study | None = None) -> Sequence[Alert]
 
 def alerts_and_studies(session: Session) -> Sequence[Row[Alert, str, str]]:
     """Each alert that stands, with slug and title of its study, the newest first."""
-    return session.execute(
-        select(Alert, Study.slug, Study.title)
-        .join(Study, Study.id == Alert.study_id)
-        .where(Alert.ended_at.is_(None))
-        .order_by(Alert.began_at.desc(), Alert.id.desc())
-    ).all()
+    return session.execute(_standing(WITH_STUDY)).all()
+
+
+def _standing(query: Select[*Columns]) -> Select[*Columns]:
+    return query.where(Alert.ended_at.is_(None)).order_by(Alert.began_at.desc(), Alert.id.desc())
 
 
 def conditions(session: Session, config: Settings) -> Iterator[Condition]:
@@ -169,18 +171,14 @@ def _failed_runs(session: Session) -> Iterator[Condition]:
         yield Condition(AlertKind.RUN_FAILED, study_id, text, run.id)
 
 
-def tell_alert(session: Session, config: Settings, alert_id: int, turn: Turn, receiver: Receiver) -> None:
+def deliver_alert(session: Session, config: Settings, alert_id: int, turn: Turn, receiver: Receiver) -> None:
     """Tell of an alert by one receiver; nothing when its study is gone. `Unavailable`: try again."""
-    found = session.execute(
-        select(Alert, Study.slug, Study.title)
-        .join(Study, Study.id == Alert.study_id)
-        .where(Alert.id == alert_id)
-    ).first()
+    found = session.execute(WITH_STUDY.where(Alert.id == alert_id)).first()
     if found is None:
         return
     alert, slug, title = found
     at = alert.began_at if turn == "began" else alert.ended_at or datetime.now(UTC)
-    tell(
+    deliver(
         config,
         Message(
             id=f"alert-{alert.id}-{turn}",

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, case, func, select, true
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from app.models import (
     Arm,
@@ -23,6 +23,7 @@ from app.models import (
     TrialState,
 )
 from app.overview.steps import EPOCH
+from app.studies.progress import is_at_work, is_held
 
 PAIRS_SHOWN: Final = 8
 
@@ -30,8 +31,8 @@ PAIRS_SHOWN: Final = 8
 def pairs_behind(session: Session, study: Study) -> Sequence[Any]:
     """The pairs with the smallest share of what is wanted, with both images; `total` and `complete` of each
     row count all pairs of the study."""
-    held = _held(study)
-    decided = (func.sum(Quota.taken) - func.coalesce(func.max(held.c.held), 0)).label("decided")
+    held = _held(study, Trial.pair_id)
+    decided = _decided(held).label("decided")
     wanted = func.sum(Quota.wanted).label("wanted")
     by_pair = (
         select(Quota.pair_id, wanted, decided, func.coalesce(func.max(held.c.held), 0).label("held"))
@@ -63,42 +64,31 @@ def pairs_behind(session: Session, study: Study) -> Sequence[Any]:
     ).all()
 
 
-def _held(study: Study) -> Any:
-    """Places on lease by pair."""
+def _held(study: Study, *by: InstrumentedAttribute[Any], where: Sequence[ColumnElement[bool]] = ()) -> Any:
+    """Places on lease, counted by these columns."""
     return (
-        select(Trial.pair_id, func.count().label("held"))
+        select(*by, func.count().label("held"))
         .join(Participant, Participant.id == Trial.participant_id)
-        .where(_in_hand(study))
-        .group_by(Trial.pair_id)
+        .where(is_held([study.id]), *where)
+        .group_by(*by)
         .subquery()
     )
 
 
-def _in_hand(study: Study) -> ColumnElement[bool]:
-    return and_(
-        Participant.study_id == study.id,
-        Participant.state == ParticipantState.ACTIVE,
-        Trial.state == TrialState.ASSIGNED,
-        Trial.kind == TrialKind.MAIN,
-    )
+def _decided(held: Any) -> ColumnElement[int]:
+    """Of quotas in a group beside what is held of it: places that are taken and not only held."""
+    return func.sum(Quota.taken) - func.coalesce(func.max(held.c.held), 0)
 
 
 def pairs_by_arm(session: Session, study: Study, pairs: Sequence[int]) -> Sequence[Any]:
     """Wanted and decided of each of these pairs in each arm."""
-    held = (
-        select(Trial.pair_id, Participant.arm_id, func.count().label("held"))
-        .join(Participant, Participant.id == Trial.participant_id)
-        .where(_in_hand(study), Trial.pair_id.in_(pairs))
-        .group_by(Trial.pair_id, Participant.arm_id)
-        .subquery()
-    )
-    decided = func.sum(Quota.taken) - func.coalesce(func.max(held.c.held), 0)
+    held = _held(study, Trial.pair_id, Participant.arm_id, where=[Trial.pair_id.in_(pairs)])
     return session.execute(
         select(
             Quota.pair_id,
             Arm.name.label("arm"),
             func.sum(Quota.wanted).label("wanted"),
-            decided.label("decided"),
+            _decided(held).label("decided"),
         )
         .join(Arm, Arm.id == Quota.arm_id)
         .outerjoin(held, and_(held.c.pair_id == Quota.pair_id, held.c.arm_id == Quota.arm_id))
@@ -144,7 +134,7 @@ def standing(session: Session, study: Study) -> Sequence[Any]:
         .lateral()
     )
     key = (
-        and_(Participant.state == ParticipantState.ACTIVE, _on_lease()).label("at_work"),
+        is_at_work([study.id]).label("at_work"),
         (Participant.state == ParticipantState.SCREENED_OUT).label("screened_out"),
         Participant.quiz_passed_at.is_not(None).label("passed_quiz"),
         (undecided.c.practice > 0).label("practises"),
@@ -168,19 +158,9 @@ def practice_pairs(session: Session, study: Study) -> int:
     return session.scalar(mine) or 0
 
 
-def _on_lease() -> ColumnElement[bool]:
-    return Participant.lease_expires_at > func.now()
-
-
 def next_lease_end(session: Session, study: Study) -> datetime | None:
     """When the first lease that runs ends."""
-    return session.scalar(
-        select(func.min(Participant.lease_expires_at)).where(
-            Participant.study_id == study.id,
-            Participant.state == ParticipantState.ACTIVE,
-            _on_lease(),
-        )
-    )
+    return session.scalar(select(func.min(Participant.lease_expires_at)).where(is_at_work([study.id])))
 
 
 def spend(session: Session, study: Study) -> Sequence[Any]:

@@ -86,7 +86,7 @@ class Excluded:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _JudgedVisit:
     participant_id: UUID
     arm: str
     simulated: bool
@@ -170,7 +170,7 @@ def _people(session: Session, study: Study, which: ColumnElement[bool]) -> Seque
     return session.scalars(query.with_for_update().execution_options(populate_existing=True)).all()
 
 
-def _rows(session: Session, study: Study) -> list[_Row]:
+def _rows(session: Session, study: Study) -> list[_JudgedVisit]:
     """Everybody who counts, with what the rules read."""
     main, check = Trial.kind == TrialKind.MAIN, Trial.kind == TrialKind.CHECK
 
@@ -203,7 +203,7 @@ def _rows(session: Session, study: Study) -> list[_Row]:
     flags = _flags(session, study)
     names = ("main", "correct", "left", "failed_checks", "decision_ms", "annotation_ms")
     return [
-        _Row(
+        _JudgedVisit(
             row.id,
             row.arm,
             row.source is Source.SIMULATED,
@@ -227,9 +227,9 @@ def _flags(session: Session, study: Study) -> dict[UUID, set[str]]:
     return found
 
 
-def _arms(rows: Iterable[_Row], without: set[UUID]) -> list[ArmEffect]:
+def _arms(rows: Iterable[_JudgedVisit], without: set[UUID]) -> list[ArmEffect]:
     """By arm, people and programs apart; those without a judgement are nobody."""
-    groups: dict[tuple[str, bool], list[_Row]] = defaultdict(list)
+    groups: dict[tuple[str, bool], list[_JudgedVisit]] = defaultdict(list)
     for row in rows:
         if row.facts.main:
             groups[row.arm, row.simulated].append(row)
@@ -240,7 +240,7 @@ def _arms(rows: Iterable[_Row], without: set[UUID]) -> list[ArmEffect]:
     return found
 
 
-def _share(rows: Iterable[_Row]) -> Proportion:
+def _share(rows: Iterable[_JudgedVisit]) -> Proportion:
     facts = [row.facts for row in rows]
     return Proportion(sum(one.correct for one in facts), sum(one.main for one in facts))
 

@@ -169,8 +169,9 @@ def open_bonuses(session: Session, listing: Listing, *, settle: timedelta) -> li
 
 
 def _is_unshown(payment: Payment, settle: timedelta) -> bool:
-    is_sent = payment.state is PaymentState.SENT and payment.sent_at is not None
-    return bool(is_sent and payment.sent_at and payment.sent_at < datetime.now(UTC) - settle)
+    if payment.state is not PaymentState.SENT or payment.sent_at is None:
+        return False
+    return payment.sent_at < datetime.now(UTC) - settle
 
 
 def find_bonus(session: Session, listing: Listing, number: int) -> Payment:

@@ -8,11 +8,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.models import SET_ASIDE, Arm, ParticipantState, QualityFlag, Study, StudyState, StudyVersion
-from app.models import Participant as Person
+from app.models import SET_ASIDE, Arm, Participant, ParticipantState, QualityFlag, Study, StudyState
 from app.studies.pilots import pilots_of
 from app.studies.progress import StudyProgress, progress
-from app.studies.versions import versions_of
+from app.studies.versions import first_version, versions_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class PlanReport:
 
 def plan_report(session: Session, study: Study) -> PlanReport:
     """Of a study in any state; a draft shows the plan that would be frozen, and has no deviations."""
-    first = session.get(StudyVersion, (study.id, 1))
+    first = first_version(session, study)
     plan = (first.spec if first else study.spec).get("plan")
     found = progress(session, study)
     wanted = planned_judgements(study, found, plan)
@@ -87,7 +86,7 @@ def _changes(session: Session, study: Study) -> Iterator[Deviation]:
         by = version.made_by or "a command"
         said = f"Version {version.number} by {by} changed {keys}: {version.reason}"
         yield Deviation("version", said, version.made_at)
-    first = session.get(StudyVersion, (study.id, 1))
+    first = first_version(session, study)
     if first is None:
         return
     planned = {arm["name"] for arm in first.spec.get("arms", ())}
@@ -112,9 +111,9 @@ def _set_aside(session: Session, study: Study, plan: Mapping[str, Any]) -> Itera
     """Participants whom staff set aside for a reason that is no rule of the plan, word for word."""
     rules = {" ".join(rule.split()).casefold() for rule in plan.get("exclusions", ())}
     flags = (
-        select(Person, QualityFlag)
-        .join(QualityFlag, QualityFlag.participant_id == Person.id)
-        .where(Person.study_id == study.id, QualityFlag.kind == SET_ASIDE)
+        select(Participant, QualityFlag)
+        .join(QualityFlag, QualityFlag.participant_id == Participant.id)
+        .where(Participant.study_id == study.id, QualityFlag.kind == SET_ASIDE)
         .order_by(QualityFlag.id)
     )
     for person, flag in session.execute(flags):

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from app.models import Study, StudyVersion
+from app.models import Study
+from app.studies.versions import first_version
 
 PAID_BY: Final = ("endings", "completion_url")
 """Keys of a description by which people are paid: in no export, and so in no plan."""
@@ -33,5 +34,5 @@ def freeze(study: Study) -> None:
 
 def frozen_document(session: Session, study: Study) -> bytes:
     """The plan as it was frozen; empty of a draft and of a study without one."""
-    first = session.get(StudyVersion, (study.id, 1))
+    first = first_version(session, study)
     return plan_document(study.slug, first.spec) if first and study.plan_hash else b""

@@ -139,18 +139,26 @@ def _programs(people: Sequence[ParticipantGroup]) -> int:
 
 def _held(session: Session, studies: Collection[int]) -> Counter[int]:
     """Judgements that somebody has in hand, by arm; only who is active has any."""
-    in_hand = (Trial.state == TrialState.ASSIGNED, Trial.kind == TrialKind.MAIN)
     query = select(Participant.arm_id, func.count()).join(Trial, Trial.participant_id == Participant.id)
-    rows = session.execute(query.where(_active(studies), *in_hand).group_by(Participant.arm_id))
+    rows = session.execute(query.where(is_held(studies)).group_by(Participant.arm_id))
     return Counter(dict(rows.all()))
 
 
 def _working(session: Session, studies: Collection[int]) -> Counter[int]:
     """Active participants whose lease runs, by study."""
     query = select(Participant.study_id, func.count())
-    there = Participant.lease_expires_at > func.now()
-    rows = session.execute(query.where(_active(studies), there).group_by(Participant.study_id))
+    rows = session.execute(query.where(is_at_work(studies)).group_by(Participant.study_id))
     return Counter(dict(rows.all()))
+
+
+def is_held(studies: Collection[int]) -> ColumnElement[bool]:
+    """Of trials joined with their participants: a judgement that somebody has in hand."""
+    return _active(studies) & (Trial.state == TrialState.ASSIGNED) & (Trial.kind == TrialKind.MAIN)
+
+
+def is_at_work(studies: Collection[int]) -> ColumnElement[bool]:
+    """Of participants: those who are active and whose lease runs."""
+    return _active(studies) & (Participant.lease_expires_at > func.now())
 
 
 def _active(studies: Collection[int]) -> ColumnElement[bool]:

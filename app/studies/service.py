@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -71,6 +71,10 @@ def add_row(session: Session, spec: "StudySpec", **columns: Any) -> Study:
     return study
 
 
+EDITABLE: Final = (StudyState.DRAFT, StudyState.OPEN, StudyState.PAUSED)
+"""A draft is edited; a study that was opened gets another version."""
+
+
 def revise(
     session: Session,
     study: Study,
@@ -90,7 +94,7 @@ def revise(
     blobs : as in `create_study`
     `EditedMeanwhile`: there is another edition now
     """
-    _lock(session, study, "edited", StudyState.DRAFT, StudyState.OPEN, StudyState.PAUSED)
+    _lock(session, study, "edited", *EDITABLE)
     if based_on is not None and based_on != edition(study):
         raise EditedMeanwhile
     if study.state is StudyState.DRAFT:
@@ -244,7 +248,7 @@ def close_study(session: Session, study: Study) -> Study:
 
 def must_be_editable(study: Study) -> None:
     """WrongState unless it can be edited."""
-    _refuse_other_states(study, "edited", StudyState.DRAFT, StudyState.OPEN, StudyState.PAUSED)
+    _refuse_other_states(study, "edited", *EDITABLE)
 
 
 def lock_draft(session: Session, study: Study, verb: str) -> None:

@@ -8,10 +8,10 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVarTuple
 
 import tomli_w
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from app.errors import BadInput, BadStudy, NotFound
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from app.studies.schemas import StudySpec
 
 MOST_REASON: Final = 1000  # characters
+
+Columns = TypeVarTuple("Columns")
 
 FIXED: Final = {
     "plan": "it was frozen then",
@@ -96,6 +98,11 @@ def earlier_version(session: Session, study: Study, given: str) -> StudyVersion 
     return session.get(StudyVersion, (study.id, number)) if number < study.version else None
 
 
+def first_version(session: Session, study: Study) -> StudyVersion | None:
+    """What the study said when it was opened; None of a draft."""
+    return session.get(StudyVersion, (study.id, 1))
+
+
 def find_version(session: Session, study: Study, number: int) -> StudyVersion:
     found = session.get(StudyVersion, (study.id, number))
     if found is None:
@@ -105,8 +112,11 @@ def find_version(session: Session, study: Study, number: int) -> StudyVersion:
 
 def stored_versions(session: Session, study: Study) -> Sequence[StudyVersion]:
     """Every version, the oldest first."""
-    query = select(StudyVersion).where(StudyVersion.study_id == study.id).order_by(StudyVersion.number)
-    return session.scalars(query).all()
+    return session.scalars(_in_order(select(StudyVersion), study)).all()
+
+
+def _in_order(query: Select[*Columns], study: Study) -> Select[*Columns]:
+    return query.where(StudyVersion.study_id == study.id).order_by(StudyVersion.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +143,7 @@ class VersionLine:
 def versions_of(session: Session, study: Study) -> list[VersionLine]:
     """Every version of a study, the newest first; none of a draft."""
     query = select(StudyVersion, Staff.name).outerjoin(Staff, Staff.id == StudyVersion.made_by)
-    rows = session.execute(query.where(StudyVersion.study_id == study.id).order_by(StudyVersion.number)).all()
+    rows = session.execute(_in_order(query, study)).all()
     befores = [None, *(version.spec for version, _ in rows)]
     lines = [
         VersionLine(

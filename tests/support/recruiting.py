@@ -23,7 +23,8 @@ from app.models import (
     Submission,
     WorkerIdentity,
 )
-from app.recruitment import ledger
+from app.recruitment import ledger, sync
+from app.settings import Settings
 from tests.support.factories import ParticipantFactory
 from tests.support.local_prolific import Death, LocalProlific
 from tests.support.processes import COMMAND
@@ -102,7 +103,14 @@ class MortalLab:
         """Somebody finishes their visit here and hands their code in there."""
         worker = self.prolific.submissions[submission_id]["participant_id"]
         with self.sessions.begin() as session:
-            add_visit(session, self.slug, worker=worker, submission=submission_id)
+            add_visit(
+                session,
+                self.slug,
+                worker=worker,
+                submission=submission_id,
+                source=Source.PROLIFIC,
+                state=ParticipantState.FINISHED,
+            )
         self.prolific.complete(submission_id, self.listing.codes["finished"])
 
     def balance(self) -> ledger.Balance:
@@ -110,28 +118,35 @@ class MortalLab:
             return ledger.balance(session, self.listing)
 
 
-def add_visit(session: Session, slug: str, *, worker: str, submission: str) -> Participant:
-    """A finished visit that came from Prolific."""
+@dataclass
+class ListedStudy:
+    """A study on a marketplace, and visits of a worker to that."""
+
+    sessions: SessionFactory
+    settings: Settings
+    study: Study
+    listing_id: int
+
+    def visit(self) -> None:
+        sync.visit(self.sessions, self.settings, self.listing_id)
+
+    @property
+    def listing(self) -> Listing:
+        with self.sessions() as session:
+            return session.get_one(Listing, self.listing_id)
+
+
+def add_visit(
+    session: Session, slug: str, *, worker: str, submission: str, source: Source, **values: object
+) -> Participant:
+    """A visit here of the person behind a submission."""
     study = session.query(Study).filter_by(slug=slug).one()
     arm = session.query(Arm).filter_by(study_id=study.id).first()
-    person = ParticipantFactory.build(
-        arm=arm,
-        study_id=study.id,
-        arm_id=arm.id,
-        source=Source.PROLIFIC,
-        state=ParticipantState.FINISHED,
-    )
+    person = ParticipantFactory.build(arm=arm, study_id=study.id, arm_id=arm.id, source=source, **values)
     session.add(person)
     session.flush()
-    session.add(
-        WorkerIdentity(
-            participant_id=person.id,
-            study_id=study.id,
-            source=Source.PROLIFIC,
-            external_id=worker,
-            assignment_id=submission,
-        )
-    )
+    known = {"external_id": worker, "assignment_id": submission}
+    session.add(WorkerIdentity(participant_id=person.id, study_id=study.id, source=source, **known))
     return person
 
 

@@ -1,7 +1,7 @@
 // @ts-check
 /** Sends images one by one, so that progress shows, a lost connection costs one file, and each refusal has its reason. */
 import { mega, plan } from "./upload-plan.js";
-import { BadArchive, entriesOf, unpack } from "./zip.js";
+import { BadArchive, entriesOf, isHidden, unpack } from "./zip.js";
 
 /** @typedef {import("./upload-plan.js").Found} Found */
 /** @typedef {import("./upload-plan.js").Item} Item */
@@ -38,7 +38,7 @@ async function found() {
       files.push({ path: file.webkitRelativePath || file.name, size: file.size, read: async () => file });
     }
   }
-  return files.filter(({ path }) => !path.split("/").some((part) => part.startsWith(".")));
+  return files.filter(({ path }) => !isHidden(path));
 }
 
 /** @param {string} text */

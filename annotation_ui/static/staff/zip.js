@@ -85,8 +85,8 @@ function checked(list, at, name) {
   };
 }
 
-/** @param {string} name */
-const isHidden = (name) => name.split("/").some((part) => part.startsWith(".") || part === "__MACOSX");
+/** @param {string} name of a file, with its folders @returns {boolean} whether the system made it, and nobody chose it */
+export const isHidden = (name) => name.split("/").some((part) => part.startsWith(".") || part === "__MACOSX");
 
 /** @param {Blob} archive @param {Entry} entry @returns {Promise<Blob>} its bytes; as many as the list says, or none */
 export async function unpack(archive, entry) {

@@ -1,6 +1,7 @@
 """The list of images and the page of one."""
 
 from http import HTTPStatus
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Form, Query, Request, UploadFile
@@ -20,11 +21,12 @@ from app.stimuli.face_boxes import find_box, set_box
 from app.stimuli.face_search import FaceSearch
 from app.stimuli.faces import require_model
 from app.stimuli.known import get_image
+from app.stimuli.manifest import Item
 from app.stimuli.routes import BoxFields, ImageId
 from app.stimuli.service import ImportReport
 from app.stimuli.setting_aside import remove_image, set_split
 from app.stimuli.tags import set_tags
-from app.stimuli.uploads import Upload, import_upload
+from app.stimuli.uploads import import_upload
 from app.web import page
 
 router: Final = APIRouter(prefix="/staff/images", include_in_schema=False)
@@ -83,8 +85,9 @@ def import_files(
         return leave_for("/staff/images/new", request, Flash("danger", "Nothing was imported", (wanted,)))
     report = ImportReport(0, 0, ())
     for file in form.files:
-        sent = Upload(file.file, file.filename or "unnamed", Label(form.label), source)
-        report += import_upload(db, blobs, sent, size=form.size or None, faces=form.faces or None)
+        name = file.filename or "unnamed"
+        item = Item(Path(name), name, Label(form.label), source)
+        report += import_upload(db, blobs, file.file, item, size=form.size or None, faces=form.faces or None)
     said = [str(line) for line in (*report.refused, *report.ignored, *report.remarks)]
     kind: Literal["ok", "danger"] = "ok" if report.usable else "danger"
     counts = (

@@ -17,7 +17,7 @@ from app.forms import Fields
 from app.models import SET_ASIDE, Arm
 from app.notes import NoteText, add_note, notes_on
 from app.quality.service import check_participant, flags_of, set_aside, take_back
-from app.recruitment.letters import submission_of
+from app.recruitment.messages import submission_of
 from app.recruitment.service import remove_work, return_link
 from app.studies.service import find_study
 from app.web import page

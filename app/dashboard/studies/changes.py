@@ -1,6 +1,5 @@
 """A change of a study on a form: what it is based on, and why it is made."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,13 +26,17 @@ class StudyChange:
         return cls(str(form.get("based_on") or ""), str(form.get("reason") or ""))
 
     @classmethod
-    def next_to(
-        cls, study: Study | None, errors: Mapping[str, str] | None, given: "StudyChange | None"
+    def shown(
+        cls, study: Study | None, given: "StudyChange | None", *, is_outdated: bool = False
     ) -> "StudyChange | None":
-        """What the form holds when it is shown: whoever was told of another's change may save over it."""
+        """What a form holds when it is shown.
+
+        given : what was sent; None the first time
+        is_outdated : somebody else changed the study meanwhile; who is told so may save over it
+        """
         if study is None:
             return None
-        if given is None or "based_on" in (errors or ()):
+        if given is None or is_outdated:
             return cls(service.edition(study), given.reason if given else "")
         return given
 

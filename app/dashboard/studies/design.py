@@ -117,10 +117,10 @@ def revise_from_toml(request: Request, db: Db, editor: Editor, slug: str, given:
             given.change.make(db, study, spec, staff_id=editor.id)
     except EditedMeanwhile as error:
         db.expire_all()
-        return toml_page(request, given.toml, study=study, error=f"{error} {SAVE_OVER}", change=given.change)
+        change = StudyChange.shown(study, given.change, is_outdated=True)
+        return toml_page(request, given.toml, study=study, error=f"{error} {SAVE_OVER}", change=change)
     except (AlreadyExists, BadInput) as error:
-        kept = given.change
-        return toml_page(request, given.toml, study=study, error=str(error), change=kept, is_kept=True)
+        return toml_page(request, given.toml, study=study, error=str(error), change=given.change)
     return leave_for(f"{router.prefix}/{spec.slug}/design", request, saved(study, before))
 
 
@@ -137,13 +137,9 @@ def toml_page(
     study: Study | None = None,
     error: str = "",
     change: StudyChange | None = None,
-    is_kept: bool = False,
 ) -> HTMLResponse:
-    """`is_kept`: the change is still based on what it began with."""
     status = HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK
-    told = {} if is_kept else {"based_on": error}
-    change = StudyChange.next_to(study, told, change)
-    named = {"toml": toml, "study": study, "error": error, "change": change}
+    named = {"toml": toml, "study": study, "error": error, "change": StudyChange.shown(study, change)}
     return page(request, "staff/study_toml.html", status=status, **named)
 
 
@@ -156,7 +152,7 @@ def design(request: Request, db: Db, _staff: CurrentStaff, slug: str) -> HTMLRes
         study=study,
         toml=toml_of(db, study),
         is_draft=study.state is StudyState.DRAFT,
-        can_change=study.state in (StudyState.DRAFT, StudyState.OPEN, StudyState.PAUSED),
+        can_change=study.state in service.EDITABLE,
         versions=versions_of(db, study),
         pilots=list_studies(db, pilots_of(db, [study.slug]).get(study.slug, [])),
     )

@@ -45,7 +45,7 @@ HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 @dataclass(frozen=True, slots=True)
-class Edition:
+class PageView:
     """What a page of a study shows: whose decisions, and whether with money."""
 
     study_id: int
@@ -67,7 +67,7 @@ class Counted:
 
     numbers: StudyNumbers
     at: float
-    fragments: dict[Edition, Fragment] = field(default_factory=dict)
+    fragments: dict[PageView, Fragment] = field(default_factory=dict)
 
 
 class SharedNumbers:
@@ -85,13 +85,13 @@ class SharedNumbers:
         found = self.numbers(session, study).overview
         return found if with_spend else found.model_copy(update={"spend": None})
 
-    def fragment(self, session: Session, study: Study, edition: Edition) -> Fragment:
+    def fragment(self, session: Session, study: Study, view: PageView) -> Fragment:
         with self._lock:
             counted = self._fresh(session, study)
-            if edition not in counted.fragments:
-                shown = figures(session, counted.numbers, edition.who or counted.numbers.who)
-                counted.fragments[edition] = _render(counted.numbers, shown, with_spend=edition.with_spend)
-            return counted.fragments[edition]
+            if view not in counted.fragments:
+                shown = figures(session, counted.numbers, view.who or counted.numbers.who)
+                counted.fragments[view] = _render(counted.numbers, shown, with_spend=view.with_spend)
+            return counted.fragments[view]
 
     def _fresh(self, session: Session, study: Study) -> Counted:
         with self._lock:
@@ -121,7 +121,7 @@ ENDED: Final = Fragment("", "")
 class Watcher:
     """A page that follows, the login that opened it, and the role it had then."""
 
-    edition: Edition
+    view: PageView
     token_hash: str
     role: Role
     news: asyncio.Queue[Fragment | None] = field(default_factory=lambda: asyncio.Queue(1))
@@ -188,11 +188,11 @@ class LivePages:
         try:
             with self._sessions().begin() as session:
                 roles = open_sessions(session, self._config, {one.token_hash for one in watchers})
-                studies = {one.edition.study_id for one in watchers}
+                studies = {one.view.study_id for one in watchers}
                 found = {study: find_by_id(session, study) for study in studies}
                 return {
-                    one: self._shared.fragment(session, study, one.edition)
-                    if roles.get(one.token_hash) is one.role and (study := found[one.edition.study_id])
+                    one: self._shared.fragment(session, study, one.view)
+                    if roles.get(one.token_hash) is one.role and (study := found[one.view.study_id])
                     else ENDED
                     for one in watchers
                 }

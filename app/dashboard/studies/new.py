@@ -99,7 +99,7 @@ def _asked_for_more(form: FormData, typed: StudyForm) -> StudyForm | None:
 
 
 def tried(db: Db, change: Any) -> dict[str, str]:
-    """StudyChange the database, or nothing at all and say why by control."""
+    """Change the database, or nothing at all and say why by control."""
     try:
         with db.begin_nested():
             change()
@@ -144,7 +144,7 @@ def form_page(
         "staff/study_form.html",
         status=HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
         study=study,
-        change=StudyChange.next_to(study, errors, change),
+        change=StudyChange.shown(study, change, is_outdated="based_on" in (errors or ())),
         form=form,
         values=form.values,
         errors=errors or {},

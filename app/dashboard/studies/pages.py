@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.analysis.queries import Who
 from app.dashboard.studies import queries
-from app.dashboard.studies.live import Edition, LivePages, SharedNumbers, Watcher
+from app.dashboard.studies.live import LivePages, PageView, SharedNumbers, Watcher
 from app.deps import SESSION_COOKIE, Config, CurrentStaff, Db, Editor, sees_totals
 from app.exports.contents import LAYOUTS, OPTIONS
 from app.forms import Fields
@@ -62,12 +62,12 @@ def live(
 ) -> Response:
     """What the page of a study counts: a stream of it where a browser asks for events, or as it is now."""
     study = service.find_study(db, slug)
-    edition = Edition(study.id, view.who, sees_totals(request, staff))
+    followed = PageView(study.id, view.who, sees_totals(request, staff))
     if "text/event-stream" not in request.headers.get("accept", "") or request.state.api_token is not None:
         numbers: SharedNumbers = request.app.state.numbers
-        return HTMLResponse(numbers.fragment(db, study, edition).html)
+        return HTMLResponse(numbers.fragment(db, study, followed).html)
     pages: LivePages = request.app.state.live
-    watcher = Watcher(edition, token_hash(request.cookies.get(SESSION_COOKIE, "")), staff.role)
+    watcher = Watcher(followed, token_hash(request.cookies.get(SESSION_COOKIE, "")), staff.role)
     return pages.stream(watcher, last_id=request.headers.get("last-event-id"))
 
 

@@ -16,8 +16,8 @@ from sqlalchemy import select, text
 from app.errors import BadInput, Unavailable
 from app.models import Alert, AlertKind, JobState, ParticipantState, QualityFlag, StudyState
 from app.models.derived import Dataset, Experiment, MapSet, Run
-from app.overview.alerts import check_alerts, open_alerts, tell_alert
-from app.overview.telling import signed_headers, try_out
+from app.overview.alerts import check_alerts, deliver_alert, open_alerts
+from app.overview.delivery import signed_headers, try_out
 from app.settings import Settings
 from tests.support.factories import (
     ArmFactory,
@@ -31,7 +31,7 @@ from tests.support.factories import (
 
 SECRET = "correct horse"
 LONG_AGO = datetime.now(UTC) - timedelta(days=9)
-QUEUED = text("SELECT args FROM procrastinate_jobs WHERE task_name = 'overview.tell_alert' ORDER BY id")
+QUEUED = text("SELECT args FROM procrastinate_jobs WHERE task_name = 'overview.deliver_alert' ORDER BY id")
 
 
 @pytest.fixture(autouse=True)
@@ -144,7 +144,7 @@ class TestTelling:
 class TestWebhook:
     def test_it_is_signed(self, db, settings, alert):
         with receiving() as (address, got):
-            tell_alert(db, with_hook(settings, address), alert.id, "began", "webhook")
+            deliver_alert(db, with_hook(settings, address), alert.id, "began", "webhook")
         headers, body = got[0]
         signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
         expected = base64.b64encode(hmac.digest(SECRET.encode(), signed, hashlib.sha256)).decode()
@@ -163,7 +163,7 @@ class TestWebhook:
     def test_the_same_message_has_the_same_id(self, db, settings, alert):
         with receiving() as (address, got):
             for _ in range(2):
-                tell_alert(db, with_hook(settings, address), alert.id, "began", "webhook")
+                deliver_alert(db, with_hook(settings, address), alert.id, "began", "webhook")
         assert got[0][0]["webhook-id"] == got[1][0]["webhook-id"]
 
     @pytest.mark.parametrize("status", [500, None])
@@ -172,11 +172,13 @@ class TestWebhook:
         with receiving(status or 200) as (address, _):
             config = with_hook(settings, f"{address}/s3cret" if status else "http://127.0.0.1:1/s3cret")
             with pytest.raises(Unavailable) as failure:
-                tell_alert(db, config, alert.id, "began", "webhook")
+                deliver_alert(db, config, alert.id, "began", "webhook")
         assert "s3cret" not in f"{failure.value}{failure.value.__cause__}{caplog.text}"
 
     def test_an_alert_of_a_study_that_is_gone_is_told_to_nobody(self, db, settings):
-        tell_alert(db, with_hook(settings, "http://127.0.0.1:1"), 999, "began", "webhook")
+        with receiving() as (address, got):
+            deliver_alert(db, with_hook(settings, address), 999, "began", "webhook")
+        assert got == []
 
     def test_it_is_refused_without_a_secret(self, settings):
         with pytest.raises(ValidationError, match="CYBORG_ALERT_WEBHOOK_SECRET"):
@@ -192,7 +194,7 @@ class TestMail:
                     "smtp_url": SecretStr(f"smtp://127.0.0.1:{port}"),
                 }
             )
-            tell_alert(db, config, alert.id, "began", "mail")
+            deliver_alert(db, config, alert.id, "began", "mail")
         assert f"/staff/studies/{study.slug}" in letters[0]
         assert "To: ada@lab.example, bob@lab.example" in letters[0]
 
@@ -201,7 +203,7 @@ class TestMail:
             url = SecretStr(f"smtp://ada:s3cret@127.0.0.1:{port}")
             config = settings.model_copy(update={"alert_mail_to": "ada@lab.example", "smtp_url": url})
             with pytest.raises(Unavailable) as failure:
-                tell_alert(db, config, alert.id, "began", "mail")
+                deliver_alert(db, config, alert.id, "began", "mail")
         assert letters == []
         assert "s3cret" not in str(failure.value)
 

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.db import SessionFactory
-from app.models import Listing, Participant, Payment, PaymentKind, PaymentState, Source, Study, Submission
-from app.recruitment import listings, sync
+from app.models import Participant, Payment, PaymentKind, PaymentState, Source, Submission
+from app.recruitment import listings
 from app.recruitment.accounts import check_token, keep_token
 from app.recruitment.marketplaces import http
 from app.settings import Settings
-from tests.support.factories import ParticipantFactory
 from tests.support.local_prolific import TOKEN, LocalProlific, serving
+from tests.support.recruiting import ListedStudy, add_visit
 from tests.support.worlds import make_study
 
 TERMS = listings.Terms(places=5, reward=150, minutes=10, description="Judge pairs of faces.")
@@ -37,22 +36,10 @@ def settings(settings: Settings, prolific: LocalProlific) -> Settings:
 
 
 @dataclass
-class Lab:
-    """Staff at work with a listed study."""
+class Lab(ListedStudy):
+    """Staff at work with a study that Prolific lists."""
 
-    sessions: SessionFactory
-    settings: Settings
     prolific: LocalProlific
-    study: Study
-    listing_id: int
-
-    def visit(self) -> None:
-        sync.visit(self.sessions, self.settings, self.listing_id)
-
-    @property
-    def listing(self) -> Listing:
-        with self.sessions() as session:
-            return session.get_one(Listing, self.listing_id)
 
     @property
     def listed(self) -> str:
@@ -80,23 +67,10 @@ class Lab:
 
     def participant_of(self, submission_id: str, **values: object) -> Participant:
         """A visit here of the person behind a submission."""
-        from app.models import Arm, WorkerIdentity
-
         worker = self.prolific.submissions[submission_id]["participant_id"]
+        visitor = {"worker": worker, "submission": submission_id, "source": Source.PROLIFIC}
         with self.sessions.begin() as session:
-            arm = session.query(Arm).filter_by(study_id=self.study.id).first()
-            person = ParticipantFactory.build(
-                arm=arm, study_id=self.study.id, arm_id=arm.id, source=Source.PROLIFIC, **values
-            )
-            session.add(person)
-            session.flush()
-            identity = {"external_id": worker, "assignment_id": submission_id}
-            session.add(
-                WorkerIdentity(
-                    participant_id=person.id, study_id=self.study.id, source=Source.PROLIFIC, **identity
-                )
-            )
-        return person
+            return add_visit(session, self.study.slug, **visitor, **values)
 
     def submission(self, external_id: str) -> Submission:
         with self.sessions() as session:
@@ -115,7 +89,7 @@ def draft(db, settings, session_factory, prolific) -> Lab:
     connect(db, settings)
     listing = listings.make_listing(db, study, Source.PROLIFIC, TERMS, by=None)
     db.commit()
-    return Lab(session_factory, settings, prolific, study, listing.id)
+    return Lab(session_factory, settings, study, listing.id, prolific)
 
 
 @pytest.fixture

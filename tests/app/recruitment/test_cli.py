@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from app.cli import app
 from app.cli import recruiting as _registers  # noqa: F401
 from app.errors import BadInput, WrongState
-from app.models import ParticipantState
+from app.models import ParticipantState, Source
 from tests.support import factories
 from tests.support.local_prolific import TOKEN, Fault
 from tests.support.recruiting import add_visit
@@ -52,8 +52,8 @@ def person(own_database, listed, prolific, cyborg):
     submission = prolific.join(listed)
     worker = prolific.submissions[submission]["participant_id"]
     with own_database[1].begin() as session:
-        made = add_visit(session, "faces", worker=worker, submission=submission)
-        made.state = ParticipantState.FINISHED
+        visitor = {"worker": worker, "submission": submission, "source": Source.PROLIFIC}
+        made = add_visit(session, "faces", **visitor, state=ParticipantState.FINISHED)
         reference = made.id.hex[:8]
     finished = next(
         code["code"]

@@ -8,10 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from app.db import SessionFactory
 from app.errors import BadInput, MarketplaceRefused
 from app.models import (
-    Arm,
     Listing,
     ListingAction,
     ListingState,
@@ -20,18 +18,16 @@ from app.models import (
     PaymentKind,
     PaymentState,
     Source,
-    Study,
-    WorkerIdentity,
 )
-from app.recruitment import ledger, listings, review, sync
+from app.recruitment import ledger, listings, review
 from app.recruitment.accounts import check_token, keep_token
 from app.recruitment.marketplaces.mturk import fee_of
 from app.recruitment.marketplaces.seam import Money
 from app.recruitment.ways_out import listed_way_out
 from app.settings import Settings
 from tests.support import ROOT
-from tests.support.factories import ParticipantFactory
 from tests.support.local_mturk import TOKEN, LocalMTurk, RequestError, serving
+from tests.support.recruiting import ListedStudy, add_visit
 from tests.support.worlds import make_study
 
 TERMS = listings.Terms(places=20, reward=150, minutes=10, description="Judge pairs of faces.")
@@ -52,39 +48,15 @@ def settings(settings: Settings, mturk: LocalMTurk) -> Settings:
 
 
 @dataclass
-class MTurkLab:
-    sessions: SessionFactory
-    settings: Settings
+class MTurkLab(ListedStudy):
     mturk: LocalMTurk
-    study: Study
-    listing_id: int
-
-    def visit(self) -> None:
-        sync.visit(self.sessions, self.settings, self.listing_id)
-
-    @property
-    def listing(self) -> Listing:
-        with self.sessions() as session:
-            return session.get_one(Listing, self.listing_id)
 
     def finished(self, worker: str) -> str:
         """Somebody finishes their visit here and hands the code in there."""
         number = self.mturk.join(worker)
+        visitor = {"worker": worker, "submission": number, "source": Source.MTURK}
         with self.sessions.begin() as session:
-            arm = session.query(Arm).filter_by(study_id=self.study.id).first()
-            person = ParticipantFactory.build(
-                arm=arm,
-                study_id=self.study.id,
-                arm_id=arm.id,
-                source=Source.MTURK,
-                state=ParticipantState.FINISHED,
-            )
-            session.add(person)
-            session.flush()
-            known = {"external_id": worker, "assignment_id": number}
-            session.add(
-                WorkerIdentity(participant_id=person.id, study_id=self.study.id, source=Source.MTURK, **known)
-            )
+            add_visit(session, self.study.slug, **visitor, state=ParticipantState.FINISHED)
         self.mturk.submit(number, self.listing.codes["finished"])
         return number
 
@@ -110,7 +82,7 @@ def lab(db, settings, session_factory, mturk) -> MTurkLab:
     keep_token(db, Source.MTURK, TOKEN, check_token(Source.MTURK, TOKEN, settings), settings)
     listing = listings.make_listing(db, study, Source.MTURK, TERMS, by=None)
     db.commit()
-    made = MTurkLab(session_factory, settings, mturk, study, listing.id)
+    made = MTurkLab(session_factory, settings, study, listing.id, mturk)
     made.visit()
     return made
 

@@ -80,7 +80,7 @@ class TestMapsOfAdvice:
             create_study(db, parse_study(toml.replace(one, other), {}))
 
     def test_a_study_of_an_earlier_version_names_no_file(self, db):
-        study = StudyFactory(spec={"advice": {"listed": [{"image": "a", "score": 1, "map": "/tmp/a.png"}]}})
+        study = StudyFactory(spec={"advice": {"listed": [{"image": "a", "score": 1, "map": "maps/a.png"}]}})
         ArmFactory(study_id=study.id, advice=Advice.BOTH)
         image = ImageFactory()
         db.add(ImageAdvice(study_id=study.id, image_id=image.id, score=0.5, map_hash="a" * 64, map_bytes=1))

@@ -57,7 +57,7 @@ def receivers(config: Settings, turn: Turn) -> Sequence[Receiver]:
     return found
 
 
-def tell(config: Settings, message: Message, receiver: Receiver) -> None:
+def deliver(config: Settings, message: Message, receiver: Receiver) -> None:
     """`Unavailable` when it did not arrive; it may be sent again."""
     if receiver == "webhook":
         _post(config, message)
@@ -108,16 +108,16 @@ def signed_headers(secret: str, identity: str, body: bytes, *, at: int) -> dict[
 
 
 def _mail(config: Settings, message: Message) -> None:
-    letter = EmailMessage()
-    letter["Subject"] = f"Cyborg: {message.title}: {message.kind.replace('_', ' ')}"
-    letter["From"] = config.alert_mail_from or config.alert_mail_to.split()[0]
-    letter["To"] = ", ".join(config.alert_mail_to.split())
-    letter["Date"] = formatdate()
-    letter["Message-ID"] = f"<{message.id}@{urlsplit(config.public_url).hostname}>"
-    letter.set_content(f"{message.text}\n\n{message.url}\n")
+    mail = EmailMessage()
+    mail["Subject"] = f"Cyborg: {message.title}: {message.kind.replace('_', ' ')}"
+    mail["From"] = config.alert_mail_from or config.alert_mail_to.split()[0]
+    mail["To"] = ", ".join(config.alert_mail_to.split())
+    mail["Date"] = formatdate()
+    mail["Message-ID"] = f"<{message.id}@{urlsplit(config.public_url).hostname}>"
+    mail.set_content(f"{message.text}\n\n{message.url}\n")
     try:
         with _mail_server(config.smtp_url.get_secret_value()) as server:
-            server.send_message(letter)
+            server.send_message(mail)
     except (OSError, smtplib.SMTPException) as error:
         raise Unavailable(f"The mail server took no alert: {type(error).__name__}.") from None
 
@@ -156,5 +156,5 @@ def try_out(config: Settings) -> list[Receiver]:
     if not found:
         raise BadInput("Alerts go nowhere: set CYBORG_ALERT_WEBHOOK_URL or CYBORG_ALERT_MAIL_TO.")
     for receiver in found:
-        tell(config, message, receiver)
+        deliver(config, message, receiver)
     return found

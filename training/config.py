@@ -28,6 +28,7 @@ CAM_TENSORS: dict[CamTensor, str] = {
 """Each in words."""
 Scaling = Literal["auto", "imagenet", "half"]
 Resize = Literal["area", "pil_bilinear"]
+Pooling = Literal["own", "mean"]
 MapDistance = Literal["mse", "l1", "kl", "cc"]
 MapSource = Literal[
     "human", "shuffled", "inverted", "uniform", "ellipse", "random", "segmentation", "teacher", "masks"
@@ -288,6 +289,8 @@ class RunSettings(FrozenModel):
     """How images are brought to the size of the network: see docs/training.md."""
     dropout: float | None = Field(None, ge=0, lt=1)
     """Before the classifier; nothing = as the architecture's authors have it."""
+    pooling: Pooling = "own"
+    """What the classifier sees: what the architecture's authors chose, or the `mean` of the patches."""
     cam_tensor: CamTensor = "pooled"
     """Tensor that the map is made of: what the classifier pools, or what the papers' released code takes."""
     score: Literal["sigmoid", "softmax"] = "sigmoid"

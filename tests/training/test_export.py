@@ -61,9 +61,12 @@ class TestOnnx:
         np.testing.assert_allclose(found["cam"][0], scored.cam, atol=1e-3)
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("architecture", ["resnet18", "densenet121", "convnext_atto"])
+    @pytest.mark.parametrize(
+        "architecture", ["resnet18", "densenet121", "convnext_atto", "vit_tiny_patch16_224"]
+    )
     def test_other_architectures_leave_the_house_too(self, tmp_path, architecture):
-        detector = ExportedDetector(build(architecture, image_size=64)).eval()
+        pooling = "mean" if architecture.startswith("vit") else "own"
+        detector = ExportedDetector(build(architecture, image_size=64, pooling=pooling)).eval()
         write_onnx(detector, tmp_path / "m.onnx", side=64)
         images = torch.rand(2, 3, 64, 64) * 255
         with torch.inference_mode():

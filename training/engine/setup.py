@@ -122,6 +122,7 @@ def new_backbone(run: RunConfig, *, network_input: NetworkInput | None = None) -
         resize=run.resize,
         dropout=run.dropout,
         cam_tensor=run.cam_tensor,
+        pooling=run.pooling,
     )
 
 

@@ -11,10 +11,19 @@ from typing import Any, Final, cast
 import torch
 from torch import Tensor, nn
 
-from training.config import CamTensor, Resize, plain_name
+from training.config import CamTensor, Pooling, Resize, plain_name
 from training.errors import ModelError
 from training.model.attention import ATTENTION, AttentionLayer, add_attention
 from training.model.cam_tensor import FeatureHook, require_released
+from training.model.feature_maps import (
+    FeatureLayout,
+    NoMapError,
+    average_patches,
+    layout_of,
+    norm_after_pooling,
+    normalise_as_pooled,
+    take_images_of,
+)
 from training.model.network_input import IMAGENET, NetworkInput, PixelScale
 
 CLASSES: Final = 2
@@ -35,6 +44,7 @@ class Backbone(nn.Module):
         self.net = net
         self.network_input = network_input
         self.feature_hook: FeatureHook | None = None
+        self.layout = FeatureLayout()
         self._mean: Tensor
         self._std: Tensor
         for name, colour in {"_mean": network_input.scale.mean, "_std": network_input.scale.std}.items():
@@ -44,14 +54,19 @@ class Backbone(nn.Module):
         """Images (N, 3, side, side) uint8 -> float32 on the scale that the network takes."""
         return (images.float() - self._mean) / self._std
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Features as the network has them, in its own layout, and logits (N, 2)."""
         net = cast("Any", self.net)
         features = net.forward_features(images)
-        logits = net.forward_head(features)
+        return features, net.forward_head(features)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        features, logits = self.features_and_logits(images)
         if self.feature_hook is not None:
             return self.feature_hook.pop(), logits
-        norm = _norm_after_pooling(self.net)
-        return (features if norm is None else normalise_as_pooled(features, norm)), logits
+        maps = self.layout.as_maps(features)
+        norm = norm_after_pooling(self.net)
+        return (maps if norm is None else normalise_as_pooled(maps, norm)), logits
 
     @property
     def head(self) -> nn.Linear:
@@ -91,25 +106,6 @@ class Backbone(nn.Module):
         return features.shape[2], features.shape[3]
 
 
-def normalise_as_pooled(features: Tensor, norm: nn.LayerNorm) -> Tensor:
-    """Move a layer norm that follows pooling, as in ConvNeXt, in front of it without changing the logits.
-
-    features : (N, C, h, w) before pooling -> (N, C, h, w) whose mean over the pixels is the normalised vector
-    """
-    # The deviation is one number per image, that of the pooled vector; what is left is linear in each pixel.
-    pooled = features.mean(dim=(-2, -1), keepdim=True)
-    deviation = (pooled.var(dim=1, keepdim=True, unbiased=False) + norm.eps).sqrt()
-    scaled = (features - features.mean(dim=1, keepdim=True)) / deviation
-    return scaled * norm.weight.view(1, -1, 1, 1) + norm.bias.view(1, -1, 1, 1)
-
-
-def _norm_after_pooling(net: nn.Module) -> nn.LayerNorm | None:
-    head = getattr(net, "head", None)
-    norm, between = getattr(head, "norm", None), getattr(head, "pre_logits", None)
-    plain = isinstance(between, nn.Identity) and isinstance(norm, nn.LayerNorm)
-    return cast("nn.LayerNorm", norm) if plain else None
-
-
 class CyborgTiny(nn.Module):
     """Six convolutions, stride 8: trains in seconds on a CPU. For demonstrations and tests."""
 
@@ -139,7 +135,7 @@ def _block(inputs: int, outputs: int, stride: int) -> nn.Sequential:
 OWN_ARCHITECTURES: Final[dict[str, Callable[[], nn.Module]]] = {"cyborg_tiny": CyborgTiny}
 
 
-def build(
+def build(  # noqa: PLR0913 - each is a setting of a run
     architecture: str,
     *,
     image_size: int | None = None,
@@ -149,6 +145,7 @@ def build(
     resize: Resize = "area",
     dropout: float | None = None,
     cam_tensor: CamTensor = "pooled",
+    pooling: Pooling = "own",
 ) -> Backbone:
     """A network with random weights, drawn from torch's global generator.
 
@@ -157,16 +154,20 @@ def build(
     network_input : takes the place of `image_size`, `scale` and `resize`
     image_size, scale, dropout : None is the architecture's own
     cam_tensor : which features `forward` returns
+    pooling : what the classifier sees of a vision transformer: what its authors chose, or its patches' mean
     `ModelError`: an unknown architecture, or one whose logits are not linear in its pooled features
     """
     net = (
         _build_own(architecture, dropout)
         if architecture in OWN_ARCHITECTURES
-        else _from_timm(architecture, dropout)
+        else _from_timm(architecture, dropout, pooling)
     )
     if attention:
         add_attention(net, architecture)
-    backbone = Backbone(net, network_input=network_input or _expects(net, image_size, scale, resize))
+    expected = network_input or _expects(net, image_size, scale, resize)
+    if expected.side != _own_side(net):
+        take_images_of(net, expected.side)
+    backbone = Backbone(net, network_input=expected)
     _require_linear_head(backbone, architecture)
     if cam_tensor == "released":
         backbone.feature_hook = FeatureHook(net, require_released(architecture))
@@ -196,13 +197,15 @@ def _build_own(architecture: str, dropout: float | None) -> nn.Module:
     return OWN_ARCHITECTURES[architecture]()
 
 
-def _from_timm(architecture: str, dropout: float | None) -> nn.Module:
+def _from_timm(architecture: str, dropout: float | None, pooling: Pooling) -> nn.Module:
     import timm
 
     require_known(architecture)
     share = DROPOUT.get(plain_name(architecture)) if dropout is None else dropout
     settings: dict[str, Any] = {} if share is None else {"drop_rate": share}
     net: nn.Module = timm.create_model(architecture, pretrained=False, num_classes=CLASSES, **settings)
+    if pooling == "mean":
+        average_patches(net, architecture)
     head = cast("Any", net).get_classifier()
     if isinstance(head, nn.Linear):
         # torch's default initialisation, which the papers get because they replace the layer: timm's own
@@ -216,39 +219,43 @@ def _expects(
 ) -> NetworkInput:
     known = getattr(net, "pretrained_cfg", {})
     own_scale = PixelScale(tuple(known.get("mean", IMAGENET.mean)), tuple(known.get("std", IMAGENET.std)))
-    return NetworkInput(image_size or known.get("input_size", (3, 224, 224))[-1], scale or own_scale, resize)
+    return NetworkInput(image_size or _own_side(net), scale or own_scale, resize)
+
+
+def _own_side(net: nn.Module) -> int:
+    """Side of the images that the architecture was made for, in pixels."""
+    return int(getattr(net, "pretrained_cfg", {}).get("input_size", (3, 224, 224))[-1])
 
 
 @torch.no_grad()
 def _require_linear_head(backbone: Backbone, architecture: str) -> None:
-    reason = _why_not_linear(backbone)
-    if reason:
-        raise ModelError(f"{architecture} has no class activation map that explains its logits: {reason}.")
+    """Find out how the features lie, and that the logits are linear in their mean."""
+    try:
+        logits = _set_layout(backbone)
+        _require_linearity(backbone, logits)
+    except NoMapError as reason:
+        raise ModelError(
+            f"{architecture} has no class activation map that explains its logits: {reason}."
+        ) from None
 
 
-def _why_not_linear(backbone: Backbone) -> str:
+def _set_layout(backbone: Backbone) -> Tensor:
+    """Set how the features lie; returns the logits (1, 2) of a random image."""
     if not isinstance(backbone.head, nn.Linear):
-        return "its classifier is not one linear layer"
-    features, logits = _probe(backbone)
-    channels = backbone.weight.shape[1]
-    if reason := _why_no_maps(tuple(features.shape), channels):
-        return reason
+        raise NoMapError("its classifier is not one linear layer")
+    features, logits = _run(backbone, backbone.features_and_logits)
+    if not isinstance(features, Tensor):
+        raise NoMapError("its features are several tensors")
+    backbone.layout = layout_of(backbone.net, tuple(features.shape), backbone.weight.shape[1])
+    return logits
+
+
+def _require_linearity(backbone: Backbone, logits: Tensor) -> None:
     with _amplified_head(backbone, logits):
         features, logits = _probe(backbone)
         pooled = _pooled_logits(backbone, features)
     if not torch.allclose(pooled, logits, rtol=1e-3, atol=1e-5):
-        return "something that is not linear stands between its pooled features and its classifier"
-    return ""
-
-
-def _why_no_maps(shape: tuple[int, ...], channels: int) -> str:
-    """Why features of this shape are not one map for each weight of the classifier; empty if they are."""
-    if len(shape) == 3:
-        return f"its features {shape} are tokens, which are not read as maps yet"
-    if len(shape) == 4 and shape[1] != channels == shape[3]:
-        return f"its features {shape} have their channels last, which is not read yet"
-    fits = len(shape) == 4 and shape[1] == channels
-    return "" if fits else f"its features {shape} are not {channels} maps that the classifier pools"
+        raise NoMapError("something that is not linear stands between its pooled features and its classifier")
 
 
 @contextmanager
@@ -272,7 +279,12 @@ def _pooled_logits(backbone: Backbone, features: Tensor) -> Tensor:
 
 
 def _probe(backbone: Backbone) -> tuple[Tensor, Tensor]:
-    """Features (1, C, h, w) and logits (1, 2) of a fixed random image, in eval mode.
+    """Features (1, C, h, w) and logits (1, 2) of a fixed random image, in eval mode."""
+    return _run(backbone, backbone)
+
+
+def _run(backbone: Backbone, function: Callable[[Tensor], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """What a function of the network returns for a fixed random image, in eval mode.
 
     Mode, batch statistics and torch's random state stay as they were.
     """
@@ -280,10 +292,10 @@ def _probe(backbone: Backbone) -> tuple[Tensor, Tensor]:
     device = backbone.weight.device
     side = backbone.network_input.side
     image = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0)).to(device)
+    backbone.eval()
     try:
-        features, logits = backbone.eval()(image)
+        return function(image)
     except RuntimeError as error:
         raise ModelError(f"An image of {side} pixels does not pass through the network: {error}.") from None
     finally:
         backbone.train(training)
-    return features, logits

@@ -3,8 +3,12 @@
 import hashlib
 import os
 import socket
+import sys
 from collections.abc import Collection
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -66,13 +70,42 @@ def initialise(backbone: Backbone, *, architecture: str, weights: str) -> Initia
         return RANDOM
     if not is_file(weights):
         name = pretrained_name(architecture, weights)
-        _, classifier = load_into(
+        _, classifier = _load_or_convert(
             backbone, [StateDict("", _pretrained(name))], source=f"The weights {name} of timm"
         )
         return InitialWeights(name, classifier=classifier)
     path = weights_path(Path(weights))
-    best, classifier = load_into(backbone, read_state_dicts(path), source=f"The weights file {path}")
+    best, classifier = _load_or_convert(backbone, read_state_dicts(path), source=f"The weights file {path}")
     return InitialWeights(weights, best.where, hashlib.sha256(path.read_bytes()).hexdigest(), classifier)
+
+
+def _load_or_convert(
+    backbone: Backbone, parts: list[StateDict], *, source: str
+) -> tuple[StateDictMatch, Classifier]:
+    """`load_into`, and once more after timm's conversion of other programs' files where that fails."""
+    try:
+        return load_into(backbone, parts, source=source)
+    except ModelError:
+        converted = [part for part in map(partial(_as_timm_has_it, backbone.net), parts) if part.tensors]
+        if not converted:
+            raise
+        return load_into(backbone, converted, source=source)
+
+
+def _as_timm_has_it(net: nn.Module, part: StateDict) -> StateDict:
+    """A state dict with timm's names and for the network's size; empty if timm cannot convert it.
+
+    timm knows the files of the authors of many vision transformers, such as DINOv2, DINOv3 and CLIP, and
+    resizes embeddings of positions.
+    """
+    convert = getattr(sys.modules[type(net).__module__], "checkpoint_filter_fn", None)
+    if convert is None:
+        return StateDict(part.where, {})
+    try:
+        with redirect_stdout(StringIO()):  # some conversions print
+            return StateDict(part.where, dict(convert(dict(part.tensors), net)))
+    except Exception:  # noqa: BLE001 - a conversion raises whatever a missing name happens to cause
+        return StateDict(part.where, {})
 
 
 def require_weights(architecture: str, weights: str) -> None:

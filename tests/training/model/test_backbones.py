@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from training.errors import ModelError
-from training.model.backbones import OWN_ARCHITECTURES, CyborgTiny, build, normalise_as_pooled
+from training.model.backbones import OWN_ARCHITECTURES, CyborgTiny, build
 from training.model.cam import class_activation_map
 from training.model.network_input import HALF, IMAGENET, NetworkInput
 
@@ -48,15 +48,6 @@ class TestBackbone:
         largest = channels**-0.5
         assert 0.95 * largest < network.weight.abs().max() <= largest
         assert 0 < network.head.bias.abs().max() <= largest
-
-
-def test_a_norm_after_pooling_may_move_in_front_of_it():
-    norm = torch.nn.LayerNorm(6).double()
-    torch.nn.init.normal_(norm.weight)
-    torch.nn.init.normal_(norm.bias)
-    features = torch.rand(3, 6, 4, 5, dtype=torch.float64)
-    moved = normalise_as_pooled(features, norm).mean((-2, -1))
-    torch.testing.assert_close(moved, norm(features.mean((-2, -1))))
 
 
 @pytest.mark.parametrize(("name", "size"), [("cyborg_tiny", 28), ("resnet18", 7)])
@@ -123,8 +114,9 @@ class TestRefusals:
         ("name", "reason"),
         [
             ("resnet19", "no architecture 'resnet19'"),
-            ("vit_tiny_patch16_224", r"features \(1, 197, 192\) are tokens, which are not read as maps yet"),
-            ("swin_tiny_patch4_window7_224", r"features \(1, 7, 7, 768\) have their channels last"),
+            ("vit_tiny_patch16_224", r"sees a token of its own, not the patches; set pooling = \"mean\""),
+            ("vit_pe_core_tiny_patch16_384", "sees an attention over the patches, not their mean"),
+            ("twins_svt_small", r"features \(1, 49, 512\) are tokens, and it does not say where"),
             ("mobilenetv3_small_050", "are not 1024 maps"),
         ],
     )

@@ -277,6 +277,35 @@ class TestInitialise:
         initialise(network, architecture="densenet121", weights=str(tmp_path / "w.pth"))
         assert all(torch.equal(value, state[key]) for key, value in network.net.state_dict().items())
 
+    def test_the_file_of_the_authors_of_dinov2_has_other_names_and_another_size(self, tmp_path):
+        name = "vit_small_patch14_reg4_dinov2"
+        torch.manual_seed(3)
+        state = build(name, pooling="mean", image_size=112).net.state_dict()
+        dim = state["cls_token"].shape[2]
+        theirs = {key: value for key, value in state.items() if not key.startswith("head.")} | {
+            # Theirs has a position for the class token, which timm's adds to the token.
+            "pos_embed": torch.cat([torch.zeros(1, 1, dim), state["pos_embed"]], dim=1),
+            "register_tokens": state["reg_token"],
+            "mask_token": torch.zeros(1, dim),
+        }
+        del theirs["reg_token"]
+        torch.save(theirs, tmp_path / "dinov2.pth")
+        network = build(name, pooling="mean", image_size=56)
+        start = initialise(network, architecture=name, weights=str(tmp_path / "dinov2.pth"))
+        loaded = network.net.state_dict()
+        assert start.classifier == "random"
+        assert loaded["pos_embed"].shape == (1, 16, dim)
+        assert torch.equal(loaded["reg_token"], state["reg_token"])
+        assert torch.equal(loaded["blocks.11.mlp.fc2.weight"], state["blocks.11.mlp.fc2.weight"])
+
+    def test_a_vision_transformer_of_another_depth_is_refused_with_names_of_both(self, tmp_path):
+        name = "vit_tiny_patch16_224"
+        network = build(name, pooling="mean", image_size=64)
+        state = {key: value for key, value in network.net.state_dict().items() if "blocks.11" not in key}
+        torch.save(state, tmp_path / "w.pth")
+        with pytest.raises(ModelError, match=r"12 of 152 tensors .* blocks\.11\.attn\.proj\.bias"):
+            initialise(network, architecture=name, weights=str(tmp_path / "w.pth"))
+
     @pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
     def test_a_folder_of_an_export_or_a_hub(self, tmp_path, network, donor, name):
         named = {f"timm_model.{key}": value for key, value in donor.items()}

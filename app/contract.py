@@ -85,6 +85,7 @@ def numbers() -> dict[str, tuple[Any, str]]:
             "saliency.masks.brushes: how far the border of a stroke is moved outwards",
         ),
         "MAX_EVENTS": (schemas.MAX_EVENTS, "app.trials.schemas: of one decision"),
+        "MAX_INPUT": (schemas.MAX_INPUT, "app.trials.schemas: of one count or length of the input"),
         "LONGEST_TIME_MS": (schemas.LONGEST_TIME_MS, "app.trials.schemas: a day"),
         "MAX_ANSWER_CHARACTERS": (schemas.MAX_ANSWER_CHARACTERS, "app.trials.schemas: of one answer"),
         "PAINT_SOMETHING": (

@@ -12,11 +12,22 @@ from saliency.masks.strokes import MAX_POINTS, MAX_STROKES, Tool
 
 LONGEST_TIME_MS: Final = 86_400_000  # a day
 MAX_EVENTS: Final = 500  # of a decision
+MAX_INPUT: Final = 10_000_000  # of any count or length in `INPUT_FACTS`
 MAX_ANSWER_CHARACTERS: Final = 4_000  # of one answer
 
 Milliseconds = Annotated[float, Field(ge=0, le=LONGEST_TIME_MS, allow_inf_nan=False)]
 Fact = Annotated[float, Field(allow_inf_nan=False)] | Annotated[str, Field(max_length=32)]
 ShortText = Annotated[str, Field(max_length=MAX_ANSWER_CHARACTERS)]
+
+
+INPUT_FACTS: Final = {
+    "controlled": {"webdriver"},
+    "scripted": {"presses", "moves", "clicks", "keys"},
+    "mouse": {"presses", "moves", "path", "straight"},
+    "touched": {"touch", "pen"},
+    "keys": {"count", "gap_ms", "spread_ms", "held_ms"},
+}
+"""Events that sum up how a pair was worked, and the facts of each: whole numbers."""
 
 
 class TrialEvent(Body):
@@ -35,6 +46,19 @@ class TrialEvent(Body):
         if len(facts) > 4 or any(len(name) > 32 for name in facts):
             raise ValueError("an event has at most four facts with short names")
         return self
+
+    @model_validator(mode="after")
+    def _counts(self) -> Self:
+        expected, facts = INPUT_FACTS.get(self.kind), self.model_extra or {}
+        if expected is None:
+            return self
+        if set(facts) != expected or not all(map(_is_count, facts.values())):
+            raise ValueError(f"{self.kind} has the facts {', '.join(sorted(expected))}: whole numbers from 0")
+        return self
+
+
+def _is_count(value: float | str) -> bool:
+    return isinstance(value, float) and value.is_integer() and 0 <= value <= MAX_INPUT
 
 
 class StrokeShape(Body):

@@ -27,6 +27,9 @@ export const TIE_PX = 1e-9;
 /** app.trials.schemas: of one decision */
 export const MAX_EVENTS = 500;
 
+/** app.trials.schemas: of one count or length of the input */
+export const MAX_INPUT = 10_000_000;
+
 /** app.trials.schemas: a day */
 export const LONGEST_TIME_MS = 86_400_000;
 

@@ -1,6 +1,6 @@
 /**
  * What happened while a pair was shown, so that its times can be read with care: hidden tabs, lost focus, resizes,
- * reloads, changed choices.
+ * reloads, changed choices. The last five sum up how the pair was worked (`input.js`).
  *
  * @import { TrialEvent } from "../../participant.d.ts"
  * @typedef {readonly TrialEvent[]} Events
@@ -26,6 +26,11 @@ export const KINDS = /** @type {const} */ ([
   "resize",
   "offline",
   "online",
+  "controlled",
+  "scripted",
+  "mouse",
+  "touched",
+  "keys",
 ]);
 
 /**
@@ -40,4 +45,15 @@ export function addEvent(events, kind, t_ms, detail = {}) {
   // A drag of the window's corner is one resize, not a hundred.
   if (kind === "resize" && last?.kind === "resize") return [...events.slice(0, -1), event];
   return events.length < MAX_EVENTS ? [...events, event] : events;
+}
+
+/**
+ * The log as it is sent: at its end, what the input came to. A full log makes room for it.
+ *
+ * @param {Events} events @param {readonly import("./input.js").Fact[]} facts @param {number} t_ms @returns {Events}
+ */
+export function withInput(events, facts, t_ms) {
+  let sent = events.slice(0, MAX_EVENTS - facts.length);
+  for (const [kind, counts] of facts) sent = [...addEvent(sent, kind, t_ms, counts)];
+  return sent;
 }

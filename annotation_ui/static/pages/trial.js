@@ -2,12 +2,14 @@
 
 import * as drawings from "../core/drawing.js";
 import * as trials from "../core/trial.js";
-import { addEvent } from "../core/events.js";
+import { addEvent, withInput } from "../core/events.js";
+import { InputTally } from "../core/input.js";
 import { firstRadius } from "../core/stroke.js";
 import { actionsOf, commandsOf } from "./commands.js";
 import { byId, button } from "./dom.js";
 import { Face } from "./face.js";
 import { PRACTICE_OVER, URGENT, hint, nameSides, showFeedback, showQuestion, stacked, urgent } from "./hints.js";
+import { isControlled } from "./listening.js";
 import { PairView } from "./view.js";
 import { listen } from "./shortcuts.js";
 import { Toolbar } from "./toolbar.js";
@@ -45,6 +47,7 @@ export class TrialPage {
     this.advice = null;
     /** @type {readonly TrialEvent[]} */
     this.events = [];
+    this.input = new InputTally();
     this.begunAt = 0;
     this.shownAt = 0;
     this.isBusy = false;
@@ -82,6 +85,7 @@ export class TrialPage {
     this.state = trials.begin(trial, rule);
     this.advice = trial.advice;
     this.events = trial.advice ? addEvent(events, "advice_shown", 0) : events;
+    this.input.reset();
     this.isBusy = true;
     this.toolbar.choose("brush");
     if (!this.toolbar.radius) this.toolbar.resize(firstRadius(trial.left));
@@ -219,7 +223,9 @@ export class TrialPage {
     const lack = trials.missing(this.state);
     if (lack) return this.say(urgent(this.state, lack), true);
     this.busy(true);
-    const decision = trials.decision(this.state, this.elapsed, this.events);
+    const now = this.elapsed;
+    const events = withInput(this.events, this.input.facts(isControlled()), now);
+    const decision = trials.decision(this.state, now, events);
     this.callbacks.onSubmit(this.state.trial, decision);
   }
 

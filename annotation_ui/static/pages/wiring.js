@@ -5,6 +5,7 @@ import { stepText } from "../core/visit.js";
 import { watch } from "./browser.js";
 import { honeypot, listenToConsent } from "./consent.js";
 import { byId, button, find } from "./dom.js";
+import { listenToInput } from "./listening.js";
 
 /** @param {import("./visit.js").Visit} visit */
 export function wire(visit) {
@@ -29,9 +30,10 @@ export function wire(visit) {
   // A crash sends no event, so a stroke in progress is kept every second.
   const { trialPage } = visit.sequence;
   setInterval(() => trialPage.workspace?.painter.isPainting && trialPage.keep(), 1000);
+  listenToInput(trialPage.input);
   watch(
-    (kind, detail) => visit.sequence.trialPage.noteEvent(kind, detail),
-    () => visit.sequence.trialPage.keep(),
+    (kind, detail) => trialPage.noteEvent(kind, detail),
+    () => trialPage.keep(),
   );
 }
 

@@ -24,6 +24,13 @@ const WORDS = {
   resize: ({ width, height }) => `The window became ${width} × ${height} px.`,
   offline: () => "The network was lost.",
   online: () => "The network came back.",
+  controlled: () => "The browser said that a program controls it.",
+  scripted: ({ presses, moves, clicks, keys }) =>
+    `A script made ${presses} presses, ${moves} moves, ${clicks} clicks and ${keys} keys.`,
+  mouse: ({ presses, moves, path, straight }) =>
+    `Mouse: ${presses} presses, between them ${moves} moves over ${path} px (${straight} px straight).`,
+  touched: ({ touch, pen }) => `Pressed with a finger ${touch} times, with a pen ${pen} times.`,
+  keys: ({ count, gap_ms, held_ms }) => `Keys: ${count}, ${gap_ms} ms apart and held for ${held_ms} ms in the median.`,
 };
 
 const TOOLS = { brush: "Brush", lasso: "Lasso", eraser: "Eraser" };

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
-import { KINDS, addEvent } from "../../../annotation_ui/static/core/events.js";
+import { KINDS, addEvent, withInput } from "../../../annotation_ui/static/core/events.js";
 import { MAX_EVENTS } from "../../../annotation_ui/static/core/contract.js";
 
 describe("the log of a trial", () => {
@@ -30,6 +30,13 @@ describe("the log of a trial", () => {
   test("is explained, kind by kind", () => {
     const page = readFileSync(new URL("../../../docs/participant-page.md", import.meta.url), "utf8");
     for (const kind of KINDS) assert.ok(page.includes(`| \`${kind}\` |`), kind);
+  });
+  test("is sent with what the input came to, even when it is full", () => {
+    let events = addEvent([], "loaded", 0);
+    while (events.length < MAX_EVENTS) events = addEvent(events, events.length % 2 ? "blur" : "focus", 1);
+    const sent = withInput(events, [["touched", { touch: 2, pen: 0 }]], 900);
+    assert.equal(sent.length, MAX_EVENTS);
+    assert.deepEqual(sent.at(-1), { kind: "touched", t_ms: 900, touch: 2, pen: 0 });
   });
   test("has an end", () => {
     let events = addEvent([], "blur", 0);

@@ -1,0 +1,61 @@
+"""What the page counts of the input: of people by finger and keyboard, and of programs, in Chromium."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.agents import UNSEEN, ScriptedPage, StraightMouse
+from tests.support.lab import DESK, PHONE, browsing
+from tests.support.visits import Finger, Hands, Keyboard, Walk
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+KINDS = ("controlled", "scripted", "mouse", "touched", "keys")
+
+
+@pytest.fixture(scope="module")
+def address(lab) -> str:
+    return lab.plain("counted")
+
+
+def inputs(
+    browser, address: str, hands: Hands, *, device: dict[str, Any] = DESK, script: str = UNSEEN
+) -> list[dict[str, dict[str, Any]]]:
+    """Of each decision of a visit, the events that sum up the input, by kind."""
+    with browsing(browser, device, script=script) as context:
+        walk = Walk(context.new_page(), hands)
+        walk.page.goto(address)
+        walk.go()
+    return [{one["kind"]: one for one in sent["events"] if one["kind"] in KINDS} for sent in walk.sent]
+
+
+class TestInput:
+    def test_a_script_that_works_the_page_is_counted_as_one(self, browser, address):
+        for trial in inputs(browser, address, ScriptedPage()):
+            assert set(trial) == {"scripted"}
+            assert trial["scripted"]["presses"] == 1
+            assert trial["scripted"]["moves"] == 24
+            assert trial["scripted"]["clicks"] >= 2
+
+    def test_a_mouse_that_jumps_goes_straight_and_in_few_moves(self, browser, address):
+        first, *later = inputs(browser, address, StraightMouse())
+        assert set(first) == {"mouse"}
+        for trial in later:
+            mouse = trial["mouse"]
+            assert mouse["presses"] == 5
+            assert mouse["moves"] <= 2 * mouse["presses"]
+            assert 300 < mouse["straight"] <= mouse["path"] <= mouse["straight"] + 1
+
+    def test_a_browser_under_control_says_so(self, browser, address):
+        for trial in inputs(browser, address, StraightMouse(), script=""):
+            assert trial["controlled"]["webdriver"] == 1
+
+    def test_somebody_without_a_pointer_has_keys_and_nothing_else(self, browser, address):
+        for trial in inputs(browser, address, Keyboard()):
+            assert set(trial) == {"keys"}
+            assert trial["keys"]["count"] > 20
+
+    def test_fingers_have_presses_and_no_way(self, browser, address):
+        for trial in inputs(browser, address, Finger(), device=PHONE):
+            assert set(trial) == {"touched"}
+            assert trial["touched"]["touch"] >= 3

@@ -5,6 +5,7 @@ Field names, types and docstrings go into the OpenAPI document, and from there i
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -21,6 +22,11 @@ class Answer(BaseModel):
     """What a browser gets. Every field is there; one that has nothing to say is null."""
 
     model_config = ConfigDict(use_attribute_docstrings=True, json_schema_serialization_defaults_required=True)
+
+
+def facts_of(row: object, shape: type[Answer]) -> dict[str, Any]:
+    """The attributes of a row that the fields of an answer are named after."""
+    return {name: getattr(row, name) for name in shape.model_fields}
 
 
 @dataclass(frozen=True, slots=True)

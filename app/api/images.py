@@ -11,11 +11,13 @@ from app.dashboard.images.queries import ImageFilter
 from app.deps import Blobs, CurrentStaff, Db, Editor
 from app.errors import BadInput
 from app.messages import Answer, Body
-from app.models import Image, Label, Split
+from app.models import FaceOrigin, Image, Label, Split
+from app.stimuli.face_boxes import find_box, set_box
 from app.stimuli.face_search import FaceSearch
+from app.stimuli.faces import require_model
 from app.stimuli.known import get_image
 from app.stimuli.manifest import FaceBox, Item
-from app.stimuli.routes import ImageId
+from app.stimuli.routes import ImageId, Length, Pixels
 from app.stimuli.setting_aside import remove_image, set_split
 from app.stimuli.tags import set_tags
 from app.stimuli.uploads import import_upload
@@ -50,6 +52,28 @@ class SplitBody(Body):
     """A split, or null for none."""
 
     split: Split | None
+
+
+class BoxBody(Body):
+    """A face box in pixels of the picture; it is cut at the picture's edges."""
+
+    x: Pixels
+    y: Pixels
+    width: Length
+    height: Length
+
+
+class FaceView(Answer):
+    """The face box of an image in pixels; null without one."""
+
+    x: float | None
+    y: float | None
+    width: float | None
+    height: float | None
+    origin: FaceOrigin | None
+    """Who says so."""
+    remark: str
+    """What somebody should look at."""
 
 
 class ImagePage(Answer):
@@ -149,6 +173,37 @@ def change_tags(db: Db, _editor: Editor, image_id: ImageId, wanted: TagsBody) ->
     return view(found)
 
 
+@router.get("/{image_id}/face")
+def read_face(db: Db, _staff: CurrentStaff, image_id: ImageId) -> FaceView:
+    """The face box of an image."""
+    return face_view(get_image(db, image_id))
+
+
+@router.put("/{image_id}/face")
+def correct_face(db: Db, _editor: Editor, image_id: ImageId, box: BoxBody) -> FaceView:
+    """Correct the face box of an image."""
+    found = get_image(db, image_id)
+    set_box(found, FaceBox(box.x, box.y, box.width, box.height), origin=FaceOrigin.CORRECTED)
+    return face_view(found)
+
+
+@router.delete("/{image_id}/face", status_code=204, name="images.face.remove")
+def remove_face(db: Db, _editor: Editor, image_id: ImageId) -> None:
+    """Remove the face box of an image."""
+    set_box(get_image(db, image_id), None, origin=None)
+
+
+@router.post("/{image_id}/face/search")
+def search_face(db: Db, blobs: Blobs, _editor: Editor, image_id: ImageId) -> FaceView:
+    """Find the face on an image, in place of the box that it has; without a face that one stays."""
+    require_model()
+    found = get_image(db, image_id)
+    box, remark = find_box(blobs, found.display_hash)
+    if box is not None:
+        set_box(found, box, origin=FaceOrigin.FOUND)
+    return face_view(found, remark)
+
+
 @router.post("", status_code=201)
 def create(db: Db, blobs: Blobs, _editor: Editor, form: Annotated[ImageForm, Form()]) -> Imported:
     """Import one file. Sent again it changes nothing."""
@@ -166,3 +221,14 @@ def create(db: Db, blobs: Blobs, _editor: Editor, form: Annotated[ImageForm, For
 def view(found: Image) -> ImageLine:
     names = ImageLine.model_fields.keys() - {"name"}
     return ImageLine(name=found.original_name, **{name: getattr(found, name) for name in names})
+
+
+def face_view(found: Image, remark: str = "") -> FaceView:
+    return FaceView(
+        x=found.face_x,
+        y=found.face_y,
+        width=found.face_width,
+        height=found.face_height,
+        origin=found.face_origin,
+        remark=remark,
+    )

@@ -12,11 +12,11 @@ from app.dashboard.participants import queries, visits
 from app.dashboard.participants.bulk import BulkAction, act
 from app.dashboard.participants.queries import ParticipantFilter
 from app.dashboard.participants.visits import TrialRecord
-from app.deps import CurrentStaff, Db, Editor
+from app.deps import Config, CurrentStaff, Db, Editor
 from app.messages import Answer, Body
 from app.models import Participant, ParticipantState, Source
-from app.quality.service import flags_of, set_aside, take_back
-from app.recruitment.service import remove_work
+from app.quality.service import check_participant, flags_of, set_aside, take_back
+from app.recruitment.service import find_by_id, remove_work, return_link
 from app.studies.service import find_study
 
 router: Final = APIRouter(prefix="/api/studies/{slug}/participants", tags=["participants"])
@@ -82,6 +82,18 @@ class SetAside(Body):
     reason: str = Field("", max_length=200)
 
 
+class WhoBody(Body):
+    """Somebody's worker id, the label of their link, the reference that they quote, or their whole id."""
+
+    who: str = Field(max_length=200)
+
+
+class ReturnLinkView(Answer):
+    """An address that lets somebody back into their visit once, for two days."""
+
+    address: str
+
+
 class Bulk(Body):
     """What to do to many participants."""
 
@@ -134,6 +146,12 @@ def do_to_many(db: Db, editor: Editor, slug: str, body: Bulk) -> BulkDone:
     return BulkDone(participants=act(db, study, body.participants, body.action, body.text, staff=editor))
 
 
+@router.post("/find")
+def find(db: Db, _editor: Editor, slug: str, body: WhoBody) -> ParticipantDetail:
+    """Find somebody. A worker id is sent in the body: it must be in no address."""
+    return view(db, find_by_id(db, find_study(db, slug), body.who))
+
+
 @router.get("/{participant_id}")
 def participant(db: Db, _staff: CurrentStaff, slug: str, participant_id: UUID) -> ParticipantDetail:
     """One participant."""
@@ -169,6 +187,21 @@ def take_in_again(db: Db, _editor: Editor, slug: str, participant_id: UUID) -> P
     person = queries.get_participant(db, find_study(db, slug), participant_id)
     take_back(db, person)
     return view(db, person)
+
+
+@router.post("/{participant_id}/check")
+def check(db: Db, _editor: Editor, slug: str, participant_id: UUID) -> ParticipantDetail:
+    """Look at somebody's work again: their quality flags are raised anew."""
+    person = queries.get_participant(db, find_study(db, slug), participant_id)
+    check_participant(db, person.id)
+    return view(db, person)
+
+
+@router.post("/{participant_id}/return-link", status_code=201)
+def let_back_in(db: Db, config: Config, _editor: Editor, slug: str, participant_id: UUID) -> ReturnLinkView:
+    """Make a link for somebody who cannot get back into their visit; it is shown only here."""
+    person = queries.get_participant(db, find_study(db, slug), participant_id)
+    return ReturnLinkView(address=config.public_url.rstrip("/") + return_link(db, person))
 
 
 @router.post("/{participant_id}/withdraw")

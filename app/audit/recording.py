@@ -51,6 +51,7 @@ NOUNS: Final = {
     "tokens": "token",
     "notes": "note",
     "links": "link",
+    "detectors": "detector",
 }
 """Words of addresses, as the command line has them."""
 

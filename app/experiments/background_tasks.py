@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session
 
 from app.background import Attempt, Interrupted, StopCheck, WorkKind, abort, carry_out, queue_work
 from app.db import SessionFactory
-from app.errors import AppError, BadInput, NotFound, WrongState
+from app.errors import AppError, BadInput, NotAllowed, NotFound, WrongState
 from app.experiments.datasets import FreezeParameters, check_usable, freeze_dataset
 from app.experiments.scoring import FaceBox, answer_in, prepared
 from app.jobs import RUN_TASK
-from app.models import UNFINISHED, BackgroundTask, JobState, MapSet, Run, Study, TaskKind
+from app.models import UNFINISHED, BackgroundTask, JobState, MapSet, Run, Staff, Study, TaskKind
 from app.storage import BlobStore
 
 IMAGE: Final = "image"
@@ -139,6 +139,13 @@ def find_task(session: Session, task_id: int) -> BackgroundTask:
 def abort_task(session: Session, task: BackgroundTask) -> None:
     """Abort a queued or running task."""
     abort(session, TASKS, task)
+
+
+def abort_own_task(session: Session, task: BackgroundTask, staff: Staff) -> None:
+    """Abort a task: editors any, everybody else those that they asked for, or `NotAllowed`."""
+    if not staff.role.may_edit and task.created_by != staff.id:
+        raise NotAllowed("You can abort only what you have asked for.")
+    abort_task(session, task)
 
 
 def export_of(run: Run) -> Path:

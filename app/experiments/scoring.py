@@ -38,6 +38,17 @@ class DetectorAnswer(BaseModel):
     cam: str
 
 
+def face_of(text: str) -> FaceBox | None:
+    """Four numbers, `x, y, width, height`; nothing for an image that is a face crop already."""
+    if not text.strip():
+        return None
+    try:
+        x, y, width, height = (float(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        raise BadInput("A face box is four numbers in pixels: x, y, width, height.") from None
+    return x, y, width, height
+
+
 @dataclass(frozen=True, slots=True)
 class ImageToScore:
     """The PNG for the detector, and the size of the picture that was sent."""

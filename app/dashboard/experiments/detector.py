@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.dashboard.background import WorkProgress, progress_by_number
 from app.dashboard.experiments import queries, tables
 from app.deps import CurrentStaff, Db, Editor
-from app.errors import AppError, BadInput, NotFound
+from app.errors import AppError, NotFound
 from app.experiments.background_tasks import (
     export_of,
     newest_export,
@@ -21,7 +21,7 @@ from app.experiments.background_tasks import (
     request_score,
 )
 from app.experiments.outcomes import read
-from app.experiments.scoring import FaceBox
+from app.experiments.scoring import face_of
 from app.models import UNFINISHED, BackgroundTask, Dataset, Experiment, JobState, Run, Staff
 from app.web import page
 from training.errors import TrainingError
@@ -99,17 +99,6 @@ def score(
     except AppError as error:
         return model_page(request, db, run, staff, error=str(error))
     return RedirectResponse(f"/staff/runs/{run_id}/model#answer", HTTPStatus.SEE_OTHER)
-
-
-def face_of(text: str) -> FaceBox | None:
-    """Four numbers, `x, y, width, height`; nothing for an image that is a face crop already."""
-    if not text.strip():
-        return None
-    try:
-        x, y, width, height = (float(part) for part in text.replace(",", " ").split())
-    except ValueError:
-        raise BadInput("A face box is four numbers in pixels: x, y, width, height.") from None
-    return x, y, width, height
 
 
 @router.post("/model/export")

@@ -7,8 +7,7 @@ from fastapi import APIRouter
 from fastapi.responses import RedirectResponse
 
 from app.deps import CurrentStaff, Db
-from app.errors import NotAllowed
-from app.experiments.background_tasks import abort_task, find_task
+from app.experiments.background_tasks import abort_own_task, find_task
 from app.models import BackgroundTask, TaskKind
 
 router: Final = APIRouter(prefix="/staff/tasks", include_in_schema=False)
@@ -18,9 +17,7 @@ router: Final = APIRouter(prefix="/staff/tasks", include_in_schema=False)
 def abort(db: Db, staff: CurrentStaff, task_id: int) -> RedirectResponse:
     """Stop a task: editors any, everybody else those that they asked for."""
     task = find_task(db, task_id)
-    if not staff.role.may_edit and task.created_by != staff.id:
-        raise NotAllowed("You can abort only what you have asked for.")
-    abort_task(db, task)
+    abort_own_task(db, task, staff)
     return RedirectResponse(page_of(task), HTTPStatus.SEE_OTHER)
 
 

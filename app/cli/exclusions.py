@@ -9,6 +9,7 @@ from rich.table import Table
 
 from app.cli import app
 from app.cli.context import opened
+from app.cli.remote import Remote, remote
 
 
 @app.command("exclusions")
@@ -24,6 +25,9 @@ def exclusions(
 
     if apply and undo:
         raise typer.BadParameter("choose one of --apply and --undo.")
+    if server := remote():
+        _on_server(server, study, apply=apply, undo=undo, as_json=as_json)
+        return
     with opened() as context, context.sessions.begin() as session:
         found = find_study(session, study)
         effect = effect_of(session, found)
@@ -37,6 +41,37 @@ def exclusions(
         print(f"{done} excluded.")
     if undo:
         print(f"Everybody counts again; {more} judgements are more than the study wanted.")
+
+
+def _on_server(server: Remote, study: str, *, apply: bool, undo: bool, as_json: bool) -> None:
+    address = f"/api/studies/{study}/exclusions"
+    before = server.get(address).json()
+    if apply:
+        server.post(address, json={"seen": before["seen"]})
+    if undo:
+        server.post(f"{address}/undo", json={})
+    print(json.dumps(before)) if as_json else _show_answer(before)
+    if apply and not as_json:
+        print(f"{len(before['candidates'])} excluded.")
+    if undo and not as_json:
+        print("Everybody counts again.")
+
+
+def _show_answer(before: dict[str, Any]) -> None:
+    console = Console()
+    if before["rules"] is None:
+        console.print("The study has no rules of exclusion.")
+        return
+    people = Table("participant", "arm", "why")
+    for one in before["candidates"]:
+        people.add_row(one["participant"][:8], one["arm"], " ".join(one["reasons"]))
+    arms = Table("arm", "participants", "then", "correct", "then")
+    for one in before["effect"]:
+        shares = [one[when]["correct"] for when in ("before", "after")]
+        numbers = [str(one[when]["participants"]) for when in ("before", "after")]
+        arms.add_row(one["arm"], *numbers, *("–" if share is None else f"{share:.1%}" for share in shares))
+    console.print(people if before["candidates"] else "Nobody meets a rule.")
+    console.print(arms)
 
 
 def _said(effect: Any) -> dict[str, Any]:

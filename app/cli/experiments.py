@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 
 from app.cli import app, complaints
 from app.cli.context import Context, opened
+from app.cli.remote import Remote, remote
 from app.errors import BadInput
 
 if TYPE_CHECKING:
@@ -56,6 +57,13 @@ def freeze(  # noqa: PLR0913, PLR0917 - one parameter for each option
     from app.studies.service import find_study
 
     parameters = checked_parameters(crop=crop, size=size, val=val, test=test, seed=seed)
+    if server := remote():
+        if out_dir is not None:
+            raise BadInput("A server keeps its datasets in its own folder; leave OUT_DIR out.")
+        asked = {"study": study, "map_set": map_set, "parameters": parameters.model_dump(mode="json")}
+        task = server.post("/api/datasets", json=asked | {"test_on_unshown": test_on_unshown}).json()
+        print(json.dumps(task) if as_json else f"Task {task['id']} waits for a worker of {server.url}.")
+        return
     if test_on_unshown:
         _set_aside_unshown(study)
     with opened() as context, context.sessions.begin() as session, _bar() as progress:
@@ -105,6 +113,11 @@ def train(
     from app.experiments.service import request_experiment
 
     loaded = _recipe(recipe)
+    if server := remote():
+        if foreground:
+            raise BadInput("--foreground trains on this machine; leave out --server.")
+        _start_there(server, recipe, dataset, name, as_json=as_json)
+        return
     with opened() as context:
         with context.sessions.begin() as session:
             experiment = request_experiment(
@@ -124,6 +137,23 @@ def train(
     count = len(loaded.runs())
     summary = {"experiment": experiment.id, "runs": count}
     print(json.dumps(summary) if as_json else f"Experiment {experiment.id}: {count} runs wait for a worker.")
+
+
+def _start_there(server: Remote, recipe: str, dataset: str, name: str | None, *, as_json: bool) -> None:
+    """The recipe's text goes over the wire where it is a file: the server has only those that ship."""
+    known = server.get("/api/datasets").json()
+    found = [one["id"] for one in known if dataset in (str(one["id"]), one["content_hash"])]
+    if not found:
+        raise BadInput(f"{server.url} has no dataset with the number or hash {dataset}.")
+    asked = {"dataset": found[0], "name": name or ""}
+    asked |= {"toml": Path(recipe).read_text("utf-8")} if Path(recipe).is_file() else {"recipe": recipe}
+    made = server.post("/api/experiments", json=asked).json()
+    summary = {"experiment": made["id"], "runs": len(made["runs"])}
+    print(
+        json.dumps(summary)
+        if as_json
+        else f"Experiment {made['id']}: {len(made['runs'])} runs wait for a worker of {server.url}."
+    )
 
 
 class ShowByDefault(TyperGroup):

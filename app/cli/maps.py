@@ -13,6 +13,7 @@ from rich.table import Table
 
 from app.cli import app, complaints
 from app.cli.context import Context, opened
+from app.cli.remote import remote
 from saliency.parameter_descriptions import STEPS
 from saliency.parameter_options import Asked, with_parameters
 from saliency.parameters import MapParameters
@@ -44,6 +45,12 @@ def build(
 
     Maps whose annotations have not changed since an earlier map set of the same parameters are taken over.
     """
+    if server := remote():
+        made = server.post(f"/api/studies/{study}/maps", json={"parameters": dict(asked)}).json()
+        print(
+            json.dumps(made) if as_json else f"Map set {made['version']} is {made['state']} on {server.url}."
+        )
+        return
     with opened() as context:
         summary = _built(context, study, asked, jobs=jobs or os.cpu_count() or 1)
     print(

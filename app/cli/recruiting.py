@@ -13,6 +13,7 @@ from rich.table import Table
 
 from app.cli import app
 from app.cli.context import opened
+from app.cli.remote import remote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from app.cli.context import Context
+    from app.cli.remote_recruiting import RemoteListing
     from app.models import Listing
     from app.recruitment.review import Reviewed
 
@@ -80,6 +82,9 @@ def publish(  # noqa: PLR0913, PLR0917 - each is an option
         screen_out_reward=screen_out_reward,
         screen_out_places=screen_out_places,
     )
+    if there := _there(slug):
+        there.publish(terms, marketplace, yes=yes)
+        return
     with opened() as context:
         with context.sessions() as session:
             key = key_of(session, Source(marketplace), context.settings)
@@ -102,6 +107,9 @@ def places(slug: Slug, count: Annotated[int, typer.Argument(min=1, help="How man
     """Raise the number of places."""
     from app.recruitment.listings import raise_places
 
+    if there := _there(slug):
+        there.raise_places(count)
+        return
     with _listing(slug) as (context, session, listing):
         raise_places(listing, count)
         session.commit()
@@ -129,6 +137,9 @@ def stop(slug: Slug) -> None:
 @recruit.command()
 def sync(slug: Slug) -> None:
     """Do what is asked for and read what the marketplace shows; a worker does so every minute."""
+    if there := _there(slug):
+        there.sync()
+        return
     with _listing(slug) as (context, session, listing):
         session.rollback()  # nothing is held open during the visit
         _visit(context, listing.id)
@@ -139,6 +150,9 @@ def list_submissions(slug: Slug) -> None:
     """List submissions with the work behind them."""
     from app.recruitment import review
 
+    if there := _there(slug):
+        there.list_submissions()
+        return
     with _listing(slug) as (_, session, listing):
         table = Table("participant", "state", "verdict", "remark", box=None)
         for one in review.submissions(session, listing, limit=None):
@@ -159,6 +173,9 @@ def approve(
     from app.recruitment import review
     from app.recruitment.marketplaces.seam import Money
 
+    if there := _there(slug):
+        there.approve(references or [], yes=yes)
+        return
     with _listing(slug) as (context, session, listing):
         clean = review.clean_ones(session, listing)
         found = review.find(session, listing, references) if references else clean
@@ -181,6 +198,9 @@ def request_return(
     """Ask people to return their submission."""
     from app.recruitment import review
 
+    if there := _there(slug):
+        there.request_return(references, reason, yes=yes)
+        return
     with _listing(slug) as (context, session, listing):
         chosen = [one for one in review.find(session, listing, references) if one.is_open]
         print(f"{len(chosen)} are asked to return their submission: {_names(chosen)}")
@@ -200,6 +220,9 @@ def message(
     """Send people a message."""
     from app.recruitment import messages, review
 
+    if there := _there(slug):
+        there.message(references, text, yes=yes)
+        return
     with _listing(slug) as (context, session, listing):
         chosen = review.find(session, listing, references)
         print(f"{len(chosen)} get the message: {_names(chosen)}")
@@ -219,6 +242,9 @@ def reject(
     """Reject submissions; without --yes, show who and why."""
     from app.recruitment import review
 
+    if there := _there(slug):
+        there.reject(references, category, message, yes=yes)
+        return
     with _listing(slug) as (context, session, listing):
         review.check_rejection(listing, category, message)
         chosen = [one for one in review.find(session, listing, references) if one.is_open]
@@ -245,6 +271,9 @@ def bonus(
     from app.recruitment.marketplaces.seam import Money
 
     text, known = sys.stdin.read(), UUID(order) if order else uuid4()
+    if there := _there(slug):
+        there.pay_bonuses(review.bonus_amounts(text), str(known), reason, yes=yes)
+        return
     with _listing(slug) as (context, session, listing):
         lines = review.parse_bonuses(session, listing, text)
         total = Money(sum(line.amount for line in lines), listing.currency)
@@ -262,6 +291,9 @@ def list_open_bonuses(slug: Slug) -> None:
     from app.recruitment.ledger import open_bonuses
     from app.recruitment.marketplaces.seam import Money
 
+    if there := _there(slug):
+        there.list_open_bonuses()
+        return
     with _listing(slug) as (context, session, listing):
         table = Table("number", "participant", "amount", "state", "remark", box=None)
         for one in open_bonuses(session, listing, settle=context.settings.bonuses_settle):
@@ -283,6 +315,9 @@ def settle(
     """Say what became of a bonus that the marketplace does not show; `not-paid` pays it."""
     from app.recruitment import ledger
 
+    if there := _there(slug):
+        there.settle(number, answer)
+        return
     with _listing(slug) as (context, session, listing):
         payment, known = ledger.find_bonus(session, listing, number), context.settings.bonuses_settle
         match answer:
@@ -303,6 +338,9 @@ def show_ledger(slug: Slug) -> None:
     """Print what was paid, beside what the marketplace charged."""
     from app.recruitment.ledger import balance
 
+    if there := _there(slug):
+        there.show_ledger()
+        return
     with _listing(slug) as (_, session, listing):
         found = balance(session, listing)
     table = Table("kind", box=None)
@@ -320,10 +358,25 @@ def payments(slug: Annotated[str, typer.Argument(help="A study; without one, all
     from app.recruitment.ledger import HEADER, payment_lines
     from app.studies.service import find_study
 
+    if server := remote():
+        from app.cli.remote_recruiting import print_payments
+
+        print_payments(server, slug)
+        return
     with opened() as context, context.sessions() as session:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(HEADER)
         writer.writerows(payment_lines(session, find_study(session, slug) if slug else None))
+
+
+def _there(slug: str) -> RemoteListing | None:
+    """The listing on the server that this command is to ask; None: this machine's database."""
+    server = remote()
+    if server is None:
+        return None
+    from app.cli.remote_recruiting import RemoteListing
+
+    return RemoteListing(server, slug)
 
 
 @contextmanager
@@ -339,6 +392,9 @@ def _ask(slug: str, action: str) -> None:
     from app.models import ListingAction
     from app.recruitment.listings import ask
 
+    if there := _there(slug):
+        there.ask(action)
+        return
     with _listing(slug) as (context, session, listing):
         ask(listing, ListingAction(action))
         session.commit()

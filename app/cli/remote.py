@@ -34,6 +34,12 @@ class Remote:
     def post(self, path: str, **content: Any) -> Response:
         return self._send("POST", path, **content)
 
+    def put(self, path: str, **content: Any) -> Response:
+        return self._send("PUT", path, **content)
+
+    def delete(self, path: str) -> Response:
+        return self._send("DELETE", path)
+
     def _send(self, method: str, path: str, **content: Any) -> Response:
         """`BadInput`, `NotAllowed` or `Unavailable` with what the server says."""
         import httpx2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -94,6 +94,12 @@ def edit(
     from app.studies.schemas import load_study
 
     spec = load_study(path)
+    if server := remote():
+        asked = {"reason": reason} if reason else {}
+        found = server.put(f"/api/studies/{slug}", params=asked, json=spec.model_dump(mode="json")).json()
+        now = "still a draft" if found["state"] == StudyState.DRAFT else f"version {found['version']}"
+        print(f"Study {found['slug']} is what {path} says, {now}.")
+        return
     with opened() as context, context.sessions.begin() as session:
         changed = service.find_study(session, slug)
         service.revise(session, changed, spec, reason=reason, blobs=context.blobs)
@@ -129,23 +135,28 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Print the plan that was frozen when a study opened, and every deviation from it."""
+    report = server.get(f"/api/studies/{slug}/plan").json() if (server := remote()) else _plan_here(slug)
+    if as_json:
+        print(json.dumps(report, default=str))
+        return
+    said = report["plan"] or {}
+    frozen = f"Plan, SHA-256 {report['hash']}, frozen {report['frozen_at']}"
+    print(frozen if report["hash"] else "No plan is frozen.")
+    for name in ("hypotheses", "exclusions"):
+        print(*(f"  {name}: {line}" for line in said.get(name, ())), sep="\n")
+    print(f"{report['finished']} finished, of {said.get('participants') or 'no number'} planned")
+    print(f"{report['judgements']} judgements, of {report['wanted']} planned")
+    print(f"{len(report['deviations'])} deviations" + (":" if report["deviations"] else ""))
+    for one in report["deviations"]:
+        print(f"  {one['kind']}: {one['said']}")
+
+
+def _plan_here(slug: str) -> dict[str, Any]:
     from app.studies.deviations import plan_report
     from app.studies.service import find_study
 
     with opened() as context, context.sessions() as session:
-        report = plan_report(session, find_study(session, slug))
-    if as_json:
-        print(json.dumps(asdict(report), default=str))
-        return
-    said = report.plan or {}
-    print(f"Plan, SHA-256 {report.hash}, frozen {report.frozen_at}" if report.hash else "No plan is frozen.")
-    for name in ("hypotheses", "exclusions"):
-        print(*(f"  {name}: {line}" for line in said.get(name, ())), sep="\n")
-    print(f"{report.finished} finished, of {said.get('participants') or 'no number'} planned")
-    print(f"{report.judgements} judgements, of {report.wanted} planned")
-    print(f"{len(report.deviations)} deviations" + (":" if report.deviations else ""))
-    for one in report.deviations:
-        print(f"  {one.kind}: {one.said}")
+        return asdict(plan_report(session, find_study(session, slug)))
 
 
 @study.command()
@@ -160,6 +171,10 @@ def duplicate(
     from app.studies.copying import copy_study
     from app.studies.service import find_study
 
+    if server := remote():
+        server.post(f"/api/studies/{slug}/copies", json={"slug": new, "title": title})
+        print(f"Study {new} is like {slug}, a draft.")
+        return
     with opened() as context, context.sessions.begin() as session:
         copy_study(session, find_study(session, slug), slug=new, title=title)
     print(f"Study {new} is like {slug}, a draft.")
@@ -173,6 +188,12 @@ def delete(
     """Remove a draft for good; a study that was opened stays."""
     from app.studies import service
 
+    if server := remote():
+        if not yes:
+            typer.confirm(f"Delete the draft {slug} on {server.url}?", abort=True)
+        server.delete(f"/api/studies/{slug}")
+        print(f"The draft {slug} is deleted.")
+        return
     with opened() as context, context.sessions.begin() as session:
         draft = service.find_study(session, slug)
         if not yes:

@@ -242,8 +242,8 @@ class BonusLine:
     amount: int
 
 
-def parse_bonuses(session: Session, listing: Listing, text: str) -> list[BonusLine]:
-    """Lines `reference, amount`, the amount as people write it: 1.50.
+def bonus_amounts(text: str) -> dict[str, int]:
+    """Amounts in minor units by reference, of lines `reference, amount`, the amount as people write it: 1.50.
 
     `BadInput` names the line.
     """
@@ -261,6 +261,12 @@ def parse_bonuses(session: Session, listing: Listing, text: str) -> list[BonusLi
             raise BadInput(f"Line {number}: {error}") from None
     if not parsed:
         raise BadInput("Write a line for each bonus: the participant's reference, a comma, the amount.")
+    return parsed
+
+
+def parse_bonuses(session: Session, listing: Listing, text: str) -> list[BonusLine]:
+    """`bonus_amounts`, each with the submission that it is for."""
+    parsed = bonus_amounts(text)
     found = payable(session, listing, list(parsed))
     return [BonusLine(one, amount) for one, amount in zip(found, parsed.values(), strict=True)]
 

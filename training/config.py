@@ -29,6 +29,16 @@ CAM_TENSORS: dict[CamTensor, str] = {
 Scaling = Literal["auto", "imagenet", "half"]
 Resize = Literal["area", "pil_bilinear"]
 Pooling = Literal["own", "mean"]
+
+
+def _part_to_freeze(value: object) -> object:
+    """`true` in a recipe means the trunk."""
+    return ("trunk" if value else "none") if isinstance(value, bool) else value
+
+
+Freeze = Annotated[
+    str, BeforeValidator(_part_to_freeze), Field(pattern=r"^(none|trunk|norms|last_[1-9][0-9]?)$")
+]
 MapDistance = Literal["mse", "l1", "kl", "cc"]
 MapSource = Literal[
     "human", "shuffled", "inverted", "uniform", "ellipse", "random", "segmentation", "teacher", "masks"
@@ -200,6 +210,8 @@ class OptimiserSettings(FrozenModel):
     momentum: float = Field(0.9, ge=0, lt=1)
     """Of SGD; of Adam, the decay of its first moment. The decay of the second is 0.999."""
     weight_decay: float = Field(1e-6, ge=0)
+    trunk_rate: float = Field(1.0, ge=0, le=100)
+    """Learning rate of everything but the classifier, as a share of `lr`."""
     step_epochs: int = Field(12, ge=0)
     """Epochs between two falls of the learning rate; 0 keeps it constant."""
     gamma: float = Field(0.1, gt=0, le=1)
@@ -291,6 +303,9 @@ class RunSettings(FrozenModel):
     """Before the classifier; nothing = as the architecture's authors have it."""
     pooling: Pooling = "own"
     """What the classifier sees: what the architecture's authors chose, or the `mean` of the patches."""
+    freeze: Freeze = "none"
+    """Weights that stay as they begin: `trunk` (or true), all but the classifier; `norms`, all but that and
+    the layers of normalisation; `last_2`, all but that and the last two blocks."""
     cam_tensor: CamTensor = "pooled"
     """Tensor that the map is made of: what the classifier pools, or what the papers' released code takes."""
     score: Literal["sigmoid", "softmax"] = "sigmoid"
@@ -337,7 +352,26 @@ class RunConfig(RunSettings):
         _check_maps(self.maps, self.maps_folder)
         if self.batch_size < 2 * self.devices:
             raise ValueError(f"batch_size {self.batch_size} is too small for {self.devices} devices")
+        if reason := self._why_no_features():
+            raise ValueError(f'freeze = "trunk" computes the features of each image once, {reason}')
         return self
+
+    def _why_no_features(self) -> str:
+        """Why the features of a frozen trunk cannot be computed once for all epochs; empty if they can."""
+        if not self.has_frozen_trunk:
+            return ""
+        if not self.augmentation.model_copy(update={"flip": 0}).is_none:
+            return "so images can be mirrored, but not blurred or compressed anew in each epoch"
+        if isinstance(self.objective, Attention):
+            return "so an attention layer inside it cannot be trained"
+        if self.cam_tensor != "pooled":
+            return 'which are those that the classifier pools: leave out cam_tensor = "released"'
+        return "on one device" if self.devices > 1 else ""
+
+    @property
+    def has_frozen_trunk(self) -> bool:
+        """Whether only the classifier is trained, on features that are computed once."""
+        return self.freeze == "trunk"
 
     @property
     def needs_maps_of_the_dataset(self) -> bool:

@@ -154,12 +154,16 @@ def synthetic_setup(run: RunConfig, *, steps: int | None = None) -> "Setup":
     from training.data.loading import SampleTensors
     from training.engine.device import pick_device
     from training.engine.setup import assemble, new_backbone
+    from training.model.freezing import freeze
 
     backbone = new_backbone(run)
+    freeze(backbone, run.freeze)
     steps = steps or MEASURED_STEPS[pick_device(run.device).type]
     images, side = steps * run.batch_size, backbone.network_input.side
+    pixels = torch.randint(256, (images, 3, side, side), dtype=torch.uint8)
+    features = torch.rand(images, backbone.weight.shape[1], *backbone.map_size())
     noise = SampleTensors(
-        images=torch.randint(256, (images, 3, side, side), dtype=torch.uint8),
+        images=features if run.has_frozen_trunk else pixels,
         labels=torch.arange(images) % 2,
         human=torch.rand(images, *backbone.guided_map_size()),
         present=torch.ones(images, dtype=torch.bool),
@@ -178,12 +182,15 @@ def score_validation(setup: "Setup") -> None:
     """Score the validation images as a test split: in float32, from memory, with their maps."""
     import torch
 
+    from training.data.loading import CacheSettings
     from training.engine.device import inference_batch_size
+    from training.engine.frozen import FrozenTrunk
     from training.evaluation.evaluator import Evaluator
 
     setup.backbone.eval()
     batch = inference_batch_size(setup.run.batch_size, setup.device)
-    evaluator = Evaluator(setup.backbone, "predicted", batch)
+    trunk = FrozenTrunk.of(setup.run, setup.backbone, batch_size=batch, cache=CacheSettings())
+    evaluator = Evaluator(setup.backbone, "predicted", batch, trunk=trunk)
     for part in torch.split(torch.arange(len(setup.val)), batch):
         evaluator.predict(setup.val.images[part], setup.val.labels[part])
 

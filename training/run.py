@@ -17,6 +17,7 @@ from training.data.loading import CacheSettings
 from training.engine import distributed, loop
 from training.engine.checkpoint import load_checkpoint
 from training.engine.device import inference_batch_size, is_out_of_memory, pick_device
+from training.engine.frozen import FrozenTrunk
 from training.engine.setup import Setup, new_backbone, prepare, require_splits, training_samples
 from training.engine.trackers import Trackers
 from training.errors import DatasetError, RecipeError, RunError, in_words
@@ -79,14 +80,14 @@ class EventLog:
 def _train_and_evaluate(job: TrainingJob, dataset: DatasetFolder, folder: RunFolder) -> Iterator[Event]:
     try:
         with distributed.process_group(pick_device(job.run.device)):
-            setup = prepare(job.run, dataset, cache=job.cache)
+            setup = yield from prepare(job.run, dataset, cache=job.cache)
             if distributed.is_first():
                 folder.begin(_record(setup, dataset))
             for event in loop.train(setup, folder):
                 if distributed.is_first():
                     yield event
         if distributed.is_first():
-            chosen = load_checkpoint(folder.best, setup.backbone.net)
+            chosen = loop.load_chosen(setup, folder)
             yield from _evaluate(setup, dataset, folder, best_epoch=chosen.best_epoch)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
@@ -200,7 +201,8 @@ def evaluate_dataset(
 def _evaluator(run: RunConfig, backbone: Backbone, folder: RunFolder) -> Evaluator:
     batch_size = inference_batch_size(run.batch_size, backbone.weight.device)
     image_cache = CacheSettings(run.cache, folder.root.parent / ".cache")
-    return Evaluator(backbone, run.objective.cam_class, batch_size, run.workers, image_cache)
+    trunk = FrozenTrunk.of(run, backbone, batch_size=batch_size, cache=image_cache)
+    return Evaluator(backbone, run.objective.cam_class, batch_size, run.workers, image_cache, trunk)
 
 
 def _record(setup: Setup, dataset: DatasetFolder) -> dict[str, Any]:

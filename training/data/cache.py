@@ -1,4 +1,4 @@
-"""Cache decoded images on disk, named by a hash of their source, and map them into memory.
+"""Cache arrays on disk, images or features, named by a hash of their source, and map them into memory.
 
 A grid of runs on one dataset decodes its images once, and processes on one machine share the memory. The
 folder may be deleted at any time.
@@ -8,9 +8,10 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,22 +45,34 @@ def cached_array(
 ) -> NDArray[np.uint8]:
     """The array of that name, mapped from its file; `fill` computes it if there is no such file.
 
-    The file appears in one move when it is complete. Two processes that make the same file at once write the
+    Two processes that make the same file at once write the
     same bytes, and the later file stays. The mapping is copy-on-write: changes do not reach the file.
     """
-    path = folder / f"{key}.npy"
     if not is_cached(folder, key, shape):
-        draft = folder / f".{key}.{uuid.uuid4().hex[:8]}.partial"
-        try:
-            # Filled on the disk, because a split may be larger than the memory.
-            array = np.lib.format.open_memmap(draft, mode="w+", dtype=np.uint8, shape=shape)
+        with new_array(folder, key, shape, np.dtype(np.uint8)) as array:
             for _ in fill(array):
                 pass
-            array.flush()
-            os.replace(draft, path)  # noqa: PTH105 - beside its counterpart in dataset.py
-        finally:
-            draft.unlink(missing_ok=True)
-    return np.lib.format.open_memmap(path, mode="c")
+    return open_array(folder, key)
+
+
+@contextmanager
+def new_array(folder: Path, key: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
+    """An array on the disk to fill; its file appears in one move when the block ends without an error."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f".{key}.{uuid.uuid4().hex[:8]}.partial"
+    try:
+        # Filled on the disk, because a split may be larger than the memory.
+        array = np.lib.format.open_memmap(draft, mode="w+", dtype=dtype, shape=shape)
+        yield array
+        array.flush()
+        os.replace(draft, folder / f"{key}.npy")  # noqa: PTH105 - beside its counterpart in dataset.py
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def open_array(folder: Path, key: str) -> NDArray[Any]:
+    """The array of that name, mapped into memory; changes do not reach the file."""
+    return np.lib.format.open_memmap(folder / f"{key}.npy", mode="c")
 
 
 def is_cached(folder: Path, key: str, shape: tuple[int, ...]) -> bool:

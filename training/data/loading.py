@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from training.data.cache import Where, cache_key, cached_array, goes_to_disk, is_cached
@@ -28,12 +29,16 @@ ON_DEVICE_SHARE: Final = 0.4
 
 @dataclass(frozen=True, slots=True)
 class SampleTensors:
-    """A split, or a batch of it: images as bytes, maps at the size of the CAM."""
+    """A split, or a batch of it: images as bytes, maps at the size of the CAM.
+
+    Behind a frozen trunk, features (N, C, h, w) float32 take the place of the images.
+    """
 
     images: Tensor  # (N, 3, side, side) uint8
     labels: Tensor  # (N,) int64
     human: Tensor  # (N, h, w) float32 in [0, 1]; NaN where there is none
     present: Tensor  # (N,) bool
+    mirrored: Tensor | None = None  # (N, C, h, w): the features of the mirrored images, in a whole split
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -45,19 +50,17 @@ class SampleTensors:
         images : slice of `index` whose images this process needs; labels and maps come for all N
         """
         here = index.to(device, non_blocking=True)
-        return SampleTensors(
-            self._pixels(index[images], here[images]), self.labels[here], self.human[here], self.present[here]
-        )
+        pixels = _rows(self.images, index[images], here[images])
+        return SampleTensors(pixels, self.labels[here], self.human[here], self.present[here])
 
-    def _pixels(self, index: Tensor, here: Tensor) -> Tensor:
-        """Images on the device of `here`."""
-        if self.images.device == here.device:
-            return self.images[here]
-        shape = (len(index), *self.images.shape[1:])
-        # Pinned memory lets the copy to the GPU run beside the computation of the batch before.
-        staged = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
-        torch.index_select(self.images, 0, index, out=staged)
-        return staged.to(here.device, non_blocking=True)
+    def mirror_features(self, batch: "SampleTensors", index: Tensor, chosen: Tensor) -> "SampleTensors":
+        """A batch of features with those of mirrored images where `chosen` (n,) says so."""
+        if self.mirrored is None or not chosen.any():
+            return batch
+        here = index.to(batch.labels.device, non_blocking=True)
+        other = _rows(self.mirrored, index, here)
+        where = chosen.to(here.device).view(-1, 1, 1, 1)
+        return replace(batch, images=torch.where(where, other, batch.images))
 
     def to_device(self, device: torch.device) -> "SampleTensors":
         """On a GPU: moved there, but images that do not fit stay in memory. On a CPU: itself."""
@@ -65,10 +68,12 @@ class SampleTensors:
             return self
         free, _ = torch.cuda.mem_get_info(device)
         # Labels and maps are small and always moved; the network needs the rest of the memory.
-        fits = self.images.nbytes <= ON_DEVICE_SHARE * free
+        mirrored_bytes = 0 if self.mirrored is None else self.mirrored.nbytes
+        fits = self.images.nbytes + mirrored_bytes <= ON_DEVICE_SHARE * free
         images = self.images.to(device) if fits else self.images
+        mirrored = self.mirrored.to(device) if fits and self.mirrored is not None else self.mirrored
         labels, human, present = (part.to(device) for part in (self.labels, self.human, self.present))
-        return SampleTensors(images, labels, human, present)
+        return SampleTensors(images, labels, human, present, mirrored)
 
     def clone(self) -> "SampleTensors":
         """The same samples in memory of their own."""
@@ -83,6 +88,17 @@ class SampleTensors:
     @property
     def _tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         return self.images, self.labels, self.human, self.present
+
+
+def _rows(images: Tensor, index: Tensor, here: Tensor) -> Tensor:
+    """Some of the images, or features, on the device of `here`, the same index there."""
+    if images.device == here.device:
+        return images[here]
+    shape = (len(index), *images.shape[1:])
+    # Pinned memory lets the copy to the GPU run beside the computation of the batch before.
+    staged = torch.empty(shape, dtype=images.dtype, pin_memory=True)
+    torch.index_select(images, 0, index, out=staged)
+    return staged.to(here.device, non_blocking=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +121,7 @@ def load(
     workers: int | None = None,
     map_settings: MapSettings | None = None,
     cache: CacheSettings | None = None,
+    features: Tensor | None = None,
 ) -> SampleTensors:
     """Images, labels and maps of these samples; images come from the disk cache where they are in it.
 
@@ -113,20 +130,33 @@ def load(
     workers : threads that decode; None is one per core
     map_settings : which maps; None is those of the dataset
     cache : None decodes into memory
+    features : (N, C, h, w) to use in place of the images
     `DatasetError`: an image or map file is missing or damaged
     """
-    images = disk_cached_images(
-        dataset, samples, network_input=network_input, workers=workers, cache=cache or CacheSettings()
-    )
+    images = features
     if images is None:
-        images = np.empty((len(samples), 3, network_input.side, network_input.side), np.uint8)
-        for i, image in enumerate(_decoded(dataset.root, samples, network_input, workers)):
-            images[i] = image
+        pixels = _all_images(dataset, samples, network_input, workers, cache or CacheSettings())
+        images = torch.from_numpy(pixels)
     human = load_maps(dataset, samples, map_size, map_settings)
     labels = torch.tensor([sample.target for sample in samples], dtype=torch.int64)
     # One NaN in a map would spoil the loss of its batch, so such a map counts as missing.
     present = ~human.isnan().any(dim=-1).any(dim=-1)
-    return SampleTensors(torch.from_numpy(images), labels, human, present)
+    return SampleTensors(images, labels, human, present)
+
+
+def _all_images(
+    dataset: DatasetFolder,
+    samples: Sequence[Sample],
+    network_input: NetworkInput,
+    workers: int | None,
+    cache: CacheSettings,
+) -> Bytes:
+    images = disk_cached_images(dataset, samples, network_input=network_input, workers=workers, cache=cache)
+    if images is None:
+        images = np.empty((len(samples), 3, network_input.side, network_input.side), np.uint8)
+        for i, image in enumerate(_decoded(dataset.root, samples, network_input, workers)):
+            images[i] = image
+    return images
 
 
 def disk_cached_images(
@@ -202,9 +232,9 @@ def decoded_batches(
 
 
 def cached_batches(
-    samples: Sequence[Sample], images: Bytes, *, batch_size: int
+    samples: Sequence[Sample], images: NDArray[Any], *, batch_size: int
 ) -> Iterator[tuple[Sequence[Sample], Tensor]]:
-    """The same batches of images (N, 3, side, side) that are decoded already."""
+    """The same batches of images (N, 3, side, side) that are decoded already, or of features."""
     for begin in range(0, len(samples), batch_size):
         part = slice(begin, begin + batch_size)
         yield samples[part], torch.from_numpy(images[part])

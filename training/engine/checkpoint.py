@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import nn
+from torch import Tensor, nn
 
 from training.engine.optimiser import Optimiser
 from training.errors import RunError
@@ -27,13 +27,21 @@ class TrainingProgress:
 
 
 def save_checkpoint(
-    path: Path, net: nn.Module, progress: TrainingProgress, *, optimiser: Optimiser | None = None
+    path: Path,
+    net: nn.Module,
+    progress: TrainingProgress,
+    *,
+    optimiser: Optimiser | None = None,
+    trained_only: bool = False,
 ) -> None:
     """Write weights, progress and, if given, the optimiser's state.
 
     One file, written in one move, so that weights and optimiser are always of the same epoch.
+
+    trained_only : leave out the frozen weights, and every buffer
     """
-    tensors = net.state_dict()
+    trained = {name: value for name, value in net.named_parameters() if value.requires_grad}
+    tensors: dict[str, Tensor] = {**(trained if trained_only else net.state_dict())}
     if optimiser is not None:
         tensors |= {f"{OPTIMISER}{name}": value for name, value in optimiser.state_dict().items()}
     # safetensors stores contiguous tensors only; on a GPU weights are channels last.
@@ -41,9 +49,12 @@ def save_checkpoint(
     write_bytes(path, save(tensors, metadata={"progress": json.dumps(asdict(progress))}))
 
 
-def load_checkpoint(path: Path, net: nn.Module, *, optimiser: Optimiser | None = None) -> TrainingProgress:
+def load_checkpoint(
+    path: Path, net: nn.Module, *, optimiser: Optimiser | None = None, trained_only: bool = False
+) -> TrainingProgress:
     """Load the weights into the network, and the state into the optimiser if given.
 
+    trained_only : the file may lack frozen weights and buffers
     `RunError`: the file cannot be read, or is of another network
     """
     try:
@@ -53,8 +64,10 @@ def load_checkpoint(path: Path, net: nn.Module, *, optimiser: Optimiser | None =
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"The checkpoint {path} cannot be read: {error}.") from None
     weights = {name: value for name, value in tensors.items() if not name.startswith(OPTIMISER)}
+    if weights.keys() < net.state_dict().keys() and not trained_only:
+        raise RunError(f"The checkpoint {path} holds the classifier alone until the run has finished.")
     try:
-        net.load_state_dict(weights)
+        net.load_state_dict((net.state_dict() if trained_only else {}) | weights)
     except RuntimeError:
         raise RunError(f"The checkpoint {path} is of another network.") from None
     if optimiser is not None:

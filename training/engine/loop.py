@@ -51,9 +51,15 @@ def train(setup: Setup, folder: RunFolder) -> Iterator[Event]:
         )
         # The best epoch is evaluated in the end; the last one, with the optimiser, is where a run resumes.
         if best and distributed.is_first():
-            save_checkpoint(folder.best, backbone.net, progress)
+            save_checkpoint(folder.best, backbone.net, progress, trained_only=run.has_frozen_trunk)
         if distributed.is_first():
-            save_checkpoint(folder.last, backbone.net, progress, optimiser=setup.optimiser)
+            save_checkpoint(
+                folder.last,
+                backbone.net,
+                progress,
+                optimiser=setup.optimiser,
+                trained_only=run.has_frozen_trunk,
+            )
         now = time.monotonic()
         yield EpochEvent(
             epoch=epoch,
@@ -116,10 +122,25 @@ def validate(setup: Setup) -> dict[str, float]:
     return {name: value for name, value in means.values().items() if value is not None}
 
 
+def load_chosen(setup: Setup, folder: RunFolder) -> TrainingProgress:
+    """Load the weights of the chosen epoch, and complete their file where the trunk was frozen."""
+    is_part = setup.run.has_frozen_trunk
+    chosen = load_checkpoint(folder.best, setup.backbone.net, trained_only=is_part)
+    if is_part:
+        # During training the file holds the classifier alone: a trunk would be written in every epoch.
+        save_checkpoint(folder.best, setup.backbone.net, chosen)
+    return chosen
+
+
 def _resume(setup: Setup, folder: RunFolder) -> TrainingProgress:
     progress = TrainingProgress()
     if folder.last.is_file():
-        progress = load_checkpoint(folder.last, setup.backbone.net, optimiser=setup.optimiser)
+        progress = load_checkpoint(
+            folder.last,
+            setup.backbone.net,
+            optimiser=setup.optimiser,
+            trained_only=setup.run.has_frozen_trunk,
+        )
         setup.scaler.load_state_dict(progress.scaler)
     # An interrupted epoch is trained again, and would otherwise have its steps in the log twice.
     if distributed.is_first():

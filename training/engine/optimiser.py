@@ -1,4 +1,4 @@
-"""SGD with momentum, or Adam, with state by the names of the parameters.
+"""SGD with momentum, or Adam, with state by the names of the parameters; what is frozen is left alone.
 
 This uses torch's functional forms, not its optimiser classes: building one of those imports torch's compiler,
 which costs each run five seconds of CPU time before its first step, and their state has no names of
@@ -21,9 +21,18 @@ SECOND_DECAY: Final = 0.999
 class Optimiser:
     """Updates the parameters of a network by their gradients; the rate of each step is an argument."""
 
-    def __init__(self, net: nn.Module, settings: OptimiserSettings) -> None:
+    def __init__(
+        self, net: nn.Module, settings: OptimiserSettings, *, classifier: nn.Module | None = None
+    ) -> None:
+        """classifier : the part that learns at `lr`, the others at `trunk_rate` times that; None is all."""
         self.settings = settings
-        self.parameters = dict(net.named_parameters())
+        named = net.named_parameters()
+        self.parameters = {name: parameter for name, parameter in named if parameter.requires_grad}
+        full_rate = {id(parameter) for parameter in (classifier or net).parameters()}
+        self._shares = {
+            name: 1.0 if id(parameter) in full_rate else settings.trunk_rate
+            for name, parameter in self.parameters.items()
+        }
         self.momentum: dict[str, Tensor | None] = dict.fromkeys(self.parameters)
         self.second: dict[str, Tensor] = {}
         self.steps: dict[str, Tensor] = {}
@@ -48,13 +57,17 @@ class Optimiser:
     def step(self, lr: float) -> None:
         """Update every parameter that has a gradient, in place.
 
-        lr : learning rate, > 0
+        lr : learning rate of the classifier, > 0; that of the others is `trunk_rate` times this
         """
-        gradients = {name: p.grad for name, p in self.parameters.items() if p.grad is not None}
-        if self.settings.name == "adam":
-            self._adam(gradients, lr)
-        else:
-            self._sgd(gradients, lr)
+        update = self._adam if self.settings.name == "adam" else self._sgd
+        for share in sorted(set(self._shares.values())):
+            gradients = {
+                name: parameter.grad
+                for name, parameter in self.parameters.items()
+                if parameter.grad is not None and self._shares[name] == share
+            }
+            if gradients:
+                update(gradients, lr * share)
 
     def _sgd(self, gradients: dict[str, Tensor], lr: float) -> None:
         buffers = [self.momentum[name] for name in gradients]

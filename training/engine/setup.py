@@ -1,6 +1,6 @@
 """Prepare a run: network, optimiser and data on their device, before the first step."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,10 +17,13 @@ from training.data.human_maps import MapSettings
 from training.data.loading import CacheSettings, SampleTensors
 from training.engine import distributed
 from training.engine.device import Computation, decide, inference_batch_size, pick_device, set_determinism
+from training.engine.frozen import FrozenHead, FrozenTrunk
 from training.engine.optimiser import Optimiser
 from training.errors import DatasetError
+from training.events import HeartbeatEvent
 from training.model.backbones import Backbone, build
 from training.model.cam import is_flat
+from training.model.freezing import freeze
 from training.model.network_input import NetworkInput, scale_of
 from training.model.weights import RANDOM, InitialWeights, initialise, recorded_scale
 
@@ -79,17 +82,22 @@ class Setup:
         batch = samples.select(index, self.device, images=images_here)
         if draws is None:
             return batch
+        if self.run.has_frozen_trunk:
+            mirrored = draws.of(index).mirrored
+            batch = samples.mirror_features(batch, index, mirrored)
+            return replace(batch, human=mirror(batch.human, mirrored))
         # Maps of all processes are mirrored: each process computes the loss of the whole batch.
         images = augment(batch.images, draws.of(index[images_here]))
         return replace(batch, images=images, human=mirror(batch.human, draws.of(index).mirrored))
 
     def forward(self, batch: SampleTensors) -> BatchOutput:
         """The forward pass: this process computes its images, and gets the outputs of the whole batch."""
-        images = self.backbone.normalise(batch.images)
-        images = images.to(memory_format=self.computation.memory_format)
+        inputs = batch.images
+        if not self.run.has_frozen_trunk:
+            inputs = self.backbone.normalise(inputs).to(memory_format=self.computation.memory_format)
         n = len(batch)
         with self.computation.autocast(self.device), distributed.synchronised_batch_norm():
-            features, logits = self._network(n)(images)
+            features, logits = self._network(n)(inputs)
         attention = self.backbone.attention
         return BatchOutput(
             labels=batch.labels,
@@ -103,7 +111,9 @@ class Setup:
     def _network(self, images: int) -> nn.Module:
         """The compiled network for the usual batch sizes: each other size would be compiled anew."""
         is_usual = images in (self.run.batch_size, inference_batch_size(self.run.batch_size, self.device))
-        return self.model if is_usual or not self.computation.compile else self.backbone
+        return (
+            self.model if is_usual or not self.computation.compile else _trained_part(self.run, self.backbone)
+        )
 
 
 def new_backbone(run: RunConfig, *, network_input: NetworkInput | None = None) -> Backbone:
@@ -126,12 +136,19 @@ def new_backbone(run: RunConfig, *, network_input: NetworkInput | None = None) -
     )
 
 
-def prepare(run: RunConfig, dataset: DatasetFolder, *, cache: Path | None = None) -> Setup:
-    """Build the network, load its weights, and decode the train and val splits.
+def _trained_part(run: RunConfig, backbone: Backbone) -> nn.Module:
+    """The module that training calls: the network, or what stands behind its frozen trunk."""
+    return FrozenHead(backbone) if run.has_frozen_trunk else backbone
+
+
+def prepare(
+    run: RunConfig, dataset: DatasetFolder, *, cache: Path | None = None
+) -> Generator[HeartbeatEvent, None, Setup]:
+    """Build the network, load its weights, and decode the train and val splits; yields heartbeats.
 
     The same seed gives the same random weights.
 
-    cache : folder for decoded images; None keeps them in memory
+    cache : folder for decoded images and features; None keeps them in memory
     `DatasetError`: a split is missing, or the objective needs maps and there are none
     `ModelError`: the weights do not fit
     """
@@ -140,7 +157,11 @@ def prepare(run: RunConfig, dataset: DatasetFolder, *, cache: Path | None = None
     torch.manual_seed(loading.stream_seed(run.seed, "weights"))
     backbone = new_backbone(run)
     start = initialise(backbone, architecture=run.architecture, weights=run.weights)
+    freeze(backbone, run.freeze)
     samples = training_samples(run, dataset)
+    validation = loading.limit_per_split(dataset.of("val"), run.limit)
+    cache_settings = CacheSettings(run.cache, cache)
+    features = yield from _features(run, backbone, dataset, samples, validation, cache_settings)
     map_settings = MapSettings(run.maps, run.maps_folder, run.seed)
     load = partial(
         loading.load,
@@ -148,10 +169,11 @@ def prepare(run: RunConfig, dataset: DatasetFolder, *, cache: Path | None = None
         network_input=backbone.network_input,
         map_size=backbone.guided_map_size(),
         workers=run.workers,
-        cache=CacheSettings(run.cache, cache),
+        cache=cache_settings,
     )
-    train = load(samples, map_settings=map_settings)
-    val = load(loading.limit_per_split(dataset.of("val"), run.limit))
+    train = load(samples, map_settings=map_settings, features=features.train)
+    train = replace(train, mirrored=features.mirrored)
+    val = load(validation, features=features.val)
     # Counted before maps are dropped, so that a caution can tell too few maps from a low keep rate.
     maps_before = int(train.present.sum())
     train = loading.subsample_maps(train, samples, rate=_keep_rate(run), seed=run.seed)
@@ -159,6 +181,36 @@ def prepare(run: RunConfig, dataset: DatasetFolder, *, cache: Path | None = None
     steps = run.epochs * (len(samples) // run.batch_size)
     setup = assemble(run, backbone, train, val, steps=steps)
     return replace(setup, maps=map_settings.fingerprint(samples), start=start, cautions=sentences)
+
+
+@dataclass(frozen=True, slots=True)
+class _Features:
+    """Features of a frozen trunk (N, C, h, w); None where the trunk is trained."""
+
+    train: Tensor | None = None
+    mirrored: Tensor | None = None
+    val: Tensor | None = None
+
+
+def _features(
+    run: RunConfig,
+    backbone: Backbone,
+    dataset: DatasetFolder,
+    train: Sequence[Sample],
+    val: Sequence[Sample],
+    cache: CacheSettings,
+) -> Generator[HeartbeatEvent, None, _Features]:
+    device = pick_device(run.device)
+    batch_size = inference_batch_size(run.batch_size, device)
+    trunk = FrozenTrunk.of(run, backbone.to(device), batch_size=batch_size, cache=cache)
+    if trunk is None:
+        return _Features()
+    train_features = yield from trunk.load(dataset, train, what="features of train")
+    mirrored = None
+    if run.augmentation.flip:
+        mirrored = yield from trunk.load(dataset, train, what="features of mirrored train", mirrored=True)
+    val_features = yield from trunk.load(dataset, val, what="features of val")
+    return _Features(train_features, mirrored, val_features)
 
 
 def assemble(
@@ -176,7 +228,7 @@ def assemble(
         computation=computation,
         backbone=backbone,
         model=model,
-        optimiser=Optimiser(backbone.net, run.optimiser),
+        optimiser=Optimiser(backbone.net, run.optimiser, classifier=backbone.head),
         scaler=computation.scaler(device),
         train=train.to_device(device),
         val=val.to_device(device),
@@ -192,7 +244,7 @@ def place_on_device(
     set_determinism(run, device)
     computation = decide(run, device, steps=steps)
     backbone.to(device).to(memory_format=computation.memory_format)
-    return device, computation, computation.prepare(backbone, device)
+    return device, computation, computation.prepare(_trained_part(run, backbone), device)
 
 
 def training_samples(run: RunConfig, dataset: DatasetFolder) -> Sequence[Sample]:

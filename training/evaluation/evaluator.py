@@ -24,6 +24,7 @@ from training.data.dataset import DatasetFolder, Sample
 from training.data.human_maps import load_maps
 from training.data.loading import CacheSettings
 from training.engine.device import CPU_BATCH, memory_format
+from training.engine.frozen import FrozenTrunk
 from training.evaluation.agreement import dice, overlap, spearman, squared_error
 from training.evaluation.score_table import with_other_class
 from training.events import HeartbeatEvent, Metrics
@@ -82,6 +83,7 @@ class Evaluator:
     batch_size : images per forward pass
     workers : threads that decode; None is one per core
     cache : where decoded images are kept for the next evaluation
+    trunk : the frozen trunk, whose features take the place of images; None if it was trained
     """
 
     backbone: Backbone
@@ -89,11 +91,14 @@ class Evaluator:
     batch_size: int = CPU_BATCH
     workers: int | None = None
     cache: CacheSettings = field(default_factory=CacheSettings)
+    trunk: FrozenTrunk | None = None
 
     def batches(
         self, dataset: DatasetFolder, samples: Sequence[Sample], of: int | None
     ) -> Iterator[tuple[Sequence[Sample], Tensor]]:
-        """Samples and their images (N, 3, side, side) uint8, from the cache or decoded ahead."""
+        """Samples and their images (N, 3, side, side) uint8, from the cache or decoded ahead; or features."""
+        if self.trunk is not None:
+            return self.trunk.batches(dataset, samples)
         network_input, size = self.backbone.network_input, self.batch_size
         images = loading.disk_cached_images(
             dataset, samples, network_input=network_input, workers=self.workers, cache=self.cache, of=of
@@ -108,14 +113,19 @@ class Evaluator:
     def predict(self, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (N, 2) and maps (N, h, w) in [0, 1], both on the device.
 
-        pixels : (N, 3, side, side) uint8 RGB
+        pixels : (N, 3, side, side) uint8 RGB, or (N, C, h, w) float32 features of a frozen trunk
         labels : (N,) int64; used where `cam_class` is `true`
         """
         device = self.backbone.weight.device
-        images = self.backbone.normalise(pixels.to(device))
-        features, logits = self.backbone(images.to(memory_format=memory_format(device)))
+        features, logits = self._forward(pixels.to(device))
         target = logits.argmax(dim=1) if self.cam_class == "predicted" else labels.to(device)
         return logits, min_max(class_activation_map(features, self.backbone.weight, target).float())
+
+    def _forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        if self.trunk is not None and inputs.is_floating_point():
+            return inputs, self.backbone.classify(inputs)
+        images = self.backbone.normalise(inputs)
+        return self.backbone(images.to(memory_format=memory_format(inputs.device)))  # type: ignore[no-any-return]
 
 
 def evaluate_samples(

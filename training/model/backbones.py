@@ -6,10 +6,11 @@ checks that for every network, with random input.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, cast
+from typing import Any, Final, Self, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from training.config import CamTensor, Pooling, Resize, plain_name
 from training.errors import ModelError
@@ -45,6 +46,7 @@ class Backbone(nn.Module):
         self.network_input = network_input
         self.feature_hook: FeatureHook | None = None
         self.layout = FeatureLayout()
+        self.frozen_modules: tuple[nn.Module, ...] = ()
         self._mean: Tensor
         self._std: Tensor
         for name, colour in {"_mean": network_input.scale.mean, "_std": network_input.scale.std}.items():
@@ -59,6 +61,18 @@ class Backbone(nn.Module):
         net = cast("Any", self.net)
         features = net.forward_features(images)
         return features, net.forward_head(features)
+
+    def classify(self, maps: Tensor) -> Tensor:
+        """Logits (N, 2) of features (N, C, h, w) that `forward` returned; in training with dropout."""
+        pooled = functional.dropout(maps.mean(dim=(-2, -1)), self.dropout, self.training)
+        return cast("Tensor", self.head(pooled))
+
+    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - torch's signature
+        """Training mode for what is trained: frozen layers keep their statistics and drop nothing."""
+        super().train(mode)
+        for module in self.frozen_modules:
+            module.eval()
+        return self
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         features, logits = self.features_and_logits(images)
@@ -125,6 +139,10 @@ class CyborgTiny(nn.Module):
 
     def get_classifier(self) -> nn.Linear:
         return self.classifier
+
+    def group_matcher(self, *, coarse: bool = False) -> dict[str, str]:  # noqa: ARG002 - timm's signature
+        """How timm groups the parameters by blocks."""
+        return {"stem": "^$", "blocks": r"^features\.(\d+)"}
 
 
 def _block(inputs: int, outputs: int, stride: int) -> nn.Sequential:

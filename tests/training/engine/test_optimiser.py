@@ -15,6 +15,24 @@ def loss(net):
 
 
 class TestOptimiser:
+    def test_the_trunk_learns_at_a_rate_of_its_own(self):
+        net = network()
+        before = [parameter.detach().clone() for parameter in net.parameters()]
+        settings = OptimiserSettings(momentum=0, weight_decay=0, trunk_rate=0.1)
+        optimiser = Optimiser(net, settings, classifier=net[2])
+        loss(net).backward()
+        optimiser.step(0.5)
+        for parameter, start, rate in zip(net.parameters(), before, (0.05, 0.05, 0.5, 0.5), strict=True):
+            torch.testing.assert_close(parameter, start - rate * parameter.grad)
+
+    def test_what_is_frozen_has_no_state(self):
+        net = network()
+        net[0].requires_grad_(False)
+        optimiser = Optimiser(net, OptimiserSettings())
+        loss(net).backward()
+        optimiser.step(0.5)
+        assert optimiser.state_dict().keys() == {"2.weight", "2.bias"}
+
     def test_it_steps_as_torchs_own_class_does(self):
         ours, theirs = network(), network()
         settings = OptimiserSettings(lr=0.1, momentum=0.9, weight_decay=0.01)

@@ -199,7 +199,11 @@ class Payment(Base):
     confirmed_at: Mapped[datetime | None]
 
     __table_args__ = (
-        Index("ix__payment__sums", "listing_id", "state", "kind", postgresql_include=["amount", "currency"]),
+        Index(
+            "ix__payment__sums",
+            *("listing_id", "state", "kind", "currency"),
+            postgresql_include=["amount"],
+        ),
         CheckConstraint("amount > 0 OR kind IN ('fee', 'tax')", name="amount_positive"),
         CheckConstraint("length(currency) = 3", name="currency_code"),
     )

@@ -17,6 +17,7 @@ class TallyMeasure(enum.StrEnum):
     DECISION_MS = "decision_ms"  # judgements in a step of time, by arm; see `STEP`
     ANNOTATION_MS = "annotation_ms"
     CHANGE = "change"  # judgements that came, and those that went: never less than before
+    ARRIVED = "arrived"  # participants who consented in five minutes; `bin` as of a pace
     PEOPLE = "people"  # participants, by arm, by where they came from (`source`), and by state (`part`)
 
 

@@ -83,7 +83,7 @@ class Trial(Base):
         Index(
             "ix__trial__undecided",
             "participant_id",
-            postgresql_include=["kind"],
+            postgresql_include=["kind", "position"],
             postgresql_where=text("state <> 'decided'"),
         ),
     )

@@ -5,6 +5,7 @@ their way: it costs the same at a thousand decisions and at a million.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, pairwise
 from typing import Any, Final
@@ -27,7 +28,7 @@ from app.overview.schemas import (
     Spend,
     VisitStep,
 )
-from app.overview.steps import step_for
+from app.overview.steps import in_steps
 from app.studies import tallies
 from app.studies.plan import VisitPlan, plan_of
 from app.studies.progress import StudyProgress, progress
@@ -94,30 +95,23 @@ def _pairs(session: Session, study: Study) -> Pairs:
     behind = queries.pairs_behind(session, study)
     if not behind:
         return Pairs(total=0, complete=0, furthest_behind=[])
-    in_arms = {
-        pair: [CountInArm(arm=row.arm, wanted=row.wanted, decided=row.decided) for row in rows]
-        for pair, rows in groupby(
-            queries.pairs_by_arm(session, study, [row.pair_id for row in behind]), key=lambda row: row.pair_id
-        )
-    }
     return Pairs(
         total=behind[0].total,
         complete=behind[0].complete,
-        furthest_behind=[_pair(row, in_arms[row.pair_id]) for row in behind],
+        furthest_behind=[_pair(list(rows)) for _, rows in groupby(behind, key=lambda row: row.pair_id)],
     )
 
 
-def _pair(row: Any, arms: list[CountInArm]) -> PairCount:
-    same = {name: getattr(row, name) for name in PairCount.model_fields if name not in ("id", "arms")}
-    return PairCount(id=row.pair_id, arms=arms, **same)
+def _pair(rows: Sequence[Any]) -> PairCount:
+    """Of the rows of one pair."""
+    same = {name: getattr(rows[0], name) for name in PairCount.model_fields if name not in ("id", "arms")}
+    arms = [CountInArm(arm=row.arm, wanted=row.wanted_of_arm, decided=row.decided_of_arm) for row in rows]
+    return PairCount(id=rows[0].pair_id, arms=arms, **same)
 
 
 def _arrivals(session: Session, study: Study) -> tuple[list[Arrivals], timedelta | None]:
-    first, last = queries.first_and_last_arrival(session, study)
-    if first is None:
-        return [], None
-    step = step_for(first, last)
-    return [Arrivals(at=at, number=number) for at, number in queries.arrivals(session, study, step)], step
+    counts, step = in_steps(tallies.arrivals(session, study.id))
+    return [Arrivals(at=at, number=number) for at, number in counts], step
 
 
 def _stages(session: Session, study: Study) -> list[VisitStep]:
@@ -187,10 +181,10 @@ def _after(now: datetime, *, hours: float) -> datetime | None:
 def _spend(session: Session, study: Study, counts: StudyProgress) -> list[Spend]:
     return [
         Spend(
-            currency=row.currency,
-            paid=row.paid,
-            open=row.open,
-            per_judgement=row.paid / counts.decided if counts.decided else None,
+            currency=currency,
+            paid=paid,
+            open=on_way,
+            per_judgement=paid / counts.decided if counts.decided else None,
         )
-        for row in queries.spend(session, study)
+        for currency, paid, on_way in queries.spend(session, study)
     ]

@@ -1,9 +1,9 @@
 """What a study adds up to, read from the counts that the database keeps (docs/decisions/0016)."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import accumulate, groupby
+from datetime import datetime
+from itertools import groupby
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, delete, func, select, text
@@ -16,6 +16,10 @@ FOLD_FROM: Final = 4000
 """Rows of a study that are worth adding up: those of eight hundred judgements."""
 
 TIMES: Final = (TallyMeasure.DECISION_MS, TallyMeasure.ANNOTATION_MS)
+
+CountsOverTime = Sequence[tuple[int, int]]
+"""In order: the start of five minutes in seconds since 1970, and what came in them, less what went. Of what
+goes on for more than three days, what came before them is counted in the first five minutes of its hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,44 +105,80 @@ class Median:
 
 def medians(session: Session, study_id: int, *, simulated: bool) -> dict[int, Median]:
     """By arm id."""
-    mine = (tally.c.study_id == study_id) & (tally.c.simulated == simulated)
     times: dict[int, dict[str, float]] = {}
-    for (measure, arm_id), rows in groupby(
-        _summed(session, mine, *TIMES), key=lambda row: (row.measure, row.arm_id)
-    ):
-        times.setdefault(arm_id, {})[measure] = _middle([(row.bin, row.number) for row in rows])
+    rows = _middle_bins(session, study_id, simulated=simulated)
+    for (measure, arm_id), bins in groupby(rows, key=lambda row: (row.measure, row.arm_id)):
+        times.setdefault(arm_id, {})[measure] = _middle(list(bins))
     return {arm_id: Median(**one) for arm_id, one in times.items()}
 
 
-def _middle(bins: Sequence[tuple[int, int]]) -> float:
+def _middle_bins(session: Session, study_id: int, *, simulated: bool) -> Sequence[Any]:
+    """Of each measure and arm the bins in which the two middle times are: `number` of times in it, and how
+    many there are `upto` its end and in `total`."""
+    each, number = (tally.c.measure, tally.c.arm_id), func.sum(tally.c.number)
+    bins = (
+        select(
+            *each,
+            tally.c.bin,
+            number.label("number"),
+            func.sum(number).over(partition_by=each, order_by=tally.c.bin).label("upto"),
+            func.sum(number).over(partition_by=each).label("total"),
+        )
+        .where(tally.c.study_id == study_id, tally.c.simulated == simulated, tally.c.measure.in_(TIMES))
+        .group_by(*each, tally.c.bin)
+        .having(number != 0)
+        .subquery()
+    )
+    before, upto, total = 2 * (bins.c.upto - bins.c.number), 2 * bins.c.upto, bins.c.total
+    middle = select(bins).where(upto >= total, before <= total)
+    return session.execute(middle.order_by(bins.c.measure, bins.c.arm_id, bins.c.bin)).all()
+
+
+def _middle(bins: Sequence[Any]) -> float:
     """The median of times that are counted in bins: the mean of the two middle ones, in ms."""
-    total = sum(number for _, number in bins)
+    total = int(bins[0].total)
     return (_ranked(bins, (total + 1) // 2) + _ranked(bins, total // 2 + 1)) / 2
 
 
-def _ranked(bins: Sequence[tuple[int, int]], rank: int) -> float:
+def _ranked(bins: Sequence[Any], rank: int) -> float:
     """The time of that rank, from 1 on: as far into its bin as it is among those of the bin."""
-    upto = accumulate(number for _, number in bins)
-    bin_, number, last = next((*one, end) for one, end in zip(bins, upto, strict=True) if rank <= end)
-    return float(STEP ** (bin_ + (rank - (last - number) - 0.5) / number))
+    found = next(one for one in bins if rank <= one.upto)
+    number, before = int(found.number), int(found.upto - found.number)
+    return float(STEP ** (found.bin + (rank - before - 0.5) / number))
 
 
 def pace(
     session: Session, study_id: int, *, simulated: bool | None, since: datetime | None = None
-) -> Iterator[tuple[datetime, int]]:
-    """When judgements were made, and how many then came or went: to five minutes, and of a study that goes on
-    for more than three days to the hour before them.
+) -> CountsOverTime:
+    """When judgements were made.
 
     simulated : of programs, of people, or (None) of both
     since : leave out what was made before the five minutes of this time
     """
-    mine = tally.c.study_id == study_id
+    return _over_time(session, study_id, TallyMeasure.PACE, simulated=simulated, since=since)
+
+
+def arrivals(session: Session, study_id: int) -> CountsOverTime:
+    """When participants consented, people and programs."""
+    return _over_time(session, study_id, TallyMeasure.ARRIVED)
+
+
+def _over_time(
+    session: Session,
+    study_id: int,
+    measure: TallyMeasure,
+    *,
+    simulated: bool | None = None,
+    since: datetime | None = None,
+) -> CountsOverTime:
+    number = func.sum(tally.c.number)
+    query = select(tally.c.bin, number).where(tally.c.study_id == study_id, tally.c.measure == measure)
     if simulated is not None:
-        mine &= tally.c.simulated == simulated
+        query = query.where(tally.c.simulated == simulated)
     if since is not None:
-        mine &= tally.c.bin >= int(since.timestamp()) // PACE_S
-    rows = _summed(session, mine, TallyMeasure.PACE)
-    return ((datetime.fromtimestamp(row.bin * PACE_S, UTC), row.number) for row in rows)
+        query = query.where(tally.c.bin >= int(since.timestamp()) // PACE_S)
+    rows = session.execute(query.group_by(tally.c.bin).having(number != 0).order_by(tally.c.bin))
+    return [(bin_ * PACE_S, count) for bin_, count in rows]
 
 
 def changes(session: Session, study_id: int) -> int:
@@ -166,7 +206,8 @@ class Miscount:
     off: int
 
 
-# Paces are compared by the hour, as those of long studies are kept; changes only grow, and cannot be counted.
+# Paces and arrivals are compared by the hour, as those of long studies are kept; changes only grow, and
+# cannot be counted.
 DIFFERENCES: Final = text("""
     SELECT study_id, measure, sum(abs(number) + abs(correct)) FROM (
         SELECT study_id, measure, sum(number) AS number, sum(correct) AS correct FROM (
@@ -175,7 +216,7 @@ DIFFERENCES: Final = text("""
             SELECT study_id, simulated, measure, arm_id, source, part, bin, -number, -correct FROM counted
         ) either WHERE measure <> 'change'
         GROUP BY study_id, simulated, measure, arm_id, source, part,
-                 CASE measure WHEN 'pace' THEN bin - bin % 12 ELSE bin END
+                 CASE WHEN measure IN ('pace', 'arrived') THEN bin - bin % 12 ELSE bin END
     ) apart GROUP BY study_id, measure HAVING sum(abs(number) + abs(correct)) > 0 ORDER BY study_id, measure
 """)
 

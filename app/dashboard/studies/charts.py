@@ -1,12 +1,9 @@
 """Small charts as numbers in a 0-100 box, drawn by the templates as SVG; no script needed."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
-
-from app.overview.steps import EPOCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +29,6 @@ class Chart:
 
 
 NO_CHART: Final = Chart((), "")
-
-
-def in_steps(counts: Iterable[tuple[datetime, int]], step: timedelta) -> list[tuple[datetime, int]]:
-    """Counts by the start of their step, in order; steps whose counts add up to 0 are left out."""
-    sums: Counter[datetime] = Counter()
-    for at, number in counts:
-        sums[EPOCH + (at - EPOCH) // step * step] += number
-    return sorted((at, number) for at, number in sums.items() if number)
 
 
 def bars(counts: Sequence[tuple[datetime, int]], step: timedelta) -> list[Bar]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from sqlalchemy import select
@@ -12,11 +12,11 @@ from accuracy.findings.estimates import Analysis
 from accuracy.findings.extremes import PairTally, extremes
 from accuracy.statistics.proportions import Proportion
 from app.analysis.queries import Who
-from app.dashboard.studies.charts import NO_CHART, Chart, bars, in_steps, step_in_words
+from app.dashboard.studies.charts import NO_CHART, Chart, bars, step_in_words
 from app.models import Image, Pair, Study, StudyAnalysis, StudyState
 from app.overview.schemas import Overview
 from app.overview.service import overview
-from app.overview.steps import step_for
+from app.overview.steps import in_steps
 from app.studies import tallies
 from app.studies.progress import StudyProgress, StudySummary, list_studies, progress
 from app.studies.service import is_real
@@ -63,12 +63,11 @@ def _add(table: dict[K, Proportion], key: K, proportion: Proportion) -> None:
 
 def decisions_over_time(session: Session, study: Study, who: Who) -> Chart:
     """From the first judgement to the last."""
-    counts = list(tallies.pace(session, study.id, simulated=who == "simulated"))
-    times = [at for at, number in counts if number > 0]
-    if not times:
-        return NO_CHART
-    step = step_for(times[0], times[-1])
-    return Chart(bars(in_steps(counts, step), step), step_in_words(step))
+    return _chart(*in_steps(tallies.pace(session, study.id, simulated=who == "simulated")))
+
+
+def _chart(counts: Sequence[tuple[datetime, int]], step: timedelta | None) -> Chart:
+    return NO_CHART if step is None else Chart(bars(counts, step), step_in_words(step))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +96,9 @@ class StudyNumbers:
     @property
     def arrivals(self) -> Chart:
         """Participants by the time when they came."""
-        if self.overview.arrivals_step_s is None:
-            return NO_CHART
-        step = timedelta(seconds=self.overview.arrivals_step_s)
-        counts = [(one.at, one.number) for one in self.overview.arrivals]
-        return Chart(bars(counts, step), step_in_words(step))
+        seconds = self.overview.arrivals_step_s
+        step = None if seconds is None else timedelta(seconds=seconds)
+        return _chart([(one.at, one.number) for one in self.overview.arrivals], step)
 
 
 def study_numbers(session: Session, study: Study) -> StudyNumbers:

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 
 from accuracy.statistics.proportions import Proportion
 from app.dashboard.studies import queries
-from app.dashboard.studies.charts import bars, in_steps, step_in_words
+from app.dashboard.studies.charts import bars, step_in_words
 from app.models import (
     Label,
     Participant,
@@ -18,7 +18,7 @@ from app.models import (
     TrialState,
     WorkerIdentity,
 )
-from app.overview.steps import step_for
+from app.overview.steps import in_steps, step_for
 from app.studies.progress import progress
 from app.studies.tallies import cells
 from tests.support.factories import (
@@ -52,9 +52,11 @@ class TestBars:
         assert bars([], timedelta(hours=1)) == []
 
     def test_counts_fall_into_whole_steps(self):
-        hour = timedelta(hours=1)
-        counts = [(T0, 1), (T0 + 0.5 * hour, 2), (T0 + 1.5 * hour, 1), (T0 + 1.6 * hour, -1)]
-        assert in_steps(counts, hour) == [(T0, 3)]
+        hour, day = timedelta(hours=1), timedelta(days=1)
+        times = {T0: 1, T0 + hour / 2: 2, T0 + 25 * hour: 1, T0 + 26 * hour: -1, T0 + 30 * day: 4}
+        counts = [(int(at.timestamp()), number) for at, number in times.items()]
+        midnight = T0.replace(hour=0)
+        assert in_steps(counts) == ([(midnight, 3), (midnight + 30 * day, 4)], day)
 
     def test_a_month_is_drawn_by_days(self):
         assert step_in_words(step_for(T0, T0 + timedelta(days=30))) == "1 d"

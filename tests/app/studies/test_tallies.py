@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -44,6 +45,7 @@ from app.studies.service import close_study
 from app.studies.tallies import (
     FOLD_FROM,
     Miscount,
+    arrivals,
     cells,
     changes,
     differences,
@@ -144,6 +146,31 @@ class TestPace:
         db.execute(delete(Decision).where(Decision.id == gone.id))
         drawn = decisions_over_time(db, study, "people")
         assert [bar.count for bar in drawn.bars if bar.count] == [1, 1]
+
+
+class TestArrivals:
+    def test_they_are_what_counting_gives_whatever_comes_goes_and_is_folded(self, db, study, arm):
+        rng, people = random.Random(3), []
+        for number in range(60):
+            source = rng.choice([Source.LINK, Source.SIMULATED])
+            at = T0 + timedelta(minutes=rng.uniform(0, 10 * 24 * 60))
+            people.append(ParticipantFactory(arm=arm, source=source, consented_at=at))
+            if number % 7 == 0:
+                fold(db, study.id)
+            if number % 5 == 0:
+                db.delete(people.pop(rng.randrange(len(people))))
+                db.flush()
+        kept = Counter({at // 3600: 0 for at, _ in arrivals(db, study.id)})
+        for at, number in arrivals(db, study.id):
+            kept[at // 3600] += number
+        assert kept == Counter(int(one.consented_at.timestamp()) // 3600 for one in people)
+        assert differences(db) == []
+
+    def test_who_withdraws_came_all_the_same(self, db, study, arm):
+        person = ParticipantFactory(arm=arm, consented_at=T0)
+        person.state = ParticipantState.WITHDRAWN
+        db.flush()
+        assert arrivals(db, study.id) == [(int(T0.timestamp()), 1)]
 
 
 class TestFolding:
@@ -290,7 +317,8 @@ class TestAtOnce:
 
 
 def paced(db, study):
-    return list(pace(db, study.id, simulated=False))
+    counts = pace(db, study.id, simulated=False)
+    return [(datetime.fromtimestamp(at, UTC), number) for at, number in counts]
 
 
 def everything(db, study):

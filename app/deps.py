@@ -41,8 +41,13 @@ SESSION_COOKIE: Final = "cyborg_session"
 
 
 def unit_of_work(request: Request) -> Iterator[Session]:
-    with request.app.state.session_factory.begin() as session:
+    """One transaction, committed when the route is done; rolled back when it raises.
+
+    A route that asks a marketplace commits first: no transaction is open and no connection held meanwhile.
+    """
+    with request.app.state.session_factory() as session:
         yield session
+        session.commit()
 
 
 # scope="function": commit before the response leaves. By default FastAPI runs the code after `yield`

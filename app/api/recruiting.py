@@ -25,7 +25,7 @@ from app.models import (
 )
 from app.recruitment import accounts, ledger, listings, messages, review
 from app.recruitment.events import ask_for_visit
-from app.recruitment.marketplaces.seam import Cost, Money
+from app.recruitment.marketplaces.seam import Cost
 from app.studies.service import find_study
 
 router: Final = APIRouter(prefix="/api/studies/{slug}/listing", tags=["recruiting"])
@@ -145,6 +145,15 @@ class RejectionRequest(Body):
     confirmed: bool = False
 
 
+class ScreenOutRequest(Body):
+    """`confirmed: false` only shows who would be screened out, and what it costs."""
+
+    submissions: list[int] = Field(min_length=1, max_length=1000)
+    pay: int = Field(ge=1, le=review.MOST_PAID)
+    """Of each, in minor units; less than the reward."""
+    confirmed: bool = False
+
+
 class BonusLineBody(Body):
     participant: Annotated[str, Field(min_length=8, max_length=36)]
     """Reference or id."""
@@ -173,6 +182,15 @@ class RejectionView(Answer):
     submissions: list[SubmissionView]
 
 
+class ScreenOutView(Answer):
+    """Who is screened out, or would be."""
+
+    screened_out: bool
+    cost: Quote | None
+    """With fees and tax, at most; null when it is confirmed."""
+    submissions: list[SubmissionView]
+
+
 @router.get("")
 def read_listing(db: Db, _staff: CurrentStaff, slug: str) -> ListingView:
     """How a study stands on its marketplace."""
@@ -191,15 +209,8 @@ def quote(
     """What it would cost with fees and tax. Nothing is published."""
     find_study(db, slug)
     key = accounts.key_of(db, marketplace, config)
-    with accounts.opened(key, config) as market:
-        cost: Cost = market.quote(Money(terms.reward, key.currency), terms.places)
-    return Quote(
-        rewards=cost.rewards,
-        fees=cost.fees,
-        tax=cost.tax,
-        total=cost.total.minor,
-        currency=key.currency,
-    )
+    db.commit()  # no transaction is open while the marketplace is asked
+    return _quote(accounts.price(key, config, terms.reward, terms.places))
 
 
 @router.post("", status_code=201)
@@ -265,8 +276,9 @@ def write_to(db: Db, config: Config, _editor: Editor, slug: str, body: MessageRe
     found = review.submissions(db, listing, only=body.submissions, limit=None)
     if len(found) < len(set(body.submissions)):
         raise BadInput("One of these numbers is no submission of this study.")
-    sent = messages.write_to(db, config, listing, [one.submission for one in found], body.message)
-    return Asked(count=sent)
+    letters = messages.written(db, config, listing, [one.submission for one in found], body.message)
+    db.commit()  # no transaction is open while the marketplace is asked
+    return Asked(count=messages.send(letters, config))
 
 
 @router.post("/submissions/reject")
@@ -279,6 +291,24 @@ def reject(db: Db, editor: Editor, slug: str, body: RejectionRequest) -> Rejecti
         review.reject(db, listing, found, category=body.category, message=body.message, by=editor.id)
         ask_for_visit(db, listing.id)
     return RejectionView(rejected=body.confirmed, submissions=[_submission(one) for one in found])
+
+
+@router.post("/submissions/screen-out")
+def screen_out(db: Db, config: Config, editor: Editor, slug: str, body: ScreenOutRequest) -> ScreenOutView:
+    """Show who would be screened out and what it costs; with `confirmed`, screen them out for this pay."""
+    listing = _listing(db, slug)
+    found, cost = _chosen(db, listing, body.submissions), None
+    if body.confirmed:
+        review.screen_out(db, listing, found, pay=body.pay, by=editor.id)
+        ask_for_visit(db, listing.id)
+        db.flush()
+    else:
+        review.check_screen_out(db, listing, found, body.pay)
+        key = accounts.key_of(db, listing.marketplace, config)
+        db.commit()  # no transaction is open while the marketplace is asked
+        cost = _quote(accounts.price(key, config, body.pay, len(found)))
+    shown = [_submission(one) for one in found]
+    return ScreenOutView(screened_out=body.confirmed, cost=cost, submissions=shown)
 
 
 @router.get("/bonuses")
@@ -381,6 +411,16 @@ def _chosen(db: Session, listing: Listing, ids: list[int]) -> list[review.Review
 
 def _view(listing: Listing) -> ListingView:
     return ListingView(**{name: getattr(listing, name) for name in ListingView.model_fields})
+
+
+def _quote(cost: Cost) -> Quote:
+    return Quote(
+        rewards=cost.rewards,
+        fees=cost.fees,
+        tax=cost.tax,
+        total=cost.total.minor,
+        currency=cost.currency,
+    )
 
 
 def _submission(one: review.Reviewed) -> SubmissionView:

@@ -63,14 +63,16 @@ def publish(  # noqa: PLR0913, PLR0917 - each is an option
     description: Annotated[str, typer.Option(help="What people read before they take a place.")],
     screen_out_reward: Annotated[int | None, typer.Option(min=1, help="Of who is screened out.")] = None,
     screen_out_places: Annotated[int | None, typer.Option(min=1, help="How many may be paid that.")] = None,
+    staff_screen_out: Annotated[
+        bool, typer.Option("--staff-screen-out", help="Let staff screen people out later.")
+    ] = False,
     marketplace: Annotated[Literal["prolific", "mturk"], typer.Option(help="Where.")] = "prolific",
     yes: Yes = False,
 ) -> None:
     """Say what it costs; with --yes publish it."""
     from app.models import Source
     from app.recruitment import listings
-    from app.recruitment.accounts import key_of
-    from app.recruitment.accounts import opened as connected
+    from app.recruitment.accounts import key_of, price
     from app.recruitment.marketplaces.seam import Money
     from app.studies.service import find_study
 
@@ -81,6 +83,7 @@ def publish(  # noqa: PLR0913, PLR0917 - each is an option
         description=description,
         screen_out_reward=screen_out_reward,
         screen_out_places=screen_out_places,
+        staff_screen_out=staff_screen_out,
     )
     if there := _there(slug):
         there.publish(terms, marketplace, yes=yes)
@@ -88,10 +91,9 @@ def publish(  # noqa: PLR0913, PLR0917 - each is an option
     with opened() as context:
         with context.sessions() as session:
             key = key_of(session, Source(marketplace), context.settings)
-        with connected(key, context.settings) as market:
-            cost = market.quote(Money(reward, key.currency), places)
+        cost = price(key, context.settings, reward, places)
         parts = {"rewards": cost.rewards, "fees": cost.fees, "tax": cost.tax}
-        said = ", ".join(f"{name} {Money(amount, key.currency)}" for name, amount in parts.items())
+        said = ", ".join(f"{name} {Money(amount, cost.currency)}" for name, amount in parts.items())
         print(f"{places} places: {said}; {cost.total} in all, at most.")
         if not yes:
             print("Nothing was published; --yes publishes it.")
@@ -227,8 +229,10 @@ def message(
         chosen = review.find(session, listing, references)
         print(f"{len(chosen)} get the message: {_names(chosen)}")
         if yes:
-            messages.write_to(session, context.settings, listing, [one.submission for one in chosen], text)
+            found = [one.submission for one in chosen]
+            letters = messages.written(session, context.settings, listing, found, text)
             session.commit()
+            messages.send(letters, context.settings)
 
 
 @recruit.command()
@@ -253,6 +257,33 @@ def reject(
         print(f"{len(chosen)} are rejected for {category}: {message}")
         if yes:
             review.reject(session, listing, chosen, category=category, message=message, by=None)
+            session.commit()
+            _visit(context, listing.id)
+
+
+@recruit.command("screen-out")
+def screen_out(
+    slug: Slug,
+    references: References,
+    pay: Annotated[int, typer.Option(min=1, help="Of each, in pence or cents; less than the reward.")],
+    yes: Yes = False,
+) -> None:
+    """Screen people out who handed in their work, for less pay; without --yes, show who and the cost."""
+    from app.recruitment import review
+    from app.recruitment.accounts import key_of, price
+
+    if there := _there(slug):
+        there.screen_out(references, pay, yes=yes)
+        return
+    with _listing(slug) as (context, session, listing):
+        chosen = [one for one in review.find(session, listing, references) if one.is_open]
+        review.check_screen_out(session, listing, chosen, pay)
+        key = key_of(session, listing.marketplace, context.settings)
+        session.commit()
+        cost = price(key, context.settings, pay, len(chosen))
+        print(f"{len(chosen)} are screened out, {cost.total} with fees: {_names(chosen)}")
+        if yes:
+            review.screen_out(session, listing, chosen, pay=pay, by=None)
             session.commit()
             _visit(context, listing.id)
 

@@ -87,6 +87,14 @@ class RemoteListing:
         if yes:
             self._judge("reject", chosen, **why, confirmed=True)
 
+    def screen_out(self, references: Sequence[str], pay: int, *, yes: bool) -> None:
+        chosen = self._open(references)
+        found = self._judge("screen-out", chosen, pay=pay, confirmed=False)["cost"]
+        cost = Money(found["total"], found["currency"])
+        print(f"{len(chosen)} are screened out, {cost} with fees: {names_of(chosen)}")
+        if yes:
+            self._judge("screen-out", chosen, pay=pay, confirmed=True)
+
     def pay_bonuses(self, amounts: Mapping[str, int], order: str, reason: str, *, yes: bool) -> None:
         total = Money(sum(amounts.values()), self._get()["currency"])
         print(f"{len(amounts)} bonuses, {total} and fees.")

@@ -101,6 +101,7 @@ def connect(
     token: Annotated[str, Form(max_length=1000)],
     workspace: Annotated[str, Form(max_length=100)] = "",
 ) -> Response:
+    db.commit()  # no transaction is open while the marketplace is asked
     owner = accounts.check_token(SOURCE, token, config, workspace=workspace.strip())
     accounts.keep_token(db, SOURCE, token, owner, config, by=admin.id)
     whose = f"The account of {owner.name}, paid in {owner.currency}."
@@ -118,6 +119,7 @@ class Wanted(Fields):
     description: str = Field(max_length=5000)
     screen_out_reward: str | None = Field(None, max_length=20)
     screen_out_places: int | None = Field(None, ge=1, le=10_000)
+    staff_screen_out: bool = False
 
     def terms(self) -> listings.Terms:
         """`BadInput` for what cannot be offered."""
@@ -134,6 +136,7 @@ class Wanted(Fields):
             description=self.description,
             screen_out_reward=paid or None,
             screen_out_places=self.screen_out_places,
+            staff_screen_out=self.staff_screen_out,
         )
 
 
@@ -144,8 +147,8 @@ def cost(
     """What it would cost. Nothing is published."""
     study, terms = find_study(db, slug), wanted.terms()
     key = accounts.key_of(db, SOURCE, config)
-    with accounts.opened(key, config) as market:
-        quote = market.quote(Money(terms.reward, key.currency), terms.places)
+    db.commit()  # no transaction is open while the marketplace is asked
+    quote = accounts.price(key, config, terms.reward, terms.places)
     return page(
         request,
         "staff/recruit_publish.html",
@@ -153,7 +156,7 @@ def cost(
         wanted=wanted,
         quote=quote,
         money=Money,
-        per_hour=Money(terms.reward * 60 // terms.minutes, key.currency),
+        per_hour=Money(terms.reward * 60 // terms.minutes, quote.currency),
         name=MARKETPLACES[SOURCE],
     )
 
@@ -220,6 +223,9 @@ def review_chosen(
         study=study,
         found=found,
         total=Money(listing.reward * len(found), listing.currency),
+        currency=listing.currency,
+        screens_out=listing.staff_screen_out,
+        usual_pay=Money(listing.screen_out_reward, "").decimal if listing.screen_out_reward else "",
         rules=REJECTION_RULES[listing.marketplace],
     )
 
@@ -270,7 +276,9 @@ def write_to(
     found = review.submissions(db, listing, only=form.id, limit=None)
     if not found:
         raise BadInput("Mark the people to write to first.")
-    count = messages.write_to(db, config, listing, [one.submission for one in found], form.message)
+    letters = messages.written(db, config, listing, [one.submission for one in found], form.message)
+    db.commit()  # no transaction is open while the marketplace is asked
+    count = messages.send(letters, config)
     return leave_for(_address(slug), request, Flash("ok", f"{count} got your message"))
 
 
@@ -306,6 +314,43 @@ def reject(
     )
     ask_for_visit(db, listing.id)
     return leave_for(_address(slug), request, Flash("ok", f"{count} are rejected"))
+
+
+class ScreenOut(Chosen):
+    pay: str = Field("", max_length=20)
+
+
+@router.get("/screen-out")
+def preview_screen_out(
+    request: Request, db: Db, config: Config, _editor: Editor, slug: str, asked: Annotated[ScreenOut, Query()]
+) -> HTMLResponse:
+    """Who, and what it costs. Nobody is screened out yet."""
+    study, listing = find_study(db, slug), _listing(db, slug)
+    found, pay = _chosen(db, listing, asked.id), review.minor_units(asked.pay)
+    review.check_screen_out(db, listing, found, pay)
+    key = accounts.key_of(db, listing.marketplace, config)
+    db.commit()  # no transaction is open while the marketplace is asked
+    cost = accounts.price(key, config, pay, len(found))
+    context: dict[str, Any] = {
+        "found": found,
+        "asked": asked,
+        "cost": cost,
+        "pay": Money(pay, listing.currency),
+    }
+    name = MARKETPLACES[listing.marketplace]
+    return page(request, "staff/recruit_screen_out.html", study=study, money=Money, name=name, **context)
+
+
+@router.post("/screen-out")
+def screen_out(
+    request: Request, db: Db, editor: Editor, slug: str, asked: Annotated[ScreenOut, Form()]
+) -> Response:
+    listing = _listing(db, slug)
+    found, pay = _chosen(db, listing, asked.id), review.minor_units(asked.pay)
+    count = review.screen_out(db, listing, found, pay=pay, by=editor.id)
+    ask_for_visit(db, listing.id)
+    told = f"{count} {'is' if count == 1 else 'are'} screened out; a worker tells the marketplace"
+    return leave_for(_address(slug), request, Flash("ok", told))
 
 
 class BonusOrder(Fields):

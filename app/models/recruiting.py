@@ -71,6 +71,8 @@ class Listing(Base):
     """For who is screened out; None: they are asked to return their submission."""
     screen_out_places: Mapped[int | None]
     """How many may be paid so before the marketplace pauses the study."""
+    staff_screen_out: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    """Published as a study in which staff screen people out."""
     currency: Mapped[str]
     codes: Mapped[Json]
     """Completion code by the way a visit ends; `app.recruitment.listings`."""
@@ -115,6 +117,7 @@ class SubmissionVerdict(enum.StrEnum):
     APPROVE = "approve"
     REQUEST_RETURN = "request_return"
     REJECT = "reject"
+    SCREEN_OUT = "screen_out"
 
 
 class Submission(Base):
@@ -138,7 +141,8 @@ class Submission(Base):
     return_requested_at: Mapped[datetime | None]
     verdict: Mapped[SubmissionVerdict | None] = mapped_column(closed_set(SubmissionVerdict, "verdict"))
     verdict_detail: Mapped[Json | None] = mapped_column(JSONB(none_as_null=True))
-    """Category and message of a rejection, reason of a return."""
+    """Category and message of a rejection, reason of a return, pay of a screen-out; or, without a verdict,
+    why the marketplace refused a screen-out."""
     verdict_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
     verdict_at: Mapped[datetime | None]
     told_at: Mapped[datetime | None]

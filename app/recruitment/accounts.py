@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.errors import BadInput, MarketplaceRefused, WrongState
 from app.models import MarketplaceAccount, Source
 from app.recruitment.marketplaces.registry import MARKETPLACES, connected
-from app.recruitment.marketplaces.seam import Marketplace, Owner
+from app.recruitment.marketplaces.seam import Cost, Marketplace, Money, Owner
 from app.security import token_box
 from app.settings import Settings
 
@@ -73,6 +73,15 @@ def key_of(session: Session, source: Source, settings: Settings) -> AccountKey:
     account = account_of(session, source)
     token = token_box(session, settings).open(account.sealed_token, of=source)
     return AccountKey(source, token, account.workspace, account.currency)
+
+
+def price(key: AccountKey, settings: Settings, pay: int, people: int) -> Cost:
+    """What it costs with fees and tax to pay so many people; asks the marketplace, and spends nothing.
+
+    Slow: the caller has no transaction open.
+    """
+    with opened(key, settings) as market:
+        return market.quote(Money(pay, key.currency), people)
 
 
 @contextmanager

@@ -85,6 +85,43 @@ def intend(
     )
 
 
+def intend_screen_out(
+    session: Session, listing: Listing, submission: Submission, *, amount: int, by: int | None
+) -> None:
+    """Write down once what somebody is paid who is screened out; what is not paid takes the new amount."""
+    kind = PaymentKind.SCREEN_OUT
+    asked = {"amount": amount, "state": PaymentState.INTENDED, "created_by": by}
+    row = insert(Payment).values(
+        **(_values(listing, submission, kind, amount, key=key_of(kind, submission)) | asked)
+    )
+    session.execute(
+        row.on_conflict_do_update(
+            index_elements=["key"],
+            set_=asked | {"sent_at": None, "refusal": None},
+            where=Payment.state != PaymentState.CONFIRMED,
+        )
+    )
+
+
+def has_open_bonus(session: Session, submissions: Iterable[int]) -> bool:
+    """Whether a bonus of one of them is asked for and not confirmed."""
+    query = select(Payment.id).where(
+        Payment.submission_id.in_(list(submissions)),
+        Payment.kind == PaymentKind.BONUS,
+        Payment.state.in_(OPEN),
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def drop_screen_out(session: Session, submission: Submission, said: str) -> None:
+    """The marketplace refused to screen somebody out: nobody is paid for it."""
+    session.execute(
+        update(Payment)
+        .where(Payment.key == key_of(PaymentKind.SCREEN_OUT, submission), Payment.state.in_(OPEN))
+        .values(state=PaymentState.CANCELLED, refusal=said)
+    )
+
+
 def _values(
     listing: Listing, submission: Submission, kind: PaymentKind, amount: int, *, key: str
 ) -> dict[str, object]:
@@ -213,16 +250,18 @@ def settle(session: Session, listing: Listing, submissions: Iterable[Submission]
     """Bring rewards and screen-out payments to what the states of submissions show."""
     for submission in submissions:
         kind = PAID.get(submission.state)
-        amount = kind and amount_of(listing, kind)
-        if kind and amount:
-            _confirm_shown(session, listing, submission, kind, amount)
-        elif submission.state in UNPAID:
-            _cancel(session, submission)
+        if kind:
+            _confirm_shown(session, listing, submission, kind)
+        if kind or submission.state in UNPAID:
+            _cancel(session, submission, {PaymentKind.REWARD, PaymentKind.SCREEN_OUT} - {kind})
 
 
-def _confirm_shown(
-    session: Session, listing: Listing, submission: Submission, kind: PaymentKind, amount: int
-) -> None:
+def _confirm_shown(session: Session, listing: Listing, submission: Submission, kind: PaymentKind) -> None:
+    """What staff asked for at its amount; what the marketplace paid by itself at that of the listing."""
+    known = select(Payment.amount).where(Payment.key == key_of(kind, submission))
+    amount = session.scalar(known) or amount_of(listing, kind)
+    if amount is None:
+        return
     row = insert(Payment).values(
         **_values(listing, submission, kind, amount, key=key_of(kind, submission)),
         state=PaymentState.CONFIRMED,
@@ -237,13 +276,13 @@ def _confirm_shown(
     )
 
 
-def _cancel(session: Session, submission: Submission) -> None:
-    """Nobody is rewarded any more for a submission that is gone; bonuses stay."""
+def _cancel(session: Session, submission: Submission, kinds: Iterable[PaymentKind | None]) -> None:
+    """Nobody is paid so any more for a submission that is gone, or was paid otherwise; bonuses stay."""
     session.execute(
         update(Payment)
         .where(
             Payment.submission_id == submission.id,
-            Payment.kind == PaymentKind.REWARD,
+            Payment.kind.in_(kinds),
             Payment.state.in_(OPEN),
         )
         .values(state=PaymentState.CANCELLED)

@@ -18,7 +18,7 @@ from app.models import (
 )
 from app.recruitment.accounts import account_of
 from app.recruitment.identity import kept_out_by
-from app.recruitment.marketplaces.registry import ARRIVALS, CODED_ENDINGS, MARKETPLACES
+from app.recruitment.marketplaces.registry import ARRIVALS, CODED_ENDINGS, MARKETPLACES, SCREENS_OUT
 from app.recruitment.marketplaces.seam import Money, Offer, VisitEnd
 from app.recruitment.service import CODE_LETTERS
 from app.studies.plan import plan_of
@@ -48,6 +48,8 @@ class Terms(BaseModel):
     description: Annotated[str, Field(min_length=1, max_length=5000)]
     screen_out_reward: Minor | None = None
     screen_out_places: int | None = Field(None, ge=1, le=10_000)
+    staff_screen_out: bool = False
+    """Whether staff may screen people out; it is decided when the study is published."""
 
     @model_validator(mode="after")
     def screen_out_is_whole(self) -> "Terms":
@@ -77,6 +79,8 @@ def make_listing(session: Session, study: Study, source: Source, terms: Terms, *
         raise WrongState("Open the study first: people come as soon as it is published.")
     if listing_of(session, study) is not None:
         raise WrongState("This study is on a marketplace already.")
+    if terms.staff_screen_out and source not in SCREENS_OUT:
+        raise BadInput(f"{MARKETPLACES[source]} has no screen-out.")
     listing = Listing(
         study_id=study.id,
         marketplace=source,
@@ -86,6 +90,7 @@ def make_listing(session: Session, study: Study, source: Source, terms: Terms, *
         reward=terms.reward,
         screen_out_reward=terms.screen_out_reward,
         screen_out_places=terms.screen_out_places,
+        staff_screen_out=terms.staff_screen_out,
         currency=account.currency,
         codes={ending: _new_code() for ending in CODED_ENDINGS[source]},
         places_wanted=terms.places,
@@ -129,6 +134,7 @@ def offer_of(session: Session, study: Study, listing: Listing, *, public_url: st
         codes=cast("dict[VisitEnd, str]", listing.codes),
         screen_out=Money(listing.screen_out_reward, listing.currency) if listing.screen_out_reward else None,
         screen_out_places=listing.screen_out_places,
+        staff_screen_out=listing.staff_screen_out,
         group=listing.group_id,
         shut_out=shut_out(session, study, listing),
         device=() if plan_of(study).device.touch else ("desktop",),

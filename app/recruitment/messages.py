@@ -1,15 +1,16 @@
 """Messages to people on the marketplace that they came from."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.audit.recording import note
-from app.errors import BadInput, WrongState
+from app.errors import BadInput, MarketplaceRefused, MarketplaceUnavailable, WrongState
 from app.models import Listing, Participant, Submission
-from app.recruitment.accounts import key_of, opened
+from app.recruitment.accounts import AccountKey, key_of, opened
 from app.settings import Settings
 
 LONGEST: Final = 2000  # characters
@@ -21,21 +22,42 @@ def submission_of(session: Session, participant: Participant) -> Submission | No
     return session.scalar(mine.order_by(Submission.id.desc()).limit(1))
 
 
-def write_to(
-    session: Session, settings: Settings, listing: Listing, submissions: Sequence[Submission], text: str
-) -> int:
-    """Send each person the same message; returns how many got it.
+@dataclass(frozen=True, slots=True)
+class Letters:
+    """One message to several people, by their ids on the marketplace."""
 
-    A message cannot be taken back and is not sent again by itself: where the marketplace fails in between,
-    its error is raised and the others have theirs.
-    """
+    key: AccountKey
+    listing: str
+    workers: tuple[str, ...]
+    text: str
+
+
+def written(
+    session: Session, settings: Settings, listing: Listing, submissions: Sequence[Submission], text: str
+) -> Letters:
+    """A message that can be sent. The audit log says that it was asked for; commit before it is sent."""
     text = text.strip()
     if not text or len(text) > LONGEST:
         raise BadInput(f"A message needs a text of at most {LONGEST:,} characters.")
     if listing.external_id is None:
         raise WrongState("The study is not on the marketplace yet.")
-    with opened(key_of(session, listing.marketplace, settings), settings) as market:
-        for one in submissions:
-            market.message(listing.external_id, one.worker_id, text)
-    note(session, f"{len(submissions)} people got a message")
-    return len(submissions)
+    key = key_of(session, listing.marketplace, settings)
+    note(session, f"{len(submissions)} people are written to")
+    return Letters(key, listing.external_id, tuple(one.worker_id for one in submissions), text)
+
+
+def send(letters: Letters, settings: Settings) -> int:
+    """Send a message to each person, outside of any transaction; returns how many got it.
+
+    It cannot be taken back and is not sent again by itself: where the marketplace fails in between, its
+    error says how many have theirs.
+    """
+    sent = 0
+    try:
+        with opened(letters.key, settings) as market:
+            for worker in letters.workers:
+                market.message(letters.listing, worker, letters.text)
+                sent += 1
+    except (MarketplaceRefused, MarketplaceUnavailable) as error:
+        raise type(error)(f"{error} {sent} of {len(letters.workers)} people got the message.") from None
+    return sent

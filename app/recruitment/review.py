@@ -5,11 +5,11 @@ Nothing here talks to a marketplace. What staff decide is written down; a worker
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.errors import BadInput, WrongState
@@ -24,13 +24,19 @@ from app.models import (
     SubmissionState,
     SubmissionVerdict,
 )
-from app.recruitment.ledger import intend, key_of
-from app.recruitment.marketplaces.registry import REJECTION_RULES
+from app.recruitment.ledger import has_open_bonus, intend, intend_screen_out, key_of
+from app.recruitment.marketplaces.registry import MARKETPLACES, REJECTION_RULES, SCREENS_OUT
 
 PAGE_SIZE: Final = 100
 
 MOST_PAID: Final = 20_000
 """Minor units of one bonus or reward: a slip of the keyboard pays nobody a thousand pounds."""
+
+SCREEN_OUT_SHOWS: Final = timedelta(hours=1)
+"""After that long a marketplace shows that it has screened somebody out."""
+
+REFUSED: Final = "refused"
+"""Key in the detail of a submission: why the marketplace did not screen the person out."""
 
 Sorting = Literal["newest", "oldest", "state", "flags"]
 
@@ -57,16 +63,40 @@ class Reviewed:
             and self.participant.state is ParticipantState.FINISHED
             and self.is_expected_code
             and not self.flags
+            and not self.screen_out_refusal
         )
 
     @property
     def is_open(self) -> bool:
         """Whether a verdict can still be given."""
-        return self.submission.state is SubmissionState.AWAITING_REVIEW and not self.submission.verdict
+        return self.submission.state is SubmissionState.AWAITING_REVIEW and (
+            not self.submission.verdict or self.is_unshown_screen_out
+        )
+
+    @property
+    def is_unshown_screen_out(self) -> bool:
+        """The marketplace was told to screen the person out, had time to show it, and does not."""
+        told = self.submission.told_at
+        return (
+            self.submission.verdict is SubmissionVerdict.SCREEN_OUT
+            and self.submission.state is SubmissionState.AWAITING_REVIEW
+            and told is not None
+            and told < datetime.now(UTC) - SCREEN_OUT_SHOWS
+        )
+
+    @property
+    def screen_out_refusal(self) -> str:
+        """What the marketplace said when it refused to screen the person out; empty without one."""
+        detail = self.submission.verdict_detail or {}
+        return "" if self.submission.verdict else str(detail.get(REFUSED, ""))
 
     @property
     def problem(self) -> str:
         """Why a submission is not approved with the others, in words; empty of one that is."""
+        if self.screen_out_refusal:
+            return f"not screened out: {self.screen_out_refusal}"
+        if self.is_unshown_screen_out:
+            return "sent to be screened out, and the marketplace does not show it: look there first"
         if self.participant is None:
             return "no visit with this id"
         if self.participant.state is not ParticipantState.FINISHED:
@@ -201,15 +231,46 @@ def reject(
     return len(waiting)
 
 
+def check_screen_out(session: Session, listing: Listing, chosen: Sequence[Reviewed], pay: int) -> None:
+    """`WrongState` or `BadInput` where nobody can be screened out for this pay."""
+    name = MARKETPLACES[listing.marketplace]
+    if listing.marketplace not in SCREENS_OUT:
+        raise WrongState(f"{name} has no screen-out: approve or reject the work.")
+    if not listing.staff_screen_out:
+        raise WrongState(
+            f"The study was published without leave for staff to screen people out, so {name} refuses it."
+        )
+    if not 0 < pay < listing.reward:
+        raise BadInput("Who is screened out is paid something, and less than the reward.")
+    if has_open_bonus(session, [one.submission.id for one in chosen]):
+        raise WrongState("A bonus of one of them is not paid for sure yet; settle it first.")
+
+
+def screen_out(
+    session: Session, listing: Listing, chosen: Sequence[Reviewed], *, pay: int, by: int | None
+) -> int:
+    """Ask for screen-outs that staff have seen in a preview, each for the same pay in minor units."""
+    check_screen_out(session, listing, chosen, pay)
+    waiting = _lock(session, listing, chosen)
+    for one in waiting:
+        _judge(one, SubmissionVerdict.SCREEN_OUT, {"pay": pay}, by=by)
+        intend_screen_out(session, listing, one, amount=pay, by=by)
+    return len(waiting)
+
+
 def _lock(session: Session, listing: Listing, chosen: Sequence[Reviewed]) -> Sequence[Submission]:
     """Those that still wait for a verdict; nobody else gives them one meanwhile."""
+    unshown = and_(
+        Submission.verdict == SubmissionVerdict.SCREEN_OUT,
+        Submission.told_at < datetime.now(UTC) - SCREEN_OUT_SHOWS,
+    )
     return session.scalars(
         select(Submission)
         .where(
             Submission.listing_id == listing.id,
             Submission.id.in_([one.submission.id for one in chosen]),
             Submission.state == SubmissionState.AWAITING_REVIEW,
-            Submission.verdict.is_(None),
+            or_(Submission.verdict.is_(None), unshown),
         )
         .order_by(Submission.id)
         .with_for_update()
@@ -218,10 +279,11 @@ def _lock(session: Session, listing: Listing, chosen: Sequence[Reviewed]) -> Seq
 
 
 def _judge(
-    submission: Submission, verdict: SubmissionVerdict, detail: dict[str, str] | None, *, by: int | None
+    submission: Submission, verdict: SubmissionVerdict, detail: dict[str, Any] | None, *, by: int | None
 ) -> None:
     submission.verdict, submission.verdict_detail = verdict, detail
     submission.verdict_by, submission.verdict_at = by, datetime.now(UTC)
+    submission.told_at = None
 
 
 def find(session: Session, listing: Listing, references: Sequence[str]) -> list[Reviewed]:

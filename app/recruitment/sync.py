@@ -35,12 +35,16 @@ from app.recruitment.events import EVENTS_PATH
 from app.recruitment.listings import offer_of
 from app.recruitment.marketplaces.registry import EVENT_READERS
 from app.recruitment.marketplaces.seam import Bonus, Listed, Marketplace, Money, Offer, Submitted
+from app.recruitment.review import REFUSED
 from app.security import token_box
 from app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 BONUSES_AT_ONCE: Final = 200
+
+TOLD_ONCE: Final = (SubmissionVerdict.REQUEST_RETURN, SubmissionVerdict.SCREEN_OUT)
+"""Verdicts that the marketplace is not told a second time."""
 
 REACHED: Final = {
     ListingAction.PUBLISH: (ListingState.PUBLISHED, ListingState.FULL, ListingState.STOPPED),
@@ -124,7 +128,7 @@ class MarketVisit:
         listed = self._raise_places(listed)
         self._act(listed)
         self._pull(listed.id)
-        if self._carry_out_verdicts():
+        if self._carry_out_verdicts(listed.id):
             self._pull(listed.id)
         self._look_for_bonuses()
         refused = self._pay_bonuses(listed.id)
@@ -213,9 +217,12 @@ class MarketVisit:
         if group and new:
             self.market.enlist(group, new)
 
-    def _carry_out_verdicts(self) -> bool:
+    def _carry_out_verdicts(self, listed_id: str) -> bool:
         """Tell the marketplace what staff decided; whether it was told anything."""
         refused: list[str] = []
+        screened = self._waiting(SubmissionVerdict.SCREEN_OUT)
+        for one in screened:
+            self._screen_out(listed_id, one)
         waiting = self._waiting(SubmissionVerdict.APPROVE)
         if waiting:
             self.market.approve([one.external_id for one in waiting])
@@ -233,7 +240,30 @@ class MarketVisit:
             self._note_verdicts([one])
         if refused:
             raise MarketplaceRefused(refused[0])
-        return bool(waiting or returns or rejections)
+        return bool(screened or waiting or returns or rejections)
+
+    def _screen_out(self, listed_id: str, one: Submission) -> None:
+        """Write down that it is being sent, and only then send it: a second call may pay a second time.
+
+        What the marketplace refuses stands beside the submission, which waits for another verdict.
+        """
+        with self.sessions.begin() as session:
+            kept = session.get_one(Submission, one.id, with_for_update=True)
+            if kept.verdict is not SubmissionVerdict.SCREEN_OUT or kept.told_at is not None:
+                return
+            kept.told_at = datetime.now(UTC)
+            query = select(Payment).where(Payment.key == ledger.key_of(PaymentKind.SCREEN_OUT, kept))
+            payment = session.scalars(query).one()
+            pay = Money(payment.amount, payment.currency)
+            ledger.mark_sent(session, [payment.id])
+        try:
+            self.market.screen_out(listed_id, one.external_id, pay)
+        except MarketplaceRefused as error:
+            with self.sessions.begin() as session:
+                kept = session.get_one(Submission, one.id, with_for_update=True)
+                kept.verdict, kept.told_at = None, None
+                kept.verdict_detail = {REFUSED: str(error)}
+                ledger.drop_screen_out(session, kept, str(error))
 
     def _waiting(self, verdict: SubmissionVerdict) -> Sequence[Submission]:
         """Submissions whose verdict the marketplace does not show yet."""
@@ -242,7 +272,7 @@ class MarketVisit:
             Submission.verdict == verdict,
             Submission.state == SubmissionState.AWAITING_REVIEW,
         )
-        if verdict is SubmissionVerdict.REQUEST_RETURN:
+        if verdict in TOLD_ONCE:
             query = query.where(Submission.told_at.is_(None))
         with self.sessions() as session:
             return session.scalars(query.order_by(Submission.id)).all()

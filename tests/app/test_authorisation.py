@@ -235,6 +235,8 @@ POST /staff/studies/{slug}/recruit/message
 POST /staff/studies/{slug}/recruit/return
 GET /staff/studies/{slug}/recruit/rejection
 POST /staff/studies/{slug}/recruit/reject
+GET /staff/studies/{slug}/recruit/screen-out
+POST /staff/studies/{slug}/recruit/screen-out
 POST /staff/studies/{slug}/recruit/bonuses
 POST /staff/studies/{slug}/recruit/bonuses/{number}/cancel
 POST /staff/studies/{slug}/recruit/bonuses/{number}/paid
@@ -252,6 +254,7 @@ POST /api/studies/{slug}/listing/submissions/approve
 POST /api/studies/{slug}/listing/submissions/message
 POST /api/studies/{slug}/listing/submissions/return
 POST /api/studies/{slug}/listing/submissions/reject
+POST /api/studies/{slug}/listing/submissions/screen-out
 GET /api/studies/{slug}/listing/bonuses
 POST /api/studies/{slug}/listing/bonuses
 POST /api/studies/{slug}/listing/bonuses/{number}/{answer}

@@ -23,6 +23,7 @@ from uuid import uuid4
 
 TOKEN = "prolific-t0ken"
 WORKSPACE = "w" * 24
+LEAST_SCREEN_OUT_PAY = 14
 FEE_PERCENT, TAX_PERCENT = 33, 20
 
 OCCUPY = {"RESERVED", "ACTIVE", "AWAITING REVIEW", "APPROVED", "SCREENED OUT"}
@@ -201,7 +202,8 @@ class LocalProlific:
     def _taken(self, study_id: str) -> int:
         """Who is screened out for a fixed reward takes no place from the others."""
         return sum(
-            one["study_id"] == study_id and one["status"] in OCCUPY - {"SCREENED OUT"}
+            one["study_id"] == study_id
+            and (one["status"] in OCCUPY - {"SCREENED OUT"} or one.get("keeps_place", False))
             for one in self.submissions.values()
         )
 
@@ -271,6 +273,23 @@ class LocalProlific:
         study["status"] = becomes
         self._tell("study", study_id, becomes)
         return 200, self._shown(study), {}
+
+    def _screen_out(self, study_id, *, query, body):
+        """A second call for the same person is refused: they do not wait for a review any more."""
+        study = self._study(study_id)
+        if not study.get("is_custom_screening"):
+            raise Refusal(400, "This study has no custom screening.")
+        pay = round(body["bonus_per_submission"] * 100)
+        if pay < LEAST_SCREEN_OUT_PAY:
+            raise Refusal(400, f"Pay at least {LEAST_SCREEN_OUT_PAY} pence.")
+        for one in map(self._submission, body["submission_ids"]):
+            if one["status"] not in ("AWAITING REVIEW", "ACTIVE"):
+                raise Refusal(400, f"Submission {one['id']} is {one['status']}.")
+            one["bonus_payments"].append(float(pay))
+            one["keeps_place"] = True
+            study["total_available_places"] += bool(body.get("increase_places"))
+            self._become(one, "SCREENED OUT")
+        return 202, {"message": "The request to bulk screen out has been made successfully."}, {}
 
     def _cost(self, study_id, *, query, body):
         self._study(study_id)
@@ -406,6 +425,7 @@ ROUTES: list[tuple[str, Callable[..., tuple[int, Any, dict[str, str]]]]] = [
     (f"GET {P}/studies/ID/", LocalProlific._get_study),
     (f"PATCH {P}/studies/ID/", LocalProlific._patch_study),
     (f"POST {P}/studies/ID/transition/", LocalProlific._transition_study),
+    (f"POST {P}/studies/ID/screen-out-submissions/", LocalProlific._screen_out),
     (f"GET {P}/studies/ID/cost/", LocalProlific._cost),
     (f"GET {P}/submissions/", LocalProlific._list_submissions),
     (f"POST {P}/submissions/bulk-approve/", LocalProlific._bulk_approve),

@@ -182,6 +182,9 @@ class MTurk:
     def request_return(self, submission: str, reason: str) -> None:
         raise MarketplaceRefused("MTurk knows no returns after work was handed in: approve or reject it.")
 
+    def screen_out(self, listing: str, submission: str, pay: Money) -> None:
+        raise MarketplaceRefused("MTurk has no screen-out: approve or reject the work.")
+
     def reject(self, submission: str, category: str, message: str) -> None:
         self._call("reject_assignment", AssignmentId=submission, RequesterFeedback=message)
 

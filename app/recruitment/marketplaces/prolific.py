@@ -13,6 +13,7 @@ from app.errors import MarketplaceRefused
 from app.models import ListingAction, ListingState, Source, SubmissionState
 from app.recruitment.marketplaces.http import Api
 from app.recruitment.marketplaces.seam import (
+    MINOR_UNITS,
     Bonus,
     BonusBatch,
     Cost,
@@ -183,6 +184,15 @@ class Prolific:
         told = {"action": "REJECT", "rejection_category": category, "message": message}
         self._api.call("POST", f"{API}/submissions/{submission}/transition/", told)
 
+    def screen_out(self, listing: str, submission: str, pay: Money) -> None:
+        asked = {
+            "submission_ids": [submission],
+            "bonus_per_submission": pay.minor / MINOR_UNITS,
+            "increase_places": True,
+        }
+        path = f"{API}/studies/{listing}/screen-out-submissions/"
+        self._api.call("POST", path, asked, repeatable=False)
+
     def set_up_bonuses(self, listing: str, bonuses: Sequence[Bonus]) -> BonusBatch:
         lines = "\n".join(f"{one.submission},{one.amount.decimal}" for one in bonuses)
         asked = {"study_id": listing, "csv_bonuses": lines}
@@ -295,6 +305,7 @@ def _study(offer: Offer) -> dict[str, Any]:
         "device_compatibility": list(offer.device),
         "peripheral_requirements": [],
         "filters": [block] if shut_out else [],
+        **({"is_custom_screening": True} if offer.staff_screen_out else {}),
     }
 
 

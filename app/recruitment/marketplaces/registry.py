@@ -30,6 +30,9 @@ CODED_ENDINGS: Final[dict[Source, tuple[VisitEnd, ...]]] = {
 }
 """The endings that have a code; after the others of MTurk people return the HIT."""
 
+SCREENS_OUT: Final = {Source.PROLIFIC}
+"""Those on which staff can screen somebody out who has handed in their work."""
+
 EVENT_READERS: Final[dict[Source, EventReader]] = {Source.PROLIFIC: read_event}
 
 REJECTION_RULES: Final[dict[Source, RejectionRules]] = {

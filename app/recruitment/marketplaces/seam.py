@@ -67,6 +67,7 @@ class Offer:
     codes : completion code by ending
     group : the list that takes up who finishes
     shut_out : lists of people who may not take part
+    staff_screen_out : staff may screen out who has handed in their work
     """
 
     reference: str
@@ -79,6 +80,7 @@ class Offer:
     codes: Mapping[VisitEnd, str]
     screen_out: Money | None = None
     screen_out_places: int | None = None
+    staff_screen_out: bool = False
     group: str | None = None
     shut_out: Sequence[str] = ()
     device: Sequence[str] = ()
@@ -213,6 +215,10 @@ class Marketplace(Protocol):
         """Ask somebody to return their submission. They are asked once."""
 
     def reject(self, submission: str, category: str, message: str) -> None: ...
+
+    def screen_out(self, listing: str, submission: str, pay: Money) -> None:
+        """Screen out somebody who handed in their work, for this pay; somebody else may take their place.
+        Not repeatable. `MarketplaceRefused` where there is no such thing, or for too little pay."""
 
     def set_up_bonuses(self, listing: str, bonuses: Sequence[Bonus]) -> BonusBatch:
         """Write bonuses down; nothing is paid."""

@@ -53,6 +53,7 @@ CALLS = {
     "/staff/studies/{slug}/recruit/message": f"POST {L}/submissions/message",
     "/staff/studies/{slug}/recruit/return": f"POST {L}/submissions/return",
     "/staff/studies/{slug}/recruit/reject": f"POST {L}/submissions/reject",
+    "/staff/studies/{slug}/recruit/screen-out": f"POST {L}/submissions/screen-out",
     "/staff/studies/{slug}/recruit/bonuses": f"POST {L}/bonuses",
     "/staff/studies/{slug}/recruit/bonuses/{number}/cancel": f"POST {L}/bonuses/{{number}}/{{answer}}",
     "/staff/studies/{slug}/recruit/bonuses/{number}/paid": f"POST {L}/bonuses/{{number}}/{{answer}}",

@@ -11,7 +11,7 @@ from app.accounts.token_service import create_token
 from app.cli import app
 from app.cli import commands as _registers  # noqa: F401
 from app.errors import BadInput
-from app.models import Dataset, JobState, MapSet, PaymentKind, Role, TokenScope
+from app.models import Dataset, JobState, Listing, MapSet, PaymentKind, Role, TokenScope
 from saliency.parameters import MapParameters
 from tests.app.recruitment.conftest import TERMS, draft, lab, no_waiting, prolific, settings  # noqa: F401
 from tests.support.factories import StaffFactory
@@ -96,6 +96,15 @@ class TestRecruiting:
         cyborg(*asked, "--yes")
         lab.visit()
         assert [one["status"] for one in lab.prolific.submissions.values()] == ["REJECTED"]
+
+    def test_a_screen_out_is_shown_then_asked_for(self, cyborg, lab, person, db):  # noqa: F811
+        db.query(Listing).one().staff_screen_out = True
+        db.commit()
+        asked = ("recruit", "screen-out", "faces", person, "--pay", "50")
+        assert f"1 are screened out, 0.69 GBP with fees: {person}" in cyborg(*asked).output
+        assert lab.states(PaymentKind.SCREEN_OUT) == []
+        cyborg(*asked, "--yes")
+        assert lab.states(PaymentKind.SCREEN_OUT) == ["intended"]
 
     def test_a_message_is_sent(self, cyborg, lab, person):  # noqa: F811
         cyborg("recruit", "message", "faces", person, "--text", "Thank you.", "--yes")

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from app.cli import app
 from app.cli import recruiting as _registers  # noqa: F401
 from app.errors import BadInput, WrongState
-from app.models import ParticipantState, Source
+from app.models import Listing, ParticipantState, Source
 from tests.support import factories
 from tests.support.local_prolific import TOKEN, Fault
 from tests.support.recruiting import add_visit
@@ -111,6 +111,16 @@ class TestReview:
         (sent,) = prolific.messages
         (one,) = prolific.submissions.values()
         assert (sent["recipient_id"], sent["body"]) == (one["participant_id"], letter[-1])
+
+    def test_a_screen_out_is_shown_with_its_cost_then_paid(self, cyborg, own_database, person, prolific):
+        with own_database[1].begin() as session:
+            session.query(Listing).one().staff_screen_out = True
+        next(iter(prolific.studies.values()))["is_custom_screening"] = True
+        asked = ("screen-out", "faces", person, "--pay", "50")
+        assert f"1 are screened out, 0.69 GBP with fees: {person}" in cyborg(*asked).output
+        assert [one["status"] for one in prolific.submissions.values()] == ["AWAITING REVIEW"]
+        cyborg(*asked, "--yes")
+        assert [one["bonus_payments"] for one in prolific.submissions.values()] == [[50.0]]
 
     def test_an_unknown_person_is_named(self, cyborg, person):
         assert isinstance(cyborg("approve", "faces", "00000000").exception, BadInput)

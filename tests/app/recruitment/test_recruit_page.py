@@ -1,13 +1,19 @@
 """The page Recruit: what staff see before money is spent, and that they have to say so."""
 
 import re
+from datetime import timedelta
 
 import pytest
+from fastapi.testclient import TestClient
 
+from app.accounts.service import open_session
+from app.deps import SESSION_COOKIE
+from app.main import create_app
 from app.models import Listing, MarketplaceAccount, ParticipantState, PaymentKind, PaymentState, Role, Source
 from app.recruitment.listings import listing_of
 from tests.app.recruitment.conftest import connect
 from tests.app.recruitment.test_sync import approve_all, bonuses, rewards
+from tests.support import factories
 from tests.support.local_prolific import TOKEN
 from tests.support.worlds import Visitor, make_study
 
@@ -204,3 +210,27 @@ def connected(db, settings, study):
     connect(db, settings)
     db.commit()
     return study
+
+
+class TestWhileProlificIsAsked:
+    def test_no_connection_to_the_database_is_held(self, own_database, prolific, monkeypatch):
+        settings, sessions = own_database
+        settings = settings.model_copy(update={"prolific_url": prolific.url})
+        pool = sessions.kw["bind"].pool
+        held = []
+        answer = prolific.answer
+        monkeypatch.setattr(
+            prolific, "answer", lambda *asked: (held.append(pool.checkedout()), answer(*asked))[1]
+        )
+        with sessions() as db:
+            factories.SESSION_HOLDER["session"] = db
+            make_study(db, slug="faces")
+            admin = factories.StaffFactory(role=Role.ADMIN)
+            cookie = open_session(db, admin, lifetime=timedelta(hours=1))
+            db.commit()
+        browser = TestClient(create_app(settings, session_factory=sessions), base_url="http://127.0.0.1:8000")
+        browser.cookies[SESSION_COOKIE] = cookie
+        assert browser.post(f"{PAGE}/connect", data={"token": TOKEN}).status_code == 200
+        assert "8.37 GBP" in browser.get(f"{PAGE}/cost", params=OFFER).text
+        assert len(held) == 4
+        assert set(held) == {0}

@@ -166,7 +166,7 @@ class TestRewards:
         lab.visit()
         approve_all(lab)
         lab.prolific.submissions[gone]["status"] = "RETURNED"
-        market_visit(lab, lambda visit: visit._carry_out_verdicts())
+        market_visit(lab, lambda visit: visit._carry_out_verdicts(lab.listed))
         assert lab.prolific.submissions[done]["rewards"] == [150]
 
     def test_what_prolific_paid_by_itself_is_in_the_ledger(self, lab):

@@ -1,7 +1,8 @@
 """The queue and the names of its jobs; `app.tasks`, which only a worker imports, has their code."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Final
 
 import procrastinate
@@ -72,6 +73,15 @@ def is_alive(session: Session, job_id: int) -> bool:
     """Whether a job waits or runs; a dead worker's job counts as running until another worker gets it."""
     query = text("SELECT status IN ('todo', 'doing') FROM procrastinate_jobs WHERE id = :id")
     return bool(session.scalar(query, {"id": job_id}))
+
+
+def next_tries(session: Session, jobs: Collection[int]) -> dict[int, datetime | None]:
+    """Of those of these jobs that wait or run: when each is due; None: now."""
+    query = text(
+        "SELECT id, scheduled_at FROM procrastinate_jobs"
+        " WHERE id = ANY(:jobs) AND status IN ('todo', 'doing')"
+    )
+    return {row.id: row.scheduled_at for row in session.execute(query, {"jobs": list(jobs)})}
 
 
 def _connection(session: Session) -> Any:

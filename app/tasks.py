@@ -42,9 +42,8 @@ from app.jobs import (
 )
 from app.maps.building import build_map_set
 from app.maps.service import MAP_SETS
-from app.models import JobState, Participant, ParticipantState
+from app.models import AlertReceiver, AlertTurn, JobState, Participant, ParticipantState
 from app.overview.alerts import check_alerts, deliver_alert
-from app.overview.delivery import Receiver, Turn
 from app.quality.service import check_participant
 from app.recruitment.assignment import lock_study
 from app.recruitment.events import ask_for_visit
@@ -247,11 +246,13 @@ def check_for_alerts(context: JobContext, timestamp: int) -> None:  # noqa: ARG0
 
 
 @queue.task(name=DELIVER_ALERT, pass_context=True, retry=DELIVER_AGAIN)
-def deliver(context: JobContext, *, alert_id: int, turn: Turn, receiver: Receiver) -> None:
+def deliver(context: JobContext, *, alert_id: int, turn: str, receiver: str) -> None:
     """Post or mail an alert. What does not arrive is tried again, for three days."""
     worker = services(context)
-    with worker.sessions() as session:
-        deliver_alert(session, worker.settings, alert_id, turn, receiver)
+    with worker.sessions.begin() as session:
+        failure = deliver_alert(session, worker.settings, alert_id, AlertTurn(turn), AlertReceiver(receiver))
+    if failure is not None:
+        raise failure
 
 
 @queue.periodic(cron="* * * * * */10")

@@ -1,14 +1,16 @@
 """How far studies are, and opening, pausing and closing them. Descriptions: `app.studies.routes`."""
 
+from http import HTTPStatus
 from typing import Final
 
 from fastapi import APIRouter, Request
 from sqlalchemy.orm import Session
 
 from app.dashboard.studies.live import SharedNumbers
-from app.deps import CurrentStaff, Db, Editor, sees_totals
+from app.deps import Config, CurrentStaff, Db, Editor, sees_totals
 from app.messages import Answer
 from app.models import ApiToken, Role, Study, StudyState
+from app.overview.alerts import send_again
 from app.overview.schemas import Overview
 from app.studies import service
 from app.studies.progress import progress
@@ -63,6 +65,12 @@ def read_overview(request: Request, db: Db, staff: CurrentStaff, slug: str) -> O
     """How a study is going, counted at most two seconds ago; `spend` is null for whoever may not see it."""
     numbers: SharedNumbers = request.app.state.numbers
     return numbers.overview(db, service.find_study(db, slug), with_spend=sees_totals(request, staff))
+
+
+@router.post("/studies/{slug}/alerts/{delivery}/send-again", status_code=HTTPStatus.ACCEPTED)
+def send_alert_again(db: Db, config: Config, _editor: Editor, slug: str, delivery: int) -> None:
+    """Send what did not arrive of an alert (`undelivered` of the overview) again, now."""
+    send_again(db, config, delivery, service.find_study(db, slug))
 
 
 @router.post("/studies/{slug}/open")

@@ -19,10 +19,10 @@ def list_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
     """List the alerts that stand, the newest first."""
-    from app.overview.alerts import alerts_and_studies
+    from app.overview.alerts import alerts_and_studies, undelivered
 
     with opened() as context, context.sessions() as session:
-        found = alerts_and_studies(session)
+        found, lost = alerts_and_studies(session), undelivered(session)
     if as_json:
         lines = [
             {"kind": one.kind, "study": slug, "text": one.text, "began_at": one.began_at.isoformat()}
@@ -34,6 +34,22 @@ def list_command(
         print(f"{one.began_at.astimezone():%Y-%m-%d %H:%M}  {slug}  {one.text}")
     if not found:
         print("No alert.")
+    for failed in lost:
+        told = failed.delivery
+        print(
+            f"Not arrived: {told.id}  {failed.study}  {told.receiver} to {told.place}, tried {told.tries}×."
+        )
+        print(f"  {failed.text} {told.error}")
+
+
+@alerts.command("again")
+def again_command(number: Annotated[int, typer.Argument(help="As `alerts list` prints it.")]) -> None:
+    """Send a message of an alert that did not arrive again; a worker does it."""
+    from app.overview.alerts import send_again
+
+    with opened() as context, context.sessions.begin() as session:
+        send_again(session, context.settings, number)
+    print("A worker sends it now.")
 
 
 @alerts.command("try")

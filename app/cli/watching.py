@@ -76,8 +76,8 @@ def _looks(look: Callable[[], Overview], *, every: float, once: bool) -> Iterato
 
 def _screen(found: Overview) -> Group:
     said = (
-        f"{found.slug} is {found.state}: {found.decided} of {found.wanted} judgements decided, "
-        f"{found.held} held for {found.lease.participants} at work.\n"
+        f"{found.slug}{_pilot(found)} is {found.state}: {found.decided} of {found.wanted} "
+        f"judgements decided, {found.held} held for {found.lease.participants} at work.\n"
         f"{found.participants} participants: {found.finished} finished, {found.at_work} at work, "
         f"{found.left} left, {found.screened_out} screened out, {found.withdrawn} withdrew."
     )
@@ -85,7 +85,17 @@ def _screen(found: Overview) -> Group:
         f"Paid {one.paid / 100:.2f} {one.currency}, {one.open / 100:.2f} on its way."
         for one in found.spend or ()
     )
-    return Group(said, *filter(None, [_forecast(found), *paid]), _arms(found), _stages(found), _pairs(found))
+    lost = (
+        f"Not arrived: “{one.text}” by {one.receiver}, tried {one.tries} times. {one.error}"
+        for one in found.undelivered
+    )
+    return Group(
+        said, *filter(None, [_forecast(found), *paid, *lost]), _arms(found), _stages(found), _pairs(found)
+    )
+
+
+def _pilot(found: Overview) -> str:
+    return f", a pilot of {found.pilot_of}," if found.pilot_of else ""
 
 
 def _forecast(found: Overview) -> str:

@@ -1,6 +1,6 @@
 """Every table, in one place, so that features never import each other for a model."""
 
-from app.models.alerts import Alert, AlertKind
+from app.models.alerts import Alert, AlertDelivery, AlertKind, AlertReceiver, AlertTurn
 from app.models.analyses import StudyAnalysis
 from app.models.audit import AuditEntry, Channel
 from app.models.background import (
@@ -103,7 +103,10 @@ __all__ = [
     "UNFINISHED",
     "Advice",
     "Alert",
+    "AlertDelivery",
     "AlertKind",
+    "AlertReceiver",
+    "AlertTurn",
     "Annotation",
     "ApiToken",
     "Arm",

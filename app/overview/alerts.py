@@ -13,10 +13,14 @@ from uuid import UUID
 from sqlalchemy import Row, Select, func, select
 from sqlalchemy.orm import Session
 
-from app.jobs import DELIVER_ALERT, enqueue
+from app.errors import BadInput, NotFound, Unavailable
+from app.jobs import DELIVER_ALERT, cancel, enqueue, next_tries
 from app.models import (
     Alert,
+    AlertDelivery,
     AlertKind,
+    AlertReceiver,
+    AlertTurn,
     Dataset,
     Experiment,
     JobState,
@@ -27,7 +31,7 @@ from app.models import (
     Study,
     StudyState,
 )
-from app.overview.delivery import Message, Receiver, Turn, deliver, receivers
+from app.overview.delivery import Message, deliver, place_of, receivers
 from app.settings import Settings
 from app.studies import tallies
 from app.studies.progress import StudyProgress, progress_of
@@ -37,6 +41,9 @@ FEWEST_FINISHED: Final = 20
 
 FAILED_FOR: Final = timedelta(days=7)
 """So long a failed run is an alert, unless it goes on."""
+
+SHOWN_FOR: Final = timedelta(days=30)
+"""So long staff see what did not arrive, after it was last tried."""
 
 WITH_STUDY: Final = select(Alert, Study.slug, Study.title).join(Study, Study.id == Alert.study_id)
 
@@ -74,14 +81,21 @@ def check_alerts(session: Session, config: Settings) -> None:
         one.ended_at = datetime.now(UTC)
     session.flush()
     for one in begun:
-        _queue(session, config, one, "began")
+        _queue(session, config, one, AlertTurn.BEGAN)
     for one in over:
-        _queue(session, config, one, "ended")
+        _queue(session, config, one, AlertTurn.ENDED)
 
 
-def _queue(session: Session, config: Settings, alert: Alert, turn: Turn) -> None:
+def _queue(session: Session, config: Settings, alert: Alert, turn: AlertTurn) -> None:
     for receiver in receivers(config, turn):
-        enqueue(session, DELIVER_ALERT, alert_id=alert.id, turn=turn, receiver=receiver)
+        job = _enqueue(session, alert.id, turn, receiver)
+        session.add(AlertDelivery(alert_id=alert.id, turn=turn, receiver=receiver, job_id=job))
+
+
+def _enqueue(session: Session, alert_id: int, turn: AlertTurn, receiver: AlertReceiver) -> int:
+    """One job at a time tells of one thing by one receiver."""
+    lock = f"alert:{alert_id}:{turn}:{receiver}"
+    return enqueue(session, DELIVER_ALERT, lock=lock, alert_id=alert_id, turn=turn, receiver=receiver)
 
 
 def open_alerts(session: Session, study: Study | None = None) -> Sequence[Alert]:
@@ -171,24 +185,88 @@ def _failed_runs(session: Session) -> Iterator[Condition]:
         yield Condition(AlertKind.RUN_FAILED, study_id, text, run.id)
 
 
-def deliver_alert(session: Session, config: Settings, alert_id: int, turn: Turn, receiver: Receiver) -> None:
-    """Tell of an alert by one receiver; nothing when its study is gone. `Unavailable`: try again."""
+def deliver_alert(
+    session: Session, config: Settings, alert_id: int, turn: AlertTurn, receiver: AlertReceiver
+) -> Unavailable | None:
+    """Tell of an alert by one receiver, and keep whether it arrived; nothing when it did before, or when its
+    study is gone. Returns why it did not arrive: try again."""
     found = session.execute(WITH_STUDY.where(Alert.id == alert_id)).first()
     if found is None:
-        return
+        return None
     alert, slug, title = found
-    at = alert.began_at if turn == "began" else alert.ended_at or datetime.now(UTC)
-    deliver(
-        config,
-        Message(
-            id=f"alert-{alert.id}-{turn}",
-            turn=turn,
-            kind=alert.kind,
-            study=slug,
-            title=title,
-            text=alert.text,
-            at=at.isoformat(),
-            url=f"{config.public_url}/staff/studies/{slug}",
-        ),
-        receiver,
+    mine = (
+        AlertDelivery.alert_id == alert_id,
+        AlertDelivery.turn == turn,
+        AlertDelivery.receiver == receiver,
     )
+    kept = session.scalars(select(AlertDelivery).where(*mine)).one_or_none()
+    if kept is None:  # queued by a version that kept none
+        kept = AlertDelivery(alert_id=alert_id, turn=turn, receiver=receiver, job_id=0, tries=0)
+        session.add(kept)
+    if kept.arrived_at is not None:
+        return None
+    at = alert.began_at if turn is AlertTurn.BEGAN else alert.ended_at or datetime.now(UTC)
+    message = Message(
+        id=f"alert-{alert.id}-{turn}",
+        turn=turn,
+        kind=alert.kind,
+        study=slug,
+        title=title,
+        text=alert.text,
+        at=at.isoformat(),
+        url=f"{config.public_url}/staff/studies/{slug}",
+    )
+    kept.tries += 1
+    kept.tried_at, kept.place = datetime.now(UTC), place_of(config, receiver)
+    try:
+        deliver(config, message, receiver)
+    except Unavailable as failure:
+        kept.error = str(failure)
+        return failure
+    kept.arrived_at, kept.error = datetime.now(UTC), None
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """What was told of an alert and has not arrived."""
+
+    delivery: AlertDelivery
+    text: str
+    study: str
+    """Its slug."""
+    waits: bool
+    """Whether it is tried again by itself, at `next_try_at`, or now where that is None."""
+    next_try_at: datetime | None
+
+
+def undelivered(session: Session, study: Study | None = None) -> list[Undelivered]:
+    """Of the last month, what was tried and has not arrived, the newest first; of one study, or of all."""
+    since = datetime.now(UTC) - SHOWN_FOR
+    query = (
+        select(AlertDelivery, Alert.text, Study.slug)
+        .join(Alert, Alert.id == AlertDelivery.alert_id)
+        .join(Study, Study.id == Alert.study_id)
+        .where(AlertDelivery.arrived_at.is_(None), AlertDelivery.tries > 0, AlertDelivery.tried_at > since)
+        .order_by(AlertDelivery.id.desc())
+    )
+    if study is not None:
+        query = query.where(Alert.study_id == study.id)
+    rows = session.execute(query).all()
+    due = next_tries(session, [one.job_id for one, _, _ in rows]) if rows else {}
+    return [Undelivered(one, text, slug, one.job_id in due, due.get(one.job_id)) for one, text, slug in rows]
+
+
+def send_again(session: Session, config: Settings, delivery_id: int, study: Study | None = None) -> None:
+    """Try now, and from then on as at first. `NotFound` of what is not there or belongs to another study,
+    `BadInput` where it arrived or has no receiver any more."""
+    found = session.get(AlertDelivery, delivery_id)
+    alert = session.get(Alert, found.alert_id) if found else None
+    if found is None or alert is None or (study is not None and alert.study_id != study.id):
+        raise NotFound("There is no such message of an alert.")
+    if found.arrived_at is not None:
+        raise BadInput("It arrived already.")
+    if found.receiver not in receivers(config, found.turn):
+        raise BadInput(f"Alerts go to no {found.receiver} any more; the settings name none.")
+    cancel(session, found.job_id)
+    found.job_id = _enqueue(session, found.alert_id, found.turn, found.receiver)

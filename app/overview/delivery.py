@@ -15,16 +15,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate
-from typing import Final, Literal
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import httpx2
 
 from app.errors import BadInput, Unavailable
+from app.models import AlertReceiver, AlertTurn
 from app.settings import Settings
-
-Turn = Literal["began", "ended"]
-Receiver = Literal["webhook", "mail"]
 
 TIMEOUT_S: Final = 15.0
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - of Standard Webhooks; what follows is base 64
@@ -38,7 +36,7 @@ class Message:
     """
 
     id: str
-    turn: Turn
+    turn: AlertTurn
     kind: str
     study: str
     title: str
@@ -47,19 +45,26 @@ class Message:
     url: str
 
 
-def receivers(config: Settings, turn: Turn) -> Sequence[Receiver]:
+def receivers(config: Settings, turn: AlertTurn) -> Sequence[AlertReceiver]:
     """Where something is told. Mail says only what begins; a program is also told that it is over."""
-    found: list[Receiver] = []
+    found: list[AlertReceiver] = []
     if config.alert_webhook_url.get_secret_value():
-        found.append("webhook")
-    if config.alert_mail_to and turn == "began":
-        found.append("mail")
+        found.append(AlertReceiver.WEBHOOK)
+    if config.alert_mail_to and turn is AlertTurn.BEGAN:
+        found.append(AlertReceiver.MAIL)
     return found
 
 
-def deliver(config: Settings, message: Message, receiver: Receiver) -> None:
+def place_of(config: Settings, receiver: AlertReceiver) -> str:
+    """The server behind a receiver: no path, name or password, which may be secrets."""
+    if receiver is AlertReceiver.WEBHOOK:
+        return urlsplit(config.alert_webhook_url.get_secret_value()).hostname or ""
+    return ", ".join(sorted({address.rpartition("@")[2] for address in config.alert_mail_to.split()}))
+
+
+def deliver(config: Settings, message: Message, receiver: AlertReceiver) -> None:
     """`Unavailable` when it did not arrive; it may be sent again."""
-    if receiver == "webhook":
+    if receiver is AlertReceiver.WEBHOOK:
         _post(config, message)
     else:
         _mail(config, message)
@@ -140,11 +145,11 @@ def _mail_server(url: str) -> Iterator[smtplib.SMTP]:
         yield server
 
 
-def try_out(config: Settings) -> list[Receiver]:
+def try_out(config: Settings) -> list[AlertReceiver]:
     """Send a message by every receiver that is set up; `BadInput` when there is none."""
     message = Message(
         id=f"trial-{int(time.time())}",
-        turn="began",
+        turn=AlertTurn.BEGAN,
         kind="trial",
         study="none",
         title="trial",
@@ -152,7 +157,7 @@ def try_out(config: Settings) -> list[Receiver]:
         at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         url=config.public_url,
     )
-    found = list(receivers(config, "began"))
+    found = list(receivers(config, AlertTurn.BEGAN))
     if not found:
         raise BadInput("Alerts go nowhere: set CYBORG_ALERT_WEBHOOK_URL or CYBORG_ALERT_MAIL_TO.")
     for receiver in found:

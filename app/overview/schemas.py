@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from app.messages import Answer
-from app.models import AlertKind, StudyState
+from app.models import AlertKind, AlertReceiver, AlertTurn, StudyState
 
 
 class ArmCount(Answer):
@@ -107,11 +107,34 @@ class AlertView(Answer):
     run_id: UUID | None
 
 
+class UndeliveredView(Answer):
+    """What was told of an alert by mail or webhook, and has not arrived."""
+
+    id: int
+    text: str
+    """Of the alert."""
+    turn: AlertTurn
+    receiver: AlertReceiver
+    place: str | None
+    """The server to which it went: its name alone."""
+    tries: int
+    tried_at: datetime
+    """The last time."""
+    error: str | None
+    """Of the last time."""
+    waits: bool
+    """Whether it is tried again by itself."""
+    next_try_at: datetime | None
+    """None: now, or never when it does not wait."""
+
+
 class Overview(Answer):
     """How a study is going. Judgements are decisions of main trials that count; people and programs are
     counted together."""
 
     slug: str
+    pilot_of: str | None
+    """Slug of the study that it tries out; None of a study. A pilot counts in no result of that study."""
     state: StudyState
     at: datetime
     """When this was counted."""
@@ -136,5 +159,7 @@ class Overview(Answer):
     forecast: Forecast
     alerts: list[AlertView]
     """Those that stand, the newest first."""
+    undelivered: list[UndeliveredView]
+    """Messages of alerts that did not arrive, the newest first."""
     spend: list[Spend] | None
     """By currency; None for whoever may not see it."""

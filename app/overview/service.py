@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.models import ParticipantState, Study, StudyState
 from app.overview import queries
-from app.overview.alerts import open_alerts
+from app.overview.alerts import Undelivered, open_alerts, undelivered
 from app.overview.schemas import (
     AlertView,
     ArmCount,
@@ -26,6 +26,7 @@ from app.overview.schemas import (
     PairCount,
     Pairs,
     Spend,
+    UndeliveredView,
     VisitStep,
 )
 from app.overview.steps import in_steps
@@ -52,6 +53,7 @@ def overview(
     came, step = _arrivals(session, study)
     return Overview(
         slug=study.slug,
+        pilot_of=study.pilot_of,
         state=study.state,
         at=now,
         wanted=counts.wanted,
@@ -87,8 +89,18 @@ def overview(
             AlertView(kind=one.kind, text=one.text, began_at=one.began_at, run_id=one.run_id)
             for one in open_alerts(session, study)
         ],
+        undelivered=[undelivered_view(one) for one in undelivered(session, study)],
         spend=_spend(session, study, counts) if with_spend else None,
     )
+
+
+def undelivered_view(one: Undelivered) -> UndeliveredView:
+    told = one.delivery
+    same = {
+        name: getattr(told, name)
+        for name in ("id", "turn", "receiver", "place", "tries", "tried_at", "error")
+    }
+    return UndeliveredView(text=one.text, waits=one.waits, next_try_at=one.next_try_at, **same)
 
 
 def _pairs(session: Session, study: Study) -> Pairs:

@@ -192,6 +192,7 @@ POST /api/studies/{slug}/copies
 POST /api/studies/{slug}/pilots
 POST /staff/studies/{slug}/pilots
 POST /api/studies/{slug}/open
+POST /api/studies/{slug}/alerts/{delivery}/send-again
 POST /api/studies/{slug}/pause
 POST /api/studies/{slug}/close
 POST /api/studies/{slug}/participants/{participant_id}/set-aside
@@ -220,6 +221,7 @@ POST /api/studies/{slug}/participants/find
 POST /api/studies/{slug}/participants/{participant_id}/check
 POST /api/studies/{slug}/participants/{participant_id}/return-link
 POST /staff/studies/{slug}/open
+POST /staff/studies/{slug}/alerts/{delivery}/send-again
 POST /staff/studies/{slug}/pause
 POST /staff/studies/{slug}/close
 POST /staff/studies/{slug}/participants

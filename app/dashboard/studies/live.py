@@ -46,11 +46,12 @@ HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 @dataclass(frozen=True, slots=True)
 class PageView:
-    """What a page of a study shows: whose decisions, and whether with money."""
+    """What a page of a study shows: whose decisions, whether with money, and whether with buttons."""
 
     study_id: int
     who: Who | None
     with_spend: bool
+    may_edit: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class SharedNumbers:
             counted = self._fresh(session, study)
             if view not in counted.fragments:
                 shown = figures(session, counted.numbers, view.who or counted.numbers.who)
-                counted.fragments[view] = _render(counted.numbers, shown, with_spend=view.with_spend)
+                counted.fragments[view] = _render(counted.numbers, shown, view)
             return counted.fragments[view]
 
     def _fresh(self, session: Session, study: Study) -> Counted:
@@ -107,8 +108,8 @@ class SharedNumbers:
         self._counted = {study: one for study, one in self._counted.items() if one.at > limit}
 
 
-def _render(numbers: StudyNumbers, shown: Figures, *, with_spend: bool) -> Fragment:
-    context = {"numbers": numbers, "shown": shown, "with_spend": with_spend}
+def _render(numbers: StudyNumbers, shown: Figures, view: PageView) -> Fragment:
+    context = {"numbers": numbers, "shown": shown, "with_spend": view.with_spend, "may_edit": view.may_edit}
     html = templates.get_template("staff/_overview.html").render(context)
     return Fragment(sha256(html.encode()).hexdigest()[:16], html)
 

@@ -11,9 +11,11 @@ from app.dashboard.studies import queries
 from app.dashboard.studies.live import LivePages, PageView, SharedNumbers, Watcher
 from app.deps import SESSION_COOKIE, Config, CurrentStaff, Db, Editor, sees_totals
 from app.exports.contents import LAYOUTS, OPTIONS
+from app.flash import Flash, leave_for
 from app.forms import Fields
 from app.models import Study
 from app.notes import NoteText, add_note, notes_on
+from app.overview.alerts import send_again
 from app.security import token_hash
 from app.studies import service
 from app.web import page
@@ -51,6 +53,7 @@ def study_page(
         numbers=numbers,
         shown=queries.figures(db, numbers, view.who or numbers.who),
         with_spend=sees_totals(request, staff),
+        may_edit=staff.role.may_edit,
         notes=notes_on(db, study),
         link=f"{config.public_url.rstrip('/')}/s/{study.slug}",
     )
@@ -62,13 +65,23 @@ def live(
 ) -> Response:
     """What the page of a study counts: a stream of it where a browser asks for events, or as it is now."""
     study = service.find_study(db, slug)
-    followed = PageView(study.id, view.who, sees_totals(request, staff))
+    followed = PageView(study.id, view.who, sees_totals(request, staff), staff.role.may_edit)
     if "text/event-stream" not in request.headers.get("accept", "") or request.state.api_token is not None:
         numbers: SharedNumbers = request.app.state.numbers
         return HTMLResponse(numbers.fragment(db, study, followed).html)
     pages: LivePages = request.app.state.live
     watcher = Watcher(followed, token_hash(request.cookies.get(SESSION_COOKIE, "")), staff.role)
     return pages.stream(watcher, last_id=request.headers.get("last-event-id"))
+
+
+@router.post("/{slug}/alerts/{delivery}/send-again")
+def send_alert_again(
+    request: Request, db: Db, config: Config, _editor: Editor, slug: str, delivery: int
+) -> RedirectResponse:
+    study = service.find_study(db, slug)
+    send_again(db, config, delivery, study)
+    told = "This page says whether it arrived."
+    return leave_for(f"{router.prefix}/{study.slug}", request, Flash("ok", "A worker sends it now", (told,)))
 
 
 @router.post("/{slug}/open")

@@ -3,8 +3,11 @@ import hashlib
 import hmac
 import json
 import logging
+import os
 import socketserver
+import subprocess
 import threading
+import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,11 +17,23 @@ from pydantic import SecretStr, ValidationError
 from sqlalchemy import select, text
 
 from app.errors import BadInput, Unavailable
-from app.models import Alert, AlertKind, JobState, ParticipantState, QualityFlag, StudyState
+from app.jobs import CHECK_ALERTS, enqueue
+from app.models import (
+    Alert,
+    AlertDelivery,
+    AlertKind,
+    AlertReceiver,
+    AlertTurn,
+    JobState,
+    ParticipantState,
+    QualityFlag,
+    StudyState,
+)
 from app.models.derived import Dataset, Experiment, MapSet, Run
-from app.overview.alerts import check_alerts, deliver_alert, open_alerts
+from app.overview.alerts import check_alerts, deliver_alert, open_alerts, undelivered
 from app.overview.delivery import signed_headers, try_out
 from app.settings import Settings
+from tests.support import factories
 from tests.support.factories import (
     ArmFactory,
     DecisionFactory,
@@ -28,9 +43,15 @@ from tests.support.factories import (
     StudyFactory,
     TrialFactory,
 )
+from tests.support.processes import COMMAND
 
+BEGAN, WEBHOOK, MAIL = AlertTurn.BEGAN, AlertReceiver.WEBHOOK, AlertReceiver.MAIL
 SECRET = "correct horse"
 LONG_AGO = datetime.now(UTC) - timedelta(days=9)
+LEFT = text(
+    "SELECT count(*) FROM procrastinate_jobs"
+    " WHERE status IN ('todo', 'doing') AND task_name LIKE 'overview.%'"
+)
 QUEUED = text("SELECT args FROM procrastinate_jobs WHERE task_name = 'overview.deliver_alert' ORDER BY id")
 
 
@@ -144,7 +165,7 @@ class TestTelling:
 class TestWebhook:
     def test_it_is_signed(self, db, settings, alert):
         with receiving() as (address, got):
-            deliver_alert(db, with_hook(settings, address), alert.id, "began", "webhook")
+            deliver_alert(db, with_hook(settings, address), alert.id, BEGAN, WEBHOOK)
         headers, body = got[0]
         signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
         expected = base64.b64encode(hmac.digest(SECRET.encode(), signed, hashlib.sha256)).decode()
@@ -161,23 +182,29 @@ class TestWebhook:
         assert found["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
     def test_the_same_message_has_the_same_id(self, db, settings, alert):
+        with receiving(500) as (address, got):
+            for _ in range(2):
+                deliver_alert(db, with_hook(settings, address), alert.id, BEGAN, WEBHOOK)
+        assert got[0][0]["webhook-id"] == got[1][0]["webhook-id"]
+
+    def test_one_that_arrived_is_not_sent_again(self, db, settings, alert):
         with receiving() as (address, got):
             for _ in range(2):
-                deliver_alert(db, with_hook(settings, address), alert.id, "began", "webhook")
-        assert got[0][0]["webhook-id"] == got[1][0]["webhook-id"]
+                assert deliver_alert(db, with_hook(settings, address), alert.id, BEGAN, WEBHOOK) is None
+        assert len(got) == 1
 
     @pytest.mark.parametrize("status", [500, None])
     def test_one_that_fails_is_tried_again_and_tells_no_secret(self, db, settings, alert, caplog, status):
         caplog.set_level(logging.DEBUG, "app")
         with receiving(status or 200) as (address, _):
             config = with_hook(settings, f"{address}/s3cret" if status else "http://127.0.0.1:1/s3cret")
-            with pytest.raises(Unavailable) as failure:
-                deliver_alert(db, config, alert.id, "began", "webhook")
-        assert "s3cret" not in f"{failure.value}{failure.value.__cause__}{caplog.text}"
+            failure = deliver_alert(db, config, alert.id, BEGAN, WEBHOOK)
+        assert isinstance(failure, Unavailable)
+        assert "s3cret" not in f"{failure}{failure.__cause__}{caplog.text}"
 
     def test_an_alert_of_a_study_that_is_gone_is_told_to_nobody(self, db, settings):
         with receiving() as (address, got):
-            deliver_alert(db, with_hook(settings, address), 999, "began", "webhook")
+            deliver_alert(db, with_hook(settings, address), 999, BEGAN, WEBHOOK)
         assert got == []
 
     def test_it_is_refused_without_a_secret(self, settings):
@@ -194,7 +221,7 @@ class TestMail:
                     "smtp_url": SecretStr(f"smtp://127.0.0.1:{port}"),
                 }
             )
-            deliver_alert(db, config, alert.id, "began", "mail")
+            deliver_alert(db, config, alert.id, BEGAN, MAIL)
         assert f"/staff/studies/{study.slug}" in letters[0]
         assert "To: ada@lab.example, bob@lab.example" in letters[0]
 
@@ -202,10 +229,115 @@ class TestMail:
         with taking_mail() as (port, letters):
             url = SecretStr(f"smtp://ada:s3cret@127.0.0.1:{port}")
             config = settings.model_copy(update={"alert_mail_to": "ada@lab.example", "smtp_url": url})
-            with pytest.raises(Unavailable) as failure:
-                deliver_alert(db, config, alert.id, "began", "mail")
+            failure = deliver_alert(db, config, alert.id, BEGAN, MAIL)
         assert letters == []
-        assert "s3cret" not in str(failure.value)
+        assert isinstance(failure, Unavailable)
+        assert "s3cret" not in str(failure)
+
+
+class TestNotArrived:
+    @pytest.fixture
+    def lost(self, db, study, decide):
+        """One that the receiver refused; returns its row."""
+        decide()
+        with receiving(500) as (address, _):
+            config = with_hook(Settings(_env_file=None), f"{address}/s3cret")
+            check_alerts(db, config)
+            (alert,) = open_alerts(db, study)
+            assert deliver_alert(db, config, alert.id, BEGAN, WEBHOOK)
+        db.commit()
+        return db.scalars(select(AlertDelivery)).one()
+
+    def test_it_is_shown_without_secrets(self, db, study, lost, viewer):
+        page = viewer.get(f"/staff/studies/{study.slug}").text
+        for words in ("An alert did not arrive", "answered 500", "127.0.0.1"):
+            assert words in page
+        assert "s3cret" not in page
+        assert "Send again" not in page
+        (told,) = viewer.get(f"/api/studies/{study.slug}/overview").json()["undelivered"]
+        assert (told["id"], told["receiver"], told["tries"], told["waits"]) == (lost.id, "webhook", 1, True)
+
+    def test_an_editor_sends_it_again(self, db, study, lost, editor, app_with_hook):
+        assert "Send again" in editor.get(f"/staff/studies/{study.slug}").text
+        first = lost.job_id
+        with app_with_hook(editor):
+            editor.post(f"/staff/studies/{study.slug}/alerts/{lost.id}/send-again")
+        db.expire_all()
+        states = dict(db.execute(text("SELECT id, status::text FROM procrastinate_jobs")).all())
+        assert (states[first], states[lost.job_id]) == ("cancelled", "todo")
+
+    def test_of_another_study_there_is_none(self, db, lost, editor, app_with_hook):
+        other = StudyFactory()
+        db.commit()
+        with app_with_hook(editor):
+            answer = editor.post(f"/api/studies/{other.slug}/alerts/{lost.id}/send-again")
+        assert answer.status_code == 404
+
+    def test_one_whose_receiver_is_gone_says_so(self, study, lost, editor):
+        answer = editor.post(f"/api/studies/{study.slug}/alerts/{lost.id}/send-again")
+        assert "the settings name none" in answer.text
+
+    def test_what_arrived_in_the_end_is_shown_no_more(self, db, study, lost):
+        with receiving() as (address, _):
+            deliver_alert(db, with_hook(Settings(_env_file=None), address), lost.alert_id, BEGAN, WEBHOOK)
+        assert undelivered(db, study) == []
+
+
+class TestWithAWorker:
+    """A worker process, a receiver that fails first, and a mail server."""
+
+    def test_an_alert_arrives_once_by_each_receiver(self, own_database, tmp_path):
+        settings, sessions = own_database
+        with sessions() as session:
+            factories.SESSION_HOLDER["session"] = session
+            study = StudyFactory(opened_at=LONG_AGO)
+            arm = ArmFactory(study_id=study.id)
+            QuotaFactory(arm_id=arm.id, pair_id=PairFactory(study_id=study.id).id, wanted=9)
+            for _ in range(2):
+                enqueue(session, CHECK_ALERTS, timestamp=0)
+            session.commit()
+        factories.SESSION_HOLDER.clear()
+        with receiving(500, then=200) as (address, got), taking_mail() as (port, letters):
+            environment = {
+                "CYBORG_DATABASE_URL": settings.database_url,
+                "CYBORG_DATA_DIR": str(tmp_path),
+                "CYBORG_ALERT_WEBHOOK_URL": address,
+                "CYBORG_ALERT_WEBHOOK_SECRET": SECRET,
+                "CYBORG_ALERT_MAIL_TO": "ada@lab.example",
+                "CYBORG_SMTP_URL": f"smtp://127.0.0.1:{port}",
+            }
+            worker = subprocess.Popen([*COMMAND, "worker"], env=os.environ | environment)
+            try:
+                wait_until(lambda: deliveries(sessions) == {("webhook", 2, True), ("mail", 1, True)})
+                with sessions.begin() as session:
+                    enqueue(session, CHECK_ALERTS, timestamp=0)
+                wait_until(lambda: all_done(sessions))
+            finally:
+                worker.terminate()
+                worker.wait(30)
+        assert [headers["webhook-id"] for headers, _ in got] == [got[0][0]["webhook-id"]] * 2
+        assert len(letters) == 1
+        assert "nobody came" in letters[0]
+
+
+def deliveries(sessions):
+    """(receiver, tries, whether it arrived) of each."""
+    with sessions() as session:
+        return {
+            (one.receiver, one.tries, bool(one.arrived_at)) for one in session.scalars(select(AlertDelivery))
+        }
+
+
+def all_done(sessions):
+    with sessions() as session:
+        return session.scalar(LEFT) == 0
+
+
+def wait_until(done):
+    until = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 class TestTrial:
@@ -284,6 +416,20 @@ def run(db, study):
 
 
 @pytest.fixture
+def app_with_hook(settings):
+    """The application of a client with a webhook in its settings."""
+
+    @contextmanager
+    def have(client):
+        before = client.app.state.settings
+        client.app.state.settings = with_hook(before, "https://lab.example/hook")
+        yield
+        client.app.state.settings = before
+
+    return have
+
+
+@pytest.fixture
 def hooked(settings):
     return with_hook(settings, "https://lab.example/hook")
 
@@ -304,14 +450,15 @@ def jobs(db):
 
 
 @contextmanager
-def receiving(status=200):
-    """A server that takes posts: its address, and (headers, body) of each."""
+def receiving(status=200, *, then=None):
+    """A server that takes posts: its address, and (headers, body) of each. It answers the first with
+    `status`, and all others with `then`."""
     got = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             got.append((dict(self.headers), self.rfile.read(int(self.headers["content-length"]))))
-            self.send_response(status)
+            self.send_response(status if len(got) == 1 or then is None else then)
             self.end_headers()
 
         def log_message(self, *_):

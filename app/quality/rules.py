@@ -6,14 +6,15 @@ often it raises a flag for real people's strokes.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import field
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import bdtr
+
+from app.quality import evidence
+from app.quality.visit_record import JudgedTrial, StrokePath, VisitRecord
 
 FASTEST_DECISION_MS: Final = 300.0
 """Nobody can compare two faces and answer in less time."""
@@ -32,71 +33,11 @@ REPEATS_OF_A_DAB: Final = 4
 POINTS_OF_A_SHAPE: Final = 6
 """Nobody draws a shape of so many points twice to a tenth of a pixel; a dab by keyboard may repeat."""
 
-STRAIGHT_WITHIN: Final = 0.002
-"""Fraction of the image's width: 1 px of 512. The page's thinning of points moves a line by half of that."""
-
-LONG_ENOUGH: Final = 0.1
-"""Fraction of the image's width; shorter strokes are straight by nature."""
-
 ENOUGH_STROKES: Final = 8
 MOSTLY: Final = 0.8
 
 SIDE_CHANCE: Final = 1e-4
 """P value of a two-sided exact binomial test; it flags one innocent participant in ten thousand."""
-
-Points = NDArray[np.float64]  # (n, 3): x, y in image pixels, t in ms since the pair was shown
-
-
-@dataclass(frozen=True, slots=True)
-class StrokePath:
-    """One stroke, in image pixels."""
-
-    points: Points
-
-    @property
-    def steps(self) -> NDArray[np.float64]:
-        """Length of each segment in pixels, shape (n - 1,)."""
-        return np.asarray(np.hypot(*np.diff(self.points[:, :2], axis=0).T), dtype=np.float64)
-
-    @property
-    def length(self) -> float:
-        return float(self.steps.sum())
-
-    @property
-    def deviation(self) -> float:
-        """Largest distance in pixels of a point from the line through the first and the last."""
-        path = self.points[:, :2] - self.points[0, :2]
-        chord = path[-1]
-        length = float(np.hypot(*chord))
-        if length == 0:
-            return float(np.hypot(*path.T).max())
-        return float(np.abs(path[:, 0] * chord[1] - path[:, 1] * chord[0]).max()) / length
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedTrial:
-    """What the rules read of one decided trial."""
-
-    trial_id: UUID
-    is_check: bool
-    chose_left: bool
-    correct: bool
-    decision_ms: float
-    annotation_ms: float | None
-    width: int
-    """Width of the chosen image in pixels."""
-    strokes: tuple[StrokePath, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class VisitRecord:
-    """What the rules read of one participant; trials in their order."""
-
-    judgements: tuple[JudgedTrial, ...]
-    began_at: datetime
-    last_at: datetime
-    is_program: bool
-    """Whether the participant is simulated: its times are invented and not compared with the clock."""
 
 
 class Flag(NamedTuple):
@@ -182,19 +123,14 @@ def straight_strokes(work: VisitRecord) -> Iterator[Flag]:
         (stroke, judgement.width)
         for judgement in work.judgements
         for stroke in judgement.strokes
-        if stroke.length >= LONG_ENOUGH * judgement.width
+        if stroke.is_long(judgement.width)
     ]
-    straight = [stroke for stroke, width in long if stroke.deviation <= STRAIGHT_WITHIN * width]
+    straight = [stroke for stroke, width in long if stroke.is_straight(width)]
     if len(long) >= ENOUGH_STROKES and len(straight) >= MOSTLY * len(long):
-        upright = all(_is_upright(stroke) for stroke in straight)
+        upright = all(stroke.is_upright for stroke in straight)
         yield Flag(
             "straight_strokes", None, {"straight": len(straight), "of": len(long), "by_keyboard": upright}
         )
-
-
-def _is_upright(stroke: StrokePath) -> bool:
-    """Whether every segment goes straight up, down, left or right, as painting by arrow keys does."""
-    return bool(np.all(np.any(np.diff(stroke.points[:, :2], axis=0) == 0, axis=1)))
 
 
 def one_side(work: VisitRecord) -> Iterator[Flag]:
@@ -206,6 +142,21 @@ def one_side(work: VisitRecord) -> Iterator[Flag]:
         yield Flag("one_side", None, {"side": side, "chosen": count, "of": len(sides)})
 
 
-RULES: Final = (failed_check, fast_decision, impossible_times, identical_strokes, straight_strokes, one_side)
+def automation(work: VisitRecord) -> Iterator[Flag]:
+    """Enough evidence that a program worked the page; see `app.quality.evidence`."""
+    found = [measure for measure in evidence.measures(work) if measure.is_met]
+    if evidence.is_enough(found):
+        yield Flag("automation", None, {"evidence": [measure.as_json() for measure in found]})
+
+
+RULES: Final = (
+    failed_check,
+    fast_decision,
+    impossible_times,
+    identical_strokes,
+    straight_strokes,
+    one_side,
+    automation,
+)
 
 KINDS: Final = tuple(rule.__name__ for rule in RULES)

@@ -27,7 +27,9 @@ from app.models import (
     Trial,
     TrialKind,
 )
-from app.quality.rules import KINDS, JudgedTrial, StrokePath, VisitRecord, flags
+from app.quality.rules import KINDS, flags
+from app.quality.visit_record import JudgedTrial, StrokePath, VisitRecord
+from app.trials.schemas import INPUT_FACTS
 
 HONEYPOT: Final = "honeypot"
 
@@ -40,6 +42,7 @@ SENTENCES: Final = {
     "identical_strokes": "Painted the same drawing on several trials.",
     "straight_strokes": "Drew nearly all strokes with a ruler.",
     "one_side": "Chose one side far more often than the faces can explain.",
+    "automation": "Shows signs that a program worked the page.",
 }
 
 
@@ -123,7 +126,21 @@ def _judgement(row: Row[Trial, Decision, int, int], strokes: tuple[StrokePath, .
         annotation_ms=row.Decision.annotation_ms,
         width=row.width,
         strokes=strokes,
+        input=_input(row.Decision.events),
     )
+
+
+def _input(events: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """What the input came to; an import from elsewhere may bring facts that are no numbers."""
+    return {
+        event["kind"]: {
+            fact: event[fact]
+            for fact in INPUT_FACTS[event["kind"]]
+            if isinstance(event.get(fact), int | float)
+        }
+        for event in events
+        if event.get("kind") in INPUT_FACTS
+    }
 
 
 def set_aside(session: Session, participant: Participant, *, reason: str) -> None:

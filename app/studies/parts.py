@@ -245,6 +245,7 @@ FlagKind = Literal[
     "identical_strokes",
     "straight_strokes",
     "one_side",
+    "automation",
 ]
 
 

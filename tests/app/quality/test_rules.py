@@ -8,20 +8,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.quality.rules import KINDS, JudgedTrial, StrokePath, VisitRecord, flags
+from app.quality.rules import KINDS, flags
+from app.quality.visit_record import JudgedTrial, StrokePath, VisitRecord
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def curve(*, seed: int, start_ms: float = 2000.0, points: int = 12) -> StrokePath:
-    """A wobbly stroke across half of a 512-pixel face in half a second."""
+    """A wobbly stroke across half of a 512-pixel face, slow at its ends, in about half a second."""
     rng = np.random.default_rng(seed)
-    x = np.linspace(100, 356, points)
+    tau = np.linspace(0, 1, points)
+    x = 100 + 256 * (3 * tau**2 - 2 * tau**3)
     y = 250 + 30 * np.sin(x / 40) + rng.normal(0, 3, points)
-    return StrokePath(np.column_stack([x, y, np.linspace(start_ms, start_ms + 500, points)]))
+    return StrokePath(np.column_stack([x, y, start_ms + rng.uniform(350, 650) * tau]))
 
 
-def line(*points: tuple[float, float], start_ms: float = 2000.0, ms: float = 300.0) -> StrokePath:
+def line(*points: tuple[float, float], start_ms: float = 2000.0, ms: float | None = None) -> StrokePath:
+    """A stroke that lasts as long as its place says, so that no two last alike."""
+    ms = 200.0 + 37 * sum(map(sum, points)) % 500 if ms is None else ms
     times = np.linspace(start_ms, start_ms + ms, len(points))
     return StrokePath(np.column_stack([np.array(points, dtype=float), times]))
 
@@ -68,6 +72,7 @@ def test_every_kind_of_flag_is_the_name_of_its_rule():
         "identical_strokes",
         "straight_strokes",
         "one_side",
+        "automation",
     )
 
 

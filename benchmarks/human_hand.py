@@ -64,9 +64,10 @@ def thin(points: Points) -> Points:
             middle = first + 1 + int(away.argmax())
             keep[middle] = True
             spans += [(first, middle), (middle, last)]
-    kept = points[keep]
+    kept: Points = points[keep]
     is_new = np.any(np.diff(kept[:, :2], axis=0) != 0, axis=1)
-    return kept[np.concatenate([[True], is_new])]
+    distinct: Points = kept[np.concatenate([[True], is_new])]
+    return distinct
 
 
 def _distances(points: Points, a: Points, b: Points) -> Points:
@@ -280,21 +281,22 @@ def with_a_clue(visits: Sequence[VisitRecord]) -> Proportion:
 
 
 def row(name: str, share: Proportion) -> str:
-    low, high = share.interval
+    low, high = share.interval or (0.0, 1.0)
     return f"| {name} | {share.total} | {share.rate:.1%} | {low:.1%} to {high:.1%} |"
 
 
 def extremes(visits: Sequence[VisitRecord]) -> Iterator[str]:
     """Of each measure of people's strokes: how near the most extreme visit comes to the limit."""
-    by_name = defaultdict(list)
+    by_name: dict[str, list[float]] = defaultdict(list)
+    known = {}
     for one in visits:
         for measure in measures(one):
             if measure.about == "strokes" and measure.found is not None:
-                by_name[measure.name].append(measure)
-    for name, found in by_name.items():
-        values = sorted(measure.found for measure in found)
-        worst = values[-1] if found[0].is_at_least else values[0]
-        yield f"{name:<18} n={len(values):<4} nearest to the limit {worst:.3f}   limit {found[0].limit:.3f}"
+                by_name[measure.name].append(measure.found)
+                known[measure.name] = measure
+    for name, values in by_name.items():
+        worst = max(values) if known[name].is_at_least else min(values)
+        yield f"{name:<18} n={len(values):<4} nearest {worst:.3f}   limit {known[name].limit:.3f}"
 
 
 def main() -> None:

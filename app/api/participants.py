@@ -15,7 +15,7 @@ from app.dashboard.participants.visits import TrialRecord
 from app.deps import Config, CurrentStaff, Db, Editor
 from app.messages import Answer, Body
 from app.models import Participant, ParticipantState, Source
-from app.quality.service import check_participant, flags_of, set_aside, take_back
+from app.quality.service import check_participant, evidence_of, flags_of, set_aside, take_back
 from app.recruitment.service import find_by_id, remove_work, return_link
 from app.studies.service import find_study
 
@@ -55,6 +55,17 @@ class FlagView(Answer):
     """Position of the trial that it is about; null when it is about the whole visit."""
 
 
+class EvidenceView(Answer):
+    """One piece of evidence that a program worked the page; see docs/quality.md."""
+
+    name: str
+    meaning: str
+    found: float | None
+    """Null where there was too little to measure."""
+    limit: float
+    is_met: bool
+
+
 class ParticipantDetail(Answer):
     """A participant with their quality flags."""
 
@@ -66,6 +77,7 @@ class ParticipantDetail(Answer):
     consented_at: datetime
     finished_at: datetime | None
     flags: list[FlagView]
+    evidence: list[EvidenceView]
 
 
 class TrialPage(Answer):
@@ -218,5 +230,10 @@ def view(db: Session, person: Participant) -> ParticipantDetail:
         FlagView(kind=raised.flag.kind, meaning=raised.sentence, trial=raised.position)
         for raised in flags_of(db, person)
     ]
-    names = ParticipantDetail.model_fields.keys() - {"flags"}
-    return ParticipantDetail(flags=flags, **{name: getattr(person, name) for name in names})
+    evidence = [
+        EvidenceView(name=one.name, meaning=one.label, found=one.found, limit=one.limit, is_met=one.is_met)
+        for one in evidence_of(db, person).measures
+    ]
+    names = ParticipantDetail.model_fields.keys() - {"flags", "evidence"}
+    kept = {name: getattr(person, name) for name in names}
+    return ParticipantDetail(flags=flags, evidence=evidence, **kept)

@@ -301,7 +301,11 @@ FLAGS: Final = ExportFile(
         PILOT,
         ("kind", "text", "The rule, as in docs/quality.md."),
         ("trial_id", "UUID or empty", "The trial it is about; empty when it is about the whole visit."),
-        ("detail", "JSON", "What the rule saw."),
+        (
+            "detail",
+            "JSON",
+            "What the rule saw; of automation, each piece of evidence with what was found and its limit.",
+        ),
         ("raised_at", "time", "When."),
     ),
 )

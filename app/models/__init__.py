@@ -81,6 +81,7 @@ from app.models.studies import (
 )
 from app.models.tallies import TallyMeasure, tally
 from app.models.trials import (
+    INPUT_FACTS,
     SET_ASIDE,
     Annotation,
     Decision,
@@ -98,6 +99,7 @@ from app.models.trials import (
 
 __all__ = [
     "ENDED",
+    "INPUT_FACTS",
     "REFERENCE_LENGTH",
     "SET_ASIDE",
     "UNFINISHED",

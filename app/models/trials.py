@@ -108,6 +108,16 @@ def is_counted() -> ColumnElement[bool]:
     return Participant.state.not_in(left_out) & Participant.excluded_at.is_(None)
 
 
+INPUT_FACTS: Final = {
+    "controlled": {"webdriver"},
+    "scripted": {"presses", "moves", "clicks", "keys"},
+    "mouse": {"presses", "moves", "path", "straight"},
+    "touched": {"touch", "pen"},
+    "keys": {"count", "gap_ms", "spread_ms", "held_ms"},
+}
+"""Events that sum up how a pair was worked, and the facts of each: whole numbers."""
+
+
 class Decision(Base):
     __tablename__ = "decision"
 

@@ -76,6 +76,10 @@ class Measure:
         return compare(self.found, self.limit)
 
     @property
+    def is_proof(self) -> bool:
+        return self.weight == PROOF
+
+    @property
     def label(self) -> str:
         return LABELS[self.name]
 
@@ -110,7 +114,7 @@ def is_enough(met: Sequence[Measure]) -> bool:
     Without a stroke among the clues they do not: a screen reader, a switch or a voice moves the mouse and
     presses keys as a program does. So a visit by keyboard alone is never flagged for how it was worked.
     """
-    if any(measure.weight == PROOF for measure in met):
+    if any(measure.is_proof for measure in met):
         return True
     strokes = [measure for measure in met if measure.about == "strokes"]
     others = {measure.about for measure in met} - {"strokes"}
@@ -182,10 +186,8 @@ def pace(stroke: StrokePath) -> float:
     The largest difference, over its points, between the shares of its length and of its time gone by.
     0 for a stroke without length or without duration.
     """
-    gone, times = np.cumsum(stroke.steps), stroke.points[1:, 2] - stroke.points[0, 2]
-    if not len(gone) or gone[-1] == 0 or times[-1] <= 0:
-        return 0.0
-    return float(np.abs(gone / gone[-1] - times / times[-1]).max())
+    shares = np.array(progress(stroke))
+    return float(np.abs(shares[:, 0] - shares[:, 1]).max()) if len(shares) else 0.0
 
 
 def spread(times: Sequence[float]) -> float | None:
@@ -194,6 +196,22 @@ def spread(times: Sequence[float]) -> float | None:
         return None
     low, median, high = np.percentile(times, [25, 50, 75])
     return float((high - low) / median) if median > 0 else 0.0
+
+
+def progress(stroke: StrokePath) -> list[tuple[float, float]]:
+    """The shares of a stroke's time and length gone by at each of its points, from (0, 0) to (1, 1).
+
+    Nothing for a stroke without length or without duration.
+    """
+    gone, times = np.cumsum(stroke.steps), stroke.points[1:, 2] - stroke.points[0, 2]
+    if not len(gone) or gone[-1] == 0 or times[-1] <= 0:
+        return []
+    return [(0.0, 0.0), *zip((times / times[-1]).tolist(), (gone / gone[-1]).tolist(), strict=True)]
+
+
+def long_strokes(work: VisitRecord) -> list[StrokePath]:
+    """The strokes whose shape says something, but those that arrow keys may have painted; in their order."""
+    return [stroke for one in work.judgements for stroke in _by_pointer(one) if stroke.is_long(one.width)]
 
 
 def _share(verdicts: Sequence[bool]) -> float | None:

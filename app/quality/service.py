@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.db import SessionFactory
 from app.models import (
+    INPUT_FACTS,
     SET_ASIDE,
     Annotation,
     Decision,
@@ -27,11 +28,14 @@ from app.models import (
     Trial,
     TrialKind,
 )
+from app.quality.evidence import Measure, long_strokes, measures, progress
 from app.quality.rules import KINDS, flags
 from app.quality.visit_record import JudgedTrial, StrokePath, VisitRecord
-from app.trials.schemas import INPUT_FACTS
 
 HONEYPOT: Final = "honeypot"
+
+SHOWN_STROKES: Final = 40
+"""In one picture; more would be a blot."""
 
 SENTENCES: Final = {
     HONEYPOT: "Filled in a field that no person sees.",
@@ -99,6 +103,21 @@ def visit_record(session: Session, participant: Participant) -> VisitRecord:
         last_at=max((row.Decision.decided_at for row in rows), default=participant.consented_at),
         is_program=participant.is_simulated,
     )
+
+
+class VisitEvidence(NamedTuple):
+    """The evidence of a visit, and how the first of its long strokes went."""
+
+    measures: list[Measure]
+    curves: list[list[tuple[float, float]]]
+    """Of each stroke: the shares of its time and of its length gone by."""
+
+
+def evidence_of(session: Session, participant: Participant) -> VisitEvidence:
+    """What is measured of a visit, whether or not it is enough for a flag."""
+    work = visit_record(session, participant)
+    curves = [curve for stroke in long_strokes(work)[:SHOWN_STROKES] if (curve := progress(stroke))]
+    return VisitEvidence(measures(work), curves)
 
 
 def _strokes(session: Session, annotations: Sequence[int]) -> dict[int, tuple[StrokePath, ...]]:

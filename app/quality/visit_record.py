@@ -81,7 +81,7 @@ class JudgedTrial:
     """Width of the chosen image in pixels."""
     strokes: tuple[StrokePath, ...] = ()
     input: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """What the input came to, as `app.trials.schemas.INPUT_FACTS` names it; empty where no page told."""
+    """What the input came to, as `app.models.INPUT_FACTS` names it; empty where no page told."""
 
 
 @dataclass(frozen=True, slots=True)

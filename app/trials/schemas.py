@@ -7,27 +7,17 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
 
 from app.messages import Answer, Body, DocumentedAs
-from app.models import Question, Side
+from app.models import INPUT_FACTS, Question, Side
 from saliency.masks.strokes import MAX_POINTS, MAX_STROKES, Tool
 
 LONGEST_TIME_MS: Final = 86_400_000  # a day
 MAX_EVENTS: Final = 500  # of a decision
-MAX_INPUT: Final = 10_000_000  # of any count or length in `INPUT_FACTS`
+MAX_INPUT: Final = 10_000_000  # of any count or length in `app.models.INPUT_FACTS`
 MAX_ANSWER_CHARACTERS: Final = 4_000  # of one answer
 
 Milliseconds = Annotated[float, Field(ge=0, le=LONGEST_TIME_MS, allow_inf_nan=False)]
 Fact = Annotated[float, Field(allow_inf_nan=False)] | Annotated[str, Field(max_length=32)]
 ShortText = Annotated[str, Field(max_length=MAX_ANSWER_CHARACTERS)]
-
-
-INPUT_FACTS: Final = {
-    "controlled": {"webdriver"},
-    "scripted": {"presses", "moves", "clicks", "keys"},
-    "mouse": {"presses", "moves", "path", "straight"},
-    "touched": {"touch", "pen"},
-    "keys": {"count", "gap_ms", "spread_ms", "held_ms"},
-}
-"""Events that sum up how a pair was worked, and the facts of each: whole numbers."""
 
 
 class TrialEvent(Body):

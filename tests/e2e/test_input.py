@@ -3,7 +3,10 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from app.models import Participant, QualityFlag
+from app.quality.service import check_participant
 from tests.support.agents import UNSEEN, ScriptedPage, StraightMouse
 from tests.support.lab import DESK, PHONE, browsing
 from tests.support.visits import Finger, Hands, Keyboard, Walk
@@ -29,15 +32,25 @@ def inputs(
     return [{one["kind"]: one for one in sent["events"] if one["kind"] in KINDS} for sent in walk.sent]
 
 
+def flags(lab) -> list[str]:
+    """Of whoever came last."""
+    with lab.session() as session, session.begin():
+        newest = session.scalars(select(Participant).order_by(Participant.consented_at.desc()).limit(1)).one()
+        check_participant(session, newest.id)
+        kinds = select(QualityFlag.kind).where(QualityFlag.participant_id == newest.id)
+        return sorted(session.scalars(kinds))
+
+
 class TestInput:
-    def test_a_script_that_works_the_page_is_counted_as_one(self, browser, address):
+    def test_a_script_that_works_the_page_is_counted_as_one(self, browser, lab, address):
         for trial in inputs(browser, address, ScriptedPage()):
             assert set(trial) == {"scripted"}
             assert trial["scripted"]["presses"] == 1
             assert trial["scripted"]["moves"] == 24
             assert trial["scripted"]["clicks"] >= 2
+        assert "automation" in flags(lab)
 
-    def test_a_mouse_that_jumps_goes_straight_and_in_few_moves(self, browser, address):
+    def test_a_mouse_that_jumps_goes_straight_and_in_few_moves(self, browser, lab, address):
         first, *later = inputs(browser, address, StraightMouse())
         assert set(first) == {"mouse"}
         for trial in later:
@@ -45,17 +58,20 @@ class TestInput:
             assert mouse["presses"] == 5
             assert mouse["moves"] <= 2 * mouse["presses"]
             assert 300 < mouse["straight"] <= mouse["path"] <= mouse["straight"] + 1
+        assert "automation" in flags(lab)
 
-    def test_a_browser_under_control_says_so(self, browser, address):
+    def test_a_browser_under_control_says_so(self, browser, lab, address):
         for trial in inputs(browser, address, StraightMouse(), script=""):
             assert trial["controlled"]["webdriver"] == 1
 
-    def test_somebody_without_a_pointer_has_keys_and_nothing_else(self, browser, address):
+    def test_somebody_without_a_pointer_has_keys_and_nothing_else(self, browser, lab, address):
         for trial in inputs(browser, address, Keyboard()):
             assert set(trial) == {"keys"}
             assert trial["keys"]["count"] > 20
+        assert "automation" not in flags(lab)
 
-    def test_fingers_have_presses_and_no_way(self, browser, address):
+    def test_fingers_have_presses_and_no_way(self, browser, lab, address):
         for trial in inputs(browser, address, Finger(), device=PHONE):
             assert set(trial) == {"touched"}
             assert trial["touched"]["touch"] >= 3
+        assert "automation" not in flags(lab)

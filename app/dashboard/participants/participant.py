@@ -16,7 +16,7 @@ from app.flash import Flash, leave_for
 from app.forms import Fields
 from app.models import SET_ASIDE, Arm
 from app.notes import NoteText, add_note, notes_on
-from app.quality.service import check_participant, flags_of, set_aside, take_back
+from app.quality.service import check_participant, evidence_of, flags_of, set_aside, take_back
 from app.recruitment.messages import submission_of
 from app.recruitment.service import remove_work, return_link
 from app.studies.service import find_study
@@ -71,6 +71,7 @@ def participant_page(
         arm=db.get_one(Arm, participant.arm_id),
         work=queries.work_by_participant(db, [participant.id]).get(participant.id),
         flags=[(sentence, list(raised)) for sentence, raised in groupby(flags, lambda one: one.sentence)],
+        evidence=evidence_of(db, participant),
         is_aside=any(one.flag.kind == SET_ASIDE for one in flags),
         page=cut(request, trials, size=visits.PAGE_SIZE, key=lambda row: row.Trial.position),
         after=wanted.after,

@@ -56,6 +56,21 @@ class TestCheck:
             check_participant(db, participant.id)
         assert raised(db) == ["fast_decision"]
 
+    def test_what_the_page_told_of_the_input_is_read(self, db, participant, paint):
+        paint(participant, events=[{"kind": "controlled", "t_ms": 9.0, "webdriver": 1.0}])
+        check_participant(db, participant.id)
+        (flag,) = db.scalars(select(QualityFlag).where(QualityFlag.participant_id == participant.id))
+        assert (flag.kind, flag.detail) == (
+            "automation",
+            {"evidence": [{"name": "controlled", "found": 1.0, "limit": 1}]},
+        )
+
+    def test_facts_that_are_no_numbers_are_no_evidence(self, db, participant, paint):
+        paint(
+            participant, events=[{"kind": "controlled", "t_ms": 9.0, "webdriver": "yes"}, {"kind": "mouse"}]
+        )
+        assert check_participant(db, participant.id) == 0
+
     def test_practice_is_not_looked_at(self, db, participant, paint):
         paint(participant, kind=TrialKind.PRACTICE, decision_ms=90.0)
         assert check_participant(db, participant.id) == 0
@@ -111,6 +126,16 @@ class TestPages:
         address = f"/staff/studies/{study.slug}/participants/{someone.id}"
         assert editor.post(f"{address}/check", headers={"origin": "http://127.0.0.1:8000"}).status_code == 303
         assert SENTENCES["fast_decision"] in editor.get(address).text
+
+    def test_evidence_stands_there_with_its_limits_whoever_looks(self, log_in, db, study, people):
+        events = [{"kind": "scripted", "t_ms": 9, "presses": 1, "moves": 24, "clicks": 0, "keys": 0}]
+        someone = people(events=events)
+        address = f"/staff/studies/{study.slug}/participants/{someone.id}"
+        viewer = log_in(Role.VIEWER)
+        assert "1 of 10 measures looks like a program" in viewer.get(address).text
+        told = viewer.get(f"/api/studies/{study.slug}/participants/{someone.id}").json()["evidence"]
+        (met,) = [one for one in told if one["is_met"]]
+        assert (met["name"], met["found"], met["limit"]) == ("scripted_pointer", 25, 3)
 
     def test_what_interrupted_a_judgement_stands_beside_its_times(self, editor, db, study, people):
         events = [

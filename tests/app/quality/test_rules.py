@@ -25,7 +25,7 @@ def curve(*, seed: int, start_ms: float = 2000.0, points: int = 12) -> StrokePat
 
 def line(*points: tuple[float, float], start_ms: float = 2000.0, ms: float | None = None) -> StrokePath:
     """A stroke that lasts as long as its place says, so that no two last alike."""
-    ms = 200.0 + 37 * sum(map(sum, points)) % 500 if ms is None else ms
+    ms = 300.0 + 37 * (points[0][1] - 10) % 500 if ms is None else ms
     times = np.linspace(start_ms, start_ms + ms, len(points))
     return StrokePath(np.column_stack([np.array(points, dtype=float), times]))
 
@@ -153,7 +153,10 @@ class TestIdenticalStrokes:
 
 class TestStraightStrokes:
     def test_a_ruler_on_nearly_all_strokes(self):
-        slants = (judgement(n, strokes=(line((10 * n, 20), (300, 100 + 9 * n)),)) for n in range(10))
+        slants = (
+            judgement(n, strokes=(line((10 * n, 20), (300, 100 + 9 * n), ms=300 + 60 * n),))
+            for n in range(10)
+        )
         (flag,) = flags(work(slants))
         assert flag.kind == "straight_strokes"
         assert flag.detail == {"straight": 10, "of": 10, "by_keyboard": False}

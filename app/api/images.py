@@ -7,6 +7,7 @@ from fastapi import APIRouter, Form, Query, UploadFile
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.dashboard.images import queries
+from app.dashboard.images.bulk import tag_all
 from app.dashboard.images.queries import ImageFilter
 from app.deps import Blobs, CurrentStaff, Db, Editor
 from app.errors import BadInput
@@ -46,6 +47,19 @@ class TagsBody(Body):
     """All tags of an image: small letters, at most 20 of at most 50 characters, without commas."""
 
     tags: list[str]
+
+
+class TagAllBody(Body):
+    """Tags to add and to remove."""
+
+    add: list[str] = Field(default_factory=list, max_length=20)
+    remove: list[str] = Field(default_factory=list, max_length=100)
+
+
+class Tagged(Answer):
+    """How many images were found."""
+
+    images: int
 
 
 class SplitBody(Body):
@@ -143,6 +157,12 @@ def images(db: Db, _staff: CurrentStaff, wanted: Annotated[ImageFilter, Query()]
     return ImagePage(
         images=[view(image) for image in shown], after=shown[-1].id if len(found) > len(shown) else None
     )
+
+
+@router.post("/tags")
+def tag_found(db: Db, _editor: Editor, wanted: Annotated[ImageFilter, Query()], body: TagAllBody) -> Tagged:
+    """Add tags to all images that the filter finds and remove others; all of them, or none."""
+    return Tagged(images=tag_all(db, wanted, add=body.add, remove=body.remove))
 
 
 @router.get("/{image_id}")

@@ -30,7 +30,8 @@ app.add_typer(images, name="images")
 @images.command("import")
 def import_command(
     path: Annotated[
-        Path, typer.Argument(help="A CSV manifest, or a folder with real/… and fake/<source>/….")
+        Path,
+        typer.Argument(help="A CSV manifest, a folder with real/… and fake/<source>/…, or a ZIP of either."),
     ],
     size: Annotated[
         int | None,
@@ -69,12 +70,11 @@ def _imported(path: Path, size: int | None, faces: FaceSearch | None) -> ImportR
 
 def _sent(server: Remote, path: Path, size: int | None, faces: FaceSearch | None) -> ImportReport:
     """Every file sent to the server, one request each; what it refuses is named, and the rest goes on."""
-    from app.stimuli.manifest import Refusal, read_listing
+    from app.stimuli.manifest import Refusal, opened_listing
     from app.stimuli.service import IgnoredValue, ImportReport, Remark
 
-    listing = read_listing(path)
-    report = ImportReport(0, 0, listing.refused)
-    with _progress() as progress:
+    with opened_listing(path) as listing, _progress() as progress:
+        report = ImportReport(0, 0, listing.refused)
         for item in progress.track(listing.items, description="Sending"):
             try:
                 answer = server.post(
@@ -161,20 +161,54 @@ def split_command(
 
 @images.command("tag")
 def tag_command(
-    names: Annotated[list[str], typer.Argument(help="Names at import, or content hashes.")],
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Names at import, or content hashes; or say which below.")
+    ] = None,
+    label: Annotated[str, typer.Option(help="All real or all fake images.")] = "",
+    source: Annotated[str, typer.Option(help="All images of a source.")] = "",
+    split: Annotated[str, typer.Option(help="All of a split: train, val, test or none.")] = "",
+    tagged: Annotated[str, typer.Option(help="All images with this tag.")] = "",
+    called: Annotated[str, typer.Option(help="All with this in their name, or hashes that begin so.")] = "",
     add: Annotated[list[str] | None, typer.Option(help="A tag to add; may be given again.")] = None,
     remove: Annotated[list[str] | None, typer.Option(help="A tag to remove; may be given again.")] = None,
 ) -> None:
     """Add tags to images and remove others, for all of them or none."""
+    chosen = {"label": label, "source": source, "split": split, "tag": tagged, "name": called}
+    chosen = {name: value for name, value in chosen.items() if value}
+    if not (add or remove):
+        raise BadInput("Say which tags with --add or --remove.")
+    if bool(names) == bool(chosen):
+        raise BadInput("Say which images: either by their names or with --label, --source and the like.")
+    change = {"add": add or [], "remove": remove or []}
+    if (server := remote()) and chosen:
+        count = server.post("/api/images/tags", params=chosen, json=change).json()["images"]
+    else:
+        count = _tag_found(chosen, change) if chosen else _tag_named(names or [], change)
+    print(f"{count} images are tagged.")
+
+
+def _tag_found(chosen: dict[str, str], change: dict[str, list[str]]) -> int:
+    from pydantic import ValidationError
+
+    from app.dashboard.images.bulk import tag_all
+    from app.dashboard.images.queries import ImageFilter
+
+    try:
+        wanted = ImageFilter.model_validate(chosen)
+    except ValidationError as error:
+        raise BadInput(f"--{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}.") from None
+    with opened() as context, context.sessions.begin() as session:
+        return tag_all(session, wanted, **change)
+
+
+def _tag_named(names: list[str], change: dict[str, list[str]]) -> int:
     from app.stimuli.known import get_image, image_called
     from app.stimuli.tags import change_tags
 
-    if not (add or remove):
-        raise BadInput("Say which tags with --add or --remove.")
     with opened() as context, context.sessions.begin() as session:
         for name in names:
-            change_tags(get_image(session, image_called(session, name)), add=add or (), remove=remove or ())
-    print(f"{len(names)} images are tagged.")
+            change_tags(get_image(session, image_called(session, name)), **change)
+    return len(names)
 
 
 @images.command("remove")

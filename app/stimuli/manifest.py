@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from app.errors import BadInput
 from app.models import Label, Split
+from app.stimuli.image_archive import unpacked
 from app.stimuli.names import Finder, plain
 from saliency.files.text import SEPARATORS, TextFileError, csv_rows, read_text, separator_of
 from saliency.images.decoder import hidden_reason
@@ -56,6 +58,24 @@ class Refusal:
 class Manifest:
     items: tuple[Item, ...]
     refused: tuple[Refusal, ...] = ()
+
+
+@contextmanager
+def opened_listing(path: Path) -> Iterator[Manifest]:
+    """As `read_listing`, also of a ZIP archive, whose files are there as long as the context is open.
+
+    The only CSV file at the top of an archive is its manifest; without one it is read as a folder.
+    """
+    if path.suffix.lower() != ".zip" or not path.is_file():
+        yield read_listing(path)
+        return
+    with unpacked(path) as folder:
+        manifests = list(folder.glob("*.csv"))
+        try:
+            listing = read_listing(manifests[0] if len(manifests) == 1 else folder)
+        except BadInput as error:
+            raise BadInput(str(error).replace(str(folder), str(path))) from None
+        yield listing
 
 
 def read_listing(path: Path) -> Manifest:

@@ -20,7 +20,7 @@ from app.errors import BadInput
 from app.models import FaceOrigin, Image, Label
 from app.stimuli.face_search import FaceSearch
 from app.stimuli.faces import require_model
-from app.stimuli.manifest import Item, Refusal, read_listing
+from app.stimuli.manifest import Item, Refusal, opened_listing
 from app.stimuli.prepare import PreparedImage, prepare
 from app.storage import BlobStore
 from saliency.images.unusable import Unusable
@@ -104,9 +104,10 @@ def import_path(
     faces: FaceSearch | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> ImportReport:
-    """Import a manifest or a folder; `BadInput`, and nothing is written, when it is malformed."""
-    listing = read_listing(path)
-    report = import_images(sessions, blobs, listing.items, size=size, faces=faces, on_progress=on_progress)
+    """Import a manifest, folder or ZIP archive; `BadInput`, and nothing is written, when it is malformed."""
+    with opened_listing(path) as listing:
+        wanted: dict[str, Any] = {"size": size, "faces": faces, "on_progress": on_progress}
+        report = import_images(sessions, blobs, listing.items, **wanted)
     return ImportReport(0, 0, listing.refused) + report
 
 

@@ -170,6 +170,8 @@ GET /staff/images/new
 POST /staff/images/new
 POST /staff/images/{image_id}/split
 POST /staff/images/{image_id}/tags
+POST /staff/images/tags
+POST /api/images/tags
 PUT /api/images/{image_id}/tags
 POST /staff/images/{image_id}/remove
 DELETE /api/images/{image_id}

@@ -3,12 +3,14 @@
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field, field_validator
 
 from app.dashboard.images import queries
+from app.dashboard.images.bulk import tag_all
 from app.dashboard.images.queries import ImageFilter
 from app.dashboard.paging import cut
 from app.deps import Blobs, Config, CurrentStaff, Db, Editor
@@ -34,6 +36,9 @@ router: Final = APIRouter(prefix="/staff/images", include_in_schema=False)
 ROOM_FOR_FIELDS: Final = 10_000
 """Bytes of a request beside its file."""
 
+SEARCHED: Final = {"label", "source", "split", "tag", "name"}
+"""Of the list's filter; where a page begins is none of it."""
+
 LINES_TOLD: Final = 10
 """Of refused files; a notice is kept in a cookie."""
 
@@ -50,7 +55,27 @@ def images(
         counts=queries.count_by_source(db),
         wanted=wanted,
         tags=queries.known_tags(db),
+        found=queries.count_images(db, wanted),
     )
+
+
+class TagForm(ImageFilter):
+    """The filter of the list, and tags with commas between them."""
+
+    add: str = Field("", max_length=2000)
+    remove: str = Field("", max_length=2000)
+
+
+@router.post("/tags")
+def tag_found(request: Request, db: Db, _editor: Editor, form: Annotated[TagForm, Form()]) -> Response:
+    """Tag all images that the filter finds, on whatever page."""
+    chosen = form.model_dump(include=SEARCHED, exclude_defaults=True, mode="json")
+    address = "/staff/images" + (f"?{urlencode(chosen)}" if chosen else "")
+    try:
+        count = tag_all(db, form, add=form.add.split(","), remove=form.remove.split(","))
+    except AppError as error:
+        return leave_for(address, request, Flash("danger", "No tag was changed", (str(error),)))
+    return leave_for(address, request, Flash("ok", f"The tags of {count} image{'s'[: count != 1]} are saved"))
 
 
 @router.get("/new")

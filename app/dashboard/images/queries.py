@@ -1,10 +1,10 @@
 """Images as the pages list them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal
 
 from pydantic import Field
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.forms import Fields
@@ -31,19 +31,29 @@ class ImageFilter(Fields):
 
 def list_images(session: Session, wanted: ImageFilter) -> Sequence[Image]:
     """By id; one more than a page, so that one knows whether there is a next one."""
-    query = select(Image).where(Image.id > wanted.after).order_by(Image.id).limit(PAGE_SIZE + 1)
+    later = Image.id > wanted.after
+    query = select(Image).where(later, *matching(wanted)).order_by(Image.id).limit(PAGE_SIZE + 1)
+    return session.scalars(query).all()
+
+
+def count_images(session: Session, wanted: ImageFilter) -> int:
+    """How many a filter finds, on whatever page."""
+    return session.scalar(select(func.count()).select_from(Image).where(*matching(wanted))) or 0
+
+
+def matching(wanted: ImageFilter) -> Iterator[ColumnElement[bool]]:
+    """What an image has that a filter finds."""
     if wanted.label:
-        query = query.where(Image.label == wanted.label)
+        yield Image.label == wanted.label
     if wanted.source:
-        query = query.where(Image.source == wanted.source)
+        yield Image.source == wanted.source
     if wanted.split:
-        query = query.where(Image.split == (None if wanted.split == "none" else wanted.split))
+        yield Image.split == (None if wanted.split == "none" else wanted.split)
     if wanted.tag:
-        query = query.where(Image.tags.contains(clean_tags([wanted.tag])))
+        yield Image.tags.contains(clean_tags([wanted.tag]))
     if name := plain(wanted.name.strip()):
         part = Image.original_name.icontains(name, autoescape=True)
-        query = query.where(part | Image.content_hash.startswith(name.lower(), autoescape=True))
-    return session.scalars(query).all()
+        yield part | Image.content_hash.startswith(name.lower(), autoescape=True)
 
 
 def known_tags(session: Session) -> Sequence[str]:

@@ -1,4 +1,8 @@
 import json
+import re
+import shutil
+import zipfile
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -6,6 +10,7 @@ from typer.testing import CliRunner
 from app.cli import app, run
 from app.cli import images as _registers  # noqa: F401
 from app.errors import BadInput
+from app.stimuli.image_archive import _checked
 from tests.support.pictures import draw
 
 
@@ -58,6 +63,74 @@ class TestImportCommand:
 
     def test_an_impossible_size_is_refused_before_anything_is_read(self, cyborg, faces):
         assert cyborg("images", "import", str(faces), "--size", "5").exit_code == 2
+
+
+class TestArchives:
+    def test_one_with_a_folder_in_it_is_that_folder(self, cyborg, faces, tmp_path):
+        (faces / ".hidden").touch()
+        packed = shutil.make_archive(tmp_path / "faces", "zip", tmp_path, faces.name)
+        assert cyborg("images", "import", packed).output == "2 images imported, 0 already there, 0 refused.\n"
+
+    def test_one_with_a_manifest_is_read_by_it(self, cyborg, faces, tmp_path):
+        manifest(faces, "real/a.png,real,london,", "fake/gan/b.png,fake,gan,test")
+        packed = shutil.make_archive(tmp_path / "packed", "zip", faces)
+        assert "2 images imported" in cyborg("images", "import", packed).output
+        assert (
+            cyborg("images", "tag", "--source", "london", "--add", "calm").output == "1 images are tagged.\n"
+        )
+
+    def test_a_mistake_in_its_manifest_names_the_archive(self, cyborg, faces, tmp_path):
+        manifest(faces, "real/a.png,nonsense,london,")
+        packed = shutil.make_archive(tmp_path / "packed", "zip", faces)
+        said = str(cyborg("images", "import", packed).exception)
+        assert said.startswith(f"{packed}/manifest.csv, line 2")
+
+    @pytest.mark.parametrize(
+        ("change", "complaint"),
+        [
+            ({"filename": "../real/x.png"}, "outside of itself: ../real/x.png"),
+            ({"filename": "/real/x.png"}, "outside of itself"),
+            ({"filename": "C:\\x.png"}, "outside of itself"),
+            ({"external_attr": 0o120777 << 16}, "holds a link: real/x.png"),
+            ({"flag_bits": 1}, "is encrypted: real/x.png"),
+            ({"compress_type": zipfile.ZIP_LZMA}, "packed in an unusual way"),
+            ({"file_size": 600_000_000}, "unpacks to 600 MB"),
+        ],
+    )
+    def test_what_a_browser_refuses_is_refused(self, change, complaint):
+        entry = zipfile.ZipInfo("real/x.png")
+        for name, value in change.items():
+            setattr(entry, name, value)
+        with pytest.raises(BadInput, match=re.escape(complaint)):
+            _checked([entry], free=10**12)
+
+    def test_one_that_fills_the_disk_is_refused(self):
+        entry = zipfile.ZipInfo("real/x.png")
+        entry.file_size = 400_000_000
+        with pytest.raises(BadInput, match=r"unpacks to 4.0 GB, and 3.0 GB are free"):
+            _checked([entry] * 10, free=3 * 10**9)
+
+    def test_one_that_is_cut_off_is_refused(self, cyborg, faces, tmp_path):
+        packed = Path(shutil.make_archive(tmp_path / "packed", "zip", faces))
+        packed.write_bytes(packed.read_bytes()[:-30])
+        assert "is no whole ZIP archive" in str(cyborg("images", "import", str(packed)).exception)
+
+
+class TestTagCommand:
+    def test_it_tags_what_a_filter_finds(self, cyborg, faces):
+        cyborg("images", "import", str(faces))
+        assert cyborg("images", "tag", "--label", "real", "--add", "Calm").output == "1 images are tagged.\n"
+        assert (
+            cyborg("images", "tag", "--tagged", "calm", "--remove", "calm").output == "1 images are tagged.\n"
+        )
+        assert cyborg("images", "tag", "--tagged", "calm", "--add", "x").output == "0 images are tagged.\n"
+
+    @pytest.mark.parametrize("words", [["--add", "x"], ["a.png", "--label", "real", "--add", "x"], ["a.png"]])
+    def test_it_wants_names_or_a_filter_and_a_tag(self, cyborg, words):
+        assert "Say which" in str(cyborg("images", "tag", *words).exception)
+
+    def test_a_split_that_is_none_is_refused(self, cyborg):
+        assert "--split" in str(cyborg("images", "tag", "--split", "x", "--add", "y").exception)
 
 
 class TestSplitCommand:

@@ -166,6 +166,33 @@ class TestTags:
         assert [one["id"] for one in found] == [image.id]
         assert "#old man" in read(editor.get("/staff/images")).text(".gallery")
 
+    def test_all_that_a_filter_finds_are_tagged_on_the_page_and_over_the_api(self, editor, db):
+        ours = [ImageFactory(source="gan", tags=["old"]) for _ in range(3)]
+        other = ImageFactory(source="camera")
+        db.commit()
+        assert "Tag all 3 images found" in editor.get("/staff/images?source=gan").text
+        form = {"source": "gan", "add": "Blurred, calm", "remove": "old"}
+        answer = editor.post("/staff/images/tags", data=form)
+        assert answer.headers["location"] == "/staff/images?source=gan"
+        asked = {"add": ["seen"], "remove": ["calm"]}
+        found = editor.post("/api/images/tags", params={"tag": "blurred"}, json=asked)
+        assert found.json() == {"images": 3}
+        db.expire_all()
+        assert [image.tags for image in (*ours, other)] == [["blurred", "seen"]] * 3 + [[]]
+
+    def test_all_of_them_or_none_are_tagged(self, editor, db):
+        free = ImageFactory(tags=[])
+        full = ImageFactory(tags=[str(number) for number in range(20)])
+        db.commit()
+        refused = editor.post("/api/images/tags", json={"add": ["one more"]})
+        assert refused.status_code == 422
+        assert refused.json()["detail"].startswith(f"{full.original_name}: An image has at most 20 tags")
+        db.expire_all()
+        assert free.tags == []
+
+    def test_without_a_tag_nothing_is_done(self, editor, db):
+        assert editor.post("/api/images/tags", json={}).status_code == 422
+
     @pytest.mark.parametrize("tags", [["a,b"], ["x" * 51], [str(number) for number in range(21)]])
     def test_what_is_no_tag_is_refused(self, editor, db, tags):
         image = ImageFactory()

@@ -112,7 +112,7 @@ def people(path: Path, half: str, *, smoothed: bool) -> list[VisitRecord]:
                 drawings[match[1], match[2]].append(
                     list(drawing(archive.read(name).decode(), smoothed=smoothed))
                 )
-    # They drew by mouse; where it went between the strokes was not recorded.
+    # Taken for mice, which the rules look at most closely; the way between the strokes was not recorded.
     return [
         visit([(strokes, used(presses=len(strokes))) for strokes in of_one]) for of_one in drawings.values()
     ]

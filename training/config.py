@@ -19,7 +19,7 @@ from pydantic import (
 from saliency.files.text import TextFileError, parse_toml, read_toml
 from training.errors import RecipeError
 
-CamClass = Literal["predicted", "true"]
+CamClass = Literal["predicted", "true", "difference", "both"]
 CamTensor = Literal["pooled", "released"]
 CAM_TENSORS: dict[CamTensor, str] = {
     "pooled": "what the classifier pools",
@@ -39,7 +39,7 @@ def _part_to_freeze(value: object) -> object:
 Freeze = Annotated[
     str, BeforeValidator(_part_to_freeze), Field(pattern=r"^(none|trunk|norms|last_[1-9][0-9]?)$")
 ]
-MapDistance = Literal["mse", "l1", "kl", "cc"]
+MapDistance = Literal["mse", "l1", "kl", "cc", "energy"]
 MapSource = Literal[
     "human", "shuffled", "inverted", "uniform", "ellipse", "random", "segmentation", "teacher", "masks"
 ]
@@ -72,7 +72,8 @@ class Objective(FrozenModel):
 
     name: str
     cam_class: CamClass = "predicted"
-    """The class that the class activation map explains: the predicted one, or the true one."""
+    """The class that the class activation map explains: the predicted or the true one, the `difference` of
+    the true and the other, or `both`, the other against the inverted human map."""
     cross_entropy_weight: Weight = 0.5
 
     @staticmethod
@@ -169,6 +170,7 @@ class Attention(Objective):
     cross_entropy_weight: Weight = 1.0
     map_weight: Weight = 1.0
     """0 trains the attention by classification alone."""
+    cam_class: Literal["predicted", "true", "difference"] = "predicted"
     distance: MapDistance = "l1"
     keep_rate: Rate = 1.0
     """Fraction of the human maps that is used; the same maps in every epoch."""

@@ -72,7 +72,7 @@ class Throughput:
 class TimeEstimate:
     """Hours of a grid by architecture; `unknown` names those without a speed."""
 
-    hours: dict[str, float]  # by architecture
+    hours: dict[str, float]  # by `network_of` the run
     speeds: Mapping[str, Throughput]
     unknown: tuple[str, ...]
 
@@ -89,6 +89,11 @@ def workload(run: RunConfig, counts: Mapping[str, int]) -> Workload:
     return Workload(train * run.epochs, val * run.epochs, train + val + sizes.get("test", 0))
 
 
+def network_of(run: RunConfig) -> str:
+    """What a speed is of: the architecture, or its classifier behind a frozen trunk."""
+    return f"{run.architecture} behind a frozen trunk" if run.has_frozen_trunk else run.architecture
+
+
 def estimate(
     runs: Iterable[RunConfig], counts: Mapping[str, int], speeds: Mapping[str, Throughput]
 ) -> TimeEstimate:
@@ -96,11 +101,11 @@ def estimate(
     hours: dict[str, float] = {}
     unknown: dict[str, None] = {}
     for run in runs:
-        if run.architecture not in speeds:
-            unknown[run.architecture] = None
+        network = network_of(run)
+        if network not in speeds:
+            unknown[network] = None
             continue
-        run_hours = speeds[run.architecture].hours(workload(run, counts))
-        hours[run.architecture] = hours.get(run.architecture, 0.0) + run_hours
+        hours[network] = hours.get(network, 0.0) + speeds[network].hours(workload(run, counts))
     return TimeEstimate(hours, speeds, tuple(unknown))
 
 
@@ -139,10 +144,11 @@ def speeds_of_tables() -> list[SpeedTable]:
 def calibrate(runs: Sequence[RunConfig]) -> SpeedTable:
     """Measure the speed of each architecture on this device, with the training loop and images of noise.
 
-    Objective, batch size and precision are those of the first run of each architecture.
+    Objective, batch size and precision are those of the first run of each architecture. Features of a frozen
+    trunk are there already.
     """
-    first = {run.architecture: run for run in reversed(runs)}
-    speeds = {architecture: measure(synthetic_setup(run)) for architecture, run in first.items()}
+    first = {network_of(run): run for run in reversed(runs)}
+    speeds = {network: measure(synthetic_setup(run)) for network, run in first.items()}
     devices = ", ".join(dict.fromkeys(speed.device for speed in speeds.values()))
     return dict(speeds), f"Measured on {devices}, without reading images:"
 

@@ -17,7 +17,7 @@ from training.config import Cyborg
 from training.data import loading
 from training.data.dataset import DatasetFolder, Sample, load_dataset
 from training.data.human_maps import load_maps
-from training.model.cam import class_activation_map, min_max
+from training.model.cam import explanation, min_max
 from training.model.network_input import IMAGENET, NetworkInput
 from training.run import open_run
 from training.run_folder import RunFolder
@@ -152,8 +152,7 @@ def model_maps(run: Path, dataset: DatasetFolder, samples: Sequence[Sample]) -> 
     )
     features, logits = backbone(backbone.normalise(pixels))
     labels = torch.tensor([sample.target for sample in samples])
-    target = logits.argmax(dim=1) if config.objective.cam_class == "predicted" else labels
-    maps = min_max(class_activation_map(features, backbone.weight, target))
+    maps = min_max(explanation(config.objective.cam_class, features, backbone.weight, logits, labels))
     enlarged = [cv2.resize(one, (64, 64), interpolation=cv2.INTER_CUBIC) for one in maps.numpy()]
     return np.asarray(np.clip(np.stack(enlarged), 0, 1), np.float32)
 

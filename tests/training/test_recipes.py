@@ -32,8 +32,11 @@ WEIGHTS = {
 }
 
 
+OF_TODAY = ("frozen2026", "vit2026")
+
+
 def test_a_recipe_that_ships_is_of_a_paper_or_a_trial():
-    assert {path.stem for path in RECIPES.glob("*.toml")} == {*OF_PAPERS, "smoke"}
+    assert {path.stem for path in RECIPES.glob("*.toml")} == {*OF_PAPERS, *OF_TODAY, "smoke"}
 
 
 @pytest.mark.parametrize("recipe", OF_PAPERS)
@@ -56,6 +59,20 @@ class TestRecipesOfPapers:
             assert backbone.dropout == (0.5 if run.architecture == "inception_v3" else 0)
             half = run.architecture in {"inception_v3", "legacy_xception"}
             assert backbone.network_input.scale == (HALF if half else IMAGENET)
+
+
+@pytest.mark.parametrize("recipe", OF_TODAY)
+class TestRecipesOfToday:
+    def test_every_network_has_a_map_that_explains_its_logits(self, recipe):
+        sides = {"vit_small_patch14_reg4_dinov2": 16, "convnext_tiny": 7, "swin_tiny_patch4_window7_224": 7}
+        for run in {run.architecture: run for run in load_recipe(recipe).runs()}.values():
+            assert new_backbone(run).map_size() == (sides.get(run.architecture, 14),) * 2
+
+    def test_human_maps_compete_with_maps_that_know_less(self, recipe):
+        scenarios = {scenario.name: scenario for scenario in load_recipe(recipe).all_scenarios}
+        guided = scenarios["difference"].objective
+        for control, maps in {"difference_shuffled": "shuffled", "difference_centre": "ellipse"}.items():
+            assert (scenarios[control].objective, scenarios[control].maps) == (guided, maps)
 
 
 SMALL = ("--limit", 4, "--epochs", 1, "--seeds", 1, "--weights", "none", "--device", "cpu")

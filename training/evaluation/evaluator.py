@@ -30,7 +30,7 @@ from training.evaluation.score_table import with_other_class
 from training.events import HeartbeatEvent, Metrics
 from training.files import write_text
 from training.model.backbones import Backbone
-from training.model.cam import class_activation_map, entropy, min_max
+from training.model.cam import entropy, explanation, min_max
 
 Floats = NDArray[np.float64]
 
@@ -114,12 +114,12 @@ class Evaluator:
         """Logits (N, 2) and maps (N, h, w) in [0, 1], both on the device.
 
         pixels : (N, 3, side, side) uint8 RGB, or (N, C, h, w) float32 features of a frozen trunk
-        labels : (N,) int64; used where `cam_class` is `true`
+        labels : (N,) int64; not used where `cam_class` is `predicted`
         """
         device = self.backbone.weight.device
         features, logits = self._forward(pixels.to(device))
-        target = logits.argmax(dim=1) if self.cam_class == "predicted" else labels.to(device)
-        return logits, min_max(class_activation_map(features, self.backbone.weight, target).float())
+        maps = explanation(self.cam_class, features, self.backbone.weight, logits, labels.to(device))
+        return logits, min_max(maps.float())
 
     def _forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         if self.trunk is not None and inputs.is_floating_point():

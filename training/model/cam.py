@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from training.config import CamClass
+
 FLAT = 1e-6
 """A map whose largest and smallest value differ by no more than this is flat."""
 
@@ -33,6 +35,31 @@ def class_activation_map(features: Tensor, weight: Tensor, target: Tensor) -> Te
     cam : (N, h, w), any range
     """
     return torch.einsum("nchw,nc->nhw", features, weight[target])
+
+
+def explanation(
+    cam_class: CamClass, features: Tensor, weight: Tensor, logits: Tensor, labels: Tensor
+) -> Tensor:
+    """The map of each sample that `cam_class` names, (N, h, w), any range; of `both` that of the true class.
+
+    Softmax sees only differences of logits, so only the `difference`, w_true - w_other, is left as it is by a
+    vector that is added to every row of `weight`.
+
+    Parameters
+    ----------
+    features : (N, C, h, w) feature maps
+    weight : (K, C) weight of the linear classifier
+    logits : (N, K), used for `predicted`
+    labels : (N,) int64 in 0 … K-1, used for the others
+    """
+    own = class_activation_map(features, weight, logits.argmax(dim=1) if cam_class == "predicted" else labels)
+    return own - other_explanation(features, weight, labels) if cam_class == "difference" else own
+
+
+def other_explanation(features: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
+    """The CAM (N, h, w) of the class that a sample is not; of more than two, the mean of the others."""
+    others = (weight.sum(dim=0) - weight[labels]) / (len(weight) - 1)
+    return torch.einsum("nchw,nc->nhw", features, others)
 
 
 def is_flat(maps: Tensor) -> Tensor:

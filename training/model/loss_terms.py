@@ -1,7 +1,8 @@
 """The terms of the loss functions: pure functions, one per formula of docs/losses.md.
 
-Distances take two maps of one size, (N, h, w) in [0, 1], and return (N,): 0 for equal maps. Entropy terms
-take entropies (N,) in nats and return a scalar. All are differentiable, and finite for finite input.
+Distances take two maps of one size, (N, h, w) in [0, 1], and return (N,): 0 for equal maps, but for
+`map_energy`. Entropy terms take entropies (N,) in nats and return a scalar. All are differentiable, and
+finite for finite input.
 """
 
 from typing import Final, assert_never
@@ -28,6 +29,8 @@ def map_distance(distance: MapDistance, model: Tensor, human: Tensor) -> Tensor:
             return map_kl(model, human)
         case "cc":
             return map_cc(model, human)
+        case "energy":
+            return map_energy(model, human)
         case _:
             assert_never(distance)
 
@@ -59,6 +62,15 @@ def map_cc(model: Tensor, human: Tensor) -> Tensor:
     # The denominator is replaced before the root: the gradient of sqrt at 0 is infinite, and inf · 0 is NaN.
     scale = torch.where(defined, power, 1.0).sqrt()
     return 1 - torch.where(defined, (a * b).sum(dim=1) / scale, 0.0)
+
+
+def map_energy(model: Tensor, human: Tensor) -> Tensor:
+    """One minus the share of the model map that lies in the human map, in [0, 1]; a flat model map is even.
+
+    After the energy-based pointing game that Rao et al. (ICCV 2023) guide by, with the human map in place of
+    their box, and the scaled map in place of the positive part of theirs.
+    """
+    return 1 - (distribution(model) * human.flatten(1)).sum(dim=1)
 
 
 def mean_present(values: Tensor, present: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from training.config import (
     MapDistance,
 )
 from training.model import loss_terms
-from training.model.cam import class_activation_map, entropy, fit_human, min_max
+from training.model.cam import entropy, explanation, fit_human, min_max, other_explanation
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,12 @@ class LossOutput:
 
 @dataclass(frozen=True, slots=True)
 class BatchMaps:
-    """The model's maps and the human maps of a batch, at the size of the CAM."""
+    """The model's maps and the human maps of a batch, at the size of the CAM; `both` has two per sample."""
 
     model: Tensor  # (N, h, w) in [0, 1]
     human: Tensor  # (N, h, w) in [0, 1]; 0 where absent
     present: Tensor  # (N,) float, 1 where there is a human map that is not 0 everywhere
+    with_map: Tensor  # scalar, the number of samples that have one
     attention: Tensor | None  # (N, a, b) in [0, 1]
     attention_target: Tensor | None  # (N, a, b) the human map at the size of the attention
     model_entropy: Tensor  # (N,) nats
@@ -103,8 +104,7 @@ def batch_maps(
     attention: Tensor | None = None,
 ) -> BatchMaps:
     """Model map and human map of each sample, in [0, 1] and of one size; shapes as in `compute_loss`."""
-    target = logits.argmax(dim=1) if cam_class == "predicted" else labels
-    model = min_max(class_activation_map(features, weight, target))
+    model = min_max(explanation(cam_class, features, weight, logits, labels))
     # Selected before the resize: a NaN that is multiplied by 0 later is still NaN, in the gradient too.
     painted = torch.where(present[:, None, None], human, 0.0).to(model.dtype)
     human = fit_human(painted, (model.shape[1], model.shape[2]))
@@ -113,7 +113,14 @@ def batch_maps(
     if attention is not None:
         attention = attention.to(model.dtype)
         attention_target = fit_human(painted, (attention.shape[1], attention.shape[2]))
-    return BatchMaps(model, human, has_map, attention, attention_target, entropy(model), entropy(human))
+    with_map = has_map.sum()
+    if cam_class == "both":
+        # What speaks for the other class belongs where people did not look.
+        model = torch.cat([model, min_max(other_explanation(features, weight, labels))])
+        human, has_map = torch.cat([human, 1 - human]), has_map.repeat(2)
+    return BatchMaps(
+        model, human, has_map, with_map, attention, attention_target, entropy(model), entropy(human)
+    )
 
 
 def _terms(objective: AnyObjective, maps: BatchMaps) -> dict[str, tuple[float, Tensor]]:
@@ -166,15 +173,14 @@ def _record(
 ) -> dict[str, Tensor]:
     """All terms, detached; one objective has the same names in every batch, as `Means` wants them."""
     human = loss_terms.mean_present(maps.human_entropy, maps.present)
-    with_map = maps.present.sum()
     record = {
         "loss": loss,
         "cross_entropy": classification,
         **terms,
         "cam_entropy": maps.model_entropy.mean(),
         # NaN without any map: an entropy of 0 would mean that people pointed at one pixel.
-        "human_entropy": torch.where(with_map > 0, human, torch.nan),
-        "with_map": with_map,
+        "human_entropy": torch.where(maps.with_map > 0, human, torch.nan),
+        "with_map": maps.with_map,
     }
     return {name: value.detach() for name, value in record.items()}
 

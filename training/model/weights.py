@@ -52,6 +52,8 @@ class InitialWeights:
     sha256: str = ""
     """Of the file; empty without one."""
     classifier: Classifier = "random"
+    licence: str = ""
+    """Of pretrained weights, as timm has it; empty where nobody says."""
 
 
 RANDOM: Final = InitialWeights("random")
@@ -73,7 +75,7 @@ def initialise(backbone: Backbone, *, architecture: str, weights: str) -> Initia
         _, classifier = _load_or_convert(
             backbone, [StateDict("", _pretrained(name))], source=f"The weights {name} of timm"
         )
-        return InitialWeights(name, classifier=classifier)
+        return InitialWeights(name, classifier=classifier, licence=_licence(name))
     path = weights_path(Path(weights))
     best, classifier = _load_or_convert(backbone, read_state_dicts(path), source=f"The weights file {path}")
     return InitialWeights(weights, best.where, hashlib.sha256(path.read_bytes()).hexdigest(), classifier)
@@ -140,6 +142,13 @@ def pretrained_name(architecture: str, weights: str) -> str:
     if config is None or not (config.hf_hub_id or config.url or config.file):
         raise ModelError(f'timm has no pretrained weights for {name}; set weights = "none" or give a file.')
     return f"{name}.{config.tag}" if config.tag else name
+
+
+def _licence(name: str) -> str:
+    import timm
+
+    config = timm.get_pretrained_cfg(name)
+    return (config and config.license) or ""
 
 
 def recorded_scale(weights: str) -> PixelScale | None:

@@ -108,6 +108,8 @@ def _what(card: dict[str, Any]) -> str:
     settings = ", ".join(f"{name} {value}" for name, value in objective.items() if name != "name")
     weights = card["start"]["weights"]
     start = "random weights" if weights in {"none", "random"} else f"weights `{_plain(weights)}`"
+    if licence := card["start"].get("licence"):
+        start += f" (licence: {_plain(licence)})"
     side, resize = network_input.get("side", "?"), network_input.get("resize", "area")
     return (
         f"A {card['architecture']} that tells synthetic faces from real ones, trained with the objective "

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from scipy.special import log_softmax
 from scipy.stats import entropy as scipy_entropy
 
@@ -15,11 +16,14 @@ from training.config import (
     Hseb,
     Objective,
 )
+from training.model import loss_terms
+from training.model.cam import explanation
 from training.model.objective import compute_loss
 
 EVERY = [
     *(Objective.preset(name) for name in OBJECTIVES),
-    *(Cyborg(distance=distance) for distance in ("l1", "kl", "cc")),
+    *(Cyborg(distance=distance) for distance in ("l1", "kl", "cc", "energy")),
+    *(Cyborg(cam_class=cam_class) for cam_class in ("true", "difference", "both")),
     *(Attention(distance=distance) for distance in ("mse", "kl", "cc")),
     Droid(logarithm="log"),
     CyborgDroid(logarithm="log", cam_class="true"),
@@ -64,24 +68,34 @@ def ids(objective):
     return objective.title
 
 
+def scaled(values):
+    return (values - values.min()) / np.ptp(values)
+
+
 def terms_by_numpy(objective, b):
     """The formulas of docs/losses.md written a second time, sample by sample."""
     logits, weight, features = (b[key].detach().numpy() for key in ("logits", "weight", "features"))
     labels, human, present = (b[key].numpy() for key in ("labels", "human", "present"))
-    model_maps, human_maps = [], []
+    model_maps, other_maps, human_maps = [], [], []
     for i in range(len(logits)):
         row = weight[logits[i].argmax() if objective.cam_class == "predicted" else labels[i]]
-        cam = sum(w * f for w, f in zip(row, features[i], strict=True))
-        model_maps.append((cam - cam.min()) / np.ptp(cam))
-        human_maps.append((human[i] - human[i].min()) / np.ptp(human[i]))
+        other = weight[1 - labels[i]]
+        if objective.cam_class == "difference":
+            row = row - other
+        model_maps.append(scaled(sum(w * f for w, f in zip(row, features[i], strict=True))))
+        other_maps.append(scaled(sum(w * f for w, f in zip(other, features[i], strict=True))))
+        human_maps.append(scaled(human[i]))
     cross_entropy = -log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean()
     pairs = [(m, h) for m, h, p in zip(model_maps, human_maps, present, strict=True) if p]
+    others = [(m, 1 - h) for m, h, p in zip(other_maps, human_maps, present, strict=True) if p]
     attended = zip(b["attention"].numpy(), human_maps, present, strict=True)
     entropies = np.array([scipy_entropy(m.ravel()) for m in model_maps])
     return {
         "cross_entropy": cross_entropy,
         "attended": np.mean([np.abs(a - h).mean() for a, h, p in attended if p]),
         "mse": np.mean([((m - h) ** 2).mean() for m, h in pairs]),
+        "both": np.mean([((m - h) ** 2).mean() for m, h in pairs + others]),
+        "energy": np.mean([1 - (m * h).sum() / m.sum() for m, h in pairs]),
         "gap": np.mean([scipy_entropy(m.ravel()) - scipy_entropy(h.ravel()) for m, h in pairs]) ** 2,
         "entropy": entropies.mean(),
         "log1p": np.log1p(entropies).mean(),
@@ -93,6 +107,9 @@ ORACLES = [
     (CrossEntropy(), lambda t: t["cross_entropy"]),
     (Cyborg(), lambda t: 0.5 * t["mse"] + 0.5 * t["cross_entropy"]),
     (Cyborg(cam_class="true"), lambda t: 0.5 * t["mse"] + 0.5 * t["cross_entropy"]),
+    (Cyborg(cam_class="difference"), lambda t: 0.5 * t["mse"] + 0.5 * t["cross_entropy"]),
+    (Cyborg(cam_class="both"), lambda t: 0.5 * t["both"] + 0.5 * t["cross_entropy"]),
+    (Cyborg(distance="energy"), lambda t: 0.5 * t["energy"] + 0.5 * t["cross_entropy"]),
     (Cyborg(map_weight=0.9, cross_entropy_weight=0.1), lambda t: 0.9 * t["mse"] + 0.1 * t["cross_entropy"]),
     (Hseb(), lambda t: 0.5 * t["gap"] + 0.5 * t["cross_entropy"]),
     (Fmmmse(), lambda t: 0.5 * t["entropy"] + 0.5 * t["cross_entropy"]),
@@ -256,6 +273,51 @@ class TestCamClass:
         b["labels"] = 1 - b["logits"].argmax(1)
         terms = [compute_loss(Cyborg(cam_class=c), **b).terms["map"] for c in ("predicted", "true")]
         assert terms[0] != terms[1]
+
+
+class TestDifference:
+    def moved(self, cam_class, seed):
+        """Loss of the map before and after one vector is added to both rows of the classifier's weight."""
+        b = batch(seed=seed)
+        vector = torch.rand(5, generator=torch.Generator().manual_seed(seed + 1), dtype=torch.float64) * 10
+        other = b | {"weight": b["weight"] + vector}
+        return [compute_loss(Cyborg(cam_class=cam_class), **each).terms["map"].item() for each in (b, other)]
+
+    @pytest.mark.parametrize("seed", range(10))
+    def test_what_changes_no_decision_changes_no_loss(self, seed):
+        before, after = self.moved("difference", seed)
+        assert after == pytest.approx(before, rel=1e-9)
+
+    @pytest.mark.parametrize("cam_class", ["predicted", "true", "both"])
+    def test_it_does_for_the_map_of_a_class(self, cam_class):
+        before, after = self.moved(cam_class, seed=0)
+        assert abs(after - before) > 0.01
+
+    def test_its_mean_is_the_difference_of_the_logits(self):
+        b = linked(batch())
+        cam = explanation("difference", b["features"], b["weight"], b["logits"], b["labels"])
+        own, other = (b["logits"].gather(1, label[:, None])[:, 0] for label in (b["labels"], 1 - b["labels"]))
+        torch.testing.assert_close(cam.mean((-2, -1)), own - other)
+
+
+class TestBoth:
+    def test_a_classifier_whose_classes_look_at_opposite_places_has_nothing_to_learn(self):
+        features = torch.rand(2, 1, 3, 4, dtype=torch.float64)
+        b = batch(n=2, c=1) | {"features": features, "weight": torch.tensor([[-1.0], [1.0]])}
+        b |= {"labels": torch.ones(2, dtype=torch.int64), "human": features[:, 0]}
+        b["weight"] = b["weight"].double()
+        assert compute_loss(Cyborg(cam_class="both"), **b).terms["map"].item() == pytest.approx(0, abs=1e-12)
+
+    def test_attention_has_one_map_and_does_not_know_it(self):
+        with pytest.raises(ValidationError, match="cam_class"):
+            Attention(cam_class="both")
+
+
+def test_energy_inside_the_paint_is_no_loss_and_outside_the_whole():
+    model = torch.zeros(2, 2, 2)
+    model[:, 0, 0] = 1
+    paint = torch.tensor([[[1.0, 1], [0, 0]], [[0, 0], [1, 1]]])
+    torch.testing.assert_close(loss_terms.map_energy(model, paint), torch.tensor([0.0, 1.0]))
 
 
 class TestShapes:

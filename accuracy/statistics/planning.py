@@ -14,7 +14,6 @@ So the analysis is a little careful, and `power` says what it finds; `simulated_
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +23,7 @@ from scipy.special import nctdtr
 from accuracy.statistics.clustered_proportions import clustered_difference
 from accuracy.statistics.clusters import ClusteredSample
 from accuracy.statistics.intervals import t_quantile
-
-PARTICIPANT_SD: Final = 0.08
-"""Of the share correct over participants, assumed where nothing is known."""
-
-PAIR_SD: Final = 0.15
-"""Of the share correct over pairs, assumed where nothing is known."""
-
-MEAN: Final = 0.6
-"""Share correct, assumed where nothing is known."""
+from accuracy.statistics.planning_defaults import MEAN, PAIR_SD, PARTICIPANT_SD
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
 """The lab's accounts on marketplaces. A token goes in, and is never shown again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.errors import BadInput, MarketplaceRefused, WrongState
@@ -67,6 +68,11 @@ def account_of(session: Session, source: Source) -> MarketplaceAccount:
     if account is None:
         raise WrongState(f"{MARKETPLACES.get(source, source)} is not connected; an admin connects it.")
     return account
+
+
+def connected_accounts(session: Session) -> Sequence[MarketplaceAccount]:
+    """Those that are connected."""
+    return session.scalars(select(MarketplaceAccount).order_by(MarketplaceAccount.connected_at)).all()
 
 
 def key_of(session: Session, source: Source, settings: Settings) -> AccountKey:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from accuracy.statistics.planning_defaults import MEAN, PAIR_SD, PARTICIPANT_SD
 from app.studies.parts import ArmSpec
 from app.studies.schemas import StudySpec
 
@@ -20,6 +21,15 @@ PAINT_S: Final = 20
 
 ANSWER_S: Final = 15
 """Assumed, for one question of the quiz or after the last trial."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assumptions:
+    """Of what two arms are compared by: the share correct, and its standard deviations."""
+
+    mean: float = MEAN
+    participant_sd: float = PARTICIPANT_SD
+    pair_sd: float = PAIR_SD
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +61,24 @@ class Totals:
         return sum(arm.participants * arm.minutes for arm in self.arms) / 60
 
 
-def totals(spec: StudySpec, *, pairs: int) -> Totals:
+def totals(spec: StudySpec, *, pairs: int, assumed: Assumptions | None = None) -> Totals:
     """`pairs`: main pairs that the study shows, at least as many as a participant judges."""
     of_an_arm = pairs * QUESTIONS * spec.judgements
     needed = -(-of_an_arm // spec.trials_per_participant)
     arms = tuple(ArmTotals(arm.name, _trials(spec, arm), needed, _minutes(spec, arm)) for arm in spec.arms)
     comparable = len(arms) > 1
-    difference = _smallest_difference(needed, spec.trials_per_participant, pairs) if comparable else None
+    sizes = (needed, spec.trials_per_participant, pairs)
+    difference = _smallest_difference(*sizes, assumed or Assumptions()) if comparable else None
     return Totals(pairs, of_an_arm * len(arms), arms, difference)
 
 
-def _smallest_difference(participants: int, decisions: int, pairs: int) -> float | None:
+def _smallest_difference(participants: int, decisions: int, pairs: int, assumed: Assumptions) -> float | None:
     """None where the numbers make no comparison."""
     from accuracy.statistics.planning import PlannedComparison  # with SciPy, which no other page needs
 
     try:
-        return PlannedComparison(participants, decisions, pairs).smallest_difference()
+        shares = (assumed.mean, assumed.participant_sd, assumed.pair_sd)
+        return PlannedComparison(participants, decisions, pairs, *shares).smallest_difference()
     except ValueError:
         return None
 

@@ -12,7 +12,7 @@ if (study instanceof HTMLFormElement) start(study);
 /** @param {HTMLFormElement} form */
 function start(form) {
   const here = form.querySelector("[data-totals-here]");
-  const follow = settled(() => here && showTotals(form, here));
+  const follow = settled(() => here && showTotals(form, here, "totals"));
   form.addEventListener("input", follow);
   form.addEventListener("change", follow);
   form.addEventListener("click", (event) => {
@@ -33,10 +33,10 @@ function settled(work) {
   };
 }
 
-/** What the form adds up to, taken from the page that its button for that would bring. @param {HTMLFormElement} form @param {Element} here */
-async function showTotals(form, here) {
+/** What the form adds up to, taken from the page that its button for that would bring. @param {HTMLFormElement} form @param {Element} here @param {string} asked */
+async function showTotals(form, here, asked) {
   const body = new FormData(form); // `form.action` is the button of that name
-  body.set("action", "totals");
+  body.set("action", asked);
   try {
     const reply = await fetch(form.getAttribute("action") ?? "", { method: "POST", body });
     const page = new DOMParser().parseFromString(await reply.text(), "text/html");

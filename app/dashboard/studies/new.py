@@ -9,19 +9,23 @@ from starlette.datastructures import FormData
 
 from app.dashboard.images.queries import count_by_source
 from app.dashboard.studies import form as study_form
+from app.dashboard.studies import planner as planning
 from app.dashboard.studies.changes import SAVE_OVER, StudyChange, saved
 from app.dashboard.studies.form import StudyForm
-from app.deps import Db, Editor
+from app.deps import Config, Db, Editor
 from app.errors import AlreadyExists, BadInput, BadStudy, EditedMeanwhile
 from app.flash import leave_for
 from app.forms import Fields
 from app.models import Label, Study
+from app.recruitment.accounts import connected_accounts
+from app.recruitment.marketplaces.registry import MARKETPLACES
+from app.recruitment.marketplaces.seam import Money
 from app.studies import service
 from app.studies.copying import free_slug
 from app.studies.parts import FlagKind, Slug
 from app.studies.schemas import StudySpec
 from app.studies.toml import description_of
-from app.studies.totals import Totals, totals
+from app.studies.totals import Assumptions, Totals, totals
 from app.web import page
 
 router: Final = APIRouter(prefix="/staff/studies", include_in_schema=False)
@@ -45,55 +49,57 @@ Sent = Annotated[FormData, Depends(sent)]
 
 
 @router.get("/new")
-def new(request: Request, db: Db, _editor: Editor, asked: Annotated[NewStudy, Query()]) -> HTMLResponse:
+def new(
+    request: Request, db: Db, config: Config, _editor: Editor, asked: Annotated[NewStudy, Query()]
+) -> HTMLResponse:
     if asked.like is None:
-        return form_page(request, db, study_form.new_form())
+        return form_page(request, db, config, study_form.new_form())
     study = service.find_study(db, asked.like)
     named = {"slug": free_slug(db, study.slug)}
-    return form_page(request, db, study_form.filled(description_of(db, study) | named))
+    return form_page(request, db, config, study_form.filled(description_of(db, study) | named))
 
 
 @router.post("/new")
-def create(request: Request, db: Db, editor: Editor, form: Sent) -> Response:
+def create(request: Request, db: Db, config: Config, editor: Editor, form: Sent) -> Response:
     typed = study_form.read(form)
     if more := _asked_for_more(form, typed):
-        return form_page(request, db, more)
+        return form_page(request, db, config, more, sent=form)
     spec, errors = study_form.spec_of(typed)
     if spec is not None:
         errors = tried(db, lambda: service.create_study(db, spec, staff_id=editor.id))
     if spec is None or errors:
-        return form_page(request, db, typed, errors=errors)
+        return form_page(request, db, config, typed, sent=form, errors=errors)
     return RedirectResponse(f"{router.prefix}/{spec.slug}", HTTPStatus.SEE_OTHER)
 
 
 @router.get("/{slug}/edit")
-def edit(request: Request, db: Db, _editor: Editor, slug: str) -> HTMLResponse:
+def edit(request: Request, db: Db, config: Config, _editor: Editor, slug: str) -> HTMLResponse:
     study = service.find_study(db, slug)
     service.must_be_editable(study)
-    return form_page(request, db, study_form.filled(description_of(db, study)), study=study)
+    return form_page(request, db, config, study_form.filled(description_of(db, study)), study=study)
 
 
 @router.post("/{slug}/edit")
-def revise(request: Request, db: Db, editor: Editor, slug: str, form: Sent) -> Response:
+def revise(request: Request, db: Db, config: Config, editor: Editor, slug: str, form: Sent) -> Response:
     study, typed, change = service.find_study(db, slug), study_form.read(form), StudyChange.sent(form)
     service.must_be_editable(study)
     before = study.version
     if more := _asked_for_more(form, typed):
-        return form_page(request, db, more, study=study, change=change)
+        return form_page(request, db, config, more, sent=form, study=study, change=change)
     spec, errors = study_form.spec_of(typed)
     if spec is not None:
         errors = tried(db, lambda: change.make(db, study, spec, staff_id=editor.id))
     if spec is None or errors:
-        return form_page(request, db, typed, study=study, errors=errors, change=change)
+        return form_page(request, db, config, typed, sent=form, study=study, errors=errors, change=change)
     return leave_for(f"{router.prefix}/{spec.slug}/design", request, saved(study, before))
 
 
 def _asked_for_more(form: FormData, typed: StudyForm) -> StudyForm | None:
-    """The form as it was sent and with a row more, or to see its totals; None when it is to be saved."""
+    """The form as it was sent and with a row more, or to see totals or cost; None when it is to be saved."""
     match str(form.get("action") or "").split(":"):
         case ["add", name] if name in study_form.ROWS:
             return typed.with_row(name)
-        case ["totals"]:
+        case ["totals"] | ["cost"]:
             return typed
     return None
 
@@ -115,11 +121,11 @@ def tried(db: Db, change: Any) -> dict[str, str]:
     return {}
 
 
-def totals_of(form: StudyForm, sources: Sources) -> Totals | None:
+def totals_of(form: StudyForm, sources: Sources, assumed: Assumptions) -> Totals | None:
     """None while the numbers are not complete; a name is not needed for them."""
     named = {name: form.values[name] or "x" for name in ("slug", "title")}
     spec, _errors = study_form.spec_of(StudyForm({**form.values, **named}, form.chosen, form.rows))
-    return totals(spec, pairs=count_pairs(spec, sources)) if spec else None
+    return totals(spec, pairs=count_pairs(spec, sources), assumed=assumed) if spec else None
 
 
 def count_pairs(spec: StudySpec, sources: Sources) -> int:
@@ -132,23 +138,34 @@ def count_pairs(spec: StudySpec, sources: Sources) -> int:
 def form_page(
     request: Request,
     db: Db,
+    config: Config,
     form: StudyForm,
     *,
+    sent: FormData | None = None,
     study: Study | None = None,
     errors: dict[str, str] | None = None,
     change: StudyChange | None = None,
 ) -> HTMLResponse:
-    sources = count_by_source(db)
+    sources, planner = count_by_source(db), planning.read(sent or {})
+    found = totals_of(form, sources, planner.assumed)
+    shown = StudyChange.shown(study, change, is_outdated="based_on" in (errors or ()))
+    markets = {one.marketplace: MARKETPLACES[one.marketplace] for one in connected_accounts(db)}
+    if sent is not None and sent.get("action") == "cost":
+        planner = planning.priced(planner, found, db, config)
     return page(
         request,
         "staff/study_form.html",
         status=HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
         study=study,
-        change=StudyChange.shown(study, change, is_outdated="based_on" in (errors or ())),
+        change=shown,
         form=form,
         values=form.values,
         errors=errors or {},
-        totals=totals_of(form, sources),
+        totals=found,
+        planner=planner,
+        marketplaces=markets,
+        per_hour=planning.per_hour(planner.cost, found) if planner.cost and found else None,
+        money=Money,
         fakes=[(name, count) for label, name, count in sources if label is Label.FAKE],
         flag_kinds=get_args(FlagKind),
         reals=[(name, count) for label, name, count in sources if label is Label.REAL],

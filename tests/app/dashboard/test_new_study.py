@@ -37,7 +37,7 @@ class TestEveryKey:
         shown = {key_of(name) for name in page.values("form.study-form [name]", "name")}
         # Of the sources those are offered that there are.
         assert CONTROLS - shown <= set(CHOSEN)
-        assert shown - CONTROLS <= {"action"}
+        assert {name for name in shown - CONTROLS if not name.startswith("planner.")} <= {"action"}
 
     def test_sources_are_offered_as_boxes(self, editor, faces):
         page = read(editor.get("/staff/studies/new"))
@@ -171,6 +171,21 @@ class TestTotals:
 
     def test_a_name_is_not_needed(self, editor, faces):
         assert self.shown(editor, slug="", title="").texts("[data-totals-here] dd")
+
+    def test_the_smallest_difference_follows_what_is_assumed(self, editor, faces):
+        differences = [
+            self.difference(editor, **{f"planner.{name}": value})
+            for name, value in [("pair_sd", "0.15"), ("participant_sd", "0.3"), ("mean", "0.9")]
+        ]
+        assert differences[2] < differences[0] < differences[1]
+
+    def test_what_cannot_be_assumed_is_told_and_the_default_stands_in(self, editor, faces):
+        page = self.shown(editor, **{"planner.mean": "most"})
+        assert "a number between 0 and 1" in page.text("[id='planner.mean-error']")
+        assert "percentage points" in page.text("[data-totals-here]")
+
+    def difference(self, editor, **assumed):
+        return float(self.shown(editor, **assumed).text("[data-totals-here] p .number"))
 
     def test_without_numbers_there_are_none(self, editor, faces):
         assert "complete" in self.shown(editor, judgements="many").text("[data-totals-here]")

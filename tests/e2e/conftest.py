@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.lab import Lab
+from tests.support.local_prolific import LocalProlific, serving
 from tests.support.processes import Installation, chromium
 
 
@@ -22,10 +23,16 @@ def installation() -> Iterator[Installation]:
 
 
 @pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
+def prolific() -> Iterator[LocalProlific]:
+    with serving(platform := LocalProlific()) as platform.url:
+        yield platform
+
+
+@pytest.fixture(scope="session")
+def lab(prolific: LocalProlific) -> Iterator[Lab]:
     """An installation that serves, with pictures; tests add the studies that they need."""
     with _folder() as folder:
-        made = Lab(folder / "data")
+        made = Lab(folder / "data", extra=prolific.environment)
         made.import_pictures()
         made.serve()
         yield made

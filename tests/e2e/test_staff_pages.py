@@ -1,15 +1,22 @@
 """What staff do on pages that no form alone can do, in a real Chromium."""
 
+import re
 import tomllib
+import zipfile
 from collections.abc import Iterator
 
+import httpx2
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import select
 
 from app.accounts.service import add_staff
-from app.models import Role
+from app.dashboard.studies.live import INTERVAL_S
+from app.models import Image, Role
 from tests.support.lab import DESK, SIDE, Lab, browsing
 from tests.support.people import PASSWORD, StaffMember
+from tests.support.pictures import draw
+from tests.support.worlds import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -89,3 +96,88 @@ class TestNarrowScreens:
         expect(page.get_by_role("cell").first).to_be_visible()  # still a table to whoever hears it
         box = state.bounding_box()
         assert 0 <= box["x"] < box["x"] + box["width"] <= 390
+
+
+class TestUpload:
+    def test_files_a_folder_and_an_archive_are_imported_and_a_damaged_one_is_refused(
+        self, page, lab, tmp_path
+    ):
+        """Pictures of a size of their own, so that they are in no pair of another test."""
+        pictures = [draw(tmp_path / f"one-{seed}.png", seed, width=40, height=40) for seed in (901, 902)]
+        draw(tmp_path / "shoot/real/two.png", 903, width=40, height=40)
+        draw(tmp_path / "three.png", 904, width=40, height=40)
+        with zipfile.ZipFile(tmp_path / "four.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(tmp_path / "three.png", "real/three.png")
+            archive.writestr("real/notes.png", b"no picture")
+        (tmp_path / "cut.zip").write_bytes((tmp_path / "four.zip").read_bytes()[:200])
+        page.goto(f"{lab.url}/staff/images/new")
+        words, files = page.locator("#report-words"), page.get_by_label("Files, or a ZIP archive")
+
+        page.get_by_label("They are").select_option("real")
+        files.set_input_files(pictures)
+        page.get_by_role("button", name="Import").click()
+        expect(words).to_have_text("Nothing was sent: 2 refused, each for the reason below.")
+        expect(page.locator("#report-lines li").first).to_contain_text("needs a source")
+        page.get_by_label("Source").fill("camera")
+        page.get_by_role("button", name="Import").click()
+        expect(words).to_have_text("2 imported, 0 already there, 0 refused, 0 to come. Done.")
+
+        files.set_input_files(tmp_path / "four.zip")
+        page.get_by_role("button", name="Import").click()
+        expect(words).to_have_text("1 imported, 0 already there, 1 refused, 0 to come. Done.")
+        expect(page.locator("#report-lines li")).to_contain_text("real/notes.png")
+
+        files.set_input_files(tmp_path / "cut.zip")
+        page.get_by_role("button", name="Import").click()
+        expect(words).to_have_text("This is no ZIP archive, or its end is missing. Nothing was sent.")
+
+        files.set_input_files([])
+        page.get_by_label("Or a folder").set_input_files(tmp_path / "shoot")
+        page.get_by_role("button", name="Import").click()
+        expect(words).to_have_text("1 imported, 0 already there, 0 refused, 0 to come. Done.")
+        with lab.session() as session:
+            small = session.scalars(
+                select(Image.original_name).where(Image.width == 40).order_by(Image.original_name)
+            ).all()
+        assert [name.rsplit("/")[-1] for name in small] == [
+            "one-901.png",
+            "one-902.png",
+            "three.png",
+            "two.png",
+        ]
+
+
+class TestLiveNumbers:
+    def test_a_decision_changes_a_number_without_a_reload_with_a_stream_and_without_one(self, page, lab):
+        lab.plain("live", annotate="false")
+        decided, said = page.locator(".stat__value").first, page.locator("#live-state")
+        with httpx2.Client(base_url=lab.url) as client:
+            visitor = Visitor(client, "live")
+            visitor.consent(consent_version=visitor.page()["consent_version"])
+
+            page.goto(f"{lab.url}/staff/studies/live")
+            page.evaluate("document.body.dataset.kept = 'yes'")
+            expect(said).to_have_text(re.compile("^Live"))
+            expect(decided).to_have_text("0")
+            visitor.decide(visitor.next().json()["trial"]["id"])
+            expect(decided).to_have_text("1")
+            expect(page.locator("body")).to_have_attribute("data-kept", "yes")
+
+            stream = re.compile("/live")
+            page.clock.install()
+            page.route(
+                stream,
+                lambda route: (
+                    route.fulfill(status=503)
+                    if route.request.resource_type == "eventsource"
+                    else route.continue_()
+                ),
+            )
+            page.reload()
+            expect(said).to_have_text(re.compile("^Asked every ten seconds"))
+            page.evaluate("document.body.dataset.kept = 'yes'")
+            visitor.decide(visitor.next().json()["trial"]["id"])
+            page.wait_for_timeout(1000 * INTERVAL_S)  # for as long, everybody gets what was counted last
+            page.clock.run_for(10_000)
+            expect(decided).to_have_text("2")
+            expect(page.locator("body")).to_have_attribute("data-kept", "yes")

@@ -119,7 +119,10 @@ class Lab(Installation):
     """Everything that takes a command is done in this process: a command takes seconds to start."""
 
     def __post_init__(self) -> None:
-        self.settings = Settings(data_dir=self.data_dir, _env_file=None)
+        told: dict[str, Any] = {
+            name.removeprefix("CYBORG_").lower(): value for name, value in self.extra.items()
+        }
+        self.settings = Settings(data_dir=self.data_dir, _env_file=None, **told)
         self.engine = connect(self.settings, connections=3)
         upgrade(self.engine)
         self.sessions = factory(self.engine)

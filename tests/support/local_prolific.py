@@ -93,6 +93,11 @@ class LocalProlific:
         self.page_size = 50
         """The most rows that a page has, whatever is asked for."""
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of an installation that recruits here; a bonus shows at once."""
+        return {"CYBORG_PROLIFIC_URL": self.url, "CYBORG_BONUSES_SETTLE": "PT0.2S"}
+
     # ---- people ----
 
     def join(self, study_id: str, worker: str | None = None) -> str:

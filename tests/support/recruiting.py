@@ -165,6 +165,4 @@ def environment_of(settings, prolific: LocalProlific) -> dict[str, str]:
     return {
         "CYBORG_DATABASE_URL": str(settings.database_url),
         "CYBORG_DATA_DIR": str(settings.data_dir),
-        "CYBORG_PROLIFIC_URL": prolific.url,
-        "CYBORG_BONUSES_SETTLE": "PT0.2S",  # the local one shows a bonus at once
-    }
+    } | prolific.environment

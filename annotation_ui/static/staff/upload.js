@@ -112,6 +112,12 @@ async function sendAll(items, refused) {
   words.textContent += isStopped ? " Stopped." : " Done.";
 }
 
+/** @param {number} refused @returns {string} why nothing is sent */
+const nothing = (refused) =>
+  refused
+    ? `Nothing was sent: ${refused} refused, each for the reason below.`
+    : "Nothing to send: choose files, a folder or a ZIP archive with images.";
+
 /** @param {SubmitEvent} event */
 async function upload(event) {
   event.preventDefault();
@@ -124,7 +130,7 @@ async function upload(event) {
   try {
     const { items, refused } = plan(await found(), { label: said("label"), source: said("source"), largest });
     refused.forEach(({ name, reason }) => tell(`${name}: ${reason}`));
-    if (items.length === 0) words.textContent = "Nothing to send: choose files, a folder or a ZIP archive with images.";
+    if (items.length === 0) words.textContent = nothing(refused.length);
     else await sendAll(items, refused.length);
   } catch (error) {
     words.textContent = error instanceof BadArchive ? `${error.message} Nothing was sent.` : String(error);

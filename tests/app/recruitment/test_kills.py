@@ -1,4 +1,4 @@
-"""Real processes, killed with -9 while they pay. `benchmarks/recruiting_kills.py` is the large version."""
+"""Real processes, killed with -9 while they pay. `benchmarks/lab_day.py` is the large version."""
 
 import pytest
 

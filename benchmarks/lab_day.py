@@ -77,8 +77,8 @@ def spend_day(lab: Lab, platform: LocalProlific, asked: argparse.Namespace) -> N
         if asked.folder:
             day.see = partial(photograph, asked.folder)
         live(day, asked.people)
+        report(day, mortal)
         browser.close()
-    report(day, mortal)
 
 
 def live(day: LabDay, people: int) -> None:

@@ -241,6 +241,8 @@ class TestPage:
         editor.headers.pop("accept")
         person = visit(decision_ms=400.0)
         page = read(editor.get("/staff/studies/ruled/exclusions"))
+        columns = page.texts("[aria-label='Effect of the exclusions'] thead th")
+        assert len(set(columns)) == len(columns) == 7  # on a phone each value has its column's name beside it
         [why] = page.texts("[aria-label='Participants to exclude'] tbody tr")
         assert why.startswith(person.reference)
         assert "Took 400 ms" in why

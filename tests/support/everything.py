@@ -196,6 +196,8 @@ class Everything:
         self.prolific._approve(self.prolific.submissions[submission])
         go()
         self.db.expire_all()
+        listing.staff_screen_out = True
+        self.db.commit()
         self.bonus_line = f"{recruited.reference}, 0.50"
         self.leave_bonuses_open(listing)
         waiting = clean_ones(self.db, listing)[0].submission.id
@@ -203,6 +205,7 @@ class Everything:
         why = "x" * 100
         self.previews = (
             f"/staff/studies/faces/recruit/rejection?id={waiting}&category=OTHER&message={why}",
+            f"/staff/studies/faces/recruit/screen-out?id={waiting}&pay=0.50",
             "/staff/studies/faces-unlisted/recruit/cost?places=4&reward=1.50&minutes=5&description=Faces",
         )
 

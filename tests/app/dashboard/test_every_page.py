@@ -63,6 +63,7 @@ NOT_CHANGING = {
     "/staff/studies/{slug}/recruit/bonuses",  # shows what would be paid
     "/staff/studies/{slug}/recruit/sync",  # asks a worker to look
     "/staff/images/new",  # says that no file was chosen
+    "/staff/images/tags",  # asks for no tag
     "/staff/images/{image_id}/tags",  # asks for the tags that are there
     "/staff/images/{image_id}/split",  # asks for the split that is there
     "/staff/studies/{slug}/maps",  # asks for a map set that is there

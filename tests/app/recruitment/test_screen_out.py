@@ -158,7 +158,10 @@ class TestWhatIsRefused:
 class TestOnPagesAndOverTheApi:
     def test_the_page_shows_who_and_what_it_costs_first(self, lab, waiting, editor):
         number = lab.submission(waiting[0]).id
-        assert "Screen out" in editor.get(f"/staff/studies/faces/recruit/review?id={number}").text
+        review_page = f"/staff/studies/faces/recruit/review?id={number}"
+        person = lab.submission(waiting[0]).participant_id
+        assert review_page in editor.get(f"/staff/studies/faces/participants/{person}").text
+        assert "Screen out" in editor.get(review_page).text
         shown = editor.get(f"/staff/studies/faces/recruit/screen-out?id={number}&pay=0.50").text
         assert "Screen out for 0.69 GBP" in shown
         assert lab.states(PaymentKind.SCREEN_OUT) == []

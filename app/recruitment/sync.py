@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.db import SessionFactory, named_locks
@@ -20,6 +20,8 @@ from app.models import (
     Listing,
     ListingAction,
     ListingState,
+    Participant,
+    ParticipantState,
     Payment,
     PaymentKind,
     PaymentState,
@@ -42,6 +44,9 @@ from app.settings import Settings
 logger = logging.getLogger(__name__)
 
 BONUSES_AT_ONCE: Final = 200
+
+GONE: Final = (SubmissionState.RETURNED, SubmissionState.TIMED_OUT)
+"""States of people who are not coming back to the task."""
 
 TOLD_ONCE: Final = (SubmissionVerdict.REQUEST_RETURN, SubmissionVerdict.SCREEN_OUT)
 """Verdicts that the marketplace is not told a second time."""
@@ -205,6 +210,7 @@ class MarketVisit:
             changed = _keep(session, listing, shown)
             match_participants(session, listing)
             session.flush()
+            end_leases(session, changed)
             ledger.settle(session, listing, changed)
 
     def _enlist(self, shown: Sequence[Submitted]) -> None:
@@ -464,6 +470,23 @@ def match_participants(session: Session, listing: Listing) -> None:
     by_worker = {row.external_id: row.participant_id for row in known}
     for one in waiting:
         one.participant_id = by_session.get(one.external_id) or by_worker.get(one.worker_id)
+
+
+def end_leases(session: Session, changed: Iterable[Submission]) -> None:
+    """Let the places of people who gave the task back, or ran out of its time, go to others.
+
+    Whoever goes on all the same takes their places again, where nobody else has.
+    """
+    gone = [one.participant_id for one in changed if one.state in GONE and one.participant_id is not None]
+    session.execute(
+        update(Participant)
+        .where(
+            Participant.id.in_(gone),
+            Participant.state == ParticipantState.ACTIVE,
+            Participant.lease_expires_at > func.now(),
+        )
+        .values(lease_expires_at=func.now())
+    )
 
 
 def open_listings(session: Session) -> Iterable[int]:

@@ -74,6 +74,17 @@ class TestReview:
         assert lab.prolific.submissions[clean]["rewards"] == [150]
         assert lab.prolific.submissions[odd]["rewards"] == []
 
+    def test_what_the_marketplace_shows_as_done_is_not_on_its_way(self, lab, editor):
+        (done,) = lab.finished()
+        lab.participant_of(done, state=ParticipantState.FINISHED)
+        lab.visit()
+        editor.post(f"{PAGE}/approve-clean")
+        assert "on its way" in editor.get(PAGE).text
+        # As after a visit that died behind its call: approved there, and not written down here.
+        lab.prolific._approve(lab.prolific.submissions[done])
+        lab.visit()
+        assert "on its way" not in editor.get(PAGE).text
+
     def test_a_rejection_shows_who_and_why_first(self, lab, editor):
         lab.finished()
         lab.visit()

@@ -10,6 +10,7 @@ from app.errors import BadInput, MarketplaceRefused, MarketplaceUnavailable, Wro
 from app.models import (
     ListingAction,
     ListingState,
+    Participant,
     ParticipantState,
     Payment,
     PaymentKind,
@@ -139,6 +140,30 @@ class TestSubmissions:
             stranger: "no visit with this id",
             other_code: "another completion code",
         }
+
+    @pytest.mark.parametrize("status", ["RETURNED", "TIMED-OUT"])
+    def test_who_left_on_the_marketplace_holds_no_place_here(self, lab, status):
+        gone, busy = (lab.prolific.join(lab.listed) for _ in range(2))
+        visitors = [lab.participant_of(one, state=ParticipantState.ACTIVE) for one in (gone, busy)]
+        lab.visit()
+        lab.prolific.leave(gone, status)
+        lab.visit()
+        with lab.sessions() as session:
+            leases = [session.get_one(Participant, one.id).lease_expires_at for one in visitors]
+        assert leases[0] <= datetime.now(UTC) < leases[1]
+
+    def test_who_goes_on_after_the_marketplace_gave_them_up_keeps_the_new_lease(self, lab):
+        late = lab.prolific.join(lab.listed)
+        visitor = lab.participant_of(late, state=ParticipantState.ACTIVE)
+        lab.visit()
+        lab.prolific.leave(late, "TIMED-OUT")
+        lab.visit()
+        until = datetime.now(UTC) + timedelta(hours=1)
+        with lab.sessions.begin() as session:
+            session.get_one(Participant, visitor.id).lease_expires_at = until
+        lab.visit()
+        with lab.sessions() as session:
+            assert session.get_one(Participant, visitor.id).lease_expires_at == until
 
 
 class TestRewards:

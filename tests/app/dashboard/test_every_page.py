@@ -54,6 +54,7 @@ TYPED = {
     "token": TOKEN,
     "total": "999",
     "reward": "1.50",
+    "pay": "0.50",
     "message": "x" * 100,
 }
 NOT_CHANGING = {

@@ -23,6 +23,11 @@ from app.experiments.detectors import import_scores
 from app.maps.building import build_map_set
 from app.maps.service import request_map_set
 from app.models import (
+    Alert,
+    AlertDelivery,
+    AlertKind,
+    AlertReceiver,
+    AlertTurn,
     BackgroundTask,
     Dataset,
     Experiment,
@@ -108,7 +113,17 @@ class Everything:
         self.freeze()
         self.train()
         self.hire()
+        self.alert()
         self.db.commit()
+
+    def alert(self) -> None:
+        """One that was told to nobody's webhook, and did not arrive."""
+        alert = Alert(kind=AlertKind.STALLED, study_id=self.judged.id, text="Nobody came.")
+        self.db.add(alert)
+        self.db.flush()
+        told = {"turn": AlertTurn.BEGAN, "receiver": AlertReceiver.WEBHOOK, "place": "lab.example"}
+        tried = {"tries": 1, "tried_at": datetime.now(UTC), "error": "It answered 500."}
+        self.db.add(AlertDelivery(alert_id=alert.id, job_id=0, **told, **tried))
 
     def import_images(self) -> None:
         for number in range(16):  # so that the form for a new study can be sent as it stands

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -214,7 +215,12 @@ def site(new_database) -> Iterator[Site]:
         serving(prolific) as address,
     ):
         settings = Settings(
-            data_dir=folder / "data", enrolments_per_minute=10_000, prolific_url=address, _env_file=None
+            data_dir=folder / "data",
+            enrolments_per_minute=10_000,
+            prolific_url=address,
+            alert_webhook_url=SecretStr("http://127.0.0.1:1/alerts"),
+            alert_webhook_secret=SecretStr("secret"),
+            _env_file=None,
         )
         for module, size in PAGES.items():
             patch.setattr(module, size, 2)

@@ -55,6 +55,8 @@ export interface TrialView {
   right: Picture | null;
   annotate: boolean;
   advice: AdviceView | null;
+  /** Whether the page puts a button into its markup that nobody sees. */
+  trap: boolean;
 }
 
 export type Question = "real" | "fake";

@@ -24,6 +24,7 @@ import re
 import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -150,6 +151,20 @@ def scripted(rng: np.random.Generator) -> VisitRecord:
     return visit(trials)
 
 
+def obedient(rng: np.random.Generator) -> VisitRecord:
+    """Strokes and mouse like a hand's, but it presses by script what the markup tells it to: two traps."""
+    work = humanised(rng)
+    trapped = {int(at) for at in rng.choice(TRIALS, 2, replace=False)}
+    event: Input = {"trap": {"shown": 1.0, "presses": 1.0}}
+    return replace(
+        work,
+        judgements=tuple(
+            replace(one, input={**one.input, **event}) if at in trapped else one
+            for at, one in enumerate(work.judgements)
+        ),
+    )
+
+
 def straight_lines(rng: np.random.Generator) -> VisitRecord:
     """Sees a screenshot, jumps to a place, and drags in a straight line; every action waits for the model."""
     return visit([(list(_lines(rng, corners=2)), jumps(rng, 5)) for _ in range(TRIALS)])
@@ -257,6 +272,7 @@ def zigzag(rng: np.random.Generator, count: int) -> Points:
 
 SIMULATED: Final[Mapping[str, Callable[[np.random.Generator], VisitRecord]]] = {
     "1 script in the page": scripted,
+    "1 script that obeys the markup": obedient,
     "2 screenshots, straight strokes": straight_lines,
     "2 screenshots, strokes with corners": corners,
     "2 screenshots, round strokes": rounds,

@@ -286,7 +286,7 @@ EVENTS: Final = ExportFile(
         SIMULATED,
         PILOT,
         ("number", "integer", "Which event of that decision, counted from 1."),
-        ("kind", "text", "For example hidden, visible, blur, resize, reload, choose, undo."),
+        ("kind", "text", "For example hidden, visible, blur, resize, reload, choose, undo, trap."),
         ("t_ms", "number (ms) or empty", "Since the pair appeared."),
         ("detail", "JSON", 'What else was told, for example {"away_ms": 2100}.'),
     ),

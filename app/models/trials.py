@@ -12,6 +12,7 @@ from sqlalchemy import (
     Index,
     ScalarSelect,
     UniqueConstraint,
+    false,
     func,
     select,
     text,
@@ -63,6 +64,8 @@ class Trial(Base):
     """Addresses of pictures that an earlier version gave out; newer trials have none of their own."""
     advice: Mapped[Json | None] = mapped_column(JSONB(none_as_null=True))
     """What a model said of the pair, as this participant is shown it; None in arms without advice."""
+    has_trap: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether the page has a button that neither eyes, hands nor screen readers meet."""
     shown_at: Mapped[datetime | None]
     draft: Mapped[Json | None] = mapped_column(JSONB(none_as_null=True))
     """What the page keeps of a judgement that is not made yet, for a page on another device."""
@@ -110,6 +113,7 @@ def is_counted() -> ColumnElement[bool]:
 
 INPUT_FACTS: Final = {
     "controlled": {"webdriver"},
+    "trap": {"shown", "presses"},
     "scripted": {"presses", "moves", "clicks", "keys"},
     "mouse": {"presses", "moves", "path", "straight"},
     "touched": {"touch", "pen"},

@@ -44,6 +44,9 @@ PAUSES: Final = 0.05
 DURATIONS: Final = 0.1
 """Interquartile range as a fraction of the median."""
 
+PRESSED: Final = 1
+"""Presses of a trap: no hand, key or screen reader reaches it."""
+
 HELD_MS: Final = 5.0
 """Nobody lets go of a key so soon."""
 
@@ -90,6 +93,7 @@ class Measure:
 
 LABELS: Final = {
     "controlled": "Trials in which the browser said that a program controls it",
+    "trap": "Presses of a button that only the page's markup has",
     "scripted_pointer": "Presses and moves of the pointer that a script made",
     "scripted_clicks": "Clicks and keys that a script or an extension made",
     "mouse_way": "Way of the mouse between presses, as a multiple of the straight line",
@@ -131,6 +135,8 @@ def _of_browser(work: VisitRecord) -> Iterator[Measure]:
     pointer = _sum(work, "scripted", "presses", "moves")
     clicks = _sum(work, "scripted", "clicks", "keys")
     yield Measure("controlled", "browser", PROOF, controlled, 1, is_at_least=True)
+    trap = _sum(work, "trap", "presses") if _sum(work, "trap", "shown") else None
+    yield Measure("trap", "trap", PROOF, trap, PRESSED, is_at_least=True)
     yield Measure("scripted_pointer", "script", PROOF, pointer, SCRIPTED, is_at_least=True)
     yield Measure("scripted_clicks", "script", CLUE, clicks, SCRIPTED, is_at_least=True)
 

@@ -78,8 +78,13 @@ def has_places(session: Session, study_id: int) -> bool:
     return bool(session.scalar(select(or_(free, lapsed))))
 
 
-def assign_visit(session: Session, participant: Participant, arm: Arm, *, wanted: int) -> None:
-    """Give a newcomer everything they will meet: practice, then up to `wanted` main trials among checks."""
+def assign_visit(
+    session: Session, participant: Participant, arm: Arm, *, wanted: int, traps: int = 0
+) -> None:
+    """Give a newcomer everything they will meet: practice, then up to `wanted` main trials among checks.
+
+    traps : main trials that have one, at random
+    """
     own = select(Pair).where(Pair.study_id == arm.study_id, Pair.kind != TrialKind.MAIN)
     others = session.scalars(own).all()
     practice = [pair for pair in others if pair.kind is TrialKind.PRACTICE]
@@ -92,12 +97,21 @@ def assign_visit(session: Session, participant: Participant, arm: Arm, *, wanted
     questions = alternating(random.choice(QUESTIONS))
     places: list[Place] = list(zip(practice, questions, strict=False))
     places += _take_places(session, participant, wanted=wanted, checks=checks)
-    _add_trials(session, participant, arm, places)
+    _add_trials(session, participant, arm, places, traps=traps)
 
 
-def assign_trials(session: Session, participant: Participant, arm: Arm, *, wanted: int) -> None:
+def assign_trials(
+    session: Session, participant: Participant, arm: Arm, *, wanted: int, traps: int = 0
+) -> None:
     """Give somebody who lost places up to `wanted` others, as long as the study has any."""
-    _add_trials(session, participant, arm, _take_places(session, participant, wanted=wanted))
+    places = _take_places(session, participant, wanted=wanted)
+    _add_trials(session, participant, arm, places, traps=traps)
+
+
+def count_traps(session: Session, participant: Participant) -> int:
+    """Of the trials that the participant has or has decided, those with a trap."""
+    theirs = (Trial.participant_id == participant.id) & (Trial.state != TrialState.RELEASED)
+    return session.scalar(select(func.count()).where(theirs, Trial.has_trap)) or 0
 
 
 def _take_places(
@@ -210,23 +224,37 @@ def _take(session: Session, arm_id: int, question: Question, pairs: Sequence[int
     )
 
 
-def _add_trials(session: Session, participant: Participant, arm: Arm, places: Sequence[Place]) -> None:
+def _add_trials(
+    session: Session, participant: Participant, arm: Arm, places: Sequence[Place], *, traps: int
+) -> None:
     """Write the trials of these places after those that the participant has already."""
     last = select(func.max(Trial.position)).where(Trial.participant_id == participant.id)
     start = (session.scalar(last) or 0) + 1
     said = said_of_images(session, arm)
+    trapped = _with_trap(places, traps)
     rows = [
         {
             "id": uuid4(),
             "participant_id": participant.id,
             "position": position,
             "state": TrialState.ASSIGNED,
+            "has_trap": position - start in trapped,
             **_shown(material, question, arm, said),
         }
         for position, (material, question) in enumerate(places, start)
     ]
     if rows:
         session.execute(insert(Trial), rows)
+
+
+def _with_trap(places: Sequence[Place], traps: int) -> set[int]:
+    """Indices of as many main trials at random, or of all where there are fewer."""
+    main = [
+        index
+        for index, (material, _) in enumerate(places)
+        if isinstance(material, Pair) and material.kind is TrialKind.MAIN
+    ]
+    return set(random.sample(main, min(max(traps, 0), len(main))))
 
 
 def _shown(

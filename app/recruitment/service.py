@@ -185,7 +185,8 @@ def _admit(
     if enrolment.website:
         detail = {"characters": len(str(enrolment.website))}
         session.add(QualityFlag(participant_id=participant.id, kind="honeypot", detail=detail))
-    assign_visit(session, participant, arm, wanted=study.trials_per_participant)
+    traps = plan_of(study).traps
+    assign_visit(session, participant, arm, wanted=study.trials_per_participant, traps=traps)
     return participant
 
 

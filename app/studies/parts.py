@@ -228,11 +228,13 @@ class ChecksSpec(StrictModel):
     pairs: tuple[CheckPair, ...] = Field((), max_length=100)
     regions: tuple[RegionSpec, ...] = Field((), max_length=100)
     """Met in annotating arms only."""
+    traps: int = Field(0, ge=0, le=100)
+    """Main trials with a button that only the page's markup has."""
 
     @model_validator(mode="after")
     def not_empty(self) -> Self:
-        if not self.pairs and not self.regions:
-            raise ValueError("say what is checked: [[checks.pairs]] or [[checks.regions]].")
+        if not self.pairs and not self.regions and not self.traps:
+            raise ValueError("say what is checked: [[checks.pairs]], [[checks.regions]] or traps = N.")
         return self
 
 

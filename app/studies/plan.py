@@ -29,6 +29,8 @@ class VisitPlan(BaseModel):
     has_practice: bool = False
     max_failed: int | None = None
     """Checks that a participant may fail; None for any number."""
+    traps: int = 0
+    """Main trials with a trap."""
     breaks: BreaksSpec | None = None
     questions: tuple[ClosingQuestion, ...] = ()
     exclude_studies: tuple[str, ...] = ()
@@ -50,6 +52,7 @@ def visit_column(spec: "StudySpec") -> dict[str, Any]:
         quiz=spec.quiz,
         has_practice=spec.practice is not None,
         max_failed=spec.checks.max_failed if spec.checks else None,
+        traps=spec.checks.traps if spec.checks else 0,
         breaks=spec.breaks,
         questions=spec.questions,
         exclude_studies=spec.exclude_studies,

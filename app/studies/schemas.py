@@ -117,6 +117,8 @@ class StudySpec(StrictModel):
             raise ValueError("checks.regions are painted, but no arm annotates.")
         if len(checks.pairs) + len(checks.regions) > trials:
             raise ValueError("there are more checks than trials to hide them among.")
+        if checks.traps > trials:
+            raise ValueError(f"traps = {checks.traps}, but a participant judges {trials} pairs.")
         return checks
 
     @field_validator("exclude_studies")

@@ -40,7 +40,7 @@ def refuse_fixed(before: "StudySpec", after: "StudySpec") -> None:
     """BadStudy when a version would change what judgements are of."""
     old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
     for key, why in FIXED.items():
-        if _material(_at(old, key)) != _material(_at(new, key)):
+        if (_material(_at(old, key)) or None) != (_material(_at(new, key)) or None):
             raise BadStudy(
                 f"{key}: cannot change once a study was opened, because {why}; duplicate the study."
             )

@@ -131,6 +131,7 @@ def view(visit: Visit, trial: AnyRow, addresses: Addresses, ahead: int) -> Trial
         right=None if is_region else Picture(url=addresses.of(trial, PictureSlot.RIGHT), **size),
         annotate=visit.arm.annotate,
         advice=advice_view(trial, addresses) if trial.advice is not None else None,
+        trap=trial.has_trap,
     )
 
 

@@ -152,6 +152,8 @@ class TrialView(Answer):
     """Null in a region check."""
     annotate: bool
     advice: AdviceView | None = None
+    trap: bool = False
+    """Whether the page puts a button into its markup that nobody sees."""
 
 
 class AnnotationRule(Answer):

@@ -22,10 +22,10 @@ from app.models import (
     TrialKind,
     TrialState,
 )
-from app.recruitment.assignment import assign_trials, lock_study, retake_trials
+from app.recruitment.assignment import assign_trials, count_traps, lock_study, retake_trials
 from app.recruitment.service import count_main, new_completion_code
 from app.studies.places import release_lapsed
-from app.studies.plan import VisitPlan
+from app.studies.plan import VisitPlan, plan_of
 from app.trials.steps import Step, next_step
 
 AnyRow = Row[*tuple[Any, ...]]
@@ -97,6 +97,7 @@ def _upcoming() -> Select[*tuple[Any, ...]]:
         Trial.kind,
         Trial.question,
         Trial.advice,
+        Trial.has_trap,
         Trial.shown_at,
         Trial.draft,
         RegionCheck.prompt,
@@ -178,7 +179,8 @@ def _recover_places(session: Session, visit: Visit, study: Study, released: Sequ
     missing = max(0, visit.content.trials_per_participant - count_main(session, participant))
     retaken = retake_trials(session, participant, trials=main[:missing])
     session.flush()
-    assign_trials(session, participant, visit.arm, wanted=missing - len(retaken))
+    traps = plan_of(visit.content).traps - count_traps(session, participant)
+    assign_trials(session, participant, visit.arm, wanted=missing - len(retaken), traps=traps)
     if count_main(session, participant):  # without a pair to judge, practice and checks make no sense
         retake_trials(session, participant, trials=[t for t in released if t.kind is not TrialKind.MAIN])
         session.flush()

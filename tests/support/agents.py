@@ -38,6 +38,22 @@ class ScriptedPage:
         frame.evaluate(PAINT_BY_SCRIPT, [list(place) for place in band(study)])
 
 
+PRESS_WHAT_IT_SAYS: Final = """() => {
+  const buttons = [...document.querySelectorAll("button")];
+  const told = buttons.filter((one) => /^press this/i.test(one.textContent.trim()));
+  for (const one of told) one.click();
+  return told.length;
+}"""
+
+
+class ObedientPage(ScriptedPage):
+    """Reads the markup of the page and presses, by script, every button that says so."""
+
+    def choose(self, study: Page | Frame) -> None:
+        study.evaluate(PRESS_WHAT_IT_SAYS)
+        super().choose(study)
+
+
 class StraightMouse:
     """Sees a screenshot and says where to press: the mouse jumps there, and drags in straight lines.
 

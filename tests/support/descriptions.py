@@ -169,10 +169,12 @@ def _checks(draw: DrawFn, pair: SearchStrategy[Any], *, has_paint: bool) -> dict
         "region": REGION,
         "min_iou": st.floats(0.01, 1),
     }
-    pairs = draw(st.lists(pair, min_size=0 if has_paint else 1, max_size=3))
-    least = 0 if pairs else 1
+    traps = draw(st.integers(0, 3))
+    pairs = draw(st.lists(pair, min_size=0 if has_paint or traps else 1, max_size=3))
+    least = 0 if pairs or traps else 1
     regions = draw(st.lists(st.fixed_dictionaries(region), min_size=least, max_size=2)) if has_paint else []
-    return {"max_failed": draw(optional(st.integers(0, 9))), "pairs": pairs, "regions": regions}
+    failed = draw(optional(st.integers(0, 9)))
+    return {"max_failed": failed, "pairs": pairs, "regions": regions, "traps": traps}
 
 
 @st.composite

@@ -1,6 +1,6 @@
 /**
  * What happened while a pair was shown, so that its times can be read with care: hidden tabs, lost focus, resizes,
- * reloads, changed choices. The last five sum up how the pair was worked (`input.js`).
+ * reloads, changed choices. The last six sum up how the pair was worked (`input.js`).
  *
  * @import { TrialEvent } from "../../participant.d.ts"
  * @typedef {readonly TrialEvent[]} Events
@@ -27,6 +27,7 @@ export const KINDS = /** @type {const} */ ([
   "offline",
   "online",
   "controlled",
+  "trap",
   "scripted",
   "mouse",
   "touched",

@@ -23,6 +23,7 @@ export class InputTally {
     this.way = { moves: 0, path: 0 };
     this.touches = { touch: 0, pen: 0 };
     this.scripted = { presses: 0, moves: 0, clicks: 0, keys: 0 };
+    this.trap = { shown: 0, presses: 0 };
     /** @type {Map<string, number>} keys that are down, and since when */
     this.down = new Map();
     /** @type {number[]} */
@@ -90,10 +91,11 @@ export class InputTally {
 
   /** What is sent with the decision; nothing of what did not happen. @param {boolean} isControlled does a program control the browser? @returns {Fact[]} */
   facts(isControlled) {
-    const { mouse, touches, scripted } = this;
+    const { mouse, touches, scripted, trap } = this;
     /** @type {Fact[]} */
     const facts = [
       ["controlled", { webdriver: Number(isControlled) }],
+      ["trap", trap],
       ["scripted", scripted],
       ["mouse", mouse],
       ["touched", touches],

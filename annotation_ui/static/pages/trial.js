@@ -13,6 +13,7 @@ import { isControlled } from "./listening.js";
 import { PairView } from "./view.js";
 import { listen } from "./shortcuts.js";
 import { Toolbar } from "./toolbar.js";
+import { setTrap } from "./trap.js";
 
 /**
  * @import { Draft, TrialState } from "../../page.d.ts"
@@ -48,6 +49,8 @@ export class TrialPage {
     /** @type {readonly TrialEvent[]} */
     this.events = [];
     this.input = new InputTally();
+    /** @type {HTMLElement | null} */
+    this.trap = null;
     this.begunAt = 0;
     this.shownAt = 0;
     this.isBusy = false;
@@ -86,6 +89,8 @@ export class TrialPage {
     this.advice = trial.advice;
     this.events = trial.advice ? addEvent(events, "advice_shown", 0) : events;
     this.input.reset();
+    this.trap?.remove();
+    this.trap = trial.trap ? setTrap(byId("pair"), this.input) : null;
     this.isBusy = true;
     this.toolbar.choose("brush");
     if (!this.toolbar.radius) this.toolbar.resize(firstRadius(trial.left));
@@ -258,6 +263,7 @@ export class TrialPage {
   /** Take the pair away. */
   clear() {
     this.state = null;
+    this.trap?.remove();
     this.root.classList.remove("trial--feedback");
     for (const face of Object.values(this.faces)) face.clear();
     this.busy(false);

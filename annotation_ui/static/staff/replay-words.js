@@ -25,6 +25,10 @@ const WORDS = {
   offline: () => "The network was lost.",
   online: () => "The network came back.",
   controlled: () => "The browser said that a program controls it.",
+  trap: ({ presses }) =>
+    presses
+      ? `Pressed the trap ${presses} ${presses === 1 ? "time" : "times"}.`
+      : "The page had a trap, which was left alone.",
   scripted: ({ presses, moves, clicks, keys }) =>
     `A script made ${presses} presses, ${moves} moves, ${clicks} clicks and ${keys} keys.`,
   mouse: ({ presses, moves, path, straight }) =>

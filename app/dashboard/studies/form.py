@@ -43,7 +43,7 @@ SWITCHES: Final = ("annotate", "advice", "kind", "required")
 PARTS: Final = {
     "quiz": ("questions",),
     "practice": ("count", "listed"),
-    "checks": ("pairs", "regions"),
+    "checks": ("pairs", "regions", "traps"),
     "breaks": ("every",),
     "advice": ("listed",),
     "exclusions": (

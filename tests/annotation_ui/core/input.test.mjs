@@ -76,6 +76,13 @@ describe("what the input of a pair came to", () => {
     const scripted = { presses: 0, moves: 0, clicks: 1, keys: 0 };
     assert.deepEqual(facts(tally, true), { controlled: { webdriver: 1 }, scripted });
   });
+  test("says that a trap was there, pressed or not", () => {
+    const tally = new InputTally();
+    tally.trap.shown = 1;
+    assert.deepEqual(facts(tally), { trap: { shown: 1, presses: 0 } });
+    tally.reset();
+    assert.deepEqual(tally.facts(false), []);
+  });
   test("is never more than the server takes", () => {
     const tally = new InputTally();
     tally.press("mouse", { x: 0, y: 0 });

@@ -23,6 +23,7 @@ const trial = {
   annotate: true,
   prompt: null,
   advice: null,
+  trap: false,
 };
 /** @type {Stroke} */
 const stroke = { tool: "brush", radius: 3, points: [[1, 2, 900]] };

@@ -102,6 +102,8 @@ class TestMeasures:
         ("make", "given", "names"),
         [
             (by_hand, {"controlled": {"webdriver": 1.0}}, ["controlled"]),
+            (by_hand, {"trap": {"shown": 1.0, "presses": 1.0}}, ["trap"]),
+            (by_hand, {"trap": {"shown": 1.0, "presses": 0.0}}, []),
             (by_hand, {"scripted": {"presses": 1.0, "moves": 9.0}}, ["scripted_pointer"]),
             (by_hand, {"scripted": {"clicks": 2.0}}, ["scripted_clicks"]),
             (by_hand, JUMPS, ["mouse_way", "mouse_moves"]),
@@ -139,6 +141,7 @@ class TestEnough:
         ("make", "given"),
         [
             (by_hand, {"controlled": {"webdriver": 1.0}}),
+            (by_hand, {"trap": {"shown": 1.0, "presses": 1.0}}),
             (by_hand, {"scripted": {"presses": 1.0, "moves": 9.0}}),
             (straight, JUMPS),
             (round_at_one_pace, JUMPS),
@@ -154,6 +157,7 @@ class TestEnough:
         ("make", "given"),
         [
             (by_hand, HAND_MOUSE),
+            (by_hand, {"trap": {"shown": 1.0, "presses": 0.0}}),
             (by_hand, JUMPS),  # both numbers are about the mouse, and no stroke says anything
             (straight, HAND_MOUSE),
             (by_hand, JUMPS | SENT_KEYS),

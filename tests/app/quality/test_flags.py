@@ -132,7 +132,7 @@ class TestPages:
         someone = people(events=events)
         address = f"/staff/studies/{study.slug}/participants/{someone.id}"
         viewer = log_in(Role.VIEWER)
-        assert "1 of 10 measures looks like a program" in viewer.get(address).text
+        assert "1 of 11 measures looks like a program" in viewer.get(address).text
         told = viewer.get(f"/api/studies/{study.slug}/participants/{someone.id}").json()["evidence"]
         (met,) = [one for one in told if one["is_met"]]
         assert (met["name"], met["found"], met["limit"]) == ("scripted_pointer", 25, 3)

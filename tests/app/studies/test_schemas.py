@@ -245,6 +245,8 @@ class TestSteps:
         ("lines", "complaint"),
         [
             ("[checks]\nmax_failed = 1", "checks: say what is checked"),
+            ("[checks]\ntraps = 1000", "checks.traps: "),
+            ("[checks]\ntraps = 100", "traps = 100, but a participant judges"),
             ("[annotation]\nmin_area = 0.9\nmax_area = 0.5", "annotation: min_area must be smaller"),
             ('[endings]\nquota_full_url = "ftp://x"', "endings.quota_full_url: "),
             (

@@ -362,6 +362,23 @@ class TestChecks:
             places.update(at)
         assert len(places) >= 5
 
+    def test_traps_are_on_so_many_main_trials_and_on_others_for_others(self, db, make, arrive):
+        study = make(practice={"count": 2}, checks={"traps": 2, "pairs": [MONSTER]}, judgements=40)
+        places = set()
+        for _ in range(8):
+            trapped = [trial for trial in trials_of(db, arrive(study)) if trial.has_trap]
+            assert [trial.kind for trial in trapped] == [TrialKind.MAIN] * 2
+            places.add(tuple(trial.position for trial in trapped))
+        assert len(places) > 1
+
+    def test_a_trap_that_is_pressed_screens_nobody_out(self, db, make, arrive):
+        visitor = arrive(make(checks={"traps": 6, "max_failed": 0}))
+        pressed = {"kind": "trap", "t_ms": 9, "shown": 1, "presses": 1}
+        while "trial" in (answer := visitor.next().json()):
+            assert answer["trial"]["trap"]
+            assert visitor.decide(answer["trial"]["id"], events=[pressed]).status_code == 200
+        assert answer["completion"]["ending"] == "finished"
+
     def test_what_others_fail_screens_nobody_out(self, db, make, arrive):
         pairs = [MONSTER, {"real": "real9.png", "fake": "fake9.png"}]
         study = make(checks={"max_failed": 1, "pairs": pairs})
@@ -1035,6 +1052,17 @@ class TestLapse:
             visitor.decide(answer["trial"]["id"], choice=right_side(db, answer["trial"]))
         assert kinds == ["practice"] + ["main"] * 7
         assert answer["step"]["kind"] == "questions"
+
+    def test_a_trap_whose_place_is_gone_comes_with_another(self, db, make, arrive):
+        study = make(checks={"traps": 6}, judgements=1)
+        visitor = arrive(study)
+        lapse(db)
+        arrive(study)
+        arrive(study)  # 12 of 16 places are taken, so that some of the first six are
+        while "trial" in (answer := visitor.next().json()):
+            assert answer["trial"]["trap"]
+            assert visitor.decide(answer["trial"]["id"]).status_code == 200
+        assert set(states(db, visitor)) == {"decided", "released"}
 
     def test_who_finds_the_study_full_does_no_practice_for_nothing(self, db, make, arrive):
         study = make(practice={"count": 2}, checks=CHECKS, trials_per_participant=8, judgements=1)

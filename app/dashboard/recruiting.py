@@ -33,6 +33,7 @@ router: Final = APIRouter(prefix="/staff/studies/{slug}/recruit", include_in_sch
 everywhere: Final = APIRouter(prefix="/staff", include_in_schema=False)
 
 SOURCE: Final = Source.PROLIFIC
+NOBODY_MARKED: Final = "Mark the submissions to review first"
 """The marketplace on which this page publishes; a listing of another one is shown, reviewed and paid."""
 
 
@@ -215,7 +216,7 @@ def review_chosen(
     """Those that were marked, and what can become of them."""
     study, listing = find_study(db, slug), _listing(db, slug)
     if not chosen.id:
-        return leave_for(_address(slug), request, Flash("danger", "Mark the submissions to review first"))
+        return leave_for(_address(slug), request, Flash("danger", NOBODY_MARKED))
     found = _chosen(db, listing, chosen.id)
     return page(
         request,
@@ -323,9 +324,11 @@ class ScreenOut(Chosen):
 @router.get("/screen-out")
 def preview_screen_out(
     request: Request, db: Db, config: Config, _editor: Editor, slug: str, asked: Annotated[ScreenOut, Query()]
-) -> HTMLResponse:
+) -> Response:
     """Who, and what it costs. Nobody is screened out yet."""
     study, listing = find_study(db, slug), _listing(db, slug)
+    if not asked.id:
+        return leave_for(_address(slug), request, Flash("danger", NOBODY_MARKED))
     found, pay = _chosen(db, listing, asked.id), review.minor_units(asked.pay)
     review.check_screen_out(db, listing, found, pay)
     key = accounts.key_of(db, listing.marketplace, config)

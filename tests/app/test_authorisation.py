@@ -54,7 +54,7 @@ POST /api/participant/withdraw
 VIEWERS = """
 GET /staff
 GET /staff/images
-GET /staff/images/{image_id}
+GET /staff/images/{image_id:int}
 GET /staff/images/{image_id}/picture
 GET /staff/images/{image_id}/crop
 GET /staff/studies

@@ -121,7 +121,7 @@ def import_files(
     return leave_for("/staff/images/new", request, Flash(kind, counts, tuple(said[:LINES_TOLD])))
 
 
-@router.get("/{image_id}")
+@router.get("/{image_id:int}")
 def image_page(request: Request, db: Db, _staff: CurrentStaff, image_id: ImageId) -> HTMLResponse:
     image = get_image(db, image_id)
     return page(

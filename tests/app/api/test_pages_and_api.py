@@ -33,6 +33,7 @@ CALLS = {
     "/staff/studies/{slug}/analysis/{version:int}/abort": f"POST {S}/analyses/{{version}}/abort",
     "/staff/studies/{slug}/maps": f"POST {S}/maps",
     "/staff/studies/{slug}/maps/sets/{version:int}/abort": f"POST {S}/maps/{{version}}/abort",
+    "/staff/studies/{slug}/alerts/{delivery}/send-again": f"POST {S}/alerts/{{delivery}}/send-again",
     "/staff/studies/{slug}/exclusions": f"POST {S}/exclusions",
     "/staff/studies/{slug}/exclusions/undo": f"POST {S}/exclusions/undo",
     "/staff/studies/{slug}/links": f"POST {S}/links",

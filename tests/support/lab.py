@@ -178,11 +178,14 @@ class Lab(Installation):
 
     def _advice(self, pictures: Sequence[Image]) -> Path:
         """A model that is sure of everything and looks at the upper left of each face."""
-        side = pictures[0].width
-        rows = np.linspace(1, 0, side)
-        cv2.imwrite(str(self.folder / "map.png"), np.rint(255 * np.outer(rows, rows)).astype(np.uint8))
+        for width, height in {(picture.width, picture.height) for picture in pictures}:
+            fading = np.outer(np.linspace(1, 0, height), np.linspace(1, 0, width))
+            cv2.imwrite(
+                str(self.folder / f"map-{width}-{height}.png"), np.rint(255 * fading).astype(np.uint8)
+            )
         lines = [
-            f"{picture.content_hash},{0.9 if picture.label is Label.FAKE else 0.2},map.png"
+            f"{picture.content_hash},{0.9 if picture.label is Label.FAKE else 0.2},"
+            f"map-{picture.width}-{picture.height}.png"
             for picture in pictures
         ]
         path = self.folder / "advice.csv"

@@ -160,16 +160,16 @@ def synthetic_setup(run: RunConfig, *, steps: int | None = None) -> "Setup":
     from training.data.loading import SampleTensors
     from training.engine.device import pick_device
     from training.engine.setup import assemble, new_backbone
-    from training.model.freezing import freeze
 
     backbone = new_backbone(run)
-    freeze(backbone, run.freeze)
     steps = steps or MEASURED_STEPS[pick_device(run.device).type]
     images, side = steps * run.batch_size, backbone.network_input.side
-    pixels = torch.randint(256, (images, 3, side, side), dtype=torch.uint8)
-    features = torch.rand(images, backbone.weight.shape[1], *backbone.map_size())
+    if run.has_frozen_trunk:
+        inputs = torch.rand(images, backbone.weight.shape[1], *backbone.map_size())
+    else:
+        inputs = torch.randint(256, (images, 3, side, side), dtype=torch.uint8)
     noise = SampleTensors(
-        images=features if run.has_frozen_trunk else pixels,
+        images=inputs,
         labels=torch.arange(images) % 2,
         human=torch.rand(images, *backbone.guided_map_size()),
         present=torch.ones(images, dtype=torch.bool),

@@ -116,14 +116,13 @@ def _evaluate(setup: Setup, dataset: DatasetFolder, folder: RunFolder, *, best_e
     results: dict[str, Metrics] = {}
     gallery_split = "test" if dataset.of("test") else "val"
     write_average_human(folder.maps, setup.train)
+    evaluator = _evaluator(setup.run, setup.backbone, folder)
     for split in ("train", "val", "test"):
         samples = training_samples(setup.run, dataset) if split == "train" else dataset.of(split)
         samples = loading.limit_per_split(samples, setup.run.limit)
         if not samples:
             continue
-        parts = EvaluationParts(
-            _evaluator(setup.run, setup.backbone, folder), dataset, samples, folder.root, folder.best
-        )
+        parts = EvaluationParts(evaluator, dataset, samples, folder.root, folder.best)
         yield from parts.evaluate(Shard(), what=f"evaluate {split}")
         scores, maps = parts.merged()
         results[split] = split_metrics(scores, maps, headline=setup.run.score)

@@ -13,9 +13,8 @@ from app.deps import Blobs, CurrentStaff, Db, Editor
 from app.errors import BadInput
 from app.messages import Answer, Body
 from app.models import FaceOrigin, Image, Label, Split
-from app.stimuli.face_boxes import find_box, set_box
+from app.stimuli.face_boxes import find_again, set_box
 from app.stimuli.face_search import FaceSearch
-from app.stimuli.faces import require_model
 from app.stimuli.known import get_image
 from app.stimuli.manifest import FaceBox, Item
 from app.stimuli.routes import ImageId, Length, Pixels
@@ -216,11 +215,8 @@ def remove_face(db: Db, _editor: Editor, image_id: ImageId) -> None:
 @router.post("/{image_id}/face/search")
 def search_face(db: Db, blobs: Blobs, _editor: Editor, image_id: ImageId) -> FaceView:
     """Find the face on an image, in place of the box that it has; without a face that one stays."""
-    require_model()
     found = get_image(db, image_id)
-    box, remark = find_box(blobs, found.display_hash)
-    if box is not None:
-        set_box(found, box, origin=FaceOrigin.FOUND)
+    _, remark = find_again(blobs, found)
     return face_view(found, remark)
 
 

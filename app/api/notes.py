@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.dashboard.participants.queries import get_participant
 from app.deps import CurrentStaff, Db, Editor
 from app.messages import Answer, Body
+from app.models import Staff
 from app.notes import LONGEST, Subject, add_note, delete_note, notes_on
 from app.stimuli.known import get_image
 from app.stimuli.routes import ImageId
@@ -45,9 +46,7 @@ def notes_on_study(db: Db, _staff: CurrentStaff, slug: str) -> list[NoteView]:
 @router.post(OF_STUDY, status_code=201)
 def write_on_study(db: Db, editor: Editor, slug: str, body: NoteBody) -> list[NoteView]:
     """Add a note to a study."""
-    subject = find_study(db, slug)
-    add_note(db, subject, body.text, staff=editor)
-    return _notes(db, subject)
+    return _written(db, find_study(db, slug), body, editor)
 
 
 @router.get(OF_PARTICIPANT)
@@ -61,9 +60,7 @@ def write_on_participant(
     db: Db, editor: Editor, slug: str, participant_id: UUID, body: NoteBody
 ) -> list[NoteView]:
     """Add a note to a participant; it goes with their work."""
-    subject = get_participant(db, find_study(db, slug), participant_id)
-    add_note(db, subject, body.text, staff=editor)
-    return _notes(db, subject)
+    return _written(db, get_participant(db, find_study(db, slug), participant_id), body, editor)
 
 
 @router.get(OF_IMAGE)
@@ -75,9 +72,7 @@ def notes_on_image(db: Db, _staff: CurrentStaff, image_id: ImageId) -> list[Note
 @router.post(OF_IMAGE, status_code=201)
 def write_on_image(db: Db, editor: Editor, image_id: ImageId, body: NoteBody) -> list[NoteView]:
     """Add a note to an image."""
-    subject = get_image(db, image_id)
-    add_note(db, subject, body.text, staff=editor)
-    return _notes(db, subject)
+    return _written(db, get_image(db, image_id), body, editor)
 
 
 @router.delete("/notes/{note_id}", status_code=204)
@@ -86,8 +81,13 @@ def remove(db: Db, editor: Editor, note_id: int) -> None:
     delete_note(db, note_id, staff=editor)
 
 
-def _notes(db: Session, subject: Subject) -> list[NoteView]:
+def _written(db: Session, subject: Subject, body: NoteBody, editor: Staff) -> list[NoteView]:
+    add_note(db, subject, body.text, staff=editor)
     db.flush()
+    return _notes(db, subject)
+
+
+def _notes(db: Session, subject: Subject) -> list[NoteView]:
     return [
         NoteView(
             id=row.StaffNote.id, text=row.StaffNote.text, author=row.name, created_at=row.StaffNote.created_at

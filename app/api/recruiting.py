@@ -276,9 +276,9 @@ def write_to(db: Db, config: Config, _editor: Editor, slug: str, body: MessageRe
     found = review.submissions(db, listing, only=body.submissions, limit=None)
     if len(found) < len(set(body.submissions)):
         raise BadInput("One of these numbers is no submission of this study.")
-    letters = messages.written(db, config, listing, [one.submission for one in found], body.message)
+    message = messages.addressed(db, config, listing, [one.submission for one in found], body.message)
     db.commit()  # no transaction is open while the marketplace is asked
-    return Asked(count=messages.send(letters, config))
+    return Asked(count=messages.send(message, config))
 
 
 @router.post("/submissions/reject")

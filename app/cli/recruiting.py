@@ -230,9 +230,9 @@ def message(
         print(f"{len(chosen)} get the message: {_names(chosen)}")
         if yes:
             found = [one.submission for one in chosen]
-            letters = messages.written(session, context.settings, listing, found, text)
+            message = messages.addressed(session, context.settings, listing, found, text)
             session.commit()
-            messages.send(letters, context.settings)
+            messages.send(message, context.settings)
 
 
 @recruit.command()

@@ -33,8 +33,9 @@ router: Final = APIRouter(prefix="/staff/studies/{slug}/recruit", include_in_sch
 everywhere: Final = APIRouter(prefix="/staff", include_in_schema=False)
 
 SOURCE: Final = Source.PROLIFIC
-NOBODY_MARKED: Final = "Mark the submissions to review first"
 """The marketplace on which this page publishes; a listing of another one is shown, reviewed and paid."""
+
+NOBODY_MARKED: Final = "Mark the submissions to review first"
 
 
 class Shown(Fields):
@@ -277,9 +278,9 @@ def write_to(
     found = review.submissions(db, listing, only=form.id, limit=None)
     if not found:
         raise BadInput("Mark the people to write to first.")
-    letters = messages.written(db, config, listing, [one.submission for one in found], form.message)
+    message = messages.addressed(db, config, listing, [one.submission for one in found], form.message)
     db.commit()  # no transaction is open while the marketplace is asked
-    count = messages.send(letters, config)
+    count = messages.send(message, config)
     return leave_for(_address(slug), request, Flash("ok", f"{count} got your message"))
 
 

@@ -23,7 +23,7 @@ def submission_of(session: Session, participant: Participant) -> Submission | No
 
 
 @dataclass(frozen=True, slots=True)
-class Letters:
+class AddressedMessage:
     """One message to several people, by their ids on the marketplace."""
 
     key: AccountKey
@@ -32,9 +32,9 @@ class Letters:
     text: str
 
 
-def written(
+def addressed(
     session: Session, settings: Settings, listing: Listing, submissions: Sequence[Submission], text: str
-) -> Letters:
+) -> AddressedMessage:
     """A message that can be sent. The audit log says that it was asked for; commit before it is sent."""
     text = text.strip()
     if not text or len(text) > LONGEST:
@@ -43,10 +43,10 @@ def written(
         raise WrongState("The study is not on the marketplace yet.")
     key = key_of(session, listing.marketplace, settings)
     note(session, f"{len(submissions)} people are written to")
-    return Letters(key, listing.external_id, tuple(one.worker_id for one in submissions), text)
+    return AddressedMessage(key, listing.external_id, tuple(one.worker_id for one in submissions), text)
 
 
-def send(letters: Letters, settings: Settings) -> int:
+def send(message: AddressedMessage, settings: Settings) -> int:
     """Send a message to each person, outside of any transaction; returns how many got it.
 
     It cannot be taken back and is not sent again by itself: where the marketplace fails in between, its
@@ -54,10 +54,10 @@ def send(letters: Letters, settings: Settings) -> int:
     """
     sent = 0
     try:
-        with opened(letters.key, settings) as market:
-            for worker in letters.workers:
-                market.message(letters.listing, worker, letters.text)
+        with opened(message.key, settings) as market:
+            for worker in message.workers:
+                market.message(message.listing, worker, message.text)
                 sent += 1
     except (MarketplaceRefused, MarketplaceUnavailable) as error:
-        raise type(error)(f"{error} {sent} of {len(letters.workers)} people got the message.") from None
+        raise type(error)(f"{error} {sent} of {len(message.workers)} people got the message.") from None
     return sent

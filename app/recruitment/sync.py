@@ -478,6 +478,8 @@ def end_leases(session: Session, changed: Iterable[Submission]) -> None:
     Whoever goes on all the same takes their places again, where nobody else has.
     """
     gone = [one.participant_id for one in changed if one.state in GONE and one.participant_id is not None]
+    if not gone:
+        return
     session.execute(
         update(Participant)
         .where(

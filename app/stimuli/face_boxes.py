@@ -72,6 +72,18 @@ def find_box(blobs: BlobStore, display_hash: str) -> tuple[FaceBox | None, str]:
     return within(found.box, picture.width, picture.height), found.remark
 
 
+def find_again(blobs: BlobStore, image: Image) -> tuple[FaceBox | None, str]:
+    """Find the face on an image, in place of the box that it has; without a face that one stays.
+
+    Returns what `find_box` does. BadInput: the weights are not installed.
+    """
+    require_model()
+    box, remark = find_box(blobs, image.display_hash)
+    if box is not None:
+        set_box(image, box, origin=FaceOrigin.FOUND)
+    return box, remark
+
+
 def set_box(image: Image, box: FaceBox | None, *, origin: FaceOrigin | None) -> None:
     """Give an image another face box, cut at its edges, or none.
 

@@ -44,6 +44,21 @@ def make_images(db, blobs, *, count: int = 2):
     ]
 
 
+def make_dataset(db, map_set, folder):
+    """A frozen dataset whose folder holds nothing: enough to start an experiment."""
+    made = models.Dataset(
+        content_hash="0123456789abcdef" * 4,
+        study_id=map_set.study_id,
+        map_set_id=map_set.id,
+        folder=str(folder),
+        parameters={"size": 64, "simulated_annotations": 0},
+        counts={"train": {"images": 8, "real": 4, "fake": 4, "with_map": 6}},
+    )
+    db.add(made)
+    db.commit()
+    return made
+
+
 @dataclass
 class Visitor:
     """A browser that takes part."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -26,7 +27,7 @@ def train(setup: Setup, folder: RunFolder) -> Iterator[Event]:
 
     `RunError`: the loss is not finite
     """
-    run, backbone = setup.run, setup.backbone
+    run = setup.run
     progress, take_step = _resume(setup, folder), make_step(setup)
     first = progress.epoch + 1
     yield _started(setup, first)
@@ -49,17 +50,7 @@ def train(setup: Setup, folder: RunFolder) -> Iterator[Event]:
             best_accuracy=accuracy if best else progress.best_accuracy,
             scaler=setup.scaler.state_dict(),
         )
-        # The best epoch is evaluated in the end; the last one, with the optimiser, is where a run resumes.
-        if best and distributed.is_first():
-            save_checkpoint(folder.best, backbone.net, progress, trained_only=run.has_frozen_trunk)
-        if distributed.is_first():
-            save_checkpoint(
-                folder.last,
-                backbone.net,
-                progress,
-                optimiser=setup.optimiser,
-                trained_only=run.has_frozen_trunk,
-            )
+        _save(setup, folder, progress)
         now = time.monotonic()
         yield EpochEvent(
             epoch=epoch,
@@ -122,12 +113,24 @@ def validate(setup: Setup) -> dict[str, float]:
     return {name: value for name, value in means.values().items() if value is not None}
 
 
+def _save(setup: Setup, folder: RunFolder, progress: TrainingProgress) -> None:
+    """The best epoch is evaluated in the end; the last one, with the optimiser, is where a run resumes."""
+    if not distributed.is_first():
+        return
+    # A frozen trunk would be written in every epoch; `load_chosen` adds it once.
+    save = partial(
+        save_checkpoint, net=setup.backbone.net, progress=progress, trained_only=setup.run.has_frozen_trunk
+    )
+    if progress.best_epoch == progress.epoch:
+        save(folder.best)
+    save(folder.last, optimiser=setup.optimiser)
+
+
 def load_chosen(setup: Setup, folder: RunFolder) -> TrainingProgress:
     """Load the weights of the chosen epoch, and complete their file where the trunk was frozen."""
     is_part = setup.run.has_frozen_trunk
     chosen = load_checkpoint(folder.best, setup.backbone.net, trained_only=is_part)
     if is_part:
-        # During training the file holds the classifier alone: a trunk would be written in every epoch.
         save_checkpoint(folder.best, setup.backbone.net, chosen)
     return chosen
 

@@ -123,7 +123,7 @@ def new_backbone(run: RunConfig, *, network_input: NetworkInput | None = None) -
     `ModelError`: unknown architecture, or one without class activation maps
     """
     tag = run.weights.partition(":")[2] if not is_file(run.weights) else ""
-    return build(
+    backbone = build(
         f"{plain_name(run.architecture)}.{tag}" if tag else run.architecture,
         attention=isinstance(run.objective, Attention),
         network_input=network_input,
@@ -134,6 +134,8 @@ def new_backbone(run: RunConfig, *, network_input: NetworkInput | None = None) -
         cam_tensor=run.cam_tensor,
         pooling=run.pooling,
     )
+    freeze(backbone, run.freeze)
+    return backbone
 
 
 def _trained_part(run: RunConfig, backbone: Backbone) -> nn.Module:
@@ -157,7 +159,6 @@ def prepare(
     torch.manual_seed(loading.stream_seed(run.seed, "weights"))
     backbone = new_backbone(run)
     start = initialise(backbone, architecture=run.architecture, weights=run.weights)
-    freeze(backbone, run.freeze)
     samples = training_samples(run, dataset)
     validation = loading.limit_per_split(dataset.of("val"), run.limit)
     cache_settings = CacheSettings(run.cache, cache)
@@ -202,9 +203,10 @@ def _features(
 ) -> Generator[HeartbeatEvent, None, _Features]:
     device = pick_device(run.device)
     batch_size = inference_batch_size(run.batch_size, device)
-    trunk = FrozenTrunk.of(run, backbone.to(device), batch_size=batch_size, cache=cache)
+    trunk = FrozenTrunk.of(run, backbone, batch_size=batch_size, cache=cache)
     if trunk is None:
         return _Features()
+    backbone.to(device)
     train_features = yield from trunk.load(dataset, train, what="features of train")
     mirrored = None
     if run.augmentation.flip:

@@ -113,7 +113,7 @@ class Evaluator:
     def predict(self, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (N, 2) and maps (N, h, w) in [0, 1], both on the device.
 
-        pixels : (N, 3, side, side) uint8 RGB, or (N, C, h, w) float32 features of a frozen trunk
+        pixels : (N, 3, side, side) uint8 RGB; with a frozen trunk (N, C, h, w) float32, its features
         labels : (N,) int64; not used where `cam_class` is `predicted`
         """
         device = self.backbone.weight.device
@@ -122,7 +122,7 @@ class Evaluator:
         return logits, min_max(maps.float())
 
     def _forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        if self.trunk is not None and inputs.is_floating_point():
+        if self.trunk is not None:
             return inputs, self.backbone.classify(inputs)
         images = self.backbone.normalise(inputs)
         return self.backbone(images.to(memory_format=memory_format(inputs.device)))  # type: ignore[no-any-return]

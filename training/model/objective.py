@@ -56,7 +56,7 @@ def compute_loss(
     present: Tensor,
     attention: Tensor | None = None,
 ) -> LossOutput:
-    """The loss of one batch; formulas and their sources are in docs/loss_terms.md.
+    """The loss of one batch; formulas and their sources are in docs/losses.md.
 
     Samples without a human map, or with one that is 0 everywhere, contribute nothing to the terms that need
     one, and get no gradient from them. A batch without any map gives 0 for those terms. All terms are

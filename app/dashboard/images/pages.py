@@ -19,9 +19,8 @@ from app.flash import Flash, leave_for
 from app.forms import Fields
 from app.models import FaceOrigin, Label, Split
 from app.notes import NoteText, add_note, notes_on
-from app.stimuli.face_boxes import find_box, set_box
+from app.stimuli.face_boxes import find_again, set_box
 from app.stimuli.face_search import FaceSearch
-from app.stimuli.faces import require_model
 from app.stimuli.known import get_image
 from app.stimuli.manifest import Item
 from app.stimuli.routes import BoxFields, ImageId
@@ -36,7 +35,7 @@ router: Final = APIRouter(prefix="/staff/images", include_in_schema=False)
 ROOM_FOR_FIELDS: Final = 10_000
 """Bytes of a request beside its file."""
 
-SEARCHED: Final = {"label", "source", "split", "tag", "name"}
+SEARCHED: Final = ImageFilter.model_fields.keys() - {"after"}
 """Of the list's filter; where a page begins is none of it."""
 
 LINES_TOLD: Final = 10
@@ -69,7 +68,7 @@ class TagForm(ImageFilter):
 @router.post("/tags")
 def tag_found(request: Request, db: Db, _editor: Editor, form: Annotated[TagForm, Form()]) -> Response:
     """Tag all images that the filter finds, on whatever page."""
-    chosen = form.model_dump(include=SEARCHED, exclude_defaults=True, mode="json")
+    chosen = form.model_dump(include=set(SEARCHED), exclude_defaults=True, mode="json")
     address = "/staff/images" + (f"?{urlencode(chosen)}" if chosen else "")
     try:
         count = tag_all(db, form, add=form.add.split(","), remove=form.remove.split(","))
@@ -199,13 +198,10 @@ def remove_face(db: Db, _editor: Editor, image_id: ImageId) -> RedirectResponse:
 @router.post("/{image_id}/face/search")
 def search_face(request: Request, db: Db, blobs: Blobs, _editor: Editor, image_id: ImageId) -> Response:
     """Find the face on this picture, in place of the box that it has."""
-    require_model()
-    image = get_image(db, image_id)
-    box, remark = find_box(blobs, image.display_hash)
+    box, remark = find_again(blobs, get_image(db, image_id))
     if box is None:
         return leave_for(
             f"/staff/images/{image_id}", request, Flash("danger", "No face was found", (remark,))
         )
-    set_box(image, box, origin=FaceOrigin.FOUND)
     lines = (remark,) if remark else ()
     return leave_for(f"/staff/images/{image_id}", request, Flash("ok", "The face was found.", lines))

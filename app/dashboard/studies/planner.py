@@ -5,7 +5,7 @@ for its fees and tax only by a button, for that takes a call over the network.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from app.deps import Config, Db
@@ -73,11 +73,11 @@ def priced(planner: Planner, totals: Totals | None, db: Db, config: Config) -> P
         return _refused(planner, str(error))
     except ValueError:
         return _refused(planner, "There is no such marketplace.")
-    return Planner(planner.typed, planner.assumed, planner.errors, cost, MARKETPLACES[source])
+    return replace(planner, cost=cost, marketplace=MARKETPLACES[source])
 
 
 def _refused(planner: Planner, why: str) -> Planner:
-    return Planner(planner.typed, planner.assumed, planner.errors | {"planner.reward": why})
+    return replace(planner, errors=planner.errors | {"planner.reward": why})
 
 
 def per_hour(cost: Cost, totals: Totals) -> Money:

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import select
 
-from app.models import BackgroundTask, Dataset, Image, JobState, Label, MapSet, Role, Run, Split, TaskKind
+from app.models import BackgroundTask, Image, JobState, Label, MapSet, Role, Run, Split, TaskKind
 from app.stimuli import faces
 from saliency.images.faces import NoFaceModel
 from saliency.parameters import MapParameters
 from tests.support.factories import ImageFactory, ParticipantFactory, StaffFactory
-from tests.support.worlds import make_study
+from tests.support.worlds import make_dataset, make_study
 
 API = "/api/studies/faces"
 
@@ -161,17 +161,7 @@ class TestTraining:
         )
         db.add(map_set)
         db.flush()
-        made = Dataset(
-            content_hash="0123456789abcdef" * 4,
-            study_id=study.id,
-            map_set_id=map_set.id,
-            folder=str(tmp_path),
-            parameters={"size": 64, "simulated_annotations": 0},
-            counts={"train": {"images": 8, "real": 4, "fake": 4, "with_map": 6}},
-        )
-        db.add(made)
-        db.commit()
-        return made
+        return make_dataset(db, map_set, tmp_path)
 
     def test_a_recipe_of_the_platform_starts_and_stops(self, editor, dataset, db):
         made = editor.post("/api/experiments", json={"dataset": dataset.id, "recipe": "smoke"})

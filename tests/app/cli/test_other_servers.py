@@ -11,11 +11,11 @@ from app.accounts.token_service import create_token
 from app.cli import app
 from app.cli import commands as _registers  # noqa: F401
 from app.errors import BadInput
-from app.models import Dataset, JobState, Listing, MapSet, PaymentKind, Role, TokenScope
+from app.models import JobState, Listing, MapSet, PaymentKind, Role, TokenScope
 from saliency.parameters import MapParameters
 from tests.app.recruitment.conftest import TERMS, draft, lab, no_waiting, prolific, settings  # noqa: F401
 from tests.support.factories import StaffFactory
-from tests.support.worlds import make_images, make_study
+from tests.support.worlds import make_dataset, make_images, make_study
 
 WHY = "Four of the five attention checks were wrong, and no answer took more than half a second of your time."
 DRAFT = """
@@ -159,16 +159,7 @@ class TestStudies:
         db.add(built)
         db.commit()
         assert "waits for a worker" in cyborg("dataset", "freeze", "faces", "--map-set", "1").output
-        frozen = Dataset(
-            content_hash="0123456789abcdef" * 4,
-            study_id=study.id,
-            map_set_id=built.id,
-            folder=str(tmp_path),
-            parameters={"size": 64, "simulated_annotations": 0},
-            counts={"train": {"images": 8, "real": 4, "fake": 4, "with_map": 6}},
-        )
-        db.add(frozen)
-        db.commit()
+        frozen = make_dataset(db, built, tmp_path)
         said = cyborg("train", "smoke", "--dataset", str(frozen.id)).output
         assert "2 runs wait for a worker of http" in said
         assert "no dataset with the number or hash 99" in str(

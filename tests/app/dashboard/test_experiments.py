@@ -30,6 +30,7 @@ from saliency.parameters import MapParameters
 from tests.support.factories import ImageFactory, StudyFactory
 from tests.support.grids import PICTURE, SCORES, make_trained
 from tests.support.pages import read
+from tests.support.worlds import make_dataset
 from tests.training.conftest import fill
 from tests.training.test_run import run as train
 from training.data.dataset import DatasetWriter
@@ -591,17 +592,7 @@ def map_set(db):
 
 @pytest.fixture
 def dataset(db, map_set, tmp_path):
-    made = Dataset(
-        content_hash="0123456789abcdef" * 4,
-        study_id=map_set.study_id,
-        map_set_id=map_set.id,
-        folder=str(tmp_path),
-        parameters={"size": 64, "simulated_annotations": 0},
-        counts={"train": {"images": 8, "real": 4, "fake": 4, "with_map": 6}},
-    )
-    db.add(made)
-    db.commit()
-    return made
+    return make_dataset(db, map_set, tmp_path)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.support.lab import DESK, Lab, browsing
 from tests.support.local_prolific import TOKEN, LocalProlific, Refusal
@@ -119,7 +119,7 @@ class LabDay:
         page.get_by_role("button", name="Show the cost").click()
         self.see(page, "recruit-cost")
         assert not self.prolific.studies  # a dry run
-        page.get_by_role("button", name="Publish for").click()
+        self._send(page.get_by_role("button", name="Publish for"))
         self.visit("/transition/")
         self._go(f"{self._base}/recruit")
         self.see(page, "recruit-published")
@@ -147,7 +147,7 @@ class LabDay:
         except Refusal:
             self._go(f"{self._base}/recruit")
             self._fill(total=self._study["total_available_places"] + MORE_PLACES)
-            self.page.get_by_role("button", name="Raise").click()
+            self._send(self.page.get_by_role("button", name="Raise"))
             self.visit(f"/studies/{self.listed}/")
             return self.prolific.join(self.listed)
 
@@ -248,7 +248,7 @@ class LabDay:
                 mark.check()
             page.get_by_role("button", name="Review the marked ones").click()
             self.see(page, "review")
-            page.get_by_role("button", name="Approve", exact=True).click()
+            self._send(page.get_by_role("button", name="Approve", exact=True))
             self.visit("/bulk-approve/")
             self._go(f"{self._base}/recruit?state=awaiting_review")
 
@@ -261,7 +261,7 @@ class LabDay:
         self._fill(lines="\n".join(f"{one}, 1.25" for one in references), reason="Careful work")
         page.get_by_role("button", name="Show what would be paid").click()
         self.see(page, "bonuses")
-        page.get_by_role("button", name=re.compile("^Pay ")).click()
+        self._send(page.get_by_role("button", name=re.compile("^Pay ")))
         self.visit("/pay/")
         self.visit("")
 
@@ -316,7 +316,12 @@ class LabDay:
         self._fill(values)
 
     def _confirm(self, words: str | re.Pattern[str]) -> None:
-        self.page.get_by_role("dialog").get_by_role("button", name=words).click()
+        self._send(self.page.get_by_role("dialog").get_by_role("button", name=words))
+
+    def _send(self, button: Locator) -> None:
+        """Press a button that sends a form, and wait for its answer: what comes next is elsewhere."""
+        with self.page.expect_navigation():
+            button.click()
         self.page.wait_for_load_state()
 
 

@@ -162,26 +162,19 @@ class Walk:
                 assert name == until, f"{name} instead of {until}: {self.page.locator('main').inner_text()}"
                 return
             self.step(name)
-            if self.is_still_on(now):
-                self.leave_again(name)
+            if name == "trial" and self.is_still_on(now):
+                self.step(name)
 
     def is_still_on(self, now: str) -> bool:
         """Whether nothing came of a press.
 
-        One in the frame before a page is ready counts for nothing, and a person presses again.
+        One in the frame before the pair is ready counts for nothing, and a person presses again.
         """
         try:
             self.front(after=now)
         except PlaywrightTimeout:
             return True
         return False
-
-    def leave_again(self, name: str) -> None:
-        """Press once more what leaves a page; boxes that are ticked stay so."""
-        if name == "trial":
-            self.judge()
-        for role, text in STEPS.get(name, ())[-1:]:
-            self.hands.press(self.study.get_by_role(role, name=text, exact=True))
 
     def step(self, name: str) -> None:
         """What a page asks for."""

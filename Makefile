@@ -109,5 +109,5 @@ test-slow: setup  ## Run the statistical and training proofs that `test` leaves 
 
 lock:  ## Pin every dependency again
 	$(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements/base.txt
-	$(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header --extra train pyproject.toml -o requirements/train.txt
+	$(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header --extra train --extra weights pyproject.toml -o requirements/train.txt
 	$(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header --extra train --extra dev pyproject.toml -o requirements/dev.txt

@@ -62,7 +62,9 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter for each option
     runs: Runs = None,
     seeds: Annotated[int | None, typer.Option(help="Only the first so many seeds of the recipe.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Another number of epochs than the recipe's.")] = None,
-    weights: Annotated[str | None, typer.Option(help="Initial: timm, timm:TAG, none, or a file.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Initial: timm, timm:TAG, package, none, or a file.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
     limit: Annotated[
         int | None, typer.Option(help="At most so many images of each split: a trial, not a result.")

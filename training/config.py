@@ -267,18 +267,20 @@ AugmentationField = Annotated[Augmentation, BeforeValidator(_augmentation)]
 
 PRETRAINED = re.compile(r"timm(:\w+)?")
 """Pretrained weights of an architecture: timm's first choice, or those of a tag."""
+PACKAGE = "package"
+"""Pretrained weights that a Python package carries: see training/model/packaged_weights.py."""
 
 
 def is_file(weights: str) -> bool:
     """Whether these weights are a file or folder on this machine."""
-    return weights != "none" and PRETRAINED.fullmatch(weights) is None
+    return weights not in {"none", PACKAGE} and PRETRAINED.fullmatch(weights) is None
 
 
 def _weights(value: str) -> str:
     if value.startswith("timm:") and is_file(value):
         raise ValueError(f'weights "timm:TAG" name a tag of timm such as tv_in1k, not {value[5:]!r}')
     if not value.strip() or not value.isprintable():
-        raise ValueError('weights are "timm", "timm:TAG", "none", a file or a run folder')
+        raise ValueError('weights are "timm", "timm:TAG", "package", "none", a file or a run folder')
     return value
 
 
@@ -296,7 +298,8 @@ class RunSettings(FrozenModel):
     limit: int | None = Field(None, ge=2)
     """At most so many images of each split, half of them real: for a trial, not for a result."""
     weights: Weights = "timm"
-    """`timm` = pretrained, `timm:TAG` = those of that tag, `none` = random, else a file or a run folder."""
+    """`timm` = pretrained, `timm:TAG` = those of that tag, `package` = pretrained ones that a Python package
+    carries, `none` = random, else a file or a run folder."""
     scaling: Scaling = "auto"
     """Of pixels: ImageNet's mean and deviation, or `half`, -1 to 1; `auto` = as the weights were trained."""
     resize: Resize = "area"
@@ -491,6 +494,8 @@ class Recipe(FrozenModel):
 def _in_words(architecture: str, weights: str) -> str:
     if weights == "none":
         return "random"
+    if weights == PACKAGE:
+        return f"pretrained {plain_name(architecture)} of a Python package"
     if is_file(weights):
         return weights
     tag = weights.partition(":")[2]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from training.config import Recipe, RunConfig, is_file
+from training.config import PRETRAINED, Recipe, RunConfig
 from training.errors import ModelError, in_words
 from training.estimate import TimeEstimate, calibrate, estimate, image_counts, speeds_of_tables
 from training.events import FinishedEvent
@@ -124,7 +124,7 @@ def _weights(architecture: str, weights: str) -> str:
     from training.model.weights import pretrained_name
 
     try:
-        return weights if weights == "none" or is_file(weights) else pretrained_name(architecture, weights)
+        return pretrained_name(architecture, weights) if PRETRAINED.fullmatch(weights) else weights
     except ModelError:
         return weights
 

@@ -1,4 +1,4 @@
-"""Load the initial weights of a network: random, timm's pretrained ones, a file, or a run's checkpoint."""
+"""Load the initial weights of a network: random, timm's, a package's, a file, or a run's checkpoint."""
 
 import hashlib
 import os
@@ -17,12 +17,13 @@ from urllib.request import getproxies
 import torch
 from torch import Tensor, nn
 
-from training.config import is_file, plain_name
+from training.config import PACKAGE, is_file, plain_name
 from training.errors import ModelError, first_line
 from training.files import read_json
 from training.model.attention import ATTENTION
 from training.model.backbones import OWN_ARCHITECTURES, Backbone, require_known
 from training.model.network_input import NetworkInput, PixelScale
+from training.model.packaged_weights import COUNTER, installed_file, packaged_tensors, weight_package
 from training.model.weight_files import (
     State,
     StateDict,
@@ -53,14 +54,14 @@ class InitialWeights:
     """Of the file; empty without one."""
     classifier: Classifier = "random"
     licence: str = ""
-    """Of pretrained weights, as timm has it; empty where nobody says."""
+    """Of pretrained weights, as timm or the package has it; empty where nobody says."""
 
 
 RANDOM: Final = InitialWeights("random")
 
 
 def initialise(backbone: Backbone, *, architecture: str, weights: str) -> InitialWeights:
-    """Load `none`, `timm`, `timm:TAG`, a file of weights, or the file in a folder, into the network.
+    """Load `none`, `timm`, `timm:TAG`, `package`, a file, or the file in a folder, into the network.
 
     A classifier for another number of classes keeps its random weights, and so does an attention layer that
     the file lacks. Tensors of other parts than the network has, such as Inception's second classifier, are
@@ -70,6 +71,8 @@ def initialise(backbone: Backbone, *, architecture: str, weights: str) -> Initia
     """
     if weights == "none":
         return RANDOM
+    if weights == PACKAGE:
+        return _load_package(backbone, architecture)
     if not is_file(weights):
         name = pretrained_name(architecture, weights)
         _, classifier = _load_or_convert(
@@ -79,6 +82,16 @@ def initialise(backbone: Backbone, *, architecture: str, weights: str) -> Initia
     path = weights_path(Path(weights))
     best, classifier = _load_or_convert(backbone, read_state_dicts(path), source=f"The weights file {path}")
     return InitialWeights(weights, best.where, hashlib.sha256(path.read_bytes()).hexdigest(), classifier)
+
+
+def _load_package(backbone: Backbone, architecture: str) -> InitialWeights:
+    package = weight_package(architecture)
+    path = installed_file(package)
+    tensors = backbone.net.state_dict()
+    wanted = {name: value for name, value in tensors.items() if name not in _optional(tensors)}
+    source = f"The weights of the package {package.name}"
+    _, classifier = load_into(backbone, [StateDict("", packaged_tensors(path, wanted))], source=source)
+    return InitialWeights(package.name, sha256=package.sha256, classifier=classifier, licence=package.licence)
 
 
 def _load_or_convert(
@@ -114,7 +127,9 @@ def require_weights(architecture: str, weights: str) -> None:
     """`ModelError` if these weights cannot be had; checks the name or the path only, without reading."""
     if weights == "none":
         return
-    if not is_file(weights):
+    if weights == PACKAGE:
+        installed_file(weight_package(architecture))
+    elif not is_file(weights):
         _require_pretrained(pretrained_name(architecture, weights))
     elif not weights_path(Path(weights)).is_file():
         raise ModelError(f"The weights file {weights_path(Path(weights))} does not exist.")
@@ -200,9 +215,7 @@ def _fits(name: str, value: Tensor, wanted: State) -> bool:
 
 def _optional(wanted: Collection[str]) -> set[str]:
     """Tensors that a file may lack: counters of batch normalisation, and the attention layer."""
-    return {
-        name for name in wanted if name.endswith("num_batches_tracked") or name.startswith(f"{ATTENTION}.")
-    }
+    return {name for name in wanted if name.endswith(COUNTER) or name.startswith(f"{ATTENTION}.")}
 
 
 def _extra_tensors(state: Collection[str], wanted: Collection[str], head: set[str]) -> list[str]:
@@ -210,7 +223,7 @@ def _extra_tensors(state: Collection[str], wanted: Collection[str], head: set[st
     network_parts = {name.partition(".")[0] for name in wanted}
     heads = tuple(f"{name.rpartition('.')[0]}." for name in head)
     extra = [name for name in state if name not in wanted and name.partition(".")[0] in network_parts]
-    return [name for name in extra if not name.startswith(heads) and not name.endswith("num_batches_tracked")]
+    return [name for name in extra if not name.startswith(heads) and not name.endswith(COUNTER)]
 
 
 def _describe_misfits(misfits: list[str], state: State, wanted: State) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Query, UploadFile
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, model_validator
 
 from app.dashboard.images import queries
 from app.dashboard.images.bulk import tag_all
@@ -16,10 +16,11 @@ from app.models import FaceOrigin, Image, Label, Split
 from app.stimuli.face_boxes import find_again, set_box
 from app.stimuli.face_search import FaceSearch
 from app.stimuli.known import get_image
-from app.stimuli.manifest import FaceBox, Item
+from app.stimuli.manifest import FaceBox, Item, source_of
 from app.stimuli.routes import ImageId, Length, Pixels
 from app.stimuli.setting_aside import remove_image, set_split
 from app.stimuli.tags import set_tags
+from app.stimuli.upload_plan import PlannedFile, UploadPlan, plan_upload
 from app.stimuli.uploads import import_upload
 
 router: Final = APIRouter(prefix="/api/images", tags=["images"])
@@ -123,7 +124,8 @@ class ImageForm(BaseModel):
     file: UploadFile
     name: Annotated[str, Field(min_length=1, max_length=500)]
     label: Label
-    source: Annotated[str, Field(min_length=1, max_length=200)]
+    source: Annotated[str, Field(max_length=200)] = ""
+    """Empty for a real image of no named set: `real`."""
     split: Split | None = None
     group: Annotated[str, Field(max_length=200)] | None = None
     x: float | None = None
@@ -141,11 +143,74 @@ class ImageForm(BaseModel):
             raise ValueError("x, y, w and h belong together")
         return self
 
+    @model_validator(mode="after")
+    def fake_has_source(self) -> "ImageForm":
+        if not source_of(self.label, self.source):
+            raise ValueError("a fake needs its generator as source")
+        return self
+
     @property
     def face(self) -> FaceBox | None:
         if self.x is None or self.y is None or self.w is None or self.h is None:
             return None
         return FaceBox(self.x, self.y, self.w, self.h)
+
+
+class Table(Body):
+    """A CSV file at the top of what was chosen."""
+
+    name: str
+    content: Base64Bytes
+
+
+class PlanBody(Body):
+    """The files of an upload by name, before any is sent."""
+
+    files: Annotated[list[str], Field(max_length=100_000)]
+    """Their names, relative to what was chosen, with forward slashes."""
+    tables: Annotated[list[Table], Field(max_length=100)] = Field(default_factory=list)
+    """The CSV files at the top; the only one is the manifest."""
+    label: Label | None = None
+    """Of files of which neither manifest nor folders say it."""
+    source: Annotated[str, Field(max_length=200)] = ""
+    """Of such files, and of files directly in real/ or fake/."""
+
+
+class PlannedLine(Answer):
+    """A file to send, with the fields to send it with."""
+
+    file: int
+    """Its place in `files`, from 0."""
+    name: str
+    label: Label
+    source: str
+    split: Split | None
+    group: str | None
+    x: float | None
+    y: float | None
+    w: float | None
+    h: float | None
+    where: str
+    """The line of the manifest that names it; empty without a manifest."""
+
+
+class LeftOut(Answer):
+    """A chosen file that is not to be sent."""
+
+    name: str
+    reason: str
+
+
+class UploadPlanView(Answer):
+    """What an upload would import."""
+
+    manifest: str | None
+    faults: list[str]
+    """Of the manifest; with one, nothing is to be sent."""
+    missing: list[str]
+    """Lines of the manifest whose file was not chosen."""
+    left_out: list[LeftOut]
+    files: list[PlannedLine]
 
 
 @router.get("")
@@ -162,6 +227,19 @@ def images(db: Db, _staff: CurrentStaff, wanted: Annotated[ImageFilter, Query()]
 def tag_found(db: Db, _editor: Editor, wanted: Annotated[ImageFilter, Query()], body: TagAllBody) -> Tagged:
     """Add tags to all images that the filter finds and remove others; all of them, or none."""
     return Tagged(images=tag_all(db, wanted, add=body.add, remove=body.remove))
+
+
+@router.post("/plan")
+def plan(_editor: Editor, body: PlanBody) -> UploadPlanView:
+    """Say what an upload would import, by the rules of `cyborg images import`; nothing is stored."""
+    tables = {table.name: table.content for table in body.tables}
+
+    def read(number: int) -> bytes:
+        if (name := body.files[number]) not in tables:
+            raise BadInput(f"{name} is the manifest, and its content is not in `tables`.")
+        return tables[name]
+
+    return plan_view(plan_upload(body.files, read, label=body.label, source=body.source.strip()))
 
 
 @router.get("/{image_id}")
@@ -223,15 +301,41 @@ def search_face(db: Db, blobs: Blobs, _editor: Editor, image_id: ImageId) -> Fac
 @router.post("", status_code=201)
 def create(db: Db, blobs: Blobs, _editor: Editor, form: Annotated[ImageForm, Form()]) -> Imported:
     """Import one file. Sent again it changes nothing."""
-    item = Item(
-        Path(form.name), form.name, form.label, form.source, form.split, form.group or None, form.face
-    )
+    source = source_of(form.label, form.source)
+    item = Item(Path(form.name), form.name, form.label, source, form.split, form.group or None, form.face)
     report = import_upload(db, blobs, form.file.file, item, size=form.size, faces=form.faces)
     if report.refused:
         raise BadInput(str(report.refused[0]))
     ignored = [Ignored(field=one.field, stored=one.stored, given=one.given) for one in report.ignored]
     remarks = [one.text for one in report.remarks]
     return Imported(imported=bool(report.imported), ignored=ignored, remarks=remarks)
+
+
+def plan_view(planned: UploadPlan) -> UploadPlanView:
+    return UploadPlanView(
+        manifest=planned.manifest,
+        faults=list(planned.faults),
+        missing=list(planned.missing),
+        left_out=[LeftOut(name=one.name, reason=one.reason) for one in planned.left_out],
+        files=[planned_line(file) for file in planned.files],
+    )
+
+
+def planned_line(file: PlannedFile) -> PlannedLine:
+    item, box = file.item, file.item.face
+    return PlannedLine(
+        file=file.number,
+        name=item.name,
+        label=item.label,
+        source=item.source,
+        split=item.split,
+        group=item.group,
+        x=box and box.x,
+        y=box and box.y,
+        w=box and box.width,
+        h=box and box.height,
+        where=item.where,
+    )
 
 
 def view(found: Image) -> ImageLine:

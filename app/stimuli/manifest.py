@@ -1,9 +1,10 @@
 """The images of an import: the rows of a CSV manifest, or the files of a folder."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -11,13 +12,14 @@ from app.errors import BadInput
 from app.models import Label, Split
 from app.stimuli.image_archive import unpacked
 from app.stimuli.names import Finder, plain
-from saliency.files.text import SEPARATORS, TextFileError, csv_rows, read_text, separator_of
+from saliency.files.text import SEPARATORS, TextFileError, csv_rows, decode_text, separator_of
 from saliency.images.decoder import hidden_reason
 
 REQUIRED: Final = ("path", "label", "source")
 BOX: Final = ("x", "y", "w", "h")
 COLUMNS: Final = (*REQUIRED, "split", "group", *BOX)
 EXPECTED: Final = "path,label,source[,split][,group][,x,y,w,h]"
+FAULTS_TOLD: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Item:
     split: Split | None = None
     group: str | None = None
     face: FaceBox | None = None
+    where: str = ""
+    """The line of the manifest that names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,14 @@ class Manifest:
     refused: tuple[Refusal, ...] = ()
 
 
+def source_of(label: Label, given: str) -> str:
+    """The source of an image, which a fake must be given; empty where it is missing.
+
+    A real image of no named set has the source `real`, however it is imported.
+    """
+    return given or ("real" if label is Label.REAL else "")
+
+
 @contextmanager
 def opened_listing(path: Path) -> Iterator[Manifest]:
     """As `read_listing`, also of a ZIP archive, whose files are there as long as the context is open.
@@ -70,12 +82,30 @@ def opened_listing(path: Path) -> Iterator[Manifest]:
         yield read_listing(path)
         return
     with unpacked(path) as folder:
-        manifests = list(folder.glob("*.csv"))
+        manifest = only_manifest(entry.name for entry in folder.iterdir() if entry.is_file())
         try:
-            listing = read_listing(manifests[0] if len(manifests) == 1 else folder)
+            listing = _read_archive(folder, manifest) if manifest else read_folder(folder)
         except BadInput as error:
             raise BadInput(str(error).replace(str(folder), str(path))) from None
         yield listing
+
+
+def only_manifest(names: Iterable[str]) -> str | None:
+    """The only CSV file among the files at the top of an archive or of an upload."""
+    tables = [name for name in names if name.lower().endswith(".csv")]
+    return tables[0] if len(tables) == 1 else None
+
+
+def _read_archive(folder: Path, manifest: str) -> Manifest:
+    """The images that the manifest of an unpacked archive names; the other files are refused by name."""
+    items = read_manifest(folder / manifest)
+    known = {item.path.resolve() for item in items} | {(folder / manifest).resolve()}
+    others = [path for path in _files(folder) if path.resolve() not in known]
+    return Manifest(items, tuple(unnamed(str(path.relative_to(folder)), manifest) for path in others))
+
+
+def unnamed(name: str, manifest: str) -> Refusal:
+    return Refusal(name, f"is left out: {manifest} does not name it.")
 
 
 def read_listing(path: Path) -> Manifest:
@@ -88,28 +118,55 @@ def read_listing(path: Path) -> Manifest:
 
 
 def read_manifest(path: Path) -> tuple[Item, ...]:
-    """The rows of a manifest; `BadInput` names the first malformed line."""
-    finder = Finder(path.parent)
-    items = tuple(_item(row, finder) for row in read_rows(path, required=REQUIRED))
-    if not items:
-        raise BadInput(f"{path}: the manifest lists no image.")
-    return items
+    """The rows of a manifest; `BadInput` names its malformed lines."""
+    items, faults = parse_manifest(_content(path), name=str(path), finder=Finder(path.parent))
+    if len(faults) > FAULTS_TOLD:
+        faults = [*faults[:FAULTS_TOLD], f"{len(faults) - FAULTS_TOLD} further lines are malformed, too."]
+    if faults:
+        raise BadInput("\n".join(faults))
+    return tuple(items)
 
 
-@dataclass(frozen=True, slots=True)
+def parse_manifest(content: bytes, *, name: str, finder: Finder) -> tuple[list[Item], list[str]]:
+    """The rows of a manifest, and one sentence for each malformed line or for a manifest without rows."""
+    items: list[Item] = []
+    faults: list[str] = []
+    try:
+        for row in parse_rows(content, name=name, required=REQUIRED):
+            try:
+                items.append(_item(row, finder))
+            except BadInput as fault:
+                faults.append(str(fault))
+    except BadInput as fault:  # a header or quotes that do not fit: what follows cannot be read
+        faults.append(str(fault))
+    if not items and not faults:
+        faults.append(f"{name}: the manifest lists no image.")
+    return items, faults
+
+
+@dataclass(frozen=True)
 class ManifestRow:
     """A line of a manifest; `where` names it in errors."""
 
     where: str
-    cells: dict[str, str]
+    header: Sequence[str]
+    values: Sequence[str]
     decimal_comma: bool
 
     def refused(self, reason: str) -> BadInput:
         return BadInput(f"{self.where}: {reason}")
 
     def __getitem__(self, column: str) -> str:
-        """A cell; empty where the file has no such column."""
-        return self.cells.get(column, "")
+        """A cell; empty where the file has no such column. `BadInput`: more or fewer cells than columns."""
+        return self._cells.get(column, "")
+
+    @cached_property
+    def _cells(self) -> dict[str, str]:
+        """The cells by column; empty cells behind the last column are ignored."""
+        columns = len(self.header)
+        if len(self.values) < columns or any(self.values[columns:]):
+            raise self.refused(f"{len(self.values)} values where the header has {columns} columns.")
+        return dict(zip(self.header, self.values, strict=False))
 
     @property
     def split(self) -> Split | None:
@@ -121,15 +178,26 @@ class ManifestRow:
 
 def read_rows(path: Path, *, required: Sequence[str]) -> Iterator[ManifestRow]:
     """The rows of a CSV file with the columns of a manifest, of which `required` must be there."""
+    return parse_rows(_content(path), name=str(path), required=required)
+
+
+def _content(path: Path) -> bytes:
     try:
-        text = read_text(path)
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def parse_rows(content: bytes, *, name: str, required: Sequence[str]) -> Iterator[ManifestRow]:
+    """As `read_rows`, of the content of a file; `name` is what errors call it."""
+    try:
+        text = decode_text(content, name=name)
         separator = separator_of(text, known=COLUMNS)
-        rows = csv_rows(text, name=str(path), separator=separator)
+        rows = csv_rows(text, name=name, separator=separator)
         line, cells = next(rows, (1, []))
-        header = _header(cells, separator, required, where=f"{path}, line {line}")
+        header = _header(cells, separator, required, where=f"{name}, line {line}")
         for line, cells in rows:
-            where = f"{path}, line {line}"
-            yield ManifestRow(where, _by_column(header, cells, where), decimal_comma=separator != ",")
+            yield ManifestRow(f"{name}, line {line}", header, cells, decimal_comma=separator != ",")
     except TextFileError as error:
         raise BadInput(str(error)) from None
 
@@ -152,25 +220,22 @@ def _header(cells: list[str], separator: str, required: Sequence[str], *, where:
     return header
 
 
-def _by_column(header: list[str], cells: list[str], where: str) -> dict[str, str]:
-    """The cells by column; empty cells behind the last column are ignored."""
-    if len(cells) < len(header) or any(cells[len(header) :]):
-        raise BadInput(f"{where}: {len(cells)} values where the header has {len(header)} columns.")
-    return dict(zip(header, cells, strict=False))
-
-
 def _item(row: ManifestRow, finder: Finder) -> Item:
-    for column in ("path", "source"):
-        if not row[column]:
-            raise row.refused(f"the {column} is empty.")
+    if not row["path"]:
+        raise row.refused("the path is empty.")
+    label = _label(row)
+    source = source_of(label, row["source"])
+    if not source:
+        raise row.refused("the source is empty; a fake needs its generator.")
     return Item(
         path=finder.find(row["path"]),
         name=plain(row["path"]),
-        label=_label(row),
-        source=row["source"],
+        label=label,
+        source=source,
         split=row.split,
         group=row["group"] or None,
         face=_face(row),
+        where=row.where,
     )
 
 
@@ -200,7 +265,7 @@ def read_folder(folder: Path) -> Manifest:
     if not any((folder / label).is_dir() for label in Label):
         raise BadInput(f"{folder}: a folder to import holds real/… and fake/<source>/…")
     paths = [path for entry in sorted(folder.iterdir()) for path in _files(entry)]
-    entries = [_located(path.relative_to(folder), folder=folder) for path in paths]
+    entries = [located(path, path.relative_to(folder).as_posix()) for path in paths]
     return Manifest(
         items=tuple(entry for entry in entries if isinstance(entry, Item)),
         refused=tuple(entry for entry in entries if isinstance(entry, Refusal)),
@@ -216,15 +281,19 @@ def _files(entry: Path) -> list[Path]:
     return [path for child in sorted(entry.iterdir()) for path in _files(child)]
 
 
-def _located(name: Path, *, folder: Path) -> Item | Refusal:
-    """The item of a file, whose path gives its label and source; or why it is refused."""
-    *folders, _ = name.parts
-    if any(part.startswith(".") for part in name.parts):
-        return Refusal(name.as_posix(), hidden_reason(name.name))
-    if not folders or folders[0] not in set(Label):
-        return Refusal(name.as_posix(), "lies neither in real/ nor in fake/<source>/.")
-    label = Label(folders[0])
-    if label is Label.FAKE and len(folders) < 2:
-        return Refusal(name.as_posix(), "a fake needs its generator: put it in fake/<source>/.")
-    source = folders[1] if len(folders) > 1 else "real"
-    return Item(path=folder / name, name=plain(name.as_posix()), label=label, source=source)
+def located(path: Path, name: str, *, label: Label | None = None, source: str = "") -> Item | Refusal:
+    """The item of a file whose folders say its label and source; or why it is refused.
+
+    `label` holds where the folders say none, and `source` where they name none.
+    """
+    *folders, last = name.split("/")
+    if any(part.startswith(".") and part != ".." for part in (*folders, last)):
+        return Refusal(name, hidden_reason(last))
+    if folders and folders[0] in set(Label):
+        label = Label(folders[0])
+        source = folders[1] if len(folders) > 1 else source
+    if label is None:
+        return Refusal(name, "lies neither in real/ nor in fake/<source>/.")
+    if not source_of(label, source):
+        return Refusal(name, "a fake needs its generator: put it in fake/<source>/, or name its source.")
+    return Item(path=path, name=plain(name), label=label, source=source_of(label, source))

@@ -205,6 +205,7 @@ POST /api/studies/{slug}/maps/{version}/abort
 POST /api/studies/{slug}/analyses
 POST /api/studies/{slug}/analyses/{version}/abort
 POST /api/images
+POST /api/images/plan
 POST /api/experiments/{experiment_id}/abort
 POST /api/runs/{run_id}/abort
 POST /api/runs/{run_id}/export

@@ -20,6 +20,8 @@ from tests.support.worlds import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
+DONE = "Done: what was imported is stored."
+
 
 @pytest.fixture
 def page(browser: Browser, lab: Lab, request: pytest.FixtureRequest) -> Iterator[Page]:
@@ -113,28 +115,36 @@ class TestUpload:
         page.goto(f"{lab.url}/staff/images/new")
         words, files = page.locator("#report-words"), page.get_by_label("Files, or a ZIP archive")
 
-        page.get_by_label("They are").select_option("real")
+        look, go = page.get_by_role("button", name="Show what will be imported"), page.locator("#report-go")
         files.set_input_files(pictures)
-        page.get_by_role("button", name="Import").click()
-        expect(words).to_have_text("Nothing was sent: 2 refused, each for the reason below.")
-        expect(page.locator("#report-lines li").first).to_contain_text("needs a source")
-        page.get_by_label("Source").fill("camera")
-        page.get_by_role("button", name="Import").click()
-        expect(words).to_have_text("2 imported, 0 already there, 0 refused, 0 to come. Done.")
+        look.click()
+        expect(words).to_contain_text("0 images to import, 2 chosen files left out.")
+        expect(page.locator("#report-lines li").first).to_contain_text("neither in real/ nor in fake/")
+        expect(go).to_be_hidden()
+        page.get_by_label("They are").select_option("real")
+        look.click()
+        expect(page.locator("#report-kinds tbody tr")).to_have_text("realrealnone2")
+        go.click()
+        expect(words).to_have_text(f"2 imported, 0 already there, 0 refused, 0 to come. {DONE}")
 
         files.set_input_files(tmp_path / "four.zip")
-        page.get_by_role("button", name="Import").click()
-        expect(words).to_have_text("1 imported, 0 already there, 1 refused, 0 to come. Done.")
+        look.click()
+        expect(words).to_have_text("2 images to import. Nothing is stored yet.")
+        go.click()
+        expect(words).to_have_text(f"1 imported, 0 already there, 1 refused, 0 to come. {DONE}")
         expect(page.locator("#report-lines li")).to_contain_text("real/notes.png")
 
         files.set_input_files(tmp_path / "cut.zip")
-        page.get_by_role("button", name="Import").click()
-        expect(words).to_have_text("This is no ZIP archive, or its end is missing. Nothing was sent.")
+        look.click()
+        expect(words).to_have_text(
+            "cut.zip: This is no ZIP archive, or its end is missing. Nothing was sent."
+        )
 
         files.set_input_files([])
         page.get_by_label("Or a folder").set_input_files(tmp_path / "shoot")
-        page.get_by_role("button", name="Import").click()
-        expect(words).to_have_text("1 imported, 0 already there, 0 refused, 0 to come. Done.")
+        look.click()
+        go.click()
+        expect(words).to_have_text(f"1 imported, 0 already there, 0 refused, 0 to come. {DONE}")
         with lab.session() as session:
             small = session.scalars(
                 select(Image.original_name).where(Image.width == 40).order_by(Image.original_name)
@@ -145,6 +155,47 @@ class TestUpload:
             "three.png",
             "two.png",
         ]
+
+    def test_a_manifest_in_an_archive_is_shown_with_its_faults_before_anything_is_stored(
+        self, page, lab, tmp_path
+    ):
+        draw(tmp_path / "a.png", 911, width=44, height=44)
+        draw(tmp_path / "b.png", 912, width=44, height=44)
+        page.goto(f"{lab.url}/staff/images/new")
+        words, lines = page.locator("#report-words"), page.locator("#report-lines li")
+        look, go = page.get_by_role("button", name="Show what will be imported"), page.locator("#report-go")
+
+        def choose(*rows):
+            with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+                archive.writestr("set/list.csv", "\n".join(("path,label,source,split,group", *rows)))
+                for name in ("a.png", "b.png"):
+                    archive.write(tmp_path / name, f"set/faces/{name}")
+            page.get_by_label("Files, or a ZIP archive").set_input_files(tmp_path / "set.zip")
+            look.click()
+
+        choose("faces/a.png,reel,camera,,", "faces/b.png,fake,,,")
+        expect(words).to_have_text("Nothing can be imported: list.csv has 2 faults.")
+        expect(lines.last).to_have_text("list.csv, line 3: the source is empty; a fake needs its generator.")
+        expect(go).to_be_hidden()
+
+        choose("faces/a.png,fake,manifest-gan,test,twins", "faces/c.png,real,,,")
+        expect(words).to_contain_text("1 image named by list.csv to import, 1 group, 1 line of list.csv")
+        expect(page.locator("#report-kinds tbody tr")).to_have_text("fakemanifest-gantest1")
+        expect(lines).to_have_text(
+            [
+                "list.csv, line 3: faces/c.png is not among the chosen files.",
+                "faces/b.png: is left out: list.csv does not name it.",
+            ]
+        )
+        page.route("**/api/images", lambda route: route.fulfill(status=401, json={"detail": "…"}))
+        go.click()
+        expect(words).to_contain_text("You are logged out: log in again in another tab. What was imported")
+        page.unroute("**/api/images")
+        page.get_by_role("button", name="Send the others").click()
+        expect(words).to_have_text(f"1 imported, 0 already there, 0 refused, 0 to come. {DONE}")
+        with lab.session() as session:
+            (image,) = session.scalars(select(Image).where(Image.source == "manifest-gan"))
+        assert (image.original_name, image.split, image.group) == ("faces/a.png", "test", "twins")
 
 
 class TestLiveNumbers:

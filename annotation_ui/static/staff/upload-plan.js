@@ -1,47 +1,84 @@
 // @ts-check
-/** Which files are images to send, and what each is: by its folders, or by what the form says. */
+/** What was chosen, and what it will import, in numbers and words. The server says which file is what. */
 
 /** @typedef {{path: string, size: number, read: () => Promise<Blob>}} Found a file of the chooser or of an archive */
-/** @typedef {{name: string, label: string, source: string, read: () => Promise<Blob>}} Item */
-/** @typedef {{name: string, reason: string}} Refusal */
+/**
+ * @typedef {{file: number, name: string, label: string, source: string, split: string | null, group: string | null,
+ *   x: number | null, y: number | null, w: number | null, h: number | null, where: string}} Line a file to send
+ */
+/**
+ * @typedef {{manifest: string | null, faults: string[], missing: string[],
+ *   left_out: {name: string, reason: string}[], files: Line[]}} Plan
+ */
+/** @typedef {{imported: number, there: number, refused: number}} Counts */
 
 const LABELS = ["real", "fake"];
 
 /**
- * @param {Found[]} files
- * @param {{label: string, source: string, largest: number}} form what holds for files in neither folder; bytes of a file
- * @returns {{items: Item[], refused: Refusal[]}}
+ * The folder that a program packs around everything is no part of a name.
+ *
+ * @param {Found[]} files of one archive or one folder @returns {Found[]}
  */
-export function plan(files, form) {
-  /** @type {{items: Item[], refused: Refusal[]}} */
-  const planned = { items: [], refused: [] };
-  for (const file of files) {
-    const item = located(file, form);
-    if (typeof item === "string") planned.refused.push({ name: file.path, reason: item });
-    else planned.items.push(item);
+export function unwrapped(files) {
+  const [first = ""] = (files[0]?.path ?? "").split("/");
+  const isWrapped = !LABELS.includes(first) && files.every(({ path }) => path.startsWith(`${first}/`));
+  if (files.length === 0 || !isWrapped) return files;
+  return unwrapped(files.map((file) => ({ ...file, path: file.path.slice(first.length + 1) })));
+}
+
+/** @param {Found} file @param {number} largest bytes @returns {string} why it cannot be sent; empty if it can */
+export function unfit({ size }, largest) {
+  if (size > largest) return `has ${mega(size)} MB; a file may have ${mega(largest)} MB.`;
+  return size === 0 ? "is empty." : "";
+}
+
+/** @param {string} path @returns {boolean} whether it may be the manifest */
+export const isTable = (path) => /^[^/]+\.csv$/iu.test(path);
+
+/** @param {Line[]} lines @returns {string[][]} label, source, split and number of images of each kind, in order */
+export function kindsOf(lines) {
+  /** @type {Map<string, {cells: string[], count: number}>} */
+  const kinds = new Map();
+  for (const { label, source, split } of lines) {
+    const cells = [label, source, split ?? "none"];
+    const kind = kinds.get(JSON.stringify(cells)) ?? { cells, count: 0 };
+    kind.count += 1;
+    kinds.set(JSON.stringify(cells), kind);
   }
-  return planned;
+  const sorted = [...kinds].sort(([one], [other]) => one.localeCompare(other));
+  return sorted.map(([, { cells, count }]) => [...cells, count.toLocaleString("en")]);
 }
 
-/** @param {Found} file @param {{label: string, source: string, largest: number}} form @returns {Item | string} or why not */
-function located({ path, size, read }, form) {
-  if (size > form.largest) return `has ${mega(size)} MB; a file may have ${mega(form.largest)} MB.`;
-  if (size === 0) return "is empty.";
-  const { name, label, source } = byFolder(path, form.source) ?? { name: path, label: form.label, source: form.source };
-  if (!label) return "lies neither in real/ nor in fake/<source>/: say above what these files are.";
-  if (!source) return "needs a source: put it in a folder with that name, or say it above.";
-  return { name, label, source, read };
+/** @param {Plan} plan @returns {string} */
+export function summary({ manifest, faults, missing, left_out, files }) {
+  const from = manifest ? ` named by ${manifest}` : "";
+  if (faults.length) return `Nothing can be imported: ${manifest} has ${many(faults.length, "fault")}.`;
+  const groups = new Set(files.map(({ group }) => group).filter(Boolean)).size;
+  const boxes = files.filter(({ x }) => x !== null).length;
+  const parts = [
+    `${many(files.length, "image")}${from} to import`,
+    groups && many(groups, "group"),
+    boxes && `${many(boxes, "face box", "face boxes")}`,
+    missing.length && `${many(missing.length, "line")} of ${manifest} without a file`,
+    left_out.length && `${many(left_out.length, "chosen file")} left out`,
+  ];
+  return `${parts.filter(Boolean).join(", ")}. Nothing is stored yet.`;
 }
 
-/** @param {string} path @param {string} otherwise the source of a file directly in its folder */
-function byFolder(path, otherwise) {
-  const parts = path.split("/");
-  const at = parts.slice(0, -1).findIndex((part) => LABELS.includes(part));
-  if (at < 0) return null;
-  const [label = "", ...inside] = parts.slice(at);
-  const own = inside.length > 1 ? inside[0] : otherwise || (label === "real" ? label : "");
-  return { name: parts.slice(at).join("/"), label, source: own ?? "" };
+/** @param {Counts} counts @param {number} waiting @returns {string} */
+export function progress({ imported, there, refused }, waiting) {
+  return `${imported} imported, ${there} already there, ${refused} refused, ${waiting} to come.`;
 }
+
+/** @param {string} trouble why it ended before everything was sent @param {number} waiting @returns {string} */
+export function ending(trouble, waiting) {
+  if (!waiting) return "Done: what was imported is stored.";
+  const rest = waiting === 1 ? "1 image was not sent" : `${waiting} images were not sent`;
+  return `${trouble} What was imported is stored and stays; ${rest}.`;
+}
+
+/** @param {number} number @param {string} one @param {string} [others] @returns {string} */
+const many = (number, one, others = `${one}s`) => `${number.toLocaleString("en")} ${number === 1 ? one : others}`;
 
 /** @param {number} bytes */
 export const mega = (bytes) => (bytes / 1e6).toFixed(1).replace(/\.0$/u, "");

@@ -1,7 +1,6 @@
 """The list of images and the page of one."""
 
 from http import HTTPStatus
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlencode
 
@@ -22,11 +21,11 @@ from app.notes import NoteText, add_note, notes_on
 from app.stimuli.face_boxes import find_again, set_box
 from app.stimuli.face_search import FaceSearch
 from app.stimuli.known import get_image
-from app.stimuli.manifest import Item
 from app.stimuli.routes import BoxFields, ImageId
 from app.stimuli.service import ImportReport
 from app.stimuli.setting_aside import remove_image, set_split
 from app.stimuli.tags import set_tags
+from app.stimuli.upload_plan import plan_upload
 from app.stimuli.uploads import import_upload
 from app.web import page
 
@@ -40,6 +39,8 @@ SEARCHED: Final = ImageFilter.model_fields.keys() - {"after"}
 
 LINES_TOLD: Final = 10
 """Of refused files; a notice is kept in a cookie."""
+
+NOTHING: Final = "Nothing was imported"
 
 
 @router.get("")
@@ -103,16 +104,20 @@ def import_files(
     request: Request, db: Db, blobs: Blobs, _editor: Editor, form: Annotated[UploadForm, Form()]
 ) -> Response:
     """Import what a browser without scripts sends; with scripts it sends each file to the API."""
-    source = form.source.strip()
-    if not form.label or not source or not form.files:
-        wanted = "Choose files, and say whether they are real or fake and what their source is."
-        return leave_for("/staff/images/new", request, Flash("danger", "Nothing was imported", (wanted,)))
-    report = ImportReport(0, 0, ())
-    for file in form.files:
-        name = file.filename or "unnamed"
-        item = Item(Path(name), name, Label(form.label), source)
-        report += import_upload(db, blobs, file.file, item, size=form.size or None, faces=form.faces or None)
-    said = [str(line) for line in (*report.refused, *report.ignored, *report.remarks)]
+    if not form.files:
+        return leave_for("/staff/images/new", request, Flash("danger", NOTHING, ("Choose files.",)))
+    names = [file.filename or "unnamed" for file in form.files]
+    label = Label(form.label) if form.label else None
+    planned = plan_upload(
+        names, lambda number: form.files[number].file.read(), label=label, source=form.source.strip()
+    )
+    if planned.faults:
+        return leave_for("/staff/images/new", request, Flash("danger", NOTHING, planned.faults[:LINES_TOLD]))
+    report = ImportReport(0, 0, planned.left_out)
+    for file in planned.files:
+        sent = form.files[file.number].file
+        report += import_upload(db, blobs, sent, file.item, size=form.size or None, faces=form.faces or None)
+    said = [*planned.missing, *map(str, (*report.refused, *report.ignored, *report.remarks))]
     kind: Literal["ok", "danger"] = "ok" if report.usable else "danger"
     counts = (
         f"{report.imported} imported, {report.already_there} already there, {len(report.refused)} refused"

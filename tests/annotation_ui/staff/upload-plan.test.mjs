@@ -1,49 +1,80 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { plan } from "../../../annotation_ui/static/staff/upload-plan.js";
+import {
+  ending,
+  isTable,
+  kindsOf,
+  summary,
+  unfit,
+  unwrapped,
+} from "../../../annotation_ui/static/staff/upload-plan.js";
 
-const NOTHING = { label: "", source: "" };
+/** @param {string} path */
+const file = (path, size = 10) => ({ path, size, read: async () => new Blob() });
 
-/** @param {string} path @param {{label: string, source: string}} [form] */
-function planned(path, form = NOTHING, size = 10) {
-  const { items, refused } = plan([{ path, size, read: async () => new Blob() }], { ...form, largest: 1000 });
-  return {
-    items: items.map(({ name, label, source }) => [name, label, source]),
-    reasons: refused.map(({ reason }) => reason),
-  };
-}
+/** @param {Partial<import("../../../annotation_ui/static/staff/upload-plan.js").Line>} [said] */
+const line = (said) => ({
+  ...{ file: 0, name: "a.png", label: "real", source: "real", split: null, group: null },
+  ...{ x: null, y: null, w: null, h: null, where: "" },
+  ...said,
+});
 
-describe("a file to send", () => {
-  for (const { path, item } of [
-    { path: "real/a.png", item: ["real/a.png", "real", "real"] },
-    { path: "real/london/a.png", item: ["real/london/a.png", "real", "london"] },
-    { path: "fake/gan/deep/a.png", item: ["fake/gan/deep/a.png", "fake", "gan"] },
-    { path: "faces/fake/gan/a.png", item: ["fake/gan/a.png", "fake", "gan"] },
+const NOTHING = { manifest: null, faults: [], missing: [], left_out: [], files: [] };
+
+describe("what was chosen", () => {
+  for (const { given, wanted } of [
+    { given: ["faces/m.csv", "faces/a.png"], wanted: ["m.csv", "a.png"] },
+    { given: ["x/y/m.csv", "x/y/z/a.png"], wanted: ["m.csv", "z/a.png"] },
+    { given: ["real/a.png", "real/b.png"], wanted: ["real/a.png", "real/b.png"] },
+    { given: ["faces/real/a.png"], wanted: ["real/a.png"] },
+    { given: ["a.png", "faces/b.png"], wanted: ["a.png", "faces/b.png"] },
+    { given: [], wanted: [] },
   ]) {
-    it(`is what its folders say: ${path}`, () => assert.deepEqual(planned(path).items, [item]));
-  }
-
-  it("takes its source from the form where its folder has none", () => {
-    const said = { label: "real", source: "gan" };
-    assert.deepEqual(planned("fake/a.png", said).items, [["fake/a.png", "fake", "gan"]]);
-  });
-
-  it("is what the form says where its folders say nothing", () => {
-    const said = { label: "fake", source: "gan" };
-    assert.deepEqual(planned("a.png", said).items, [["a.png", "fake", "gan"]]);
-  });
-
-  for (const { path, form, size, reason } of [
-    { path: "a.png", form: NOTHING, size: 10, reason: /neither in real/u },
-    { path: "a.png", form: { label: "fake", source: "" }, size: 10, reason: /needs a source/u },
-    { path: "fake/a.png", form: NOTHING, size: 10, reason: /needs a source/u },
-    { path: "real/a.png", form: NOTHING, size: 2_000_000, reason: /has 2 MB/u },
-    { path: "real/a.png", form: NOTHING, size: 0, reason: /is empty/u },
-  ]) {
-    it(`is refused with the reason: ${path}, ${size} bytes, ${reason.source}`, () => {
-      const { items, reasons } = planned(path, form, size);
-      assert.deepEqual(items, []);
-      assert.match(reasons.join(), reason);
+    it(`is named without the folder around everything: ${given.join(" ")}`, () => {
+      const names = unwrapped(given.map((path) => file(path))).map(({ path }) => path);
+      assert.deepEqual(names, wanted);
     });
   }
+
+  it("has its manifest at the top", () => {
+    assert.deepEqual(["m.csv", "M.CSV", "a/m.csv", "csv", "m.csv.png"].map(isTable), [true, true, false, false, false]);
+  });
+
+  it("cannot be sent where it is empty or too large", () => {
+    assert.deepEqual(
+      [file("a", 0), file("a", 2_000_001), file("a")].map((one) => unfit(one, 1_000_000)),
+      ["is empty.", "has 2 MB; a file may have 1 MB.", ""],
+    );
+  });
+});
+
+describe("what will be imported", () => {
+  it("is counted by class, source and split", () => {
+    const files = [line(), line({ label: "fake", source: "gan", split: "test" }), line()];
+    assert.deepEqual(kindsOf(files), [
+      ["fake", "gan", "test", "1"],
+      ["real", "real", "none", "2"],
+    ]);
+  });
+
+  it("is said in one sentence", () => {
+    const files = [line({ group: "one" }), line({ group: "one", x: 1 })];
+    const plan = { ...NOTHING, manifest: "m.csv", files, missing: ["m.csv, line 4: b.png"] };
+    const wanted = "2 images named by m.csv to import, 1 group, 1 face box, 1 line of m.csv without a file.";
+    assert.equal(summary(plan), `${wanted} Nothing is stored yet.`);
+  });
+
+  it("is nothing where the manifest has a fault", () => {
+    const plan = { ...NOTHING, manifest: "m.csv", faults: ["m.csv, line 2: …", "m.csv, line 3: …"] };
+    assert.equal(summary(plan), "Nothing can be imported: m.csv has 2 faults.");
+  });
+});
+
+describe("an end", () => {
+  it("says what stays and what was not sent", () => {
+    const wanted = "Stopped. What was imported is stored and stays; 3 images were not sent.";
+    assert.equal(ending("Stopped.", 3), wanted);
+  });
+
+  it("is done where nothing waits", () => assert.equal(ending("Stopped.", 0), "Done: what was imported is stored."));
 });

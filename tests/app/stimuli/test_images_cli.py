@@ -85,6 +85,15 @@ class TestArchives:
         said = str(cyborg("images", "import", packed).exception)
         assert said.startswith(f"{packed}/manifest.csv, line 2")
 
+    def test_a_file_that_its_manifest_does_not_name_is_told(self, cyborg, faces, tmp_path):
+        manifest(faces, "real/a.png,real,london,")
+        packed = shutil.make_archive(tmp_path / "packed", "zip", faces)
+        said = cyborg("images", "import", packed).output.splitlines()
+        assert said == [
+            "fake/gan/b.png: is left out: manifest.csv does not name it.",
+            "1 images imported, 0 already there, 1 refused.",
+        ]
+
     @pytest.mark.parametrize(
         ("change", "complaint"),
         [

@@ -91,7 +91,7 @@ class TestManifest:
             ("b.png,real", "2 values where the header has 3 columns"),
             ("b.png,reel,camera", "the label is 'reel'; it must be real or fake"),
             (",real,camera", "the path is empty"),
-            ("b.png,real, ", "the source is empty"),
+            ("b.png,fake, ", "the source is empty; a fake needs its generator"),
             ('b.png,real,"camera', "unexpected end of data"),
             ("b.png,real,cam\0era", "NUL"),
         ],
@@ -101,6 +101,22 @@ class TestManifest:
         with pytest.raises(BadInput, match=complaint) as error:
             read_manifest(path)
         assert str(error.value).startswith(f"{path}, line 3: ")
+
+    def test_every_malformed_line_is_named(self, manifest):
+        path = manifest("path,label,source", "a.png,reel,camera", "b.png,real,camera", "c.png,fake,")
+        with pytest.raises(BadInput) as error:
+            read_manifest(path)
+        told = [line.removeprefix(f"{path}, ") for line in str(error.value).splitlines()]
+        assert [line.partition(":")[0] for line in told] == ["line 2", "line 4"]
+
+    def test_of_many_malformed_lines_the_first_are_named(self, manifest):
+        path = manifest("path,label,source", *["a.png,reel,camera"] * 30)
+        with pytest.raises(BadInput, match=r"10 further lines are malformed, too\.$") as error:
+            read_manifest(path)
+        assert len(str(error.value).splitlines()) == 21
+
+    def test_a_real_image_of_no_named_set_has_the_source_real(self, manifest):
+        assert read_manifest(manifest("path,label,source", "a.png,real,"))[0].source == "real"
 
     @pytest.mark.parametrize(
         ("cells", "complaint"),

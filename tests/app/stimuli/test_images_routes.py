@@ -1,3 +1,4 @@
+from base64 import b64encode
 from io import BytesIO
 from zipfile import ZipFile
 
@@ -235,9 +236,23 @@ class TestUpload:
         )
         assert db.scalars(select(Image)).all() == []
 
+    def test_a_manifest_says_what_each_is(self, editor, db):
+        table = b"path,label,source,split\na.png,fake,gan,test\nc.png,real,x,"
+        said = upload(editor, {"list.csv": table, "a.png": png(1), "b.png": png(2)}).text(".notice")
+        assert "1 imported, 0 already there, 1 refused" in said
+        assert "list.csv, line 3: c.png is not among the chosen files." in said
+        assert "b.png: is left out: list.csv does not name it." in said
+        (image,) = db.scalars(select(Image)).all()
+        assert (image.label, image.source, image.split) == (Label.FAKE, "gan", Split.TEST)
+
+    def test_a_fault_of_a_manifest_is_named_and_nothing_is_stored(self, editor, db):
+        page = upload(editor, {"list.csv": b"path,label,source\na.png,reel,x", "a.png": png(1)})
+        assert "list.csv, line 2: the label is 'reel'" in page.text(".notice--danger")
+        assert db.scalars(select(Image)).all() == []
+
     def test_what_they_are_must_be_said(self, editor, db):
         page = upload(editor, {"a.png": png(1)})
-        assert "say whether they are real or fake" in page.text(".notice--danger")
+        assert "say in the form what it is" in page.text(".notice--danger")
         assert db.scalars(select(Image)).all() == []
 
     @pytest.mark.parametrize("sent", [{}, {"files": ("", b"")}])
@@ -249,6 +264,38 @@ class TestUpload:
     def test_the_page_says_the_limit(self, editor, settings):
         page = read(editor.get("/staff/images/new"))
         assert page.text("#largest") == f"{settings.max_body_bytes / 1e6:.0f} MB"
+
+
+class TestPlan:
+    """What a browser asks before it sends a file."""
+
+    def test_it_says_with_which_fields_each_file_is_sent(self, editor, db):
+        plan = ask(editor, ["m.csv", "a.png", "b.png"], "path,label,source,x,y,w,h\na.png,real,,1,2,3,4")
+        assert plan["files"] == [
+            {"file": 1, "name": "a.png", "label": "real", "source": "real", "split": None, "group": None}
+            | {"x": 1, "y": 2, "w": 3, "h": 4, "where": "m.csv, line 2"}
+        ]
+        assert plan["manifest"] == "m.csv"
+        assert plan["left_out"] == [{"name": "b.png", "reason": "is left out: m.csv does not name it."}]
+
+    def test_a_manifest_without_its_content_is_refused(self, editor):
+        answer = editor.post("/api/images/plan", json={"files": ["m.csv"]})
+        assert (answer.status_code, "not in `tables`" in answer.json()["detail"]) == (422, True)
+
+    def test_faults_are_told(self, editor):
+        plan = ask(editor, ["m.csv", "a.png"], "path,label,source\na.png,reel,x\na.png,real")
+        assert [fault[:14] for fault in plan["faults"]] == ["m.csv, line 2:", "m.csv, line 3:"]
+
+    @pytest.mark.parametrize(("label", "status"), [("real", 201), ("fake", 422)])
+    def test_only_a_fake_needs_a_source(self, editor, label, status):
+        sent = {"name": "a.png", "label": label}
+        answer = editor.post("/api/images", data=sent, files={"file": ("a.png", png(1))})
+        assert answer.status_code == status
+
+
+def ask(client, files, manifest):
+    tables = [{"name": "m.csv", "content": b64encode(manifest.encode()).decode()}]
+    return client.post("/api/images/plan", json={"files": files, "tables": tables}).json()
 
 
 def png(seed):

@@ -25,6 +25,9 @@ NAVIGATION = {
         "evaluation",
         "reproduce",
         "benchmark",
+        "photographs",
+        "../benchmarks/photographs/preregistration",
+        "../benchmarks/photographs/results",
         "simulation",
     ],
     "Operation": ["deployment", "cli", "api", "participant-api", "../SECURITY"],
@@ -49,7 +52,7 @@ html_copy_source = False
 extensions = ["myst_parser"]
 myst_heading_anchors = 4
 root_doc = "docs/index"
-include_patterns = ["*.md", "docs/**"]
+include_patterns = ["*.md", "docs/**", "benchmarks/photographs/*.md"]
 exclude_patterns = [".*", "node_modules", "site", "data", "runs"]
 suppress_warnings = ["misc.highlighting_failure"]  # examples have “…” where JSON has a value
 

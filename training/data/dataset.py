@@ -17,7 +17,7 @@ import struct
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -53,7 +53,7 @@ class Sample:
         return LABELS.index(self.label)
 
 
-COLUMNS: Final = tuple(field.name for field in fields(Sample))
+COLUMNS: Final = tuple(column.name for column in fields(Sample))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,8 @@ class DatasetFolder:
     map_set: str
     parameters: dict[str, Any]
     samples: tuple[Sample, ...]
+    digests: dict[str, str] = field(default_factory=dict, repr=False)
+    """SHA-256 of each file by its path in the folder."""
 
     def of(self, *splits: str) -> tuple[Sample, ...]:
         """The samples of these splits, in the order of samples.csv."""
@@ -205,7 +207,9 @@ def load_dataset(root: Path, *, verify: bool = False) -> DatasetFolder:
     _check_split(samples)
     _check_files(root, samples, head["files"], verify=verify)
     keys = ("id", "study", "map_set", "parameters")
-    return DatasetFolder(root=root, samples=samples, **{key: head[key] for key in keys})
+    return DatasetFolder(
+        root=root, samples=samples, digests=head["files"], **{key: head[key] for key in keys}
+    )
 
 
 def png_header(content: bytes, *, what: str) -> tuple[int, int, int, int]:

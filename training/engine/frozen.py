@@ -134,8 +134,9 @@ class FrozenTrunk:
 
     def _key(self, dataset: DatasetFolder, samples: Sequence[Sample], *, mirrored: bool) -> str:
         network_input = self.backbone.network_input.as_record()
-        ids = [sample.image_id for sample in samples]
-        return cache_key("features", self.digest, dataset.id, network_input, mirrored, ids)
+        # By the images alone: a dataset that is frozen again with other maps has the same features.
+        images = [dataset.digests[sample.path] for sample in samples]
+        return cache_key("features", self.digest, network_input, mirrored, images)
 
     def _is_kept(self, samples: Sequence[Sample]) -> bool:
         # However few they are: computing them takes longer than reading them.

@@ -61,6 +61,15 @@ class TestGrid:
                 run(data, out, weights=weights, freeze=True, seed=seed, objective=objective, epochs=3)
         assert sum(forwards) == len([s for s in samples if s.split in {"train", "val", "test"}])
 
+    def test_the_same_images_with_other_maps_are_not_passed_again(
+        self, make_dataset, tmp_path, weights, forwards
+    ):
+        settings = {"weights": weights, "freeze": True, "objective": "cross_entropy"}
+        for name, with_map in (("painted", True), ("bare", False)):
+            run(make_dataset(name, with_map=with_map), tmp_path / f"{name}-run", **settings)
+        assert load_dataset(tmp_path / "painted").id != load_dataset(tmp_path / "bare").id
+        assert sum(forwards) == 16 + 8 + 8
+
     def test_mirrored_images_are_passed_once_too(self, data, tmp_path, weights, forwards):
         samples = load_dataset(data)
         for seed in (0, 1):

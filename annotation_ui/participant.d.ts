@@ -208,6 +208,10 @@ export interface QuizResult {
 export interface AnswersBody {
   /** Question id to what was answered; an option as it is written. */
   answers: { [name: string]: string };
+  /** How often something was pasted into a text field; null where there was none. */
+  pastes?: number | null;
+  /** How often something was dragged into one. */
+  drops?: number | null;
 }
 
 /** What the page's device check found; CSS pixels. */

@@ -15,6 +15,7 @@ from app.dashboard.participants.visits import TrialRecord
 from app.deps import Config, CurrentStaff, Db, Editor
 from app.messages import Answer, Body
 from app.models import Participant, ParticipantState, Source
+from app.quality.evidence import Word
 from app.quality.service import check_participant, evidence_of, flags_of, set_aside, take_back
 from app.recruitment.service import find_by_id, remove_work, return_link
 from app.studies.service import find_study
@@ -63,6 +64,8 @@ class EvidenceView(Answer):
     found: float | None
     """Null where there was too little to measure."""
     limit: float
+    weight: Word
+    """What it says where it is met: a note never raises a flag."""
     is_met: bool
 
 
@@ -231,7 +234,14 @@ def view(db: Session, person: Participant) -> ParticipantDetail:
         for raised in flags_of(db, person)
     ]
     evidence = [
-        EvidenceView(name=one.name, meaning=one.label, found=one.found, limit=one.limit, is_met=one.is_met)
+        EvidenceView(
+            name=one.name,
+            meaning=one.label,
+            found=one.found,
+            limit=one.limit,
+            weight=one.word,
+            is_met=one.is_met,
+        )
         for one in evidence_of(db, person).measures
     ]
     names = ParticipantDetail.model_fields.keys() - {"flags", "evidence"}

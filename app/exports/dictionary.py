@@ -172,6 +172,12 @@ PARTICIPANTS: Final = ExportFile(
         ),
         ("exclusion", "JSON or empty", "The rules as they were then, and what they found."),
         ("quiz_attempts", "integer", "Rows of quiz.csv."),
+        (
+            "pastes",
+            "integer or empty",
+            "How often something was pasted into text fields of the closing questions; empty without any.",
+        ),
+        ("drops", "integer or empty", "How often text was dragged into them."),
         ("decisions", "integer", "Main trials decided."),
         ("correct_decisions", "integer", "How many of those decisions are correct."),
         ("annotations", "integer", "Annotations painted in main trials."),

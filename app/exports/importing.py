@@ -250,6 +250,8 @@ class _Import:
                 "screened_out_at",
                 "excluded_at",
                 "exclusion",
+                "pastes",
+                "drops",
             )
             yield {
                 "id": who,

@@ -80,6 +80,8 @@ def participants(study_id: int) -> AnySelect:
             Participant.excluded_at,
             Participant.exclusion,
             attempts.label("quiz_attempts"),
+            Participant.pastes,
+            Participant.drops,
             func.coalesce(work.c.decisions, 0).label("decisions"),
             func.coalesce(work.c.correct_decisions, 0).label("correct_decisions"),
             func.coalesce(work.c.annotations, 0).label("annotations"),

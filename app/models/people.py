@@ -203,6 +203,10 @@ class Participant(Base):
     answers: Mapped[Json | None] = mapped_column(JSONB(none_as_null=True))
     """To the closing questions, by their id."""
     answered_at: Mapped[datetime | None]
+    pastes: Mapped[int | None]
+    """Into text fields of the closing questions, without what it was; None where the page did not count."""
+    drops: Mapped[int | None]
+    """The same of text that was dragged there."""
     excluded_at: Mapped[datetime | None]
     """When the rules of the study left them out; what they did is kept, and counts as nobody's judgement."""
     exclusion: Mapped[Json | None] = mapped_column(JSONB(none_as_null=True))

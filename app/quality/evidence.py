@@ -5,10 +5,10 @@ know. `benchmarks/human_hand.py` measures how often people and simple programs m
 """
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -50,8 +50,14 @@ PRESSED: Final = 1
 HELD_MS: Final = 5.0
 """Nobody lets go of a key so soon."""
 
+PASTED: Final = 1
+"""Pastes and drops."""
+
 PROOF: Final = 2
 CLUE: Final = 1
+NOTE: Final = 0
+Word = Literal["proof", "clue", "note"]
+WORDS: Final[Mapping[int, Word]] = {PROOF: "proof", CLUE: "clue", NOTE: "note"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,7 @@ class Measure:
 
     found : the number; None where there was too little to measure
     about : clues about one thing count once
-    weight : `PROOF` raises the flag alone, a `CLUE` does not
+    weight : `PROOF` raises the flag alone, a `CLUE` does not, a `NOTE` never helps to
     """
 
     name: str
@@ -79,8 +85,8 @@ class Measure:
         return compare(self.found, self.limit)
 
     @property
-    def is_proof(self) -> bool:
-        return self.weight == PROOF
+    def word(self) -> Word:
+        return WORDS[self.weight]
 
     @property
     def label(self) -> str:
@@ -103,13 +109,14 @@ LABELS: Final = {
     "even_pauses": "Spread of the pauses between strokes",
     "even_durations": "Spread of the durations of strokes",
     "held_keys": "Median time that a key was down, in ms",
+    "pasted": "Pastes and drops into text fields of the closing questions",
 }
 """Every measure, in the order in which they are shown."""
 
 
 def measures(work: VisitRecord) -> list[Measure]:
     """All pieces of evidence of a visit, met or not, in a fixed order."""
-    return [*_of_browser(work), *_of_mouse(work), *_of_strokes(work), *_of_keys(work)]
+    return [*_of_browser(work), *_of_mouse(work), *_of_strokes(work), *_of_keys(work), _of_answers(work)]
 
 
 def is_enough(met: Sequence[Measure]) -> bool:
@@ -118,10 +125,11 @@ def is_enough(met: Sequence[Measure]) -> bool:
     Without a stroke among the clues they do not: a screen reader, a switch or a voice moves the mouse and
     presses keys as a program does. So a visit by keyboard alone is never flagged for how it was worked.
     """
-    if any(measure.is_proof for measure in met):
+    if any(measure.weight == PROOF for measure in met):
         return True
-    strokes = [measure for measure in met if measure.about == "strokes"]
-    others = {measure.about for measure in met} - {"strokes"}
+    clues = [measure for measure in met if measure.weight == CLUE]
+    strokes = [measure for measure in clues if measure.about == "strokes"]
+    others = {measure.about for measure in clues} - {"strokes"}
     return bool(strokes) and len(strokes) + len(others) > 1
 
 
@@ -177,6 +185,10 @@ def _of_keys(work: VisitRecord) -> Iterator[Measure]:
     is_enough = sum(keys.get("count", 0) for keys in told) >= ENOUGH_KEYS
     held = float(np.median([keys.get("held_ms", 0) for keys in told])) if is_enough else None
     yield Measure("held_keys", "keys", CLUE, held, HELD_MS, is_at_least=False)
+
+
+def _of_answers(work: VisitRecord) -> Measure:
+    return Measure("pasted", "answers", NOTE, work.pasted, PASTED, is_at_least=True)
 
 
 def _by_pointer(judgement: JudgedTrial) -> list[StrokePath]:

@@ -102,7 +102,13 @@ def visit_record(session: Session, participant: Participant) -> VisitRecord:
         began_at=participant.consented_at,
         last_at=max((row.Decision.decided_at for row in rows), default=participant.consented_at),
         is_program=participant.is_simulated,
+        pasted=_pasted(participant),
     )
+
+
+def _pasted(participant: Participant) -> int | None:
+    counted = [count for count in (participant.pastes, participant.drops) if count is not None]
+    return sum(counted) if counted else None
 
 
 class VisitEvidence(NamedTuple):

@@ -93,3 +93,5 @@ class VisitRecord:
     last_at: datetime
     is_program: bool
     """Whether the participant is simulated: its times are invented and not compared with the clock."""
+    pasted: int | None = None
+    """How often something was pasted or dropped into a text field; None where no page counted."""

@@ -326,6 +326,7 @@ def withdraw(session: Session, participant: Participant) -> None:
     participant.state = ParticipantState.WITHDRAWN
     participant.client = {}
     participant.device = participant.answers = None
+    participant.pastes = participant.drops = None
     participant.excluded_at = participant.exclusion = None  # why they were excluded tells what they did
 
 

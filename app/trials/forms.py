@@ -13,7 +13,7 @@ from app.recruitment.assignment import lock_study
 from app.recruitment.service import screen_out
 from app.studies.parts import ClosingQuestion, QuizQuestion
 from app.studies.plan import VisitPlan
-from app.trials.schemas import DeviceBody, QuizResult
+from app.trials.schemas import AnswersBody, DeviceBody, QuizResult
 from app.trials.service import finish, proceed
 from app.trials.steps import Step
 
@@ -72,9 +72,9 @@ def _check_options(questions: Mapping[str, QuizQuestion], answers: Mapping[str, 
             raise BadInput(f"answers: question {key} has the options 1 to {len(question.options)}.")
 
 
-def save_answers(session: Session, visit: Visit, plan: VisitPlan, answers: Mapping[str, str]) -> None:
+def save_answers(session: Session, visit: Visit, plan: VisitPlan, body: AnswersBody) -> None:
     """Record the answers to the closing questions, once; the visit ends with them."""
-    given = {key: text.strip() for key, text in answers.items() if text.strip()}
+    given = {key: text.strip() for key, text in body.answers.items() if text.strip()}
     _check_answers({question.id: question for question in plan.questions}, given)
     if visit.participant.answered_at is None:
         lock_study(session, visit.study.id)  # another page of the participant may answer at the same time
@@ -88,6 +88,7 @@ def save_answers(session: Session, visit: Visit, plan: VisitPlan, answers: Mappi
     if proceed(session, visit, plan).step is not Step.QUESTIONS:
         raise WrongState("There are no questions to answer now.")
     participant.answers = given
+    participant.pastes, participant.drops = body.pastes, body.drops
     participant.answered_at = datetime.now(UTC)
     session.flush()
     finish(session, participant)

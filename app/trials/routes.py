@@ -183,7 +183,7 @@ def answers(body: AnswersBody, session: AsParticipant) -> Saved:
     """The answers to the closing questions. Safe to send again."""
     with session.opened() as (db, visit):
         FORMS.count(str(visit.participant.id))
-        forms.save_answers(db, visit, plan_of(visit.content), body.answers)
+        forms.save_answers(db, visit, plan_of(visit.content), body)
         return Saved()
 
 

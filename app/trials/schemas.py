@@ -17,6 +17,7 @@ MAX_ANSWER_CHARACTERS: Final = 4_000  # of one answer
 
 Milliseconds = Annotated[float, Field(ge=0, le=LONGEST_TIME_MS, allow_inf_nan=False)]
 Fact = Annotated[float, Field(allow_inf_nan=False)] | Annotated[str, Field(max_length=32)]
+TextInputs = Annotated[int, Field(ge=0, le=MAX_INPUT)]
 ShortText = Annotated[str, Field(max_length=MAX_ANSWER_CHARACTERS)]
 
 
@@ -99,6 +100,10 @@ class QuizBody(Body):
 class AnswersBody(Body):
     answers: Annotated[dict[str, ShortText], Field(max_length=100)]
     """Question id to what was answered; an option as it is written."""
+    pastes: TextInputs | None = None
+    """How often something was pasted into a text field; null where there was none."""
+    drops: TextInputs | None = None
+    """How often something was dragged into one."""
 
 
 class DeviceBody(Body):

@@ -244,7 +244,7 @@ class TestSteps:
             walk.go()
             assert walk.code
 
-    def test_last_answers_outlive_a_reload(self, browser, everything):
+    def test_last_answers_and_what_was_pasted_outlive_a_reload(self, browser, lab, everything):
         with browsing(browser, DESK) as context:
             walk = Walk(no_error(context.new_page()), Mouse())
             page = walk.page
@@ -253,11 +253,14 @@ class TestSteps:
             page.get_by_role("button", name="Send").click()
             expect(page.get_by_text("Please answer this question.")).to_be_visible()
             page.get_by_role("textbox").fill("Nothing.")
+            for keys in ("Control+a", "Control+c", "Control+v"):
+                page.get_by_role("textbox").press(keys)
             page.get_by_role("radio", name="50 or more").check()
             page.reload()
             expect(page.get_by_role("textbox")).to_have_value("Nothing.")
             page.get_by_role("button", name="Send").click()
             expect(page.get_by_role("heading", name="What this study was about")).to_be_visible()
+        assert (newest(lab).pastes, newest(lab).drops) == (1, 0)
 
     def test_a_second_device_with_the_same_link_goes_on_at_the_same_pair(self, browser, lab):
         address = lab.plain("devices")

@@ -140,6 +140,8 @@ def _participant(session: Session, arm: models.Arm, number: int) -> models.Parti
         },
         quiz_passed_at=when + timedelta(minutes=2) if is_done else None,
         answers={"age": "31", "remarks": FORMULA, "why": "a, b\n=2"} if is_done else None,
+        pastes=2 if is_done else None,
+        drops=0 if is_done else None,
         answered_at=when + timedelta(minutes=19) if is_done else None,
     )
     if state is not ParticipantState.WITHDRAWN:

@@ -26,6 +26,8 @@ export class QuestionPage {
     /** @type {readonly AskedQuestion[]} */
     this.questions = [];
     this.form.addEventListener("input", (event) => this.note(event));
+    this.form.addEventListener("paste", (event) => this.count(event, "pastes"));
+    this.form.addEventListener("drop", (event) => this.count(event, "drops"));
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       if (this.isComplete()) onAnswers(this.answers);
@@ -63,6 +65,19 @@ export class QuestionPage {
   note(event) {
     this.storage.write(this.kind, this.answers);
     if (event.target instanceof Element) complain(event.target.closest("[data-question]"), "");
+  }
+
+  /** What was pasted or dragged into a text field is counted and not kept. @param {Event} event @param {"pastes" | "drops"} what */
+  count(event, what) {
+    if (!(event.target instanceof HTMLTextAreaElement)) return;
+    const counted = this.pasted;
+    this.storage.write("pasted", { ...counted, [what]: (counted[what] ?? 0) + 1 });
+  }
+
+  /** Nothing where there is no text field. @returns {{pastes?: number, drops?: number}} */
+  get pasted() {
+    if (!this.form.querySelector("textarea")) return {};
+    return { pastes: 0, drops: 0, ...this.storage.read("pasted") };
   }
 
   isComplete() {

@@ -41,7 +41,8 @@ export class BrowserStorage {
   }
 
   clear() {
-    for (const name of ["session", "briefed", "quiz", "questions", "break", "draft", "feedback"]) this.remove(name);
+    const names = ["session", "briefed", "quiz", "questions", "pasted", "break", "draft", "feedback"];
+    for (const name of names) this.remove(name);
   }
 
   /** @param {string} name */

@@ -206,7 +206,8 @@ export class Visit {
 
   /** @param {Answers} answers */
   async sendAnswers(answers) {
-    await this.sendStep(this.questions, () => this.server.api.send("POST /api/participant/answers", { answers }));
+    const body = { answers, ...this.questions.pasted };
+    await this.sendStep(this.questions, () => this.server.api.send("POST /api/participant/answers", body));
   }
 
   /**
@@ -222,7 +223,7 @@ export class Visit {
     if (reply.status === 422) return page.say(reply.detail);
     const isOver = reply.status !== 200 || page.kind === "questions" || reply.body.passed || !reply.body.attempts_left;
     if (isOver) {
-      this.storage.remove(page.kind);
+      for (const name of [page.kind, "pasted"]) this.storage.remove(name);
       await this.advance({ type: "step_answered" });
     }
     return reply.body;

@@ -166,6 +166,11 @@ class TestEnough:
     def test_one_clue_or_clues_without_a_stroke_do_not(self, make, given):
         assert not is_flagged(visit(make, given))
 
+    def test_pasting_is_noted_and_never_makes_a_flag_of_a_clue(self):
+        pasted = replace(visit(straight), pasted=2)
+        assert met(pasted) == ["straight_legs", "pasted"]
+        assert not is_flagged(pasted)
+
     def test_nothing_is_not_enough(self):
         assert not is_enough([])
 

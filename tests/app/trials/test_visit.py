@@ -24,6 +24,7 @@ from app.models import (
     Trial,
     TrialKind,
 )
+from app.quality.service import evidence_of
 from app.security import RateLimit
 from app.studies.schemas import StudySpec
 from app.studies.service import close_study, create_study, open_study
@@ -612,6 +613,20 @@ class TestClosingQuestions:
         assert (other.status_code, other.json()["error"]) == (409, "already_answered")
         person = db.get_one(Participant, visitor.participant, populate_existing=True)
         assert (person.answers, person.state) == ({"age": "40+", "remarks": "Thanks."}, "finished")
+        assert (person.pastes, person.drops) == (None, None)
+
+    def test_pastes_are_counted_as_sent_first_and_shown_to_staff(self, db, visitor):
+        for pastes in (2, 3):
+            post(visitor, "answers", {"answers": {"age": "40+"}, "pastes": pastes, "drops": 1})
+        person = db.get_one(Participant, visitor.participant, populate_existing=True)
+        assert (person.pastes, person.drops) == (2, 1)
+        (noted,) = [one for one in evidence_of(db, person).measures if one.is_met]
+        assert (noted.name, noted.found, noted.word) == ("pasted", 3, "note")
+
+    @pytest.mark.parametrize("pastes", [-1, 1.5, "many", 10**9])
+    def test_what_is_no_count_is_refused(self, visitor, pastes):
+        answer = post(visitor, "answers", {"answers": {"age": "40+"}, "pastes": pastes})
+        assert answer.status_code == 422
 
     @pytest.mark.parametrize(
         ("answers", "complaint"),
@@ -1091,6 +1106,7 @@ class TestWithdrawal:
         assert visitor.participant.replace("-", "").startswith(answer["reference"])
         person = db.get_one(Participant, visitor.participant, populate_existing=True)
         assert (person.answers, person.device, person.client) == (None, None, {})
+        assert (person.pastes, person.drops) == (None, None)
         for table in (Trial, Decision, QuizAttempt, QualityFlag):
             assert db.scalar(select(func.count()).select_from(table)) == 0
         assert db.scalar(select(func.sum(Quota.taken))) == 0

@@ -70,7 +70,9 @@ class TestParticipantPages:
 
     def test_whatever_else_can_be_in_front(self, browser, lab):
         address = lab.plain(
-            "axe", further="breaks = {every = 1}\ndevice = {min_width = 1200, min_height = 400}"
+            "axe",
+            further="breaks = {every = 1}\nchecks = {traps = 4}\n"
+            "device = {min_width = 1200, min_height = 400}",
         )
         with browsing(
             browser, {"viewport": {"width": 900, "height": 800}, "reduced_motion": "reduce"}
@@ -88,6 +90,7 @@ class TestParticipantPages:
             walk.go(until="trial")
             Mouse().choose(page)
             Mouse().paint(page)
+            expect(page.locator(".unmet")).to_have_count(1)
             assert violations(page) == []
             page.get_by_role("button", name="Help").click()
             assert violations(page) == []

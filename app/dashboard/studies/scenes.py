@@ -134,10 +134,7 @@ class Trials:
             self._scene(pair, f"practice-{n}", f"Practice {n}", position=n, total=len(practice))
             for n, pair in enumerate(practice, 1)
         ]
-        shown += [
-            self._scene(pair, f"trial-{n}", f"Trial {n}", position=n, total=total)
-            for n, pair in enumerate(main[:MAIN_SHOWN], 1)
-        ]
+        shown += [self._main(pair, n, total) for n, pair in enumerate(main[:MAIN_SHOWN], 1)]
         every = self.plan.breaks.every if self.plan.breaks else None
         if every and every < total and len(main) > MAIN_SHOWN:
             shown.append(self._scene(main[MAIN_SHOWN], "break", "Break", position=every + 1, total=total))
@@ -147,6 +144,12 @@ class Trials:
             for pair in checks
         ]
         return [*shown, *self._regions(total)]
+
+    def _main(self, pair: ShownPair, number: int, total: int) -> Scene:
+        """The first pair has a trap where the study sets traps."""
+        has_trap = number == 1 and self.plan.traps > 0
+        label = f"Trial {number}, with a trap" if has_trap else f"Trial {number}"
+        return self._scene(pair, f"trial-{number}", label, position=number, total=total, trap=has_trap)
 
     @property
     def _check_position(self) -> int:
@@ -164,7 +167,9 @@ class Trials:
             .limit(count)
         ).all()
 
-    def _scene(self, found: ShownPair, step: str, label: str, *, position: int, total: int) -> Scene:
+    def _scene(
+        self, found: ShownPair, step: str, label: str, *, position: int, total: int, trap: bool = False
+    ) -> Scene:
         """Sides and questions in turn: a preview of one study is the same each time."""
         pair, real, fake = found
         is_fake_left = pair.id % 2 == 0
@@ -180,6 +185,7 @@ class Trials:
             right=self._picture(trial, PictureSlot.RIGHT, right, pair.served_bytes),
             annotate=self.visit.arm.annotate,
             advice=self._advice(trial, left, right),
+            trap=trap,
         )
         return Scene(step, label, self._answer(shown), fake="left" if is_fake_left else "right")
 

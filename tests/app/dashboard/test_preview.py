@@ -83,6 +83,12 @@ class TestPreview:
         assert contents() == before
         assert before["study"] > 0
 
+    def test_the_first_trial_has_a_trap_where_the_study_sets_some(self, viewer, db, study):
+        assert trapped(viewer) == []
+        study.visit = study.visit | {"traps": 2}
+        db.commit()
+        assert trapped(viewer) == ["Trial 1, with a trap"]
+
     def test_an_arm_shows_what_its_participants_would_see(self, viewer, study):
         paints, looks = (scenes(viewer, arm) for arm in ("paints", "looks"))
         assert "region-1" not in looks
@@ -132,6 +138,12 @@ def script(browser, arm, *, step="consent"):
 
 def scenes(browser, arm):
     return {scene["step"]: scene["answer"] for scene in script(browser, arm)["scenes"]}
+
+
+def trapped(browser):
+    """The labels of the steps with a trap."""
+    found = [scene for scene in script(browser, "paints")["scenes"] if "trial" in (scene["answer"] or {})]
+    return [scene["label"] for scene in found if scene["answer"]["trial"]["trap"]]
 
 
 @pytest.fixture

@@ -55,6 +55,11 @@ class TestForeknowledge:
         swapped = [(fake, real) for real, fake in design(7, 18, 18)]
         assert foreknowledge(swapped, trials=16).repeated is Label.FAKE
 
+    def test_where_no_face_is_in_two_pairs_no_visit_needs_to_be_simulated(self, monkeypatch):
+        monkeypatch.setattr("app.studies.memory._visit", None)
+        found = foreknowledge([(face, face + 100) for face in range(30)], trials=20)
+        assert (found.told, found.new) == (0, 20)
+
     @pytest.mark.parametrize(("real", "fake", "pairs", "trials"), [(7, 18, 18, 7), (500, 600, 3000, 30)])
     def test_where_nothing_comes_twice_nothing_is_told(self, real, fake, pairs, trials):
         found = foreknowledge(design(real, fake, pairs), trials=trials)

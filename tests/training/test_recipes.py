@@ -32,7 +32,7 @@ WEIGHTS = {
 }
 
 
-OF_TODAY = ("frozen2026", "vit2026")
+OF_TODAY = ("frozen2026", "photographs", "vit2026")
 
 
 def test_a_recipe_that_ships_is_of_a_paper_or_a_trial():
@@ -64,9 +64,17 @@ class TestRecipesOfPapers:
 @pytest.mark.parametrize("recipe", OF_TODAY)
 class TestRecipesOfToday:
     def test_every_network_has_a_map_that_explains_its_logits(self, recipe):
-        sides = {"vit_small_patch14_reg4_dinov2": 16, "convnext_tiny": 7, "swin_tiny_patch4_window7_224": 7}
+        seven = ("convnext_tiny", "swin_tiny_patch4_window7_224", "tf_efficientnet_lite0")
+        sides = {"vit_small_patch14_reg4_dinov2": 16, **dict.fromkeys(seven, 7)}
         for run in {run.architecture: run for run in load_recipe(recipe).runs()}.values():
             assert new_backbone(run).map_size() == (sides.get(run.architecture, 14),) * 2
+
+    def test_half_of_a_loss_is_no_arm_beside_the_whole_where_adam_scales_both_alike(self, recipe):
+        loaded = load_recipe(recipe)
+        weights = [
+            one.objective.cross_entropy_weight for one in loaded.all_scenarios if not one.objective.needs_maps
+        ]
+        assert sorted(weights) == ([1.0] if loaded.run.optimiser.name == "adam" else [0.5, 1.0])
 
     def test_human_maps_compete_with_maps_that_know_less(self, recipe):
         scenarios = {scenario.name: scenario for scenario in load_recipe(recipe).all_scenarios}

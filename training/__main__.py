@@ -207,6 +207,31 @@ def report(
         out.print(f"{out_dir / 'index.html'}", highlight=False, soft_wrap=True)
 
 
+@app.command()
+def audit(
+    data: Annotated[Path, typer.Argument(help="A dataset folder.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Find out whether labels can be told by what is not the face: the audit of a dataset folder."""
+    with user_errors():
+        from accuracy.shortcuts.audit import HEADINGS
+        from training.data.audit import audit_dataset
+        from training.data.dataset import load_dataset
+
+        found = audit_dataset(load_dataset(data))
+        if found is None:
+            raise DatasetError("An audit needs at least 20 images of either label.")
+        if as_json:
+            print(json.dumps(found.as_record()))
+            return
+        table = Table(*HEADINGS)
+        for row in found.rows:
+            table.add_row(*row)
+        out.print(table)
+        for line in found.remarks:
+            out.print(line, highlight=False, soft_wrap=True)
+
+
 @app.command("compare-papers")
 def compare_papers(
     runs: Annotated[

@@ -6,6 +6,8 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Form, Query, UploadFile
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, model_validator
 
+from accuracy.shortcuts.audit import ShortcutAudit
+from accuracy.statistics.cross_validation import SeparationEstimate
 from app.dashboard.images import queries
 from app.dashboard.images.bulk import tag_all
 from app.dashboard.images.queries import ImageFilter
@@ -13,6 +15,7 @@ from app.deps import Blobs, CurrentStaff, Db, Editor
 from app.errors import BadInput
 from app.messages import Answer, Body
 from app.models import FaceOrigin, Image, Label, Split
+from app.stimuli.audit import audit_files
 from app.stimuli.face_boxes import find_again, set_box
 from app.stimuli.face_search import FaceSearch
 from app.stimuli.known import get_image
@@ -114,6 +117,35 @@ class Imported(Answer):
     ignored: list[Ignored]
     remarks: list[str]
     """What somebody should look at."""
+
+
+class AuditedGroup(Answer):
+    """How well labels can be told from one group of numbers: AUC with its 95 % interval."""
+
+    group: str
+    estimate: SeparationEstimate
+    sources: dict[str, SeparationEstimate]
+    """A camera set against all fake images, a generator against all real ones."""
+
+
+class ShortcutAuditView(Answer):
+    """Whether real and fake images can be told apart by what is not the face."""
+
+    real: int
+    fake: int
+    """Images that were looked at."""
+    images: int
+    """Images that there are."""
+    findings: list[AuditedGroup]
+    unknown: list[str]
+    """Groups that are not known of every image."""
+    limit: float
+    """A group warns when the lower end of its interval is at least this."""
+    warnings: list[str]
+
+    @classmethod
+    def of(cls, found: ShortcutAudit) -> "ShortcutAuditView":
+        return cls.model_validate(found.as_record())
 
 
 class ImageForm(BaseModel):
@@ -240,6 +272,13 @@ def plan(_editor: Editor, body: PlanBody) -> UploadPlanView:
         return tables[name]
 
     return plan_view(plan_upload(body.files, read, label=body.label, source=body.source.strip()))
+
+
+@router.get("/audit")
+def audit_all_files(db: Db, _staff: CurrentStaff) -> ShortcutAuditView | None:
+    """Whether labels can be told by what the imported files were; null for fewer than 20 of either label."""
+    found = audit_files(db)
+    return ShortcutAuditView.of(found) if found else None
 
 
 @router.get("/{image_id}")

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Form, Query, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
+from app.api.images import ShortcutAuditView
 from app.dashboard.experiments import queries as experiments
 from app.dashboard.experiments.recipes import chosen_recipe
 from app.deps import Blobs, Config, CurrentStaff, Db, Editor
@@ -20,7 +21,7 @@ from app.experiments.background_tasks import (
     request_freeze,
     request_score,
 )
-from app.experiments.datasets import DEFAULT, FreezeParameters
+from app.experiments.datasets import DEFAULT, FreezeParameters, audit_of
 from app.experiments.detectors import import_scores, remove_detector
 from app.experiments.scoring import face_of
 from app.experiments.service import (
@@ -179,6 +180,14 @@ def freeze_dataset(db: Db, config: Config, editor: Editor, body: FreezeRequest) 
         db,
         request_freeze(db, map_set, body.parameters, datasets_dir=config.datasets_dir, staff_id=editor.id),
     )
+
+
+@router.get("/datasets/{dataset_id}/audit")
+def read_audit(db: Db, _staff: CurrentStaff, dataset_id: int) -> ShortcutAuditView | None:
+    """Whether labels can be told by what is not the face, as it was when the dataset was frozen; null where
+    nobody knows."""
+    found = audit_of(experiments.get_dataset(db, dataset_id))
+    return ShortcutAuditView.of(found) if found else None
 
 
 @router.get("/tasks/{task_id}")

@@ -52,7 +52,7 @@ def freeze(  # noqa: PLR0913, PLR0917 - one parameter for each option
     as_json: AsJson = False,
 ) -> None:
     """Freeze the images, labels, maps and splits of a study into a folder that training reads."""
-    from app.experiments.datasets import checked_parameters, freeze_dataset
+    from app.experiments.datasets import audit_of, checked_parameters, freeze_dataset
     from app.maps.service import find_map_set
     from app.studies.service import find_study
 
@@ -80,7 +80,14 @@ def freeze(  # noqa: PLR0913, PLR0917 - one parameter for each option
         folder = str(out_dir or dataset.folder)
         summary = {"dataset": dataset.id, "content_hash": dataset.content_hash, "folder": folder}
         counts = dataset.counts
-    print(json.dumps({**summary, "counts": counts}) if as_json else _frozen(summary, counts))
+        found = audit_of(dataset)
+    warnings = found.warnings if found else []
+    if as_json:
+        print(json.dumps({**summary, "counts": counts, "warnings": warnings}))
+        return
+    print(_frozen(summary, counts))
+    for line in warnings:
+        print(f"Warning: {line}")
 
 
 def _set_aside_unshown(study: str) -> None:
@@ -141,11 +148,7 @@ def train(
 
 def _start_there(server: Remote, recipe: str, dataset: str, name: str | None, *, as_json: bool) -> None:
     """The recipe's text goes over the wire where it is a file: the server has only those that ship."""
-    known = server.get("/api/datasets").json()
-    found = [one["id"] for one in known if dataset in (str(one["id"]), one["content_hash"])]
-    if not found:
-        raise BadInput(f"{server.url} has no dataset with the number or hash {dataset}.")
-    asked = {"dataset": found[0], "name": name or ""}
+    asked: dict[str, Any] = {"dataset": number_of_dataset(server, dataset), "name": name or ""}
     asked |= {"toml": Path(recipe).read_text("utf-8")} if Path(recipe).is_file() else {"recipe": recipe}
     made = server.post("/api/experiments", json=asked).json()
     summary = {"experiment": made["id"], "runs": len(made["runs"])}
@@ -154,6 +157,15 @@ def _start_there(server: Remote, recipe: str, dataset: str, name: str | None, *,
         if as_json
         else f"Experiment {made['id']}: {len(made['runs'])} runs wait for a worker of {server.url}."
     )
+
+
+def number_of_dataset(server: Remote, dataset: str) -> int:
+    """The number of a server's dataset, which is named by its number or hash."""
+    known = server.get("/api/datasets").json()
+    found = [one["id"] for one in known if dataset in (str(one["id"]), one["content_hash"])]
+    if not found:
+        raise BadInput(f"{server.url} has no dataset with the number or hash {dataset}.")
+    return int(found[0])
 
 
 class ShowByDefault(TyperGroup):

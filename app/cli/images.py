@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from app.cli import app
 from app.cli.context import opened
@@ -19,6 +21,7 @@ from app.stimuli.face_search import FaceSearch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from accuracy.shortcuts.audit import ShortcutAudit
     from app.cli.remote import Remote
     from app.stimuli.manifest import Item
     from app.stimuli.service import ImportReport, Remark
@@ -47,8 +50,10 @@ def import_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Import images; whatever cannot be used is named with its reason, and the rest goes on."""
-    report = _sent(server, path, size, faces) if (server := remote()) else _imported(path, size, faces)
-    _print_json(report) if as_json else _print_lines(report)
+    server = remote()
+    report = _sent(server, path, size, faces) if server else _imported(path, size, faces)
+    warnings = _warnings_of_files(server) if report.imported else []
+    _print_json(report, warnings) if as_json else _print_lines(report, warnings)
     if not report.usable:
         raise BadInput(f"{path}: no image in it can be used.")
 
@@ -105,6 +110,98 @@ def _fields(item: Item, size: int | None, faces: FaceSearch | None) -> dict[str,
 
 def _file(item: Item) -> tuple[str, bytes]:
     return item.path.name, item.path.read_bytes()
+
+
+def _warnings_of_files(server: Remote | None) -> list[str]:
+    """What the audit of all imported files warns of."""
+    from app.stimuli.audit import audit_files
+
+    if server:
+        return [str(line) for line in (server.get("/api/images/audit").json() or {}).get("warnings", ())]
+    with opened() as context, context.sessions() as session:
+        found = audit_files(session)
+    return found.warnings if found else []
+
+
+@images.command("audit")
+def audit_command(
+    path: Annotated[
+        Path | None,
+        typer.Argument(help="A manifest, folder or ZIP to import, or a dataset folder; nothing is imported."),
+    ] = None,
+    study: Annotated[str | None, typer.Option(help="Or: the images that a study shows.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Or: those of a frozen dataset, by its number or hash.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Find out whether labels can be told by what is not the face: files, colours, spectrum, background.
+
+    Without anything said: all images that were imported.
+    """
+    if sum(one is not None for one in (path, study, dataset)) > 1:
+        raise BadInput("Audit either files, or a study, or a dataset.")
+    found = _audit_of_files(path) if path else _audit_of_stored(study, dataset)
+    if found is None:
+        raise BadInput("An audit needs at least 20 images of either label.")
+    print(json.dumps(found.as_record())) if as_json else _print_audit(found)
+
+
+def _audit_of_files(path: Path) -> ShortcutAudit | None:
+    """Files on this machine; needs no database."""
+    from app.stimuli.audit import audit_items
+    from app.stimuli.manifest import opened_listing
+    from training.data.audit import audit_dataset
+    from training.data.dataset import load_dataset
+    from training.errors import DatasetError
+
+    if (path / "dataset.json").is_file():
+        try:
+            return audit_dataset(load_dataset(path))
+        except DatasetError as error:
+            raise BadInput(str(error)) from None
+    with opened_listing(path) as listing, _progress() as progress:
+        task = progress.add_task("Auditing", total=None)
+        return audit_items(
+            listing.items,
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+
+
+def _audit_of_stored(study: str | None, dataset: str | None) -> ShortcutAudit | None:
+    """Images of the platform."""
+    from sqlalchemy import true
+
+    from accuracy.shortcuts.audit import ShortcutAudit
+    from app.cli.experiments import number_of_dataset
+    from app.experiments.datasets import audit_of, find_dataset
+    from app.stimuli.audit import audit_stored, shown_in
+    from app.studies.service import find_study
+
+    if dataset and (server := remote()):
+        record = server.get(f"/api/datasets/{number_of_dataset(server, dataset)}/audit").json()
+        return ShortcutAudit.of_record(record) if record else None
+    with opened() as context, context.sessions.begin() as session, _progress() as progress:
+        if dataset:
+            return audit_of(find_dataset(session, dataset))
+        task = progress.add_task("Auditing", total=None)
+        return audit_stored(
+            session,
+            context.blobs,
+            shown_in(find_study(session, study)) if study else true(),
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+
+
+def _print_audit(found: ShortcutAudit) -> None:
+    from accuracy.shortcuts.audit import HEADINGS
+
+    table = Table(*HEADINGS)
+    for row in found.rows:
+        table.add_row(*map(escape, row))
+    Console(soft_wrap=True).print(table)
+    for line in found.remarks:
+        print(line)
 
 
 @images.command("faces")
@@ -231,7 +328,7 @@ def _progress() -> Progress:
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
-def _print_lines(report: ImportReport) -> None:
+def _print_lines(report: ImportReport, warnings: Sequence[str]) -> None:
     for line in (*report.refused, *report.ignored, *report.remarks):
         print(line)
     if any(line.field == "split" for line in report.ignored):
@@ -240,9 +337,11 @@ def _print_lines(report: ImportReport) -> None:
         f"{report.imported} images imported, {report.already_there} already there, "
         f"{len(report.refused)} refused."
     )
+    for line in warnings:
+        print(f"Warning: {line}")
 
 
-def _print_json(report: ImportReport) -> None:
+def _print_json(report: ImportReport, warnings: Sequence[str]) -> None:
     refused = [{"file": refusal.name, "reason": refusal.reason} for refusal in report.refused]
     counts = {"imported": report.imported, "already_there": report.already_there}
     ignored = [
@@ -250,7 +349,11 @@ def _print_json(report: ImportReport) -> None:
         for field in report.ignored
     ]
     remarks = _remarks(report.remarks)
-    print(json.dumps(counts | {"refused": refused, "kept": ignored, "remarks": remarks}))
+    print(
+        json.dumps(
+            counts | {"refused": refused, "kept": ignored, "remarks": remarks, "warnings": list(warnings)}
+        )
+    )
 
 
 def _remarks(remarks: Sequence[Remark]) -> list[dict[str, str]]:

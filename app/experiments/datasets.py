@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -13,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from sqlalchemy import Select, insert, or_, select
 from sqlalchemy.orm import Session
 
+from accuracy.shortcuts.audit import AuditedImage, ShortcutAudit, audit
+from accuracy.shortcuts.features import pixel_features
 from app.errors import BadInput, NotFound, WrongState
 from app.models import (
     Dataset,
@@ -26,16 +29,19 @@ from app.models import (
     Study,
     TrialKind,
 )
+from app.stimuli.audit import audited, face_of, looked_at
 from app.stimuli.splits import Unsplit, assign_splits
 from app.storage import BlobStore
-from saliency.images.crop import apply_crop, face_crop
+from saliency.boxes import Box
+from saliency.images.crop import FaceBox, apply_crop, face_crop
 from saliency.images.decoder import decode_bytes
 from saliency.images.unusable import Unusable
 from saliency.maps.png import decode_numbers
 from training.config import explain
+from training.data.dataset import AUDIT, DatasetWriter, load_dataset
 from training.data.dataset import DatasetFolder as Folder
-from training.data.dataset import DatasetWriter, load_dataset
 from training.errors import DatasetError
+from training.files import read_json, write_json
 
 SIDE_PX: Final = 299
 """The largest input of the architectures in the papers; smaller ones shrink it."""
@@ -140,6 +146,7 @@ def _row(session: Session, map_set: MapSet, folder: Folder, home: Path) -> Datas
         folder=str(home),
         parameters=folder.parameters,
         counts=folder.counts,
+        audit=read_json(home / AUDIT) if (home / AUDIT).is_file() else None,
     )
     session.add(dataset)
     session.flush()  # gives it an id; from here on a withdrawal waits for this transaction
@@ -166,6 +173,8 @@ def _write(
         seed=parameters.seed,
     )
     study = session.get_one(Study, map_set.study_id)
+    to_audit = {image.id for image in looked_at([image for image, *_ in images])}
+    measured: list[AuditedImage] = []
     writer = DatasetWriter(
         out_dir,
         study=study.slug,
@@ -175,18 +184,22 @@ def _write(
     )
     with writer:
         for done, (image, map_hash, annotators) in enumerate(images, start=1):
-            pixels, saliency = _cut(image, blobs, map_hash, parameters)
+            cut = _cut(image, blobs, map_hash, parameters)
+            if image.id in to_audit:
+                measured.append(audited(image, pixel_features(cut.picture, cut.face)))
             writer.add(
                 image_id=str(image.id),
-                image=pixels,
+                image=_encoded(cut.picture[..., ::-1]),
                 label=image.label,
                 source=image.source,
                 split=splits[image.id],
-                map=saliency,
+                map=cut.saliency,
                 annotators=annotators or 0,
             )
             on_progress(done, len(images))
     assert writer.dataset is not None  # noqa: S101 - set when the block ends well
+    if (found := audit(measured, of=len(images))) is not None:
+        write_json(out_dir / AUDIT, found.as_record())
     return writer.dataset
 
 
@@ -220,31 +233,39 @@ def _provenance(map_set: MapSet) -> dict[str, Any]:
     }
 
 
-def _cut(
-    image: Image, blobs: BlobStore, map_hash: str | None, parameters: FreezeParameters
-) -> tuple[bytes, bytes | None]:
-    """The image and its map as PNG, both cut out by the same crop."""
-    box = _face(image) if parameters.crop else None
-    crop = face_crop(box, width=image.width, height=image.height)
+@dataclass(frozen=True, slots=True)
+class _CutImage:
+    """An image as a dataset keeps it."""
 
-    def cut(pixels: NDArray[Any]) -> bytes:
-        return _encoded(apply_crop(pixels, crop, size=parameters.size))
-
-    saliency = cut(_numbers(blobs.get(map_hash))) if map_hash else None
-    return cut(_picture(blobs.get(image.content_hash))), saliency
+    picture: NDArray[np.uint8]  # (size, size, 3) RGB
+    saliency: bytes | None
+    """Its map as PNG."""
+    face: FaceBox | None
+    """Where the face is in it."""
 
 
-def _face(image: Image) -> tuple[float, float, float, float] | None:
-    box = (image.face_x, image.face_y, image.face_width, image.face_height)
-    x, y, width, height = box
-    if x is None or y is None or width is None or height is None:
-        return None
-    return x, y, width, height
+def _cut(image: Image, blobs: BlobStore, map_hash: str | None, parameters: FreezeParameters) -> _CutImage:
+    """The image and its map, both cut out by the same crop."""
+    size, face = parameters.size, face_of(image)
+    crop = face_crop(face if parameters.crop else None, width=image.width, height=image.height)
+    numbers = _numbers(blobs.get(map_hash)) if map_hash else None
+    return _CutImage(
+        apply_crop(_picture(blobs.get(image.content_hash)), crop, size=size),
+        None if numbers is None else _encoded(apply_crop(numbers, crop, size=size)),
+        None if face is None else _within(face, crop, size),
+    )
 
 
-def _picture(png: bytes) -> NDArray[Any]:
+def _within(face: FaceBox, crop: Box, size: int) -> FaceBox:
+    """A face box in pixels of the picture that a crop makes."""
+    x, y, width, height = face
+    across, down = size / crop.width, size / crop.height
+    return (x - crop.left) * across, (y - crop.top) * down, width * across, height * down
+
+
+def _picture(png: bytes) -> NDArray[np.uint8]:
     try:
-        return cv2.cvtColor(np.asarray(decode_bytes(png)), cv2.COLOR_RGB2BGR)
+        return np.asarray(decode_bytes(png))
     except Unusable as reason:
         raise BadInput(f"A stored image {reason} The storage is damaged.") from None
 
@@ -257,7 +278,13 @@ def _numbers(png: bytes) -> NDArray[Any]:
 
 
 def _encoded(pixels: NDArray[Any]) -> bytes:
-    return bytes(cv2.imencode(".png", pixels)[1])
+    """As PNG; colours in the order that OpenCV wants, blue first."""
+    return bytes(cv2.imencode(".png", np.ascontiguousarray(pixels))[1])
+
+
+def audit_of(dataset: Dataset) -> ShortcutAudit | None:
+    """The audit of a dataset, made when it was frozen; None for few images, and for an earlier version's."""
+    return ShortcutAudit.of_record(dataset.audit) if dataset.audit else None
 
 
 def find_dataset(session: Session, name: str) -> Dataset:

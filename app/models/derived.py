@@ -88,6 +88,8 @@ class Dataset(Base):
     parameters: Mapped[Json]
     counts: Mapped[Json]
     stale: Mapped[bool] = mapped_column(default=False)
+    audit: Mapped[Json | None]
+    """Whether labels can be told by what is not the face: `accuracy.shortcuts.audit`. None: not known."""
     created_at: Mapped[Now]
 
 

@@ -65,6 +65,8 @@ class Image(Base):
     imported_at: Mapped[Now]
     tags: Mapped[list[Any]] = mapped_column(JSONB, default=list, server_default=text("'[]'"))
     """Words of staff, to find it again; `app.stimuli.tags`."""
+    file: Mapped[Json | None]
+    """What the file was that it came from: `saliency.images.file_facts`. None: not known."""
 
     __table_args__ = (
         CheckConstraint("width > 0 AND height > 0", name="size_positive"),

@@ -9,6 +9,7 @@ from app.stimuli.face_search import FaceSearch
 from app.stimuli.faces import NO_FACE, aligned, find_face
 from app.stimuli.manifest import FaceBox, Item
 from saliency.images.decoder import decode
+from saliency.images.file_facts import FileFacts, read_file_facts
 from saliency.images.unusable import Unusable
 
 
@@ -21,6 +22,8 @@ class PreparedImage:
     width: int
     height: int
     face: FaceBox | None
+    file: FileFacts
+    """What the file was."""
     face_found: bool = False
     remark: str = ""
     """What somebody should look at: no face, or several."""
@@ -52,6 +55,7 @@ def prepare(item: Item, *, size: int | None, faces: FaceSearch | None = None) ->
         picture.width,
         picture.height,
         framed.face,
+        read_file_facts(item.path),
         framed.face_found,
         framed.remark,
     )

@@ -215,6 +215,7 @@ def _row(item: Item, prepared: PreparedImage, *, generated: bool) -> dict[str, A
         "face_origin": FaceOrigin.FOUND if prepared.face_found else None,
         "original_name": item.name,
         "generated": generated,
+        "file": prepared.file.as_record(),
     }
 
 

@@ -54,6 +54,7 @@ POST /api/participant/withdraw
 VIEWERS = """
 GET /staff
 GET /staff/images
+GET /staff/images/audit
 GET /staff/images/{image_id:int}
 GET /staff/images/{image_id}/picture
 GET /staff/images/{image_id}/crop
@@ -88,8 +89,10 @@ GET /api/studies/{slug}/analyses/{version}
 GET /api/studies/{slug}/listing
 GET /api/studies/{slug}/listing/submissions
 GET /api/images
+GET /api/images/audit
 GET /api/images/{image_id}
 GET /api/datasets
+GET /api/datasets/{dataset_id}/audit
 GET /api/experiments
 GET /api/experiments/{experiment_id}
 GET /api/runs/{run_id}
@@ -128,6 +131,7 @@ GET /staff/maps/{map_set_id}/{image_id:int}.png
 GET /staff/maps/{map_set_id}/average.png
 GET /staff/experiments
 GET /staff/experiments/datasets/state.json
+GET /staff/experiments/datasets/{dataset_id}
 POST /staff/tasks/{task_id}/abort
 GET /staff/experiments/{experiment_id}
 GET /staff/experiments/{experiment_id}/details

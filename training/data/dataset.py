@@ -4,6 +4,7 @@ dataset.json   id, study, map set, parameters, counts, SHA-256 of every other fi
 samples.csv    image_id,path,label,source,split,map,annotators
 images/        8-bit PNG
 maps/          16-bit greyscale PNG, 65535 = 1.0; not every image has one
+audit.json     whether labels can be told by what is not the face; not hashed, and not every folder has one
 """
 
 import csv
@@ -30,6 +31,9 @@ LABELS: Final = ("real", "fake")
 """The index of a label is the index of its logit."""
 SPLITS: Final = ("train", "extra", "val", "test")
 """`extra` has more training images, for scenarios that name it in `train_splits`."""
+
+AUDIT: Final = "audit.json"
+"""In the folder, beside what is hashed: the shortcut audit of its images, where there is one."""
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _PNG: Final = b"\x89PNG\r\n\x1a\n"

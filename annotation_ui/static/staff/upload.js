@@ -184,6 +184,12 @@ async function sendOne(item) {
   }
 }
 
+/** @returns {Promise<string[]>} by what of the files labels can be told */
+async function warnings() {
+  const answer = await fetch("/api/images/audit").catch(() => null);
+  return answer?.ok ? ((await answer.json())?.warnings ?? []) : [];
+}
+
 async function sendAll() {
   trouble = "";
   if (bar.value === 0) forgetLines(); // they were about what is not sent
@@ -199,7 +205,8 @@ async function sendAll() {
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
-  words.textContent = `${progress(counts, waiting.length)} ${ending(trouble, waiting.length)}`;
+  const warned = counts.imported ? await warnings() : [];
+  words.textContent = [progress(counts, waiting.length), ending(trouble, waiting.length), ...warned].join(" ");
   stop.hidden = true;
   offer("Send the others");
 }

@@ -1,22 +1,25 @@
-"""Freeze a dataset."""
+"""Freeze a dataset, and look at one."""
 
 from http import HTTPStatus
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import ConfigDict
 
+from accuracy.shortcuts.audit import FEWEST, NAMES
 from app.dashboard.background import WorkProgress
 from app.dashboard.experiments import queries
 from app.dashboard.experiments.pages import freezing, list_page
+from app.dashboard.experiments.tables import is_simulated
 from app.deps import Config, CurrentStaff, Db, Editor
 from app.errors import AppError, NotFound
 from app.experiments.background_tasks import request_freeze
-from app.experiments.datasets import checked_parameters
+from app.experiments.datasets import audit_of, checked_parameters
 from app.forms import Fields
 from app.models import MapSet, Study
 from app.stimuli.setting_aside import set_aside_unshown
+from app.web import page
 
 router: Final = APIRouter(prefix="/staff/experiments", include_in_schema=False)
 
@@ -60,3 +63,18 @@ def freeze(
 def freezes_state(db: Db, _staff: CurrentStaff) -> dict[int, WorkProgress]:
     """How far each freeze is that is under way or has just ended, for a page that waits."""
     return freezing(queries.freezes(db))
+
+
+@router.get("/datasets/{dataset_id}")
+def dataset_page(request: Request, db: Db, _staff: CurrentStaff, dataset_id: int) -> HTMLResponse:
+    dataset = queries.get_dataset(db, dataset_id)
+    return page(
+        request,
+        "staff/dataset.html",
+        dataset=dataset,
+        study=db.get_one(Study, dataset.study_id),
+        simulated=is_simulated(dataset),
+        found=audit_of(dataset),
+        names=NAMES,
+        fewest=FEWEST,
+    )

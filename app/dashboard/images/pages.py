@@ -8,6 +8,7 @@ from fastapi import APIRouter, Form, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field, field_validator
 
+from accuracy.shortcuts.audit import FEWEST, NAMES
 from app.dashboard.images import queries
 from app.dashboard.images.bulk import tag_all
 from app.dashboard.images.queries import ImageFilter
@@ -18,6 +19,7 @@ from app.flash import Flash, leave_for
 from app.forms import Fields
 from app.models import FaceOrigin, Label, Split
 from app.notes import NoteText, add_note, notes_on
+from app.stimuli.audit import audit_files
 from app.stimuli.face_boxes import find_again, set_box
 from app.stimuli.face_search import FaceSearch
 from app.stimuli.known import get_image
@@ -123,6 +125,12 @@ def import_files(
         f"{report.imported} imported, {report.already_there} already there, {len(report.refused)} refused"
     )
     return leave_for("/staff/images/new", request, Flash(kind, counts, tuple(said[:LINES_TOLD])))
+
+
+@router.get("/audit")
+def audit_page(request: Request, db: Db, _staff: CurrentStaff) -> HTMLResponse:
+    """Whether labels can be told by what the imported files were."""
+    return page(request, "staff/images_audit.html", found=audit_files(db), names=NAMES, fewest=FEWEST)
 
 
 @router.get("/{image_id:int}")

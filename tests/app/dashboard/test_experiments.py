@@ -7,6 +7,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, select, update
 
+from accuracy.shortcuts.audit import GroupFinding, ShortcutAudit
+from accuracy.statistics.cross_validation import SeparationEstimate
 from app.dashboard.experiments import queries, tables
 from app.dashboard.experiments.recipes import built_in, chosen_recipe
 from app.errors import BadInput
@@ -135,6 +137,29 @@ class TestNew:
 
     def test_without_a_dataset_it_says_how_to_get_one(self, editor):
         assert read(editor.get("/staff/experiments/new")).text(".empty a") == "Freeze a dataset"
+
+
+class TestDataset:
+    def test_its_page_and_the_api_say_by_what_labels_can_be_told(self, editor, db, map_set, tmp_path):
+        dataset = make_dataset(db, map_set, tmp_path)
+        told = GroupFinding("background", SeparationEstimate(0.93, 0.88, 0.97), {})
+        guessed = GroupFinding("size", SeparationEstimate(0.5, 0.41, 0.59), {})
+        dataset.audit = ShortcutAudit(30, 31, 61, (told, guessed), ("encoding",)).as_record()
+        db.commit()
+        sentence = "told apart by the background at the border: AUC .930 (.880 to .970)."
+        page = editor.get(f"/staff/experiments/datasets/{dataset.id}").text
+        assert sentence in page
+        assert "Not known of every image: how the files are compressed" in page
+        assert (
+            f'href="/staff/experiments/datasets/{dataset.id}#audit"' in editor.get("/staff/experiments").text
+        )
+        answer = editor.get(f"/api/datasets/{dataset.id}/audit").json()
+        assert answer["warnings"] == [f"Real and fake images can be {sentence}"]
+
+    def test_without_an_audit_it_says_why(self, editor, db, map_set, tmp_path):
+        dataset = make_dataset(db, map_set, tmp_path)
+        assert "There is none: it needs" in editor.get(f"/staff/experiments/datasets/{dataset.id}").text
+        assert editor.get(f"/api/datasets/{dataset.id}/audit").json() is None
 
 
 class TestFreeze:

@@ -23,7 +23,7 @@ from app.cli import commands  # noqa: F401 - registers the commands
 from app.errors import BadInput, NotFound, WrongState
 from app.experiments import background_tasks, records
 from app.experiments.background_tasks import do_task, request_export, request_freeze
-from app.experiments.datasets import FreezeParameters, find_dataset, freeze_dataset
+from app.experiments.datasets import FreezeParameters, audit_of, find_dataset, freeze_dataset
 from app.experiments.service import abort_run, find_experiment, request_experiment, results, runs_of
 from app.experiments.supervisor import SupervisorOptions, supervise
 from app.exports import dictionary
@@ -33,6 +33,7 @@ from app.models import Dataset, DatasetImage, Experiment, Image, JobState, Label
 from app.stimuli.setting_aside import set_aside_unshown
 from app.stimuli.splits import Unsplit, assign_splits
 from app.storage import BlobStore
+from saliency.images.file_facts import FileFacts
 from saliency.maps.png import decode_map_png
 from saliency.parameters import MapParameters
 from tests.support import factories
@@ -49,6 +50,7 @@ from tests.support.factories import (
 )
 from tests.support.grids import make_dataset, make_experiment
 from training.config import Recipe
+from training.data.audit import audit_dataset
 from training.data.dataset import load_dataset
 
 TOY = (sys.executable, "-m", "tests.support.toy_training")
@@ -172,6 +174,23 @@ class TestFreeze:
         head = json.loads((Path(frozen().folder) / "dataset.json").read_text())
         assert set(head) == set(dictionary.DATASET.names)
         assert (head["parameters"]["annotations"], head["parameters"]["simulated_annotations"]) == (1, 0)
+
+    def test_it_keeps_beside_it_whether_labels_can_be_told_by_what_is_not_the_face(self, db, blobs, frozen):
+        for label in Label:
+            for _ in range(12):
+                picture(blobs, label=label, split=Split.TEST)
+        for image in db.scalars(select(Image)):
+            quality = 95 if image.label is Label.REAL else 75
+            image.file = FileFacts("JPEG", 5000, 96, 80, quality, "4:2:0").as_record()
+        dataset = frozen()
+        told = {finding.group: finding.estimate for finding in audit_of(dataset).findings}
+        assert told["encoding"].auc == 1.0
+        assert told["colour"].low <= 0.5 <= told["colour"].high
+        assert audit_dataset(load_dataset(Path(dataset.folder), verify=True)) == audit_of(dataset)
+        assert len(audit_of(dataset).warnings) == 1
+
+    def test_few_images_have_no_audit(self, frozen):
+        assert audit_of(frozen()) is None
 
     def test_a_stale_map_set_is_refused(self, frozen, built):
         built.stale = True

@@ -27,7 +27,7 @@ class TestImportCommand:
     def test_importing_again_is_no_failure(self, cyborg, faces):
         cyborg("images", "import", str(faces))
         result = cyborg("images", "import", str(faces), "--json")
-        nothing = {"refused": [], "kept": [], "remarks": []}
+        nothing = {"refused": [], "kept": [], "remarks": [], "warnings": []}
         assert json.loads(result.output) == {"imported": 0, "already_there": 2, **nothing}
         assert result.exit_code == 0
 
@@ -63,6 +63,34 @@ class TestImportCommand:
 
     def test_an_impossible_size_is_refused_before_anything_is_read(self, cyborg, faces):
         assert cyborg("images", "import", str(faces), "--size", "5").exit_code == 2
+
+
+class TestAudit:
+    def test_files_whose_quality_follows_the_label_are_warned_of_when_they_are_imported(self, cyborg, told):
+        lines = cyborg("images", "import", str(told)).output.splitlines()
+        assert lines[0] == "40 images imported, 0 already there, 0 refused."
+        assert any("how the files are compressed: AUC 1.000" in line for line in lines[1:])
+        assert cyborg("images", "import", str(told)).output.count("Warning") == 0  # nothing new came
+
+    def test_it_looks_at_files_without_importing_them(self, cyborg, told, monkeypatch):
+        monkeypatch.setenv("CYBORG_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+        record = json.loads(cyborg("images", "audit", str(told), "--json").output)
+        assert (record["real"], record["fake"]) == (20, 20)
+        assert {one["group"]: one["estimate"]["auc"] for one in record["findings"]}["encoding"] >= 0.95
+
+    def test_it_remembers_what_files_were_and_looks_at_stored_pictures(self, cyborg, told):
+        cyborg("images", "import", str(told))
+        output = cyborg("images", "audit").output
+        assert "Warning: Real and fake images can be told apart by how the files are compressed" in output
+        assert "the background at the border" in output
+
+    def test_few_images_are_one_sentence(self, cyborg, faces):
+        refused = cyborg("images", "audit", str(faces)).exception
+        assert str(refused) == "An audit needs at least 20 images of either label."
+
+    def test_two_things_at_once_are_refused(self, cyborg, faces):
+        refused = cyborg("images", "audit", str(faces), "--study", "x").exception
+        assert str(refused) == "Audit either files, or a study, or a dataset."
 
 
 class TestArchives:
@@ -187,6 +215,15 @@ def faces(tmp_path):
     draw(tmp_path / "faces/real/a.png", 1)
     draw(tmp_path / "faces/fake/gan/b.png", 2)
     return tmp_path / "faces"
+
+
+@pytest.fixture
+def told(tmp_path):
+    """Forty pictures whose JPEG quality follows their label."""
+    for number in range(40):
+        kind, quality = (("real/camera", 95), ("fake/gan", 75))[number % 2]
+        draw(tmp_path / f"told/{kind}/{number}.jpg", number, quality=quality)
+    return tmp_path / "told"
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Whether real and fake images can be told apart by what is not the face."""

@@ -4,12 +4,23 @@ from typing import Final
 
 from fastapi import APIRouter, Depends
 
-from app.api import exclusions, images, links, notes, participants, recruiting, results, studies, training
+from app.api import (
+    exclusions,
+    images,
+    links,
+    notes,
+    participants,
+    planner,
+    recruiting,
+    results,
+    studies,
+    training,
+)
 from app.deps import logged_in
 from app.exports import routes as exports
 
 router: Final = APIRouter()
-for part in (studies, participants, exclusions, links, recruiting, images, results, training, notes):
+for part in (studies, planner, participants, exclusions, links, recruiting, images, results, training, notes):
     router.include_router(part.router)
 router.include_router(recruiting.payments)
 

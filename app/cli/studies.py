@@ -16,6 +16,7 @@ from app.cli.context import opened
 from app.cli.remote import Remote, remote
 
 if TYPE_CHECKING:
+    from app.planning.schemas import PlannerView
     from app.studies.progress import StudySummary
 
 study = typer.Typer(
@@ -157,6 +158,65 @@ def _plan_here(slug: str) -> dict[str, Any]:
 
     with opened() as context, context.sessions() as session:
         return asdict(plan_report(session, find_study(session, slug)))
+
+
+@study.command()
+def planner(  # noqa: PLR0913, PLR0917 - each is an option
+    slug: Slug,
+    like: Annotated[
+        str, typer.Option(help="A study or pilot whose judgements say how people and pairs differ.")
+    ] = "",
+    mean: Annotated[float | None, typer.Option(help="Share correct, between 0 and 1.")] = None,
+    participant_sd: Annotated[float | None, typer.Option(help="Standard deviation over people.")] = None,
+    pair_sd: Annotated[float | None, typer.Option(help="Standard deviation over pairs.")] = None,
+    left_out: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Share of people who are paid and then left out.")
+    ] = 0,
+    reward: Annotated[
+        int | None, typer.Option(min=1, help="Of each, in pence or cents; without it the study's pay.")
+    ] = None,
+    marketplace: Annotated[
+        Literal["prolific", "mturk"] | None,
+        typer.Option(help="Whose fees and tax; without it the account that was connected first."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Say what a study takes: people, hours, cost with fees and tax, and which difference it finds."""
+    from app.cli.planner import print_planner
+    from app.planning.schemas import PlannerView
+
+    asked = {
+        "like": like,
+        "mean": mean,
+        "participant_sd": participant_sd,
+        "pair_sd": pair_sd,
+        "left_out": left_out,
+        "reward": reward,
+        "marketplace": marketplace,
+    }
+    if server := remote():
+        found = server.post(f"/api/studies/{slug}/planner", json=asked).json()
+        answer = PlannerView.model_validate(found)
+    else:
+        answer = _planner_here(slug, asked)
+    print(answer.model_dump_json()) if as_json else print_planner(answer)
+
+
+def _planner_here(slug: str, asked: dict[str, Any]) -> PlannerView:
+    from pydantic import ValidationError
+
+    from app.errors import BadInput
+    from app.planning.planner import plan_study
+    from app.planning.schemas import PlannerBody
+    from app.studies.schemas import sentence
+    from app.studies.service import find_study
+
+    try:
+        body = PlannerBody.model_validate(asked)
+    except ValidationError as error:
+        raise BadInput(sentence(error)) from None
+    with opened() as context, context.sessions() as session:
+        return plan_study(session, context.settings, find_study(session, slug), body)
 
 
 @study.command()

@@ -90,6 +90,12 @@ def price(key: AccountKey, settings: Settings, pay: int, people: int) -> Cost:
         return market.quote(Money(pay, key.currency), people)
 
 
+def prices(key: AccountKey, settings: Settings, pay: int, numbers: Sequence[int]) -> dict[int, Cost]:
+    """The same of several numbers of people, by number."""
+    with opened(key, settings) as market:
+        return {people: market.quote(Money(pay, key.currency), people) for people in numbers}
+
+
 @contextmanager
 def opened(key: AccountKey, settings: Settings) -> Iterator[Marketplace]:
     with connected(

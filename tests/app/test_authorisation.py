@@ -196,7 +196,9 @@ PUT /api/studies/{slug}
 DELETE /api/studies/{slug}
 POST /api/studies/{slug}/copies
 POST /api/studies/{slug}/pilots
+POST /api/studies/{slug}/planner
 POST /staff/studies/{slug}/pilots
+POST /staff/studies/{slug}/plan
 POST /api/studies/{slug}/open
 POST /api/studies/{slug}/alerts/{delivery}/send-again
 POST /api/studies/{slug}/pause

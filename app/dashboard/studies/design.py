@@ -8,12 +8,16 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import Field
 from starlette.datastructures import FormData, UploadFile
 
+from app.dashboard.studies import planner as planning
 from app.dashboard.studies.changes import SAVE_OVER, StudyChange, saved
-from app.deps import CurrentStaff, Db, Editor
+from app.dashboard.studies.planner import Planner
+from app.deps import Config, CurrentStaff, Db, Editor
 from app.errors import AlreadyExists, BadInput, BadStudy, EditedMeanwhile
 from app.flash import Flash, leave_for
 from app.forms import Fields
 from app.models import Study, StudyState
+from app.planning.planner import plan_study
+from app.planning.schemas import PlannerBody, PlannerView
 from app.studies import service
 from app.studies.deviations import plan_report
 from app.studies.pilots import pilots_of, start_pilot
@@ -45,6 +49,14 @@ per_source = 100
 """What somebody begins with who writes a description on the page."""
 
 router: Final = APIRouter(prefix="/staff/studies", include_in_schema=False)
+
+
+async def sent_form(request: Request) -> FormData:
+    async with request.form() as form:
+        return form
+
+
+SentForm = Annotated[FormData, Depends(sent_form)]
 
 
 async def sent(request: Request) -> "SentToml":
@@ -159,9 +171,36 @@ def design(request: Request, db: Db, _staff: CurrentStaff, slug: str) -> HTMLRes
 
 
 @router.get("/{slug}/plan")
-def plan(request: Request, db: Db, _staff: CurrentStaff, slug: str) -> HTMLResponse:
+def plan(request: Request, db: Db, config: Config, _staff: CurrentStaff, slug: str) -> HTMLResponse:
+    return plan_page(request, db, config, slug, planning.read({}), action="")
+
+
+@router.post("/{slug}/plan")
+def ask_planner(
+    request: Request, db: Db, config: Config, _editor: Editor, slug: str, form: SentForm
+) -> HTMLResponse:
+    action = str(form.get("action") or "")
+    return plan_page(request, db, config, slug, planning.read(form), action=action)
+
+
+def plan_page(
+    request: Request, db: Db, config: Config, slug: str, planner: Planner, *, action: str
+) -> HTMLResponse:
+    """The plan beside what the study takes. action : `cost` asks a marketplace, `like` reads another study"""
     study = service.find_study(db, slug)
-    return page(request, "staff/study_plan.html", study=study, report=plan_report(db, study))
+
+    def ask(asked: PlannerBody, *, ask_marketplace: bool) -> PlannerView | None:
+        try:
+            return plan_study(db, config, study, asked, ask_marketplace=ask_marketplace)
+        except BadStudy:
+            return None  # a description of long ago, which today's rules refuse
+
+    answer, planner = planning.answered(planner, action, ask)
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if planner.errors else HTTPStatus.OK
+    shown = planning.shown(db, planner, answer)
+    return page(
+        request, "staff/study_plan.html", status=status, study=study, report=plan_report(db, study), **shown
+    )
 
 
 class PilotForm(Fields):

@@ -17,15 +17,13 @@ from app.errors import AlreadyExists, BadInput, BadStudy, EditedMeanwhile
 from app.flash import leave_for
 from app.forms import Fields
 from app.models import Label, Study
-from app.recruitment.accounts import connected_accounts
-from app.recruitment.marketplaces.registry import MARKETPLACES
-from app.recruitment.marketplaces.seam import Money
+from app.planning.planner import plan
+from app.planning.schemas import PlannerBody, PlannerView
 from app.studies import service
 from app.studies.copying import free_slug
 from app.studies.parts import FlagKind, Slug
 from app.studies.schemas import StudySpec
 from app.studies.toml import description_of
-from app.studies.totals import Assumptions, Totals, totals
 from app.web import page
 
 router: Final = APIRouter(prefix="/staff/studies", include_in_schema=False)
@@ -95,11 +93,11 @@ def revise(request: Request, db: Db, config: Config, editor: Editor, slug: str, 
 
 
 def _asked_for_more(form: FormData, typed: StudyForm) -> StudyForm | None:
-    """The form as it was sent and with a row more, or to see totals or cost; None when it is to be saved."""
+    """The form as it was sent and with a row more, or to ask the planner; None when it is to be saved."""
     match str(form.get("action") or "").split(":"):
         case ["add", name] if name in study_form.ROWS:
             return typed.with_row(name)
-        case ["totals"] | ["cost"]:
+        case ["totals"] | ["cost"] | ["like"]:
             return typed
     return None
 
@@ -121,11 +119,10 @@ def tried(db: Db, change: Any) -> dict[str, str]:
     return {}
 
 
-def totals_of(form: StudyForm, sources: Sources, assumed: Assumptions) -> Totals | None:
-    """None while the numbers are not complete; a name is not needed for them."""
+def planned_spec(form: StudyForm) -> StudySpec | None:
+    """What the planner is asked about; None while numbers are not complete. A name is not needed for them."""
     named = {name: form.values[name] or "x" for name in ("slug", "title")}
-    spec, _errors = study_form.spec_of(StudyForm({**form.values, **named}, form.chosen, form.rows))
-    return totals(spec, pairs=count_pairs(spec, sources), assumed=assumed) if spec else None
+    return study_form.spec_of(StudyForm({**form.values, **named}, form.chosen, form.rows))[0]
 
 
 def count_pairs(spec: StudySpec, sources: Sources) -> int:
@@ -146,12 +143,17 @@ def form_page(
     errors: dict[str, str] | None = None,
     change: StudyChange | None = None,
 ) -> HTMLResponse:
-    sources, planner = count_by_source(db), planning.read(sent or {})
-    found = totals_of(form, sources, planner.assumed)
+    sources, spec = count_by_source(db), planned_spec(form)
+    sent = sent or FormData()
+
+    def ask(asked: PlannerBody, *, ask_marketplace: bool) -> PlannerView | None:
+        if spec is None:
+            return None
+        pairs = count_pairs(spec, sources)
+        return plan(db, config, spec, asked, pairs=pairs, ask_marketplace=ask_marketplace)
+
+    answer, planner = planning.answered(planning.read(sent), str(sent.get("action") or ""), ask)
     shown = StudyChange.shown(study, change, is_outdated="based_on" in (errors or ()))
-    markets = {one.marketplace: MARKETPLACES[one.marketplace] for one in connected_accounts(db)}
-    if sent is not None and sent.get("action") == "cost":
-        planner = planning.priced(planner, found, db, config)
     return page(
         request,
         "staff/study_form.html",
@@ -161,12 +163,8 @@ def form_page(
         form=form,
         values=form.values,
         errors=errors or {},
-        totals=found,
-        planner=planner,
-        marketplaces=markets,
-        per_hour=planning.per_hour(planner.cost, found) if planner.cost and found else None,
-        money=Money,
         fakes=[(name, count) for label, name, count in sources if label is Label.FAKE],
         flag_kinds=get_args(FlagKind),
         reals=[(name, count) for label, name, count in sources if label is Label.REAL],
+        **planning.shown(db, planner, answer),
     )

@@ -1,85 +1,144 @@
-"""The planner beside the form of a study: what it assumes, and what the study would cost.
+"""The planner on pages: its controls, and what it comes to. Nothing of it is kept with the study.
 
-Neither is kept with the study. The smallest difference follows while somebody types; a marketplace is asked
-for its fees and tax only by a button, for that takes a call over the network.
+The smallest difference follows while somebody types. Only a button asks a marketplace for fees and tax, for
+that takes a call over the network; and only a button reads a study's judgements for standard deviations.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from app.deps import Config, Db
-from app.errors import BadInput, MarketplaceRefused, MarketplaceUnavailable, WrongState
+from sqlalchemy.orm import Session
+
+from app.errors import BadInput, NotFound
 from app.models import Source
-from app.recruitment import accounts
+from app.planning.measuring import studies_with_judgements
+from app.planning.schemas import MOST_LEFT_OUT, PlannerBody, PlannerView
+from app.recruitment.accounts import connected_accounts
 from app.recruitment.marketplaces.registry import MARKETPLACES
-from app.recruitment.marketplaces.seam import Cost, Money
+from app.recruitment.marketplaces.seam import Money
 from app.recruitment.review import minor_units
-from app.studies.totals import Assumptions, Totals
+from app.studies.totals import Assumptions
 
-LABELS: Final = {
-    "planner.mean": "the share correct",
-    "planner.participant_sd": "how participants differ",
-    "planner.pair_sd": "how pairs differ",
+SHARES: Final = {
+    "mean": "the share correct",
+    "participant_sd": "how participants differ",
+    "pair_sd": "how pairs differ",
+    "left_out": "how many are left out",
 }
-"""Controls, and what complaints call them."""
+"""Numbers of the planner, and what complaints call them."""
+
+MEASURED: Final = ("mean", "participant_sd", "pair_sd")
+"""Those that a study can say."""
+
+TEXTS: Final = ("like", "reward", "marketplace")
+
+ROWS: Final = {
+    "fewest": "Fewest",
+    "left_out": "With those left out",
+    "plan": "The plan's",
+}
+"""What the rows of the planner's table are called."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """The planner as it was sent, by control, and what it comes to."""
+    """The planner as it was sent, by control, and what it is asked."""
 
     typed: dict[str, str]
-    assumed: Assumptions
+    asked: PlannerBody
     errors: dict[str, str] = field(default_factory=dict)
-    cost: Cost | None = None
-    marketplace: str = ""
-    """By name: whose fees are in the cost."""
+    """By control."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody uses it."""
+        return bool(self.errors or self.typed["planner.reward"] or self.typed["planner.like"])
+
+    @property
+    def like(self) -> PlannerBody:
+        """The same with what the chosen study says in place of what was typed."""
+        said = {"like": self.typed["planner.like"], **dict.fromkeys(MEASURED)}
+        return self.asked.model_copy(update=said)
+
+    def complaining(self, control: str, why: str) -> "Planner":
+        return replace(self, errors=self.errors | {control: why})
+
+    def with_measured(self, answer: PlannerView) -> "Planner":
+        """With what was measured in the controls, where it can be changed."""
+        if answer.measured is None:
+            return self
+        found = {f"planner.{key}": f"{getattr(answer.assumed, key):.3f}" for key in MEASURED}
+        return replace(self, typed=self.typed | found)
 
 
 def read(form: Mapping[str, Any]) -> Planner:
     """What is wrong is told by control, and the default stands in for it."""
     defaults = Assumptions()
-    typed, values, errors = dict[str, str](), dict[str, float](), dict[str, str]()
-    for name, called in LABELS.items():
-        key = name.removeprefix("planner.")
-        typed[name] = str(form.get(name) or getattr(defaults, key))
+    typed, values, errors = dict[str, str](), dict[str, Any](), dict[str, str]()
+    for key, called in SHARES.items():
+        name, default = f"planner.{key}", getattr(defaults, key, 0)
+        typed[name] = str(form.get(name) or default)
         try:
-            values[key] = _share(typed[name])
+            values[key] = _share(key, typed[name])
         except ValueError:
-            values[key], errors[name] = getattr(defaults, key), f"Say {called} as a number between 0 and 1."
-    for name in ("planner.reward", "planner.marketplace"):
-        typed[name] = str(form.get(name) or "")
-    return Planner(typed, Assumptions(**values), errors)
+            most = MOST_LEFT_OUT if key == "left_out" else 1
+            values[key], errors[name] = default, f"Say {called} as a number between 0 and {most}."
+    for key in TEXTS:
+        typed[f"planner.{key}"] = str(form.get(f"planner.{key}") or "").strip()
+    source = typed["planner.marketplace"]
+    try:
+        values["reward"] = minor_units(typed["planner.reward"]) if typed["planner.reward"] else None
+    except BadInput as error:
+        errors["planner.reward"] = str(error)
+    values["marketplace"] = Source(source) if source in {*MARKETPLACES} else None
+    return Planner(typed, PlannerBody(**values), errors)
 
 
-def _share(text: str) -> float:
+def _share(key: str, text: str) -> float:
     value = float(text.strip().replace(",", "."))
-    if not 0 < value < 1:
+    lowest_counts = key != "mean"
+    if not (0 < value < 1 or (value == 0 and lowest_counts)) or (key == "left_out" and value > MOST_LEFT_OUT):
         raise ValueError(text)
     return value
 
 
-def priced(planner: Planner, totals: Totals | None, db: Db, config: Config) -> Planner:
-    """With the cost of the least participants, as the marketplace says it."""
-    if totals is None:
-        return _refused(planner, "The numbers of the study are not complete yet.")
+class AsksPlanner(Protocol):
+    """Asks the planner about a study or a form; None where that is not complete."""
+
+    def __call__(self, asked: PlannerBody, *, ask_marketplace: bool) -> PlannerView | None: ...
+
+
+def answered(planner: Planner, action: str, ask: AsksPlanner) -> tuple[PlannerView | None, Planner]:
+    """What the planner answers to a button, and its controls then.
+
+    action : `cost` asks a marketplace, `like` measures another study; any other does neither
+    """
+    asked = planner.like if action == "like" else planner.asked
+    is_priced = action == "cost" and "planner.reward" not in planner.errors
     try:
-        source = Source(planner.typed["planner.marketplace"] or Source.PROLIFIC)
-        key, reward = accounts.key_of(db, source, config), minor_units(planner.typed["planner.reward"])
-        db.commit()  # no transaction is open while the marketplace is asked
-        cost = accounts.price(key, config, reward, totals.participants)
-    except (BadInput, WrongState, MarketplaceRefused, MarketplaceUnavailable) as error:
-        return _refused(planner, str(error))
-    except ValueError:
-        return _refused(planner, "There is no such marketplace.")
-    return replace(planner, cost=cost, marketplace=MARKETPLACES[source])
+        answer = ask(asked, ask_marketplace=is_priced)
+    except (BadInput, NotFound) as error:
+        return ask(planner.asked, ask_marketplace=False), planner.complaining("planner.like", str(error))
+    return answer, planner.with_measured(answer) if answer else planner
 
 
-def _refused(planner: Planner, why: str) -> Planner:
-    return replace(planner, errors=planner.errors | {"planner.reward": why})
+def shown(db: Session, planner: Planner, answer: PlannerView | None) -> dict[str, Any]:
+    """What the templates of the planner need."""
+    return {
+        "planner": planner,
+        "answer": answer,
+        "planner_rows": ROWS,
+        "planner_studies": studies_with_judgements(db),
+        "marketplaces": {one.marketplace: MARKETPLACES[one.marketplace] for one in connected_accounts(db)},
+        "per_hour": per_hour(answer) if answer else None,
+        "money": Money,
+    }
 
 
-def per_hour(cost: Cost, totals: Totals) -> Money:
+def per_hour(answer: PlannerView) -> Money | None:
     """What participants earn on average, without fees; minor units are rounded down."""
-    return Money(int(cost.rewards / totals.hours), cost.currency)
+    fewest = answer.rows[0]
+    if fewest.rewards is None:
+        return None
+    return Money(int(fewest.rewards / fewest.hours), answer.currency)

@@ -25,6 +25,7 @@ CALLS = {
     "/staff/studies/{slug}/edit/toml": f"PUT {S}",
     "/staff/studies/{slug}/delete": f"DELETE {S}",
     "/staff/studies/{slug}/pilots": f"POST {S}/pilots",
+    "/staff/studies/{slug}/plan": f"POST {S}/planner",
     "/staff/studies/{slug}/open": f"POST {S}/open",
     "/staff/studies/{slug}/pause": f"POST {S}/pause",
     "/staff/studies/{slug}/close": f"POST {S}/close",

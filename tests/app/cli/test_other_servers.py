@@ -147,6 +147,18 @@ class TestStudies:
         assert "is deleted" in cyborg("study", "delete", "more", "--yes").output
         assert "no study called 'more'" in str(cyborg("study", "delete", "more", "--yes").exception)
 
+    def test_the_planner_says_what_one_takes(self, cyborg, db, blobs, tmp_path):
+        make_images(db, blobs, count=4)
+        db.commit()
+        (tmp_path / "first.toml").write_text(DRAFT)
+        cyborg("study", "create", str(tmp_path / "first.toml"))
+        said = cyborg("study", "planner", "first", "--reward", "150", "--left-out", "0.5").output
+        assert "8 judgements of 2 pairs" in said
+        assert "with those left out" in said
+        assert "No marketplace is connected" in said
+        refused = cyborg("study", "planner", "first", "--like", "faces").exception
+        assert "0 participants with judgements; at least 10 are needed" in str(refused)
+
     def test_its_plan_and_its_exclusions_are_shown(self, cyborg):
         assert "No plan is frozen." in cyborg("study", "plan", "faces").output
         assert json.loads(cyborg("study", "plan", "faces", "--json").output)["deviations"] != []

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from app.cli import app
 from app.cli import studies as _registers  # noqa: F401
-from app.errors import AlreadyExists, BadStudy, NotFound, WrongState
+from app.errors import AlreadyExists, BadInput, BadStudy, NotFound, WrongState
 from app.main import create_app
 from app.stimuli.service import import_path
 from app.storage import BlobStore
@@ -36,6 +36,17 @@ class TestStudyCommands:
             back = client.post("/api/participant/return", json={"code": code})
         assert back.json()["participant"] == visitor.participant
         assert isinstance(cyborg("let-in", "faces", "nobody").exception, NotFound)
+
+    def test_the_planner_says_what_a_study_takes(self, cyborg, toml):
+        cyborg("create", toml)
+        said = cyborg("planner", "faces", "--reward", "250").output
+        assert "judgements of 4 pairs" in said
+        assert "No marketplace is connected" in said
+        told = json.loads(cyborg("planner", "faces", "--mean", "0.8", "--reward", "250", "--json").output)
+        (row,) = told["rows"]
+        assert (row["rewards"], row["total"]) == (250 * row["participants"], None)
+        assert told["assumed"]["mean"] == 0.8
+        assert isinstance(cyborg("planner", "faces", "--mean", "1.5").exception, BadInput)
 
     def test_a_pilot_is_opened_and_listed_when_asked_for(self, cyborg, toml):
         cyborg("create", toml)

@@ -99,7 +99,7 @@ class TestWhereItIsRead:
         page = read(editor.get("/staff/studies/faces/plan"))
         assert study.plan_hash == page.text(".plan__hash")
         assert "Painting raises accuracy." in page.text("ol:first-of-type")
-        assert "changed title: Better." in page.text("tbody")
+        assert "changed title: Better." in page.text("[aria-labelledby=deviations] tbody")
 
     def test_the_api_answers_with_the_same(self, editor, db, study):
         told = editor.get("/api/studies/faces/plan").json()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,7 +14,7 @@ from rich.table import Table
 
 from app.cli import app
 from app.cli.context import opened
-from app.cli.remote import Remote, remote
+from app.cli.remote import remote
 
 if TYPE_CHECKING:
     from app.planning.schemas import PlannerView
@@ -54,9 +55,14 @@ def show(
     slug: Slug,
     out: Annotated[Path | None, typer.Option(help="A file to write; without it, it is printed.")] = None,
     version: Annotated[int | None, typer.Option(help="An earlier version; the newest without it.")] = None,
+    save: Annotated[int | None, typer.Option(help="A save of the draft, by its number in `history`.")] = None,
 ) -> None:
     """Print the description of a study, of any state, as TOML that makes the same study again."""
-    text = _toml_there(server, slug, version) if (server := remote()) else _toml_here(slug, version)
+    which = f"/versions/{version}" if version is not None else f"/history/{save}" if save is not None else ""
+    if server := remote():
+        text = server.get(f"/api/studies/{slug}{which}/study.toml").text
+    else:
+        text = _toml_here(slug, version, save)
     if out is None:
         print(text, end="")
     else:
@@ -64,23 +70,19 @@ def show(
         print(f"Study {slug} is written to {out}.")
 
 
-def _toml_there(server: Remote, slug: str, version: int | None) -> str:
-    of_version = "" if version is None else f"/versions/{version}"
-    return server.get(f"/api/studies/{slug}{of_version}/study.toml").text
-
-
-def _toml_here(slug: str, version: int | None) -> str:
+def _toml_here(slug: str, version: int | None, save: int | None) -> str:
+    from app.studies.drafts import find_save
     from app.studies.service import find_study
     from app.studies.toml import toml_of, written
     from app.studies.versions import find_version
 
     with opened() as context, context.sessions() as session:
         found = find_study(session, slug)
-        return (
-            toml_of(session, found)
-            if version is None
-            else written(find_version(session, found, version).spec)
-        )
+        if version is not None:
+            return written(find_version(session, found, version).spec)
+        if save is not None:
+            return written(find_save(session, found, save).spec)
+        return toml_of(session, found)
 
 
 @study.command()
@@ -128,6 +130,56 @@ def versions(
         print(f"{one.number}  {one.made_at:%Y-%m-%d %H:%M} UTC  {one.made_by or 'a command'}  {one.reason}")
         for changed in one.differences:
             print(f"   {changed.key}", *(f"     {sign} {text}" for sign, text in changed.lines), sep="\n")
+
+
+@study.command()
+def history(
+    slug: Slug,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """List every save of a draft, the newest first: who, when and what changed."""
+    found = server.get(f"/api/studies/{slug}/history").json() if (server := remote()) else _history_here(slug)
+    if as_json:
+        print(json.dumps(found))
+        return
+    if not found:
+        print(f"Study {slug} has no history: it was never a draft here.")
+    for one in found:
+        restored = f"  restored save {one['restored']}" if one["restored"] else ""
+        at = datetime.fromisoformat(one["made_at"]).astimezone(UTC)
+        print(f"{one['number']}  {at:%Y-%m-%d %H:%M} UTC  {one['made_by'] or 'a command'}{restored}")
+        for changed in one["differences"]:
+            print(
+                f"   {changed['key']}", *(f"     {line[0]} {line[1:]}" for line in changed["lines"]), sep="\n"
+            )
+
+
+def _history_here(slug: str) -> list[dict[str, Any]]:
+    from app.studies.drafts import history_of
+    from app.studies.routes import save_view
+    from app.studies.service import find_study
+
+    with opened() as context, context.sessions() as session:
+        found = history_of(session, find_study(session, slug))
+    return [save_view(one).model_dump(mode="json") for one in found]
+
+
+@study.command()
+def restore(
+    slug: Slug,
+    number: Annotated[int, typer.Argument(min=1, help="Of the save, as `history` prints it.")],
+) -> None:
+    """Make a draft what one of its saves says, its pairs chosen anew; that is a save of its own."""
+    from app.studies import service
+
+    if server := remote():
+        now = server.post(f"/api/studies/{slug}/history/{number}/restore").json()["slug"]
+    else:
+        with opened() as context, context.sessions.begin() as session:
+            draft = service.find_study(session, slug)
+            service.restore(session, draft, number, blobs=context.blobs)
+            now = draft.slug
+    print(f"Study {now} is what save {number} said, still a draft.")
 
 
 @study.command()

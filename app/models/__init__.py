@@ -63,6 +63,7 @@ from app.models.recruiting import (
 from app.models.studies import (
     Advice,
     Arm,
+    DraftSave,
     FaceOrigin,
     Image,
     ImageAdvice,
@@ -121,6 +122,7 @@ __all__ = [
     "DatasetImage",
     "Decision",
     "Detector",
+    "DraftSave",
     "Experiment",
     "FaceOrigin",
     "Image",

@@ -158,6 +158,23 @@ class StudyVersion(StudyContent, Base):
     made_at: Mapped[Now]
 
 
+class DraftSave(Base):
+    """What a draft said when somebody saved it; the last one is what it says now, or said when it opened."""
+
+    __tablename__ = "draft_save"
+
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    spec: Mapped[Json]
+    """The description."""
+    restored: Mapped[int | None]
+    """The number of the save that this one brought back; None of a change."""
+    made_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    made_at: Mapped[Now]
+
+    __table_args__ = (CheckConstraint("restored < number", name="restores_an_earlier_one"),)
+
+
 def is_pilot(study_id: int) -> ColumnElement[bool]:
     """Whether a study is a pilot, as a column of a query about it."""
     return select(Study.pilot_of.is_not(None)).where(Study.id == study_id).scalar_subquery()

@@ -4,24 +4,22 @@ import math
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
-from app.errors import BadStudy
 from app.models import Study
 from app.planning.cost import PricedNumbers, pay_of, priced
 from app.planning.measuring import measured
 from app.planning.schemas import (
-    ArmView,
     AssumedView,
     MeasuredView,
+    PlannedArm,
     PlannerBody,
     PlannerRow,
     PlannerView,
     RowName,
 )
 from app.settings import Settings
-from app.studies.schemas import StudySpec, sentence
+from app.studies.schemas import StudySpec, stored_spec
 from app.studies.service import count_pairs, find_study
 from app.studies.toml import description_of
 from app.studies.totals import Assumptions, Totals, totals
@@ -31,10 +29,7 @@ def plan_study(
     session: Session, settings: Settings, study: Study, asked: PlannerBody, *, ask_marketplace: bool = True
 ) -> PlannerView:
     """Of a study in any state, by its newest description. `BadStudy` where today's rules refuse that."""
-    try:
-        spec = StudySpec.model_validate(description_of(session, study))
-    except ValidationError as error:
-        raise BadStudy(sentence(error)) from None
+    spec = stored_spec(description_of(session, study))
     pairs = count_pairs(session, study)
     return plan(session, settings, spec, asked, pairs=pairs, ask_marketplace=ask_marketplace)
 
@@ -74,7 +69,7 @@ def plan(
             mean=assumed.mean, participant_sd=assumed.participant_sd, pair_sd=assumed.pair_sd
         ),
         measured=found,
-        arms=[ArmView(**asdict(arm)) for arm in adds_up.arms],
+        arms=[PlannedArm(**asdict(arm)) for arm in adds_up.arms],
         rows=[_row(name, people, adds_up, cost) for name, people in numbers.items()],
         reward=cost.reward.minor if cost.reward else None,
         currency=cost.reward.currency if cost.reward else "",

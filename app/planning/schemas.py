@@ -62,7 +62,7 @@ class AssumedView(Answer):
     pair_sd: float
 
 
-class ArmView(Answer):
+class PlannedArm(Answer):
     """One arm. A participant meets practice and checks beside the trials that count."""
 
     name: str
@@ -101,7 +101,7 @@ class PlannerView(Answer):
     assumed: AssumedView
     measured: MeasuredView | None
     """Null where no study was named."""
-    arms: list[ArmView]
+    arms: list[PlannedArm]
     rows: list[PlannerRow]
     reward: int | None
     """Of one participant, in minor units."""

@@ -3,13 +3,11 @@
 from itertools import count
 from typing import Final
 
-from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.errors import BadStudy
 from app.models import Study
-from app.studies.schemas import StudySpec, sentence
+from app.studies.schemas import StudySpec, stored_spec
 from app.studies.service import create_study
 from app.studies.toml import description_of
 
@@ -19,10 +17,7 @@ LONGEST: Final = 60  # characters of a slug
 def copy_of(session: Session, study: Study, *, slug: str, title: str | None = None) -> StudySpec:
     """The description of a study under another name. BadStudy when today's rules refuse it."""
     renamed = {"slug": slug} | ({"title": title} if title else {})
-    try:
-        return StudySpec.model_validate(description_of(session, study) | renamed)
-    except ValidationError as error:
-        raise BadStudy(sentence(error)) from None
+    return stored_spec(description_of(session, study) | renamed)
 
 
 def copy_study(

@@ -1,5 +1,6 @@
 """Studies over the API: whoever is logged in reads them, editors change them."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
@@ -13,11 +14,12 @@ from app.models import Study, StudyState
 from app.studies import service
 from app.studies.copying import copy_study
 from app.studies.deviations import plan_report
+from app.studies.drafts import SaveLine, find_save, history_of
 from app.studies.parts import Name, Slug
 from app.studies.pilots import MOST_JUDGEMENTS, start_pilot
 from app.studies.schemas import StudySpec
 from app.studies.toml import description_of, toml_of, written
-from app.studies.versions import find_version, versions_of
+from app.studies.versions import ChangedKey, find_version, versions_of
 
 router: Final = APIRouter(prefix="/api/studies", tags=["studies"])
 
@@ -61,6 +63,17 @@ class VersionView(Answer):
     made_at: datetime
     made_by: str | None
     reason: str
+    differences: list[ChangedKeyView]
+
+
+class SaveView(Answer):
+    """A save of a draft, with what changed from the one before."""
+
+    number: int
+    made_at: datetime
+    made_by: str | None
+    restored: int | None
+    """The number of the save that this one brought back."""
     differences: list[ChangedKeyView]
 
 
@@ -158,13 +171,14 @@ def list_versions(db: Db, _staff: CurrentStaff, slug: str) -> list[VersionView]:
             made_at=one.made_at,
             made_by=one.made_by,
             reason=one.reason,
-            differences=[
-                ChangedKeyView(key=changed.key, lines=[sign + text for sign, text in changed.lines])
-                for changed in one.differences
-            ],
+            differences=_differences(one.differences),
         )
         for one in versions_of(db, service.find_study(db, slug))
     ]
+
+
+def _differences(changed: Iterable[ChangedKey]) -> list[ChangedKeyView]:
+    return [ChangedKeyView(key=one.key, lines=[sign + text for sign, text in one.lines]) for one in changed]
 
 
 @router.get("/{slug}/versions/{version:int}/study.toml", response_class=Response)
@@ -172,6 +186,41 @@ def read_version(db: Db, _staff: CurrentStaff, slug: str, version: int) -> Respo
     """One version as TOML."""
     found = find_version(db, service.find_study(db, slug), version)
     return Response(written(found.spec), media_type=TOML)
+
+
+@router.get("/{slug}/history")
+def read_history(db: Db, _staff: CurrentStaff, slug: str) -> list[SaveView]:
+    """Every save of a draft, the newest first; of a study that was opened, those before that."""
+    return [save_view(one) for one in history_of(db, service.find_study(db, slug))]
+
+
+def save_view(one: SaveLine) -> SaveView:
+    return SaveView(
+        number=one.number,
+        made_at=one.made_at,
+        made_by=one.made_by,
+        restored=one.restored,
+        differences=_differences(one.differences),
+    )
+
+
+@router.get("/{slug}/history/{number:int}/study.toml", response_class=Response)
+def read_save(db: Db, _staff: CurrentStaff, slug: str, number: int) -> Response:
+    """One save as TOML."""
+    return Response(written(find_save(db, service.find_study(db, slug), number).spec), media_type=TOML)
+
+
+@router.post("/{slug}/history/{number:int}/restore")
+def restore(
+    db: Db, editor: Editor, slug: str, number: int, *, based_on: str | None = None
+) -> StudyDescription:
+    """Make a draft what one of its saves says, its pairs chosen anew; that is a save of its own.
+
+    `based_on`: the edition that was read; without it the draft is replaced whatever it says.
+    """
+    study = service.find_study(db, slug)
+    service.restore(db, study, number, based_on=based_on, staff_id=editor.id)
+    return view(db, study)
 
 
 @router.delete("/{slug}", status_code=204)

@@ -240,6 +240,14 @@ def _bad_study() -> Iterator[None]:
         raise BadStudy(str(error)) from None
 
 
+def stored_spec(description: Mapping[str, Any]) -> StudySpec:
+    """A description as it is stored; `BadStudy` where today's rules refuse it."""
+    try:
+        return StudySpec.model_validate(description)
+    except ValidationError as error:
+        raise BadStudy(sentence(error)) from None
+
+
 def sentence(error: ValidationError) -> str:
     """The first thing wrong with a description, in one line: where, then what."""
     first = error.errors()[0]

@@ -17,9 +17,19 @@ from app.errors import (
     WrongState,
     from_integrity_error,
 )
-from app.models import Pair, Participant, Study, StudyContent, StudyState, TrialKind
+from app.models import (
+    DraftSave,
+    Pair,
+    Participant,
+    Staff,
+    Study,
+    StudyContent,
+    StudyState,
+    StudyVersion,
+    TrialKind,
+)
 from app.storage import BlobStore
-from app.studies import versions
+from app.studies import drafts, versions
 from app.studies.frozen_plan import freeze
 from app.studies.parts import AboutSpec
 from app.studies.places import release_undecided
@@ -60,6 +70,7 @@ def create_study(
     checked = building.check(session, spec, blobs=blobs)
     study = add_row(session, checked.spec, created_by=staff_id)
     building.build(session, study, checked)
+    drafts.keep(session, study, staff_id=staff_id)
     return study
 
 
@@ -95,12 +106,56 @@ def revise(
     `EditedMeanwhile`: there is another edition now
     """
     _lock(session, study, "edited", *EDITABLE)
-    if based_on is not None and based_on != edition(study):
-        raise EditedMeanwhile
+    _refuse_other_editions(session, study, based_on)
     if study.state is StudyState.DRAFT:
         _revise_draft(session, study, spec, blobs=blobs)
+        drafts.keep(session, study, staff_id=staff_id)
     else:
         _add_version(session, study, spec, reason=reason, staff_id=staff_id)
+
+
+def restore(
+    session: Session,
+    study: Study,
+    number: int,
+    *,
+    based_on: str | None = None,
+    staff_id: int | None = None,
+    blobs: BlobStore | None = None,
+) -> None:
+    """Make a draft what one of its saves says, its pairs chosen anew; that is a save of its own.
+
+    based_on, blobs : as in `revise`
+    `NotFound`: there is no such save; `BadStudy`: what it says cannot be carried out today
+    """
+    from app.studies.schemas import stored_spec
+
+    lock_draft(session, study, "restored")
+    _refuse_other_editions(session, study, based_on)
+    spec = stored_spec(drafts.find_save(session, study, number).spec)
+    _revise_draft(session, study, spec, blobs=blobs)
+    drafts.keep(session, study, restored=number, staff_id=staff_id)
+
+
+def _refuse_other_editions(session: Session, study: Study, based_on: str | None) -> None:
+    if based_on is None or based_on == edition(study):
+        return
+    name, at = _last_change(session, study)
+    raise EditedMeanwhile(
+        f"{name} saved this study on {at:%-d %b %Y at %H:%M} UTC, after you began; nothing of yours is saved."
+    )
+
+
+def _last_change(session: Session, study: Study) -> tuple[str, datetime]:
+    """Who saved a study last, and when."""
+    if study.state is StudyState.DRAFT:
+        last: DraftSave | StudyVersion | None = drafts.last_save(session, study)
+    else:
+        last = session.get(StudyVersion, (study.id, study.version))
+    if last is None:
+        return "Somebody", study.created_at
+    by = session.get(Staff, last.made_by) if last.made_by is not None else None
+    return by.name if by else "A command", last.made_at.astimezone(UTC)
 
 
 def edition(study: Study) -> str:

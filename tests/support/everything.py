@@ -73,7 +73,7 @@ from app.stimuli.manifest import FaceBox
 from app.stimuli.service import import_path
 from app.storage import BlobStore
 from app.studies.schemas import StudySpec
-from app.studies.service import create_study, open_study
+from app.studies.service import create_study, open_study, revise
 from saliency.parameters import MapParameters
 from tests.support.factories import StaffFactory
 from tests.support.grids import SCORES, make_trained
@@ -140,7 +140,8 @@ class Everything:
         spec = {"slug": slug, "title": f"Faces, {state}", "trials_per_participant": 3, "judgements": 20}
         spec |= {"arms": arms, "pairs": {"per_source": 4}, "accepts_simulated": True}
         spec["exclusions"] = {"flags": ["honeypot", "set_aside"]}
-        made = create_study(self.db, StudySpec.model_validate(spec))
+        made = create_study(self.db, StudySpec.model_validate(spec | {"title": "As it was first saved"}))
+        revise(self.db, made, StudySpec.model_validate(spec))
         if state is not StudyState.DRAFT:
             open_study(self.db, made)
         self.db.commit()

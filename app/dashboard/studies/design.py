@@ -20,6 +20,7 @@ from app.planning.planner import plan_study
 from app.planning.schemas import PlannerBody, PlannerView
 from app.studies import service
 from app.studies.deviations import plan_report
+from app.studies.drafts import find_save, history_of
 from app.studies.pilots import pilots_of, start_pilot
 from app.studies.progress import list_studies
 from app.studies.routes import TOML
@@ -166,6 +167,8 @@ def design(request: Request, db: Db, _staff: CurrentStaff, slug: str) -> HTMLRes
         is_draft=study.state is StudyState.DRAFT,
         can_change=study.state in service.EDITABLE,
         versions=versions_of(db, study),
+        history=history_of(db, study),
+        edition=service.edition(study),
         pilots=list_studies(db, pilots_of(db, [study.slug]).get(study.slug, [])),
     )
 
@@ -203,6 +206,11 @@ def plan_page(
     )
 
 
+class ShownDraft(Fields):
+    based_on: str | None = None
+    """The edition that the page showed."""
+
+
 class PilotForm(Fields):
     judgements: int = 1
 
@@ -229,6 +237,23 @@ def download_version(db: Db, _staff: CurrentStaff, slug: str, version: int) -> R
     study = service.find_study(db, slug)
     headers = {"Content-Disposition": f'attachment; filename="{study.slug}-v{version}.toml"'}
     return Response(written(find_version(db, study, version).spec), media_type=TOML, headers=headers)
+
+
+@router.get("/{slug}/history/{number:int}/study.toml")
+def download_save(db: Db, _staff: CurrentStaff, slug: str, number: int) -> Response:
+    study = service.find_study(db, slug)
+    headers = {"Content-Disposition": f'attachment; filename="{study.slug}-save-{number}.toml"'}
+    return Response(written(find_save(db, study, number).spec), media_type=TOML, headers=headers)
+
+
+@router.post("/{slug}/history/{number:int}/restore")
+def restore(
+    request: Request, db: Db, editor: Editor, slug: str, number: int, shown: Annotated[ShownDraft, Form()]
+) -> RedirectResponse:
+    study = service.find_study(db, slug)
+    service.restore(db, study, number, based_on=shown.based_on, staff_id=editor.id)
+    said = Flash("ok", f"The draft says again what save {number} said; that is a save of its own.")
+    return leave_for(f"{router.prefix}/{study.slug}/design", request, said)
 
 
 @router.post("/{slug}/delete")

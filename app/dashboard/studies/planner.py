@@ -31,12 +31,14 @@ SHARES: Final = {
 MEASURED: Final = ("mean", "participant_sd", "pair_sd")
 """Those that a study can say."""
 
+BUTTONS: Final = ("cost", "like")
+
 TEXTS: Final = ("like", "reward", "marketplace")
 
 ROWS: Final = {
     "fewest": "Fewest",
-    "left_out": "With those left out",
-    "plan": "The plan's",
+    "left_out": "With left out",
+    "plan": "Plan",
 }
 """What the rows of the planner's table are called."""
 
@@ -49,11 +51,8 @@ class Planner:
     asked: PlannerBody
     errors: dict[str, str] = field(default_factory=dict)
     """By control."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether somebody uses it."""
-        return bool(self.errors or self.typed["planner.reward"] or self.typed["planner.like"])
+    is_used: bool = False
+    """Whether a button of it was pressed, or something typed."""
 
     @property
     def like(self) -> PlannerBody:
@@ -92,7 +91,8 @@ def read(form: Mapping[str, Any]) -> Planner:
     except BadInput as error:
         errors["planner.reward"] = str(error)
     values["marketplace"] = Source(source) if source in {*MARKETPLACES} else None
-    return Planner(typed, PlannerBody(**values), errors)
+    is_used = form.get("action") in BUTTONS or any(typed[name] for name in ("planner.reward", "planner.like"))
+    return Planner(typed, PlannerBody(**values), errors, is_used=bool(errors or is_used))
 
 
 def _share(key: str, text: str) -> float:

@@ -144,6 +144,9 @@ class TestStudies:
         text = cyborg("study", "show", "more").output
         (tmp_path / "more.toml").write_text(text)
         assert "still a draft" in cyborg("study", "edit", "more", str(tmp_path / "more.toml")).output
+        assert "still a draft" in cyborg("study", "restore", "more", "1").output
+        assert cyborg("study", "history", "more").output.startswith("1 ")
+        assert cyborg("study", "show", "more", "--save", "1").output == text
         assert "is deleted" in cyborg("study", "delete", "more", "--yes").output
         assert "no study called 'more'" in str(cyborg("study", "delete", "more", "--yes").exception)
 

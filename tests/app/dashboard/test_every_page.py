@@ -61,6 +61,7 @@ TYPED = {
 NOT_CHANGING = {
     "/staff/studies/{slug}/participants",  # looks somebody up
     "/staff/studies/{slug}/ticked-participants",  # nobody is ticked
+    "/staff/studies/{slug}/plan",  # says what the study takes
     "/staff/experiments/new",  # checks a recipe before it starts it
     "/staff/studies/{slug}/recruit/bonuses",  # shows what would be paid
     "/staff/studies/{slug}/recruit/sync",  # asks a worker to look

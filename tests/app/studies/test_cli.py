@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -36,6 +37,23 @@ class TestStudyCommands:
             back = client.post("/api/participant/return", json={"code": code})
         assert back.json()["participant"] == visitor.participant
         assert isinstance(cyborg("let-in", "faces", "nobody").exception, NotFound)
+
+    def test_a_draft_is_brought_back_to_an_earlier_save(self, cyborg, toml):
+        cyborg("create", toml)
+        text = cyborg("show", "faces").output
+        Path(toml).write_text(text.replace("Which face is real?", "Other"))
+        cyborg("edit", "faces", toml)
+        said = cyborg("history", "faces").output
+        assert [line[0] for line in said.splitlines() if " UTC " in line] == ["2", "1"]
+        assert "- Which face is real?\n     + Other" in said
+        assert cyborg("show", "faces", "--save", "1").output == text
+        assert cyborg("restore", "faces", "1").output == "Study faces is what save 1 said, still a draft.\n"
+        assert cyborg("show", "faces").output == text
+        assert [one["restored"] for one in json.loads(cyborg("history", "faces", "--json").output)] == [
+            1,
+            None,
+            None,
+        ]
 
     def test_the_planner_says_what_a_study_takes(self, cyborg, toml):
         cyborg("create", toml)

@@ -125,7 +125,7 @@ class TestTwoWhoEditAtOnce:
     def test_the_second_is_refused_and_nothing_is_lost(self, db, study):
         edition = service.edition(study)
         change(db, study, based_on=edition, title="Mine")
-        with pytest.raises(EditedMeanwhile):
+        with pytest.raises(EditedMeanwhile, match=r"^A command saved this study on .* nothing of yours"):
             change(db, study, based_on=edition, title="Yours")
         assert study.title == "Mine"
 
@@ -166,7 +166,7 @@ class TestTwoWhoEditAtOnce:
         change(db, study, title="Theirs")
         refused = read(answer := editor.post("/staff/studies/faces/edit/toml", data=sent))
         assert answer.status_code == 422
-        assert "Somebody else changed this study meanwhile" in refused.text("[role=alert]")
+        assert "A command saved this study" in refused.text("[role=alert]")
         assert 'title = "Mine"' in refused.text("textarea#toml")
         sent["based_on"] = refused.values("[name=based_on]", "value")[0]
         assert editor.post("/staff/studies/faces/edit/toml", data=sent).status_code == 303

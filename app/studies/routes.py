@@ -204,13 +204,13 @@ def save_view(one: SaveLine) -> SaveView:
     )
 
 
-@router.get("/{slug}/history/{number:int}/study.toml", response_class=Response)
+@router.get("/{slug}/history/{number}/study.toml", response_class=Response)
 def read_save(db: Db, _staff: CurrentStaff, slug: str, number: int) -> Response:
     """One save as TOML."""
     return Response(written(find_save(db, service.find_study(db, slug), number).spec), media_type=TOML)
 
 
-@router.post("/{slug}/history/{number:int}/restore")
+@router.post("/{slug}/history/{number}/restore")
 def restore(
     db: Db, editor: Editor, slug: str, number: int, *, based_on: str | None = None
 ) -> StudyDescription:

@@ -74,8 +74,8 @@ GET /staff/studies/{slug}/plan
 GET /api/studies/{slug}/versions/{version:int}/study.toml
 GET /staff/studies/{slug}/versions/{version:int}/study.toml
 GET /api/studies/{slug}/history
-GET /api/studies/{slug}/history/{number:int}/study.toml
-GET /staff/studies/{slug}/history/{number:int}/study.toml
+GET /api/studies/{slug}/history/{number}/study.toml
+GET /staff/studies/{slug}/history/{number}/study.toml
 GET /api/me
 GET /api/studies/{slug}/progress
 GET /api/studies/{slug}/overview
@@ -199,8 +199,8 @@ PUT /api/studies/{slug}
 DELETE /api/studies/{slug}
 POST /api/studies/{slug}/copies
 POST /api/studies/{slug}/pilots
-POST /api/studies/{slug}/history/{number:int}/restore
-POST /staff/studies/{slug}/history/{number:int}/restore
+POST /api/studies/{slug}/history/{number}/restore
+POST /staff/studies/{slug}/history/{number}/restore
 POST /api/studies/{slug}/planner
 POST /staff/studies/{slug}/pilots
 POST /staff/studies/{slug}/plan

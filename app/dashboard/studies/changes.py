@@ -11,7 +11,7 @@ from app.models import Study, StudyState
 from app.studies import service
 from app.studies.schemas import StudySpec
 
-SAVE_OVER: Final = "Look at the design as it is now; saving again replaces that."
+SAVE_OVER: Final = "What you typed is below. Saving again replaces what is there now, which is kept."
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,8 +130,8 @@ def revise_from_toml(request: Request, db: Db, editor: Editor, slug: str, given:
             given.change.make(db, study, spec, staff_id=editor.id)
     except EditedMeanwhile as error:
         db.expire_all()
-        change = StudyChange.shown(study, given.change, is_outdated=True)
-        return toml_page(request, given.toml, study=study, error=f"{error} {SAVE_OVER}", change=change)
+        change, said = StudyChange.shown(study, given.change, is_outdated=True), f"{error} {SAVE_OVER}"
+        return toml_page(request, given.toml, study=study, error=said, change=change, is_outdated=True)
     except (AlreadyExists, BadInput) as error:
         return toml_page(request, given.toml, study=study, error=str(error), change=given.change)
     return leave_for(f"{router.prefix}/{spec.slug}/design", request, saved(study, before))
@@ -150,10 +150,18 @@ def toml_page(
     study: Study | None = None,
     error: str = "",
     change: StudyChange | None = None,
+    is_outdated: bool = False,
 ) -> HTMLResponse:
-    status = HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK
-    named = {"toml": toml, "study": study, "error": error, "change": StudyChange.shown(study, change)}
-    return page(request, "staff/study_toml.html", status=status, **named)
+    return page(
+        request,
+        "staff/study_toml.html",
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK,
+        toml=toml,
+        study=study,
+        error=error,
+        change=StudyChange.shown(study, change),
+        is_outdated=is_outdated,
+    )
 
 
 @router.get("/{slug}/design")
@@ -239,14 +247,14 @@ def download_version(db: Db, _staff: CurrentStaff, slug: str, version: int) -> R
     return Response(written(find_version(db, study, version).spec), media_type=TOML, headers=headers)
 
 
-@router.get("/{slug}/history/{number:int}/study.toml")
+@router.get("/{slug}/history/{number}/study.toml")
 def download_save(db: Db, _staff: CurrentStaff, slug: str, number: int) -> Response:
     study = service.find_study(db, slug)
     headers = {"Content-Disposition": f'attachment; filename="{study.slug}-save-{number}.toml"'}
     return Response(written(find_save(db, study, number).spec), media_type=TOML, headers=headers)
 
 
-@router.post("/{slug}/history/{number:int}/restore")
+@router.post("/{slug}/history/{number}/restore")
 def restore(
     request: Request, db: Db, editor: Editor, slug: str, number: int, shown: Annotated[ShownDraft, Form()]
 ) -> RedirectResponse:

@@ -26,7 +26,7 @@ CALLS = {
     "/staff/studies/{slug}/delete": f"DELETE {S}",
     "/staff/studies/{slug}/pilots": f"POST {S}/pilots",
     "/staff/studies/{slug}/plan": f"POST {S}/planner",
-    "/staff/studies/{slug}/history/{number:int}/restore": f"POST {S}/history/{{number:int}}/restore",
+    "/staff/studies/{slug}/history/{number}/restore": f"POST {S}/history/{{number}}/restore",
     "/staff/studies/{slug}/open": f"POST {S}/open",
     "/staff/studies/{slug}/pause": f"POST {S}/pause",
     "/staff/studies/{slug}/close": f"POST {S}/close",

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from app.errors import BadInput, MarketplaceRefused, MarketplaceUnavailable, WrongState
-from app.models import Source
+from app.models import MarketplaceAccount, Source
 from app.recruitment import accounts
 from app.recruitment.marketplaces.registry import MARKETPLACES
 from app.recruitment.marketplaces.seam import Cost, Money
@@ -73,36 +73,45 @@ def priced(
     marketplace : None for the account that was connected first
     asks : whether the marketplace is asked, after a commit; without it there are rewards alone
     """
-    reached = _account(session, settings, marketplace)
-    currency = reached.currency if isinstance(reached, accounts.AccountKey) else pay.currency if pay else ""
-    given = Money(reward, currency) if reward is not None else pay
+    account = _account(session, marketplace)
+    given = (
+        pay if reward is None else Money(reward, account.currency if account else pay.currency if pay else "")
+    )
     if not asks:
         return PricedNumbers(given)
     if given is None:
         return PricedNumbers(None, complaint=NO_PAY)
-    if isinstance(reached, str):
-        return PricedNumbers(given, complaint=reached)
-    name = MARKETPLACES[reached.source]
-    if given.currency not in ("", reached.currency):
-        said = f"The study pays in {given.currency} and the account on {name} in {reached.currency}"
-        return PricedNumbers(
-            given, complaint=f"{said}; say the reward in {reached.currency} for fees and tax."
-        )
-    given = Money(given.minor, reached.currency)
-    session.commit()  # no transaction is open while the marketplace is asked
-    try:
-        costs = accounts.prices(reached, settings, given.minor, numbers)
-    except (MarketplaceRefused, MarketplaceUnavailable) as error:
-        return PricedNumbers(given, complaint=f"{name} says no fees and tax, so they are missing. {error}")
-    return PricedNumbers(given, costs, reached.source)
+    if account is None:
+        return PricedNumbers(given, complaint=_not_connected(marketplace))
+    return _asked(session, settings, account, given, numbers)
 
 
-def _account(session: Session, settings: Settings, marketplace: Source | None) -> accounts.AccountKey | str:
-    """The account to ask, or why there is none."""
+def _account(session: Session, marketplace: Source | None) -> MarketplaceAccount | None:
     connected = accounts.connected_accounts(session)
-    if not connected:
+    return next((one for one in connected if marketplace in (None, one.marketplace)), None)
+
+
+def _not_connected(marketplace: Source | None) -> str:
+    if marketplace is None:
         return NOTHING_CONNECTED
+    return f"{MARKETPLACES.get(marketplace, marketplace)} is not connected, so fees and tax are not known."
+
+
+def _asked(
+    session: Session, settings: Settings, account: MarketplaceAccount, reward: Money, numbers: Sequence[int]
+) -> PricedNumbers:
+    """With what the marketplace says, or why it says nothing."""
+    name, source = MARKETPLACES[account.marketplace], account.marketplace
+    if reward.currency not in ("", account.currency):
+        said = f"The study pays in {reward.currency} and the account on {name} in {account.currency}"
+        return PricedNumbers(
+            reward, complaint=f"{said}; say the reward in {account.currency} for fees and tax."
+        )
+    reward = Money(reward.minor, account.currency)
     try:
-        return accounts.key_of(session, marketplace or connected[0].marketplace, settings)
-    except WrongState as error:
-        return str(error)
+        key = accounts.key_of(session, source, settings)
+        session.commit()  # no transaction is open while the marketplace is asked
+        costs = accounts.prices(key, settings, reward.minor, [people for people in numbers if people])
+    except (WrongState, MarketplaceRefused, MarketplaceUnavailable) as error:
+        return PricedNumbers(reward, complaint=f"{name} says no fees and tax, so they are missing. {error}")
+    return PricedNumbers(reward, costs, source)

@@ -45,7 +45,7 @@ def plan(
 ) -> PlannerView:
     """What a description takes. With `ask_marketplace` it commits before it asks, and spends nothing.
 
-    pairs : main pairs that the study shows
+    pairs : main pairs that the study shows; of none, everything is 0
     `NotFound`, `BadInput`: there is no study `asked.like`, or it has too few judgements
     """
     found = measured(session, find_study(session, asked.like)) if asked.like else None
@@ -104,7 +104,7 @@ def _row(name: RowName, people: int, found: Totals, cost: PricedNumbers) -> Plan
     return PlannerRow(
         name=name,
         participants=people,
-        hours=found.hours * people / found.participants,
+        hours=found.hours * people / found.participants if found.participants else 0,
         rewards=of_market.rewards if of_market else rewards,
         fees=of_market.fees if of_market else None,
         tax=of_market.tax if of_market else None,

@@ -139,6 +139,6 @@ def shown(db: Session, planner: Planner, answer: PlannerView | None) -> dict[str
 def per_hour(answer: PlannerView) -> Money | None:
     """What participants earn on average, without fees; minor units are rounded down."""
     fewest = answer.rows[0]
-    if fewest.rewards is None:
+    if fewest.rewards is None or not fewest.hours:
         return None
     return Money(int(fewest.rewards / fewest.hours), answer.currency)

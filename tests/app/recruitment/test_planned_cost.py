@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.models import Label, Source, Study
+from app.models import Label, MarketplaceAccount, Source, Study
 from app.planning.cost import pay_of
 from app.planning.planner import plan_study
 from app.planning.schemas import PlannerBody
@@ -128,6 +128,17 @@ class TestWithoutAMarketplace:
         answer = plan_study(db, settings, draft, PlannerBody())
         assert [row.rewards for row in answer.rows] == [1200, 1600]
         assert "pays in EUR and the account on Prolific in GBP" in answer.complaint
+
+    def test_a_token_that_cannot_be_opened_is_no_error_of_the_page(self, db, editor, images, account):
+        db.query(MarketplaceAccount).one().sealed_token = b"of another key"
+        db.commit()
+        assert editor.post("/staff/studies/new", data=FORM | {"action": "totals"}).status_code == 200
+        page = read(editor.post("/staff/studies/new", data=FORM))
+        assert "says no fees and tax" in page.text("[data-totals-here] .notice")
+
+    def test_without_images_a_study_takes_nobody(self, editor):
+        page = read(editor.post("/staff/studies/new", data=FORM))
+        assert page.texts("[data-totals-here] .planner td.table__number")[:3] == ["0", "0.0", "0.00"]
 
 
 class TestPay:

@@ -1,38 +1,38 @@
-"""What exports cost at a million decisions, and whether their memory grows with the study.
+"""What an export costs at a million decisions, and whether its memory grows with the study.
 
     python benchmarks/export_scale.py [--decisions 1000000] [--annotations 100000] [--pairs 2000]
-        [--format NAME]…
 
 Fills two studies by COPY, each in an embedded PostgreSQL of its own: one of a tenth of that size, one of all
-of it. Each format is written once, in a process of its own that throws the bytes away as a slow reader would
-take them: piece by piece. Printed are the wall time, the CPU of that process and of the server's processes,
-the bytes, and the peak of the process's resident memory above what it had before the first byte. The last
-column is the peak of the whole study over that of the tenth: flat is 1.
+of it. Each archive is made once, in a process of its own that throws the bytes away. Printed is for every
+file in it, for all masks together and for the archive: the wall time, the CPU of that process and of the
+server's processes, the bytes before they are packed, and the peak of the process's resident memory while the
+file was made, above what the process had before the first byte. The last column is the peak of the whole
+study over that of the tenth: flat is 1.
 """
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 from sqlalchemy import Engine, select, text
-from sqlalchemy.orm import Session
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from app import models
 from app.db import connect, factory, snapshot
-from app.exports import dictionary, masks, parquet, queries
-from app.exports.annotations import annotation_lines
+from app.exports.archives import Chunks, ExportMember, archive
 from app.exports.contents import Contents, Layout
-from app.exports.service import table, zipped
-from app.models import Study
+from app.exports.service import members
 from app.settings import Settings
 from app.storage import BlobStore
 from app.studies.service import find_study
@@ -43,8 +43,6 @@ from benchmarks.staff_pages import copy, make_study
 STROKES, POINTS, SIDE = 2, 40, 512
 SEED = 7
 SLUG = "big"
-
-Chunks = Iterator[bytes]
 
 
 def fill(engine: Engine, *, decisions: int, annotations: int, pairs: int) -> float:
@@ -73,7 +71,7 @@ def fill(engine: Engine, *, decisions: int, annotations: int, pairs: int) -> flo
     return time.perf_counter() - began
 
 
-def _strokes(ids: Sequence[int]) -> Iterator[tuple]:
+def _strokes(ids: Sequence[int]) -> Iterator[tuple[Any, ...]]:
     """Strokes that wander over the middle of the image."""
     rng = np.random.default_rng(SEED)
     for annotation in ids:
@@ -84,78 +82,128 @@ def _strokes(ids: Sequence[int]) -> Iterator[tuple]:
             yield annotation, position, "brush", 12.0, json.dumps(points)
 
 
-def lines(session: Session, _blobs: BlobStore, study: Study) -> Chunks:
-    return annotation_lines(session, study.id, file=dictionary.ANNOTATIONS, counting=True)
+@dataclass(slots=True)
+class Cost:
+    """What some files took. `memory` is the largest, all else is summed."""
+
+    seconds: float = 0.0
+    cpu: float = 0.0
+    megabytes: float = 0.0
+    memory: float = 0.0
+
+    def add(self, other: "Cost") -> None:
+        self.seconds += other.seconds
+        self.cpu += other.cpu
+        self.megabytes += other.megabytes
+        self.memory = max(self.memory, other.memory)
 
 
-def annotations_parquet(session: Session, _blobs: BlobStore, study: Study) -> Chunks:
-    return parquet.annotations(session, study.id, file=dictionary.ANNOTATIONS, counting=True)
+class Meter:
+    """Time, CPU and peak memory since it was last read."""
+
+    def __init__(self, server: psutil.Process) -> None:
+        self._server = server
+        self._at_rest = resident()
+        self._restart()
+
+    def _restart(self) -> None:
+        Path("/proc/self/clear_refs").write_text("5", "ascii")  # the peak is now what there is
+        self._began, self._cpu = time.perf_counter(), cpu(self._server)
+
+    def read(self) -> Cost:
+        seconds, used = time.perf_counter() - self._began, cpu(self._server) - self._cpu
+        memory = (resident(peak=True) - self._at_rest) / 1e6
+        self._restart()
+        return Cost(seconds, used, memory=memory)
 
 
-def decisions_csv(session: Session, _blobs: BlobStore, study: Study) -> Chunks:
-    return table(session, dictionary.DECISIONS, queries.decisions(study.id))
-
-
-def decisions_parquet(session: Session, _blobs: BlobStore, study: Study) -> Chunks:
-    return parquet.table(session, dictionary.DECISIONS, queries.decisions(study.id))
-
-
-def coco(session: Session, _blobs: BlobStore, study: Study) -> Chunks:
-    return masks.coco_chunks(session, study.id, session.execute(queries.images(study.id)))
-
-
-def archive_of(**options: object) -> Callable[[Session, BlobStore, Study], Chunks]:
-    return lambda session, blobs, study: zipped(session, blobs, study, Contents(**options))
-
-
-FORMATS: dict[str, Callable[[Session, BlobStore, Study], Chunks]] = {
-    "decisions.csv": decisions_csv,
-    "decisions.parquet": decisions_parquet,
-    "annotations.jsonl": lines,
-    "annotations.parquet": annotations_parquet,
-    "masks.coco.json": coco,
-    "export.zip": archive_of(),
-    "export.zip, Parquet": archive_of(parquet=True),
-    "export.zip, Psych-DS": archive_of(layout=Layout.PSYCH_DS),
-    "export.zip, masks as PNG": archive_of(masks=True),
+ARCHIVES = {
+    "export.zip": Contents(parquet=True, masks=True, coco=True),
+    "export.zip, Psych-DS": Contents(layout=Layout.PSYCH_DS),
 }
 
 
-def measure(settings: Settings, name: str) -> dict[str, float]:
-    """One format in this process."""
+def measure(settings: Settings, name: str) -> dict[str, Cost]:
+    """One archive in this process: each of its files, and the whole."""
     engine = connect(settings, connections=1)
     blobs = BlobStore(settings.blobs_url)
+    postmaster = (settings.data_dir / "postgres" / "postmaster.pid").read_text().split()[0]
     with snapshot(factory(engine)) as session:
         study = find_study(session, SLUG)
-        postmaster = (settings.data_dir / "postgres" / "postmaster.pid").read_text().split()[0]
-        server, own = psutil.Process(int(postmaster)), psutil.Process()
-        before, at_rest, began = cpu(own, server), own.memory_info().rss, time.perf_counter()
-        size = sum(len(chunk) for chunk in FORMATS[name](session, blobs, study))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        found = {"s": time.perf_counter() - began, "CPU s": cpu(own, server) - before, "MB": size / 1e6}
+        meter = Meter(psutil.Process(int(postmaster)))
+        files: defaultdict[str, Cost] = defaultdict(Cost)
+        made = members(session, blobs, study, ARCHIVES[name])
+        packed = sum(map(len, archive(metered(made, meter, files), folder=SLUG)))
+        files["directory of the archive"].add(meter.read())
     engine.dispose()
-    return found | {"memory MB": (peak - at_rest) / 1e6}
+    whole = Cost()
+    for one in files.values():
+        whole.add(one)
+    whole.megabytes = packed / 1e6
+    return files | {name: whole}
 
 
-def cpu(own: psutil.Process, server: psutil.Process) -> float:
-    return sum(sum(one.cpu_times()[:2]) for one in (own, *server.children()))
+def metered(made: Iterator[ExportMember], meter: Meter, files: dict[str, Cost]) -> Iterator[ExportMember]:
+    """The files; each is measured when the next one is asked for, all masks together."""
+    for kind, alike in groupby(made, key=kind_of):
+        for member in alike:
+            yield ExportMember(member.name, counted(member.chunks, files[kind]))
+        files[kind].add(meter.read())
 
 
-def in_child(settings: Settings, name: str) -> dict[str, float]:
+def kind_of(member: ExportMember) -> str:
+    return f"{Path(member.name).parent}/*.png" if member.name.endswith(".png") else Path(member.name).name
+
+
+def counted(chunks: Chunks, cost: Cost) -> Chunks:
+    for chunk in chunks:
+        cost.megabytes += len(chunk) / 1e6
+        yield chunk
+
+
+def resident(*, peak: bool = False) -> int:
+    """Resident bytes of this process, now or at their peak.
+
+    Not `ru_maxrss`, which a process takes over from the one that started it: the parent that filled the
+    database, and that is larger the more it filled.
+    """
+    name = "VmHWM:" if peak else "VmRSS:"
+    lines = Path("/proc/self/status").read_text("ascii").splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(name))
+
+
+def cpu(server: psutil.Process) -> float:
+    """Seconds of this process and of the server's."""
+    return sum(sum(one.cpu_times()[:2]) for one in (psutil.Process(), *server.children()))
+
+
+def in_child(settings: Settings, name: str) -> dict[str, Cost]:
     command = [sys.executable, __file__, "--measure", name, "--data", str(settings.data_dir)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    return {file: Cost(**cost) for file, cost in json.loads(done.stdout).items()}
 
 
-def measure_all(
-    decisions: int, annotations: int, pairs: int, formats: list[str]
-) -> Iterator[tuple[str, dict[str, float]]]:
+def show(costs: dict[str, Cost], tenth: dict[str, Cost]) -> None:
+    print(f"{'':50}{'s':>8}{'CPU s':>8}{'MB':>8}{'memory MB':>11}{'ratio':>7}")
+    for name, one in costs.items():
+        numbers = f"{one.seconds:>8.1f}{one.cpu:>8.1f}{one.megabytes:>8.1f}{one.memory:>11.1f}"
+        ratio = f"{one.memory / max(tenth[name].memory, 1):>7.2f}" if tenth else ""
+        print(f"{name:50}{numbers}{ratio}", flush=True)
+
+
+Costs = dict[str, dict[str, Cost]]
+"""By archive, then by file."""
+
+
+def measure_all(tenth: Costs, *, decisions: int, annotations: int, pairs: int) -> Costs:
     with fresh_database() as (settings, engine, _):
         seconds = fill(engine, decisions=decisions, annotations=annotations, pairs=pairs)
         print(f"{decisions:,} decisions, {annotations:,} annotations, filled in {seconds:.0f} s", flush=True)
-        for name in formats:
-            yield name, in_child(settings, name)
+        costs: Costs = {}
+        for name in ARCHIVES:
+            costs[name] = in_child(settings, name)
+            show(costs[name], tenth.get(name, {}))
+        return costs
 
 
 def main() -> None:
@@ -165,21 +213,17 @@ def main() -> None:
     parser.add_argument("--decisions", type=int, default=1_000_000)
     parser.add_argument("--annotations", type=int, default=100_000)
     parser.add_argument("--pairs", type=int, default=2_000)
-    parser.add_argument("--format", action="append", choices=FORMATS, help="only these; repeatable")
-    parser.add_argument("--measure", choices=FORMATS, help=argparse.SUPPRESS)
+    parser.add_argument("--measure", choices=ARCHIVES, help=argparse.SUPPRESS)
     parser.add_argument("--data", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
         settings = Settings(data_dir=options.data, database_url=None, storage_url=None, _env_file=None)
-        print(json.dumps(measure(settings, options.measure)))
+        print(json.dumps({name: asdict(cost) for name, cost in measure(settings, options.measure).items()}))
         return
-    formats = options.format or list(FORMATS)
-    tenth = dict(measure_all(options.decisions // 10, options.annotations // 10, options.pairs, formats))
-    print(f"{'':26}{'s':>8}{'CPU s':>8}{'MB':>8}{'memory MB, tenth':>18}{'whole':>8}{'ratio':>7}")
-    for name, one in measure_all(options.decisions, options.annotations, options.pairs, formats):
-        small, large = tenth[name]["memory MB"], one["memory MB"]
-        cost = f"{one['s']:>8.1f}{one['CPU s']:>8.1f}{one['MB']:>8.1f}"
-        print(f"{name:26}{cost}{small:>18.0f}{large:>8.0f}{large / max(small, 1):>7.1f}", flush=True)
+    tenth: Costs = {}
+    for part in (10, 1):
+        sizes = {"decisions": options.decisions // part, "annotations": options.annotations // part}
+        tenth = measure_all(tenth, **sizes, pairs=options.pairs)
 
 
 if __name__ == "__main__":

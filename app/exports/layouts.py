@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from app.db import AnyRow
+from app.db import AnyRow, streamed
 from app.exports import queries
 from app.exports.archives import ExportMember
 from app.exports.cells import csv_chunks
@@ -113,30 +113,28 @@ def as_image_folder(
 
     `picture` gives the bytes of a blob.
     """
-    maps: dict[int, AnyRow] = {}
-    blobs: dict[int, str] = {}
-    if map_set_id is not None:
-        maps = {row.image_id: row for row in session.execute(queries.maps(map_set_id))}
-        blobs = {row.image_id: row.blob_hash for row in session.execute(queries.map_blobs(map_set_id))}
-    images = session.execute(queries.images(study.id)).all()
-    folders = sorted({FOLDER_OF_SPLIT[image.split] for image in images})
-    yield ExportMember("README.md", iter([_card(facts, folders)]))
-    for folder in folders:
-        images_of_split = [image for image in images if FOLDER_OF_SPLIT[image.split] == folder]
-        rows = (_metadata(image, maps.get(image.image_id)) for image in images_of_split)
+    splits = sorted({FOLDER_OF_SPLIT[split] for split in session.scalars(queries.splits(study.id))})
+    yield ExportMember("README.md", iter([_card(facts, splits)]))
+    for folder in splits:
+        query = queries.images_with_maps(study.id, map_set_id, _splits_in(folder))
+        rows = (_metadata(image) for image in streamed(session, query))
         yield ExportMember(f"{folder}/metadata.csv", csv_chunks(METADATA, rows))
-        for image in images_of_split:
+        for image in streamed(session, query):
             name = f"{image.image_id}.png"
             yield ExportMember(f"{folder}/{name}", iter([picture(image.content_hash)]))
-            if blob := blobs.get(image.image_id):
-                yield ExportMember(f"{folder}/maps/{name}", iter([picture(blob)]))
+            if image.blob_hash:
+                yield ExportMember(f"{folder}/maps/{name}", iter([picture(image.blob_hash)]))
 
 
-def _metadata(image: AnyRow, map_row: AnyRow | None) -> list[Any]:
-    fields = dict(image._mapping) | (dict(map_row._mapping) if map_row is not None else {})
+def _splits_in(folder: str) -> list[Split | None]:
+    return [split for split, name in FOLDER_OF_SPLIT.items() if name == folder]
+
+
+def _metadata(image: AnyRow) -> list[Any]:
+    fields = dict(image._mapping)
     fields["file_name"] = f"{image.image_id}.png"
-    fields["map_file_name"] = None if map_row is None else f"maps/{image.image_id}.png"
-    return [fields.get(name) for name in METADATA]
+    fields["map_file_name"] = f"maps/{image.image_id}.png" if image.blob_hash else None
+    return [fields[name] for name in METADATA]
 
 
 def _card(facts: DatasetFacts, folders: Iterable[str]) -> bytes:

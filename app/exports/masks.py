@@ -78,17 +78,23 @@ def mask_png(one: AnnotationMask) -> bytes:
 
 def coco_chunks(session: Session, study_id: int, images: Iterable[AnyRow]) -> Chunks:
     """The masks as one COCO document, piece by piece: images, one category, an annotation for each mask."""
-    described = [
-        {"id": row.image_id, "width": row.width, "height": row.height, "file_name": f"{row.image_id}.png"}
-        for row in images
-    ]
     categories = [{"id": PAINTED, "name": "painted"}]
-    yield f'{{"images":{_json(described)},"categories":{_json(categories)},"annotations":['.encode()
+    yield b'{"images":['
+    separator = ""
+    for image in images:
+        yield (separator + _json(_described(image))).encode()
+        separator = ","
+    yield f'],"categories":{_json(categories)},"annotations":['.encode()
     separator = "\n"
     for one in masks(session, study_id):
         yield (separator + _json(coco_annotation(one))).encode()
         separator = ",\n"
     yield b"\n]}\n"
+
+
+def _described(image: AnyRow) -> dict[str, Any]:
+    name = f"{image.image_id}.png"
+    return {"id": image.image_id, "width": image.width, "height": image.height, "file_name": name}
 
 
 def coco_annotation(one: AnnotationMask) -> dict[str, Any]:

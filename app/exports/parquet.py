@@ -1,10 +1,11 @@
 """Tables and lines of an export as Parquet. Types are those of the dictionary; memory holds one row group."""
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
+from sqlalchemy import RowMapping
 from sqlalchemy.orm import Session
 
 from app.db import AnySelect, streamed
@@ -54,17 +55,17 @@ def schema_of(file: ExportFile) -> "pa.Schema":
 
 def table(session: Session, file: ExportFile, query: AnySelect) -> Chunks:
     """The rows of a query as Parquet."""
-    import pyarrow as pa
-
     schema = schema_of(file)
     rows = (row._mapping for row in streamed(session, query))
+    groups = iter(lambda: list(islice(rows, ROWS_IN_A_GROUP)), [])
+    yield from _written(schema, (_as_table(group, file, schema) for group in groups))
 
-    def batches() -> "Iterator[pa.Table]":
-        while some := list(islice(rows, ROWS_IN_A_GROUP)):
-            columns = [[_value(row[one.name], one.type) for row in some] for one in file.fields]
-            yield pa.table([pa.array(*both) for both in zip(columns, schema.types, strict=True)], schema)
 
-    yield from _written(schema, batches())
+def _as_table(rows: Sequence[RowMapping], file: ExportFile, schema: "pa.Schema") -> "pa.Table":
+    import pyarrow as pa
+
+    columns = ([_value(row[one.name], one.type) for row in rows] for one in file.fields)
+    return pa.table([pa.array(*both) for both in zip(columns, schema.types, strict=True)], schema)
 
 
 def _value(value: Any, kind: FieldType) -> Any:
@@ -78,18 +79,23 @@ def annotations(session: Session, study_id: int, *, file: ExportFile, counting: 
     """The lines of an annotations file as Parquet, with each stroke as numbers."""
     schema = schema_of(file)
     lines = annotation_lines(session, study_id, file=file, counting=counting)
-    yield from _written(schema, (_parsed(some, schema) for some in _groups(lines)))
+    yield from _written(schema, (_parsed(group, schema) for group in _groups(lines)))
 
 
 def _groups(lines: Iterable[bytes]) -> Iterator[bytes]:
-    held = bytearray()
+    held: list[bytes] = []
     for some in lines:
-        held += some
-        if len(held) > LINE_BYTES_IN_A_GROUP:
-            yield bytes(held)
-            held.clear()
+        held.append(some)
+        if sum(map(len, held)) > LINE_BYTES_IN_A_GROUP:
+            yield _taken(held)
     if held:
-        yield bytes(held)
+        yield _taken(held)
+
+
+def _taken(held: list[bytes]) -> bytes:
+    whole = b"".join(held)
+    held.clear()
+    return whole
 
 
 def _parsed(lines: bytes, schema: "pa.Schema") -> "pa.Table":
@@ -105,9 +111,10 @@ def _parsed(lines: bytes, schema: "pa.Schema") -> "pa.Table":
 def _written(schema: "pa.Schema", groups: "Iterable[pa.Table]") -> Chunks:
     from pyarrow.parquet import ParquetWriter
 
-    sink = Sink()
-    with ParquetWriter(sink, schema, **OPTIONS) as into:
-        for group in groups:
-            into.write_table(group)
-            yield from sink.drained()
-    yield from sink.drained()
+    with Sink() as sink:
+        with ParquetWriter(sink, schema, **OPTIONS) as into:
+            for group in groups:
+                into.write_table(group)
+                del group  # or two are held while the next one is made
+                yield from sink.drained()
+        yield from sink.drained()

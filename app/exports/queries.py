@@ -1,8 +1,22 @@
 """The rows of each table of an export. Column names are those of the data dictionary."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Numeric, Text, case, cast, func, select, true
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Numeric,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import aliased
 
@@ -21,6 +35,7 @@ from app.models import (
     RegionCheck,
     SaliencyMap,
     Source,
+    Split,
     Stroke,
     Trial,
     TrialKind,
@@ -192,14 +207,6 @@ def devices(study_id: int) -> AnySelect:
 
 
 def images(study_id: int) -> AnySelect:
-    shown = (
-        select(Pair.real_image_id)
-        .where(Pair.study_id == study_id)
-        .union(
-            select(Pair.fake_image_id).where(Pair.study_id == study_id),
-            select(RegionCheck.image_id).where(RegionCheck.study_id == study_id),
-        )
-    )
     return (
         select(
             Image.id.label("image_id"),
@@ -217,9 +224,41 @@ def images(study_id: int) -> AnySelect:
             Image.original_name,
             Image.content_hash,
         )
-        .where(Image.id.in_(shown))
+        .where(_is_shown(study_id))
         .order_by(Image.id)
     )
+
+
+def _is_shown(study_id: int) -> ColumnElement[bool]:
+    shown = (
+        select(Pair.real_image_id)
+        .where(Pair.study_id == study_id)
+        .union(
+            select(Pair.fake_image_id).where(Pair.study_id == study_id),
+            select(RegionCheck.image_id).where(RegionCheck.study_id == study_id),
+        )
+    )
+    return Image.id.in_(shown)
+
+
+def splits(study_id: int) -> Select[Split | None]:
+    """The splits of the images of a study, each once; None is one of them."""
+    return select(Image.split).where(_is_shown(study_id)).distinct()
+
+
+def images_with_maps(study_id: int, map_set_id: int | None, splits: Sequence[Split | None]) -> AnySelect:
+    """The images of some splits, each with the numbers and the blob of its map; None where it has none."""
+    is_its_map = and_(SaliencyMap.image_id == Image.id, SaliencyMap.map_set_id == map_set_id)
+    return (
+        images(study_id)
+        .add_columns(SaliencyMap.blob_hash, SaliencyMap.annotators, *_measures())
+        .outerjoin(SaliencyMap, is_its_map)
+        .where(or_(*(Image.split.is_not_distinct_from(split) for split in splits)))
+    )
+
+
+def _measures() -> Iterator[ColumnElement[Any]]:
+    return (cast(column, SIX_DECIMALS).label(column.key) for column in MEASURES)
 
 
 def _without(event: ColumnElement[Any], *names: str) -> ColumnElement[Any]:
@@ -314,7 +353,7 @@ def maps(map_set_id: int) -> AnySelect:
             Image.width,
             Image.height,
             SaliencyMap.annotators,
-            *(cast(column, SIX_DECIMALS).label(column.key) for column in MEASURES),
+            *_measures(),
         )
         .join(Image, Image.id == SaliencyMap.image_id)
         .where(SaliencyMap.map_set_id == map_set_id)

@@ -18,7 +18,7 @@ from app.db import AnySelect, streamed
 from app.errors import AlreadyExists
 from app.exports import croissant, dictionary, masks, parquet, queries
 from app.exports.annotations import annotation_lines
-from app.exports.archives import SUMS, Chunks, ExportMember, Sums, archive, with_sums
+from app.exports.archives import SUMS, Chunks, ExportMember, archive, summing, with_sums
 from app.exports.cells import csv_chunks, json_default
 from app.exports.contents import PLAIN, Contents, Layout
 from app.exports.dictionary import ExportFile
@@ -89,10 +89,11 @@ def members(
 
 def _plain(files: Iterator[ExportMember], facts: DatasetFacts) -> Iterator[ExportMember]:
     """The files, then what describes them all by their sums."""
-    sums = Sums()
-    yield from sums.of(files)
-    yield from sums.of([ExportMember(croissant.NAME, iter([croissant.croissant(facts, sums.found)]))])
-    yield ExportMember(SUMS, iter([sums.text()]))
+    with summing() as sums:
+        yield from sums.of(files)
+        description = croissant.croissant(facts, sums.described)
+        yield from sums.of([ExportMember(croissant.NAME, iter([description]))])
+        yield ExportMember(SUMS, sums.text())
 
 
 def _citation(facts: DatasetFacts) -> ExportMember:
@@ -140,7 +141,7 @@ def _both(file: ExportFile, text: Chunks, as_parquet: Chunks) -> tuple[ExportMem
 
 def _masks(session: Session, study: Study, contents: Contents) -> Iterator[ExportMember]:
     if contents.coco:
-        shown = session.execute(queries.images(study.id))
+        shown = streamed(session, queries.images(study.id))
         yield ExportMember(masks.COCO, masks.coco_chunks(session, study.id, shown))
     if contents.masks:
         yield from masks.mask_files(session, study.id)
@@ -212,7 +213,7 @@ def map_files(
     session: Session, blobs: BlobStore, map_set: MapSet, *, npy: bool = False
 ) -> Iterator[ExportMember]:
     """`maps/<image_id>.png`, and with `npy` the same values as `maps/<image_id>.npy`."""
-    for image_id, blob in session.execute(queries.map_blobs(map_set.id)):
+    for image_id, blob in streamed(session, queries.map_blobs(map_set.id)):
         png = blobs.get(blob)
         yield ExportMember(f"maps/{image_id}.png", iter([png]))
         if npy:
@@ -228,12 +229,12 @@ def npy_of(png: bytes) -> bytes:
 
 def image_files(session: Session, blobs: BlobStore, study: Study) -> Iterator[ExportMember]:
     """`images/<image_id>.png`, and `advice/<image_id>.png` where a model has a heat map of it."""
-    for image in session.execute(queries.images(study.id)):
+    for image in streamed(session, queries.images(study.id)):
         yield ExportMember(f"images/{image.image_id}.png", iter([blobs.get(image.content_hash)]))
     heat_maps = (
         select(ImageAdvice.image_id, ImageAdvice.map_hash)
         .where(ImageAdvice.study_id == study.id, ImageAdvice.map_hash.is_not(None))
         .order_by(ImageAdvice.image_id)
     )
-    for image_id, blob in session.execute(heat_maps):
+    for image_id, blob in streamed(session, heat_maps):
         yield ExportMember(f"advice/{image_id}.png", iter([blobs.get(str(blob))]))

@@ -121,7 +121,7 @@ def photograph(folder: Path, page: Page, name: str) -> None:
     for (size, viewport), scheme in itertools.product(SIZES.items(), SCHEMES):
         page.set_viewport_size(viewport)
         page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-        page.screenshot(path=folder / f"{name}-{size}-{scheme}.png", full_page=True)
+        page.screenshot(path=folder / f"{name}-{size}-{scheme}.png", full_page=True, animations="disabled")
     page.set_viewport_size(DESK)
     page.emulate_media(color_scheme="light")
 

@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * The form of a study, beyond plain HTML: another row without loading the page again, totals while somebody types,
- * and the step that needs another look in front.
+ * the same step after a question to the planner, and the step that needs another look in front.
  */
 
 const SETTLED = 400; // ms without typing, after which the totals are asked for
@@ -20,6 +20,10 @@ function start(form) {
     if (!(button instanceof HTMLElement)) return;
     event.preventDefault();
     addRow(form, button.dataset.adds ?? "");
+  });
+  form.addEventListener("click", (event) => {
+    const button = event.target instanceof Element ? event.target.closest("[data-stays]") : null;
+    button?.setAttribute("formaction", (form.getAttribute("action") ?? "") + location.hash);
   });
   showTrouble(form);
 }

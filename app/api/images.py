@@ -15,14 +15,14 @@ from app.deps import Blobs, CurrentStaff, Db, Editor
 from app.errors import BadInput
 from app.messages import Answer, Body
 from app.models import FaceOrigin, Image, Label, Split
+from app.stimuli import tags
 from app.stimuli.audit import audit_files
 from app.stimuli.face_boxes import find_again, set_box
 from app.stimuli.face_search import FaceSearch
-from app.stimuli.known import get_image
+from app.stimuli.known import get_image, images_called
 from app.stimuli.manifest import FaceBox, Item, source_of
 from app.stimuli.routes import ImageId, Length, Pixels
 from app.stimuli.setting_aside import remove_image, set_split
-from app.stimuli.tags import set_tags
 from app.stimuli.upload_plan import PlannedFile, UploadPlan, plan_upload
 from app.stimuli.uploads import import_upload
 
@@ -52,9 +52,20 @@ class TagsBody(Body):
     tags: list[str]
 
 
-class TagAllBody(Body):
-    """Tags to add and to remove."""
+Names = Annotated[list[str], Field(min_length=1, max_length=1000)]
+"""Names at import, or content hashes."""
 
+
+class NamesBody(Body):
+    """Images by their names at import or their content hashes."""
+
+    names: Names
+
+
+class TagAllBody(Body):
+    """Tags to add and to remove; with names, of the images called so instead of those that a filter finds."""
+
+    names: Names | None = None
     add: list[str] = Field(default_factory=list, max_length=20)
     remove: list[str] = Field(default_factory=list, max_length=100)
 
@@ -257,8 +268,21 @@ def images(db: Db, _staff: CurrentStaff, wanted: Annotated[ImageFilter, Query()]
 
 @router.post("/tags")
 def tag_found(db: Db, _editor: Editor, wanted: Annotated[ImageFilter, Query()], body: TagAllBody) -> Tagged:
-    """Add tags to all images that the filter finds and remove others; all of them, or none."""
-    return Tagged(images=tag_all(db, wanted, add=body.add, remove=body.remove))
+    """Add tags to all images that the filter finds, or that are named, and remove others; all, or none."""
+    if body.names is None:
+        return Tagged(images=tag_all(db, wanted, add=body.add, remove=body.remove))
+    if wanted.model_fields_set:
+        raise BadInput("Say which images: either by names or by a filter.")
+    for found in images_called(db, body.names):
+        tags.change_tags(found, add=body.add, remove=body.remove)
+    return Tagged(images=len(body.names))
+
+
+@router.post("/remove", status_code=204)
+def remove_named(db: Db, _editor: Editor, body: NamesBody) -> None:
+    """Remove images that nothing uses: all that are named, or none."""
+    for found in images_called(db, body.names):
+        remove_image(db, found)
 
 
 @router.post("/plan")
@@ -305,7 +329,7 @@ def change_split(db: Db, _editor: Editor, image_id: ImageId, wanted: SplitBody) 
 def change_tags(db: Db, _editor: Editor, image_id: ImageId, wanted: TagsBody) -> ImageLine:
     """Replace the tags of an image."""
     found = get_image(db, image_id)
-    set_tags(found, wanted.tags)
+    tags.set_tags(found, wanted.tags)
     return view(found)
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -11,12 +11,14 @@ from rich.progress import Progress
 
 from app.cli import app, complaints
 from app.cli.context import opened
+from app.cli.remote import remote
 from app.errors import BadInput
 
 if TYPE_CHECKING:
     from accuracy.decisions.reading import DecisionFile
     from accuracy.reporting.files import ReportedAnalysis
     from app.analysis.queries import Who
+    from app.cli.remote import Remote
 
 FILES = "report.html, report.pdf, decisions.csv, estimates.csv"  # a copy: help must not load the statistics
 
@@ -40,6 +42,37 @@ def analyse(
     as_json: Annotated[bool, typer.Option("--json", help="Print every estimate as JSON.")] = False,
 ) -> None:
     """Compare the accuracy of people with and without painting, and with decisions collected elsewhere."""
+    if server := remote():
+        if study is None or any((out, compare, columns)):
+            raise BadInput(
+                "With --server give a study, and neither --out nor --compare: those read files here."
+            )
+        who = "simulated" if simulated else "people"
+        _ask_there(server, study, {"who": who, "without": exclude_flag or []}, as_json=as_json)
+        return
+    _analyse_here(study, out, compare, columns, exclude_flag or [], simulated=simulated, as_json=as_json)
+
+
+def _ask_there(server: "Remote", study: str, wanted: dict[str, Any], *, as_json: bool) -> None:
+    """Ask a worker of the server; asked again, the same analysis is the answer, with what was found."""
+    found = server.post(f"/api/studies/{study}/analyses", json=wanted).json()
+    if as_json:
+        print(json.dumps(found))
+        return
+    page = f"{server.url}/staff/studies/{study}/analysis"
+    print(f"Analysis {found['version']} of study {study} is {found['state']}: {page}")
+
+
+def _analyse_here(
+    study: str | None,
+    out: Path | None,
+    compare: Path | None,
+    columns: Path | None,
+    exclude_flag: list[str],
+    *,
+    simulated: bool,
+    as_json: bool,
+) -> None:
     from accuracy.reporting.files import write_reports
     from accuracy.reporting.terminal import print_analysis
 
@@ -55,7 +88,7 @@ def analyse(
             progress.update(task, completed=percent)
 
         who: Who | None = "simulated" if simulated else None
-        reported = _analysed(study, other, who, tuple(exclude_flag or ()), on_percent)
+        reported = _analysed(study, other, who, tuple(exclude_flag), on_percent)
         folders = write_reports(reported, out) if out is not None else []
     if as_json:
         print(json.dumps([result.analysis.to_dict() for result in reported]))

@@ -277,8 +277,9 @@ def tag_command(
     if bool(names) == bool(chosen):
         raise BadInput("Say which images: either by their names or with --label, --source and the like.")
     change = {"add": add or [], "remove": remove or []}
-    if (server := remote()) and chosen:
-        count = server.post("/api/images/tags", params=chosen, json=change).json()["images"]
+    if server := remote():
+        named = {"names": names} if names else {}
+        count = server.post("/api/images/tags", params=chosen, json=change | named).json()["images"]
     else:
         count = _tag_found(chosen, change) if chosen else _tag_named(names or [], change)
     print(f"{count} images are tagged.")
@@ -299,12 +300,12 @@ def _tag_found(chosen: dict[str, str], change: dict[str, list[str]]) -> int:
 
 
 def _tag_named(names: list[str], change: dict[str, list[str]]) -> int:
-    from app.stimuli.known import get_image, image_called
+    from app.stimuli.known import images_called
     from app.stimuli.tags import change_tags
 
     with opened() as context, context.sessions.begin() as session:
-        for name in names:
-            change_tags(get_image(session, image_called(session, name)), **change)
+        for image in images_called(session, names):
+            change_tags(image, **change)
     return len(names)
 
 
@@ -313,13 +314,20 @@ def remove_command(
     names: Annotated[list[str], typer.Argument(help="Names at import, or content hashes.")],
 ) -> None:
     """Remove images that nothing uses: all of them, or none."""
-    from app.stimuli.known import get_image, image_called
+    if server := remote():
+        server.post("/api/images/remove", json={"names": names})
+    else:
+        _remove_here(names)
+    print(f"{len(names)} images are removed.")
+
+
+def _remove_here(names: list[str]) -> None:
+    from app.stimuli.known import images_called
     from app.stimuli.setting_aside import remove_image
 
     with opened() as context, context.sessions.begin() as session:
-        for name in names:
-            remove_image(session, get_image(session, image_called(session, name)))
-    print(f"{len(names)} images are removed.")
+        for image in images_called(session, names):
+            remove_image(session, image)
 
 
 def _progress() -> Progress:

@@ -17,8 +17,10 @@ from app.cli.context import opened
 from app.cli.remote import remote
 
 if TYPE_CHECKING:
+    from app.cli.remote import Remote
     from app.planning.schemas import PlannerView
     from app.studies.progress import StudySummary
+    from app.studies.versions import VersionLine
 
 study = typer.Typer(
     help="Studies: create, show, edit, duplicate, delete, open, pause, close.", no_args_is_help=True
@@ -116,11 +118,7 @@ def versions(
     as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
 ) -> None:
     """List the versions of a study that was opened: who, when, why and what changed."""
-    from app.studies.service import find_study
-    from app.studies.versions import versions_of
-
-    with opened() as context, context.sessions() as session:
-        found = versions_of(session, find_study(session, slug))
+    found = _versions_there(server, slug) if (server := remote()) else _versions_here(slug)
     if as_json:
         print(json.dumps([asdict(one) for one in found], default=str))
         return
@@ -180,6 +178,34 @@ def restore(
             service.restore(session, draft, number, blobs=context.blobs)
             now = draft.slug
     print(f"Study {now} is what save {number} said, still a draft.")
+
+
+def _versions_there(server: Remote, slug: str) -> list[VersionLine]:
+    from app.studies.versions import ChangedKey, VersionLine
+
+    def changes(of: list[dict[str, Any]]) -> tuple[ChangedKey, ...]:
+        return tuple(
+            ChangedKey(one["key"], tuple((line[:1], line[1:]) for line in one["lines"])) for one in of
+        )
+
+    return [
+        VersionLine(
+            one["number"],
+            datetime.fromisoformat(one["made_at"]),
+            one["made_by"],
+            one["reason"],
+            changes(one["differences"]),
+        )
+        for one in server.get(f"/api/studies/{slug}/versions").json()
+    ]
+
+
+def _versions_here(slug: str) -> list[VersionLine]:
+    from app.studies.service import find_study
+    from app.studies.versions import versions_of
+
+    with opened() as context, context.sessions() as session:
+        return versions_of(session, find_study(session, slug))
 
 
 @study.command()

@@ -33,6 +33,11 @@ def image_called(session: Session, name: str) -> int:
     raise NotFound(f"There is no one image called {name!r}.")
 
 
+def images_called(session: Session, names: Sequence[str]) -> list[Image]:
+    """The image that each name means; `NotFound` of the first that means none, or several."""
+    return [get_image(session, image_called(session, name)) for name in names]
+
+
 class KnownImages:
     """Images by content hash, by the name that they were imported under, and by its last part."""
 

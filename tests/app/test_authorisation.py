@@ -179,6 +179,7 @@ POST /staff/images/{image_id}/split
 POST /staff/images/{image_id}/tags
 POST /staff/images/tags
 POST /api/images/tags
+POST /api/images/remove
 PUT /api/images/{image_id}/tags
 POST /staff/images/{image_id}/remove
 DELETE /api/images/{image_id}

@@ -5,13 +5,15 @@ from datetime import timedelta
 
 import httpx2
 import pytest
+from sqlalchemy import select
 from typer.testing import CliRunner
 
 from app.accounts.token_service import create_token
 from app.cli import app
 from app.cli import commands as _registers  # noqa: F401
 from app.errors import BadInput
-from app.models import JobState, Listing, MapSet, PaymentKind, Role, TokenScope
+from app.models import Image, JobState, Listing, MapSet, PaymentKind, Role, TokenScope
+from app.studies.versions import record
 from saliency.parameters import MapParameters
 from tests.app.recruitment.conftest import TERMS, draft, lab, no_waiting, prolific, settings  # noqa: F401
 from tests.support.factories import StaffFactory
@@ -167,6 +169,27 @@ class TestStudies:
         assert json.loads(cyborg("study", "plan", "faces", "--json").output)["deviations"] != []
         assert "no rules of exclusion" in cyborg("exclusions", "faces").output
 
+    def test_its_versions_are_listed(self, cyborg, study, db):
+        for number, title in enumerate(("Faces", "Other faces"), start=1):
+            study.version, study.spec = number, {"title": title}
+            record(db, study, reason=f"Reason {number}.", staff_id=None)
+        db.commit()
+        said = cyborg("study", "versions", "faces").output
+        assert said.index("Reason 2.") < said.index("Reason 1.")
+        assert "Other faces" in said
+        assert [
+            one["number"] for one in json.loads(cyborg("study", "versions", "faces", "--json").output)
+        ] == [
+            2,
+            1,
+        ]
+
+    def test_an_analysis_is_asked_for_and_found_again(self, cyborg, tmp_path):
+        said = cyborg("analyse", "faces").output
+        assert said.startswith("Analysis 1 of study faces is queued: http")
+        assert json.loads(cyborg("analyse", "faces", "--json").output)["version"] == 1
+        assert "neither --out" in str(cyborg("analyse", "faces", "--out", str(tmp_path)).exception)
+
     def test_maps_a_dataset_and_an_experiment_are_asked_for(self, cyborg, study, db, tmp_path):
         assert "no correct annotation yet" in str(cyborg("maps", "build", "faces").exception)
         parameters = MapParameters().to_dict()
@@ -180,3 +203,25 @@ class TestStudies:
         assert "no dataset with the number or hash 99" in str(
             cyborg("train", "smoke", "--dataset", "99").exception
         )
+
+
+class TestImages:
+    def test_they_are_tagged_and_removed_by_name_all_or_none(self, cyborg, db, blobs):
+        make_images(db, blobs, count=2)
+        db.commit()
+        one, other, *rest = db.scalars(select(Image).order_by(Image.id)).all()
+        assert cyborg("images", "tag", one.original_name, "--add", "odd").output == "1 images are tagged.\n"
+        found = cyborg("images", "remove", one.content_hash, "no such image")
+        assert "no one image called 'no such image'" in str(found.exception)
+        said = cyborg("images", "remove", one.content_hash, other.content_hash).output
+        assert said == "2 images are removed.\n"
+        db.expire_all()
+        assert db.scalars(select(Image)).all() == rest
+
+    def test_the_one_that_is_named_has_the_tag(self, cyborg, db, blobs):
+        make_images(db, blobs, count=1)
+        db.commit()
+        first = db.scalars(select(Image).order_by(Image.id)).first()
+        cyborg("images", "tag", first.content_hash, "--add", "odd")
+        db.expire_all()
+        assert {image.id for image in db.scalars(select(Image)) if image.tags == ["odd"]} == {first.id}

@@ -19,6 +19,7 @@ from training.errors import DatasetError, RecipeError, TrainingError
 from training.events import EpochEvent, Event, FinishedEvent, HeartbeatEvent, StartedEvent, StepEvent
 
 if TYPE_CHECKING:
+    from training.evaluation.degraded import DegradedRow, Measured
     from training.grid import GridOutcome
     from training.reporting.finished_runs import ExternalDetector
 
@@ -120,9 +121,22 @@ def evaluate(
     shard: Annotated[
         str, typer.Option(help="i/n: do the i-th of n equal shares; whoever ends last writes the result.")
     ] = "1/1",
+    degrade: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Degrade the images first: `jpeg:90,70,50,30 resize:.75,.5 blur:1,2 noise:5 crop:.9 webp:80 "
+            "social`, in quotes or given again. One table, with the threshold that validation fixes."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="With --degrade: of noise and crops.")] = 0,
 ) -> None:
     """Score a split of any dataset with a trained run; writes RUN_DIR/evaluations/NAME."""
     with user_errors():
+        if degrade:
+            if shard != "1/1":
+                raise RecipeError("--degrade does all images at once; leave out --shard.")
+            _evaluate_degraded(run, data, degrade, split, name or data.resolve().name, device, seed)
+            return
         from training.evaluation.shards import Shard
         from training.run import evaluate_dataset
 
@@ -141,6 +155,39 @@ def evaluate(
             return
         for key, value in (end or {}).items():
             out.print(f"{key:32} {_number(value)}", highlight=False)
+
+
+def _evaluate_degraded(
+    run: Path, data: Path, degrade: list[str], split: str, name: str, device: str, seed: int
+) -> None:
+    from training.data.degradations import parse_degradations
+    from training.run import evaluate_degraded
+
+    degradations = parse_degradations(degrade)
+    rows: list[DegradedRow] = []
+    with _bar() as bar:
+        task = bar.add_task(f"evaluate {split}", total=None)
+        for outcome in evaluate_degraded(
+            run, data, degradations, split=split, name=name, device=device, seed=seed
+        ):
+            if isinstance(outcome, list):
+                rows = outcome
+            else:
+                bar.update(task, completed=outcome.done or 0, total=outcome.total)
+    table = Table("degradation", "AUC", "accuracy", "balanced accuracy", "AP", "TPR at FPR 0.5 %")
+    for row in rows:
+        cells = (row.auc, row.accuracy, row.balanced_accuracy, row.ap, row.tpr_at_fpr)
+        table.add_row(row.degradation, *map(_with_interval, cells))
+    out.print(table)
+    out.print(
+        f"{rows[0].images} images; the threshold of every row is {rows[0].threshold:.4g}, from validation.",
+        highlight=False,
+    )
+
+
+def _with_interval(one: "Measured") -> str:
+    interval = "" if one.low is None else f" ({_number(one.low)} to {_number(one.high)})"
+    return _number(one.value) + interval
 
 
 @app.command()

@@ -2,17 +2,19 @@
 
 import hashlib
 import platform
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from training.config import RunConfig, TrainingJob
 from training.data import loading
 from training.data.dataset import DatasetFolder, load_dataset
+from training.data.degradations import Degradation
 from training.data.loading import CacheSettings
 from training.engine import distributed, loop
 from training.engine.checkpoint import load_checkpoint
@@ -21,8 +23,10 @@ from training.engine.frozen import FrozenTrunk
 from training.engine.setup import Setup, new_backbone, prepare, require_splits, training_samples
 from training.engine.trackers import Trackers
 from training.errors import DatasetError, RecipeError, RunError, in_words
-from training.evaluation.evaluator import Evaluator, split_metrics, write_scores
+from training.evaluation.degraded import CLEAN, DegradedRow, degraded_logits, degraded_row, fixed_threshold
+from training.evaluation.evaluator import Evaluator, SplitLogits, split_metrics, write_scores
 from training.evaluation.gallery import write_average_human, write_gallery
+from training.evaluation.score_table import read_score_table
 from training.evaluation.shards import EvaluationParts, Shard
 from training.events import EvaluatedEvent, Event, FailedEvent, FinishedEvent, HeartbeatEvent, Metrics
 from training.files import read_json, write_json
@@ -195,6 +199,60 @@ def evaluate_dataset(
     write_json(target / f"{split}.json", {"dataset": dataset.id, "split": split, "metrics": metrics})
     parts.remove()
     yield metrics
+
+
+def evaluate_degraded(
+    run_dir: Path,
+    data_dir: Path,
+    degradations: Sequence[Degradation],
+    *,
+    split: str,
+    name: str,
+    device: str,
+    seed: int = 0,
+) -> Iterator[HeartbeatEvent | list[DegradedRow]]:
+    """Evaluate a run on a split as it is and after each degradation; writes `degraded-<split>.json`.
+
+    The threshold of every row is that of the best balanced accuracy on the run's own validation images.
+    Yields heartbeats, and last the rows, images as they are first.
+
+    name : of the folder below `evaluations/`
+    seed : of what degradations draw at random
+    """
+    folder = RunFolder(run_dir)
+    run, backbone = open_run(folder, device=device)
+    validation = folder.scores / "val.csv"
+    threshold = fixed_threshold(read_score_table(validation), run.score)
+    dataset = load_dataset(data_dir)
+    samples = dataset.of(split)
+    labels = np.array([sample.label == "fake" for sample in samples], bool)
+    if labels.all() or not labels.any():
+        raise DatasetError(f"The {split} split of {data_dir} needs images of both labels.")
+    evaluator, rows = _evaluator(run, backbone, folder), list[DegradedRow]()
+    for degradation in (None, *degradations):
+        for outcome in degraded_logits(evaluator, dataset, samples, degradation, seed=seed):
+            if isinstance(outcome, HeartbeatEvent):
+                done = (outcome.done or 0) + len(rows) * len(samples)
+                total = (len(degradations) + 1) * len(samples)
+                yield outcome.model_copy(update={"done": done, "total": total})
+                continue
+            scores = SplitLogits(samples, outcome).ranking[run.score]
+            title = degradation.name if degradation else CLEAN
+            rows.append(degraded_row(title, scores, labels, threshold=threshold))
+    record = {
+        "format": FORMAT,
+        "dataset": dataset.id,
+        "split": split,
+        "score": run.score,
+        "seed": seed,
+        "weights": hashlib.sha256(folder.best.read_bytes()).hexdigest(),
+        "validation": hashlib.sha256(validation.read_bytes()).hexdigest(),
+        "threshold": threshold,
+        "rows": [row.as_record() for row in rows],
+        **software_record(),
+    }
+    write_json(folder.root / "evaluations" / name / f"degraded-{split}.json", record)
+    yield rows
 
 
 def _evaluator(run: RunConfig, backbone: Backbone, folder: RunFolder) -> Evaluator:

@@ -34,6 +34,20 @@ def newcombe(rates: tuple[float, float], sizes: tuple[float, float]) -> Interval
     return Interval(one - zero, float(low), float(high))
 
 
+def mean_of_two(rates: tuple[float, float], sizes: tuple[float, float]) -> Interval:
+    """Mean of two proportions, such as a balanced accuracy, with an interval from Wilson's of either
+    (Zou and Donner, 2008).
+
+    rates : of either group, in [0, 1]
+    sizes : number of decisions of either group, above 0
+    """
+    (one, other), value = rates, (rates[0] + rates[1]) / 2
+    (one_low, one_high), (other_low, other_high) = wilson(one, sizes[0]), wilson(other, sizes[1])
+    low = value - np.hypot(one - one_low, other - other_low) / 2
+    high = value + np.hypot(one_high - one, other_high - other) / 2
+    return Interval(value, float(low), float(high))
+
+
 def bounded_share(count: Any, total: Any) -> Any:
     """count/total, with 0 and 1 moved to 1/(2n) and 1 - 1/(2n) (Macmillan and Kaplan, 1985), where the normal
     quantile is finite. NaN for a total below 2, where both bounds would be one half."""

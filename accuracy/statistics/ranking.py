@@ -9,6 +9,7 @@ from typing import Final, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, logit, ndtri
 
 from accuracy.statistics.intervals import Floats
 
@@ -17,7 +18,7 @@ Counts = NDArray[np.int64]
 Roc = tuple[Floats, Floats]
 """False and true positive rates at every threshold, from (0, 0) to (1, 1)."""
 
-FPR_POINTS: Final = (0.1, 0.01, 0.001)
+FPR_POINTS: Final = (0.1, 0.01, 0.005, 0.001)
 BPCER_POINTS: Final = (0.01, 0.05, 0.1)
 
 
@@ -27,6 +28,8 @@ class Ranking:
 
     fakes: Counts  # (G,)
     reals: Counts  # (G,)
+    precision_sum: float
+    """Sum over the fakes of the share of fakes among all images that score at least as high."""
 
     @classmethod
     def of(cls, scores: ArrayLike, fake: ArrayLike) -> Self:
@@ -40,7 +43,7 @@ class Ranking:
         """The ranking of scores in order, the highest first."""
         last_of_tie = np.flatnonzero(np.append(np.diff(scores) != 0, [True] * (len(scores) > 0)))
         fakes = np.cumsum(fake, dtype=np.int64)[last_of_tie]
-        return cls(fakes, last_of_tie + 1 - fakes)
+        return cls(fakes, last_of_tie + 1 - fakes, _precision_sum(fakes, last_of_tie))
 
     @classmethod
     def merged(cls, scores: Floats, fake: Flags) -> Self:
@@ -51,6 +54,7 @@ class Ranking:
         """
         if not len(scores):
             return cls.of_sorted(scores, fake)
+        found = np.cumsum(fake, dtype=np.int64)
         tied, changes = scores[1:] == scores[:-1], fake[1:] != fake[:-1]
         ends = changes & ~tied
         if len(mixed := np.flatnonzero(changes & tied)):
@@ -60,8 +64,8 @@ class Ranking:
             ends[last_of_tie[group[group < len(last_of_tie)]]] = True
             ends[last_of_tie[group[group > 0] - 1]] = True
         last = np.append(np.flatnonzero(ends), len(scores) - 1)
-        fakes = np.cumsum(fake, dtype=np.int64)[last]
-        return cls(fakes, last + 1 - fakes)
+        fakes, single = found[last], np.append(np.flatnonzero(~tied), len(scores) - 1)
+        return cls(fakes, last + 1 - fakes, _precision_sum(found[single], single))
 
     @property
     def totals(self) -> tuple[int, int]:
@@ -71,6 +75,32 @@ class Ranking:
     def each(self) -> tuple[Floats, Floats]:
         """(G,) fakes and reals of each score; as floating-point numbers, whose products are quick."""
         return np.diff(self.fakes, prepend=0).astype(float), np.diff(self.reals, prepend=0).astype(float)
+
+
+def _precision_sum(fakes: Counts, last: Counts) -> float:
+    """The sum of `Ranking.precision_sum`.
+
+    fakes : (G,) fakes that score at least as high as each score
+    last : (G,) position of the last image of each score
+    """
+    return float((np.diff(fakes, prepend=0) * (fakes / (last + 1))).sum())
+
+
+def average_precision(ranking: Ranking) -> float | None:
+    """Mean over the fakes of the precision at their score, equal scores taken at once: the area under the
+    steps of precision over recall, without interpolation. None where a class is missing."""
+    positives, negatives = ranking.totals
+    return ranking.precision_sum / positives if positives and negatives else None
+
+
+def average_precision_interval(ranking: Ranking) -> tuple[float, float] | None:
+    """The 95 % logit interval of an average precision (Boyd, Eng and Page, 2013); None where there is none or
+    it is 1."""
+    value, (positives, _) = average_precision(ranking), ranking.totals
+    if value is None or value >= 1:
+        return None
+    middle, half_width = logit(value), ndtri(0.975) / np.sqrt(positives * value * (1 - value))
+    return float(expit(middle - half_width)), float(expit(middle + half_width))
 
 
 def auc(ranking: Ranking) -> float | None:

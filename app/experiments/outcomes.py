@@ -43,10 +43,10 @@ class ExperimentOutcome:
         return [drawn(figure) for figure in every if _is_wanted(figure, source)]
 
     def sources(self) -> list[str]:
-        """Every generator that some detector was tested on."""
+        """Every generator that some detector was tested on, and every camera set where there are several."""
         summaries = [run.score_summary for run in self.results]
         summaries += [detector.score_summary for detector in self.detectors]
-        return sorted({name for summary in summaries for name in summary.generators})
+        return sorted({name for summary in summaries for name in (*summary.generators, *summary.cameras)})
 
 
 def _is_wanted(figure: FigureSpec, source: str) -> bool:

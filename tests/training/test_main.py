@@ -10,7 +10,17 @@ from tests.training.conftest import picture, saliency
 from training.__main__ import app
 from training.run_folder import RunFolder
 
-COMMANDS = ["fit", "evaluate", "report", "compare-papers", "score", "export", "import-und", "import-weights"]
+COMMANDS = [
+    "fit",
+    "evaluate",
+    "report",
+    "audit",
+    "compare-papers",
+    "score",
+    "export",
+    "import-und",
+    "import-weights",
+]
 RECIPE = """
 name = "r"
 architectures = ["cyborg_tiny"]
@@ -74,6 +84,22 @@ class TestEveryCommand:
         result = invoke(command, "--help")
         assert result.exit_code == 0
         assert "Usage" in result.output
+
+
+class TestDegraded:
+    def test_it_prints_a_row_for_each_degradation(self, runs, data):
+        folder = next(path.parent for path in sorted(runs.rglob("run.json")))
+        result = invoke("evaluate", folder, "--data", data, "--degrade", "jpeg:50 blur:1", "--device", "cpu")
+        assert result.exit_code == 0, result.output
+        assert [word in result.output for word in ("none", "jpeg:50", "blur:1", "from validation")] == [
+            True
+        ] * 4
+
+    def test_an_unknown_one_is_one_sentence(self, runs, data):
+        folder = next(path.parent for path in sorted(runs.rglob("run.json")))
+        result = invoke("evaluate", folder, "--data", data, "--degrade", "fog")
+        assert result.exit_code == 1
+        assert "There is no degradation 'fog'; the known ones are jpeg" in " ".join(result.output.split())
 
 
 class TestFit:

@@ -203,7 +203,12 @@ def _threads(workers: int | None) -> int:
 
 def decode_image(path: Path, network_input: NetworkInput) -> Bytes:
     """An image file of any shape -> (3, side, side) uint8 RGB; `DatasetError` if it cannot be read."""
-    pixels = resized(pixels_of(path), network_input.side, network_input.resize)
+    return as_input(pixels_of(path), network_input)
+
+
+def as_input(picture: Bytes, network_input: NetworkInput) -> Bytes:
+    """A picture (height, width, 3) uint8 RGB -> (3, side, side), as the network takes it."""
+    pixels = resized(picture, network_input.side, network_input.resize)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 

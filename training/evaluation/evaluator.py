@@ -15,8 +15,8 @@ from scipy.special import expit
 from torch import Tensor
 
 from accuracy.statistics.calibration import calibration_error
-from accuracy.statistics.error_rates import accuracy, acer
-from accuracy.statistics.ranking import Ranking, auc, operating_points, roc
+from accuracy.statistics.error_rates import accuracy, acer, balanced_accuracy
+from accuracy.statistics.ranking import Ranking, auc, average_precision, operating_points, roc
 from saliency.files.spreadsheets import cell
 from training.config import CamClass
 from training.data import loading
@@ -207,8 +207,10 @@ def _ranking_metrics(values: Floats, fake: NDArray[np.bool_]) -> Metrics:
     ranking = Ranking.of(values, fake)
     return {
         "auc": auc(ranking),
+        "ap": average_precision(ranking),
         **operating_points(roc(ranking)),
         "acer": acer(values, fake, threshold=0.0),
+        "balanced_accuracy": balanced_accuracy(values, fake, threshold=0.0),
     }
 
 

@@ -49,6 +49,14 @@ class ScoreSummary:
     reliability: dict[str, CalibrationCurve]
     """By kind of score, over all images; only of probabilities."""
     generators: tuple[str, ...]
+    images: dict[str, tuple[int, int]]
+    """Real and fake images of each source."""
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """The sources of real images, where there are several: each has a curve of its own."""
+        names = tuple(name for name, (real, _) in self.images.items() if real)
+        return names if len(names) > 1 else ()
 
     @property
     def sources(self) -> list[str]:
@@ -93,7 +101,8 @@ def summarise_scores(scored: ScoreTable) -> ScoreSummary:
 
 def _summary(arrays: ScoreArrays) -> ScoreSummary:
     group = (2 * arrays.source + arrays.fake).astype(np.min_scalar_type(2 * len(arrays.names)))
-    present = np.bincount(group, minlength=2 * len(arrays.names)) > 0  # (2 sources,), real and fake of each
+    counts = np.bincount(group, minlength=2 * len(arrays.names))  # (2 sources,), real and fake of each
+    present = counts > 0
     measured: dict[tuple[str, str], Metrics] = {}
     curves: dict[tuple[str, str], RocCurve] = {}
     for kind, values in arrays.ranking.items():
@@ -114,6 +123,10 @@ def _summary(arrays: ScoreArrays) -> ScoreSummary:
         {key: curves[key] for key in keys if key in curves},
         _reliability(arrays),
         generators,
+        {
+            name: (int(real), int(fake))
+            for name, (real, fake) in zip(arrays.names, counts.reshape(-1, 2), strict=True)
+        },
     )
 
 

@@ -15,8 +15,8 @@ from scipy.special import expit
 
 from accuracy.statistics.calibration import brier, calibration_error
 from accuracy.statistics.delong import auc_interval
-from accuracy.statistics.error_rates import accuracy, acer
-from accuracy.statistics.ranking import Ranking, auc, operating_points, roc
+from accuracy.statistics.error_rates import accuracy, acer, balanced_accuracy
+from accuracy.statistics.ranking import Ranking, auc, average_precision, operating_points, roc
 from saliency.files.spreadsheets import original
 from training.errors import RunError, first_line
 from training.events import Metrics
@@ -117,26 +117,27 @@ def score_metrics(ranking: Ranking | None, probability: Floats | None, fake: Fla
 
     ranking : of the images; None where a score is not finite, which leaves every metric but `images` None
     probability : (N,) in [0, 1], the same scores; None if they are no probabilities, which leaves `acer`,
-        `accuracy`, `brier` and `calibration_error` None
+        `accuracy`, `balanced_accuracy`, `brier` and `calibration_error` None
     fake : (N,); no images leave every metric None
     """
     result: Metrics = {"images": float(len(fake)), **dict.fromkeys(_names())}
     if ranking is None or not len(fake):
         return result
     low, high = auc_interval(ranking) or (None, None)
-    result |= {"auc": auc(ranking), "auc_low": low, "auc_high": high}
+    result |= {"auc": auc(ranking), "auc_low": low, "auc_high": high, "ap": average_precision(ranking)}
     result |= operating_points(roc(ranking))
     if probability is not None:
         result["accuracy"] = accuracy(probability, fake, threshold=0.5)
         result["acer"] = acer(probability, fake, threshold=0.5)
+        result["balanced_accuracy"] = balanced_accuracy(probability, fake, threshold=0.5)
         result["brier"] = brier(probability, fake)
         result["calibration_error"] = calibration_error(probability, fake)
     return result
 
 
 def _names() -> list[str]:
-    other_metrics = ["accuracy", "acer", "brier", "calibration_error"]
-    return ["auc", "auc_low", "auc_high", *operating_points(None), *other_metrics]
+    other_metrics = ["accuracy", "balanced_accuracy", "acer", "brier", "calibration_error"]
+    return ["auc", "auc_low", "auc_high", "ap", *operating_points(None), *other_metrics]
 
 
 def read_score_table(path: Path) -> ScoreTable:

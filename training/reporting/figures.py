@@ -112,7 +112,7 @@ class FigureSpec:
     """The x axis."""
     square: bool = False
     source: str = ""
-    """The generator of the figure; empty for all generators."""
+    """The generator or camera set of the figure; empty for all images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class FigureTables:
 
     @property
     def sources(self) -> list[str]:
-        """`all`, then each generator that has a curve."""
+        """`all`, then each generator and camera set that has a curve."""
         return sorted({row["source"] for row in self.roc}, key=lambda source: (source != POOLED, source))
 
 
@@ -146,7 +146,7 @@ def styles_of(results: Iterable[FinishedRun], others: Iterable[str] = ()) -> dic
 
 
 def figures(tables: FigureTables) -> list[FigureSpec]:
-    """Every figure of an architecture: those over all generators first, then one ROC per generator."""
+    """Every figure of an architecture: those over all images first, then one ROC per source."""
     makers: tuple[Callable[[FigureTables], FigureSpec], ...] = (
         roc_figure,
         roc_se_figure,
@@ -158,9 +158,9 @@ def figures(tables: FigureTables) -> list[FigureSpec]:
         annotators_figure,
         data_figure,
     )
-    per_generator = [roc_figure(tables, source=source) for source in tables.sources if source != POOLED]
+    per_source = [roc_figure(tables, source=source) for source in tables.sources if source != POOLED]
     agreements = [_of_maps(partial(_agreement, measure=m, words=w))(tables) for m, w in AGREEMENTS.items()]
-    every = [*(make(tables) for make in makers), *agreements, *per_generator]
+    every = [*(make(tables) for make in makers), *agreements, *per_source]
     return [_with_something_to_compare(figure) for figure in every]
 
 
@@ -203,7 +203,7 @@ def roc_figure(tables: FigureTables, *, source: str = POOLED) -> FigureSpec:
 
     The band is ± 1 sd over seeds of the false positive rate at a true positive rate, as in the paper.
     """
-    of = "all generators" if source == POOLED else source
+    of = "all images" if source == POOLED else source
     lines = _rocs(tables, source, given="tpr", spread="sd")
     figure = _roc(tables, f"roc-{_slug(source)}", f"ROC, {of}: mean ± 1 sd over seeds", lines)
     return figure if source == POOLED else replace(figure, source=source)
@@ -212,7 +212,7 @@ def roc_figure(tables: FigureTables, *, source: str = POOLED) -> FigureSpec:
 def roc_se_figure(tables: FigureTables) -> FigureSpec:
     """Mean ROC with the standard error of the true positive rate (DROID Fig. 7)."""
     lines = _rocs(tables, POOLED, given="fpr", spread="se")
-    return _roc(tables, "roc-se", "ROC, all generators: mean ± 1 standard error", lines)
+    return _roc(tables, "roc-se", "ROC, all images: mean ± 1 standard error", lines)
 
 
 def _roc(tables: FigureTables, key: str, title: str, lines: Sequence[Line]) -> FigureSpec:

@@ -14,7 +14,10 @@ from training.files import read_json
 from training.reporting.finished_runs import read_run
 from training.run_folder import RunFolder
 
-SHOWN: Final = ("auc", "auc_low", "auc_high", "eer", "tpr_at_fpr_0.01", "acer", "brier", "calibration_error")
+SHOWN: Final = (
+    *("auc", "auc_low", "auc_high", "ap", "eer", "tpr_at_fpr_0.01", "tpr_at_fpr_0.005"),
+    *("acer", "brier", "calibration_error"),
+)
 ABOUT_SCORES: Final = (
     "Scores: `sigmoid` is that of the fake logit alone, as in the papers; `softmax` is over both logits. "
     "A generator stands against all real images. The interval is DeLong's, over images, not over seeds."

@@ -19,6 +19,8 @@ def tables_of(
         "summary": tables.summary_table(runs, detectors),
         "scores": tables.score_table(runs, detectors),
         "sources": tables.source_table(runs, detectors),
+        "images": tables.image_table(runs),
+        "degraded": tables.degraded_table(runs),
         "paired": tables.paired_table(runs),
         "epochs": tables.epoch_table(runs),
         "roc": tables.roc_table(runs, detectors),

@@ -13,6 +13,7 @@ from accuracy.statistics.multiple_tests import holm
 from saliency.files.spreadsheets import cell
 from training.evaluation.score_summary import GRID, ScoreSummary
 from training.evaluation.score_table import POOLED, SCORE
+from training.files import read_json
 from training.reporting.finished_runs import OTHER, ExternalDetector, FinishedRun, Row, by_scenario
 
 
@@ -79,6 +80,28 @@ def source_table(results: Iterable[FinishedRun], detectors: Iterable[ExternalDet
             mean, sd, seeds = mean_sd([row[name] for row in group])
             rows.append({**head, "metric": name, "seeds": seeds, "mean": mean, "sd": sd})
     return rows
+
+
+def image_table(results: Iterable[FinishedRun]) -> list[Row]:
+    """What the numbers rest on: images of each source, by split; once for runs that saw the same ones."""
+    rows: dict[tuple[object, ...], Row] = {}
+    for result in results:
+        for source, (real, fake) in result.score_summary.images.items():
+            row = {"split": result.split, "source": source, "real": real, "fake": fake}
+            known = rows.setdefault(tuple(row.values()), {**row, "runs": 0})
+            known["runs"] += 1
+    return list(rows.values())
+
+
+def degraded_table(results: Iterable[FinishedRun]) -> list[Row]:
+    """One row per run, evaluation and degradation, as `evaluate --degrade` wrote them."""
+    return [
+        {**_head(result), "evaluation": path.parent.name, "split": stored["split"], **row}
+        for result in results
+        for path in sorted(result.folder.root.glob("evaluations/*/degraded-*.json"))
+        for stored in [read_json(path)]
+        for row in stored["rows"]
+    ]
 
 
 def summary_table(results: Iterable[FinishedRun], detectors: Iterable[ExternalDetector] = ()) -> list[Row]:
@@ -157,7 +180,9 @@ def epoch_table(results: Iterable[FinishedRun]) -> list[Row]:
 
 
 def roc_table(results: Iterable[FinishedRun], detectors: Iterable[ExternalDetector] = ()) -> list[Row]:
-    """The mean ROC curve over seeds, per scenario and generator, on an even grid of rates.
+    """The mean ROC curve over seeds, per scenario and source, on an even grid of rates.
+
+    Sources are all images, each generator, and each camera set where there are several.
 
     `given` names the rate of the grid, `fpr` or `tpr`; the other rate is a mean over seeds, with its standard
     deviation `sd` and standard error `se`, both None for one seed.
@@ -175,7 +200,9 @@ def roc_table(results: Iterable[FinishedRun], detectors: Iterable[ExternalDetect
 
 def _mean_rocs(head: Row, scores: Sequence[tuple[ScoreSummary, str]]) -> list[Row]:
     rows: list[Row] = []
-    sources = dict.fromkeys(source for summary, _ in scores for source in (POOLED, *summary.generators))
+    sources = dict.fromkeys(
+        source for summary, _ in scores for source in (POOLED, *summary.generators, *summary.cameras)
+    )
     for source in sources:
         keys = [(summary, (source, kind)) for summary, kind in scores]
         curves = [summary.curves[key] for summary, key in keys if key in summary.curves]

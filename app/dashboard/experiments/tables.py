@@ -63,8 +63,10 @@ def galleries_of(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
 
 SOURCE_METRICS: Final = {
     "auc": "AUC",
+    "ap": "AP",
     "eer": "EER",
     "tpr_at_fpr_0.01": "TPR at FPR 1 %",
+    "tpr_at_fpr_0.005": "TPR at FPR 0.5 %",
     "apcer_at_bpcer_0.05": "APCER at BPCER 5 %",
     "acer": "ACER",
     "brier": "Brier",

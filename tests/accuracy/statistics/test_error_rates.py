@@ -1,6 +1,7 @@
+import numpy as np
 import pytest
 
-from accuracy.statistics.error_rates import accuracy, acer
+from accuracy.statistics.error_rates import accuracy, acer, balanced_accuracy, best_threshold
 
 
 class TestErrorRates:
@@ -22,3 +23,20 @@ class TestErrorRates:
 
     def test_an_empty_set_has_none(self):
         assert accuracy([], [], threshold=0) is None
+
+
+class TestBestThreshold:
+    def test_it_separates_what_can_be_separated(self):
+        assert best_threshold([0.0, 1.0, 3.0, 4.0], [False, False, True, True]) == 2.0
+
+    def test_no_other_has_a_larger_balanced_accuracy(self):
+        rng = np.random.default_rng(0)
+        fake = rng.random(200) > 0.7
+        scores = np.round(rng.normal(size=200) + fake, 1)
+        best = balanced_accuracy(scores, fake, threshold=best_threshold(scores, fake))
+        tried = np.append(np.unique(scores), scores.min() - 1)
+        assert best == max(balanced_accuracy(scores, fake, threshold=one) for one in tried)
+
+    def test_constant_scores_and_one_class(self):
+        assert best_threshold([1.0, 1.0], [True, False]) == 0.0
+        assert best_threshold([1.0, 2.0], [True, True]) is None

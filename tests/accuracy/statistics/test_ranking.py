@@ -132,3 +132,31 @@ class TestUndefined:
     def test_a_score_that_is_no_number_is_refused(self):
         with pytest.raises(ValueError, match="finite"):
             auc([np.nan, 1], [True, False])
+
+
+class TestAveragePrecision:
+    def test_by_hand(self):
+        # Fakes at ranks 1 and 3: precision 1 and 2/3.
+        found = Ranking.of([4, 3, 2, 1], [True, False, True, False])
+        assert ranking.average_precision(found) == pytest.approx((1 + 2 / 3) / 2)
+
+    def test_equal_scores_are_taken_at_once(self):
+        found = Ranking.of([1, 1, 1, 1], [True, False, False, False])
+        assert ranking.average_precision(found) == 0.25
+
+    def test_neighbours_that_are_merged_change_nothing(self):
+        order = np.argsort(-SCORES)
+        merged = Ranking.merged(SCORES[order], FAKE[order])
+        assert ranking.average_precision(merged) == ranking.average_precision(Ranking.of(SCORES, FAKE))
+
+    def test_one_class_has_none(self):
+        assert ranking.average_precision(Ranking.of([1, 2], [True, True])) is None
+
+    def test_its_interval_holds_it_and_is_wider_for_fewer_fakes(self):
+        widths = []
+        for n in (60, 300):
+            found = Ranking.of(SCORES[:n], FAKE[:n])
+            low, high = ranking.average_precision_interval(found)
+            assert low < ranking.average_precision(found) < high
+            widths.append(high - low)
+        assert widths[0] > widths[1]

@@ -111,6 +111,15 @@ class TestNumbers:
         curve = found.curves["all", "score"]
         assert (curve.tpr[0], curve.tpr[-1], curve.fpr[0], curve.fpr[-1]) == (0, 1, 0, 0.5)
 
+    def test_images_are_counted_by_source_and_label(self):
+        found = summarise_scores(scored([3, 1, 2, 0], [True, True, False, False], ["a", "b", "x", "x"]))
+        assert found.images == {"a": (0, 1), "b": (0, 1), "x": (2, 0)}
+
+    def test_several_sources_of_real_images_stand_apart(self):
+        fake = [True, True, False, False]
+        assert summarise_scores(scored([3, 1, 2, 0], fake, ["a", "b", "x", "y"])).cameras == ("x", "y")
+        assert summarise_scores(scored([3, 1, 2, 0], fake, ["a", "b", "x", "x"])).cameras == ()
+
     def test_scores_that_are_no_numbers_have_no_curve(self):
         assert summarise_scores(scored([np.nan, 1], [True, False])).curves == {}
 

@@ -152,6 +152,8 @@ TABLES = [
     "reliability",
     "stability",
     "guidance",
+    "images",
+    "degraded",
     "annotation_efficiency",
 ]
 

@@ -230,6 +230,8 @@ class Augmentation(FrozenModel):
     """Probability of a JPEG compression."""
     jpeg_quality: tuple[int, int] = (30, 100)
     """Its quality is drawn evenly from this range, both ends included."""
+    jpeg_most: int = Field(1, ge=1, le=10)
+    """At most so many compressions, one after the other, each of its own quality; drawn evenly."""
     flip: Rate = 0.0
     """Probability of being mirrored left to right, together with the human map."""
 
@@ -250,6 +252,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "none": Augmentation(),
     "wang": Augmentation(blur=0.5, jpeg=0.5, flip=0.5),
     "wang_0.1": Augmentation(blur=0.1, jpeg=0.1, flip=0.5),
+    "three_jpegs": Augmentation(blur=0.5, jpeg=0.5, jpeg_most=3, flip=0.5),
 }
 
 

@@ -38,7 +38,7 @@ class ExperimentOutcome:
         return tables_of(self.results, self.detectors)
 
     def figures(self, architecture: str, source: str) -> list[dict[str, Any]]:
-        """As plotly draws them: those over all generators, and one ROC of the source asked for."""
+        """As plotly draws them: those over all images, and one ROC of the source asked for."""
         every = figures_of(architecture, self.results, self.tables(), self.detectors)
         return [drawn(figure) for figure in every if _is_wanted(figure, source)]
 

@@ -107,13 +107,16 @@ class TestOneDecoder:
 
 class TestOnePlace:
     def test_image_files_are_opened_nowhere_else(self):
-        """Maps, masks and classes are numbers (`saliency.maps.png`); the last two read what they wrote."""
+        """Maps, masks and classes are numbers (`saliency.maps.png`); `file_facts` reads headers; the last
+        three read what they wrote."""
         assert set(places()) == {
             ("saliency/images/decoder.py", "Image.open"),
+            ("saliency/images/file_facts.py", "Image.open"),
             ("saliency/images/layers.py", "cv2.imdecode"),
             ("saliency/maps/png.py", "cv2.imdecode"),
             ("app/stimuli/encode.py", "Image.open"),
             ("training/data/augment.py", "cv2.imdecode"),
+            ("training/data/degradations.py", "cv2.imdecode"),
         }
 
 

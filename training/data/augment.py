@@ -25,10 +25,13 @@ class AugmentationDraws:
     sigma: Tensor  # (N,) px; 0 = no blur
     quality: Tensor  # (N,) int64; 0 = no JPEG compression
     mirrored: Tensor  # (N,) bool
+    again: Tensor | None = None
+    """(N, k) int64: the qualities of further compressions, 0 = none; None where there is one at most."""
 
     def of(self, index: Tensor) -> "AugmentationDraws":
         """The draws of some of the images."""
-        return AugmentationDraws(self.sigma[index], self.quality[index], self.mirrored[index])
+        again = None if self.again is None else self.again[index]
+        return AugmentationDraws(self.sigma[index], self.quality[index], self.mirrored[index], again)
 
 
 def draw(settings: Augmentation, n: int, generator: torch.Generator) -> AugmentationDraws:
@@ -36,11 +39,23 @@ def draw(settings: Augmentation, n: int, generator: torch.Generator) -> Augmenta
     # Every number is drawn for every image, so that no setting shifts the draws of another.
     blur, sigma, jpeg, quality, flip = torch.rand(5, n, generator=generator, dtype=torch.float64)
     low, high = settings.jpeg_quality
+    qualities = torch.where(jpeg < settings.jpeg, low + (quality * (high - low + 1)).long(), 0)
     return AugmentationDraws(
         sigma=torch.where(blur < settings.blur, sigma * settings.blur_sigma, 0.0),
-        quality=torch.where(jpeg < settings.jpeg, low + (quality * (high - low + 1)).long(), 0),
+        quality=qualities,
         mirrored=flip < settings.flip,
+        again=_further_qualities(settings, qualities, generator) if settings.jpeg_most > 1 else None,
     )
+
+
+def _further_qualities(settings: Augmentation, first: Tensor, generator: torch.Generator) -> Tensor:
+    """(N, jpeg_most - 1) qualities of compressions after the first; how many there are is drawn evenly."""
+    low, high = settings.jpeg_quality
+    count, *drawn = torch.rand(settings.jpeg_most, len(first), generator=generator, dtype=torch.float64)
+    further = (count * settings.jpeg_most).long()
+    qualities = [low + (one * (high - low + 1)).long() for one in drawn]
+    kept = [(first > 0) & (further > place) for place in range(len(qualities))]
+    return torch.stack([torch.where(use, one, 0) for use, one in zip(kept, qualities, strict=True)], dim=1)
 
 
 def augment(images: Tensor, draws: AugmentationDraws) -> Tensor:
@@ -51,6 +66,8 @@ def augment(images: Tensor, draws: AugmentationDraws) -> Tensor:
     """
     images = blur(images, draws.sigma)
     images = compress(images, draws.quality)
+    for quality in () if draws.again is None else draws.again.T:
+        images = compress(images, quality)
     return mirror(images, draws.mirrored)
 
 

@@ -35,6 +35,26 @@ class TestDraw:
         assert not torch.stack([draws.sigma.bool(), draws.quality.bool(), draws.mirrored]).any()
 
 
+class TestSeveralCompressions:
+    def test_one_two_and_three_are_equally_frequent(self):
+        draws = drawn(AUGMENTATIONS["three_jpegs"])
+        times = (draws.quality > 0).long() + (draws.again > 0).sum(dim=1)
+        shares = torch.bincount(times, minlength=4).double() / len(times)
+        assert shares.tolist() == pytest.approx([1 / 2, 1 / 6, 1 / 6, 1 / 6], abs=0.03)
+
+    def test_what_one_compression_draws_stays_as_it_is(self):
+        once, often = drawn(AUGMENTATIONS["wang"]), drawn(AUGMENTATIONS["three_jpegs"])
+        assert once.again is None
+        assert (once.quality == often.quality).all()
+        assert (once.mirrored == often.mirrored).all()
+
+    def test_they_follow_one_another(self):
+        none, first, second = torch.zeros(3), torch.tensor([90, 0, 50]), torch.tensor([[40], [0], [0]])
+        found = augment(pictures(), AugmentationDraws(none, first, none.bool(), second))
+        assert (found == compress(compress(pictures(), first), second[:, 0])).all()
+        assert (found[1] == pictures()[1]).all()
+
+
 class TestBlur:
     @pytest.mark.parametrize("sigma", [0.3, 1.0, 2.9, 8.0])
     def test_it_is_scipys(self, sigma):

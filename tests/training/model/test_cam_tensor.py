@@ -90,7 +90,7 @@ class TestWhereItIsSaid:
             "Entropy of the maps against AUC, one point per run",
         ):
             assert f"{title}, maps of the released tensor" in page
-        assert "ROC, all generators: mean ± 1 sd over seeds ·" in page
+        assert "ROC, all images: mean ± 1 sd over seeds ·" in page
 
     def test_in_an_answer_to_a_score(self, run, data):
         (scored,) = score_images(run, [data / "images/test001.png"], cams=None, device="cpu")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from inspect import getmodule, isfunction
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,37 @@ WALKS = re.findall(r"`([a-z_]+/[\w/-]+\.(?:py|js))(?:::(\w+))?`", (DOCS / "archi
 def test_every_file_and_function_that_the_architecture_names_is_there(path, name):
     source = (ROOT / path).read_text("utf-8")
     assert not name or re.search(rf"^(?:async )?(?:def|class) {name}\b", source, re.MULTILINE)
+
+
+class TestCommandsOfAnotherServer:
+    def test_the_list_in_the_documentation_is_that_of_the_code(self):
+        assert sorted(listed_commands()) == sorted(
+            " ".join(path) for path, command in COMMANDS if asks_a_server(command.callback)
+        )
+
+
+def listed_commands() -> Iterator[str]:
+    """Commands that docs/api.md says can take `--server`; a group stands for those in it."""
+    page = (DOCS / "api.md").read_text("utf-8")
+    said = page.partition("These commands can:")[2].partition(". What they ask for")[0]
+    for name, remark in re.findall(r"`([a-z -]+)`(?: \(([^)]*)\))?", said):
+        left_out = {f"{name} {one}" for one in re.findall("`(.+?)`", remark)}
+        found = {" ".join(path) for path, _ in COMMANDS if f"{' '.join(path)} ".startswith(f"{name} ")}
+        assert found, name
+        yield from found - left_out
+
+
+def asks_a_server(function, seen=frozenset()) -> bool:
+    """Whether a command, or what it wraps or calls in its own module, looks for `--server`."""
+    names = function.__code__.co_names
+    if "remote" in names:
+        return True
+    module = getmodule(function)
+    called = (getattr(module, name, None) for name in names)
+    inside = [one for one in called if isfunction(one) and getmodule(one) is module]
+    wrapped = [cell.cell_contents for cell in function.__closure__ or ()]
+    return any(
+        asks_a_server(one, seen | {function})
+        for one in (*inside, *wrapped)
+        if isfunction(one) and one not in seen
+    )

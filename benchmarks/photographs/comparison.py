@@ -17,7 +17,7 @@ from accuracy.statistics.multiple_tests import holm
 from app.demo.outcome import HeldOut, MeanOverSeeds
 from training.errors import RunError
 from training.evaluation.score_table import ScoreTable, read_score_table
-from training.reporting.finished_runs import FinishedRun, gather
+from training.reporting.finished_runs import FinishedRun, gather, is_simulated
 
 GUIDED: Final = ("cyborg", "difference")
 CONTROLS: Final = ("shuffled", "centre")
@@ -74,6 +74,8 @@ class Comparison:
     """Everything that is reported of a set of runs."""
 
     unseen: tuple[str, ...]
+    simulated: bool
+    """Whether annotators of these runs were programs."""
     scenarios: list[ScenarioRow]
     primary: list[DifferenceRow]
     secondary: list[DifferenceRow]
@@ -89,7 +91,8 @@ def compare(runs_dir: Path, unseen: Collection[str] = ()) -> Comparison:
     unseen : sources of fakes that the headline is of; empty = all of the test split
     `RunError`: a scenario is missing, seeds differ between scenarios, or a source is not there
     """
-    tables = _tables(gather(runs_dir))
+    runs = gather(runs_dir)
+    tables = _tables(runs)
     first = tables[SCENARIOS[0]][0]
     of_fakes = sorted(set(first.sources[first.fake].tolist()))
     headline = tuple(unseen) or tuple(of_fakes)
@@ -99,6 +102,7 @@ def compare(runs_dir: Path, unseen: Collection[str] = ()) -> Comparison:
     alone = {source: _held_out(tables, (source,)) for source in of_fakes}
     return Comparison(
         headline,
+        is_simulated(runs),
         [_scenario_row(name, test, alone) for name in SCENARIOS],
         _differences(PRIMARY, test),
         _differences(SECONDARY, test),

@@ -6,13 +6,18 @@ from pathlib import Path
 from accuracy.statistics.intervals import Interval
 from benchmarks.photographs.comparison import GUIDED, SCENARIOS, Comparison, DifferenceRow
 from training.reporting.finished_runs import Row, gather
+from training.reporting.report import SIMULATED
 from training.reporting.tables import to_csv
 
 
 def as_markdown(found: Comparison) -> str:
     """Tables of the arms and of the differences, and one sentence for each guided objective."""
-    parts = [_scenarios(found), "Primary", _differences(found.primary), "Secondary"]
-    return "\n\n".join([*parts, _differences(found.secondary), *(verdict(found, name) for name in GUIDED)])
+    who = [f"**{SIMULATED}**"] if found.simulated else []
+    verdicts = [verdict(found, name) for name in GUIDED]
+    arms = ["## Arms", _scenarios(found)]
+    primary = ["## Differences that decide", _differences(found.primary)]
+    others = ["## Other differences", _differences(found.secondary)]
+    return "\n\n".join([*who, *verdicts, *arms, *primary, *others])
 
 
 def verdict(found: Comparison, guided: str) -> str:
@@ -91,17 +96,16 @@ def _signed(value: float) -> str:
 
 
 def run_rows(runs_dir: Path) -> str:
-    """CSV with a row for each run of the recipe: validation accuracy and the AUC of each source."""
+    """CSV with a row for each run of the recipe: its AUC on all of the split and on each source."""
     rows: list[Row] = []
     for run in gather(runs_dir):
         if run.config.scenario_name not in SCENARIOS:
             continue
-        of_sources = {
-            name.replace("auc_softmax/", "auc_"): value
+        aucs = {
+            name.replace("_softmax", "").replace("/", "_"): value
             for name, value in run.metrics.items()
-            if name.startswith("auc_softmax/")
+            if name.startswith("auc_softmax")
         }
-        chosen = {"best_epoch": run.best_epoch, "val_accuracy": run.splits["val"]["accuracy"]}
-        head = {"scenario": run.config.scenario_name, "seed": run.config.seed, **chosen}
-        rows.append({**head, "split": run.split, "auc": run.metrics["auc_softmax"], **of_sources})
+        head = {"scenario": run.config.scenario_name, "seed": run.config.seed}
+        rows.append({**head, "best_epoch": run.best_epoch, "split": run.split, **aucs})
     return to_csv(sorted(rows, key=lambda row: (SCENARIOS.index(row["scenario"]), row["seed"])))

@@ -10,7 +10,7 @@ from benchmarks.photographs import datasets
 from benchmarks.photographs.annotators import PARAMETERS, annotate
 from benchmarks.photographs.comparison import PRIMARY, SCENARIOS, compare
 from benchmarks.photographs.images import SIDE_PX, ListedImage, Picture, listed_test, listed_training, picture
-from benchmarks.photographs.tables import as_markdown, verdict
+from benchmarks.photographs.tables import as_markdown, run_rows, verdict
 from saliency import build_image_map
 from tests.training.reporting.test_report import fake_run
 from training.config import load_recipe
@@ -146,6 +146,24 @@ class TestComparison:
         text = as_markdown(compare(self.runs(tmp_path, {"cyborg": 2.0})))
         assert all(f"| {one} | {other} | " in text for one, other in PRIMARY)
         assert text.count(" to ") >= 2 * len(PRIMARY)
+
+    def test_simulated_annotators_are_named_before_any_number(self, tmp_path):
+        (tmp_path / "dataset").mkdir()
+        parameters = '{"parameters": {"simulated_annotations": 9}}'
+        (tmp_path / "dataset" / "dataset.json").write_text(parameters)
+        text = as_markdown(compare(self.runs(tmp_path / "runs", {}, seeds=range(2))))
+        assert text.startswith("**Simulated annotators: this says nothing about people.**")
+        assert "Simulated" not in as_markdown(compare(self.runs(tmp_path / "a" / "runs", {}, seeds=range(2))))
+
+    def test_every_run_is_a_row_of_the_csv(self, tmp_path):
+        self.runs(tmp_path, {}, seeds=range(2))
+        header, *rows = run_rows(tmp_path).splitlines()
+        assert header.startswith("scenario,seed,best_epoch")
+        assert [row.split(",")[:2] for row in rows[:3]] == [
+            ["cross_entropy", "0"],
+            ["cross_entropy", "1"],
+            ["half_cross_entropy", "0"],
+        ]
 
     def test_the_arms_are_those_of_the_recipe(self):
         assert tuple(one.name for one in load_recipe("photographs").all_scenarios) == SCENARIOS

@@ -20,6 +20,7 @@ STAFF_PAGES = (
     "/studies/new",
     "/studies/watched",
     "/studies/watched/design",
+    "/studies/watched/plan",
     "/studies/watched/participants",
     "/studies/watched/exclusions",
     "/studies/watched/maps",

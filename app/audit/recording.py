@@ -37,7 +37,8 @@ PLAIN: Final = (bool, int, float, Decimal, datetime, timedelta, UUID, enum.Enum)
 NAMED_BY: Final = ("slug", "email", "id")
 """What a row is called by: the first of these that it has."""
 
-MOST_LINES: Final = 40
+MOST_LINES: Final = 1000
+"""Of an entry: what one press does to a thousand submissions can still be looked up for each of them."""
 LONGEST: Final = 200  # characters of a value
 
 NOUNS: Final = {

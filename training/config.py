@@ -91,6 +91,16 @@ class Objective(FrozenModel):
         return False
 
     @property
+    def needs_input_gradient(self) -> bool:
+        """Whether a term takes the gradient to the images, and so a second derivative of the network."""
+        return False
+
+    @property
+    def needs_whole_maps(self) -> bool:
+        """Whether human maps are wanted at the size of the images, not of the model's map."""
+        return self.needs_input_gradient
+
+    @property
     def title(self) -> str:
         """The name, and every setting that differs from the preset; fit for a file name."""
         changed = self.model_dump(exclude_defaults=True, exclude={"name"})
@@ -180,7 +190,26 @@ class Attention(Objective):
         return self.map_weight > 0
 
 
-AnyObjective = CrossEntropy | Cyborg | Hseb | Fmmmse | Droid | CyborgDroid | Attention
+class RightReasons(Objective):
+    """Classification, and the gradient to the image outside the human map."""
+
+    name: Literal["right_reasons"] = "right_reasons"
+    cross_entropy_weight: Weight = 1.0
+    gradient_weight: Weight = 1.0
+    cam_class: Literal["predicted", "true", "difference"] = "predicted"
+    keep_rate: Rate = 1.0
+    """Fraction of the human maps that is used; the same maps in every epoch."""
+
+    @property
+    def needs_maps(self) -> bool:
+        return self.gradient_weight > 0
+
+    @property
+    def needs_input_gradient(self) -> bool:
+        return True
+
+
+AnyObjective = CrossEntropy | Cyborg | Hseb | Fmmmse | Droid | CyborgDroid | Attention | RightReasons
 OBJECTIVES: dict[str, type[AnyObjective]] = {
     kind.model_fields["name"].default: kind for kind in get_args(AnyObjective)
 }
@@ -362,6 +391,8 @@ class RunConfig(RunSettings):
             raise ValueError(f"batch_size {self.batch_size} is too small for {self.devices} devices")
         if reason := self._why_no_features():
             raise ValueError(f'freeze = "trunk" computes the features of each image once, {reason}')
+        if reason := self._why_no_input_gradient():
+            raise ValueError(f"the objective {self.objective.name} takes the gradient to the image {reason}")
         return self
 
     def _why_no_features(self) -> str:
@@ -372,8 +403,20 @@ class RunConfig(RunSettings):
             return "so images can be mirrored, but not blurred or compressed anew in each epoch"
         if isinstance(self.objective, Attention):
             return "so an attention layer inside it cannot be trained"
+        if self.objective.needs_input_gradient:
+            return f"so {self.objective.name} has no gradient to the image to work with"
         if self.cam_tensor != "pooled":
             return 'which are those that the classifier pools: leave out cam_tensor = "released"'
+        return "on one device" if self.devices > 1 else ""
+
+    def _why_no_input_gradient(self) -> str:
+        """Why the gradient to the image cannot be differentiated again; empty if it can or need not."""
+        if not self.objective.needs_input_gradient:
+            return ""
+        if self.precision == "float16":
+            return "of single pixels, which is too small for float16"
+        if "on" in (self.compile, self.cuda_graphs):
+            return "and derives it again, which compile and cuda_graphs do not: leave both out"
         return "on one device" if self.devices > 1 else ""
 
     @property

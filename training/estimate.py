@@ -159,7 +159,7 @@ def synthetic_setup(run: RunConfig, *, steps: int | None = None) -> "Setup":
 
     from training.data.loading import SampleTensors
     from training.engine.device import pick_device
-    from training.engine.setup import assemble, new_backbone
+    from training.engine.setup import assemble, human_map_size, new_backbone
 
     backbone = new_backbone(run)
     steps = steps or MEASURED_STEPS[pick_device(run.device).type]
@@ -171,7 +171,7 @@ def synthetic_setup(run: RunConfig, *, steps: int | None = None) -> "Setup":
     noise = SampleTensors(
         images=inputs,
         labels=torch.arange(images) % 2,
-        human=torch.rand(images, *backbone.guided_map_size()),
+        human=torch.rand(images, *human_map_size(run, backbone)),
         present=torch.ones(images, dtype=torch.bool),
     )
     return assemble(run, backbone, noise, noise, steps=run.epochs * 100)

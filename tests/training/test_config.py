@@ -35,6 +35,7 @@ class TestObjective:
             ("fmmmse", {"cross_entropy_weight": 0.5, "entropy_weight": 0.5}),
             ("droid", {"cross_entropy_weight": 0.5, "droid_weight": 0.5}),
             ("cyborg_droid", {"cross_entropy_weight": 0.5, "map_weight": 0.5, "droid_weight": 0.3}),
+            ("right_reasons", {"cross_entropy_weight": 1.0, "gradient_weight": 1.0}),
             ("attention", {"cross_entropy_weight": 1.0, "map_weight": 1.0}),
         ],
     )
@@ -82,6 +83,10 @@ class TestRunConfig:
             ({"maps": "teacher"}, "needs maps_folder"),
             ({"maps": "human", "maps_folder": "x"}, "need no maps_folder"),
             ({"devices": 2, "batch_size": 3}, "too small for 2 devices"),
+            ({"objective": "right_reasons", "freeze": True}, "has no gradient to the image to work with"),
+            ({"objective": "right_reasons", "compile": "on"}, "which compile and cuda_graphs do not"),
+            ({"objective": "right_reasons", "precision": "float16"}, "too small for float16"),
+            ({"objective": "right_reasons", "devices": 2}, "takes the gradient to the image on one device"),
             ({"augmentation": "wnag"}, "no augmentation 'wnag'; the known ones are none, wang"),
             ({"augmentation": {"jpeg_quality": (90, 30)}}, "a range within 1 … 100"),
         ],

@@ -248,7 +248,9 @@ class TestResume:
 
 
 class TestObjectives:
-    @pytest.mark.parametrize("name", ["cross_entropy", "hseb", "fmmmse", "droid", "cyborg_droid"])
+    @pytest.mark.parametrize(
+        "name", ["cross_entropy", "hseb", "fmmmse", "droid", "cyborg_droid", "right_reasons"]
+    )
     def test_each_trains(self, data, tmp_path, name):
         events = run(data, tmp_path / "r", objective=name, epochs=1)
         assert math.isfinite(next(e for e in events if isinstance(e, EpochEvent)).terms["loss"])

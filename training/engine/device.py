@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, cast
 import torch
 from torch import nn
 
-from training.config import RunSettings, Switch
+from training.config import RunConfig, RunSettings, Switch
 from training.engine import distributed
 from training.errors import ModelError, RecipeError
 
@@ -59,17 +59,19 @@ class Computation:
         return distributed.data_parallel(net, device)
 
 
-def decide(settings: RunSettings, device: torch.device, *, steps: int) -> Computation:
+def decide(settings: RunConfig, device: torch.device, *, steps: int) -> Computation:
     """Decide every `auto`: on a GPU all that pays, on a CPU nothing. Compiled runs do not repeat bit by bit.
 
     steps : of the whole run
     `RecipeError`: a setting that is on does not exist on the device, or not for several processes
     """
     on_gpu, alone = device.type == "cuda", distributed.world_size() == 1
+    # torch.compile has no second derivative, and a CUDA graph of one has not been tried.
+    may_speed_up = on_gpu and alone and not settings.objective.needs_input_gradient
     precision = _precision(settings, device)
-    compiling_pays = on_gpu and alone and not settings.deterministic and steps >= COMPILE_PAYS_AFTER_STEPS
+    compiling_pays = may_speed_up and not settings.deterministic and steps >= COMPILE_PAYS_AFTER_STEPS
     compile_it = _is_on(settings.compile, pays=compiling_pays)
-    graphs = _is_on(settings.cuda_graphs, pays=on_gpu and alone and precision != "float16")
+    graphs = _is_on(settings.cuda_graphs, pays=may_speed_up and precision != "float16")
     if graphs and not on_gpu:
         raise RecipeError(f'cuda_graphs = "on" needs a GPU; this run computes on {device}.')
     if graphs and precision == "float16":

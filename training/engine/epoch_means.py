@@ -5,7 +5,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-OVER_MAPS: Final = frozenset({"map", "attention", "entropy_gap", "human_entropy"})
+OVER_MAPS: Final = frozenset({"map", "attention", "gradient", "entropy_gap", "human_entropy"})
 """Terms of samples with a human map: a batch is weighted by how many of those it has."""
 
 

@@ -1,6 +1,7 @@
 """Prepare a run: network, optimiser and data on their device, before the first step."""
 
 from collections.abc import Generator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from training.events import HeartbeatEvent
 from training.model.backbones import Backbone, build
 from training.model.cam import is_flat
 from training.model.freezing import freeze
+from training.model.input_gradient import input_gradient, twice_differentiable
 from training.model.network_input import NetworkInput, scale_of
 from training.model.weights import RANDOM, InitialWeights, initialise, recorded_scale
 
@@ -38,6 +40,7 @@ class BatchOutput:
     features: Tensor  # (N, C, h, w)
     logits: Tensor  # (N, K)
     attention: Tensor | None  # (N, a, b) in [0, 1]
+    input_gradient: Tensor | None  # (N, 3, side, side) with a graph; in training, for objectives that need it
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Setup:
     train: SampleTensors
     val: SampleTensors
     map_size: tuple[int, int]
-    """Of the CAM; `train.human` has the size of the attention where there is one."""
+    """Of the CAM; for the size of `train.human`, see `human_map_size`."""
     maps: str = ""
     """Fingerprint of maps that come from outside the dataset; empty without any."""
     start: InitialWeights = RANDOM
@@ -96,7 +99,10 @@ class Setup:
         if not self.run.has_frozen_trunk:
             inputs = self.backbone.normalise(inputs).to(memory_format=self.computation.memory_format)
         n = len(batch)
-        with self.computation.autocast(self.device), distributed.synchronised_batch_norm():
+        differentiated = self.run.objective.needs_input_gradient and torch.is_grad_enabled()
+        kernels = twice_differentiable() if differentiated else nullcontext()
+        inputs.requires_grad_(differentiated)
+        with kernels, self.computation.autocast(self.device), distributed.synchronised_batch_norm():
             features, logits = self._network(n)(inputs)
         attention = self.backbone.attention
         return BatchOutput(
@@ -106,6 +112,7 @@ class Setup:
             features=distributed.gather(features, n),
             logits=distributed.gather(logits, n),
             attention=None if attention is None else distributed.gather(attention, n),
+            input_gradient=input_gradient(logits, inputs) if differentiated else None,
         )
 
     def _network(self, images: int) -> nn.Module:
@@ -138,6 +145,12 @@ def new_backbone(run: RunConfig, *, network_input: NetworkInput | None = None) -
     return backbone
 
 
+def human_map_size(run: RunConfig, backbone: Backbone) -> tuple[int, int]:
+    """Height and width at which human maps are kept: those of the map that is guided, or of the images."""
+    side = backbone.network_input.side
+    return (side, side) if run.objective.needs_whole_maps else backbone.guided_map_size()
+
+
 def _trained_part(run: RunConfig, backbone: Backbone) -> nn.Module:
     """The module that training calls: the network, or what stands behind its frozen trunk."""
     return FrozenHead(backbone) if run.has_frozen_trunk else backbone
@@ -168,7 +181,7 @@ def prepare(
         loading.load,
         dataset,
         network_input=backbone.network_input,
-        map_size=backbone.guided_map_size(),
+        map_size=human_map_size(run, backbone),
         workers=run.workers,
         cache=cache_settings,
     )

@@ -44,6 +44,7 @@ class EagerStep:
             human=output.human,
             present=output.present,
             attention=output.attention,
+            input_gradient=output.input_gradient,
         )
         setup.optimiser.zero_grad()
         torch.autograd.backward(setup.scaler.scale(result.loss))

@@ -73,6 +73,18 @@ def map_energy(model: Tensor, human: Tensor) -> Tensor:
     return 1 - (distribution(model) * human.flatten(1)).sum(dim=1)
 
 
+def gradient_outside(gradient: Tensor, human: Tensor) -> Tensor:
+    """Squared gradient to the image, summed over channels and pixels, each pixel weighed by (1 - human)².
+
+    Ross, Hughes and Doshi-Velez (IJCAI 2017): their A is 1 where a pixel must not matter; here 1 - human,
+    so that maps between 0 and 1 have one. (N,), ≥ 0: 0 for a human map that is 1 everywhere.
+
+    gradient : (N, 3, H, W) of `input_gradient`
+    human : (N, H, W) in [0, 1]
+    """
+    return ((1 - human)[:, None] * gradient).square().sum(dim=(1, 2, 3))
+
+
 def mean_present(values: Tensor, present: Tensor) -> Tensor:
     """Mean of values (N,) over the samples that have a map, a scalar; 0 when none has.
 

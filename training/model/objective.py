@@ -18,6 +18,7 @@ from training.config import (
     Fmmmse,
     Hseb,
     MapDistance,
+    RightReasons,
 )
 from training.model import loss_terms
 from training.model.cam import entropy, explanation, fit_human, min_max, other_explanation
@@ -41,11 +42,12 @@ class BatchMaps:
     with_map: Tensor  # scalar, the number of samples that have one
     attention: Tensor | None  # (N, a, b) in [0, 1]
     attention_target: Tensor | None  # (N, a, b) the human map at the size of the attention
+    painted: Tensor  # (N, H, W) the human maps at the size they came in; 0 where absent
     model_entropy: Tensor  # (N,) nats
     human_entropy: Tensor  # (N,) nats
 
 
-def compute_loss(
+def compute_loss(  # noqa: PLR0913 - what one forward pass returns
     objective: AnyObjective,
     *,
     logits: Tensor,
@@ -55,6 +57,7 @@ def compute_loss(
     human: Tensor,
     present: Tensor,
     attention: Tensor | None = None,
+    input_gradient: Tensor | None = None,
 ) -> LossOutput:
     """The loss of one batch; formulas and their sources are in docs/losses.md.
 
@@ -71,6 +74,7 @@ def compute_loss(
     human : (N, H, W) in [0, 1], of any size; ignored, NaN included, where `present` is False
     present : (N,) bool, whether the sample has a human map
     attention : (N, a, b) in [0, 1], the network's own attention map; only the objective `attention` needs it
+    input_gradient : (N, 3, H, W) as of `input_gradient`, with a graph; only `right_reasons` needs it
 
     Returns
     -------
@@ -78,14 +82,14 @@ def compute_loss(
 
     Raises
     ------
-    ValueError : shapes do not fit, or the objective `attention` gets no attention map
+    ValueError : shapes do not fit, or an objective does not get the attention map or the gradient it needs
     """
     _check_shapes(logits, labels, features, weight, human, present)
     with torch.autocast(logits.device.type, enabled=False):
         logits, features, weight, human = map(_at_least_float32, (logits, features, weight, human))
         maps = batch_maps(objective.cam_class, logits, labels, features, weight, human, present, attention)
         classification = cross_entropy(logits, labels)
-        weighted = _terms(objective, maps)
+        weighted = _terms(objective, maps, input_gradient)
         loss = objective.cross_entropy_weight * classification
         for term_weight, term in weighted.values():
             loss = loss + term_weight * term
@@ -119,11 +123,21 @@ def batch_maps(
         model = torch.cat([model, min_max(other_explanation(features, weight, labels))])
         human, has_map = torch.cat([human, 1 - human]), has_map.repeat(2)
     return BatchMaps(
-        model, human, has_map, with_map, attention, attention_target, entropy(model), entropy(human)
+        model,
+        human,
+        has_map,
+        with_map,
+        attention,
+        attention_target,
+        painted,
+        entropy(model),
+        entropy(human),
     )
 
 
-def _terms(objective: AnyObjective, maps: BatchMaps) -> dict[str, tuple[float, Tensor]]:
+def _terms(  # noqa: C901 - one branch for each objective
+    objective: AnyObjective, maps: BatchMaps, input_gradient: Tensor | None
+) -> dict[str, tuple[float, Tensor]]:
     """Weight and value of each term beside the cross-entropy."""
     match objective:
         case CrossEntropy():
@@ -143,6 +157,8 @@ def _terms(objective: AnyObjective, maps: BatchMaps) -> dict[str, tuple[float, T
             }
         case Attention(map_weight=share, distance=distance):
             terms = {"attention": (share, _attention_term(distance, maps))}
+        case RightReasons(gradient_weight=share):
+            terms = {"gradient": (share, _gradient_term(maps, input_gradient))}
         case _:
             assert_never(objective)
     return terms
@@ -162,6 +178,14 @@ def _attention_term(distance: MapDistance, maps: BatchMaps) -> Tensor:
     return loss_terms.mean_present(
         loss_terms.map_distance(distance, maps.attention, maps.attention_target), maps.present
     )
+
+
+def _gradient_term(maps: BatchMaps, gradient: Tensor | None) -> Tensor:
+    if gradient is None:
+        raise ValueError("the objective `right_reasons` needs the gradient to the images")
+    human = fit_human(maps.painted, (gradient.shape[2], gradient.shape[3]))
+    outside = loss_terms.gradient_outside(_at_least_float32(gradient), human)
+    return loss_terms.mean_present(outside, maps.present)
 
 
 def _droid_term(objective: Droid | CyborgDroid, maps: BatchMaps) -> Tensor:

@@ -12,13 +12,14 @@ from training.errors import DatasetError
 from training.events import StartedEvent
 from training.run_folder import RunFolder
 
-GUIDED = ["cyborg", "hseb", "cyborg_droid", "attention"]
+GUIDED = ["cyborg", "hseb", "cyborg_droid", "attention", "right_reasons"]
 FREE = [
     "cross_entropy",
     "fmmmse",
     "droid",
     {"name": "cyborg", "map_weight": 0},
     {"name": "attention", "map_weight": 0},
+    {"name": "right_reasons", "gradient_weight": 0},
 ]
 BLACK, WHITE = (png(np.full((40, 40), value, np.uint16)) for value in (0, 65535))
 

@@ -15,6 +15,7 @@ from training.config import (
     Fmmmse,
     Hseb,
     Objective,
+    RightReasons,
 )
 from training.model import loss_terms
 from training.model.cam import explanation
@@ -28,7 +29,7 @@ EVERY = [
     Droid(logarithm="log"),
     CyborgDroid(logarithm="log", cam_class="true"),
 ]
-USES_MAPS = [o for o in EVERY if isinstance(o, Cyborg | CyborgDroid | Hseb | Attention)]
+USES_MAPS = [o for o in EVERY if isinstance(o, Cyborg | CyborgDroid | Hseb | Attention | RightReasons)]
 
 
 def batch(n=4, k=2, c=5, size=(3, 4), seed=0, human_size=None):
@@ -49,7 +50,13 @@ def batch(n=4, k=2, c=5, size=(3, 4), seed=0, human_size=None):
         "human": rand(n, *(human_size or size)),
         "present": torch.ones(n, dtype=torch.bool),
         "attention": attend(features),
+        "input_gradient": slope(features),
     }
+
+
+def slope(features):
+    """Stands in for the gradient to images of 6×8 pixels: three of the channels, enlarged."""
+    return torch.nn.functional.interpolate(features[:, :3] - 0.5, size=(6, 8))
 
 
 def attend(features):
@@ -61,7 +68,8 @@ def linked(b, features=None):
     """The batch with logits that follow from features, as in a network."""
     features = (b["features"] if features is None else features).detach().requires_grad_()
     logits = features.mean((-2, -1)) @ b["weight"].T
-    return b | {"features": features, "logits": logits, "attention": attend(features)}
+    live = {"features": features, "logits": logits}
+    return b | live | {"attention": attend(features), "input_gradient": slope(features)}
 
 
 def ids(objective):
@@ -72,10 +80,23 @@ def scaled(values):
     return (values - values.min()) / np.ptp(values)
 
 
+def whole_maps(human):
+    """Maps of 3×4 enlarged to 6×8 along each axis by the weights of bilinear interpolation, and scaled."""
+    along = [bilinear(size) for size in human.shape[1:]]
+    return [scaled(along[0] @ one @ along[1].T) for one in human]
+
+
+def bilinear(size):
+    """(2 size, size): what each of twice as many pixels takes from the two nearest."""
+    places = np.clip((np.arange(2 * size) + 0.5) / 2 - 0.5, 0, size - 1)
+    return np.clip(1 - np.abs(places[:, None] - np.arange(size)), 0, 1)
+
+
 def terms_by_numpy(objective, b):
     """The formulas of docs/losses.md written a second time, sample by sample."""
     logits, weight, features = (b[key].detach().numpy() for key in ("logits", "weight", "features"))
     labels, human, present = (b[key].numpy() for key in ("labels", "human", "present"))
+    slopes = b["input_gradient"].numpy()
     model_maps, other_maps, human_maps = [], [], []
     for i in range(len(logits)):
         row = weight[logits[i].argmax() if objective.cam_class == "predicted" else labels[i]]
@@ -89,6 +110,9 @@ def terms_by_numpy(objective, b):
     pairs = [(m, h) for m, h, p in zip(model_maps, human_maps, present, strict=True) if p]
     others = [(m, 1 - h) for m, h, p in zip(other_maps, human_maps, present, strict=True) if p]
     attended = zip(b["attention"].numpy(), human_maps, present, strict=True)
+    outside = [
+        (g, 1 - h) for g, h, p in zip(slopes, whole_maps(b["human"].numpy()), present, strict=True) if p
+    ]
     entropies = np.array([scipy_entropy(m.ravel()) for m in model_maps])
     return {
         "cross_entropy": cross_entropy,
@@ -96,6 +120,7 @@ def terms_by_numpy(objective, b):
         "mse": np.mean([((m - h) ** 2).mean() for m, h in pairs]),
         "both": np.mean([((m - h) ** 2).mean() for m, h in pairs + others]),
         "energy": np.mean([1 - (m * h).sum() / m.sum() for m, h in pairs]),
+        "gradient": np.mean([((a * g) ** 2).sum() for g, a in outside]),
         "gap": np.mean([scipy_entropy(m.ravel()) - scipy_entropy(h.ravel()) for m, h in pairs]) ** 2,
         "entropy": entropies.mean(),
         "log1p": np.log1p(entropies).mean(),
@@ -117,6 +142,8 @@ ORACLES = [
     (Droid(logarithm="log"), lambda t: 0.5 * t["log"] + 0.5 * t["cross_entropy"]),
     (Attention(), lambda t: t["attended"] + t["cross_entropy"]),
     (Attention(map_weight=0.2), lambda t: 0.2 * t["attended"] + t["cross_entropy"]),
+    (RightReasons(), lambda t: t["gradient"] + t["cross_entropy"]),
+    (RightReasons(gradient_weight=0.2), lambda t: 0.2 * t["gradient"] + t["cross_entropy"]),
     (CyborgDroid(), lambda t: 0.5 * t["mse"] + 0.3 * t["log1p"] + 0.5 * t["cross_entropy"]),
 ]
 
@@ -141,7 +168,7 @@ class TestEveryObjective:
         def loss(features, weight):
             logits = features.mean((-2, -1)) @ weight.T
             live = {"logits": logits, "features": features, "weight": weight}
-            live["attention"] = attend(features)
+            live |= {"attention": attend(features), "input_gradient": slope(features)}
             return compute_loss(objective, **b | live).loss
 
         inputs = (b["features"].requires_grad_(), b["weight"].requires_grad_())
@@ -190,7 +217,8 @@ class TestEveryObjective:
         features = features.to(dtype).requires_grad_()
         weight = b["weight"].to(dtype)
         logits = features.mean((-2, -1)) @ weight.T
-        live = {"features": features, "weight": weight, "logits": logits, "attention": attend(features)}
+        live = {"features": features, "weight": weight, "logits": logits}
+        live |= {"attention": attend(features), "input_gradient": slope(features)}
         out = compute_loss(objective, **b | live)
         out.loss.backward()
         assert torch.isfinite(out.loss)
@@ -216,7 +244,7 @@ class TestMissingMaps:
         b = batch() | {"present": torch.tensor([True, False, True, True])}
         b["human"][1] = torch.nan
         b["features"].requires_grad_()
-        b["attention"] = attend(b["features"])
+        b |= {"attention": attend(b["features"]), "input_gradient": slope(b["features"])}
         only_map = objective.model_copy(update={"cross_entropy_weight": 0.0, "droid_weight": 0.0})
         compute_loss(only_map, **b).loss.backward()
         assert (b["features"].grad.abs().sum((1, 2, 3)) > 0).tolist() == [True, False, True, True]
@@ -265,6 +293,26 @@ class TestAttention:
     def test_a_network_without_attention_is_refused(self):
         with pytest.raises(ValueError, match="needs a network that has an attention map"):
             compute_loss(Attention(), **batch() | {"attention": None})
+
+
+class TestRightReasons:
+    def test_a_gradient_inside_the_paint_costs_nothing_and_outside_its_square(self):
+        gradient = torch.zeros(2, 3, 2, 2)
+        gradient[:, :, 0, 0] = 2
+        paint = torch.tensor([[[1.0, 1], [0, 0]], [[0, 0], [1, 1]]])
+        torch.testing.assert_close(loss_terms.gradient_outside(gradient, paint), torch.tensor([0.0, 12.0]))
+
+    def test_half_a_map_costs_a_quarter(self):
+        gradient, paint = torch.ones(1, 3, 2, 2), torch.full((1, 2, 2), 0.5)
+        assert loss_terms.gradient_outside(gradient, paint).item() == 3
+
+    def test_without_a_gradient_it_is_refused(self):
+        with pytest.raises(ValueError, match="needs the gradient to the images"):
+            compute_loss(RightReasons(), **batch() | {"input_gradient": None})
+
+    def test_it_has_one_map_of_the_model(self):
+        with pytest.raises(ValidationError, match="cam_class"):
+            RightReasons(cam_class="both")
 
 
 class TestCamClass:

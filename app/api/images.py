@@ -17,12 +17,12 @@ from app.messages import Answer, Body
 from app.models import FaceOrigin, Image, Label, Split
 from app.stimuli import tags
 from app.stimuli.audit import audit_files
-from app.stimuli.face_boxes import find_again, set_box
+from app.stimuli.face_boxes import find_again, find_next_faces, set_box
 from app.stimuli.face_search import FaceSearch
 from app.stimuli.known import get_image, images_called
 from app.stimuli.manifest import FaceBox, Item, source_of
 from app.stimuli.routes import ImageId, Length, Pixels
-from app.stimuli.setting_aside import remove_image, set_split
+from app.stimuli.setting_aside import deal_splits, remove_image, set_split, set_splits
 from app.stimuli.upload_plan import PlannedFile, UploadPlan, plan_upload
 from app.stimuli.uploads import import_upload
 
@@ -80,6 +80,58 @@ class SplitBody(Body):
     """A split, or null for none."""
 
     split: Split | None
+
+
+class SplitsForm(BaseModel):
+    """A CSV file with the columns `path` and `split`, or fractions of the images that are free."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: UploadFile | None = None
+    val: Annotated[float, Field(ge=0, le=1)] = 0
+    test: Annotated[float, Field(ge=0, le=1)] = 0
+    seed: int = 0
+    """Decides which images are set aside."""
+
+    @model_validator(mode="after")
+    def is_one_of_both(self) -> "SplitsForm":
+        if (self.file is None) == (self.val + self.test == 0):
+            raise ValueError("give either a file with the columns path,split or fractions val and test")
+        if self.val + self.test >= 1:
+            raise ValueError("val and test together must leave something to train on")
+        return self
+
+
+class SplitsChanged(Answer):
+    """Numbers of images by their new split, "" for none, and of images that had theirs already."""
+
+    changed: dict[str, int]
+    unchanged: int
+
+
+class FacesSearch(Body):
+    """Which images are searched next."""
+
+    after: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """The answer's `after` of the images before."""
+    again: bool = False
+    """Also where a face was found before; what came with an import or was corrected stays."""
+
+
+class ImageRemark(Answer):
+    """What somebody should look at."""
+
+    file: str
+    remark: str
+
+
+class FacesFound(Answer):
+    """What a search of some images came to."""
+
+    found: int
+    remarks: list[ImageRemark]
+    after: int | None
+    """For the next images; null when all were searched."""
 
 
 class BoxBody(Body):
@@ -283,6 +335,25 @@ def remove_named(db: Db, _editor: Editor, body: NamesBody) -> None:
     """Remove images that nothing uses: all that are named, or none."""
     for found in images_called(db, body.names):
         remove_image(db, found)
+
+
+@router.post("/splits")
+def change_splits(db: Db, _editor: Editor, form: Annotated[SplitsForm, Form()]) -> SplitsChanged:
+    """Give many images their splits, as a file says or by fractions; all of them, or none."""
+    if form.file:
+        called = (form.file.filename or "splits.csv").rpartition("/")[2]
+        report = set_splits(db, form.file.file.read(), called=called)
+    else:
+        report = deal_splits(db, val=form.val, test=form.test, seed=form.seed)
+    return SplitsChanged(changed=dict(report.changed), unchanged=report.unchanged)
+
+
+@router.post("/faces")
+def search_faces(db: Db, blobs: Blobs, _editor: Editor, wanted: FacesSearch) -> FacesFound:
+    """Find the faces of the next few images without a face box; ask again with `after` until it is null."""
+    report, after = find_next_faces(db, blobs, after=wanted.after, again=wanted.again)
+    remarks = [ImageRemark(file=one.name, remark=one.text) for one in report.remarks]
+    return FacesFound(found=report.found, remarks=remarks, after=after)
 
 
 @router.post("/plan")

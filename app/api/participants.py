@@ -16,7 +16,15 @@ from app.deps import Config, CurrentStaff, Db, Editor
 from app.messages import Answer, Body
 from app.models import Participant, ParticipantState, Source
 from app.quality.evidence import Word
-from app.quality.service import check_participant, evidence_of, flags_of, set_aside, take_back
+from app.quality.service import (
+    SENTENCES,
+    check_participant,
+    evidence_of,
+    flags_by_kind,
+    flags_of,
+    set_aside,
+    take_back,
+)
 from app.recruitment.service import find_by_id, remove_work, return_link
 from app.studies.service import find_study
 
@@ -109,6 +117,16 @@ class ReturnLinkView(Answer):
     address: str
 
 
+class FlagCount(Answer):
+    """A kind of quality flag in a study."""
+
+    kind: str
+    meaning: str
+    participants: int
+    """Who have it."""
+    flags: int
+
+
 class Bulk(Body):
     """What to do to many participants."""
 
@@ -165,6 +183,13 @@ def do_to_many(db: Db, editor: Editor, slug: str, body: Bulk) -> BulkDone:
 def find(db: Db, _editor: Editor, slug: str, body: WhoBody) -> ParticipantDetail:
     """Find somebody. A worker id is sent in the body: it must be in no address."""
     return view(db, find_by_id(db, find_study(db, slug), body.who))
+
+
+@router.get("/flags")
+def count_flags(db: Db, _staff: CurrentStaff, slug: str) -> list[FlagCount]:
+    """The quality flags of a study by kind, the most frequent first."""
+    rows = flags_by_kind(db, find_study(db, slug).id)
+    return [FlagCount(meaning=SENTENCES[row["kind"]], **row) for row in rows]
 
 
 @router.get("/{participant_id}")

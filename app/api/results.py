@@ -1,9 +1,9 @@
 """Map sets and analyses: asked for, looked at, stopped."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import Field
 from sqlalchemy.orm import Session
 
@@ -12,9 +12,10 @@ from app.analysis.requests import abort_analysis, find_analysis, request_analysi
 from app.dashboard.maps.queries import map_sets
 from app.dashboard.studies.queries import analyses_of
 from app.deps import CurrentStaff, Db, Editor
-from app.maps.service import abort_map_set, find_map_set, request_map_set
+from app.maps.diff import CHANGE_KINDS, compare_sets
+from app.maps.service import abort_map_set, built_map_set, find_map_set, request_map_set
 from app.messages import Answer, Body, facts_of
-from app.models import JobState, MapSet, StudyAnalysis
+from app.models import JobState, Label, MapSet, Study, StudyAnalysis
 from app.studies.service import find_study
 from saliency.parameters import MapParameters
 
@@ -41,6 +42,32 @@ class MapSetView(WorkView):
     annotations: int | None
     stale: bool
     """A participant whose annotations are in it has withdrawn."""
+
+
+class ChangedMap(Answer):
+    """An image whose map is not the same in both map sets."""
+
+    image_id: int
+    label: Label
+    source: str
+    correlation: float | None
+    """Pearson's, of both maps; null where one of them is missing."""
+    annotators: tuple[int, int]
+    """Before and after."""
+
+
+class MapSetDifference(Answer):
+    """What changed from one map set to another; the most changed images first."""
+
+    old: int
+    new: int
+    parameters: dict[str, tuple[Any, Any]]
+    """Those that differ, before and after."""
+    same: int
+    """Images with the same map in both."""
+    changed: list[ChangedMap]
+    added: list[ChangedMap]
+    removed: list[ChangedMap]
 
 
 class AnalysisLine(WorkView):
@@ -78,6 +105,30 @@ def build_maps(db: Db, _editor: Editor, slug: str, body: MapSetRequest) -> MapSe
     """Ask a worker for a map set; if it is there already, that one is the answer."""
     made = request_map_set(db, find_study(db, slug), MapParameters.from_dict(body.parameters))
     return _map_set(db, made)
+
+
+@router.get("/studies/{slug}/maps/diff", tags=["maps"])
+def compare_map_sets(
+    db: Db,
+    _staff: CurrentStaff,
+    slug: str,
+    old: Annotated[int, Query(ge=1, lt=2**31)],
+    new: Annotated[int | None, Query(ge=1, lt=2**31)] = None,
+) -> MapSetDifference:
+    """What changed from one map set to another, the newest if left out."""
+    return difference_view(db, find_study(db, slug), old, new)
+
+
+def difference_view(db: Session, study: Study, old: int, new: int | None) -> MapSetDifference:
+    before, after = (built_map_set(db, study, version) for version in (old, new))
+    found = compare_sets(db, before, after)
+    changes = {
+        kind: [ChangedMap(**facts_of(one, ChangedMap)) for one in found.of_kind(kind)]
+        for kind in CHANGE_KINDS
+    }
+    return MapSetDifference(
+        old=before.version, new=after.version, parameters=dict(found.parameters), same=found.same, **changes
+    )
 
 
 @router.get("/studies/{slug}/maps/{version}", tags=["maps"])

@@ -1,5 +1,6 @@
 """How far studies are, and opening, pausing and closing them. Descriptions: `app.studies.routes`."""
 
+from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 
@@ -9,8 +10,8 @@ from sqlalchemy.orm import Session
 from app.dashboard.studies.live import SharedNumbers
 from app.deps import Config, CurrentStaff, Db, Editor, sees_totals
 from app.messages import Answer
-from app.models import ApiToken, Role, Study, StudyState
-from app.overview.alerts import send_again
+from app.models import AlertKind, AlertReceiver, ApiToken, Role, Study, StudyState
+from app.overview.alerts import alerts_and_studies, send_again, undelivered
 from app.overview.schemas import Overview
 from app.studies import service
 from app.studies.progress import progress
@@ -42,6 +43,36 @@ class Progress(Answer):
     """Kept for somebody who has not decided yet."""
 
 
+class AlertLine(Answer):
+    """An alert that stands."""
+
+    kind: AlertKind
+    study: str
+    """Its slug."""
+    text: str
+    began_at: datetime
+
+
+class LostMessage(Answer):
+    """What was told of an alert and has not arrived."""
+
+    number: int
+    study: str
+    receiver: AlertReceiver
+    place: str | None
+    """Where it was sent."""
+    tries: int
+    text: str
+    error: str | None
+
+
+class Alerts(Answer):
+    """What staff have to look at."""
+
+    alerts: list[AlertLine]
+    undelivered: list[LostMessage]
+
+
 @router.get("/me")
 def me(request: Request, staff: CurrentStaff) -> Caller:
     """Whose token this is."""
@@ -65,6 +96,33 @@ def read_overview(request: Request, db: Db, staff: CurrentStaff, slug: str) -> O
     """How a study is going, counted at most two seconds ago; `spend` is null for whoever may not see it."""
     numbers: SharedNumbers = request.app.state.numbers
     return numbers.overview(db, service.find_study(db, slug), with_spend=sees_totals(request, staff))
+
+
+@router.get("/alerts")
+def list_alerts(db: Db, _staff: CurrentStaff) -> Alerts:
+    """The alerts of all studies that stand, and what was told of alerts and has not arrived; newest first."""
+    return alerts_view(db)
+
+
+def alerts_view(db: Session) -> Alerts:
+    return Alerts(
+        alerts=[
+            AlertLine(kind=one.kind, study=slug, text=one.text, began_at=one.began_at)
+            for one, slug, _ in alerts_and_studies(db)
+        ],
+        undelivered=[
+            LostMessage(
+                number=lost.delivery.id,
+                study=lost.study,
+                receiver=lost.delivery.receiver,
+                place=lost.delivery.place,
+                tries=lost.delivery.tries,
+                text=lost.text,
+                error=lost.delivery.error,
+            )
+            for lost in undelivered(db)
+        ],
+    )
 
 
 @router.post("/studies/{slug}/alerts/{delivery}/send-again", status_code=HTTPStatus.ACCEPTED)

@@ -28,12 +28,14 @@ from app.experiments.service import (
     abort_experiment,
     abort_run,
     request_experiment,
+    results,
     runs_of,
 )
 from app.maps.service import find_map_set
 from app.messages import Answer, Body, facts_of
-from app.models import BackgroundTask, Dataset, Experiment, JobState, Run, TaskKind
+from app.models import BackgroundTask, Dataset, Experiment, JobState, Run, Staff, TaskKind
 from app.stimuli.setting_aside import set_aside_unshown
+from app.storage import BlobStore
 from app.studies.service import find_study
 
 router: Final = APIRouter(prefix="/api", tags=["experiments"])
@@ -102,6 +104,29 @@ class TaskView(Answer):
     result: dict[str, Any] | None
     """Of a freeze: the number of the `dataset`; of an export: its `bytes`; of an image: its scores."""
     created_at: datetime
+
+
+class ResultCellView(Answer):
+    """One architecture with one scenario, over the seeds that have succeeded."""
+
+    architecture: str
+    scenario: str
+    runs: int
+    n: int
+    """Runs that have the metric."""
+    mean: float | None
+    sd: float | None
+    """Sample standard deviation over the seeds; null below two."""
+
+
+class ResultsView(Answer):
+    """What came out of an experiment."""
+
+    experiment: int
+    name: str
+    metric: str
+    states: dict[JobState, int]
+    cells: list[ResultCellView]
 
 
 class FreezeRequest(Body):
@@ -190,6 +215,14 @@ def read_audit(db: Db, _staff: CurrentStaff, dataset_id: int) -> ShortcutAuditVi
     return ShortcutAuditView.of(found) if found else None
 
 
+@router.post("/datasets/{dataset_id}/detectors", status_code=201)
+def import_detectors_of_dataset(
+    db: Db, blobs: Blobs, editor: Editor, dataset_id: int, form: Annotated[DetectorForm, Form()]
+) -> list[DetectorView]:
+    """Import the scores of detectors that were trained elsewhere on the test images of a dataset."""
+    return _imported(db, blobs, experiments.get_dataset(db, dataset_id), form, editor)
+
+
 @router.get("/tasks/{task_id}")
 def read_task(db: Db, staff: CurrentStaff, task_id: int) -> TaskView:
     """How far background work is, and what came of it. What an image scored only its sender sees."""
@@ -209,9 +242,12 @@ def stop_task(db: Db, staff: CurrentStaff, task_id: int) -> TaskView:
 
 @router.get("/experiments")
 def list_experiments(
-    db: Db, _staff: CurrentStaff, before: Annotated[int, Query(ge=0, lt=2**63)] = 0
+    db: Db,
+    _staff: CurrentStaff,
+    before: Annotated[int, Query(ge=0, lt=2**63)] = 0,
+    name: Annotated[str, Query(max_length=100)] = "",
 ) -> list[ExperimentView]:
-    """Experiments, the newest first; `before`: the number of the last one seen."""
+    """Experiments, the newest first; `before`: the number of the last one seen, `name`: only those."""
     return [
         ExperimentView(
             id=line.experiment.id,
@@ -221,7 +257,7 @@ def list_experiments(
             created_at=line.experiment.created_at,
             states=dict(line.states),
         )
-        for line in experiments.experiments(db, before=before)[: experiments.PAGE_SIZE]
+        for line in experiments.experiments(db, before=before, name=name)[: experiments.PAGE_SIZE]
     ]
 
 
@@ -248,6 +284,12 @@ def read_experiment(db: Db, _staff: CurrentStaff, experiment_id: int) -> Experim
     return _experiment(db, experiments.get_experiment(db, experiment_id))
 
 
+@router.get("/experiments/{experiment_id}/results")
+def read_results(db: Db, _staff: CurrentStaff, experiment_id: int) -> ResultsView:
+    """The AUC of each architecture and scenario: mean and standard deviation over seeds."""
+    return ResultsView.model_validate(results(db, experiments.get_experiment(db, experiment_id)).to_json())
+
+
 @router.post("/experiments/{experiment_id}/abort")
 def stop_experiment(db: Db, _editor: Editor, experiment_id: int) -> ExperimentDetail:
     """Stop every run of an experiment that has not ended."""
@@ -261,16 +303,7 @@ def import_detectors(
     db: Db, blobs: Blobs, editor: Editor, experiment_id: int, form: Annotated[DetectorForm, Form()]
 ) -> list[DetectorView]:
     """Compare with detectors that were trained elsewhere, by their scores on the test images."""
-    found = import_scores(
-        db,
-        blobs,
-        _dataset_of(db, experiment_id),
-        form.file.file.read(),
-        called=(form.file.filename or "scores.csv").rpartition("/")[2][:60],
-        name=form.name.strip() or None,
-        staff_id=editor.id,
-    )
-    return [DetectorView(**asdict(one)) for one in found]
+    return _imported(db, blobs, _dataset_of(db, experiment_id), form, editor)
 
 
 @router.delete("/experiments/{experiment_id}/detectors", status_code=204)
@@ -313,6 +346,21 @@ def score_image(db: Db, staff: CurrentStaff, run_id: UUID, form: Annotated[Scori
         staff_id=staff.id,
     )
     return _task(db, task)
+
+
+def _imported(
+    db: Session, blobs: BlobStore, dataset: Dataset, form: DetectorForm, editor: Staff
+) -> list[DetectorView]:
+    found = import_scores(
+        db,
+        blobs,
+        dataset,
+        form.file.file.read(),
+        called=(form.file.filename or "scores.csv").rpartition("/")[2][:60],
+        name=form.name.strip() or None,
+        staff_id=editor.id,
+    )
+    return [DetectorView(**asdict(one)) for one in found]
 
 
 def _task(db: Session, task: BackgroundTask) -> TaskView:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from app.cli import app
 from app.cli.context import opened
+from app.cli.remote import only_here
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,7 @@ Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="A day,
 
 
 @app.command("audit")
+@only_here("no token reads the audit log")
 def audit(
     who: Annotated[str, typer.Option(help="Part of an e-mail or of an account of this machine.")] = "",
     action: Annotated[str, typer.Option(help="Part of an action, for example study.open.")] = "",

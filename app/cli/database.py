@@ -7,12 +7,14 @@ import typer
 
 from app.cli import app
 from app.cli.context import opened
+from app.cli.remote import MACHINE, only_here
 
 database = typer.Typer(help="The database.", no_args_is_help=True)
 app.add_typer(database, name="db")
 
 
 @database.command("upgrade")
+@only_here(MACHINE)
 def upgrade_schema() -> None:
     """Bring the database schema to the newest revision."""
     with opened() as context:
@@ -21,6 +23,7 @@ def upgrade_schema() -> None:
 
 
 @database.command("backup")
+@only_here(MACHINE)
 def back_up(
     file: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")],
 ) -> None:
@@ -33,6 +36,7 @@ def back_up(
 
 
 @database.command("restore")
+@only_here(MACHINE)
 def restore_from(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="What `db backup` wrote.")],
 ) -> None:
@@ -50,6 +54,7 @@ def restore_from(
 
 
 @database.command("counts")
+@only_here(MACHINE)
 def check_counts(
     mend: Annotated[bool, typer.Option("--mend", help="Write the counts anew where they are wrong.")] = False,
 ) -> None:

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from app.cli import app, complaints
 from app.cli.context import Context, opened
+from app.cli.remote import MACHINE, only_here
 from app.errors import BadInput
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 
 @app.command()
+@only_here(MACHINE)
 def demo(
     images: Annotated[
         Path | None, typer.Option(help="A manifest or a folder of real images; without it faces are drawn.")
@@ -191,6 +193,7 @@ def progress_bar() -> Progress:
 
 
 @app.command()
+@only_here(MACHINE)
 def simulate(
     study: Annotated[str, typer.Argument(help="Name of an open study.")],
     participants: Annotated[int, typer.Option(min=1, max=100_000, help="How many people to simulate.")] = 40,

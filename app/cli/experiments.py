@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -23,7 +25,7 @@ from app.cli.remote import Remote, remote
 from app.errors import BadInput
 
 if TYPE_CHECKING:
-    from app.experiments.service import ExperimentResults, ResultCell
+    from app.experiments.detectors import ImportSummary
     from app.models import JobState, Run
     from training.config import Recipe
     from training.events import Event
@@ -32,6 +34,11 @@ datasets = typer.Typer(help="Frozen datasets.", no_args_is_help=True)
 app.add_typer(datasets, name="dataset")
 
 CHANCE: Final = 0.5
+NUMBERS: Final = {"logit_real": ".9g", "logit_fake": ".9g", "score_sigmoid": ".6f", "score_softmax": ".6f"}
+SCORED: Final = ("path", *NUMBERS)
+"""Columns of `score`, as `training` prints them."""
+LOOK_EVERY_S: Final = 0.5
+"""Whether a worker of a server is done."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -191,8 +198,24 @@ def show_results(
 
     The word `show` may be left out.
     """
+    if server := remote():
+        _print_results(_results_there(server, experiment), as_json=as_json)
+        return
     with opened() as context:
         _show_results(context, experiment, as_json=as_json)
+
+
+def _results_there(server: Remote, name: str) -> dict[str, Any]:
+    """Of the experiment with this number, or of the newest one of that name."""
+    from app.errors import NotFound
+
+    number: str | int = name
+    if not name.isdecimal():
+        called = server.get("/api/experiments", params={"name": name}).json()
+        if not called:
+            raise NotFound(f"There is no experiment {name!r}.")
+        number = called[0]["id"]
+    return dict(server.get(f"/api/experiments/{number}/results").json())
 
 
 @outcomes.command("import-scores")
@@ -205,13 +228,15 @@ def import_scores_file(
     as_json: AsJson = False,
 ) -> None:
     """Import the scores of an external detector on the test images of a dataset."""
-    from app.experiments.datasets import find_dataset
-    from app.experiments.detectors import import_scores
+    from app.experiments.detectors import ImportSummary
 
     content = file.read_bytes()
-    with opened() as context, context.sessions.begin() as session:
-        dataset_row = find_dataset(session, dataset)
-        detectors = import_scores(session, context.blobs, dataset_row, content, called=file.name, name=name)
+    if server := remote():
+        address = f"/api/datasets/{number_of_dataset(server, dataset)}/detectors"
+        sent = {"files": {"file": (file.name, content)}, "data": {"name": name} if name else {}}
+        detectors = [ImportSummary(**one) for one in server.post(address, **sent).json()]
+    else:
+        detectors = _imported_here(content, file.name, dataset, name)
     if as_json:
         print(json.dumps([asdict(detector) for detector in detectors]))
         return
@@ -223,6 +248,15 @@ def import_scores_file(
             complaints.print(f"{escape(detector.name)} is below chance: perhaps its higher scores mean real.")
 
 
+def _imported_here(content: bytes, called: str, dataset: str, name: str | None) -> list[ImportSummary]:
+    from app.experiments.datasets import find_dataset
+    from app.experiments.detectors import import_scores
+
+    with opened() as context, context.sessions.begin() as session:
+        found = find_dataset(session, dataset)
+        return import_scores(session, context.blobs, found, content, called=called, name=name)
+
+
 @app.command("score")
 def score_image_files(
     run: Annotated[str, typer.Argument(help="A finished run: its id or its folder.")],
@@ -230,9 +264,50 @@ def score_image_files(
     cams: Annotated[Path | None, typer.Option(help="Folder that gets a picture of each map.")] = None,
 ) -> None:
     """Print how fake each image looks to a trained detector, as CSV."""
+    if server := remote():
+        if cams is not None:
+            raise BadInput("With --server leave out --cams: the detector's page shows the map of an image.")
+        _score_there(server, run, images)
+        return
     command = [sys.executable, "-m", "training", "score", str(_run_folder(run)), *map(str, images)]
     done = subprocess.run([*command, *(("--cams", str(cams)) if cams else ())], check=False)  # noqa: S603
     raise typer.Exit(done.returncode)
+
+
+def _score_there(server: Remote, run: str, images: list[Path]) -> None:
+    """Each image is sent, scored by a worker of the server, and deleted there; waits for the worker."""
+    from saliency.files.spreadsheets import cell
+
+    address = f"/api/runs/{_run_id(run, 'no id of a run, which a server needs')}/scores"
+    print(",".join(SCORED), flush=True)
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    for path in images:
+        content = {"image": (path.name, path.read_bytes())}
+        task = server.post(address, files=content).json()
+        with complaints.status(f"{escape(path.name)} waits for a worker of {server.url} …"):
+            scored = _ended(server, task)
+        found = scored["result"]
+        if found is None:
+            raise BadInput(f"{path}: {scored['error'] or 'scoring was stopped'}")
+        numbers = [f"{found[name]:{form}}" for name, form in NUMBERS.items()]
+        writer.writerow([cell(str(path)), *numbers])
+        sys.stdout.flush()
+
+
+def _ended(server: Remote, task: dict[str, Any]) -> dict[str, Any]:
+    """A background task of the server, once it has ended."""
+    while task["state"] in ("queued", "running"):
+        time.sleep(LOOK_EVERY_S)
+        task = server.get(f"/api/tasks/{task['id']}").json()
+    return task
+
+
+def _run_id(run: str, what_else: str) -> UUID:
+    """`BadInput`, which says what it is instead, for what is no id."""
+    try:
+        return UUID(run)
+    except ValueError:
+        raise BadInput(f"{run} is {what_else}.") from None
 
 
 def _run_folder(run: str) -> Path:
@@ -242,12 +317,8 @@ def _run_folder(run: str) -> Path:
 
     if Path(run).is_dir():
         return Path(run)
-    try:
-        run_id = UUID(run)
-    except ValueError:
-        raise BadInput(f"{run} is neither a folder nor the id of a run.") from None
     with opened() as context, context.sessions() as session:
-        run_row = session.get(Run, run_id)
+        run_row = session.get(Run, _run_id(run, "neither a folder nor the id of a run"))
         if run_row is None:
             raise NotFound(f"There is no run {run}.")
         return Path(run_row.folder)
@@ -327,26 +398,29 @@ def _show_results(context: Context, name: str, *, as_json: bool) -> None:
 
     with context.sessions() as session:
         summary = results(session, find_experiment(session, name))
-    if as_json:
-        print(json.dumps(summary.to_json()))
-    else:
-        Console(soft_wrap=True).print(_table(summary))
+    _print_results(summary.to_json(), as_json=as_json)
 
 
-def _table(summary: ExperimentResults) -> Table:
-    states = ", ".join(f"{count} {state}" for state, count in sorted(summary.states.items()))
-    table = Table(title=f"{summary.name} (experiment {summary.experiment}): {summary.metric}; {states}")
+def _print_results(summary: dict[str, Any], *, as_json: bool) -> None:
+    print(json.dumps(summary)) if as_json else Console(soft_wrap=True).print(_table(summary))
+
+
+def _table(summary: dict[str, Any]) -> Table:
+    states = ", ".join(f"{count} {state}" for state, count in sorted(summary["states"].items()))
+    about = f"{summary['name']} (experiment {summary['experiment']})"
+    table = Table(title=f"{about}: {summary['metric']}; {states}")
     for column in ("architecture", "scenario", "AUC", "runs"):
         table.add_column(column)
-    for cell in summary.cells:
-        table.add_row(cell.architecture, cell.scenario, _figure(cell), f"{cell.n} of {cell.runs}")
+    for cell in summary["cells"]:
+        finished = f"{cell['n']} of {cell['runs']}"
+        table.add_row(cell["architecture"], cell["scenario"], _figure(cell["mean"], cell["sd"]), finished)
     return table
 
 
-def _figure(cell: ResultCell) -> str:
-    if cell.mean is None:
+def _figure(mean: float | None, sd: float | None) -> str:
+    if mean is None:
         return "-"
-    return f"{cell.mean:.4f}" if cell.sd is None else f"{cell.mean:.4f} ± {cell.sd:.4f}"
+    return f"{mean:.4f}" if sd is None else f"{mean:.4f} ± {sd:.4f}"
 
 
 def _bar() -> Progress:

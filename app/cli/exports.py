@@ -7,7 +7,7 @@ import typer
 
 from app.cli import app, complaints
 from app.cli.context import opened
-from app.cli.remote import remote
+from app.cli.remote import only_here, remote
 
 
 @app.command("export")
@@ -60,6 +60,7 @@ def export(  # noqa: PLR0913 - each is an option of the command
 
 
 @app.command("import")
+@only_here("it fills an empty platform, before anybody works with it")
 def import_(
     path: Annotated[Path, typer.Argument(metavar="EXPORT", help="Folder or ZIP, with images.")],
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from accuracy.shortcuts.audit import ShortcutAudit
     from app.cli.remote import Remote
+    from app.stimuli.face_boxes import FaceReport
     from app.stimuli.manifest import Item
     from app.stimuli.service import ImportReport, Remark
 
@@ -212,22 +213,45 @@ def faces_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Find the faces of the images that have no face box."""
-    from app.stimuli.face_boxes import find_faces
-
-    with opened() as context, _progress() as progress:
-        task = progress.add_task("Finding faces", total=None)
-        report = find_faces(
-            context.sessions,
-            context.blobs,
-            again=again,
-            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
+    server = remote()
+    report = _found_there(server, again=again) if server else _found_here(again=again)
     if as_json:
         print(json.dumps({"found": report.found, "remarks": _remarks(report.remarks)}))
         return
     for line in report.remarks:
         print(line)
     print(f"{report.found} faces found.")
+
+
+def _found_there(server: Remote, *, again: bool) -> FaceReport:
+    """The server searches a few images with each request."""
+    from app.stimuli.face_boxes import FaceReport
+    from app.stimuli.service import Remark
+
+    found, remarks = 0, []
+    after: int | None = 0
+    with _progress() as progress:
+        task = progress.add_task("Finding faces", total=None)
+        while after is not None:
+            answer = server.post("/api/images/faces", json={"after": after, "again": again}).json()
+            after = answer["after"]
+            found += int(answer["found"])
+            remarks += [Remark(one["file"], one["remark"]) for one in answer["remarks"]]
+            progress.update(task, completed=found)
+    return FaceReport(found, tuple(remarks))
+
+
+def _found_here(*, again: bool) -> FaceReport:
+    from app.stimuli.face_boxes import find_faces
+
+    with opened() as context, _progress() as progress:
+        task = progress.add_task("Finding faces", total=None)
+        return find_faces(
+            context.sessions,
+            context.blobs,
+            again=again,
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
 
 
 @images.command("split")
@@ -239,21 +263,39 @@ def split_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Give images their splits, as long as no study shows them and no dataset holds them."""
-    from app.stimuli.setting_aside import deal_splits, set_splits
-
     if (path is None) == (val + test == 0):
         raise BadInput("Give either a file with the columns path,split or fractions with --val and --test.")
     if val + test >= 1:
         raise BadInput("--val and --test together must leave something to train on.")
-    with opened() as context, context.sessions.begin() as session:
-        report = set_splits(session, path) if path else deal_splits(session, val=val, test=test, seed=seed)
+    fractions = {"val": val, "test": test, "seed": seed}
+    server = remote()
+    report = _split_there(server, path, fractions) if server else _split_here(path, fractions)
     if as_json:
-        print(json.dumps({"changed": dict(report.changed), "unchanged": report.unchanged}))
+        print(json.dumps(report))
         return
-    for split, count in sorted(report.changed.items()):
+    for split, count in sorted(report["changed"].items()):
         print(f"{count} images have the split {split} now." if split else f"{count} have no split now.")
-    if report.unchanged or not report.changed:
-        print(f"{report.unchanged} had their split already.")
+    if report["unchanged"] or not report["changed"]:
+        print(f"{report['unchanged']} had their split already.")
+
+
+def _split_there(server: Remote, path: Path | None, fractions: dict[str, Any]) -> dict[str, Any]:
+    from app.stimuli.manifest import read_content
+
+    sent = {"files": {"file": (str(path), read_content(path))}} if path else {"data": fractions}
+    return dict(server.post("/api/images/splits", **sent).json())
+
+
+def _split_here(path: Path | None, fractions: dict[str, Any]) -> dict[str, Any]:
+    from app.stimuli.manifest import read_content
+    from app.stimuli.setting_aside import deal_splits, set_splits
+
+    with opened() as context, context.sessions.begin() as session:
+        if path:
+            report = set_splits(session, read_content(path), called=str(path))
+        else:
+            report = deal_splits(session, **fractions)
+    return {"changed": dict(report.changed), "unchanged": report.unchanged}
 
 
 @images.command("tag")

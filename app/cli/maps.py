@@ -21,7 +21,6 @@ from saliency.parameters import MapParameters
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from app.maps.diff import Difference
 
 maps = typer.Typer(help="Saliency maps.", no_args_is_help=True)
 app.add_typer(maps, name="maps")
@@ -110,36 +109,21 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """Say what changed from one map set to another: parameters, and images, the most changed first."""
-    from app.maps.diff import compare_sets
-    from app.maps.service import built_map_set
-    from app.studies.service import find_study
-
-    with opened() as context, context.sessions() as session:
-        study_row = find_study(session, study)
-        before, after = (built_map_set(session, study_row, version) for version in (old, new))
-        difference = compare_sets(session, before, after)
-    described = {"old": before.version, "new": after.version} | _as_json(difference)
+    if server := remote():
+        versions = {"old": old} | ({} if new is None else {"new": new})
+        described = server.get(f"/api/studies/{study}/maps/diff", params=versions).json()
+    else:
+        described = _compared(study, old, new)
     print(json.dumps(described)) if as_json else _print(described)
 
 
-def _as_json(difference: Difference) -> dict[str, Any]:
-    from app.maps.diff import CHANGE_KINDS
+def _compared(study: str, old: int, new: int | None) -> dict[str, Any]:
+    from app.api.results import difference_view
+    from app.studies.service import find_study
 
-    return {
-        "parameters": {name: list(pair) for name, pair in difference.parameters.items()},
-        "same": difference.same,
-        **{kind: [_change(change) for change in difference.of_kind(kind)] for kind in CHANGE_KINDS},
-    }
-
-
-def _change(change: Any) -> dict[str, Any]:
-    return {
-        "image_id": change.image_id,
-        "label": change.label,
-        "source": change.source,
-        "correlation": change.correlation,
-        "annotators": list(change.annotators),
-    }
+    with opened() as context, context.sessions() as session:
+        found = difference_view(session, find_study(session, study), old, new)
+    return found.model_dump(mode="json")
 
 
 def _print(described: dict[str, Any]) -> None:

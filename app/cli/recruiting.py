@@ -13,7 +13,7 @@ from rich.table import Table
 
 from app.cli import app
 from app.cli.context import opened
-from app.cli.remote import remote
+from app.cli.remote import only_here, remote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,6 +35,7 @@ References = Annotated[list[str], typer.Argument(help="Participants, as `submiss
 
 
 @recruit.command()
+@only_here("a person connects the account that pays people, and no token")
 def connect(
     marketplace: Marketplace = "prolific",
     workspace: Annotated[str, typer.Option(help="Its id, of an account with several.")] = "",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from typer._click.globals import get_current_context  # Typer brings Click and has no name of its own for this
@@ -17,8 +19,15 @@ from app.errors import AppError, BadInput, NotAllowed, TooLarge, Unavailable
 if TYPE_CHECKING:
     from httpx2 import Response
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 TIMEOUT_S: Final = 60.0
 THIS_MACHINE: Final = {"127.0.0.1", "::1", "localhost"}
+
+MACHINE: Final = "it is about the processes, files and settings of that machine"
+ACCOUNTS: Final = "no token decides who may log in, and as what"
+"""Reasons of commands that take no `--server`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +37,8 @@ class Remote:
     url: str
     token: str
 
-    def get(self, path: str) -> Response:
-        return self._send("GET", path)
+    def get(self, path: str, **content: Any) -> Response:
+        return self._send("GET", path, **content)
 
     def post(self, path: str, **content: Any) -> Response:
         return self._send("POST", path, **content)
@@ -114,6 +123,27 @@ def chosen(server: str | None, token: str | None) -> Remote | None:
     if not token:
         raise BadInput("Set CYBORG_TOKEN to an API token of the server.")
     return Remote(f"{address.scheme}://{address.netloc}", token)
+
+
+def only_here(reason: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A command that works on the server itself; with `--server` it does nothing but say so.
+
+    reason : a clause, why there is no other way; docs/api.md lists them
+    """
+
+    def limited(command: Callable[P, R]) -> Callable[P, R]:
+        @wraps(command)
+        def checked(*arguments: P.args, **options: P.kwargs) -> R:
+            if remote() is not None:
+                raise BadInput(
+                    f"This command works on the server itself, because {reason}; leave out --server."
+                )
+            return command(*arguments, **options)
+
+        vars(checked)["only_here"] = reason
+        return checked
+
+    return limited
 
 
 def remote() -> Remote | None:

@@ -13,6 +13,7 @@ import typer
 
 from app.cli import app
 from app.cli.context import opened
+from app.cli.remote import MACHINE, only_here
 from app.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 
 @app.command()
+@only_here(MACHINE)
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; CYBORG_HOST.")] = None,
     port: Annotated[

@@ -8,12 +8,14 @@ import typer
 
 from app.cli import app
 from app.cli.context import opened
+from app.cli.remote import ACCOUNTS, only_here
 
 staff = typer.Typer(help="The people who run studies.", no_args_is_help=True)
 app.add_typer(staff, name="staff")
 
 
 @staff.command("add")
+@only_here(ACCOUNTS)
 def add(
     email: Annotated[str, typer.Argument(help="Their e-mail address: their login name.")],
     name: Annotated[str, typer.Option(help="How they are called on the pages.")] = "",
@@ -37,6 +39,7 @@ def add(
 
 
 @staff.command("remove-second-factor")
+@only_here(ACCOUNTS)
 def remove_second_factor(email: Annotated[str, typer.Argument(help="Who has lost theirs.")]) -> None:
     """Let somebody log in without a code until they set up another second factor."""
     from app.accounts import second_factor, service
@@ -47,6 +50,7 @@ def remove_second_factor(email: Annotated[str, typer.Argument(help="Who has lost
 
 
 @staff.command("link")
+@only_here(ACCOUNTS)
 def link(
     email: Annotated[str, typer.Argument(help="Whose link.")],
     hours: Annotated[int, typer.Option(min=1, max=720, help="How long it lasts.")] = 48,
@@ -62,6 +66,7 @@ def link(
 
 
 @staff.command("withdraw-link")
+@only_here(ACCOUNTS)
 def withdraw_link(email: Annotated[str, typer.Argument(help="Whose link.")]) -> None:
     """Void the login links that were sent to somebody and not used."""
     from app.accounts import service

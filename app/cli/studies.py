@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 from rich.console import Console
@@ -19,7 +19,6 @@ from app.cli.remote import remote
 if TYPE_CHECKING:
     from app.cli.remote import Remote
     from app.planning.schemas import PlannerView
-    from app.studies.progress import StudySummary
     from app.studies.versions import VersionLine
 
 study = typer.Typer(
@@ -28,6 +27,10 @@ study = typer.Typer(
 app.add_typer(study, name="study")
 
 Slug = Annotated[str, typer.Argument(help="The study's name in addresses.")]
+
+FACTS: Final = ("slug", "title", "pilot_of", "state")
+COUNTS: Final = ("pairs", "participants", "decided", "held", "wanted")
+"""Of a study in the list."""
 
 
 @study.command()
@@ -366,16 +369,23 @@ def list_command(
     pilots: Annotated[bool, typer.Option("--pilots", help="List the pilots instead.")] = False,
 ) -> None:
     """List the studies without their pilots, the newest first."""
+    server = remote()
+    found = _studies_there(server, pilots=pilots) if server else _studies_here(pilots=pilots)
+    print(json.dumps(found)) if as_json else _print_table(found)
+
+
+def _studies_there(server: Remote, *, pilots: bool) -> list[dict[str, Any]]:
+    found = server.get("/api/studies", params={"pilots": pilots}).json()
+    return [{name: line[name] for name in (*FACTS, *COUNTS)} for line in found]
+
+
+def _studies_here(*, pilots: bool) -> list[dict[str, Any]]:
     from app.studies.progress import list_studies
     from app.studies.service import newest_first
 
-    if server := remote():
-        found = server.get(f"/api/studies?pilots={str(pilots).lower()}").json()
-        print(json.dumps(found)) if as_json else _print_names(found)
-        return
     with opened() as context, context.sessions() as session:
         summaries = list_studies(session, newest_first(session, pilots=pilots))
-    print(json.dumps([_as_json(line) for line in summaries])) if as_json else _print_table(summaries)
+    return [{name: getattr(line.study, name) for name in FACTS} | line.counts for line in summaries]
 
 
 @study.command("open")
@@ -410,6 +420,11 @@ def let_in(
     from app.recruitment.service import find_by_id, return_link
     from app.studies.service import find_study
 
+    if server := remote():
+        people = f"/api/studies/{slug}/participants"
+        person = server.post(f"{people}/find", json={"who": who}).json()["id"]
+        print(server.post(f"{people}/{person}/return-link").json()["address"])
+        return
     with opened() as context, context.sessions.begin() as session:
         person = find_by_id(session, find_study(session, slug), who)
         print(f"{context.settings.public_url.rstrip('/')}{return_link(session, person)}")
@@ -431,36 +446,13 @@ def _change(verb: Literal["open", "pause", "close"], slug: str) -> None:
         print(f"Participants take part at {context.settings.public_url}/s/{slug}")
 
 
-def _print_names(found: list[dict[str, str]]) -> None:
-    table = Table("study", "title", "state", box=None)
-    for line in found:
-        table.add_row(line["slug"], line["title"], line["state"])
-    Console(markup=False).print(table)
-
-
-def _as_json(line: StudySummary) -> dict[str, object]:
-    return {
-        "slug": line.study.slug,
-        "title": line.study.title,
-        "pilot_of": line.study.pilot_of,
-        "state": line.study.state,
-        "pairs": line.pairs,
-        "participants": line.progress.everybody,
-        "wanted": line.progress.wanted,
-        "decided": line.progress.decided,
-        "held": line.progress.held,
-    }
-
-
-def _print_table(summaries: list[StudySummary]) -> None:
-    if not summaries:
+def _print_table(found: list[dict[str, Any]]) -> None:
+    if not found:
         print("There is no study yet; `cyborg study create STUDY.toml` makes one.")
         return
     table = Table("study", "title", "state", box=None)
-    for column in ("pairs", "participants", "decided", "held", "wanted"):
+    for column in COUNTS:
         table.add_column(column, justify="right")
-    for line in summaries:
-        found = line.progress
-        counts = (line.pairs, found.everybody, found.decided, found.held, found.wanted)
-        table.add_row(line.study.slug, line.study.title, line.study.state, *map(str, counts))
+    for line in found:
+        table.add_row(line["slug"], line["title"], line["state"], *(str(line[name]) for name in COUNTS))
     Console(markup=False).print(table)

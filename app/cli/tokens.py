@@ -9,6 +9,7 @@ from rich.table import Table
 
 from app.cli import app
 from app.cli.context import opened
+from app.cli.remote import ACCOUNTS, only_here
 from app.errors import BadInput
 
 tokens = typer.Typer(help="API tokens, by which programs act for staff.", no_args_is_help=True)
@@ -16,6 +17,7 @@ app.add_typer(tokens, name="token")
 
 
 @tokens.command("create")
+@only_here(ACCOUNTS)
 def create(
     email: Annotated[str, typer.Argument(help="Whose token: what they may, it may within its scopes.")],
     name: Annotated[str, typer.Option(help="What it is for.")],
@@ -47,6 +49,7 @@ def create(
 
 
 @tokens.command("list")
+@only_here(ACCOUNTS)
 def list_command() -> None:
     """List the tokens of everybody, the newest first; the tokens themselves are not kept."""
     from app.accounts.token_service import tokens_of
@@ -62,6 +65,7 @@ def list_command() -> None:
 
 
 @tokens.command("revoke")
+@only_here(ACCOUNTS)
 def revoke(number: Annotated[int, typer.Argument(help="Its number; `cyborg token list`.")]) -> None:
     """Refuse a token from now on."""
     from app.accounts.token_service import find_token, revoke_token

@@ -7,11 +7,13 @@ import typer
 
 from app.cli import app
 from app.cli.context import opened
+from app.cli.remote import MACHINE, only_here
 
 logger = logging.getLogger(__name__)
 
 
 @app.command()
+@only_here(MACHINE)
 def worker(
     concurrency: Annotated[
         int | None, typer.Option(help="Jobs at a time; one per training device and two for the rest.", min=1)

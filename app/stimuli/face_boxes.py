@@ -1,12 +1,13 @@
 """Face boxes of images that are imported already: find them, correct them, take them away."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Final
 
 import numpy as np
 import PIL.Image
-from sqlalchemy import ColumnElement, Select, false, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, false, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.db import SessionFactory
@@ -22,6 +23,11 @@ from saliency.images.crop import apply_crop, face_crop
 from saliency.images.unusable import Unusable
 
 BATCH: Final = 100  # images per transaction
+A_REQUEST: Final = 20
+"""Images that one request searches: a second or two."""
+
+Searched = tuple[int, FaceBox | None, str]
+"""An image, its face, and what somebody should look at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +57,11 @@ def find_faces(
     done, found = 0, 0
     remarks: list[Remark] = []
     while batch := wanted[done : done + BATCH]:
-        faces = [(image_id, find_box(blobs, display_hash)) for image_id, display_hash in batch]
+        faces = _searched(blobs, batch)
         with sessions.begin() as session:
-            for image_id, (box, remark) in faces:
-                found += box is not None and _record(session, image_id, box, again=again)
-                if remark:
-                    remarks.append(Remark(f"image {image_id}", remark))
+            report = _recorded(session, faces, again=again)
+        found += report.found
+        remarks += report.remarks
         done += len(batch)
         on_progress(done, len(wanted))
     return FaceReport(found, tuple(remarks))
@@ -109,6 +114,33 @@ def crop_preview(data: bytes, box: FaceBox | None) -> bytes:
     except ValueError:
         raise BadInput(f"The box lies outside of the {width}×{height} picture.") from None
     return jpeg(PIL.Image.fromarray(apply_crop(picture, crop)))
+
+
+def find_next_faces(
+    session: Session, blobs: BlobStore, *, after: int, again: bool = False
+) -> tuple[FaceReport, int | None]:
+    """As `find_faces`, of the next few images behind the number `after`, in the caller's transaction.
+
+    Returns what came of it and the number of the last image that was searched, None after the last of all.
+    """
+    require_model()
+    behind = _images_to_search(again=again).where(Image.id > after)
+    wanted = session.execute(behind.limit(A_REQUEST + 1)).all()
+    report = _recorded(session, _searched(blobs, wanted[:A_REQUEST]), again=again)
+    return report, wanted[A_REQUEST - 1].id if len(wanted) > A_REQUEST else None
+
+
+def _searched(blobs: BlobStore, wanted: Sequence[Row[int, str]]) -> list[Searched]:
+    return [(image_id, *find_box(blobs, display_hash)) for image_id, display_hash in wanted]
+
+
+def _recorded(session: Session, faces: Sequence[Searched], *, again: bool) -> FaceReport:
+    found = sum(
+        box is not None and _record(session, image_id, box, again=again) for image_id, box, _ in faces
+    )
+    return FaceReport(
+        found, tuple(Remark(f"image {image_id}", remark) for image_id, _, remark in faces if remark)
+    )
 
 
 def _images_to_search(*, again: bool) -> Select[int, str]:

@@ -119,7 +119,7 @@ def read_listing(path: Path) -> Manifest:
 
 def read_manifest(path: Path) -> tuple[Item, ...]:
     """The rows of a manifest; `BadInput` names its malformed lines."""
-    items, faults = parse_manifest(_content(path), name=str(path), finder=Finder(path.parent))
+    items, faults = parse_manifest(read_content(path), name=str(path), finder=Finder(path.parent))
     if len(faults) > FAULTS_TOLD:
         faults = [*faults[:FAULTS_TOLD], f"{len(faults) - FAULTS_TOLD} further lines are malformed, too."]
     if faults:
@@ -176,12 +176,8 @@ class ManifestRow:
         return Split(text) if text else None
 
 
-def read_rows(path: Path, *, required: Sequence[str]) -> Iterator[ManifestRow]:
-    """The rows of a CSV file with the columns of a manifest, of which `required` must be there."""
-    return parse_rows(_content(path), name=str(path), required=required)
-
-
-def _content(path: Path) -> bytes:
+def read_content(path: Path) -> bytes:
+    """The bytes of a CSV file. `BadInput`: it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -189,7 +185,10 @@ def _content(path: Path) -> bytes:
 
 
 def parse_rows(content: bytes, *, name: str, required: Sequence[str]) -> Iterator[ManifestRow]:
-    """As `read_rows`, of the content of a file; `name` is what errors call it."""
+    """The rows of a CSV file with the columns of a manifest, of which `required` must be there.
+
+    name : of the file, in errors
+    """
     try:
         text = decode_text(content, name=name)
         separator = separator_of(text, known=COLUMNS)

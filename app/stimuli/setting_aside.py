@@ -8,7 +8,6 @@ stays together. A request is carried out completely or not at all.
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, CompoundSelect, any_, cast, or_, select, union
@@ -18,7 +17,7 @@ from sqlalchemy.orm import Session
 from app.errors import BadInput, Conflict, WrongState
 from app.models import DatasetImage, Image, Label, Pair, RegionCheck, Split, Study
 from app.stimuli.known import KnownImages
-from app.stimuli.manifest import ManifestRow, read_rows
+from app.stimuli.manifest import ManifestRow, parse_rows
 from app.stimuli.splits import Unsplit, assign_splits
 
 HELD_OUT: Final = (Split.VAL, Split.TEST)
@@ -36,22 +35,24 @@ class SplitReport:
     unchanged: int
 
 
-def set_splits(session: Session, path: Path) -> SplitReport:
+def set_splits(session: Session, content: bytes, *, called: str) -> SplitReport:
     """Set the splits of a CSV file with the columns `path,split`; other columns of a manifest are ignored.
 
     `path` is the name that an image was imported under, its last part where only one image has it, or a
     content hash. BadInput or Conflict names the line of the first image that cannot have its split.
+
+    called : the file, in errors
     """
     known = KnownImages(session)
     wanted: dict[int, Split | None] = {}
     rows: dict[int, ManifestRow] = {}
-    for row in read_rows(path, required=("path", "split")):
+    for row in parse_rows(content, name=called, required=("path", "split")):
         image_id = _image_id(known, row)
         if wanted.setdefault(image_id, row.split) is not row.split:
             raise row.refused(f"{row['path']} has another split in {rows[image_id].where}.")
         rows.setdefault(image_id, row)
     if not wanted:
-        raise BadInput(f"{path} lists no image.")
+        raise BadInput(f"{called} lists no image.")
     return _set(session, wanted, {image_id: row.where for image_id, row in rows.items()})
 
 

@@ -96,6 +96,13 @@ class StudySummary:
     pairs: int
     progress: StudyProgress
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """The columns of the list."""
+        found = self.progress
+        people = {"pairs": self.pairs, "participants": found.everybody}
+        return people | {"decided": found.decided, "held": found.held, "wanted": found.wanted}
+
 
 def progress(session: Session, study: Study) -> StudyProgress:
     return progress_of(session, [study.id])[study.id]

@@ -17,6 +17,7 @@ from app.studies.deviations import plan_report
 from app.studies.drafts import SaveLine, find_save, history_of
 from app.studies.parts import Name, Slug
 from app.studies.pilots import MOST_JUDGEMENTS, start_pilot
+from app.studies.progress import list_studies
 from app.studies.schemas import StudySpec
 from app.studies.toml import description_of, toml_of, written
 from app.studies.versions import ChangedKey, find_version, versions_of
@@ -37,6 +38,16 @@ class StudyLine(Answer):
     created_at: datetime
     opened_at: datetime | None
     closed_at: datetime | None
+
+
+class ListedStudy(StudyLine):
+    """A study in the list of all, with how far it is; as `progress` counts."""
+
+    pairs: int
+    participants: int
+    wanted: int
+    decided: int
+    held: int
 
 
 class StudyDescription(StudyLine):
@@ -91,9 +102,10 @@ class PilotBody(BaseModel):
 
 
 @router.get("")
-def studies(db: Db, _staff: CurrentStaff, *, pilots: bool = False) -> list[StudyLine]:
+def studies(db: Db, _staff: CurrentStaff, *, pilots: bool = False) -> list[ListedStudy]:
     """Every study but pilots, or every pilot; the newest first."""
-    return [StudyLine.model_validate(_facts(study)) for study in service.newest_first(db, pilots=pilots)]
+    found = list_studies(db, service.newest_first(db, pilots=pilots))
+    return [ListedStudy.model_validate(_facts(one.study) | one.counts) for one in found]
 
 
 @router.post("", status_code=201)

@@ -15,7 +15,7 @@ from app.demo.anatomy import EYE_Y, MOUTH_Y, head_outline
 from app.demo.canvas import Points
 from app.demo.identity import Identity, invent, take
 from app.demo.portrait import portrait
-from app.stimuli.manifest import read_rows
+from app.stimuli.manifest import parse_rows, read_content
 from app.stimuli.names import Finder
 from saliency.images.decoder import read_pixels
 
@@ -75,7 +75,8 @@ def write_photos(path: Path, manifest: Path, *, size: int) -> int:
     Nobody knows where their parts are: those of an aligned face are taken for all of them.
     """
     finder = Finder(manifest.parent)
-    files = [finder.find(row["path"]) for row in read_rows(manifest, required=["path"])]
+    rows = parse_rows(read_content(manifest), name=str(manifest), required=["path"])
+    files = [finder.find(row["path"]) for row in rows]
     pictures = np.stack([_small(file, size) for file in files])
     parts, heads = np.array(ALIGNED) * size, np.array([0.2, 0.08, 0.6, 0.84]) * size
     path.parent.mkdir(parents=True, exist_ok=True)

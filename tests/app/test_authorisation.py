@@ -82,11 +82,14 @@ GET /api/studies/{slug}/overview
 GET /api/studies/{slug}/participants
 GET /api/studies/{slug}/participants/{participant_id}
 GET /api/studies/{slug}/participants/{participant_id}/trials
+GET /api/studies/{slug}/participants/flags
+GET /api/alerts
 GET /api/studies/{slug}/decisions.csv
 GET /api/studies/{slug}/annotations.jsonl
 GET /api/studies/{slug}/export.zip
 GET /api/studies/{slug}/maps
 GET /api/studies/{slug}/maps/{version}
+GET /api/studies/{slug}/maps/diff
 GET /api/studies/{slug}/analyses
 GET /api/studies/{slug}/analyses/{version}
 GET /api/studies/{slug}/listing
@@ -98,6 +101,7 @@ GET /api/datasets
 GET /api/datasets/{dataset_id}/audit
 GET /api/experiments
 GET /api/experiments/{experiment_id}
+GET /api/experiments/{experiment_id}/results
 GET /api/runs/{run_id}
 POST /api/runs/{run_id}/scores
 GET /api/tasks/{task_id}
@@ -180,6 +184,8 @@ POST /staff/images/{image_id}/tags
 POST /staff/images/tags
 POST /api/images/tags
 POST /api/images/remove
+POST /api/images/splits
+POST /api/images/faces
 PUT /api/images/{image_id}/tags
 POST /staff/images/{image_id}/remove
 DELETE /api/images/{image_id}
@@ -225,6 +231,7 @@ POST /api/datasets
 POST /api/experiments
 POST /api/experiments/{experiment_id}/detectors
 DELETE /api/experiments/{experiment_id}/detectors
+POST /api/datasets/{dataset_id}/detectors
 POST /api/studies/{slug}/notes
 POST /api/studies/{slug}/participants/{participant_id}/notes
 POST /api/images/{image_id}/notes

@@ -11,7 +11,8 @@ from typer.main import get_command
 from app.cli import app as cli
 from app.cli import commands  # noqa: F401 - registers every command
 from app.cli.reference import reference, walk
-from app.errors import AppError
+from app.cli.remote import Remote
+from app.errors import AppError, BadInput
 from app.settings import Settings
 from tests.support import ROOT
 
@@ -75,21 +76,43 @@ def test_every_file_and_function_that_the_architecture_names_is_there(path, name
 
 
 class TestCommandsOfAnotherServer:
-    def test_the_list_in_the_documentation_is_that_of_the_code(self):
-        assert sorted(listed_commands()) == sorted(
-            " ".join(path) for path, command in COMMANDS if asks_a_server(command.callback)
-        )
+    def test_each_asks_it_or_has_a_reason_why_not(self):
+        assert [
+            " ".join(path)
+            for path, command in COMMANDS
+            if not only_here(command) and not asks_a_server(command.callback)
+        ] == []
+
+    def test_the_documentation_lists_those_that_do_not_and_their_reasons(self):
+        assert dict(listed_commands()) == {
+            " ".join(path): reason for path, command in COMMANDS if (reason := only_here(command))
+        }
+
+    @pytest.mark.parametrize(
+        ("path", "command"),
+        [one for one in COMMANDS if vars(one[1].callback).get("only_here")],
+        ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+    )
+    def test_one_of_them_does_nothing_but_say_why(self, path, command, monkeypatch):
+        server = Remote("https://faces.lab.example", "cyborg_x")
+        monkeypatch.setattr("app.cli.remote.remote", lambda: server)
+        with pytest.raises(BadInput, match=re.escape(only_here(command))):
+            command.callback()
 
 
-def listed_commands() -> Iterator[str]:
-    """Commands that docs/api.md says can take `--server`; a group stands for those in it."""
+def only_here(command) -> str | None:
+    """Why a command takes no `--server`."""
+    return vars(command.callback).get("only_here")
+
+
+def listed_commands() -> Iterator[tuple[str, str]]:
+    """Commands that docs/api.md says take no `--server`, and why; a group stands for those in it."""
     page = (DOCS / "api.md").read_text("utf-8")
-    said = page.partition("These commands can:")[2].partition(". What they ask for")[0]
-    for name, remark in re.findall(r"`([a-z -]+)`(?: \(([^)]*)\))?", said):
-        left_out = {f"{name} {one}" for one in re.findall("`(.+?)`", remark)}
-        found = {" ".join(path) for path, _ in COMMANDS if f"{' '.join(path)} ".startswith(f"{name} ")}
-        assert found, name
-        yield from found - left_out
+    for names, reason in re.findall(r"^\| (.+) \| (.+) \|$", page.partition("## The command line")[2], re.M):
+        for name in re.findall("`(.+?)`", names):
+            found = {" ".join(path) for path, _ in COMMANDS if f"{' '.join(path)} ".startswith(f"{name} ")}
+            assert found, name
+            yield from ((one, reason) for one in found)
 
 
 def asks_a_server(function, seen=frozenset()) -> bool:

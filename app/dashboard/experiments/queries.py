@@ -47,8 +47,12 @@ class ExperimentLine:
         return self.runs - sum(self.states.get(state, 0) for state in UNFINISHED)
 
 
-def experiments(session: Session, *, before: int = 0) -> list[ExperimentLine]:
-    """The newest first, one more than a page; `before`: the id of the last one seen."""
+def experiments(session: Session, *, before: int = 0, name: str = "") -> list[ExperimentLine]:
+    """The newest first, one more than a page.
+
+    before : the id of the last one seen
+    name : only those that are called so; empty for all
+    """
     query = (
         select(Experiment, Study, Dataset)
         .join(Dataset, Dataset.id == Experiment.dataset_id)
@@ -56,7 +60,8 @@ def experiments(session: Session, *, before: int = 0) -> list[ExperimentLine]:
         .order_by(Experiment.id.desc())
         .limit(PAGE_SIZE + 1)
     )
-    rows = session.execute(query.where(Experiment.id < before) if before else query).all()
+    query = query.where(Experiment.id < before) if before else query
+    rows = session.execute(query.where(Experiment.name == name) if name else query).all()
     states = states_of(session, [experiment.id for experiment, _, _ in rows])
     return [
         ExperimentLine(experiment, study, dataset, states.get(experiment.id, {}))

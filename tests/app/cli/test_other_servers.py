@@ -1,10 +1,13 @@
 """`cyborg --server …`: the same commands on another server, over its API."""
 
 import json
-from datetime import timedelta
+import re
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
 
 import httpx2
 import pytest
+from PIL import Image as Picture
 from sqlalchemy import select
 from typer.testing import CliRunner
 
@@ -12,11 +15,33 @@ from app.accounts.token_service import create_token
 from app.cli import app
 from app.cli import commands as _registers  # noqa: F401
 from app.errors import BadInput
-from app.models import Image, JobState, Listing, MapSet, PaymentKind, Role, TokenScope
+from app.experiments.detectors import ImportSummary
+from app.models import (
+    Alert,
+    AlertDelivery,
+    AlertKind,
+    AlertReceiver,
+    AlertTurn,
+    BackgroundTask,
+    Dataset,
+    FaceOrigin,
+    Image,
+    JobState,
+    Listing,
+    MapSet,
+    PaymentKind,
+    Role,
+    Run,
+    SaliencyMap,
+    TokenScope,
+)
+from app.models.trials import SET_ASIDE
+from app.quality.service import set_aside
 from app.studies.versions import record
 from saliency.parameters import MapParameters
 from tests.app.recruitment.conftest import TERMS, draft, lab, no_waiting, prolific, settings  # noqa: F401
-from tests.support.factories import StaffFactory
+from tests.support.factories import ImageFactory, ParticipantFactory, StaffFactory
+from tests.support.portraits import draw_portrait
 from tests.support.worlds import make_dataset, make_images, make_study
 
 WHY = "Four of the five attention checks were wrong, and no answer took more than half a second of your time."
@@ -225,3 +250,213 @@ class TestImages:
         cyborg("images", "tag", first.content_hash, "--add", "odd")
         db.expire_all()
         assert {image.id for image in db.scalars(select(Image)) if image.tags == ["odd"]} == {first.id}
+
+    def test_they_are_split_by_a_file_all_or_none(self, cyborg, db, tmp_path):
+        first, second = (ImageFactory(original_name=f"{name}.png") for name in "ab")
+        db.commit()
+        (tmp_path / "splits.csv").write_text("path,split\na.png,test\nc.png,val\n")
+        refused = str(cyborg("images", "split", str(tmp_path / "splits.csv")).exception)
+        assert refused == "splits.csv, line 3: there is no image c.png."
+        (tmp_path / "splits.csv").write_text("path,split\na.png,test\nb.png,val\n")
+        said = cyborg("images", "split", str(tmp_path / "splits.csv")).output
+        assert said == "1 images have the split test now.\n1 images have the split val now.\n"
+        db.expire_all()
+        assert (first.split, second.split) == ("test", "val")
+
+    def test_some_are_set_aside_by_fractions(self, cyborg, db):
+        made = [ImageFactory(label=label) for label in ("real", "fake") for _ in range(4)]
+        db.commit()
+        said = json.loads(cyborg("images", "split", "--test", "0.5", "--seed", "3", "--json").output)
+        assert said == {"changed": {"test": 4}, "unchanged": 0}
+        db.expire_all()
+        assert sum(image.split == "test" for image in made) == 4
+
+    def test_the_faces_of_all_are_found_a_few_with_each_request(self, cyborg, db, blobs, monkeypatch):
+        monkeypatch.setattr("app.stimuli.face_boxes.A_REQUEST", 2)
+        file = BytesIO()
+        Picture.fromarray(draw_portrait(3).pixels).save(file, "PNG")
+        portrait = blobs.put(file.getvalue())
+        file = BytesIO()
+        Picture.new("RGB", (320, 320), "blue").save(file, "PNG")
+        sky = ImageFactory(width=320, height=320, display_hash=blobs.put(file.getvalue()))
+        for _ in range(3):
+            ImageFactory(width=320, height=320, display_hash=portrait)
+        drawn = ImageFactory(
+            face_x=1, face_y=1, face_width=9, face_height=9, face_origin=FaceOrigin.CORRECTED
+        )
+        db.commit()
+        lines = cyborg("images", "faces").output.splitlines()
+        assert lines[0].startswith(f"image {sky.id}: no face was found")
+        assert lines[1] == "3 faces found."
+        assert json.loads(cyborg("images", "faces", "--again", "--json").output)["found"] == 3
+        db.expire_all()
+        assert drawn.face_width == 9
+
+
+class TestParticipants:
+    @pytest.fixture
+    def study(self, db):
+        return make_study(db, slug="faces")
+
+    @pytest.fixture
+    def people(self, db, study, monkeypatch):
+        """More than a page of them, everybody with a flag of staff."""
+        monkeypatch.setattr("app.dashboard.participants.queries.PAGE_SIZE", 2)
+        made = [ParticipantFactory(study_id=study.id) for _ in range(5)]
+        for person in made:
+            set_aside(db, person, reason="")
+        db.commit()
+        return made
+
+    def test_everybody_is_checked_and_the_flags_are_counted(self, cyborg, people, monkeypatch):
+        checked = []
+        monkeypatch.setattr(
+            "app.dashboard.participants.bulk.check_participant", lambda _, one: checked.append(one)
+        )
+        said = cyborg("quality", "faces", "--json").output
+        assert sorted(checked) == sorted(person.id for person in people)
+        assert json.loads(said) == [{"kind": SET_ASIDE, "participants": 5, "flags": 5}]
+        assert SET_ASIDE in cyborg("quality", "faces").output
+
+    def test_somebody_is_let_back_in(self, cyborg, people):
+        said = cyborg("study", "let-in", "faces", people[0].id.hex[:8]).output
+        assert re.fullmatch(r"https?://\S+/s/faces\S+\n", said)
+        assert "nobody" in str(cyborg("study", "let-in", "faces", "W404").exception).lower()
+
+
+class TestAlerts:
+    @pytest.fixture
+    def lost(self, db):
+        study = make_study(db, slug="faces")
+        alert = Alert(kind=AlertKind.FULL, study_id=study.id, text="Every judgement is decided.")
+        db.add(alert)
+        db.flush()
+        made = AlertDelivery(
+            alert_id=alert.id,
+            turn=AlertTurn.BEGAN,
+            receiver=AlertReceiver.WEBHOOK,
+            job_id=0,
+            tries=3,
+            tried_at=datetime.now(UTC),
+            place="hooks.lab.example",
+            error="It answered 500.",
+        )
+        db.add(made)
+        db.commit()
+        return made
+
+    def test_they_are_listed_with_what_did_not_arrive(self, cyborg, lost):
+        said = cyborg("alerts", "list").output.splitlines()
+        assert said[0].endswith("  faces  Every judgement is decided.")
+        assert said[1:] == [
+            f"Not arrived: {lost.id}  faces  webhook to hooks.lab.example, tried 3×.",
+            "  Every judgement is decided. It answered 500.",
+        ]
+        (one,) = json.loads(cyborg("alerts", "list", "--json").output)
+        assert (one["kind"], one["study"]) == ("full", "faces")
+
+    def test_one_is_sent_again_where_somebody_receives_it(self, cyborg, lost):
+        assert "the settings name none" in str(cyborg("alerts", "again", str(lost.id)).exception)
+        assert "no such message" in str(cyborg("alerts", "again", "99").exception)
+
+
+class TestResults:
+    @pytest.fixture
+    def built(self, db):
+        study = make_study(db, slug="faces")
+        sets = [
+            MapSet(
+                study_id=study.id,
+                version=version,
+                parameters=MapParameters.from_dict({"sigma_px": sigma}).to_dict(),
+                state=JobState.SUCCEEDED,
+            )
+            for version, sigma in ((1, 3.0), (2, 5.0))
+        ]
+        db.add_all(sets)
+        db.flush()
+        image = ImageFactory()
+        for made, sketch in zip(sets, (bytes(range(256)) * 4, bytes(range(255, -1, -1)) * 4), strict=True):
+            db.add(
+                SaliencyMap(
+                    map_set_id=made.id,
+                    image_id=image.id,
+                    blob_hash=f"{made.version}" * 64,
+                    sketch=sketch,
+                    inputs_hash=f"{made.version}" * 64,
+                    annotators=made.version,
+                    coverage=0.5,
+                    entropy=1.0,
+                )
+            )
+        db.commit()
+        return sets
+
+    @pytest.fixture
+    def experiment(self, cyborg, db, built, tmp_path):
+        """Two runs, of which the first has finished; its number."""
+        dataset = make_dataset(db, built[0], tmp_path)
+        made = json.loads(cyborg("train", "smoke", "--dataset", str(dataset.id), "--json").output)
+        run = db.scalars(select(Run).order_by(Run.seed, Run.architecture, Run.scenario)).first()
+        run.state, run.metrics = JobState.SUCCEEDED, {"test/auc": 0.875}
+        db.commit()
+        return made["experiment"]
+
+    def test_what_changed_between_map_sets_is_shown(self, cyborg, built):
+        said = cyborg("maps", "diff", "faces", "1").output
+        assert "From map set 1 to 2:" in said
+        assert "sigma_px: 3.0 → 5.0" in said
+        assert "-1.000" in said
+        assert "1 → 2" in said
+        (change,) = json.loads(cyborg("maps", "diff", "faces", "1", "2", "--json").output)["changed"]
+        assert change["annotators"] == [1, 2]
+        assert "no map set 3" in str(cyborg("maps", "diff", "faces", "3").exception)
+
+    def test_an_experiment_is_called_by_its_number_or_name(self, cyborg, experiment):
+        by_number, by_name = (cyborg("results", one).output for one in (str(experiment), "smoke"))
+        assert by_number == by_name
+        assert "0.8750" in by_name
+        assert "There is no experiment 'other'." in str(cyborg("results", "other").exception)
+        assert "no experiment 99" in str(cyborg("results", "99").exception)
+
+    def test_scores_of_another_detector_go_to_a_dataset(self, cyborg, experiment, db, monkeypatch, tmp_path):
+        got = {}
+
+        def import_scores(_db, _blobs, dataset, content, *, called, name, staff_id):
+            got.update(dataset=dataset.id, content=content, called=called, name=name)
+            return [ImportSummary("theirs", 12, 1, 0.25)]
+
+        monkeypatch.setattr("app.api.training.import_scores", import_scores)
+        (tmp_path / "theirs.csv").write_text("image,score\n")
+        dataset = str(db.scalars(select(Dataset.id)).one())
+        said = cyborg("results", "import-scores", str(tmp_path / "theirs.csv"), "--dataset", dataset)
+        assert "theirs: 12 images, AUC 0.2500; 1 rows about other splits were left out." in said.output
+        assert got == {
+            "dataset": int(dataset),
+            "content": b"image,score\n",
+            "called": "theirs.csv",
+            "name": None,
+        }
+
+    def test_an_image_is_scored_by_a_worker_there(self, cyborg, experiment, db, monkeypatch, tmp_path):
+        def work(_seconds):
+            task = db.scalars(select(BackgroundTask)).one()
+            task.result = {
+                "logit_real": 1.5,
+                "logit_fake": -2,
+                "score_sigmoid": 0.119203,
+                "score_softmax": 0.03,
+            }
+            task.state = JobState.SUCCEEDED
+            db.commit()
+
+        monkeypatch.setattr("app.cli.experiments.time.sleep", work)
+        run = str(db.scalars(select(Run.id).where(Run.state == JobState.SUCCEEDED)).one())
+        Picture.new("RGB", (64, 64)).save(tmp_path / "face.png")
+        assert cyborg("score", run, str(tmp_path / "face.png")).stdout.splitlines() == [
+            "path,logit_real,logit_fake,score_sigmoid,score_softmax",
+            f"{tmp_path / 'face.png'},1.5,-2,0.119203,0.030000",
+        ]
+        refused = cyborg("score", run, str(tmp_path / "face.png"), "--cams", str(tmp_path)).exception
+        assert "leave out --cams" in str(refused)
+        assert "x is no id of a run" in str(cyborg("score", "x", "y.png").exception)

@@ -5,13 +5,18 @@ from sqlalchemy import select
 
 from app.errors import BadInput, BadStudy, Conflict, WrongState
 from app.models import Dataset, DatasetImage, Image, Label, MapSet, Pair, RegionCheck, Split
-from app.stimuli.setting_aside import deal_splits, set_aside_unshown, set_splits
+from app.stimuli import setting_aside
+from app.stimuli.setting_aside import deal_splits, set_aside_unshown
 from app.studies import building
 from app.studies.schemas import StudySpec
 from app.studies.service import create_study
 from tests.support.factories import SESSION_HOLDER, ImageFactory, PairFactory, StudyFactory
 
 TRAIN, VAL, TEST = Split.TRAIN, Split.VAL, Split.TEST
+
+
+def set_splits(session, path):
+    return setting_aside.set_splits(session, path.read_bytes(), called=str(path))
 
 
 class TestSetSplits:

@@ -209,7 +209,33 @@ class RightReasons(Objective):
         return True
 
 
-AnyObjective = CrossEntropy | Cyborg | Hseb | Fmmmse | Droid | CyborgDroid | Attention | RightReasons
+class ToleranceBand(Objective):
+    """Classification, and a model's map that is low in the paint or high well away from it."""
+
+    name: Literal["tolerance_band"] = "tolerance_band"
+    map_weight: Weight = 0.5
+    radius: int = Field(5, ge=0, le=100)
+    """Width of the band around the paint that counts as neither, in pixels of the network's image."""
+    inside: Rate = 0.5
+    """Lowest value of the model's map in the paint that costs nothing."""
+    outside: Rate = 0.2
+    """Highest value of the model's map beyond the band that costs nothing."""
+    cam_class: Literal["predicted", "true", "difference"] = "predicted"
+    keep_rate: Rate = 1.0
+    """Fraction of the human maps that is used; the same maps in every epoch."""
+
+    @property
+    def needs_maps(self) -> bool:
+        return self.map_weight > 0
+
+    @property
+    def needs_whole_maps(self) -> bool:
+        return True
+
+
+AnyObjective = (
+    CrossEntropy | Cyborg | Hseb | Fmmmse | Droid | CyborgDroid | Attention | RightReasons | ToleranceBand
+)
 OBJECTIVES: dict[str, type[AnyObjective]] = {
     kind.model_fields["name"].default: kind for kind in get_args(AnyObjective)
 }

@@ -35,6 +35,7 @@ class TestObjective:
             ("fmmmse", {"cross_entropy_weight": 0.5, "entropy_weight": 0.5}),
             ("droid", {"cross_entropy_weight": 0.5, "droid_weight": 0.5}),
             ("cyborg_droid", {"cross_entropy_weight": 0.5, "map_weight": 0.5, "droid_weight": 0.3}),
+            ("tolerance_band", {"cross_entropy_weight": 0.5, "map_weight": 0.5}),
             ("right_reasons", {"cross_entropy_weight": 1.0, "gradient_weight": 1.0}),
             ("attention", {"cross_entropy_weight": 1.0, "map_weight": 1.0}),
         ],

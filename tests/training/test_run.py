@@ -249,7 +249,8 @@ class TestResume:
 
 class TestObjectives:
     @pytest.mark.parametrize(
-        "name", ["cross_entropy", "hseb", "fmmmse", "droid", "cyborg_droid", "right_reasons"]
+        "name",
+        ["cross_entropy", "hseb", "fmmmse", "droid", "cyborg_droid", "right_reasons", "tolerance_band"],
     )
     def test_each_trains(self, data, tmp_path, name):
         events = run(data, tmp_path / "r", objective=name, epochs=1)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from training.config import MapDistance
 from training.model.cam import distribution
+from training.model.tolerance_band import BandShares
 
 KL_FLOOR: Final = 1e-4
 """Added to every pixel before a logarithm is taken whose slope there is 1 / pixel: a scaled map is 0 at one
@@ -71,6 +72,16 @@ def map_energy(model: Tensor, human: Tensor) -> Tensor:
     their box, and the scaled map in place of the positive part of theirs.
     """
     return 1 - (distribution(model) * human.flatten(1)).sum(dim=1)
+
+
+def map_tolerance(model: Tensor, shares: BandShares, *, inside: float, outside: float) -> Tensor:
+    """Mean over the pixels of painted · max(0, inside - model)² + beyond · max(0, model - outside)², (N,).
+
+    Ours, after the idea of RES (Gao et al., KDD 2022) that the edge of an annotation is not exact. With
+    thresholds of 1 and 0, no band and a binary human map it is `map_mse`.
+    """
+    lack, excess = (inside - model).clamp_min(0), (model - outside).clamp_min(0)
+    return (shares.painted * lack.square() + shares.beyond * excess.square()).mean(dim=(-2, -1))
 
 
 def gradient_outside(gradient: Tensor, human: Tensor) -> Tensor:

@@ -19,9 +19,11 @@ from training.config import (
     Hseb,
     MapDistance,
     RightReasons,
+    ToleranceBand,
 )
 from training.model import loss_terms
 from training.model.cam import entropy, explanation, fit_human, min_max, other_explanation
+from training.model.tolerance_band import band_shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,8 @@ def _terms(  # noqa: C901 - one branch for each objective
             terms = {"attention": (share, _attention_term(distance, maps))}
         case RightReasons(gradient_weight=share):
             terms = {"gradient": (share, _gradient_term(maps, input_gradient))}
+        case ToleranceBand(map_weight=share):
+            terms = {"map": (share, _band_term(objective, maps))}
         case _:
             assert_never(objective)
     return terms
@@ -186,6 +190,16 @@ def _gradient_term(maps: BatchMaps, gradient: Tensor | None) -> Tensor:
     human = fit_human(maps.painted, (gradient.shape[2], gradient.shape[3]))
     outside = loss_terms.gradient_outside(_at_least_float32(gradient), human)
     return loss_terms.mean_present(outside, maps.present)
+
+
+def _band_term(objective: ToleranceBand, maps: BatchMaps) -> Tensor:
+    size = (maps.model.shape[1], maps.model.shape[2])
+    human = fit_human(maps.painted, (maps.painted.shape[1], maps.painted.shape[2]))
+    shares = band_shares(human, size, radius=objective.radius)
+    distance = loss_terms.map_tolerance(
+        maps.model, shares, inside=objective.inside, outside=objective.outside
+    )
+    return loss_terms.mean_present(distance, maps.present)
 
 
 def _droid_term(objective: Droid | CyborgDroid, maps: BatchMaps) -> Tensor:

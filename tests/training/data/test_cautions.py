@@ -12,7 +12,7 @@ from training.errors import DatasetError
 from training.events import StartedEvent
 from training.run_folder import RunFolder
 
-GUIDED = ["cyborg", "hseb", "cyborg_droid", "attention", "right_reasons"]
+GUIDED = ["cyborg", "hseb", "cyborg_droid", "attention", "right_reasons", "tolerance_band"]
 FREE = [
     "cross_entropy",
     "fmmmse",

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from scipy.ndimage import binary_dilation
 from scipy.special import log_softmax
 from scipy.stats import entropy as scipy_entropy
 
@@ -16,10 +17,12 @@ from training.config import (
     Hseb,
     Objective,
     RightReasons,
+    ToleranceBand,
 )
 from training.model import loss_terms
 from training.model.cam import explanation
 from training.model.objective import compute_loss
+from training.model.tolerance_band import band_shares
 
 EVERY = [
     *(Objective.preset(name) for name in OBJECTIVES),
@@ -29,7 +32,9 @@ EVERY = [
     Droid(logarithm="log"),
     CyborgDroid(logarithm="log", cam_class="true"),
 ]
-USES_MAPS = [o for o in EVERY if isinstance(o, Cyborg | CyborgDroid | Hseb | Attention | RightReasons)]
+USES_MAPS = [
+    o for o in EVERY if isinstance(o, Cyborg | CyborgDroid | Hseb | Attention | RightReasons | ToleranceBand)
+]
 
 
 def batch(n=4, k=2, c=5, size=(3, 4), seed=0, human_size=None):
@@ -121,11 +126,26 @@ def terms_by_numpy(objective, b):
         "both": np.mean([((m - h) ** 2).mean() for m, h in pairs + others]),
         "energy": np.mean([1 - (m * h).sum() / m.sum() for m, h in pairs]),
         "gradient": np.mean([((a * g) ** 2).sum() for g, a in outside]),
+        "band": np.mean([tolerance(m, h, objective) for m, h in pairs]),
         "gap": np.mean([scipy_entropy(m.ravel()) - scipy_entropy(h.ravel()) for m, h in pairs]) ** 2,
         "entropy": entropies.mean(),
         "log1p": np.log1p(entropies).mean(),
         "log": np.log(entropies).mean(),
     }
+
+
+def tolerance(model, human, objective):
+    """The term of the tolerance band where both maps have one size."""
+    if not isinstance(objective, ToleranceBand):
+        return np.nan
+    painted = human >= 0.5
+    lack, excess = (np.maximum(0, d) for d in (objective.inside - model, model - objective.outside))
+    return np.where(painted, lack**2, np.where(dilated(painted, objective.radius), 0, excess**2)).mean()
+
+
+def dilated(painted, radius):
+    across, down = np.ogrid[-radius : radius + 1, -radius : radius + 1]
+    return binary_dilation(painted, structure=across**2 + down**2 <= radius**2)
 
 
 ORACLES = [
@@ -144,6 +164,9 @@ ORACLES = [
     (Attention(map_weight=0.2), lambda t: 0.2 * t["attended"] + t["cross_entropy"]),
     (RightReasons(), lambda t: t["gradient"] + t["cross_entropy"]),
     (RightReasons(gradient_weight=0.2), lambda t: 0.2 * t["gradient"] + t["cross_entropy"]),
+    (ToleranceBand(), lambda t: 0.5 * t["band"] + 0.5 * t["cross_entropy"]),
+    (ToleranceBand(radius=0, outside=0.1), lambda t: 0.5 * t["band"] + 0.5 * t["cross_entropy"]),
+    (ToleranceBand(radius=1, inside=0.9), lambda t: 0.5 * t["band"] + 0.5 * t["cross_entropy"]),
     (CyborgDroid(), lambda t: 0.5 * t["mse"] + 0.3 * t["log1p"] + 0.5 * t["cross_entropy"]),
 ]
 
@@ -313,6 +336,46 @@ class TestRightReasons:
     def test_it_has_one_map_of_the_model(self):
         with pytest.raises(ValidationError, match="cam_class"):
             RightReasons(cam_class="both")
+
+
+class TestToleranceBand:
+    def square(self):
+        human = torch.zeros(1, 24, 24, dtype=torch.float64)
+        human[:, 6:12, 6:12] = 1
+        return human
+
+    @pytest.mark.parametrize("radius", [0, 1, 5, 9])
+    def test_the_band_is_scipys_dilation(self, radius):
+        human = self.square()
+        shares = band_shares(human, (24, 24), radius=radius)
+        painted = human[0].numpy() > 0
+        assert (shares.painted[0].numpy() == painted).all()
+        assert (shares.beyond[0].numpy() == ~dilated(painted, radius)).all()
+
+    def test_it_is_computed_before_the_map_is_averaged_down(self):
+        shares = band_shares(self.square(), (4, 4), radius=2)
+        assert shares.painted[0, 1, 1] == 1
+        assert 0 < shares.beyond[0, 1, 2] < 1
+        assert shares.painted[0, 1, 2] == 0
+
+    def test_in_the_band_no_value_costs_anything(self):
+        human = self.square()
+        painted = human[0].numpy() > 0
+        band = torch.from_numpy(dilated(painted, 3) & ~painted)
+        shares = band_shares(human, (24, 24), radius=3)
+        model = torch.where(band, torch.rand(24, 24, dtype=torch.float64), human)
+        assert loss_terms.map_tolerance(model, shares, inside=1, outside=0).item() == 0
+
+    def test_without_band_and_tolerance_it_is_the_mean_squared_difference(self):
+        human, model = self.square(), torch.rand(1, 24, 24, dtype=torch.float64)
+        shares = band_shares(human, (24, 24), radius=0)
+        loss = loss_terms.map_tolerance(model, shares, inside=1, outside=0)
+        torch.testing.assert_close(loss, loss_terms.map_mse(model, human))
+
+    def test_a_flat_map_is_painted_everywhere(self):
+        shares = band_shares(torch.full((1, 6, 6), 0.3), (3, 3), radius=1)
+        assert (shares.painted == 1).all()
+        assert (shares.beyond == 0).all()
 
 
 class TestCamClass:

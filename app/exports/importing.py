@@ -148,15 +148,16 @@ class _Import:
 
     def _images(self) -> Iterator[Row]:
         for row in self.export.rows(dictionary.IMAGES):
-            image_id = row.pop("image_id")
+            image_id = row["image_id"]
+            own = {name: row[name] for name in dictionary.IMAGES.names if name != "image_id"}
             content = self._picture(f"images/{image_id}.png")
-            if sha256(content).hexdigest() != row["content_hash"]:
+            if sha256(content).hexdigest() != own["content_hash"]:
                 raise BadInput(f"images/{image_id}.png is not the image that images.csv names.")
             display = _display(content)
             self.bytes_of_image[image_id] = len(display)
             self.blobs.put(content)
             shown = {"display_hash": self.blobs.put(display), "display_bytes": len(display)}
-            yield {"id": image_id} | row | shown
+            yield {"id": image_id} | own | shown
 
     def _picture(self, name: str) -> bytes:
         if name not in self.export.names:
@@ -209,8 +210,9 @@ class _Import:
 
     def _region_checks(self, study_id: int) -> Iterator[Row]:
         for row in self.export.rows(dictionary.REGION_CHECKS):
-            own = {"id": row.pop("region_check_id"), "study_id": study_id}
-            yield own | row | {"served_bytes": self._served(row["image_id"])}
+            own = {name: row[name] for name in dictionary.REGION_CHECKS.names if name != "region_check_id"}
+            numbers = {"id": row["region_check_id"], "study_id": study_id}
+            yield own | numbers | {"served_bytes": self._served(row["image_id"])}
 
     def _advice(self, study_id: int) -> Iterator[Row]:
         for row in self.export.rows(dictionary.ADVICE):

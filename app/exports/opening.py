@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,20 @@ Row = dict[str, Any]
 
 READ_BYTES: Final = 1 << 20
 LARGEST_CELL: Final = 1 << 24  # csv's own limit is 128 KB; a region may have many corners
+
+
+class Record(dict[str, Any]):
+    """A row or an object of an export, which may be older than some of its columns.
+
+    A column that is absent and may be empty is empty. Any other is missed only by who asks for it.
+    """
+
+    def __init__(self, file: str, values: Row) -> None:
+        super().__init__(values)
+        self.file = file
+
+    def __missing__(self, name: str) -> Any:
+        raise BadInput(f"{self.file} has no {name}: this export is of a version that cannot be imported.")
 
 
 class Place(Protocol):
@@ -73,22 +87,22 @@ class OpenedExport:
     def document(self, file: ExportFile) -> Row:
         """A file that is one JSON object, with its times as times."""
         with _naming(file.name):
-            values = json.loads(self.bytes_of(file.name))
-            return {one.name: _from_json(values[one.name], one) for one in file.fields}
+            return _object(json.loads(self.bytes_of(file.name)), file)
 
     def rows(self, file: ExportFile) -> Iterator[Row]:
         """The rows of a table, with the types of the dictionary."""
         csv.field_size_limit(LARGEST_CELL)
         with _naming(file.name), io.TextIOWrapper(self._open(file.name), "utf-8", newline="") as text:
-            for row in csv.DictReader(text, strict=True):
-                yield {one.name: _from_cell(row[one.name], one) for one in file.fields}
+            reader = csv.DictReader(text, strict=True)
+            there, absent = _columns(file, reader.fieldnames or ())
+            for row in reader:
+                yield Record(file.name, absent | {one.name: _from_cell(row[one.name], one) for one in there})
 
     def lines(self, file: ExportFile) -> Iterator[Row]:
         """The objects of a file of JSON lines."""
         with self._open(file.name) as stream, _naming(file.name):
             for line in stream:
-                values = json.loads(line)
-                yield {one.name: _from_json(values[one.name], one) for one in file.fields}
+                yield _object(json.loads(line), file)
 
 
 @contextmanager
@@ -127,6 +141,17 @@ def _naming(name: str) -> Iterator[None]:
         yield
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise BadInput(f"{name} cannot be read: {type(error).__name__} {error}") from error
+
+
+def _columns(file: ExportFile, present: Collection[str]) -> tuple[list[ExportField], Row]:
+    """The columns that are there, and the empty values of those that are not and may be empty."""
+    there = [one for one in file.fields if one.name in present]
+    return there, {one.name: None for one in file.fields if one.name not in present and one.may_be_empty}
+
+
+def _object(values: Row, file: ExportFile) -> Record:
+    there, absent = _columns(file, values)
+    return Record(file.name, absent | {one.name: _from_json(values[one.name], one) for one in there})
 
 
 def _from_cell(cell: str, field: ExportField) -> Any:

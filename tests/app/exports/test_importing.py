@@ -1,9 +1,11 @@
 """An export goes into an empty platform and comes out of it the same, or nothing goes in."""
 
+import csv
 import hashlib
 import shutil
 import zipfile
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -85,6 +87,43 @@ class TestRoundTrip:
             assert session.scalar(select(func.count()).select_from(Decision)) == 16
 
 
+class TestEarlierVersions:
+    """Exports from before a column was added, or had another name."""
+
+    def test_a_column_that_is_missing_and_may_be_empty_is_empty(self, export, empty):
+        for name in ("pastes", "drops", "finished_at"):
+            without(export, "participants.csv", name)
+        sessions, blobs = empty
+        take_in(export, sessions, blobs)
+        with sessions() as session:
+            found = select(Participant.pastes, Participant.drops, Participant.finished_at).distinct()
+            assert session.execute(found).all() == [(None, None, None)]
+
+    def test_one_that_the_import_does_not_need_is_not_asked_for(self, export, empty):
+        without(export, "participants.csv", "correct_decisions")
+        without(export, "pairs.csv", "correct_decisions")
+        without(export, "decisions.csv", "stroke_count")
+        sessions, blobs = empty
+        take_in(export, sessions, blobs)
+        with sessions() as session:
+            assert session.scalar(select(func.count()).select_from(Decision)) == 16
+
+    @pytest.mark.parametrize(
+        ("name", "column"),
+        [
+            ("images.csv", "image_id"),
+            ("images.csv", "label"),
+            ("region_checks.csv", "region_check_id"),
+            ("participants.csv", "state"),
+            ("decisions.csv", "decision_ms"),
+        ],
+    )
+    def test_one_that_it_needs_is_named(self, export, empty, name, column):
+        without(export, name, column)
+        with pytest.raises(BadInput, match=rf"{name} has no {column}: this export is of a version"):
+            take_in(export, *empty)
+
+
 class TestCommand:
     def test_it_says_which_study_came(self, whole, new_database, monkeypatch, tmp_path):
         monkeypatch.setenv("CYBORG_DATA_DIR", str(tmp_path / "data"))
@@ -138,9 +177,9 @@ class TestRefusals:
             ("participants.csv", ",paint,", ",gone,", "contradicts itself: there is no 'gone'"),
             ("pairs.csv", ",main,", ",mane,", "contradicts itself: ck__pair__kind"),
             ("decisions.csv", ",paint,true,", ",paint,perhaps,", r"decisions\.csv cannot be read"),
-            ("annotations.jsonl", '"strokes"', '"lines"', r"annotations\.jsonl cannot be read"),
+            ("annotations.jsonl", '"strokes"', '"lines"', r"annotations\.jsonl has no strokes"),
             ("flags.csv", "fast_decision,", "fast_decision,0", r"flags\.csv|contradicts itself"),
-            ("events.csv", "kind", "sort", r"events\.csv cannot be read: KeyError 'kind'"),
+            ("events.csv", "kind", "sort", r"events\.csv has no kind: this export is of a version"),
         ],
     )
     def test_what_contradicts_itself_leaves_nothing_behind(self, export, empty, name, old, new, message):
@@ -159,12 +198,30 @@ class TestRefusals:
             take_in(tmp_path / "plain", *empty)
 
 
+def without(export: Path, name: str, column: str) -> None:
+    """Take a column out of a table, as if the export were of a version that had none."""
+    with (export / name).open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    kept = [number for number, one in enumerate(header) if one != column]
+    assert len(kept) < len(header)
+    text = StringIO(newline="")
+    lines = [[row[number] for number in kept] for row in (header, *rows)]
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    rewrite(export, name, text.getvalue())
+
+
 def forge(export: Path, name: str, old: str, new: str) -> None:
     """Change a file and its sum, as somebody does who edits an export by hand."""
+    before = (export / name).read_text("utf-8")
+    changed = before.replace(old, new, 1)
+    assert changed != before
+    rewrite(export, name, changed)
+
+
+def rewrite(export: Path, name: str, content: str) -> None:
+    """A file of an export with another content, and its sum."""
     path = export / name
-    changed = path.read_text("utf-8").replace(old, new, 1)
-    assert changed != path.read_text("utf-8")
-    path.write_text(changed, "utf-8")
+    path.write_text(content, "utf-8", newline="")
     sums = dict(reversed(line.split("  ")) for line in (export / SUMS).read_text().splitlines())
     sums[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     (export / SUMS).write_text("".join(f"{digest}  {name}\n" for name, digest in sums.items()))

@@ -77,6 +77,10 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter for each option
     stop: Annotated[
         bool, typer.Option("--stop-at-failure", help="Do not go on with the other runs after one fails.")
     ] = False,
+    leave_one_out: Annotated[
+        bool,
+        typer.Option("--leave-one-out", help="Train the grid once more without each generator in turn."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan and how long it may take, and stop.")
     ] = False,
@@ -90,6 +94,10 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter for each option
         from training.engine import distributed
 
         loaded = load_recipe(recipe)
+        if leave_one_out:
+            if data is None:
+                raise RecipeError("--leave-one-out needs --data, whose generators it leaves out.")
+            loaded = grids.leaving_one_out(loaded, data)
         changes = {"epochs": epochs, "weights": weights, "device": device, "limit": limit}
         changes |= {"image_size": image_size, "deterministic": False if fast else None}
         grid = grids.with_changes(

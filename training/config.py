@@ -409,6 +409,8 @@ class RunConfig(RunSettings):
     """Of `segmentation` and `teacher`: a folder with `<image_id>.png` for each image that has a map; of
     `masks`: with `<image_id>/*.png`, one mask per annotation."""
     augmentation: AugmentationField = Augmentation()
+    leave_out: str = ""
+    """A generator whose images are in neither training nor validation; the test split keeps them."""
 
     @model_validator(mode="after")
     def _has_its_maps(self) -> "RunConfig":
@@ -456,14 +458,24 @@ class RunConfig(RunSettings):
         return self.objective.needs_maps and self.maps not in NEEDS_FOLDER
 
     @property
-    def scenario_name(self) -> str:
-        """The scenario in tables and run names: `scenario`, or the objective's title."""
+    def whole_scenario(self) -> str:
+        """`scenario`, or the objective's title: the same whatever is left out."""
         return self.scenario or self.objective.title
+
+    @property
+    def scenario_name(self) -> str:
+        """The scenario in tables and run names, with what is left out."""
+        left_out = f"-without-{_in_file_name(self.leave_out)}" if self.leave_out else ""
+        return self.whole_scenario + left_out
 
     @property
     def name(self) -> str:
         """Unique within an experiment, and the name of the run folder."""
         return f"{self.architecture}-{self.scenario_name}-seed{self.seed}"
+
+
+def _in_file_name(source: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.=-]+", "_", source)
 
 
 def _check_maps(source: MapSource, folder: Path | None) -> None:
@@ -490,7 +502,7 @@ class Scenario(FrozenModel):
 
 
 class Recipe(FrozenModel):
-    """A grid of runs: every architecture with every scenario and every seed."""
+    """A grid of runs: every architecture with every scenario and every seed, and without each generator."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")
     description: str = ""
@@ -502,6 +514,8 @@ class Recipe(FrozenModel):
     run: RunSettings = RunSettings()
     weights: dict[Architecture, Weights] = {}
     """Of single architectures, in place of those of `run`."""
+    leave_out: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Generators: the whole grid is trained once with all, and once more without each of these."""
 
     @model_validator(mode="before")
     @classmethod
@@ -517,7 +531,8 @@ class Recipe(FrozenModel):
             raise ValueError("a recipe needs objectives or scenarios")
         if twice := _twice(names):
             raise ValueError(f"two scenarios of the grid have the same name, {twice}")
-        if twice := _twice(self.architectures) or _twice(self.seeds):
+        left_out = [_in_file_name(source) for source in self.leave_out]
+        if twice := _twice(self.architectures) or _twice(self.seeds) or _twice(left_out):
             raise ValueError(f"{twice} is in the grid twice")
         if unknown := sorted(self.weights.keys() - set(self.architectures)):
             raise ValueError(f"weights are given for {unknown[0]}, which is none of the architectures")
@@ -528,6 +543,12 @@ class Recipe(FrozenModel):
         """The objectives as scenarios that are named by their titles, then the scenarios."""
         of_objectives = (Scenario(name=o.title, objective=o) for o in self.objectives)
         return (*of_objectives, *self.scenarios)
+
+    @property
+    def count(self) -> int:
+        """Number of runs."""
+        cells = len(self.architectures) * len(self.all_scenarios) * len(self.seeds)
+        return cells * (1 + len(self.leave_out))
 
     def weights_of(self, architecture: str) -> str:
         """The initial weights of one architecture."""
@@ -549,7 +570,9 @@ class Recipe(FrozenModel):
 
     def _runs(self) -> Iterator[RunConfig]:
         shared = dict(self.run)
-        for seed, architecture, scenario in product(self.seeds, self.architectures, self.all_scenarios):
+        for seed, left_out, architecture, scenario in product(
+            self.seeds, ("", *self.leave_out), self.architectures, self.all_scenarios
+        ):
             yield RunConfig(
                 **shared | {"weights": self.weights_of(architecture)},
                 architecture=architecture,
@@ -560,6 +583,7 @@ class Recipe(FrozenModel):
                 maps=scenario.maps,
                 maps_folder=scenario.maps_folder,
                 augmentation=scenario.augmentation,
+                leave_out=left_out,
             )
 
 

@@ -22,6 +22,15 @@ class GridOutcome:
     failed: dict[str, str] = field(default_factory=dict)
 
 
+def leaving_one_out(recipe: Recipe, data: Path) -> Recipe:
+    """The recipe with its grid once more without each generator that the dataset has for learning."""
+    from training.data.dataset import load_dataset
+    from training.data.left_out import generators_learned_from
+
+    generators = generators_learned_from(load_dataset(data))
+    return Recipe.model_validate({**dict(recipe), "leave_out": generators})
+
+
 def with_changes(recipe: Recipe, changes: dict[str, object], seeds: int | None) -> list[RunConfig]:
     """The runs of a recipe with some settings replaced, for its first `seeds` seeds; None = all seeds."""
     used_seeds = recipe.seeds[:seeds]
@@ -98,11 +107,14 @@ def plan(recipe: Recipe, grid: list[RunConfig], data: Path | None, *, measure: b
 
 
 def _cautions(grid: list[RunConfig], data: Path) -> Iterator[str]:
-    """The cautions about the maps of these runs, each sentence once, with its number of runs."""
+    """The cautions of these runs, each sentence once, with its number of runs."""
     from training.data.dataset import load_dataset
+    from training.data.left_out import require_left_out
     from training.engine.setup import expected_cautions
 
     dataset = load_dataset(data)
+    for run in grid:
+        require_left_out(dataset, run.leave_out, run.train_splits)
     counts = Counter(sentence for run in grid for sentence in expected_cautions(run, dataset))
     for sentence, count in counts.items():
         yield f"caution, {count} of {len(grid)} runs: {sentence}"

@@ -13,14 +13,21 @@ import torch
 
 from training.config import RunConfig, TrainingJob
 from training.data import loading
-from training.data.dataset import DatasetFolder, load_dataset
+from training.data.dataset import DatasetFolder, Sample, load_dataset
 from training.data.degradations import Degradation
 from training.data.loading import CacheSettings
 from training.engine import distributed, loop
 from training.engine.checkpoint import load_checkpoint
 from training.engine.device import inference_batch_size, is_out_of_memory, pick_device
 from training.engine.frozen import FrozenTrunk
-from training.engine.setup import Setup, new_backbone, prepare, require_splits, training_samples
+from training.engine.setup import (
+    Setup,
+    new_backbone,
+    prepare,
+    require_splits,
+    training_samples,
+    validation_samples,
+)
 from training.engine.trackers import Trackers
 from training.errors import DatasetError, RecipeError, RunError, in_words
 from training.evaluation.degraded import CLEAN, DegradedRow, degraded_logits, degraded_row, fixed_threshold
@@ -122,8 +129,7 @@ def _evaluate(setup: Setup, dataset: DatasetFolder, folder: RunFolder, *, best_e
     write_average_human(folder.maps, setup.train)
     evaluator = _evaluator(setup.run, setup.backbone, folder)
     for split in ("train", "val", "test"):
-        samples = training_samples(setup.run, dataset) if split == "train" else dataset.of(split)
-        samples = loading.limit_per_split(samples, setup.run.limit)
+        samples = _samples_of(setup.run, dataset, split)
         if not samples:
             continue
         parts = EvaluationParts(evaluator, dataset, samples, folder.root, folder.best)
@@ -140,6 +146,16 @@ def _evaluate(setup: Setup, dataset: DatasetFolder, folder: RunFolder, *, best_e
     folder.append(finished)
     write_json(folder.metrics, {"format": FORMAT, "best_epoch": best_epoch, "splits": results})
     yield finished
+
+
+def _samples_of(run: RunConfig, dataset: DatasetFolder, split: str) -> Sequence[Sample]:
+    match split:
+        case "train":
+            return training_samples(run, dataset)
+        case "val":
+            return validation_samples(run, dataset)
+        case _:
+            return loading.limit_per_split(dataset.of(split), run.limit)
 
 
 def headline(folder: RunFolder) -> Metrics:

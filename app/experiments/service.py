@@ -4,6 +4,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,9 @@ from app.errors import NotFound, WrongState
 from app.jobs import TRAIN
 from app.models import UNFINISHED, Dataset, Experiment, Run
 from training.config import Recipe
+from training.data.dataset import load_dataset
+from training.data.left_out import require_left_out
+from training.errors import DatasetError
 
 RUNS: Final = WorkKind(Run, "run", TRAIN, "run_id")
 
@@ -57,9 +61,10 @@ def request_experiment(
 
 
 def require_trainable(dataset: Dataset, recipe: Recipe) -> None:
-    """`WrongState`: the dataset is stale, or lacks the maps that an objective of the recipe compares with."""
+    """`WrongState`: the dataset is stale, or lacks maps or generators that the recipe needs."""
     if dataset.stale:
         raise WrongState("This dataset holds the work of somebody who withdrew; freeze it again.")
+    _require_left_out(dataset, recipe)
     for run in recipe.runs():
         with_map = [
             dataset.counts[split]["with_map"] for split in run.train_splits if split in dataset.counts
@@ -69,6 +74,17 @@ def require_trainable(dataset: Dataset, recipe: Recipe) -> None:
                 f"{run.scenario_name} compares with human maps, and no training image of this dataset "
                 "has one."
             )
+
+
+def _require_left_out(dataset: Dataset, recipe: Recipe) -> None:
+    if not recipe.leave_out:
+        return
+    try:
+        folder = load_dataset(Path(dataset.folder))
+        for source, scenario in product(recipe.leave_out, recipe.all_scenarios):
+            require_left_out(folder, source, scenario.train_splits)
+    except DatasetError as error:
+        raise WrongState(str(error)) from None
 
 
 def _planned(experiment: Experiment, recipe: Recipe, runs_dir: Path) -> list[Run]:

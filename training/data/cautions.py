@@ -1,6 +1,7 @@
-"""Check that a run has the human maps that its objective needs: refuse it without any, warn of few.
+"""Check that a run has the human maps that its objective needs, and repeat what the shortcut audit warned of.
 
-Without a map the map term is 0 in every step, and the run would be plain cross-entropy under another name.
+Without a map the map term is 0 in every step, and the run would be plain cross-entropy under another name: it
+is refused. Where labels can be told by what is not the face, a detector may have learned that instead.
 The cautions stay with the run: in run.json, in its events, in tables and reports.
 """
 
@@ -8,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from training.config import RunConfig
+from training.data.audit import stored_audit
+from training.data.dataset import DatasetFolder
 from training.errors import DatasetError
 
 
@@ -38,6 +41,12 @@ def cautions(run: RunConfig, counts: MapCounts) -> tuple[str, ...]:
         return ()
     _require_maps(run, counts)
     return tuple(_sentences(run, counts))
+
+
+def shortcut_cautions(dataset: DatasetFolder) -> tuple[str, ...]:
+    """The warnings of the audit that was made when the dataset was frozen; none where it was not audited."""
+    audit = stored_audit(dataset)
+    return () if audit is None else tuple(audit.warnings)
 
 
 def _require_maps(run: RunConfig, counts: MapCounts) -> None:

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from training.config import Attention, RunConfig, is_file, plain_name
 from training.data import loading
 from training.data.augment import AugmentationDraws, augment, mirror
-from training.data.cautions import MapCounts, cautions
+from training.data.cautions import MapCounts, cautions, shortcut_cautions
 from training.data.dataset import DatasetFolder, Sample
 from training.data.human_maps import MapSettings
+from training.data.left_out import require_left_out, without
 from training.data.loading import CacheSettings, SampleTensors
 from training.engine import distributed
 from training.engine.device import Computation, decide, inference_batch_size, pick_device, set_determinism
@@ -64,7 +65,7 @@ class Setup:
     start: InitialWeights = RANDOM
     """The weights before training."""
     cautions: tuple[str, ...] = ()
-    """What a reader of the results must know about the maps; see `training/data/cautions.py`."""
+    """What a reader of the results must know of maps and images; see `training/data/cautions.py`."""
 
     @property
     def device_name(self) -> str:
@@ -173,7 +174,7 @@ def prepare(
     backbone = new_backbone(run)
     start = initialise(backbone, architecture=run.architecture, weights=run.weights)
     samples = training_samples(run, dataset)
-    validation = loading.limit_per_split(dataset.of("val"), run.limit)
+    validation = validation_samples(run, dataset)
     cache_settings = CacheSettings(run.cache, cache)
     features = yield from _features(run, backbone, dataset, samples, validation, cache_settings)
     map_settings = MapSettings(run.maps, run.maps_folder, run.seed)
@@ -191,7 +192,7 @@ def prepare(
     # Counted before maps are dropped, so that a caution can tell too few maps from a low keep rate.
     maps_before = int(train.present.sum())
     train = loading.subsample_maps(train, samples, rate=_keep_rate(run), seed=run.seed)
-    sentences = cautions(run, _map_counts(train, maps_before))
+    sentences = (*cautions(run, _map_counts(train, maps_before)), *shortcut_cautions(dataset))
     steps = run.epochs * (len(samples) // run.batch_size)
     setup = assemble(run, backbone, train, val, steps=steps)
     return replace(setup, maps=map_settings.fingerprint(samples), start=start, cautions=sentences)
@@ -264,14 +265,23 @@ def place_on_device(
 
 def training_samples(run: RunConfig, dataset: DatasetFolder) -> Sequence[Sample]:
     """The images that a run is trained on."""
-    return loading.limit_per_split(dataset.of(*run.train_splits), run.limit)
+    return loading.limit_per_split(without(dataset.of(*run.train_splits), run.leave_out), run.limit)
+
+
+def validation_samples(run: RunConfig, dataset: DatasetFolder) -> Sequence[Sample]:
+    """The images that choose the epoch of a run."""
+    return loading.limit_per_split(without(dataset.of("val"), run.leave_out), run.limit)
 
 
 def expected_cautions(run: RunConfig, dataset: DatasetFolder) -> tuple[str, ...]:
-    """Cautions by samples.csv alone, before any map is read; none for maps that lie in another folder.
+    """Cautions before any image or map is read; none about maps that lie in another folder.
 
     `DatasetError`: the objective needs maps and there are none
     """
+    return (*_expected_of_maps(run, dataset), *shortcut_cautions(dataset))
+
+
+def _expected_of_maps(run: RunConfig, dataset: DatasetFolder) -> tuple[str, ...]:
     if not run.needs_maps_of_the_dataset:
         return ()
     samples = training_samples(run, dataset)
@@ -293,9 +303,10 @@ def _keep_rate(run: RunConfig) -> float:
 
 
 def require_splits(run: RunConfig, dataset: DatasetFolder) -> None:
-    """`DatasetError` unless the dataset has the run's train splits, and `val` to choose the epoch by."""
+    """`DatasetError` unless the dataset has the run's train splits, `val`, and the generator to leave out."""
     for split in (*run.train_splits, "val"):
         if not dataset.of(split):
             raise DatasetError(
                 f"The dataset {dataset.root} has no {split} split, which this run needs; freeze one that has."
             )
+    require_left_out(dataset, run.leave_out, run.train_splits)

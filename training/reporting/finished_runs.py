@@ -50,7 +50,7 @@ class FinishedRun:
 
     @property
     def cautions(self) -> tuple[str, ...]:
-        """What a reader of the results must know about the maps."""
+        """What a reader of the results must know of its maps and images."""
         return tuple(self.folder.record().get("cautions", ()))
 
     @property
@@ -66,6 +66,11 @@ def cautions_of(results: Iterable[FinishedRun]) -> dict[str, list[str]]:
         for sentence in result.cautions:
             groups_of.setdefault(sentence, {})[" ".join(result.group)] = None
     return {sentence: list(groups) for sentence, groups in groups_of.items()}
+
+
+def learned_from_all(results: Iterable[FinishedRun]) -> list[FinishedRun]:
+    """The runs that no generator was left out of."""
+    return [result for result in results if not result.config.leave_out]
 
 
 def about_maps(results: Iterable[FinishedRun]) -> str:

@@ -130,7 +130,9 @@ def _data(card: dict[str, Any]) -> str:
         f"| {split} | {row['images']} | {row['real']} | {row['fake']} | {row['with_map']} |"
         for split, row in counts.items()
     ]
-    return "\n".join(lines) + f"\n\n{_about_maps(card['data']['maps'])}"
+    left_out = card["config"].get("leave_out")
+    about = f"Fake images of {_plain(left_out)} were in neither training nor validation. " if left_out else ""
+    return "\n".join(lines) + f"\n\n{about}{_about_maps(card['data']['maps'])}"
 
 
 def _about_maps(maps: dict[str, Any] | str) -> str:

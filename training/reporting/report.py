@@ -66,6 +66,23 @@ DEGRADED: Final = (
     "tpr_at_fpr",
     "threshold",
 )
+LEFT_OUT: Final = (
+    "architecture",
+    "scenario",
+    "source",
+    "images",
+    "seeds",
+    "left_out",
+    "left_out_low",
+    "left_out_high",
+    "trained",
+    "trained_low",
+    "trained_high",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "p_holm",
+)
 SIMULATED: Final = "Simulated annotators: this says nothing about people."
 
 
@@ -171,6 +188,7 @@ def _page(
         + _table(
             _aucs(tables["sources"]), ("architecture", "scenario", "source", "score", "seeds", "mean", "sd")
         )
+        + _left_out(tables["left_out"])
         + _degraded(tables["degraded"])
         + "<h2>Annotation efficiency</h2><p>Images that cross-entropy needs for the same AUC.</p>"
         + _table(tables["annotation_efficiency"], EFFICIENCY)
@@ -179,6 +197,17 @@ def _page(
     head = f"{META}<title>Results</title><style>{STYLE}</style>"
     scripts = f'<script src="plotly.min.js"></script><script>{SCRIPT}</script>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{body}{scripts}</body></html>'
+
+
+def _left_out(rows: Sequence[Row]) -> str:
+    """The table of generators that were left out; nothing where none was."""
+    if not rows:
+        return ""
+    said = (
+        "AUC of a generator by runs that left it out of training and validation, beside runs that were "
+        "trained with it; paired by seed, intervals over seeds, p after Holm's correction."
+    )
+    return f"<h2>Leave one source out</h2><p>{said}</p>{_table(rows, LEFT_OUT)}"
 
 
 def _degraded(rows: Sequence[Row]) -> str:

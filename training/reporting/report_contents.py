@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from training.reporting import tables
 from training.reporting.annotation_efficiency import efficiency_table, guidance_table
 from training.reporting.figures import FigureSpec, FigureTables, figures, styles_of
-from training.reporting.finished_runs import OTHER, ExternalDetector, FinishedRun, Row
+from training.reporting.finished_runs import OTHER, ExternalDetector, FinishedRun, Row, learned_from_all
+from training.reporting.left_out import left_out_table
 from training.reporting.stability import stability_table
 
 
@@ -13,7 +14,8 @@ def tables_of(
     runs: Sequence[FinishedRun], detectors: Sequence[ExternalDetector] = ()
 ) -> dict[str, list[Row]]:
     """Every table by the name of its file."""
-    guidance = guidance_table(runs)
+    # Fewer images of fewer generators are no point of the curve of plain data.
+    guidance = guidance_table(learned_from_all(runs))
     return {
         "runs": tables.run_table(runs),
         "summary": tables.summary_table(runs, detectors),
@@ -21,6 +23,7 @@ def tables_of(
         "sources": tables.source_table(runs, detectors),
         "images": tables.image_table(runs),
         "degraded": tables.degraded_table(runs),
+        "left_out": left_out_table(runs),
         "paired": tables.paired_table(runs),
         "epochs": tables.epoch_table(runs),
         "roc": tables.roc_table(runs, detectors),
@@ -37,11 +40,17 @@ def figures_of(
     rows_of: dict[str, list[Row]],
     detectors: Sequence[ExternalDetector] = (),
 ) -> list[FigureSpec]:
-    """Every figure of an architecture, with external detectors beside its runs."""
+    """Every figure of an architecture, with external detectors beside its runs.
+
+    Runs that a generator was left out of have a table, and are drawn only where there are no others.
+    """
     names = {detector.name for detector in detectors}
+    runs = learned_from_all(runs) or runs
+    shown = {run.config.scenario_name for run in runs} | names
 
     def rows(table: str) -> list[Row]:
-        return [row for row in rows_of[table] if row["architecture"] in (architecture, OTHER)]
+        found = (row for row in rows_of[table] if row["scenario"] in shown)
+        return [row for row in found if row["architecture"] in (architecture, OTHER)]
 
     return figures(
         FigureTables(

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from app.dashboard.experiments import queries, tables
-from app.dashboard.experiments.recipes import built_in, chosen_recipe, count_runs
+from app.dashboard.experiments.recipes import built_in, chosen_recipe
 from app.deps import Config, Db, Editor
 from app.errors import AppError
 from app.experiments.service import request_experiment, require_trainable
@@ -84,7 +84,7 @@ def form_page(
         status=HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK,
         asked=form,
         recipe=recipe,
-        runs=count_runs(recipe) if recipe else 0,
+        runs=recipe.count if recipe else 0,
         error=error,
         datasets=queries.datasets(db, usable=True),
         is_simulated=tables.is_simulated,

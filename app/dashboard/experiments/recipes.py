@@ -21,14 +21,8 @@ class BuiltInRecipe:
 def built_in() -> list[BuiltInRecipe]:
     """The recipes that come with the platform, the quickest first."""
     recipes = [load_recipe(path) for path in sorted(RECIPES.glob("*.toml"))]
-    built_in_recipes = [
-        BuiltInRecipe(recipe.name, recipe.description, count_runs(recipe)) for recipe in recipes
-    ]
+    built_in_recipes = [BuiltInRecipe(recipe.name, recipe.description, recipe.count) for recipe in recipes]
     return sorted(built_in_recipes, key=lambda recipe: recipe.runs)
-
-
-def count_runs(recipe: Recipe) -> int:
-    return len(recipe.architectures) * len(recipe.all_scenarios) * len(recipe.seeds)
 
 
 def chosen_recipe(name: str, pasted: str) -> Recipe:
@@ -41,8 +35,8 @@ def chosen_recipe(name: str, pasted: str) -> Recipe:
         raise BadInput(str(error)) from None
     if files := recipe.files():
         raise BadInput(f"A recipe from a page may not name files of the server, such as {files[0]}.")
-    if count_runs(recipe) > MOST_RUNS:
-        raise BadInput(f"The recipe asks for {count_runs(recipe)} runs; at most {MOST_RUNS} go at once.")
+    if recipe.count > MOST_RUNS:
+        raise BadInput(f"The recipe asks for {recipe.count} runs; at most {MOST_RUNS} go at once.")
     return recipe
 
 

@@ -48,10 +48,10 @@ from tests.support.factories import (
     StudyFactory,
     TrialFactory,
 )
-from tests.support.grids import make_dataset, make_experiment
+from tests.support.grids import PICTURE, make_dataset, make_experiment
 from training.config import Recipe
 from training.data.audit import audit_dataset
-from training.data.dataset import load_dataset
+from training.data.dataset import DatasetWriter, load_dataset
 
 TOY = (sys.executable, "-m", "tests.support.toy_training")
 
@@ -307,6 +307,17 @@ class TestBackgroundTasks:
             request_export(db, run, staff_id=None)
 
 
+def write_dataset(folder):
+    """Images of two generators in either split that a run learns from."""
+    with DatasetWriter(folder, study="s", map_set="m") as writer:
+        for split in ("train", "val"):
+            for source in ("camera", "ganA", "ganB"):
+                label = "real" if source == "camera" else "fake"
+                writer.add(
+                    image_id=f"{split}-{source}", image=PICTURE, label=label, source=source, split=split
+                )
+
+
 class TestRequest:
     def test_it_makes_a_run_and_a_job_for_each_cell_and_seed(self, db, tmp_path):
         grid = {"objectives": ("cross_entropy", "cyborg"), "seeds": 2}
@@ -330,6 +341,23 @@ class TestRequest:
         db.rollback()
         assert db.scalar(text("SELECT count(*) FROM procrastinate_jobs")) == 0
         assert db.query(Experiment).count() == db.query(Run).count() == 0
+
+    def test_a_generator_that_cannot_be_left_out_is_told_at_once(self, db, tmp_path):
+        dataset = make_dataset(db, tmp_path / "d")
+        write_dataset(tmp_path / "d")
+        recipe = Recipe(name="r", architectures=("a",), objectives=("cross_entropy",), leave_out=("ganC",))
+        with pytest.raises(WrongState, match="ganC cannot be left out: the dataset has no such source"):
+            request_experiment(db, dataset, recipe, name="x", staff_id=None, runs_dir=tmp_path)
+
+    def test_a_grid_without_each_generator_is_queued_beside_the_whole_one(self, db, tmp_path):
+        dataset = make_dataset(db, tmp_path / "d")
+        write_dataset(tmp_path / "d")
+        recipe = Recipe(name="r", architectures=("a",), objectives=("cross_entropy",), leave_out=("ganA",))
+        made = request_experiment(db, dataset, recipe, name="x", staff_id=None, runs_dir=tmp_path)
+        assert [run.scenario for run in runs_of(db, made)] == [
+            "cross_entropy",
+            "cross_entropy-without-ganA",
+        ]
 
     def test_a_stale_dataset_is_refused(self, db, tmp_path):
         dataset = make_dataset(db, tmp_path)

@@ -3,11 +3,12 @@ import json
 import numpy as np
 import pytest
 
+from accuracy.shortcuts.audit import AuditedImage, audit
 from tests.training.conftest import picture, png, saliency
 from tests.training.test_main import invoke
 from tests.training.test_run import config, run
 from training.data.cautions import MapCounts, cautions
-from training.data.dataset import DatasetWriter
+from training.data.dataset import AUDIT, DatasetWriter
 from training.errors import DatasetError
 from training.events import StartedEvent
 from training.run_folder import RunFolder
@@ -137,3 +138,22 @@ class TestWhereItStays:
         assert self.SAID[:-1] in invoke("compare-papers", out).output
         invoke("export", folder.root, tmp_path / "model")
         assert f"- **Caution:** {self.SAID}" in (tmp_path / "model/README.md").read_text()
+
+    def test_what_the_audit_warned_of_stays_with_every_run(self, painted, recipe, tmp_path):
+        data, out = painted(4, 4), tmp_path / "runs"
+        images = [
+            AuditedImage(f"i{i}", i % 2 == 1, "s", {"size": np.array([i % 2, i % 3], float)})
+            for i in range(60)
+        ]
+        found = audit(images)
+        (said,) = found.warnings
+        (data / AUDIT).write_text(json.dumps(found.as_record()))
+        plan = invoke("fit", recipe, "--data", data, "--dry-run").output
+        assert f"caution, 2 of 2 runs: {said}" in plan
+        assert invoke("fit", recipe, "--data", data, "--out", out).exit_code == 0
+        folder = out / "cyborg_tiny-cross_entropy-seed0"
+        assert json.loads((folder / "run.json").read_text())["cautions"] == [said]
+        invoke("report", out, tmp_path / "report")
+        assert f"{said} <small>(cyborg_tiny cross_entropy, " in (tmp_path / "report/index.html").read_text()
+        invoke("export", folder, tmp_path / "model")
+        assert f"- **Caution:** {said}" in (tmp_path / "model/README.md").read_text()

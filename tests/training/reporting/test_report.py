@@ -17,6 +17,7 @@ from training.reporting.annotation_efficiency import efficiency_table, guidance_
 from training.reporting.average_maps import write_average_maps
 from training.reporting.figures import BoxPlot, FigureSpec, Line
 from training.reporting.finished_runs import ExternalDetector, gather
+from training.reporting.left_out import left_out_table
 from training.reporting.matplotlib_figures import rows_of, write_figure
 from training.reporting.plotly_figures import drawn
 from training.reporting.published_results import PUBLISHED, as_markdown, comparison
@@ -30,10 +31,12 @@ from training.run_folder import RunFolder
 RANDOM = np.random.default_rng(0)
 
 
-def fake_run(root, scenario, seed, *, lift, objective="cyborg", images=40, values=None):
+def fake_run(root, scenario, seed, *, lift, objective="cyborg", images=40, values=None, leave_out=""):
     """A finished run that nobody trained: forty images whose scores are as good as `lift` says."""
-    folder = RunFolder(root / f"net-{scenario}-seed{seed}")
-    config = RunConfig(architecture="net", objective=objective, seed=seed, scenario=scenario)
+    config = RunConfig(
+        architecture="net", objective=objective, seed=seed, scenario=scenario, leave_out=leave_out
+    )
+    folder = RunFolder(root / config.name)
     dataset = {"id": "d", "path": str(root.parent / "dataset"), "study": "s", "map_set": "v1 abc"}
     folder.begin({"name": "r", "config": config.model_dump(mode="json"), "dataset": dataset, "code": "c"})
     random = np.random.default_rng([seed, len(scenario)])
@@ -154,6 +157,7 @@ TABLES = [
     "guidance",
     "images",
     "degraded",
+    "left_out",
     "annotation_efficiency",
 ]
 
@@ -297,6 +301,85 @@ class TestFigures:
 
     def test_one_with_nothing_to_show_is_not_written(self, tmp_path):
         assert write_figure(tmp_path, FigureSpec("k", "t", "x", "y", ())) == []
+
+
+def auc_of(run, source):
+    return run.score_summary.metrics[source, "sigmoid"]["auc"]
+
+
+class TestLeaveOneSourceOut:
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def runs(tmp_path_factory):
+        """Four seeds with both generators, three without `ganA`, of two scenarios."""
+        root = tmp_path_factory.mktemp("left_out")
+        for scenario, lift in {"classical": 0.5, "cyborg": 2.0}.items():
+            for seed in range(4):
+                fake_run(root, scenario, seed, lift=lift)
+            for seed in range(3):
+                fake_run(root, scenario, seed, lift=lift / 2, leave_out="ganA")
+        return gather(root)
+
+    def test_each_generator_is_paired_by_seed(self, runs):
+        first, _ = left_out_table(runs)
+        assert (first["scenario"], first["source"], first["images"], first["seeds"]) == (
+            "classical",
+            "ganA",
+            10,
+            3,
+        )
+        of_scenario = [run for run in runs if run.config.whole_scenario == "classical"]
+        without = [auc_of(run, "ganA") for run in of_scenario if run.config.leave_out]
+        trained = [auc_of(run, "ganA") for run in of_scenario if not run.config.leave_out][:3]
+        assert (first["left_out"], first["trained"]) == (
+            pytest.approx(np.mean(without)),
+            pytest.approx(np.mean(trained)),
+        )
+        oracle = ttest_rel(without, trained)
+        interval = oracle.confidence_interval()
+        assert (first["difference_low"], first["difference_high"], first["p"]) == pytest.approx(
+            (interval.low, interval.high, oracle.pvalue)
+        )
+
+    def test_p_is_corrected_among_the_rows(self, runs):
+        rows = left_out_table(runs)
+        assert max(row["p_holm"] for row in rows) >= max(row["p"] for row in rows)
+        assert min(row["p_holm"] for row in rows) == pytest.approx(2 * min(row["p"] for row in rows))
+
+    def test_without_a_run_on_all_there_is_no_difference(self, runs):
+        first, _ = left_out_table(run for run in runs if run.config.leave_out)
+        assert first["left_out"] is not None
+        assert (first["seeds"], first["trained"], first["difference"], first["p_holm"]) == (
+            3,
+            None,
+            None,
+            None,
+        )
+
+    def test_one_seed_has_a_difference_without_an_interval(self, runs):
+        first, _ = left_out_table(run for run in runs if run.config.seed == 0)
+        assert first["difference"] == pytest.approx(first["left_out"] - first["trained"])
+        assert (first["difference_low"], first["p"]) == (None, None)
+
+    def test_other_datasets_are_not_paired(self, runs, tmp_path):
+        fake_run(tmp_path, "classical", 0, lift=1, leave_out="ganA")
+        record = tmp_path / "net-classical-without-ganA-seed0/run.json"
+        record.write_text(record.read_text().replace('"id": "d"', '"id": "another"'))
+        both = [*gather(tmp_path), *runs]
+        row = next(row for row in left_out_table(both) if row["dataset"] == "another")
+        assert (row["seeds"], row["trained"]) == (1, None)
+
+    def test_scenarios_are_compared_among_runs_that_learned_from_the_same(self, runs):
+        assert [(row["one"], row["two"]) for row in tables_of(runs)["paired"]] == [
+            ("classical", "cyborg"),
+            ("classical-without-ganA", "cyborg-without-ganA"),
+        ]
+
+    def test_figures_and_annotation_efficiency_are_of_the_runs_on_all(self, runs):
+        tables = tables_of(runs)
+        assert {row["scenario"] for row in tables["guidance"]} == {"classical", "cyborg"}
+        roc = next(figure for figure in figures_of("net", runs, tables) if figure.key == "roc-all-net")
+        assert not [mark.name for mark in roc.marks if "without" in mark.name]
 
 
 class TestStability:

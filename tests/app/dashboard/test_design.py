@@ -60,6 +60,7 @@ class TestDesign:
             "/staff/studies/faces/preview",
             "/staff/studies/faces/plan",
             "/staff/studies/faces/study.toml",
+            "/staff/studies/faces/history/1/study.toml",
         ]
 
     @pytest.mark.parametrize("state", ["open", "paused"])
@@ -81,6 +82,7 @@ class TestDesign:
             "/staff/studies/faces/preview",
             "/staff/studies/faces/plan",
             "/staff/studies/faces/study.toml",
+            "/staff/studies/faces/history/1/study.toml",
         ]
         assert editor.get("/staff/studies/faces/edit/toml").status_code == 409
         assert editor.post("/staff/studies/faces/edit/toml", data={"toml": TOML}).status_code == 409

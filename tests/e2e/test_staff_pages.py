@@ -42,6 +42,21 @@ def open_an_image(page, lab):
     page.wait_for_url("**/staff/images/*", wait_until="load")
 
 
+class TestConfirmation:
+    def test_a_page_is_not_shown_before_the_script_that_asks(self, page, lab):
+        lab.plain("confirmed")
+        held = []
+        page.route("**/staff/page.js*", lambda route: held.append(route))  # noqa: PLW0108 - it takes no builtin
+        page.goto(f"{lab.url}/staff/studies/confirmed", wait_until="commit")
+        pause = page.get_by_role("button", name="Pause", exact=True)
+        pause.wait_for(state="attached")
+        page.wait_for_timeout(500)  # in which a page that does not wait is painted
+        assert page.evaluate("performance.getEntriesByType('paint').length") == 0
+        held[0].continue_()
+        pause.click()
+        expect(page.get_by_role("dialog")).to_contain_text("nobody new comes in")
+
+
 class TestRegion:
     def test_corners_are_drawn_moved_and_taken_back(self, page, lab):
         open_an_image(page, lab)

@@ -30,7 +30,7 @@ from training.events import (
 from training.model.network_input import HALF, NetworkInput
 from training.run import OutOfMemory, code_hash, open_run, run_job
 from training.run_folder import RunFolder
-from training.worker import HEARTBEAT_AFTER_S, EventWriter
+from training.worker import HEARTBEAT_AFTER_S, STOPPED, EventWriter
 
 TREE = {
     "checkpoints",
@@ -390,12 +390,17 @@ def test_metrics_have_no_nan_when_the_test_split_has_one_class(tmp_path):
 
 
 class TestHeartbeat:
-    def test_a_long_silence_is_broken(self):
-        stream = io.StringIO()
-        writer = EventWriter(stream)
-        threading.Thread(target=writer.write_heartbeats, daemon=True).start()
+    def test_a_long_silence_is_broken_until_the_parent_is_gone(self, monkeypatch):
+        codes, gone, stream = [], threading.Event(), io.StringIO()
+        monkeypatch.setattr("training.worker.os.getppid", lambda: 2 if gone.is_set() else 1)
+        monkeypatch.setattr("training.worker.os._exit", codes.append)
+        thread = threading.Thread(target=EventWriter(stream).write_heartbeats)
+        thread.start()
         time.sleep(2 * HEARTBEAT_AFTER_S)
+        gone.set()
+        thread.join()
         assert parse_event(stream.getvalue().splitlines()[0]).kind == "heartbeat"
+        assert codes == [STOPPED]
 
     def test_it_is_shorter_than_a_parent_waits(self):
         assert HEARTBEAT_AFTER_S * 1.5 < HEARTBEAT_S

@@ -4,6 +4,7 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from types import SimpleNamespace
 
 import httpx2
 import pytest
@@ -450,7 +451,7 @@ class TestResults:
             task.state = JobState.SUCCEEDED
             db.commit()
 
-        monkeypatch.setattr("app.cli.experiments.time.sleep", work)
+        monkeypatch.setattr("app.cli.experiments.time", SimpleNamespace(sleep=work))
         run = str(db.scalars(select(Run.id).where(Run.state == JobState.SUCCEEDED)).one())
         Picture.new("RGB", (64, 64)).save(tmp_path / "face.png")
         assert cyborg("score", run, str(tmp_path / "face.png")).stdout.splitlines() == [

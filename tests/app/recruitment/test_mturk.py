@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
@@ -37,7 +38,8 @@ ORDER = UUID(int=1)
 @pytest.fixture
 def mturk(monkeypatch) -> Iterator[LocalMTurk]:
     platform = LocalMTurk()
-    monkeypatch.setattr("time.sleep", lambda _s: None)  # retries come at once
+    at_once = SimpleNamespace(sleep=lambda _s: None)  # boto's retries
+    monkeypatch.setattr("botocore.endpoint.time", at_once)
     with serving(platform) as platform.url:
         yield platform
 

@@ -17,10 +17,11 @@ and the other was made by a computer. You say which is which. We may also ask yo
 face that led you to your answer. You need no preparation and no special knowledge.
 
 **What we record.** We record your answers, how long they took, what you paint and when, and technical facts
-about your browser and screen. To tell people from programs, we count presses and moves of the mouse, how
-evenly keys are pressed, and how often text is pasted into an answer, but not where, which or what. We do not
-ask for your name, and we do not use your camera or microphone. If you come from a recruitment service, we
-keep your worker ID apart from your answers. We use it only to pay you and to avoid inviting you twice.
+about your browser and screen. To tell people from programs, we count presses and moves of the mouse, and
+how often text is pasted into an answer. We also measure how evenly keys are pressed. We keep only these
+numbers. We do not ask for your name, and we do not use your camera or microphone. If you come from a
+recruitment service, we keep your worker ID apart from your answers. We use it only to pay you and to avoid
+inviting you twice.
 
 **What we do with it.** We store your answers under a random number. We use them for research on human
 perception and on the automatic detection of generated images. We may publish results and anonymous data,

@@ -83,19 +83,14 @@ def annotations(session: Session, study_id: int, *, file: ExportFile, counting: 
 
 
 def _groups(lines: Iterable[bytes]) -> Iterator[bytes]:
-    held: list[bytes] = []
+    held = io.BytesIO()
     for some in lines:
-        held.append(some)
-        if sum(map(len, held)) > LINE_BYTES_IN_A_GROUP:
-            yield _taken(held)
-    if held:
-        yield _taken(held)
-
-
-def _taken(held: list[bytes]) -> bytes:
-    whole = b"".join(held)
-    held.clear()
-    return whole
+        held.write(some)
+        if held.tell() > LINE_BYTES_IN_A_GROUP:
+            yield held.getvalue()
+            held = io.BytesIO()
+    if held.tell():
+        yield held.getvalue()
 
 
 def _parsed(lines: bytes, schema: "pa.Schema") -> "pa.Table":

@@ -14,7 +14,16 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from training.config import CamClass, CamTensor, Resize, RunConfig, Scaling, TrainingJob, load_recipe
+from training.config import (
+    CamClass,
+    CamTensor,
+    Recipe,
+    Resize,
+    RunConfig,
+    Scaling,
+    TrainingJob,
+    load_recipe,
+)
 from training.errors import DatasetError, RecipeError, TrainingError
 from training.events import EpochEvent, Event, FinishedEvent, HeartbeatEvent, StartedEvent, StepEvent
 
@@ -91,13 +100,8 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter for each option
     """Train every run of a recipe: finished runs are skipped, interrupted ones resumed."""
     with user_errors():
         from training import grid as grids
-        from training.engine import distributed
 
-        loaded = load_recipe(recipe)
-        if leave_one_out:
-            if data is None:
-                raise RecipeError("--leave-one-out needs --data, whose generators it leaves out.")
-            loaded = grids.leaving_one_out(loaded, data)
+        loaded = _loaded(recipe, data, leave_one_out=leave_one_out)
         changes = {"epochs": epochs, "weights": weights, "device": device, "limit": limit}
         changes |= {"image_size": image_size, "deterministic": False if fast else None}
         grid = grids.with_changes(
@@ -109,12 +113,33 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter for each option
             return
         if data is None or runs is None:
             raise RecipeError("Training needs --data and --out; only --dry-run does without.")
-        grids.require_possible(grid, data)
-        out.quiet = err.quiet = not distributed.is_first()
-        outcome = grids.fit_all(grid, lambda run: _fit_one(run, data, runs / run.name), stop_at_failure=stop)
-        _print_results(grid, outcome)
-        if outcome.failed:
-            raise typer.Exit(1)
+        _fit_grid(grid, data, runs, stop_at_failure=stop)
+
+
+def _loaded(recipe: str, data: Path | None, *, leave_one_out: bool) -> Recipe:
+    from training.grid import leaving_one_out
+
+    loaded = load_recipe(recipe)
+    if not leave_one_out:
+        return loaded
+    if data is None:
+        raise RecipeError("--leave-one-out needs --data, whose generators it leaves out.")
+    return leaving_one_out(loaded, data)
+
+
+def _fit_grid(grid: list[RunConfig], data: Path, runs: Path, *, stop_at_failure: bool) -> None:
+    """Train the runs that are not finished, and print all results; exit code 1 if one failed."""
+    from training import grid as grids
+    from training.engine import distributed
+
+    grids.require_possible(grid, data)
+    out.quiet = err.quiet = not distributed.is_first()
+    outcome = grids.fit_all(
+        grid, lambda run: _fit_one(run, data, runs / run.name), stop_at_failure=stop_at_failure
+    )
+    _print_results(grid, outcome)
+    if outcome.failed:
+        raise typer.Exit(1)
 
 
 @app.command()

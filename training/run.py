@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from training.config import RunConfig, TrainingJob
 from training.data import loading
@@ -241,9 +242,7 @@ def evaluate_degraded(
     threshold = fixed_threshold(read_score_table(validation), run.score)
     dataset = load_dataset(data_dir)
     samples = dataset.of(split)
-    labels = np.array([sample.label == "fake" for sample in samples], bool)
-    if labels.all() or not labels.any():
-        raise DatasetError(f"The {split} split of {data_dir} needs images of both labels.")
+    labels = _labels_of_both(samples, split, data_dir)
     evaluator, rows = _evaluator(run, backbone, folder), list[DegradedRow]()
     for degradation in (None, *degradations):
         for outcome in degraded_logits(evaluator, dataset, samples, degradation, seed=seed):
@@ -269,6 +268,14 @@ def evaluate_degraded(
     }
     write_json(folder.root / "evaluations" / name / f"degraded-{split}.json", record)
     yield rows
+
+
+def _labels_of_both(samples: Sequence[Sample], split: str, data_dir: Path) -> NDArray[np.bool_]:
+    """(N,) True for a fake. `DatasetError`: all images have one label."""
+    labels = np.array([sample.label == "fake" for sample in samples], bool)
+    if labels.all() or not labels.any():
+        raise DatasetError(f"The {split} split of {data_dir} needs images of both labels.")
+    return labels
 
 
 def _evaluator(run: RunConfig, backbone: Backbone, folder: RunFolder) -> Evaluator:

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from scipy.fft import rfft2
 
 from accuracy.statistics.intervals import Floats
+from saliency.images.crop import FaceBox
 from saliency.images.file_facts import CHROMA, FileFacts
 
 Picture = NDArray[np.uint8]
-FaceBox = tuple[float, float, float, float]
-"""x, y, width, height in pixels of the picture."""
 
 GROUPS: Final = {
     "encoding": "how the files are compressed",

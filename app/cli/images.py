@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,13 +20,13 @@ from app.errors import BadInput
 from app.stimuli.face_search import FaceSearch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from accuracy.shortcuts.audit import ShortcutAudit
     from app.cli.remote import Remote
     from app.stimuli.face_boxes import FaceReport
     from app.stimuli.manifest import Item
-    from app.stimuli.service import ImportReport, Remark
+    from app.stimuli.service import ImportReport, OnProgress, Remark
 
 images = typer.Typer(help="Images of faces, real and fake.", no_args_is_help=True)
 app.add_typer(images, name="images")
@@ -62,15 +63,14 @@ def import_command(
 def _imported(path: Path, size: int | None, faces: FaceSearch | None) -> ImportReport:
     from app.stimuli.service import import_path
 
-    with opened() as context, _progress() as progress:
-        task = progress.add_task("Importing", total=None)
+    with opened() as context, _shown("Importing") as on_progress:
         return import_path(
             context.sessions,
             context.blobs,
             path,
             size=size,
             faces=faces,
-            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+            on_progress=on_progress,
         )
 
 
@@ -140,11 +140,13 @@ def audit_command(
 
     Without anything said: all images that were imported.
     """
+    from accuracy.shortcuts.audit import FEWEST
+
     if sum(one is not None for one in (path, study, dataset)) > 1:
         raise BadInput("Audit either files, or a study, or a dataset.")
     found = _audit_of_files(path) if path else _audit_of_stored(study, dataset)
     if found is None:
-        raise BadInput("An audit needs at least 20 images of either label.")
+        raise BadInput(f"An audit needs at least {FEWEST} images of either label.")
     print(json.dumps(found.as_record())) if as_json else _print_audit(found)
 
 
@@ -161,12 +163,8 @@ def _audit_of_files(path: Path) -> ShortcutAudit | None:
             return audit_dataset(load_dataset(path))
         except DatasetError as error:
             raise BadInput(str(error)) from None
-    with opened_listing(path) as listing, _progress() as progress:
-        task = progress.add_task("Auditing", total=None)
-        return audit_items(
-            listing.items,
-            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
+    with opened_listing(path) as listing, _shown("Auditing") as on_progress:
+        return audit_items(listing.items, on_progress=on_progress)
 
 
 def _audit_of_stored(study: str | None, dataset: str | None) -> ShortcutAudit | None:
@@ -182,16 +180,12 @@ def _audit_of_stored(study: str | None, dataset: str | None) -> ShortcutAudit | 
     if dataset and (server := remote()):
         record = server.get(f"/api/datasets/{number_of_dataset(server, dataset)}/audit").json()
         return ShortcutAudit.of_record(record) if record else None
-    with opened() as context, context.sessions.begin() as session, _progress() as progress:
+    with opened() as context, context.sessions.begin() as session:
         if dataset:
             return audit_of(find_dataset(session, dataset))
-        task = progress.add_task("Auditing", total=None)
-        return audit_stored(
-            session,
-            context.blobs,
-            shown_in(find_study(session, study)) if study else true(),
-            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
+        wanted = shown_in(find_study(session, study)) if study else true()
+        with _shown("Auditing") as on_progress:
+            return audit_stored(session, context.blobs, wanted, on_progress=on_progress)
 
 
 def _print_audit(found: ShortcutAudit) -> None:
@@ -244,14 +238,8 @@ def _found_there(server: Remote, *, again: bool) -> FaceReport:
 def _found_here(*, again: bool) -> FaceReport:
     from app.stimuli.face_boxes import find_faces
 
-    with opened() as context, _progress() as progress:
-        task = progress.add_task("Finding faces", total=None)
-        return find_faces(
-            context.sessions,
-            context.blobs,
-            again=again,
-            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
+    with opened() as context, _shown("Finding faces") as on_progress:
+        return find_faces(context.sessions, context.blobs, again=again, on_progress=on_progress)
 
 
 @images.command("split")
@@ -370,6 +358,14 @@ def _remove_here(names: list[str]) -> None:
     with opened() as context, context.sessions.begin() as session:
         for image in images_called(session, names):
             remove_image(session, image)
+
+
+@contextmanager
+def _shown(what: str) -> Iterator[OnProgress]:
+    """A bar that is told how many of how many are done."""
+    with _progress() as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def _progress() -> Progress:

@@ -17,10 +17,11 @@ from app.background import Attempt, Interrupted, StopCheck, WorkKind, abort, car
 from app.db import SessionFactory
 from app.errors import AppError, BadInput, NotAllowed, NotFound, WrongState
 from app.experiments.datasets import FreezeParameters, check_usable, freeze_dataset
-from app.experiments.scoring import FaceBox, answer_in, prepared
+from app.experiments.scoring import answer_in, prepared
 from app.jobs import RUN_TASK
 from app.models import UNFINISHED, BackgroundTask, JobState, MapSet, Run, Staff, Study, TaskKind
 from app.storage import BlobStore
+from saliency.images.crop import FaceBox
 
 IMAGE: Final = "image"
 """Argument that is deleted when the task ends."""

@@ -12,15 +12,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.errors import BadInput
-from saliency.images.crop import apply_crop, face_crop
+from saliency.images.crop import FaceBox, apply_crop, face_crop
 from saliency.images.decoder import decode_bytes
 from saliency.images.unusable import Unusable
 from training.config import explain
 
 CROP_PX: Final = 512
 """Side of a crop before it is scaled to the input size of the network, which is never larger."""
-
-FaceBox = tuple[float, float, float, float]
 
 
 class DetectorAnswer(BaseModel):

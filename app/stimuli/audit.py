@@ -10,12 +10,13 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from accuracy.shortcuts.audit import AuditedImage, ShortcutAudit, audit, positions_looked_at
-from accuracy.shortcuts.features import FaceBox, file_features, pixel_features
+from accuracy.shortcuts.features import file_features, pixel_features
 from accuracy.statistics.intervals import Floats
 from app.models import Image, Label, Pair, Study, TrialKind
 from app.stimuli.manifest import Item
 from app.stimuli.service import OnProgress, ignore_progress
 from app.storage import BlobStore
+from saliency.images.crop import FaceBox
 from saliency.images.decoder import decode_bytes, read_pixels
 from saliency.images.file_facts import FileFacts, read_file_facts
 from saliency.images.unusable import Unusable

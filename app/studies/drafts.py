@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import NotFound
 from app.models import DraftSave, Staff, Study
-from app.studies.versions import ChangedKey, differences
+from app.studies.versions import ChangedKey, with_differences
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +61,7 @@ def history_of(session: Session, study: Study) -> list[SaveLine]:
         .where(DraftSave.study_id == study.id)
         .order_by(DraftSave.number)
     )
-    rows = session.execute(query).all()
-    befores = [None, *(save.spec for save, _ in rows)]
-    lines = [
-        SaveLine(
-            save.number,
-            save.made_at,
-            name,
-            save.restored,
-            tuple(differences(before, save.spec)) if before is not None else (),
-        )
-        for before, (save, name) in zip(befores, rows, strict=False)
+    return [
+        SaveLine(save.number, save.made_at, name, save.restored, changed)
+        for save, name, changed in with_differences(session.execute(query).all())
     ]
-    return lines[::-1]

@@ -8,14 +8,14 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, TypeVarTuple
+from typing import TYPE_CHECKING, Any, Final, TypeVar, TypeVarTuple
 
 import tomli_w
-from sqlalchemy import Select, select
+from sqlalchemy import Row, Select, select
 from sqlalchemy.orm import Session
 
 from app.errors import BadInput, BadStudy, NotFound
-from app.models import Advice, Staff, Study, StudyContent, StudyVersion
+from app.models import Advice, DraftSave, Staff, Study, StudyContent, StudyVersion
 
 if TYPE_CHECKING:
     from app.studies.schemas import StudySpec
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MOST_REASON: Final = 1000  # characters
 
 Columns = TypeVarTuple("Columns")
+Stored = TypeVar("Stored", StudyVersion, DraftSave)
 
 FIXED: Final = {
     "plan": "it was frozen then",
@@ -144,16 +145,23 @@ def versions_of(session: Session, study: Study) -> list[VersionLine]:
     """Every version of a study, the newest first; none of a draft."""
     query = select(StudyVersion, Staff.name).outerjoin(Staff, Staff.id == StudyVersion.made_by)
     rows = session.execute(_in_order(query, study)).all()
-    befores = [None, *(version.spec for version, _ in rows)]
+    return [
+        VersionLine(version.number, version.made_at, name, version.reason, changed)
+        for version, name, changed in with_differences(rows)
+    ]
+
+
+def with_differences(
+    rows: Sequence[Row[Stored, str | None]],
+) -> list[tuple[Stored, str | None, tuple[ChangedKey, ...]]]:
+    """Stored descriptions, given the oldest first, each with its author and what differs from the one before.
+
+    Returned the newest first; the oldest differs in nothing.
+    """
+    befores = [None, *(stored.spec for stored, _ in rows)]
     lines = [
-        VersionLine(
-            version.number,
-            version.made_at,
-            name,
-            version.reason,
-            tuple(differences(before, version.spec)) if before is not None else (),
-        )
-        for before, (version, name) in zip(befores, rows, strict=False)
+        (stored, name, tuple(differences(before, stored.spec)) if before is not None else ())
+        for before, (stored, name) in zip(befores, rows, strict=False)
     ]
     return lines[::-1]
 

@@ -20,6 +20,7 @@ SIZE_PX: Final = 224
 
 CropBox = Box
 FaceBox = tuple[float, float, float, float]
+"""x, y, width, height in pixels of the picture."""
 
 
 def face_crop(

@@ -233,8 +233,38 @@ class ToleranceBand(Objective):
         return True
 
 
+class Harmonizer(Objective):
+    """Classification, and the gradient to the image beside the human map, at several sizes."""
+
+    name: Literal["harmonizer"] = "harmonizer"
+    cross_entropy_weight: Weight = 1.0
+    map_weight: Weight = 1.0
+    levels: int = Field(5, ge=1, le=10)
+    """Sizes at which the two are compared: that of the image, half of it, a quarter, …"""
+    cam_class: Literal["predicted", "true", "difference"] = "true"
+    keep_rate: Rate = 1.0
+    """Fraction of the human maps that is used; the same maps in every epoch."""
+
+    @property
+    def needs_maps(self) -> bool:
+        return self.map_weight > 0
+
+    @property
+    def needs_input_gradient(self) -> bool:
+        return True
+
+
 AnyObjective = (
-    CrossEntropy | Cyborg | Hseb | Fmmmse | Droid | CyborgDroid | Attention | RightReasons | ToleranceBand
+    CrossEntropy
+    | Cyborg
+    | Hseb
+    | Fmmmse
+    | Droid
+    | CyborgDroid
+    | Attention
+    | RightReasons
+    | ToleranceBand
+    | Harmonizer
 )
 OBJECTIVES: dict[str, type[AnyObjective]] = {
     kind.model_fields["name"].default: kind for kind in get_args(AnyObjective)

@@ -37,6 +37,7 @@ class TestObjective:
             ("cyborg_droid", {"cross_entropy_weight": 0.5, "map_weight": 0.5, "droid_weight": 0.3}),
             ("tolerance_band", {"cross_entropy_weight": 0.5, "map_weight": 0.5}),
             ("right_reasons", {"cross_entropy_weight": 1.0, "gradient_weight": 1.0}),
+            ("harmonizer", {"cross_entropy_weight": 1.0, "map_weight": 1.0}),
             ("attention", {"cross_entropy_weight": 1.0, "map_weight": 1.0}),
         ],
     )
@@ -85,6 +86,8 @@ class TestRunConfig:
             ({"maps": "human", "maps_folder": "x"}, "need no maps_folder"),
             ({"devices": 2, "batch_size": 3}, "too small for 2 devices"),
             ({"objective": "right_reasons", "freeze": True}, "has no gradient to the image to work with"),
+            ({"objective": "harmonizer", "freeze": True}, "has no gradient to the image to work with"),
+            ({"objective": "harmonizer", "cuda_graphs": "on"}, "which compile and cuda_graphs do not"),
             ({"objective": "right_reasons", "compile": "on"}, "which compile and cuda_graphs do not"),
             ({"objective": "right_reasons", "precision": "float16"}, "too small for float16"),
             ({"objective": "right_reasons", "devices": 2}, "takes the gradient to the image on one device"),

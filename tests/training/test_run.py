@@ -250,7 +250,16 @@ class TestResume:
 class TestObjectives:
     @pytest.mark.parametrize(
         "name",
-        ["cross_entropy", "hseb", "fmmmse", "droid", "cyborg_droid", "right_reasons", "tolerance_band"],
+        [
+            "cross_entropy",
+            "hseb",
+            "fmmmse",
+            "droid",
+            "cyborg_droid",
+            "right_reasons",
+            "tolerance_band",
+            "harmonizer",
+        ],
     )
     def test_each_trains(self, data, tmp_path, name):
         events = run(data, tmp_path / "r", objective=name, epochs=1)

@@ -26,7 +26,7 @@ from training.events import HeartbeatEvent
 from training.model.backbones import Backbone, build
 from training.model.cam import is_flat
 from training.model.freezing import freeze
-from training.model.input_gradient import input_gradient, twice_differentiable
+from training.model.input_gradient import derived_score, input_gradient, twice_differentiable
 from training.model.network_input import NetworkInput, scale_of
 from training.model.weights import RANDOM, InitialWeights, initialise, recorded_scale
 
@@ -106,6 +106,9 @@ class Setup:
         with kernels, self.computation.autocast(self.device), distributed.synchronised_batch_norm():
             features, logits = self._network(n)(inputs)
         attention = self.backbone.attention
+        gradient = None
+        if differentiated:  # on one device, whose labels are those of the whole batch
+            gradient = input_gradient(derived_score(self.run.objective, logits, batch.labels), inputs)
         return BatchOutput(
             labels=batch.labels,
             human=batch.human,
@@ -113,7 +116,7 @@ class Setup:
             features=distributed.gather(features, n),
             logits=distributed.gather(logits, n),
             attention=None if attention is None else distributed.gather(attention, n),
-            input_gradient=input_gradient(logits, inputs) if differentiated else None,
+            input_gradient=gradient,
         )
 
     def _network(self, images: int) -> nn.Module:

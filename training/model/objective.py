@@ -16,6 +16,7 @@ from training.config import (
     CyborgDroid,
     Droid,
     Fmmmse,
+    Harmonizer,
     Hseb,
     MapDistance,
     RightReasons,
@@ -23,6 +24,7 @@ from training.config import (
 )
 from training.model import loss_terms
 from training.model.cam import entropy, explanation, fit_human, min_max, other_explanation
+from training.model.pyramid import pyramid_distance
 from training.model.tolerance_band import band_shares
 
 
@@ -76,7 +78,7 @@ def compute_loss(  # noqa: PLR0913 - what one forward pass returns
     human : (N, H, W) in [0, 1], of any size; ignored, NaN included, where `present` is False
     present : (N,) bool, whether the sample has a human map
     attention : (N, a, b) in [0, 1], the network's own attention map; only the objective `attention` needs it
-    input_gradient : (N, 3, H, W) as of `input_gradient`, with a graph; only `right_reasons` needs it
+    input_gradient : (N, 3, H, W) with a graph, as of `input_gradient`; objectives without one pass none
 
     Returns
     -------
@@ -161,6 +163,8 @@ def _terms(  # noqa: C901 - one branch for each objective
             terms = {"attention": (share, _attention_term(distance, maps))}
         case RightReasons(gradient_weight=share):
             terms = {"gradient": (share, _gradient_term(maps, input_gradient))}
+        case Harmonizer(map_weight=share, levels=levels):
+            terms = {"gradient": (share, _harmony_term(levels, maps, input_gradient))}
         case ToleranceBand(map_weight=share):
             terms = {"map": (share, _band_term(objective, maps))}
         case _:
@@ -185,11 +189,22 @@ def _attention_term(distance: MapDistance, maps: BatchMaps) -> Tensor:
 
 
 def _gradient_term(maps: BatchMaps, gradient: Tensor | None) -> Tensor:
+    gradient, human = _at_image_size(maps, gradient)
+    return loss_terms.mean_present(loss_terms.gradient_outside(gradient, human), maps.present)
+
+
+def _harmony_term(levels: int, maps: BatchMaps, gradient: Tensor | None) -> Tensor:
+    gradient, human = _at_image_size(maps, gradient)
+    distance = pyramid_distance(gradient.mean(dim=1), human, levels=levels)
+    return loss_terms.mean_present(distance, maps.present)
+
+
+def _at_image_size(maps: BatchMaps, gradient: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The gradient to the images (N, 3, H, W), and human maps (N, H, W)."""
     if gradient is None:
-        raise ValueError("the objective `right_reasons` needs the gradient to the images")
+        raise ValueError("this objective needs the gradient to the images")
     human = fit_human(maps.painted, (gradient.shape[2], gradient.shape[3]))
-    outside = loss_terms.gradient_outside(_at_least_float32(gradient), human)
-    return loss_terms.mean_present(outside, maps.present)
+    return _at_least_float32(gradient), human
 
 
 def _band_term(objective: ToleranceBand, maps: BatchMaps) -> Tensor:

@@ -13,7 +13,7 @@ from training.errors import DatasetError
 from training.events import StartedEvent
 from training.run_folder import RunFolder
 
-GUIDED = ["cyborg", "hseb", "cyborg_droid", "attention", "right_reasons", "tolerance_band"]
+GUIDED = ["cyborg", "hseb", "cyborg_droid", "attention", "right_reasons", "tolerance_band", "harmonizer"]
 FREE = [
     "cross_entropy",
     "fmmmse",
@@ -21,6 +21,7 @@ FREE = [
     {"name": "cyborg", "map_weight": 0},
     {"name": "attention", "map_weight": 0},
     {"name": "right_reasons", "gradient_weight": 0},
+    {"name": "harmonizer", "map_weight": 0},
 ]
 BLACK, WHITE = (png(np.full((40, 40), value, np.uint16)) for value in (0, 65535))
 

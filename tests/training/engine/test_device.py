@@ -40,8 +40,9 @@ class TestAuto:
         with pytest.raises(RecipeError, match="not for float16"):
             computation(precision="float16", cuda_graphs="on")
 
-    def test_what_derives_twice_is_neither_compiled_nor_recorded(self, modern):
-        plain = computation(deterministic=False, objective="right_reasons")
+    @pytest.mark.parametrize("objective", ["right_reasons", "harmonizer"])
+    def test_what_derives_twice_is_neither_compiled_nor_recorded(self, modern, objective):
+        plain = computation(deterministic=False, objective=objective)
         assert (plain.compile, plain.cuda_graphs, plain.channels_last) == (False, False, True)
 
     def test_a_short_run_is_not_worth_compiling(self, modern):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from scipy.ndimage import binary_dilation
+from scipy.ndimage import binary_dilation, convolve
 from scipy.special import log_softmax
 from scipy.stats import entropy as scipy_entropy
 
@@ -14,6 +14,7 @@ from training.config import (
     CyborgDroid,
     Droid,
     Fmmmse,
+    Harmonizer,
     Hseb,
     Objective,
     RightReasons,
@@ -22,6 +23,7 @@ from training.config import (
 from training.model import loss_terms
 from training.model.cam import explanation
 from training.model.objective import compute_loss
+from training.model.pyramid import pyramid_distance
 from training.model.tolerance_band import band_shares
 
 EVERY = [
@@ -32,9 +34,7 @@ EVERY = [
     Droid(logarithm="log"),
     CyborgDroid(logarithm="log", cam_class="true"),
 ]
-USES_MAPS = [
-    o for o in EVERY if isinstance(o, Cyborg | CyborgDroid | Hseb | Attention | RightReasons | ToleranceBand)
-]
+USES_MAPS = [objective for objective in EVERY if objective.needs_maps]
 
 
 def batch(n=4, k=2, c=5, size=(3, 4), seed=0, human_size=None):
@@ -115,8 +115,8 @@ def terms_by_numpy(objective, b):
     pairs = [(m, h) for m, h, p in zip(model_maps, human_maps, present, strict=True) if p]
     others = [(m, 1 - h) for m, h, p in zip(other_maps, human_maps, present, strict=True) if p]
     attended = zip(b["attention"].numpy(), human_maps, present, strict=True)
-    outside = [
-        (g, 1 - h) for g, h, p in zip(slopes, whole_maps(b["human"].numpy()), present, strict=True) if p
+    at_image_size = [
+        (g, h) for g, h, p in zip(slopes, whole_maps(b["human"].numpy()), present, strict=True) if p
     ]
     entropies = np.array([scipy_entropy(m.ravel()) for m in model_maps])
     return {
@@ -125,7 +125,8 @@ def terms_by_numpy(objective, b):
         "mse": np.mean([((m - h) ** 2).mean() for m, h in pairs]),
         "both": np.mean([((m - h) ** 2).mean() for m, h in pairs + others]),
         "energy": np.mean([1 - (m * h).sum() / m.sum() for m, h in pairs]),
-        "gradient": np.mean([((a * g) ** 2).sum() for g, a in outside]),
+        "gradient": np.mean([(((1 - h) * g) ** 2).sum() for g, h in at_image_size]),
+        "pyramid": np.mean([harmony(g.mean(0), h, objective) for g, h in at_image_size]),
         "band": np.mean([tolerance(m, h, objective) for m, h in pairs]),
         "gap": np.mean([scipy_entropy(m.ravel()) - scipy_entropy(h.ravel()) for m, h in pairs]) ** 2,
         "entropy": entropies.mean(),
@@ -141,6 +142,25 @@ def tolerance(model, human, objective):
     painted = human >= 0.5
     lack, excess = (np.maximum(0, d) for d in (objective.inside - model, model - objective.outside))
     return np.where(painted, lack**2, np.where(dilated(painted, objective.radius), 0, excess**2)).mean()
+
+
+def harmony(model, human, objective):
+    """The term of the harmonizer of one image."""
+    costs = []
+    for _ in range(getattr(objective, "levels", 1)):
+        ours, theirs = (np.maximum(0, z_scores(one)) for one in (model, human))
+        costs.append(((ours - theirs) ** 2).mean())
+        model, human = halved(model), halved(human)
+    return np.mean(costs)
+
+
+def z_scores(values):
+    return (values - values.mean()) / (values.std() or 1)
+
+
+def halved(values):
+    binomial = np.array([1, 4, 6, 4, 1]) / 16
+    return convolve(values, np.outer(binomial, binomial), mode="constant")[::2, ::2]
 
 
 def dilated(painted, radius):
@@ -164,6 +184,8 @@ ORACLES = [
     (Attention(map_weight=0.2), lambda t: 0.2 * t["attended"] + t["cross_entropy"]),
     (RightReasons(), lambda t: t["gradient"] + t["cross_entropy"]),
     (RightReasons(gradient_weight=0.2), lambda t: 0.2 * t["gradient"] + t["cross_entropy"]),
+    (Harmonizer(), lambda t: t["pyramid"] + t["cross_entropy"]),
+    (Harmonizer(levels=1, map_weight=0.2), lambda t: 0.2 * t["pyramid"] + t["cross_entropy"]),
     (ToleranceBand(), lambda t: 0.5 * t["band"] + 0.5 * t["cross_entropy"]),
     (ToleranceBand(radius=0, outside=0.1), lambda t: 0.5 * t["band"] + 0.5 * t["cross_entropy"]),
     (ToleranceBand(radius=1, inside=0.9), lambda t: 0.5 * t["band"] + 0.5 * t["cross_entropy"]),
@@ -329,13 +351,46 @@ class TestRightReasons:
         gradient, paint = torch.ones(1, 3, 2, 2), torch.full((1, 2, 2), 0.5)
         assert loss_terms.gradient_outside(gradient, paint).item() == 3
 
-    def test_without_a_gradient_it_is_refused(self):
+    @pytest.mark.parametrize("kind", [RightReasons, Harmonizer])
+    def test_without_a_gradient_it_is_refused(self, kind):
         with pytest.raises(ValueError, match="needs the gradient to the images"):
-            compute_loss(RightReasons(), **batch() | {"input_gradient": None})
+            compute_loss(kind(), **batch() | {"input_gradient": None})
 
-    def test_it_has_one_map_of_the_model(self):
+    @pytest.mark.parametrize("kind", [RightReasons, Harmonizer])
+    def test_it_has_one_map_of_the_model(self, kind):
         with pytest.raises(ValidationError, match="cam_class"):
-            RightReasons(cam_class="both")
+            kind(cam_class="both")
+
+
+class TestHarmonizer:
+    def maps(self, n=2, side=16):
+        return torch.rand(n, side, side, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    def test_offset_and_scale_of_the_gradient_cost_nothing(self):
+        human = self.maps()
+        # Beyond the edge is 0, which an offset moves away from at every size but the first.
+        torch.testing.assert_close(pyramid_distance(7 * human - 3, human, levels=1), torch.zeros(2).double())
+        torch.testing.assert_close(pyramid_distance(1e-6 * human, human, levels=4), torch.zeros(2).double())
+
+    def test_the_opposite_costs_more_than_what_is_unrelated(self):
+        human = self.maps()
+        opposite = pyramid_distance(-human, human, levels=5)
+        assert (opposite > pyramid_distance(human.flip(0), human, levels=5)).all()
+
+    def test_a_flat_human_map_says_nothing(self):
+        assert pyramid_distance(self.maps(), torch.ones(2, 16, 16).double(), levels=5).tolist() == [0, 0]
+
+    def test_a_flat_gradient_has_a_distance_and_no_slope(self):
+        flat = torch.full((2, 16, 16), 0.3, dtype=torch.float64, requires_grad=True)
+        distance = pyramid_distance(flat, self.maps(), levels=1).sum()
+        distance.backward()
+        assert distance > 0
+        assert (flat.grad == 0).all()
+
+    @pytest.mark.parametrize("side", [1, 2, 5, 33])
+    def test_images_smaller_than_the_pyramid_have_one(self, side):
+        distance = pyramid_distance(self.maps(side=side), self.maps(side=side).flip(0), levels=10)
+        assert torch.isfinite(distance).all()
 
 
 class TestToleranceBand:

@@ -46,8 +46,15 @@ def batch(backbone: Backbone, size: int, device: torch.device) -> dict[str, Tens
 
 def fused_loss(backbone: Backbone, data: dict[str, Tensor], objective: AnyObjective) -> Tensor:
     features, logits = backbone(data["images"])
-    rest = {name: data[name] for name in ("labels", "human", "present")}
-    return compute_loss(objective, logits=logits, features=features, weight=backbone.weight, **rest).loss
+    return compute_loss(
+        objective,
+        logits=logits,
+        labels=data["labels"],
+        features=features,
+        weight=backbone.weight,
+        human=data["human"],
+        present=data["present"],
+    ).loss
 
 
 def plain_loss(backbone: Backbone, data: dict[str, Tensor]) -> Tensor:

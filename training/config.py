@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -67,6 +67,25 @@ class FrozenModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
+class AlphaSettings(FrozenModel):
+    """How the share of the cross-entropy changes in training; docs/losses.md has the formulas."""
+
+    kind: Literal["linear", "cosine", "viser", "balance"]
+    first: Rate | None = None
+    """Share in the first epoch, of `linear` and `cosine`."""
+    last: Rate | None = None
+    """Share in the last epoch, of `linear` and `cosine`."""
+
+    @model_validator(mode="after")
+    def _has_its_ends(self) -> "AlphaSettings":
+        ends = (self.first, self.last)
+        if self.kind in ("linear", "cosine") and None in ends:
+            raise ValueError(f"{self.kind} needs `first` and `last`, the shares at both ends of training")
+        if self.kind in ("viser", "balance") and ends != (None, None):
+            raise ValueError(f"{self.kind} follows the terms of the loss: leave out `first` and `last`")
+        return self
+
+
 class Objective(FrozenModel):
     """A loss function with its settings. One subclass per formula of docs/losses.md."""
 
@@ -104,7 +123,32 @@ class Objective(FrozenModel):
     def title(self) -> str:
         """The name, and every setting that differs from the preset; fit for a file name."""
         changed = self.model_dump(exclude_defaults=True, exclude={"name"})
-        return "-".join([self.name, *(f"{key}={value}" for key, value in changed.items())])
+        return "-".join([self.name, *(f"{key}={_in_title(value)}" for key, value in changed.items())])
+
+
+def _in_title(value: object) -> str:
+    return "_".join(map(str, value.values())) if isinstance(value, dict) else str(value)
+
+
+class Guided(Objective):
+    """An objective with one term that compares with human maps."""
+
+    guided_weight: ClassVar[str] = "map_weight"
+    """Name of the field with the weight of that term."""
+    alpha: AlphaSettings | None = None
+    """A share that changes in training: alpha weighs the cross-entropy, and 1 - alpha the term that compares
+    with human maps, in place of the weights of both."""
+
+    @property
+    def needs_maps(self) -> bool:
+        return bool(getattr(self, self.guided_weight))
+
+    @model_validator(mode="after")
+    def _has_one_kind_of_weights(self) -> Self:
+        for name in ("cross_entropy_weight", self.guided_weight):
+            if self.alpha is not None and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"alpha takes the place of {name}: leave one of them out")
+        return self
 
 
 class CrossEntropy(Objective):
@@ -114,7 +158,7 @@ class CrossEntropy(Objective):
     cross_entropy_weight: Weight = 1.0
 
 
-class Cyborg(Objective):
+class Cyborg(Guided):
     """Classification, and the distance of the model's map from the human one."""
 
     name: Literal["cyborg"] = "cyborg"
@@ -123,22 +167,15 @@ class Cyborg(Objective):
     keep_rate: Rate = 1.0
     """Fraction of the human maps that is used; the same maps in every epoch."""
 
-    @property
-    def needs_maps(self) -> bool:
-        return self.map_weight > 0
 
-
-class Hseb(Objective):
+class Hseb(Guided):
     """Classification, and the squared gap between the mean entropies of model and human maps."""
 
+    guided_weight: ClassVar[str] = "entropy_weight"
     name: Literal["hseb"] = "hseb"
     entropy_weight: Weight = 0.5
     keep_rate: Rate = 1.0
     """Fraction of the human maps that is used; the same maps in every epoch."""
-
-    @property
-    def needs_maps(self) -> bool:
-        return self.entropy_weight > 0
 
 
 class Fmmmse(Objective):
@@ -157,7 +194,7 @@ class Droid(Objective):
     """`log` is what the paper prints and has no lower bound; `log1p` is what its code does."""
 
 
-class CyborgDroid(Objective):
+class CyborgDroid(Guided):
     """Classification, the distance from the human map, and the logarithm of the entropy."""
 
     name: Literal["cyborg_droid"] = "cyborg_droid"
@@ -168,12 +205,8 @@ class CyborgDroid(Objective):
     keep_rate: Rate = 1.0
     """Fraction of the human maps that is used; the same maps in every epoch."""
 
-    @property
-    def needs_maps(self) -> bool:
-        return self.map_weight > 0
 
-
-class Attention(Objective):
+class Attention(Guided):
     """Classification, and the distance of an attention map inside the network from the human one."""
 
     name: Literal["attention"] = "attention"
@@ -185,14 +218,11 @@ class Attention(Objective):
     keep_rate: Rate = 1.0
     """Fraction of the human maps that is used; the same maps in every epoch."""
 
-    @property
-    def needs_maps(self) -> bool:
-        return self.map_weight > 0
 
-
-class RightReasons(Objective):
+class RightReasons(Guided):
     """Classification, and the gradient to the image outside the human map."""
 
+    guided_weight: ClassVar[str] = "gradient_weight"
     name: Literal["right_reasons"] = "right_reasons"
     cross_entropy_weight: Weight = 1.0
     gradient_weight: Weight = 1.0
@@ -201,15 +231,11 @@ class RightReasons(Objective):
     """Fraction of the human maps that is used; the same maps in every epoch."""
 
     @property
-    def needs_maps(self) -> bool:
-        return self.gradient_weight > 0
-
-    @property
     def needs_input_gradient(self) -> bool:
         return True
 
 
-class ToleranceBand(Objective):
+class ToleranceBand(Guided):
     """Classification, and a model's map that is low in the paint or high well away from it."""
 
     name: Literal["tolerance_band"] = "tolerance_band"
@@ -225,15 +251,11 @@ class ToleranceBand(Objective):
     """Fraction of the human maps that is used; the same maps in every epoch."""
 
     @property
-    def needs_maps(self) -> bool:
-        return self.map_weight > 0
-
-    @property
     def needs_whole_maps(self) -> bool:
         return True
 
 
-class Harmonizer(Objective):
+class Harmonizer(Guided):
     """Classification, and the gradient to the image beside the human map, at several sizes."""
 
     name: Literal["harmonizer"] = "harmonizer"
@@ -246,11 +268,26 @@ class Harmonizer(Objective):
     """Fraction of the human maps that is used; the same maps in every epoch."""
 
     @property
-    def needs_maps(self) -> bool:
-        return self.map_weight > 0
+    def needs_input_gradient(self) -> bool:
+        return True
+
+
+class BlurOutside(Objective):
+    """Classification of training images that are blurred where nobody painted."""
+
+    name: Literal["blur"] = "blur"
+    cross_entropy_weight: Weight = 1.0
+    sigma: float = Field(8.0, gt=0, le=100)
+    """Standard deviation of the Gaussian blur, in pixels of the network's image."""
+    keep_rate: Rate = 1.0
+    """Fraction of the human maps that is used; the same maps in every epoch."""
 
     @property
-    def needs_input_gradient(self) -> bool:
+    def needs_maps(self) -> bool:
+        return True
+
+    @property
+    def needs_whole_maps(self) -> bool:
         return True
 
 
@@ -265,6 +302,7 @@ AnyObjective = (
     | RightReasons
     | ToleranceBand
     | Harmonizer
+    | BlurOutside
 )
 OBJECTIVES: dict[str, type[AnyObjective]] = {
     kind.model_fields["name"].default: kind for kind in get_args(AnyObjective)
@@ -457,15 +495,22 @@ class RunConfig(RunSettings):
         """Why the features of a frozen trunk cannot be computed once for all epochs; empty if they can."""
         if not self.has_frozen_trunk:
             return ""
-        if not self.augmentation.model_copy(update={"flip": 0}).is_none:
-            return "so images can be mirrored, but not blurred or compressed anew in each epoch"
-        if isinstance(self.objective, Attention):
-            return "so an attention layer inside it cannot be trained"
-        if self.objective.needs_input_gradient:
-            return f"so {self.objective.name} has no gradient to the image to work with"
-        if self.cam_tensor != "pooled":
-            return 'which are those that the classifier pools: leave out cam_tensor = "released"'
-        return "on one device" if self.devices > 1 else ""
+        objective = self.objective
+        reasons = {
+            "so images can be mirrored, but not blurred or compressed anew in each epoch": (
+                not self.augmentation.model_copy(update={"flip": 0}).is_none
+            ),
+            "so an attention layer inside it cannot be trained": isinstance(objective, Attention),
+            "before anything is known of the maps by which blur would change it": (
+                isinstance(objective, BlurOutside)
+            ),
+            f"so {objective.name} has no gradient to the image to work with": objective.needs_input_gradient,
+            'which are those that the classifier pools: leave out cam_tensor = "released"': (
+                self.cam_tensor != "pooled"
+            ),
+            "on one device": self.devices > 1,
+        }
+        return next((reason for reason, holds in reasons.items() if holds), "")
 
     def _why_no_input_gradient(self) -> str:
         """Why the gradient to the image cannot be differentiated again; empty if it can or need not."""

@@ -38,6 +38,7 @@ class TestObjective:
             ("tolerance_band", {"cross_entropy_weight": 0.5, "map_weight": 0.5}),
             ("right_reasons", {"cross_entropy_weight": 1.0, "gradient_weight": 1.0}),
             ("harmonizer", {"cross_entropy_weight": 1.0, "map_weight": 1.0}),
+            ("blur", {"cross_entropy_weight": 1.0}),
             ("attention", {"cross_entropy_weight": 1.0, "map_weight": 1.0}),
         ],
     )
@@ -88,6 +89,7 @@ class TestRunConfig:
             ({"objective": "right_reasons", "freeze": True}, "has no gradient to the image to work with"),
             ({"objective": "harmonizer", "freeze": True}, "has no gradient to the image to work with"),
             ({"objective": "harmonizer", "cuda_graphs": "on"}, "which compile and cuda_graphs do not"),
+            ({"objective": "blur", "freeze": True}, "before anything is known of the maps by which blur"),
             ({"objective": "right_reasons", "compile": "on"}, "which compile and cuda_graphs do not"),
             ({"objective": "right_reasons", "precision": "float16"}, "too small for float16"),
             ({"objective": "right_reasons", "devices": 2}, "takes the gradient to the image on one device"),

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.training.conftest import fill
-from training.config import RunConfig, TrainingJob
+from training.config import OBJECTIVES, RunConfig, TrainingJob
 from training.data.dataset import DatasetWriter
 from training.engine.device import is_out_of_memory
 from training.errors import DatasetError, RunError
@@ -181,6 +181,19 @@ class TestResume:
         assert same(weights(tmp_path / "r"), weights(finished[0]))
         assert same(weights(tmp_path / "r", "best"), weights(finished[0], "best"))
 
+    @pytest.mark.parametrize(
+        "alpha",
+        [{"kind": "balance"}, {"kind": "linear", "first": 0.9, "last": 0.1}],
+        ids=lambda one: one["kind"],
+    )
+    def test_a_share_that_changes_goes_on_where_it_was(self, data, tmp_path, alpha):
+        changes = {"objective": {"name": "cyborg", "alpha": alpha}}
+        whole = [event for event in run(data, tmp_path / "whole", **changes) if isinstance(event, EpochEvent)]
+        begun(data, tmp_path / "halves", **changes)
+        run(data, tmp_path / "halves", **changes)
+        assert same(weights(tmp_path / "whole"), weights(tmp_path / "halves"))
+        assert whole[0].terms["alpha"] != whole[1].terms["alpha"]
+
     def test_its_history_has_every_epoch_once(self, data, tmp_path):
         story = run_job(TrainingJob(run=config(), dataset=data, out=tmp_path / "r"))
         next(event for event in story if isinstance(event, EpochEvent))
@@ -248,19 +261,7 @@ class TestResume:
 
 
 class TestObjectives:
-    @pytest.mark.parametrize(
-        "name",
-        [
-            "cross_entropy",
-            "hseb",
-            "fmmmse",
-            "droid",
-            "cyborg_droid",
-            "right_reasons",
-            "tolerance_band",
-            "harmonizer",
-        ],
-    )
+    @pytest.mark.parametrize("name", OBJECTIVES)
     def test_each_trains(self, data, tmp_path, name):
         events = run(data, tmp_path / "r", objective=name, epochs=1)
         assert math.isfinite(next(e for e in events if isinstance(e, EpochEvent)).terms["loss"])

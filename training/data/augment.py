@@ -98,6 +98,23 @@ def blur(images: Tensor, sigma: Tensor) -> Tensor:
     return result
 
 
+def blur_outside(images: Tensor, human: Tensor, present: Tensor, *, sigma: float) -> Tensor:
+    """human · image + (1 - human) · blurred image for each image (N, 3, H, W) uint8, rounded to uint8.
+
+    After Boyd, Bowyer and Czajka (WACV 2022), who blur what people did not find salient. The blur is that of
+    `blur`.
+
+    human : (N, H, W) in [0, 1] on the images' device: 1 leaves a pixel as it is
+    present : (N,) bool; an image without a map stays as it is, whatever `human` holds
+    sigma : standard deviation in px, above 0
+    """
+    kernels = _kernels(torch.full((len(images),), sigma)).to(images.device)
+    sharp = images.float()
+    share = torch.where(present[:, None, None], human, 1.0)[:, None]
+    mixed = share * sharp + (1 - share) * _along(_along(sharp, kernels), kernels)
+    return mixed.round().clamp(0, 255).to(torch.uint8)
+
+
 def compress(images: Tensor, quality: Tensor) -> Tensor:
     """JPEG compression (OpenCV's) of each image (N, 3, H, W) uint8 with its own quality.
 

@@ -8,7 +8,7 @@ The cautions stay with the run: in run.json, in its events, in tables and report
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from training.config import RunConfig
+from training.config import BlurOutside, RunConfig
 from training.data.audit import stored_audit
 from training.data.dataset import DatasetFolder
 from training.errors import DatasetError
@@ -75,4 +75,8 @@ def _sentences(run: RunConfig, counts: MapCounts) -> Sequence[str]:
         sentences.append(f"Only {label} images have a map, {maps} of {images} training images.")
     if counts.flat == maps and run.maps != "uniform":
         sentences.append("Every map is the same all over its image and points nowhere.")
+    if isinstance(run.objective, BlurOutside) and maps < images:
+        sentences.append(
+            f"{images - maps} of {images} training images have no map and stay sharp, which may tell labels."
+        )
     return sentences

@@ -24,6 +24,8 @@ class TrainingProgress:
     best_accuracy: float = -1.0
     scaler: dict[str, float] = field(default_factory=dict)
     """State of the gradient scaler; empty unless the run computes in float16."""
+    alpha: list[float] = field(default_factory=list)
+    """State of the share of the cross-entropy; empty unless it changes."""
 
 
 def save_checkpoint(

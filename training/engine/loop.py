@@ -49,6 +49,7 @@ def train(setup: Setup, folder: RunFolder) -> Iterator[Event]:
             best_epoch=epoch if best else progress.best_epoch,
             best_accuracy=accuracy if best else progress.best_accuracy,
             scaler=setup.scaler.state_dict(),
+            alpha=[] if setup.alpha is None else setup.alpha.state(),
         )
         _save(setup, folder, progress)
         now = time.monotonic()
@@ -77,6 +78,8 @@ def train_epoch(
     """One step for each batch, every image once; yields an event every second and at the end."""
     run = setup.run
     setup.backbone.train()
+    if setup.alpha is not None:
+        setup.alpha.begin_epoch(epoch)
     batches = loading.shuffled_batches(
         len(setup.train), batch_size=run.batch_size, seed=run.seed, epoch=epoch
     )
@@ -84,7 +87,7 @@ def train_epoch(
     draws = None if run.augmentation.is_none else augment.draw(run.augmentation, len(setup.train), generator)
     reported_at, images = time.monotonic(), 0
     for number, index in enumerate(batches, start=1):
-        terms = take_step(setup.batch(setup.train, index, draws), lr)
+        terms = take_step(setup.training_batch(index, draws), lr)
         means.add(terms, images=len(index))
         images += len(index)
         elapsed_s = time.monotonic() - reported_at
@@ -145,6 +148,8 @@ def _resume(setup: Setup, folder: RunFolder) -> TrainingProgress:
             trained_only=setup.run.has_frozen_trunk,
         )
         setup.scaler.load_state_dict(progress.scaler)
+        if setup.alpha is not None:
+            setup.alpha.load_state(progress.alpha)
     # An interrupted epoch is trained again, and would otherwise have its steps in the log twice.
     if distributed.is_first():
         folder.drop_events_after(progress.epoch)

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from training.config import Attention, RunConfig, is_file, plain_name
+from training.config import Attention, BlurOutside, RunConfig, is_file, plain_name
 from training.data import loading
-from training.data.augment import AugmentationDraws, augment, mirror
+from training.data.augment import AugmentationDraws, augment, blur_outside, mirror
 from training.data.cautions import MapCounts, cautions, shortcut_cautions
 from training.data.dataset import DatasetFolder, Sample
 from training.data.human_maps import MapSettings
@@ -23,6 +23,7 @@ from training.engine.frozen import FrozenHead, FrozenTrunk
 from training.engine.optimiser import Optimiser
 from training.errors import DatasetError
 from training.events import HeartbeatEvent
+from training.model.alpha import Alpha
 from training.model.backbones import Backbone, build
 from training.model.cam import is_flat
 from training.model.freezing import freeze
@@ -56,6 +57,8 @@ class Setup:
     """The backbone as training calls it: plain, compiled, or wrapped for several processes."""
     optimiser: Optimiser
     scaler: torch.amp.GradScaler
+    alpha: Alpha | None
+    """Share of the cross-entropy, where it changes; None where the weights of the objective hold."""
     train: SampleTensors
     val: SampleTensors
     map_size: tuple[int, int]
@@ -73,26 +76,40 @@ class Setup:
         count = self.computation.processes
         return str(self.device) if count == 1 else f"{count} × {self.device.type}"
 
-    def batch(
-        self, samples: SampleTensors, index: Tensor, draws: AugmentationDraws | None = None
-    ) -> SampleTensors:
-        """A batch on the device, augmented by the draws of its images.
+    def batch(self, samples: SampleTensors, index: Tensor) -> SampleTensors:
+        """A batch on the device, its images as they are.
 
         index : (N,) int64 positions in `samples`, on the CPU
-        draws : of all of `samples`; None leaves the images as they are
         Of several processes each gets the images of its own slice, and all labels and maps.
         """
-        images_here = distributed.process_slice(len(index))
-        batch = samples.select(index, self.device, images=images_here)
+        return samples.select(index, self.device, images=distributed.process_slice(len(index)))
+
+    def training_batch(self, index: Tensor, draws: AugmentationDraws | None = None) -> SampleTensors:
+        """A batch of the training images, changed as objective and augmentation want it, in this order.
+
+        index : (N,) int64 positions, on the CPU
+        draws : of all training images; None is no augmentation
+        """
+        batch = self._as_painted(self.batch(self.train, index))
         if draws is None:
             return batch
         if self.run.has_frozen_trunk:
             mirrored = draws.of(index).mirrored
-            batch = samples.mirror_features(batch, index, mirrored)
+            batch = self.train.mirror_features(batch, index, mirrored)
             return replace(batch, human=mirror(batch.human, mirrored))
         # Maps of all processes are mirrored: each process computes the loss of the whole batch.
-        images = augment(batch.images, draws.of(index[images_here]))
+        images = augment(batch.images, draws.of(index[distributed.process_slice(len(index))]))
         return replace(batch, images=images, human=mirror(batch.human, draws.of(index).mirrored))
+
+    def _as_painted(self, batch: SampleTensors) -> SampleTensors:
+        """Blurred where nobody painted, if that is the objective."""
+        if not isinstance(self.run.objective, BlurOutside):
+            return batch
+        here = distributed.process_slice(len(batch))
+        images = blur_outside(
+            batch.images, batch.human[here], batch.present[here], sigma=self.run.objective.sigma
+        )
+        return replace(batch, images=images)
 
     def forward(self, batch: SampleTensors) -> BatchOutput:
         """The forward pass: this process computes its images, and gets the outputs of the whole batch."""
@@ -249,6 +266,7 @@ def assemble(
         model=model,
         optimiser=Optimiser(backbone.net, run.optimiser, classifier=backbone.head),
         scaler=computation.scaler(device),
+        alpha=Alpha.of(run.objective, epochs=run.epochs, device=device),
         train=train.to_device(device),
         val=val.to_device(device),
         map_size=size,

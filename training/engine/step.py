@@ -45,6 +45,7 @@ class EagerStep:
             present=output.present,
             attention=output.attention,
             input_gradient=output.input_gradient,
+            alpha=setup.alpha,
         )
         setup.optimiser.zero_grad()
         torch.autograd.backward(setup.scaler.scale(result.loss))

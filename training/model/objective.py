@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 from training.config import (
     AnyObjective,
     Attention,
+    BlurOutside,
     CamClass,
     CrossEntropy,
     Cyborg,
@@ -23,6 +24,7 @@ from training.config import (
     ToleranceBand,
 )
 from training.model import loss_terms
+from training.model.alpha import Alpha
 from training.model.cam import entropy, explanation, fit_human, min_max, other_explanation
 from training.model.pyramid import pyramid_distance
 from training.model.tolerance_band import band_shares
@@ -62,6 +64,7 @@ def compute_loss(  # noqa: PLR0913 - what one forward pass returns
     present: Tensor,
     attention: Tensor | None = None,
     input_gradient: Tensor | None = None,
+    alpha: Alpha | None = None,
 ) -> LossOutput:
     """The loss of one batch; formulas and their sources are in docs/losses.md.
 
@@ -78,7 +81,8 @@ def compute_loss(  # noqa: PLR0913 - what one forward pass returns
     human : (N, H, W) in [0, 1], of any size; ignored, NaN included, where `present` is False
     present : (N,) bool, whether the sample has a human map
     attention : (N, a, b) in [0, 1], the network's own attention map; only the objective `attention` needs it
-    input_gradient : (N, 3, H, W) with a graph, as of `input_gradient`; objectives without one pass none
+    input_gradient : (N, 3, H, W) with a graph, as of `input_gradient`, for objectives that need it
+    alpha : share of the cross-entropy, in place of the objective's weights; None where those hold
 
     Returns
     -------
@@ -94,10 +98,17 @@ def compute_loss(  # noqa: PLR0913 - what one forward pass returns
         maps = batch_maps(objective.cam_class, logits, labels, features, weight, human, present, attention)
         classification = cross_entropy(logits, labels)
         weighted = _terms(objective, maps, input_gradient)
-        loss = objective.cross_entropy_weight * classification
+        own_weight: float | Tensor = objective.cross_entropy_weight
+        if alpha is not None:
+            name, (_, guided) = next(iter(weighted.items()))  # the term that compares comes first
+            own_weight = alpha(classification, guided, maps.with_map)
+            weighted[name] = (1 - own_weight, guided)
+        loss = own_weight * classification
         for term_weight, term in weighted.values():
             loss = loss + term_weight * term
     terms = {name: term for name, (_, term) in weighted.items()}
+    if alpha is not None:
+        terms["alpha"] = torch.as_tensor(own_weight)
     return LossOutput(loss, _record(loss, classification, terms, maps))
 
 
@@ -141,10 +152,11 @@ def batch_maps(
 
 def _terms(  # noqa: C901 - one branch for each objective
     objective: AnyObjective, maps: BatchMaps, input_gradient: Tensor | None
-) -> dict[str, tuple[float, Tensor]]:
+) -> dict[str, tuple[float | Tensor, Tensor]]:
     """Weight and value of each term beside the cross-entropy."""
+    terms: dict[str, tuple[float | Tensor, Tensor]]
     match objective:
-        case CrossEntropy():
+        case CrossEntropy() | BlurOutside():  # blur changes the images: see `Setup.training_batch`
             terms = {}
         case Cyborg(map_weight=share, distance=distance):
             terms = {"map": (share, _map_term(distance, maps))}

@@ -5,7 +5,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from training.config import AUGMENTATIONS, Augmentation
-from training.data.augment import AugmentationDraws, augment, blur, compress, draw, mirror
+from training.data.augment import AugmentationDraws, augment, blur, blur_outside, compress, draw, mirror
 
 
 def pictures(n=3, side=24):
@@ -53,6 +53,34 @@ class TestSeveralCompressions:
         found = augment(pictures(), AugmentationDraws(none, first, none.bool(), second))
         assert (found == compress(compress(pictures(), first), second[:, 0])).all()
         assert (found[1] == pictures()[1]).all()
+
+
+class TestBlurOutside:
+    def maps(self, n=3, side=24):
+        return torch.rand(n, side, side, generator=torch.Generator().manual_seed(1))
+
+    @pytest.mark.parametrize("sigma", [0.7, 8.0, 60.0])
+    def test_it_is_the_mixture_with_scipys_blur(self, sigma):
+        images, human = pictures(), self.maps()
+        found = blur_outside(images, human, torch.ones(3, dtype=torch.bool), sigma=sigma)
+        sharp, share = images.double().numpy(), human.double().numpy()[:, None]
+        smooth = gaussian_filter(sharp, (0, 0, sigma, sigma), mode="reflect", truncate=4)
+        wanted = share * sharp + (1 - share) * smooth
+        assert np.abs(found.numpy() - wanted).max() < 0.51
+        assert found.dtype == torch.uint8
+
+    def test_paint_stays_and_the_rest_is_blurred(self):
+        images, human = pictures(), torch.zeros(3, 24, 24)
+        human[:, :12] = 1
+        found = blur_outside(images, human, torch.ones(3, dtype=torch.bool), sigma=3)
+        assert (found[:, :, :12] == images[:, :, :12]).all()
+        assert (found[:, :, 12:] == blur(images, torch.full((3,), 3.0))[:, :, 12:]).all()
+
+    def test_an_image_without_a_map_stays_as_it_is(self):
+        images, human = pictures(), torch.full((3, 24, 24), torch.nan)
+        human[1] = 0
+        found = blur_outside(images, human, torch.tensor([False, True, False]), sigma=3)
+        assert (found == images).flatten(1).all(1).tolist() == [True, False, True]
 
 
 class TestBlur:

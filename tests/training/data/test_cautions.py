@@ -13,7 +13,16 @@ from training.errors import DatasetError
 from training.events import StartedEvent
 from training.run_folder import RunFolder
 
-GUIDED = ["cyborg", "hseb", "cyborg_droid", "attention", "right_reasons", "tolerance_band", "harmonizer"]
+GUIDED = [
+    "cyborg",
+    "hseb",
+    "cyborg_droid",
+    "attention",
+    "right_reasons",
+    "tolerance_band",
+    "harmonizer",
+    "blur",
+]
 FREE = [
     "cross_entropy",
     "fmmmse",

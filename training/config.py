@@ -46,6 +46,7 @@ MapSource = Literal[
 NEEDS_FOLDER: frozenset[MapSource] = frozenset({"segmentation", "teacher", "masks"})
 """Sources whose files lie outside the dataset folder."""
 TrainSplits = Annotated[tuple[Literal["train", "extra"], ...], Field(min_length=1, max_length=2)]
+Batches = Literal["shuffled", "pairs"]
 Switch = Literal["auto", "on", "off"]
 """`auto` is on where it pays: see `training/engine/device.py`."""
 
@@ -419,6 +420,8 @@ class RunSettings(FrozenModel):
     optimiser: OptimiserSettings = OptimiserSettings()
     epochs: int = Field(50, ge=1)
     batch_size: int = Field(20, ge=2)
+    batches: Batches = "shuffled"
+    """Images shuffled one by one, or `pairs`: real and fake images that people were shown together."""
     image_size: int | None = Field(None, ge=32)
     """Side in pixels; nothing = the size that the architecture was made for."""
     limit: int | None = Field(None, ge=2)
@@ -485,6 +488,8 @@ class RunConfig(RunSettings):
         _check_maps(self.maps, self.maps_folder)
         if self.batch_size < 2 * self.devices:
             raise ValueError(f"batch_size {self.batch_size} is too small for {self.devices} devices")
+        if self.batches == "pairs" and self.batch_size % 2:
+            raise ValueError(f'batches = "pairs" needs an even batch_size, not {self.batch_size}')
         if reason := self._why_no_features():
             raise ValueError(f'freeze = "trunk" computes the features of each image once, {reason}')
         if reason := self._why_no_input_gradient():
@@ -569,11 +574,18 @@ class Scenario(FrozenModel):
     maps: MapSource = "human"
     maps_folder: MapsFolder = None
     augmentation: AugmentationField = Augmentation()
+    batches: Batches | None = None
+    """In place of that of `run`."""
 
     @model_validator(mode="after")
     def _has_its_maps(self) -> "Scenario":
         _check_maps(self.maps, self.maps_folder)
         return self
+
+    @property
+    def own_settings(self) -> dict[str, Any]:
+        """The settings that it has in place of those of `run`."""
+        return {name: value for name in ("batches",) if (value := getattr(self, name)) is not None}
 
 
 class Recipe(FrozenModel):
@@ -649,7 +661,7 @@ class Recipe(FrozenModel):
             self.seeds, ("", *self.leave_out), self.architectures, self.all_scenarios
         ):
             yield RunConfig(
-                **shared | {"weights": self.weights_of(architecture)},
+                **shared | {"weights": self.weights_of(architecture)} | scenario.own_settings,
                 architecture=architecture,
                 objective=scenario.objective,
                 seed=seed,

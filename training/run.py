@@ -303,6 +303,7 @@ def _record(setup: Setup, dataset: DatasetFolder) -> dict[str, Any]:
         "map_size": list(setup.map_size),
         "maps": setup.maps,
         "cautions": list(setup.cautions),
+        "pairs": len(setup.pairs),
         "computation": setup.computation.as_record(),
         **software_record(),
         "device": _device_name(setup.device),

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from accuracy.shortcuts.audit import AuditedImage, ShortcutAudit, audit
 from accuracy.shortcuts.features import pixel_features
 from app.errors import BadInput, NotFound, WrongState
+from app.experiments.judgements import judged_images, shown_pairs, who_judged
 from app.models import (
     Dataset,
     DatasetImage,
@@ -106,6 +107,7 @@ def freeze_dataset(
     study = session.get_one(Study, map_set.study_id)
     check_usable(map_set, study)
     draft = datasets_dir / f".{uuid4().hex}"
+    judging = who_judged(session, study.id)
     try:
         folder = _write(session, blobs, map_set, out_dir or draft, parameters, on_progress)
         home = out_dir.resolve() if out_dir else _settled(draft, datasets_dir / folder.id[:16])
@@ -113,7 +115,10 @@ def freeze_dataset(
         raise BadInput(f"The study {study.slug} cannot be frozen: {error}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return _row(session, map_set, folder, home)
+    dataset = _row(session, map_set, folder, home)
+    if not judging <= who_judged(session, study.id):  # somebody left while the folder was written
+        dataset.stale = True
+    return dataset
 
 
 def check_usable(map_set: MapSet, study: Study) -> None:
@@ -183,6 +188,7 @@ def _write(
         | _provenance(map_set),
     )
     with writer:
+        writer.add_judgements(shown_pairs(session, study.id), judged_images(session, study.id))
         for done, (image, map_hash, annotators) in enumerate(images, start=1):
             cut = _cut(image, blobs, map_hash, parameters)
             if image.id in to_audit:

@@ -512,7 +512,33 @@ SAMPLES: Final = ExportFile(
     ),
 )
 
-DATASET_FILES: Final = (DATASET, SAMPLES)
+SHOWN_PAIRS: Final = ExportFile(
+    "pairs.csv of a dataset",
+    "Of a frozen dataset: one row per main pair of the study, ordered by both ids as text. Judgements are "
+    "the decisions that count, over all arms and questions. Datasets of earlier versions, and those made "
+    "elsewhere, have none.",
+    _fields(
+        ("real", "integer", "The real image, a row of samples.csv; datasets made elsewhere: any text."),
+        ("fake", "integer", "The fake image, likewise."),
+        ("judgements", "integer", "Judgements of the pair; 0: nobody has judged it."),
+        ("correct", "integer", "Those that told both images rightly."),
+    ),
+)
+
+IMAGE_JUDGEMENTS: Final = ExportFile(
+    "judgements.csv",
+    "Of a frozen dataset: one row per image of which a pair was judged, ordered by image id as text. A "
+    "judgement of a pair is one of both of its images. Datasets of earlier versions, and those made "
+    "elsewhere, have none.",
+    _fields(
+        ("image_id", "integer", "The image, a row of samples.csv; datasets made elsewhere: any text."),
+        ("judgements", "integer", "Judgements of pairs with it, 1 or more."),
+        ("correct", "integer", "Those that were right."),
+        ("decision_ms", "number (ms)", "The median of their decision times."),
+    ),
+)
+
+DATASET_FILES: Final = (DATASET, SAMPLES, SHOWN_PAIRS, IMAGE_JUDGEMENTS)
 
 PREAMBLE: Final = """\
 Text is UTF-8. Times are ISO 8601 in UTC, durations are milliseconds, sizes are pixels. CSV files are comma

@@ -338,15 +338,18 @@ def remove_work(session: Session, participant: Participant) -> None:
 
 
 def mark_stale(session: Session, participant: Participant) -> None:
-    """Whoever leaves before they painted on a main trial is in no map: a passer-by makes nothing stale."""
-    painted = (
-        select(Annotation.id)
-        .join(Decision, Decision.id == Annotation.decision_id)
+    """Mark what was made of a participant's work: datasets count judgements, maps only what was painted.
+
+    Whoever leaves before they judged a main trial is in neither: a passer-by makes nothing stale.
+    """
+    judged = (
+        select(Decision.id)
         .join(Trial, Trial.id == Decision.trial_id)
         .where(Trial.participant_id == participant.id, Trial.kind == TrialKind.MAIN)
     )
-    if session.scalar(select(painted.exists())):
-        for derived in (MapSet, Dataset):
+    painted = judged.join(Annotation, Annotation.decision_id == Decision.id)
+    for derived, work in ((MapSet, painted), (Dataset, judged)):
+        if session.scalar(select(work.exists())):
             session.execute(
                 update(derived).where(derived.study_id == participant.study_id).values(stale=True)
             )

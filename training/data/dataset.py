@@ -4,6 +4,8 @@ dataset.json   id, study, map set, parameters, counts, SHA-256 of every other fi
 samples.csv    image_id,path,label,source,split,map,annotators
 images/        8-bit PNG
 maps/          16-bit greyscale PNG, 65535 = 1.0; not every image has one
+pairs.csv      real,fake,judgements,correct: where a study has shown pairs of them
+judgements.csv image_id,judgements,correct,decision_ms: where people have judged
 audit.json     whether labels can be told by what is not the face; not hashed, and not every folder has one
 """
 
@@ -24,6 +26,15 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from saliency.files.spreadsheets import cell, original
+from training.data.judgements import (
+    JUDGEMENTS,
+    PAIRS,
+    JudgedImage,
+    ShownPair,
+    read_judgements,
+    read_pairs,
+    to_csv,
+)
 from training.errors import DatasetError
 
 FORMAT: Final = 1
@@ -72,6 +83,10 @@ class DatasetFolder:
     samples: tuple[Sample, ...]
     digests: dict[str, str] = field(default_factory=dict, repr=False)
     """SHA-256 of each file by its path in the folder."""
+    pairs: tuple[ShownPair, ...] = field(default=(), repr=False)
+    """Pairs that people were shown; none of datasets of earlier versions, and of those made elsewhere."""
+    judged: dict[str, JudgedImage] = field(default_factory=dict, repr=False)
+    """How people judged, by image; without images that nobody judged."""
 
     def of(self, *splits: str) -> tuple[Sample, ...]:
         """The samples of these splits, in the order of samples.csv."""
@@ -107,6 +122,8 @@ class DatasetWriter:
         self._head = {"study": study, "map_set": map_set, "parameters": parameters or {}}
         self._samples: dict[str, Sample] = {}
         self._hashes: dict[str, str] = {}
+        self._pairs: list[ShownPair] = []
+        self._judged: list[JudgedImage] = []
         self.dataset: DatasetFolder | None = None
 
     def __enter__(self) -> Self:
@@ -157,6 +174,11 @@ class DatasetWriter:
         self._samples[image_id] = sample
         return sample
 
+    def add_judgements(self, pairs: Iterable[ShownPair], judged: Iterable[JudgedImage]) -> None:
+        """Keep pairs and judgements of images that are in the dataset when it is complete."""
+        self._pairs += pairs
+        self._judged += judged
+
     def _check(self, sample: Sample, image: bytes, saliency: bytes | None) -> None:
         name = f"image {sample.image_id!r}"
         if not _ID.fullmatch(sample.image_id):
@@ -179,6 +201,7 @@ class DatasetWriter:
         samples = tuple(self._samples[key] for key in sorted(self._samples))
         _check_split(samples)
         self._write("samples.csv", _to_csv(samples))
+        self._write_judgements()
         files = dict(sorted(self._hashes.items()))
         # Counts follow from samples.csv, so they are not hashed.
         identity = _sha256(_canonical({"format": FORMAT, **self._head, "files": files}))
@@ -195,6 +218,16 @@ class DatasetWriter:
         os.replace(self._draft, self._out)  # noqa: PTH105 - the one call that is atomic on a folder
         self.dataset = load_dataset(self._out)
 
+    def _write_judgements(self) -> None:
+        """No file for no row: a dataset without judgements has the id that it always had."""
+        label_of = {image_id: sample.label for image_id, sample in self._samples.items()}
+        if pairs := [pair for pair in self._pairs if {pair.real, pair.fake} <= label_of.keys()]:
+            self._write(PAIRS, to_csv(pairs, ShownPair))
+            read_pairs(self._draft / PAIRS, label_of)  # refuses what a reader would refuse
+        if judged := [image for image in self._judged if image.image_id in label_of]:
+            self._write(JUDGEMENTS, to_csv(judged, JudgedImage))
+            read_judgements(self._draft / JUDGEMENTS, label_of)
+
 
 def load_dataset(root: Path, *, verify: bool = False) -> DatasetFolder:
     """Read a dataset folder.
@@ -204,15 +237,20 @@ def load_dataset(root: Path, *, verify: bool = False) -> DatasetFolder:
     """
     root = Path(root)
     head = _read_head(root / "dataset.json")
-    table = root / "samples.csv"
-    samples = tuple(_read_samples(table))
-    if _sha256(table.read_bytes()) != head["files"].get("samples.csv"):
-        raise DatasetError(f"{table} was changed after the dataset was frozen.")
+    samples = tuple(_read_samples(root / "samples.csv"))
+    for table in ("samples.csv", PAIRS, JUDGEMENTS):
+        _check_table(root / table, head["files"].get(table), needed=table == "samples.csv")
     _check_split(samples)
     _check_files(root, samples, head["files"], verify=verify)
+    label_of = {sample.image_id: sample.label for sample in samples}
     keys = ("id", "study", "map_set", "parameters")
     return DatasetFolder(
-        root=root, samples=samples, digests=head["files"], **{key: head[key] for key in keys}
+        root=root,
+        samples=samples,
+        digests=head["files"],
+        pairs=read_pairs(root / PAIRS, label_of) if PAIRS in head["files"] else (),
+        judged=read_judgements(root / JUDGEMENTS, label_of) if JUDGEMENTS in head["files"] else {},
+        **{key: head[key] for key in keys},
     )
 
 
@@ -235,6 +273,16 @@ def _read_head(path: Path) -> dict[str, Any]:
     if not isinstance(head, dict) or not wanted <= head.keys() or head["format"] != FORMAT:
         raise DatasetError(f"{path} is not a dataset description of format {FORMAT}.")
     return head
+
+
+def _check_table(path: Path, digest: str | None, *, needed: bool) -> None:
+    """A table that the description does not list is no part of the dataset."""
+    if digest is None and not needed:
+        return
+    if not path.is_file():
+        raise DatasetError(f"{path} is missing from the dataset.")
+    if _sha256(path.read_bytes()) != digest:
+        raise DatasetError(f"{path} was changed after the dataset was frozen.")
 
 
 def _read_samples(path: Path) -> Iterator[Sample]:

@@ -245,18 +245,6 @@ def cached_batches(
         yield samples[part], torch.from_numpy(images[part])
 
 
-def shuffled_batches(n: int, *, batch_size: int, seed: int, epoch: int) -> list[Tensor]:
-    """Indices of each batch of an epoch, (batch_size,) int64: a function of n, seed and epoch alone.
-
-    A last batch of one image joins the batch before it: batch normalisation needs two values.
-    """
-    order = torch.randperm(n, generator=generator(seed, "order", epoch))
-    batches = list(torch.split(order, batch_size))
-    if len(batches) > 1 and len(batches[-1]) == 1:
-        batches[-2:] = [torch.cat(batches[-2:])]
-    return batches
-
-
 def subsample_maps(
     tensors: SampleTensors, samples: Sequence[Sample], *, rate: float, seed: int
 ) -> SampleTensors:

@@ -80,9 +80,7 @@ def train_epoch(
     setup.backbone.train()
     if setup.alpha is not None:
         setup.alpha.begin_epoch(epoch)
-    batches = loading.shuffled_batches(
-        len(setup.train), batch_size=run.batch_size, seed=run.seed, epoch=epoch
-    )
+    batches = setup.batches(epoch)
     generator = loading.generator(run.seed, "augment", epoch)
     draws = None if run.augmentation.is_none else augment.draw(run.augmentation, len(setup.train), generator)
     reported_at, images = time.monotonic(), 0
@@ -163,7 +161,7 @@ def _require_finite(loss: float, epoch: int, step: int) -> None:
 
 def _started(setup: Setup, first: int) -> StartedEvent:
     run, train = setup.run, setup.train
-    steps = len(loading.shuffled_batches(len(train), batch_size=run.batch_size, seed=run.seed, epoch=1))
+    steps = len(setup.batches(epoch=1))
     side = setup.backbone.network_input.side
     return StartedEvent(
         run=run.name,

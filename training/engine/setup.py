@@ -12,11 +12,13 @@ from torch import Tensor, nn
 from training.config import Attention, BlurOutside, RunConfig, is_file, plain_name
 from training.data import loading
 from training.data.augment import AugmentationDraws, augment, blur_outside, mirror
+from training.data.batches import Pairs, paired_batches, shuffled_batches
 from training.data.cautions import MapCounts, cautions, shortcut_cautions
 from training.data.dataset import DatasetFolder, Sample
 from training.data.human_maps import MapSettings
 from training.data.left_out import require_left_out, without
 from training.data.loading import CacheSettings, SampleTensors
+from training.data.pairing import pairs_of
 from training.engine import distributed
 from training.engine.device import Computation, decide, inference_batch_size, pick_device, set_determinism
 from training.engine.frozen import FrozenHead, FrozenTrunk
@@ -69,12 +71,21 @@ class Setup:
     """The weights before training."""
     cautions: tuple[str, ...] = ()
     """What a reader of the results must know of maps and images; see `training/data/cautions.py`."""
+    pairs: Pairs = ()
+    """Positions of the images in `train` that batches keep together; none: they are shuffled one by one."""
 
     @property
     def device_name(self) -> str:
         """The device, or how many of them, such as `2 × cuda`."""
         count = self.computation.processes
         return str(self.device) if count == 1 else f"{count} × {self.device.type}"
+
+    def batches(self, epoch: int) -> list[Tensor]:
+        """Positions in `train` of the images of each batch, every image once."""
+        how = {"batch_size": self.run.batch_size, "seed": self.run.seed, "epoch": epoch}
+        if self.pairs:
+            return paired_batches(len(self.train), self.pairs, **how)
+        return shuffled_batches(len(self.train), **how)
 
     def batch(self, samples: SampleTensors, index: Tensor) -> SampleTensors:
         """A batch on the device, its images as they are.
@@ -194,6 +205,7 @@ def prepare(
     backbone = new_backbone(run)
     start = initialise(backbone, architecture=run.architecture, weights=run.weights)
     samples = training_samples(run, dataset)
+    pairs = pairs_of(run, dataset, samples)
     validation = validation_samples(run, dataset)
     cache_settings = CacheSettings(run.cache, cache)
     features = yield from _features(run, backbone, dataset, samples, validation, cache_settings)
@@ -215,7 +227,9 @@ def prepare(
     sentences = (*cautions(run, _map_counts(train, maps_before)), *shortcut_cautions(dataset))
     steps = run.epochs * (len(samples) // run.batch_size)
     setup = assemble(run, backbone, train, val, steps=steps)
-    return replace(setup, maps=map_settings.fingerprint(samples), start=start, cautions=sentences)
+    return replace(
+        setup, maps=map_settings.fingerprint(samples), start=start, cautions=sentences, pairs=pairs
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,10 +338,12 @@ def _keep_rate(run: RunConfig) -> float:
 
 
 def require_splits(run: RunConfig, dataset: DatasetFolder) -> None:
-    """`DatasetError` unless the dataset has the run's train splits, `val`, and the generator to leave out."""
+    """`DatasetError` unless the dataset has what a run asks for: its train splits, `val`, the generator to
+    leave out, pairs."""
     for split in (*run.train_splits, "val"):
         if not dataset.of(split):
             raise DatasetError(
                 f"The dataset {dataset.root} has no {split} split, which this run needs; freeze one that has."
             )
     require_left_out(dataset, run.leave_out, run.train_splits)
+    pairs_of(run, dataset, training_samples(run, dataset))

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,7 +30,21 @@ from app.experiments.supervisor import SupervisorOptions, supervise
 from app.exports import dictionary
 from app.maps.building import build_map_set
 from app.maps.service import request_map_set
-from app.models import Dataset, DatasetImage, Experiment, Image, JobState, Label, Run, RunEvent, Split
+from app.models import (
+    Dataset,
+    DatasetImage,
+    Experiment,
+    Image,
+    JobState,
+    Label,
+    Pair,
+    Participant,
+    ParticipantState,
+    Run,
+    RunEvent,
+    Split,
+)
+from app.recruitment.service import withdraw
 from app.stimuli.setting_aside import set_aside_unshown
 from app.stimuli.splits import Unsplit, assign_splits
 from app.storage import BlobStore
@@ -52,6 +67,7 @@ from tests.support.grids import PICTURE, make_dataset, make_experiment
 from training.config import Recipe
 from training.data.audit import audit_dataset
 from training.data.dataset import DatasetWriter, load_dataset
+from training.data.judgements import JudgedImage
 
 TOY = (sys.executable, "-m", "tests.support.toy_training")
 
@@ -174,6 +190,72 @@ class TestFreeze:
         head = json.loads((Path(frozen().folder) / "dataset.json").read_text())
         assert set(head) == set(dictionary.DATASET.names)
         assert (head["parameters"]["annotations"], head["parameters"]["simulated_annotations"]) == (1, 0)
+
+    def test_it_keeps_which_images_were_a_pair_and_how_they_were_judged(self, db, study, frozen):
+        first, second = pairs_of(db, study)[:2]
+        for correct, ms in ((True, 3000.0), (False, 4000.25), (False, 9000.0)):
+            judge(study, second, correct=correct, decision_ms=ms)
+        folder = load_dataset(Path(frozen().folder), verify=True)
+        told = {(pair.real, pair.fake): (pair.judgements, pair.correct) for pair in folder.pairs}
+        assert len(told) == 8
+        assert told.pop(ids(first)) == (1, 1)  # by who painted
+        assert told.pop(ids(second)) == (3, 1)
+        assert set(told.values()) == {(0, 0)}
+        assert set(folder.judged) == {*ids(first), *ids(second)}
+        for image_id in ids(second):
+            assert folder.judged[image_id] == JudgedImage(image_id, 3, 1, 4000.2)
+
+    @pytest.mark.parametrize(
+        "counts_not",
+        [
+            {"state": ParticipantState.SCREENED_OUT},
+            {"excluded_at": datetime(2026, 1, 1, tzinfo=UTC), "exclusion": {"rules": {}}},
+        ],
+    )
+    def test_it_counts_judgements_and_nothing_else(self, db, study, frozen, counts_not):
+        pair = pairs_of(db, study)[1]
+        judge(study, pair, **counts_not)
+        kinds = {kind: PairFactory(study_id=study.id, kind=kind) for kind in ("practice", "check")}
+        for kind, other in kinds.items():
+            judge(study, other, kind=kind)
+        folder = load_dataset(Path(frozen().folder))
+        assert sum(pair.judgements for pair in folder.pairs) == 1
+        assert ids(pair)[0] not in folder.judged
+        assert not {ids(other) for other in kinds.values()} & {(one.real, one.fake) for one in folder.pairs}
+
+    def test_who_judged_and_withdraws_while_it_is_written_makes_it_stale(
+        self, db, blobs, study, built, tmp_path
+    ):
+        participant = judge(study, pairs_of(db, study)[1])
+
+        def somebody_withdraws(done, _total):
+            if done == 1:
+                withdraw(db, participant)
+
+        frozen = freeze_dataset(
+            db,
+            blobs,
+            built,
+            tmp_path / "mine",
+            datasets_dir=tmp_path,
+            parameters=FreezeParameters(size=64),
+            on_progress=somebody_withdraws,
+        )
+        assert (frozen.stale, built.stale) == (True, False)  # they painted nothing
+
+    def test_who_judged_and_withdraws_later_makes_it_stale(self, db, study, built, frozen):
+        participant, passer_by = (
+            judge(study, pairs_of(db, study)[1]),
+            ParticipantFactory(arm=ArmFactory(study_id=study.id)),
+        )
+        dataset = frozen()
+        withdraw(db, passer_by)
+        db.refresh(dataset)
+        assert not dataset.stale
+        withdraw(db, participant)
+        db.refresh(dataset)
+        db.refresh(built)
+        assert (dataset.stale, built.stale) == (True, False)
 
     def test_it_keeps_beside_it_whether_labels_can_be_told_by_what_is_not_the_face(self, db, blobs, frozen):
         for label in Label:
@@ -561,6 +643,22 @@ def study(db, blobs, noise):
 @pytest.fixture
 def annotated(db, study) -> Image:
     return paint(db, study)
+
+
+def pairs_of(db, study) -> list[Pair]:
+    return db.query(Pair).filter_by(study_id=study.id, kind="main").order_by(Pair.id).all()
+
+
+def ids(pair: Pair) -> tuple[str, str]:
+    return str(pair.real_image_id), str(pair.fake_image_id)
+
+
+def judge(study, pair, *, correct=True, decision_ms=1500.0, kind="main", **columns) -> Participant:
+    """Somebody has judged a pair; who."""
+    participant = ParticipantFactory(arm=ArmFactory(study_id=study.id), **columns)
+    trial = TrialFactory(participant=participant, pair=pair, kind=kind)
+    DecisionFactory(trial=trial, correct=correct, decision_ms=decision_ms)
+    return participant
 
 
 def paint(db, study) -> Image:

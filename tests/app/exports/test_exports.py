@@ -5,6 +5,7 @@ import io
 import json
 import re
 import zipfile
+from dataclasses import fields
 from itertools import chain
 from pathlib import Path
 
@@ -44,6 +45,7 @@ from tests.support.factories import (
     TrialFactory,
 )
 from training.data.dataset import COLUMNS
+from training.data.judgements import JudgedImage, ShownPair
 
 TABLES_OF_ALL = (*dictionary.FILES, dictionary.SAMPLES, LIST)  # dataset.json names a dataset's own things
 
@@ -295,6 +297,8 @@ class TestDataDictionary:
 
     def test_it_knows_every_column_of_a_dataset(self):
         assert dictionary.SAMPLES.names == COLUMNS
+        for file, kind in ((dictionary.SHOWN_PAIRS, ShownPair), (dictionary.IMAGE_JUDGEMENTS, JudgedImage)):
+            assert file.names == tuple(column.name for column in fields(kind))
 
     def test_a_name_has_one_type_in_all_files(self):
         types = {(field.name, field.type) for file in TABLES_OF_ALL for field in file.fields}

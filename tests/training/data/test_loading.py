@@ -98,24 +98,6 @@ class TestStream:
         )
 
 
-class TestShuffledBatches:
-    def test_every_image_comes_once(self):
-        batches = loading.shuffled_batches(23, batch_size=5, seed=0, epoch=1)
-        assert sorted(torch.cat(batches).tolist()) == list(range(23))
-
-    def test_the_order_depends_on_seed_and_epoch_alone(self):
-        first = loading.shuffled_batches(50, batch_size=5, seed=0, epoch=1)
-        torch.rand(3)
-        again = loading.shuffled_batches(50, batch_size=5, seed=0, epoch=1)
-        assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
-        assert not torch.equal(first[0], loading.shuffled_batches(50, batch_size=5, seed=0, epoch=2)[0])
-        assert not torch.equal(first[0], loading.shuffled_batches(50, batch_size=5, seed=1, epoch=1)[0])
-
-    def test_no_batch_has_one_image_only(self):
-        sizes = [len(batch) for batch in loading.shuffled_batches(1821, batch_size=20, seed=0, epoch=1)]
-        assert sizes == [20] * 90 + [21]
-
-
 class TestKeepRate:
     @pytest.mark.parametrize("rate", [0.0, 1.0])
     def test_none_and_all(self, cached, dataset, rate):

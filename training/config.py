@@ -47,6 +47,9 @@ NEEDS_FOLDER: frozenset[MapSource] = frozenset({"segmentation", "teacher", "mask
 """Sources whose files lie outside the dataset folder."""
 TrainSplits = Annotated[tuple[Literal["train", "extra"], ...], Field(min_length=1, max_length=2)]
 Batches = Literal["shuffled", "pairs"]
+SampleWeighting = Literal["none", "accuracy", "time"]
+SampleWeightPriority = Literal["easy", "hard"]
+SampleWeightControl = Literal["none", "shuffled"]
 Switch = Literal["auto", "on", "off"]
 """`auto` is on where it pays: see `training/engine/device.py`."""
 
@@ -422,6 +425,13 @@ class RunSettings(FrozenModel):
     batch_size: int = Field(20, ge=2)
     batches: Batches = "shuffled"
     """Images shuffled one by one, or `pairs`: real and fake images that people were shown together."""
+    sample_weights: SampleWeighting = "none"
+    """Of the cross-entropy of each image: by the share of people who told its pairs rightly, or by the time
+    that they took. See docs/losses.md."""
+    sample_weight_priority: SampleWeightPriority = "easy"
+    """Which images weigh more: those that people found easy, or those that they found hard."""
+    sample_weight_control: SampleWeightControl = "none"
+    """`shuffled` deals the weights out to other images of the same label."""
     image_size: int | None = Field(None, ge=32)
     """Side in pixels; nothing = the size that the architecture was made for."""
     limit: int | None = Field(None, ge=2)
@@ -490,6 +500,8 @@ class RunConfig(RunSettings):
             raise ValueError(f"batch_size {self.batch_size} is too small for {self.devices} devices")
         if self.batches == "pairs" and self.batch_size % 2:
             raise ValueError(f'batches = "pairs" needs an even batch_size, not {self.batch_size}')
+        if self.sample_weights == "none" and self.sample_weight_control != "none":
+            raise ValueError('sample_weight_control needs sample_weights, "accuracy" or "time"')
         if reason := self._why_no_features():
             raise ValueError(f'freeze = "trunk" computes the features of each image once, {reason}')
         if reason := self._why_no_input_gradient():
@@ -565,6 +577,10 @@ def _check_maps(source: MapSource, folder: Path | None) -> None:
         raise ValueError(f'maps = "{source}" are made from the dataset and need no maps_folder')
 
 
+IN_A_SCENARIO = ("batches", "sample_weights", "sample_weight_priority", "sample_weight_control")
+"""Settings of `run` that a scenario may have of its own."""
+
+
 class Scenario(FrozenModel):
     """An objective with the data, maps and augmentation that it is trained with: a row of a table."""
 
@@ -575,7 +591,10 @@ class Scenario(FrozenModel):
     maps_folder: MapsFolder = None
     augmentation: AugmentationField = Augmentation()
     batches: Batches | None = None
-    """In place of that of `run`."""
+    """This and the next three in place of those of `run`."""
+    sample_weights: SampleWeighting | None = None
+    sample_weight_priority: SampleWeightPriority | None = None
+    sample_weight_control: SampleWeightControl | None = None
 
     @model_validator(mode="after")
     def _has_its_maps(self) -> "Scenario":
@@ -585,7 +604,7 @@ class Scenario(FrozenModel):
     @property
     def own_settings(self) -> dict[str, Any]:
         """The settings that it has in place of those of `run`."""
-        return {name: value for name in ("batches",) if (value := getattr(self, name)) is not None}
+        return {name: value for name in IN_A_SCENARIO if (value := getattr(self, name)) is not None}
 
 
 class Recipe(FrozenModel):

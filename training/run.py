@@ -304,6 +304,7 @@ def _record(setup: Setup, dataset: DatasetFolder) -> dict[str, Any]:
         "maps": setup.maps,
         "cautions": list(setup.cautions),
         "pairs": len(setup.pairs),
+        "sample_weights": setup.sample_weights.as_record() if setup.sample_weights else None,
         "computation": setup.computation.as_record(),
         **software_record(),
         "device": _device_name(setup.device),

@@ -39,6 +39,7 @@ class SampleTensors:
     human: Tensor  # (N, h, w) float32 in [0, 1]; NaN where there is none
     present: Tensor  # (N,) bool
     mirrored: Tensor | None = None  # (N, C, h, w): the features of the mirrored images, in a whole split
+    weights: Tensor | None = None  # (N,) float32 of their cross-entropy; None: all weigh the same
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -51,7 +52,8 @@ class SampleTensors:
         """
         here = index.to(device, non_blocking=True)
         pixels = _rows(self.images, index[images], here[images])
-        return SampleTensors(pixels, self.labels[here], self.human[here], self.present[here])
+        weights = None if self.weights is None else self.weights[here]
+        return SampleTensors(pixels, self.labels[here], self.human[here], self.present[here], weights=weights)
 
     def mirror_features(self, batch: "SampleTensors", index: Tensor, chosen: Tensor) -> "SampleTensors":
         """A batch of features with those of mirrored images where `chosen` (n,) says so."""
@@ -73,12 +75,13 @@ class SampleTensors:
         images = self.images.to(device) if fits else self.images
         mirrored = self.mirrored.to(device) if fits and self.mirrored is not None else self.mirrored
         labels, human, present = (part.to(device) for part in (self.labels, self.human, self.present))
-        return SampleTensors(images, labels, human, present, mirrored)
+        weights = None if self.weights is None else self.weights.to(device)
+        return SampleTensors(images, labels, human, present, mirrored, weights)
 
     def clone(self) -> "SampleTensors":
         """The same samples in memory of their own."""
-        images, labels, human, present = (tensor.clone() for tensor in self._tensors)
-        return SampleTensors(images, labels, human, present)
+        images, labels, human, present, *weights = (tensor.clone() for tensor in self._tensors)
+        return SampleTensors(images, labels, human, present, weights=weights[0] if weights else None)
 
     def copy_from(self, other: "SampleTensors") -> None:
         """Overwrite these tensors with those of as many other samples, in place."""
@@ -86,8 +89,10 @@ class SampleTensors:
             target.copy_(source, non_blocking=True)
 
     @property
-    def _tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        return self.images, self.labels, self.human, self.present
+    def _tensors(self) -> tuple[Tensor, ...]:
+        """Those of a batch."""
+        weights = () if self.weights is None else (self.weights,)
+        return self.images, self.labels, self.human, self.present, *weights
 
 
 def _rows(images: Tensor, index: Tensor, here: Tensor) -> Tensor:

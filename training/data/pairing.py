@@ -31,3 +31,11 @@ def pairs_of(run: RunConfig, dataset: DatasetFolder, samples: Sequence[Sample]) 
         )
         raise DatasetError(f'The dataset {dataset.root} makes no batches = "pairs": {reason}.')
     return pairs
+
+
+def pair_cautions(run: RunConfig, dataset: DatasetFolder, samples: Sequence[Sample]) -> tuple[str, ...]:
+    """A sentence where most training images have no partner to share a batch with; usually none."""
+    paired = {at for pair in pairs_of(run, dataset, samples) for at in pair}
+    if not paired or 2 * len(paired) >= len(samples):
+        return ()
+    return (f"Only {len(paired)} of {len(samples)} training images have a partner among them.",)

@@ -18,7 +18,8 @@ from training.data.dataset import DatasetFolder, Sample
 from training.data.human_maps import MapSettings
 from training.data.left_out import require_left_out, without
 from training.data.loading import CacheSettings, SampleTensors
-from training.data.pairing import pairs_of
+from training.data.pairing import pair_cautions, pairs_of
+from training.data.sample_weights import SampleWeights, sample_weights
 from training.engine import distributed
 from training.engine.device import Computation, decide, inference_batch_size, pick_device, set_determinism
 from training.engine.frozen import FrozenHead, FrozenTrunk
@@ -45,6 +46,7 @@ class BatchOutput:
     logits: Tensor  # (N, K)
     attention: Tensor | None  # (N, a, b) in [0, 1]
     input_gradient: Tensor | None  # (N, 3, side, side) with a graph; in training, for objectives that need it
+    sample_weights: Tensor | None  # (N,) of the cross-entropy of each sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class Setup:
     """What a reader of the results must know of maps and images; see `training/data/cautions.py`."""
     pairs: Pairs = ()
     """Positions of the images in `train` that batches keep together; none: they are shuffled one by one."""
+    sample_weights: SampleWeights | None = None
+    """Of the images in `train`; None: they weigh the same."""
 
     @property
     def device_name(self) -> str:
@@ -145,6 +149,7 @@ class Setup:
             logits=distributed.gather(logits, n),
             attention=None if attention is None else distributed.gather(attention, n),
             input_gradient=gradient,
+            sample_weights=batch.weights,
         )
 
     def _network(self, images: int) -> nn.Module:
@@ -205,7 +210,7 @@ def prepare(
     backbone = new_backbone(run)
     start = initialise(backbone, architecture=run.architecture, weights=run.weights)
     samples = training_samples(run, dataset)
-    pairs = pairs_of(run, dataset, samples)
+    pairs, weights = pairs_of(run, dataset, samples), sample_weights(run, dataset, samples)
     validation = validation_samples(run, dataset)
     cache_settings = CacheSettings(run.cache, cache)
     features = yield from _features(run, backbone, dataset, samples, validation, cache_settings)
@@ -219,17 +224,25 @@ def prepare(
         cache=cache_settings,
     )
     train = load(samples, map_settings=map_settings, features=features.train)
-    train = replace(train, mirrored=features.mirrored)
+    train = replace(train, mirrored=features.mirrored, weights=_as_tensor(weights))
     val = load(validation, features=features.val)
     # Counted before maps are dropped, so that a caution can tell too few maps from a low keep rate.
     maps_before = int(train.present.sum())
     train = loading.subsample_maps(train, samples, rate=_keep_rate(run), seed=run.seed)
-    sentences = (*cautions(run, _map_counts(train, maps_before)), *shortcut_cautions(dataset))
+    sentences = cautions(run, _map_counts(train, maps_before))
     steps = run.epochs * (len(samples) // run.batch_size)
-    setup = assemble(run, backbone, train, val, steps=steps)
     return replace(
-        setup, maps=map_settings.fingerprint(samples), start=start, cautions=sentences, pairs=pairs
+        assemble(run, backbone, train, val, steps=steps),
+        maps=map_settings.fingerprint(samples),
+        start=start,
+        cautions=(*sentences, *_cautions_of_data(run, dataset)),
+        pairs=pairs,
+        sample_weights=weights,
     )
+
+
+def _as_tensor(weights: SampleWeights | None) -> Tensor | None:
+    return None if weights is None else torch.from_numpy(weights.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +326,15 @@ def expected_cautions(run: RunConfig, dataset: DatasetFolder) -> tuple[str, ...]
 
     `DatasetError`: the objective needs maps and there are none
     """
-    return (*_expected_of_maps(run, dataset), *shortcut_cautions(dataset))
+    return (*_expected_of_maps(run, dataset), *_cautions_of_data(run, dataset))
+
+
+def _cautions_of_data(run: RunConfig, dataset: DatasetFolder) -> tuple[str, ...]:
+    """About images, pairs and sample weights, which need no reading of maps."""
+    samples = training_samples(run, dataset)
+    weights = sample_weights(run, dataset, samples)
+    of_weights = () if weights is None else weights.cautions
+    return (*shortcut_cautions(dataset), *pair_cautions(run, dataset, samples), *of_weights)
 
 
 def _expected_of_maps(run: RunConfig, dataset: DatasetFolder) -> tuple[str, ...]:
@@ -339,11 +360,13 @@ def _keep_rate(run: RunConfig) -> float:
 
 def require_splits(run: RunConfig, dataset: DatasetFolder) -> None:
     """`DatasetError` unless the dataset has what a run asks for: its train splits, `val`, the generator to
-    leave out, pairs."""
+    leave out, pairs, judgements."""
     for split in (*run.train_splits, "val"):
         if not dataset.of(split):
             raise DatasetError(
                 f"The dataset {dataset.root} has no {split} split, which this run needs; freeze one that has."
             )
     require_left_out(dataset, run.leave_out, run.train_splits)
-    pairs_of(run, dataset, training_samples(run, dataset))
+    samples = training_samples(run, dataset)
+    pairs_of(run, dataset, samples)
+    sample_weights(run, dataset, samples)

@@ -46,6 +46,7 @@ class EagerStep:
             attention=output.attention,
             input_gradient=output.input_gradient,
             alpha=setup.alpha,
+            sample_weights=output.sample_weights,
         )
         setup.optimiser.zero_grad()
         torch.autograd.backward(setup.scaler.scale(result.loss))

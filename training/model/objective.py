@@ -65,6 +65,7 @@ def compute_loss(  # noqa: PLR0913 - what one forward pass returns
     attention: Tensor | None = None,
     input_gradient: Tensor | None = None,
     alpha: Alpha | None = None,
+    sample_weights: Tensor | None = None,
 ) -> LossOutput:
     """The loss of one batch; formulas and their sources are in docs/losses.md.
 
@@ -83,6 +84,7 @@ def compute_loss(  # noqa: PLR0913 - what one forward pass returns
     attention : (N, a, b) in [0, 1], the network's own attention map; only the objective `attention` needs it
     input_gradient : (N, 3, H, W) with a graph, as of `input_gradient`, for objectives that need it
     alpha : share of the cross-entropy, in place of the objective's weights; None where those hold
+    sample_weights : (N,) of the cross-entropy of each sample, and of nothing else; None weighs all by 1
 
     Returns
     -------
@@ -96,7 +98,7 @@ def compute_loss(  # noqa: PLR0913 - what one forward pass returns
     with torch.autocast(logits.device.type, enabled=False):
         logits, features, weight, human = map(_at_least_float32, (logits, features, weight, human))
         maps = batch_maps(objective.cam_class, logits, labels, features, weight, human, present, attention)
-        classification = cross_entropy(logits, labels)
+        classification = _classification(logits, labels, sample_weights)
         weighted = _terms(objective, maps, input_gradient)
         own_weight: float | Tensor = objective.cross_entropy_weight
         if alpha is not None:
@@ -148,6 +150,15 @@ def batch_maps(
         entropy(model),
         entropy(human),
     )
+
+
+def _classification(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+    """Mean over the samples of weight · cross-entropy; of equal weights, the plain one to the last bit."""
+    plain = cross_entropy(logits, labels)
+    if weights is None:
+        return plain
+    # The second sum is 0 for weights of 1, and so is its gradient.
+    return plain + ((weights - 1) * cross_entropy(logits, labels, reduction="none")).mean()
 
 
 def _terms(  # noqa: C901 - one branch for each objective

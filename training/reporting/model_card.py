@@ -4,7 +4,7 @@ Every statement is read from the run folder.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -130,9 +130,23 @@ def _data(card: dict[str, Any]) -> str:
         f"| {split} | {row['images']} | {row['real']} | {row['fake']} | {row['with_map']} |"
         for split, row in counts.items()
     ]
-    left_out = card["config"].get("leave_out")
-    about = f"Fake images of {_plain(left_out)} were in neither training nor validation. " if left_out else ""
-    return "\n".join(lines) + f"\n\n{about}{_about_maps(card['data']['maps'])}"
+    about = [*_about_images(card["config"]), _about_maps(card["data"]["maps"])]
+    return "\n".join(lines) + "\n\n" + " ".join(about)
+
+
+def _about_images(config: dict[str, Any]) -> Iterator[str]:
+    """A sentence for each choice of how images were learned from; of earlier runs not all is known."""
+    if left_out := config.get("leave_out"):
+        yield f"Fake images of {_plain(left_out)} were in neither training nor validation."
+    if config.get("batches") == "pairs":
+        yield "Pairs that people were shown were in one batch."
+    if (kind := config.get("sample_weights", "none")) != "none":
+        measured = {"accuracy": "how often", "time": "how fast"}[kind]
+        dealt = ", dealt out to other images" if config["sample_weight_control"] == "shuffled" else ""
+        yield (
+            f"Images weighed more the more {config['sample_weight_priority']} they were to people, by "
+            f"{measured} they told their pairs{dealt}."
+        )
 
 
 def _about_maps(maps: dict[str, Any] | str) -> str:

@@ -501,3 +501,33 @@ class TestShapes:
     def test_a_wrong_shape_is_named(self, change):
         with pytest.raises(ValueError, match=r"human \(N, H, W\)"):
             compute_loss(Cyborg(), **batch() | change)
+
+
+class TestSampleWeights:
+    @pytest.mark.parametrize("objective", EVERY, ids=ids)
+    def test_they_weigh_the_cross_entropy_of_each_image_and_no_other_term(self, objective):
+        b = batch()
+        weights = torch.tensor([0.5, 2.0, 0.0, 1.5], dtype=torch.float64)
+        plain, weighted = compute_loss(objective, **b), compute_loss(objective, **b, sample_weights=weights)
+        picked = -log_softmax(b["logits"].numpy(), axis=1)[np.arange(4), b["labels"].numpy()]
+        expected = (weights.numpy() * picked).mean()
+        assert weighted.terms["cross_entropy"].item() == pytest.approx(expected)
+        difference = objective.cross_entropy_weight * (expected - picked.mean())
+        assert (weighted.loss - plain.loss).item() == pytest.approx(difference)
+        others = plain.terms.keys() - {"loss", "cross_entropy"}
+        assert all(torch.equal(plain.terms[name], weighted.terms[name]) for name in others)
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    def test_weights_of_1_change_no_bit_of_loss_and_gradient(self, dtype):
+        for seed in range(20):
+            found = []
+            for weights in (None, torch.ones(7, dtype=dtype)):
+                b = {
+                    name: value.to(dtype) if value.is_floating_point() else value
+                    for name, value in batch(n=7, seed=seed).items()
+                }
+                b["logits"] = b["logits"].detach().requires_grad_()
+                output = compute_loss(CrossEntropy(), **b, sample_weights=weights)
+                output.loss.backward()
+                found.append((output.loss.detach(), b["logits"].grad))
+            assert all(torch.equal(*pair) for pair in zip(*found, strict=True))

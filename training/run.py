@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from training.config import RunConfig, TrainingJob
 from training.data import loading
 from training.data.dataset import DatasetFolder, Sample, load_dataset
-from training.data.degradations import Degradation
+from training.data.degradations import CLEAN, Degradation
 from training.data.loading import CacheSettings
 from training.engine import distributed, loop
 from training.engine.checkpoint import load_checkpoint
@@ -31,7 +31,7 @@ from training.engine.setup import (
 )
 from training.engine.trackers import Trackers
 from training.errors import DatasetError, RecipeError, RunError, in_words
-from training.evaluation.degraded import CLEAN, DegradedRow, degraded_logits, degraded_row, fixed_threshold
+from training.evaluation.degraded import DegradedRow, degraded_logits, degraded_row, fixed_threshold
 from training.evaluation.evaluator import Evaluator, SplitLogits, split_metrics, write_scores
 from training.evaluation.gallery import write_average_human, write_gallery
 from training.evaluation.score_table import read_score_table

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, UploadFile
@@ -23,6 +23,7 @@ from app.experiments.background_tasks import (
 )
 from app.experiments.datasets import DEFAULT, FreezeParameters, audit_of
 from app.experiments.detectors import import_scores, remove_detector
+from app.experiments.outcomes import outcome_of
 from app.experiments.scoring import face_of
 from app.experiments.service import (
     abort_experiment,
@@ -117,6 +118,32 @@ class ResultCellView(Answer):
     mean: float | None
     sd: float | None
     """Sample standard deviation over the seeds; null below two."""
+
+
+class DegradedView(Answer):
+    """A scenario on images after one degradation: means with 95 % intervals, null where not defined."""
+
+    architecture: str
+    scenario: str
+    evaluation: str
+    split: str
+    degradation: str
+    """`none`: the images as they are."""
+    seeds: int
+    images: int
+    intervals_over: Literal["seeds", "images"]
+    auc: float | None
+    auc_low: float | None
+    auc_high: float | None
+    balanced_accuracy: float | None
+    balanced_accuracy_low: float | None
+    balanced_accuracy_high: float | None
+    ap: float | None
+    ap_low: float | None
+    ap_high: float | None
+    tpr_at_fpr: float | None
+    tpr_at_fpr_low: float | None
+    tpr_at_fpr_high: float | None
 
 
 class ResultsView(Answer):
@@ -288,6 +315,13 @@ def read_experiment(db: Db, _staff: CurrentStaff, experiment_id: int) -> Experim
 def read_results(db: Db, _staff: CurrentStaff, experiment_id: int) -> ResultsView:
     """The AUC of each architecture and scenario: mean and standard deviation over seeds."""
     return ResultsView.model_validate(results(db, experiments.get_experiment(db, experiment_id)).to_json())
+
+
+@router.get("/experiments/{experiment_id}/degraded")
+def read_degraded(db: Db, blobs: Blobs, _staff: CurrentStaff, experiment_id: int) -> list[DegradedView]:
+    """What its runs reach on degraded images, where `evaluate --degrade` has met any."""
+    outcome = outcome_of(db, blobs, experiments.get_experiment(db, experiment_id))
+    return [DegradedView.model_validate(row) for row in outcome.degraded()]
 
 
 @router.post("/experiments/{experiment_id}/abort")

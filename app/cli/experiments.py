@@ -37,6 +37,13 @@ CHANCE: Final = 0.5
 NUMBERS: Final = {"logit_real": ".9g", "logit_fake": ".9g", "score_sigmoid": ".6f", "score_softmax": ".6f"}
 SCORED: Final = ("path", *NUMBERS)
 """Columns of `score`, as `training` prints them."""
+DEGRADED: Final = {
+    "auc": "AUC",
+    "balanced_accuracy": "balanced accuracy",
+    "ap": "AP",
+    "tpr_at_fpr": "TPR at FPR 0.5 %",
+}
+"""Numbers of a table of degraded images, and what they are called."""
 LOOK_EVERY_S: Final = 0.5
 """Whether a worker of a server is done."""
 
@@ -205,7 +212,46 @@ def show_results(
         _show_results(context, experiment, as_json=as_json)
 
 
+@outcomes.command("degraded")
+def show_degraded(
+    experiment: Annotated[str, typer.Argument(help="Number or name of the experiment.")],
+    as_json: AsJson = False,
+) -> None:
+    """Print what its runs reach on degraded images, where `python -m training evaluate --degrade` met any."""
+    from app.experiments.outcomes import outcome_of
+    from app.experiments.service import find_experiment
+
+    if server := remote():
+        rows = server.get(f"/api/experiments/{_number_there(server, experiment)}/degraded").json()
+    else:
+        with opened() as context, context.sessions() as session:
+            rows = outcome_of(session, context.blobs, find_experiment(session, experiment)).degraded()
+    if as_json:
+        print(json.dumps(rows))
+        return
+    if not rows:
+        print(f"No run of {experiment} was evaluated on degraded images.")
+        return
+    table = Table("architecture", "scenario", "evaluation", "degradation", "seeds", *DEGRADED.values())
+    for row in rows:
+        heads = (row["architecture"], row["scenario"], row["evaluation"], row["degradation"])
+        table.add_row(*map(escape, heads), str(row["seeds"]), *(_within(row, name) for name in DEGRADED))
+    Console(soft_wrap=True).print(table)
+
+
+def _within(row: dict[str, Any], name: str) -> str:
+    """A number with its interval."""
+    value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
+    if value is None:
+        return "-"
+    return f"{value:.3f}" + ("" if low is None else f" ({low:.3f} to {high:.3f})")
+
+
 def _results_there(server: Remote, name: str) -> dict[str, Any]:
+    return dict(server.get(f"/api/experiments/{_number_there(server, name)}/results").json())
+
+
+def _number_there(server: Remote, name: str) -> str | int:
     """Of the experiment with this number, or of the newest one of that name."""
     from app.errors import NotFound
 
@@ -215,7 +261,7 @@ def _results_there(server: Remote, name: str) -> dict[str, Any]:
         if not called:
             raise NotFound(f"There is no experiment {name!r}.")
         number = called[0]["id"]
-    return dict(server.get(f"/api/experiments/{number}/results").json())
+    return number
 
 
 @outcomes.command("import-scores")

@@ -12,10 +12,12 @@ from app.experiments.service import runs_of
 from app.models import Dataset, Experiment, JobState, Run
 from app.storage import BlobStore
 from training.errors import TrainingError
+from training.reporting.degraded import degraded_summary
 from training.reporting.figures import FigureSpec
 from training.reporting.finished_runs import ExternalDetector, FinishedRun, Row, architectures, read_run
 from training.reporting.plotly_figures import drawn
 from training.reporting.report_contents import figures_of, tables_of
+from training.reporting.tables import degraded_table
 from training.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
@@ -36,6 +38,10 @@ class ExperimentOutcome:
 
     def tables(self) -> dict[str, list[Row]]:
         return tables_of(self.results, self.detectors)
+
+    def degraded(self) -> list[Row]:
+        """What the runs reach on degraded images; none where no run was evaluated on any."""
+        return degraded_summary(degraded_table(self.results))
 
     def figures(self, architecture: str, source: str) -> list[dict[str, Any]]:
         """As plotly draws them: those over all images, and one ROC of the source asked for."""

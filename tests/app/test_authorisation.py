@@ -101,6 +101,7 @@ GET /api/datasets
 GET /api/datasets/{dataset_id}/audit
 GET /api/experiments
 GET /api/experiments/{experiment_id}
+GET /api/experiments/{experiment_id}/degraded
 GET /api/experiments/{experiment_id}/results
 GET /api/runs/{run_id}
 POST /api/runs/{run_id}/scores

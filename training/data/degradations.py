@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from training.errors import RecipeError
 
+CLEAN: Final = "none"
+"""Stands for images as they are where a degradation is named."""
+
 Picture = NDArray[np.uint8]
 Change = Callable[[Picture, float, np.random.Generator], Picture]
 

@@ -31,7 +31,6 @@ from training.events import HeartbeatEvent
 
 FPR: Final = 0.005
 """The false positive rate at which detectors of faces are compared."""
-CLEAN: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,10 @@ AGREEMENTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A curve; `spread` is half the height of the band around it, or half its width where `sideways`."""
+    """A curve; `spread` is half the height of the band around it, or half its width where `sideways`.
+
+    Where the bars of `marks` are not even, `spread` is how far they go up, and `below` how far down.
+    """
 
     name: str
     style: int
@@ -39,6 +42,7 @@ class Line:
     dash: Dash = "solid"
     marks: bool = False
     """Show the points, which are few."""
+    below: Numbers | None = None
 
 
 @dataclass(frozen=True, slots=True)

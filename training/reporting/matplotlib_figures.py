@@ -72,7 +72,10 @@ def _rows(mark: Mark) -> list[Row]:
         case Line():
             spreads: Sequence[float | None] = mark.spread or [None] * len(mark.x)
             points = zip(mark.x, mark.y, spreads, strict=True)
-            return [{"series": name, "x": x, "y": y, "spread": spread} for x, y, spread in points]
+            rows = [{"series": name, "x": x, "y": y, "spread": spread} for x, y, spread in points]
+            if mark.below is not None:
+                return [{**row, "below": below} for row, below in zip(rows, mark.below, strict=True)]
+            return rows
         case Points():
             return [{"series": name, "x": x, "y": y} for x, y in zip(mark.x, mark.y, strict=True)]
         case BoxPlot():
@@ -184,7 +187,8 @@ def _draw_line(axes: Any, mark: Line) -> None:
     shade = colour(mark.style)
     style = {"color": shade, "linestyle": DASHES[dash(mark.style, mark.dash)], "label": mark.name}
     if mark.marks or len(mark.x) == 1:
-        axes.errorbar(mark.x, mark.y, yerr=mark.spread, marker="o", markersize=5, capsize=3, **style)
+        bars = mark.spread if mark.below is None else (mark.below, mark.spread)
+        axes.errorbar(mark.x, mark.y, yerr=bars, marker="o", markersize=5, capsize=3, **style)
         return
     axes.plot(mark.x, mark.y, **style)
     if mark.spread is None:

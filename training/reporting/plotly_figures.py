@@ -117,7 +117,10 @@ def _line(mark: Line) -> list[Json]:
     if mark.spread is None:
         return [line]
     if mark.marks:
-        return [{**line, "error_y": {"type": "data", "array": _rounded(mark.spread)}}]
+        bars: Json = {"type": "data", "array": _rounded(mark.spread)}
+        if mark.below is not None:
+            bars |= {"symmetric": False, "arrayminus": _rounded(mark.below)}
+        return [{**line, "error_y": bars}]
     return [_band(mark, name), line]
 
 

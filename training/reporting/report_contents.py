@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from training.reporting import tables
 from training.reporting.annotation_efficiency import efficiency_table, guidance_table
+from training.reporting.degraded import degraded_figures, degraded_summary
 from training.reporting.figures import FigureSpec, FigureTables, figures, styles_of
 from training.reporting.finished_runs import OTHER, ExternalDetector, FinishedRun, Row, learned_from_all
 from training.reporting.left_out import left_out_table
@@ -16,13 +17,15 @@ def tables_of(
     """Every table by the name of its file."""
     # Fewer images of fewer generators are no point of the curve of plain data.
     guidance = guidance_table(learned_from_all(runs))
+    degraded = tables.degraded_table(runs)
     return {
         "runs": tables.run_table(runs),
         "summary": tables.summary_table(runs, detectors),
         "scores": tables.score_table(runs, detectors),
         "sources": tables.source_table(runs, detectors),
         "images": tables.image_table(runs),
-        "degraded": tables.degraded_table(runs),
+        "degraded": degraded,
+        "degraded_summary": degraded_summary(degraded),
         "left_out": left_out_table(runs),
         "paired": tables.paired_table(runs),
         "epochs": tables.epoch_table(runs),
@@ -52,7 +55,8 @@ def figures_of(
         found = (row for row in rows_of[table] if row["scenario"] in shown)
         return [row for row in found if row["architecture"] in (architecture, OTHER)]
 
-    return figures(
+    styles = styles_of(runs, sorted(names))
+    drawn = figures(
         FigureTables(
             architecture,
             tuple(result for result in runs if result.config.architecture == architecture),
@@ -61,6 +65,7 @@ def figures_of(
             reliability=rows("reliability"),
             stability=rows("stability"),
             guidance=rows("guidance"),
-            styles=styles_of(runs, sorted(names)),
+            styles=styles,
         )
     )
+    return [*drawn, *degraded_figures(architecture, rows("degraded_summary"), styles)]

@@ -108,6 +108,7 @@ def details(request: Request, db: Db, blobs: Blobs, _staff: CurrentStaff, experi
         test_images=test_images(db.get_one(Dataset, experiment.dataset_id)),
         detectors=tables.imported_aucs(report["summary"]),
         by_source=tables.by_source(report["sources"]),
+        degraded=report["degraded_summary"],
         annotation_efficiency=report["annotation_efficiency"],
         cautions=cautions_of(outcome.results),
         metrics=tables.SOURCE_METRICS,

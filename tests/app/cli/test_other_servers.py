@@ -417,6 +417,8 @@ class TestResults:
         by_number, by_name = (cyborg("results", one).output for one in (str(experiment), "smoke"))
         assert by_number == by_name
         assert "0.8750" in by_name
+        degraded = cyborg("results", "degraded", "smoke").output
+        assert degraded == "No run of smoke was evaluated on degraded images.\n"
         assert "There is no experiment 'other'." in str(cyborg("results", "other").exception)
         assert "no experiment 99" in str(cyborg("results", "99").exception)
 

@@ -34,6 +34,7 @@ from tests.support.grids import PICTURE, SCORES, make_trained
 from tests.support.pages import read
 from tests.support.worlds import make_dataset
 from tests.training.conftest import fill
+from tests.training.reporting.test_degraded import HARM, degrade
 from tests.training.test_run import run as train
 from training.data.dataset import DatasetWriter
 
@@ -302,6 +303,21 @@ class TestOutcome:
 
     def test_the_table_of_aucs_names_its_score(self, editor, trained):
         assert "of the sigmoid score on the test split" in editor.get(f"/staff/experiments/{trained.id}").text
+
+    def test_what_degraded_images_do_to_it_is_a_table_with_figures(self, editor, db, trained):
+        address = f"/staff/experiments/{trained.id}"
+        assert "Degraded images" not in editor.get(f"{address}/details").text
+        for run in db.query(Run).filter_by(experiment_id=trained.id, scenario="cyborg"):
+            degrade(Path(run.folder), run.seed)
+        table = read(editor.get(f"{address}/details")).text("section[aria-labelledby=degraded]")
+        assert "net · cyborg photos, test jpeg:30 2 60" in " ".join(table.split())
+        keys = [figure["key"] for figure in editor.get(f"{address}/figures.json").json()["figures"]]
+        assert {"degraded-auc-jpeg-net", "degraded-balanced_accuracy-jpeg-net"} <= set(keys)
+        rows = editor.get(f"/api/experiments/{trained.id}/degraded").json()
+        assert [row["degradation"] for row in rows] == list(HARM)
+        assert {(row["scenario"], row["seeds"], row["intervals_over"]) for row in rows} == {
+            ("cyborg", 2, "seeds")
+        }
 
     def test_its_figures_are_for_plotly(self, editor, trained):
         answer = editor.get(f"/staff/experiments/{trained.id}/figures.json?source=ganA").json()

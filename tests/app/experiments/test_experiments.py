@@ -63,7 +63,8 @@ from tests.support.factories import (
     StudyFactory,
     TrialFactory,
 )
-from tests.support.grids import PICTURE, make_dataset, make_experiment
+from tests.support.grids import PICTURE, make_dataset, make_experiment, make_trained
+from tests.training.reporting.test_degraded import HARM, degrade
 from training.config import Recipe
 from training.data.audit import audit_dataset
 from training.data.dataset import DatasetWriter, load_dataset
@@ -588,6 +589,17 @@ class TestCommands:
         assert "0.8125" in run_cli("results", "toy").stdout
         (cell,) = json.loads(run_cli("results", str(experiment.id), "--json").stdout)["cells"]
         assert (cell["architecture"], cell["mean"], cell["n"]) == ("resnet18", 0.8125, 1)
+
+    def test_numbers_of_degraded_images_are_printed_for_people_and_for_scripts(self, own, run_cli, tmp_path):
+        trained = make_trained(own, make_dataset(own, tmp_path / "empty"), tmp_path)
+        said = run_cli("results", "degraded", "trained").stdout
+        assert said == "No run of trained was evaluated on degraded images.\n"
+        degrade(tmp_path / "runs/net-cyborg-seed0", 0, name="[photos]")
+        printed = run_cli("results", "degraded", "trained").stdout
+        assert "[photos]" in printed
+        assert "jpeg:30" in printed
+        rows = json.loads(run_cli("results", "degraded", str(trained.id), "--json").stdout)
+        assert [row["degradation"] for row in rows] == list(HARM)
 
     def test_training_queues_every_run_of_a_recipe(self, own, run_cli, tmp_path):
         dataset = make_dataset(own, tmp_path)

@@ -157,6 +157,7 @@ TABLES = [
     "guidance",
     "images",
     "degraded",
+    "degraded_summary",
     "left_out",
     "annotation_efficiency",
 ]

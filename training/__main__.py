@@ -90,6 +90,16 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter for each option
         bool,
         typer.Option("--leave-one-out", help="Train the grid once more without each generator in turn."),
     ] = False,
+    train_until: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Train the grid once more on generators released until this date; may be repeated."
+        ),
+    ] = None,
+    released: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=DATE, a generator's release date, as in [released]; may be repeated."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan and how long it may take, and stop.")
     ] = False,
@@ -102,6 +112,7 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter for each option
         from training import grid as grids
 
         loaded = _loaded(recipe, data, leave_one_out=leave_one_out)
+        loaded = grids.until_dates(loaded, train_until or [], released or [])
         changes = {"epochs": epochs, "weights": weights, "device": device, "limit": limit}
         changes |= {"image_size": image_size, "deterministic": False if fast else None}
         grid = grids.with_changes(

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import date
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
@@ -45,6 +46,25 @@ MapSource = Literal[
 ]
 NEEDS_FOLDER: frozenset[MapSource] = frozenset({"segmentation", "teacher", "masks"})
 """Sources whose files lie outside the dataset folder."""
+
+
+def _date(value: object) -> object:
+    """A year may be a number in TOML, and a day a date."""
+    return str(value) if isinstance(value, date) or type(value) is int else value
+
+
+def _existing(value: str) -> str:
+    if re.fullmatch(r"\d{4}(-\d\d){0,2}", value):
+        try:
+            date.fromisoformat(f"{value}-01-01"[:10])
+        except ValueError:
+            pass
+        else:
+            return value
+    raise ValueError(f"a release date is a year, a month or a day such as 2019-12, not {value!r}")
+
+
+ReleaseDate = Annotated[str, BeforeValidator(_date), AfterValidator(_existing)]
 TrainSplits = Annotated[tuple[Literal["train", "extra"], ...], Field(min_length=1, max_length=2)]
 Batches = Literal["shuffled", "pairs"]
 SampleWeighting = Literal["none", "accuracy", "time"]
@@ -492,6 +512,10 @@ class RunConfig(RunSettings):
     augmentation: AugmentationField = Augmentation()
     leave_out: str = ""
     """A generator whose images are in neither training nor validation; the test split keeps them."""
+    released: dict[str, ReleaseDate] = {}
+    """When each generator was released."""
+    train_until: ReleaseDate | None = None
+    """Generators released later are in neither training nor validation; the test split keeps them."""
 
     @model_validator(mode="after")
     def _has_its_maps(self) -> "RunConfig":
@@ -558,7 +582,18 @@ class RunConfig(RunSettings):
     def scenario_name(self) -> str:
         """The scenario in tables and run names, with what is left out."""
         left_out = f"-without-{_in_file_name(self.leave_out)}" if self.leave_out else ""
-        return self.whole_scenario + left_out
+        until = f"-until-{self.train_until}" if self.train_until else ""
+        return self.whole_scenario + left_out + until
+
+    @property
+    def asks_for_images(self) -> bool:
+        """Whether it needs generators, pairs or judgements that not every dataset has."""
+        return not self.learns_from_all or self.batches != "shuffled" or self.sample_weights != "none"
+
+    @property
+    def learns_from_all(self) -> bool:
+        """Whether no generator is kept from it."""
+        return not self.leave_out and not self.train_until
 
     @property
     def name(self) -> str:
@@ -622,6 +657,10 @@ class Recipe(FrozenModel):
     """Of single architectures, in place of those of `run`."""
     leave_out: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Generators: the whole grid is trained once with all, and once more without each of these."""
+    released: dict[str, ReleaseDate] = {}
+    """When each generator was released, for `train_until`."""
+    train_until: tuple[ReleaseDate, ...] = ()
+    """Dates: the grid is trained once more for each, on the generators that were released until then."""
 
     @model_validator(mode="before")
     @classmethod
@@ -638,7 +677,8 @@ class Recipe(FrozenModel):
         if twice := _twice(names):
             raise ValueError(f"two scenarios of the grid have the same name, {twice}")
         left_out = [_in_file_name(source) for source in self.leave_out]
-        if twice := _twice(self.architectures) or _twice(self.seeds) or _twice(left_out):
+        lists = (self.architectures, self.seeds, left_out, self.train_until)
+        if twice := next(filter(None, map(_twice, lists)), ""):
             raise ValueError(f"{twice} is in the grid twice")
         if unknown := sorted(self.weights.keys() - set(self.architectures)):
             raise ValueError(f"weights are given for {unknown[0]}, which is none of the architectures")
@@ -654,7 +694,7 @@ class Recipe(FrozenModel):
     def count(self) -> int:
         """Number of runs."""
         cells = len(self.architectures) * len(self.all_scenarios) * len(self.seeds)
-        return cells * (1 + len(self.leave_out))
+        return cells * (1 + len(self.leave_out) + len(self.train_until))
 
     def weights_of(self, architecture: str) -> str:
         """The initial weights of one architecture."""
@@ -676,8 +716,10 @@ class Recipe(FrozenModel):
 
     def _runs(self) -> Iterator[RunConfig]:
         shared = dict(self.run)
-        for seed, left_out, architecture, scenario in product(
-            self.seeds, ("", *self.leave_out), self.architectures, self.all_scenarios
+        kept_from_it: list[dict[str, Any]] = [{}, *({"leave_out": source} for source in self.leave_out)]
+        kept_from_it += [{"train_until": when, "released": self.released} for when in self.train_until]
+        for seed, kept, architecture, scenario in product(
+            self.seeds, kept_from_it, self.architectures, self.all_scenarios
         ):
             yield RunConfig(
                 **shared | {"weights": self.weights_of(architecture)} | scenario.own_settings,
@@ -689,7 +731,7 @@ class Recipe(FrozenModel):
                 maps=scenario.maps,
                 maps_folder=scenario.maps_folder,
                 augmentation=scenario.augmentation,
-                leave_out=left_out,
+                **kept,
             )
 
 

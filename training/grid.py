@@ -1,13 +1,15 @@
 """Plan, check and train a grid of runs."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from training.config import PRETRAINED, Recipe, RunConfig
-from training.errors import ModelError, in_words
+from pydantic import ValidationError
+
+from training.config import PRETRAINED, Recipe, RunConfig, explain
+from training.errors import ModelError, RecipeError, in_words
 from training.estimate import TimeEstimate, calibrate, estimate, image_counts, speeds_of_tables
 from training.events import FinishedEvent
 
@@ -29,6 +31,23 @@ def leaving_one_out(recipe: Recipe, data: Path) -> Recipe:
 
     generators = generators_learned_from(load_dataset(data))
     return Recipe.model_validate({**dict(recipe), "leave_out": generators})
+
+
+def until_dates(recipe: Recipe, dates: Sequence[str], released: Sequence[str]) -> Recipe:
+    """The recipe with its grid once more for each date, on the generators that were released until then.
+
+    released : more release dates, `NAME=DATE`
+    `RecipeError`: one of them is no date, or names no generator
+    """
+    if wrong := [one for one in released if not all(one.partition("="))]:
+        raise RecipeError(f"A release date is given as NAME=DATE, not {wrong[0]!r}.")
+    known = recipe.released | {name: when for name, _, when in (one.rpartition("=") for one in released)}
+    try:
+        return Recipe.model_validate(
+            {**dict(recipe), "released": known, "train_until": [*recipe.train_until, *dates]}
+        )
+    except ValidationError as error:
+        raise RecipeError(explain(error)) from None
 
 
 def with_changes(recipe: Recipe, changes: dict[str, object], seeds: int | None) -> list[RunConfig]:
@@ -109,12 +128,12 @@ def plan(recipe: Recipe, grid: list[RunConfig], data: Path | None, *, measure: b
 def _cautions(grid: list[RunConfig], data: Path) -> Iterator[str]:
     """The cautions of these runs, each sentence once, with its number of runs."""
     from training.data.dataset import load_dataset
-    from training.data.left_out import require_left_out
+    from training.data.selection import require_images
     from training.engine.setup import expected_cautions
 
     dataset = load_dataset(data)
     for run in grid:
-        require_left_out(dataset, run.leave_out, run.train_splits)
+        require_images(run, dataset)
     counts = Counter(sentence for run in grid for sentence in expected_cautions(run, dataset))
     for sentence, count in counts.items():
         yield f"caution, {count} of {len(grid)} runs: {sentence}"

@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from training.config import RunConfig, TrainingJob
-from training.data import loading
 from training.data.dataset import DatasetFolder, Sample, load_dataset
 from training.data.degradations import CLEAN, Degradation
 from training.data.loading import CacheSettings
+from training.data.selection import limit_per_split, training_samples, validation_samples
 from training.engine import distributed, loop
 from training.engine.checkpoint import load_checkpoint
 from training.engine.device import inference_batch_size, is_out_of_memory, pick_device
@@ -26,8 +26,6 @@ from training.engine.setup import (
     new_backbone,
     prepare,
     require_splits,
-    training_samples,
-    validation_samples,
 )
 from training.engine.trackers import Trackers
 from training.errors import DatasetError, RecipeError, RunError, in_words
@@ -156,7 +154,7 @@ def _samples_of(run: RunConfig, dataset: DatasetFolder, split: str) -> Sequence[
         case "val":
             return validation_samples(run, dataset)
         case _:
-            return loading.limit_per_split(dataset.of(split), run.limit)
+            return limit_per_split(dataset.of(split), run.limit)
 
 
 def headline(folder: RunFolder) -> Metrics:

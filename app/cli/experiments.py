@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from uuid import UUID
@@ -232,11 +233,18 @@ def show_degraded(
     if not rows:
         print(f"No run of {experiment} was evaluated on degraded images.")
         return
-    table = Table("architecture", "scenario", "evaluation", "degradation", "seeds", *DEGRADED.values())
-    for row in rows:
-        heads = (row["architecture"], row["scenario"], row["evaluation"], row["degradation"])
-        table.add_row(*map(escape, heads), str(row["seeds"]), *(_within(row, name) for name in DEGRADED))
-    Console(soft_wrap=True).print(table)
+
+    def where(row: dict[str, Any]) -> tuple[str, str]:
+        return row["evaluation"], row["split"]
+
+    for (evaluation, split), of_evaluation in groupby(sorted(rows, key=where), key=where):
+        table = Table(
+            "detector", "degradation", "seeds", *DEGRADED.values(), title=escape(f"{evaluation}, {split}")
+        )
+        for row in of_evaluation:
+            heads = (f"{row['architecture']} {row['scenario']}", row["degradation"], str(row["seeds"]))
+            table.add_row(*heads, *(_within(row, name) for name in DEGRADED))
+        Console().print(table)
 
 
 def _within(row: dict[str, Any], name: str) -> str:

@@ -4,7 +4,6 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +16,7 @@ from app.jobs import TRAIN
 from app.models import UNFINISHED, Dataset, Experiment, Run
 from training.config import Recipe
 from training.data.dataset import load_dataset
-from training.data.left_out import require_left_out
+from training.data.selection import require_images
 from training.errors import DatasetError
 
 RUNS: Final = WorkKind(Run, "run", TRAIN, "run_id")
@@ -61,10 +60,10 @@ def request_experiment(
 
 
 def require_trainable(dataset: Dataset, recipe: Recipe) -> None:
-    """`WrongState`: the dataset is stale, or lacks maps or generators that the recipe needs."""
+    """`WrongState`: the dataset is stale, or lacks maps, images or judgements that the recipe needs."""
     if dataset.stale:
         raise WrongState("This dataset holds the work of somebody who withdrew; freeze it again.")
-    _require_left_out(dataset, recipe)
+    _require_images(dataset, recipe)
     for run in recipe.runs():
         with_map = [
             dataset.counts[split]["with_map"] for split in run.train_splits if split in dataset.counts
@@ -76,13 +75,19 @@ def require_trainable(dataset: Dataset, recipe: Recipe) -> None:
             )
 
 
-def _require_left_out(dataset: Dataset, recipe: Recipe) -> None:
-    if not recipe.leave_out:
+def _require_images(dataset: Dataset, recipe: Recipe) -> None:
+    """Of each scenario with what is kept from it: seeds and architectures have the same images."""
+    asking = [
+        run
+        for run in recipe.model_copy(update={"seeds": recipe.seeds[:1]}).runs()
+        if run.architecture == recipe.architectures[0] and run.asks_for_images
+    ]
+    if not asking:
         return
     try:
         folder = load_dataset(Path(dataset.folder))
-        for source, scenario in product(recipe.leave_out, recipe.all_scenarios):
-            require_left_out(folder, source, scenario.train_splits)
+        for run in asking:
+            require_images(run, folder)
     except DatasetError as error:
         raise WrongState(str(error)) from None
 

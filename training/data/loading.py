@@ -3,7 +3,6 @@
 import hashlib
 import math
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -262,21 +261,6 @@ def uses_map(sample: Sample, *, rate: float, seed: int) -> bool:
     """Whether the map of an image is in the fraction that is used; a larger rate keeps those of a smaller."""
     # The seed of a stream is uniform in [0, 2**63), so this is a uniform draw in [0, 1) for each image.
     return stream_seed(seed, "keep", sample.image_id) / 2**63 < rate
-
-
-def limit_per_split(samples: Sequence[Sample], limit: int | None) -> Sequence[Sample]:
-    """The first `limit` samples of each split, half of them real where there are enough; all for None."""
-    if limit is None:
-        return samples
-    counts: Counter[tuple[str, str]] = Counter()
-    chosen = []
-    for sample in samples:
-        kind = (sample.split, sample.label)
-        # Of an odd limit, real images get the one more.
-        if counts[kind] < (limit + (sample.label == "real")) // 2:
-            counts[kind] += 1
-            chosen.append(sample)
-    return tuple(chosen)
 
 
 def generator(seed: int, *purpose: object) -> torch.Generator:

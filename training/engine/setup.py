@@ -16,10 +16,10 @@ from training.data.batches import Pairs, paired_batches, shuffled_batches
 from training.data.cautions import MapCounts, cautions, shortcut_cautions
 from training.data.dataset import DatasetFolder, Sample
 from training.data.human_maps import MapSettings
-from training.data.left_out import require_left_out, without
 from training.data.loading import CacheSettings, SampleTensors
 from training.data.pairing import pair_cautions, pairs_of
 from training.data.sample_weights import SampleWeights, sample_weights
+from training.data.selection import require_images, training_samples, validation_samples
 from training.engine import distributed
 from training.engine.device import Computation, decide, inference_batch_size, pick_device, set_determinism
 from training.engine.frozen import FrozenHead, FrozenTrunk
@@ -311,16 +311,6 @@ def place_on_device(
     return device, computation, computation.prepare(_trained_part(run, backbone), device)
 
 
-def training_samples(run: RunConfig, dataset: DatasetFolder) -> Sequence[Sample]:
-    """The images that a run is trained on."""
-    return loading.limit_per_split(without(dataset.of(*run.train_splits), run.leave_out), run.limit)
-
-
-def validation_samples(run: RunConfig, dataset: DatasetFolder) -> Sequence[Sample]:
-    """The images that choose the epoch of a run."""
-    return loading.limit_per_split(without(dataset.of("val"), run.leave_out), run.limit)
-
-
 def expected_cautions(run: RunConfig, dataset: DatasetFolder) -> tuple[str, ...]:
     """Cautions before any image or map is read; none about maps that lie in another folder.
 
@@ -359,14 +349,10 @@ def _keep_rate(run: RunConfig) -> float:
 
 
 def require_splits(run: RunConfig, dataset: DatasetFolder) -> None:
-    """`DatasetError` unless the dataset has what a run asks for: its train splits, `val`, the generator to
-    leave out, pairs, judgements."""
+    """`DatasetError` unless the dataset has the train splits of a run, `val`, and the images it asks for."""
     for split in (*run.train_splits, "val"):
         if not dataset.of(split):
             raise DatasetError(
                 f"The dataset {dataset.root} has no {split} split, which this run needs; freeze one that has."
             )
-    require_left_out(dataset, run.leave_out, run.train_splits)
-    samples = training_samples(run, dataset)
-    pairs_of(run, dataset, samples)
-    sample_weights(run, dataset, samples)
+    require_images(run, dataset)

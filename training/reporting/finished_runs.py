@@ -69,8 +69,8 @@ def cautions_of(results: Iterable[FinishedRun]) -> dict[str, list[str]]:
 
 
 def learned_from_all(results: Iterable[FinishedRun]) -> list[FinishedRun]:
-    """The runs that no generator was left out of."""
-    return [result for result in results if not result.config.leave_out]
+    """The runs that no generator was kept from."""
+    return [result for result in results if result.config.learns_from_all]
 
 
 def about_maps(results: Iterable[FinishedRun]) -> str:

@@ -20,17 +20,19 @@ def left_out_table(results: Iterable[FinishedRun]) -> list[Row]:
     and the first is over all seeds. p is of a paired t-test, `p_holm` corrected among the rows of the
     architecture.
     """
-    runs = [result for result in results if result.split == "test"]
+    runs = [result for result in results if result.split == "test" and not result.config.train_until]
     rows: list[Row] = []
     for architecture in dict.fromkeys(run.config.architecture for run in runs):
         of_architecture = [run for run in runs if run.config.architecture == architecture]
-        found = [
-            _row(key, of_architecture)
-            for key in sorted({_key(run) for run in of_architecture if _key(run)[2]})
-        ]
-        corrected = holm([row["p"] for row in found])
-        rows += [{**row, "p_holm": p} for row, p in zip(found, corrected, strict=True)]
+        keys = sorted({_key(run) for run in of_architecture if _key(run)[2]})
+        rows += corrected(_row(key, of_architecture) for key in keys)
     return rows
+
+
+def corrected(rows: Iterable[Row]) -> list[Row]:
+    """The rows with `p_holm`, Holm's correction among them."""
+    rows = list(rows)
+    return [{**row, "p_holm": p} for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True)]
 
 
 def _key(run: FinishedRun) -> tuple[str, str, str]:
@@ -46,18 +48,19 @@ def _row(key: tuple[str, str, str], runs: Iterable[FinishedRun]) -> Row:
         _aucs((run for run in runs if _key(run) == (scenario, dataset, left_out)), source)
         for left_out in (source, "")
     )
+    images = next((run.score_summary.images.get(source, (0, 0))[1] for run in runs), 0)
+    head = {"scenario": scenario, "dataset": dataset, "source": source, "images": images}
+    return {"architecture": runs[0].config.architecture, **head, **compared("left_out", without, trained)}
+
+
+def compared(name: str, without: Values, trained: Values) -> Row:
+    """Mean AUC of runs without some generators and of runs with them, and the difference by seed."""
     seeds = sorted(without.keys() & trained.keys()) or sorted(without)
     paired = [seed for seed in seeds if seed in trained]
-    images = next((run.score_summary.images.get(source, (0, 0))[1] for run in runs), 0)
     difference = mean_interval([without[seed] - trained[seed] for seed in paired])
     return {
-        "architecture": runs[0].config.architecture,
-        "scenario": scenario,
-        "dataset": dataset,
-        "source": source,
-        "images": images,
         "seeds": len(seeds),
-        **_columns("left_out", mean_interval([without[seed] for seed in seeds])),
+        **_columns(name, mean_interval([without[seed] for seed in seeds])),
         **_columns("trained", mean_interval([trained[seed] for seed in paired])),
         **_columns("difference", difference),
         "p": difference.p,

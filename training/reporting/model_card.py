@@ -138,6 +138,8 @@ def _about_images(config: dict[str, Any]) -> Iterator[str]:
     """A sentence for each choice of how images were learned from; of earlier runs not all is known."""
     if left_out := config.get("leave_out"):
         yield f"Fake images of {_plain(left_out)} were in neither training nor validation."
+    if until := config.get("train_until"):
+        yield f"Fake images of generators released after {until} were in neither training nor validation."
     if config.get("batches") == "pairs":
         yield "Pairs that people were shown were in one batch."
     if (kind := config.get("sample_weights", "none")) != "none":

@@ -89,6 +89,20 @@ LEFT_OUT: Final = (
     "difference_high",
     "p_holm",
 )
+RELEASE_YEARS: Final = (
+    "architecture",
+    "scenario",
+    "train_until",
+    "year",
+    "side",
+    "sources",
+    "images",
+    "seeds",
+    "before",
+    "before_low",
+    "before_high",
+    *LEFT_OUT[LEFT_OUT.index("trained") :],
+)
 SIMULATED: Final = "Simulated annotators: this says nothing about people."
 
 
@@ -195,6 +209,7 @@ def _page(
             _aucs(tables["sources"]), ("architecture", "scenario", "source", "score", "seeds", "mean", "sd")
         )
         + _left_out(tables["left_out"])
+        + _release_years(tables["release_years"])
         + _degraded(tables["degraded_summary"])
         + "<h2>Annotation efficiency</h2><p>Images that cross-entropy needs for the same AUC.</p>"
         + _table(tables["annotation_efficiency"], EFFICIENCY)
@@ -214,6 +229,17 @@ def _left_out(rows: Sequence[Row]) -> str:
         "trained with it; paired by seed, intervals over seeds, p after Holm's correction."
     )
     return f"<h2>Leave one source out</h2><p>{said}</p>{_table(rows, LEFT_OUT)}"
+
+
+def _release_years(rows: Sequence[Row]) -> str:
+    """The table of temporal splits; nothing where there was none."""
+    if not rows:
+        return ""
+    said = (
+        "AUC of the generators of a year by runs that learned from those released until a date alone, beside "
+        "runs that learned from all; paired by seed, intervals over seeds, p after Holm's correction."
+    )
+    return f"<h2>By year of release</h2><p>{said}</p>{_table(rows, RELEASE_YEARS)}"
 
 
 def _degraded(rows: Sequence[Row]) -> str:

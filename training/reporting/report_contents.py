@@ -8,6 +8,7 @@ from training.reporting.degraded import degraded_figures, degraded_summary
 from training.reporting.figures import FigureSpec, FigureTables, figures, styles_of
 from training.reporting.finished_runs import OTHER, ExternalDetector, FinishedRun, Row, learned_from_all
 from training.reporting.left_out import left_out_table
+from training.reporting.release_years import year_table
 from training.reporting.stability import stability_table
 
 
@@ -27,6 +28,7 @@ def tables_of(
         "degraded": degraded,
         "degraded_summary": degraded_summary(degraded),
         "left_out": left_out_table(runs),
+        "release_years": year_table(runs),
         "paired": tables.paired_table(runs),
         "epochs": tables.epoch_table(runs),
         "roc": tables.roc_table(runs, detectors),
@@ -45,7 +47,7 @@ def figures_of(
 ) -> list[FigureSpec]:
     """Every figure of an architecture, with external detectors beside its runs.
 
-    Runs that a generator was left out of have a table, and are drawn only where there are no others.
+    Runs that generators were kept from have a table, and are drawn only where there are no others.
     """
     names = {detector.name for detector in detectors}
     runs = learned_from_all(runs) or runs

@@ -123,15 +123,16 @@ def paired_table(results: Iterable[FinishedRun], *, metric: str = "auc") -> list
     """The difference between each two scenarios of an architecture, over the seeds that both have.
 
     p is of a paired t-test, `p_holm` is corrected among the pairs of the architecture. Both are None with
-    fewer than two common seeds. Runs that left out a generator are compared, and corrected, among themselves:
-    `left_out_table` compares them with the others.
+    fewer than two common seeds. Runs that left out a generator, or the later ones, are compared, and
+    corrected, among themselves: `left_out_table` and `year_table` compare them with the others.
     """
     groups = by_scenario(results)
-    families: dict[tuple[str, str], list[str]] = {}
+    families: dict[tuple[str, str, str | None], list[str]] = {}
     for (architecture, scenario), runs in groups.items():
-        families.setdefault((architecture, runs[0].config.leave_out), []).append(scenario)
+        config = runs[0].config
+        families.setdefault((architecture, config.leave_out, config.train_until), []).append(scenario)
     rows: list[Row] = []
-    for (architecture, _), names in families.items():
+    for (architecture, *_), names in families.items():
         pairs = [
             _pair(groups, architecture, first, second, metric) for first, second in combinations(names, 2)
         ]

@@ -7,6 +7,7 @@ import torch
 
 from training.data import loading
 from training.data.dataset import load_dataset
+from training.data.selection import limit_per_split
 from training.errors import DatasetError
 from training.model.backbones import Backbone, CyborgTiny
 from training.model.network_input import IMAGENET, NetworkInput, PixelScale
@@ -114,10 +115,10 @@ class TestKeepRate:
 
 class TestLimited:
     def test_it_takes_the_first_of_each_class_and_split(self, dataset):
-        kept = loading.limit_per_split(dataset.samples, 5)
+        kept = limit_per_split(dataset.samples, 5)
         counts = Counter((sample.split, sample.label) for sample in kept)
         assert {counts[split, "real"] for split in ("train", "val", "test")} == {3}
         assert {counts[split, "fake"] for split in ("train", "val", "test")} == {2}
 
     def test_without_a_limit_all_stay(self, dataset):
-        assert loading.limit_per_split(dataset.samples, None) == dataset.samples
+        assert limit_per_split(dataset.samples, None) == dataset.samples

@@ -136,19 +136,15 @@ class TestFigures:
         assert STRENGTHS.keys() == {name for name, kind in KINDS.items() if kind.what}
 
 
-class TestReport:
-    def test_its_page_and_files_have_the_summary_and_the_runs_one_by_one(self, runs, tmp_path):
-        write_report(runs[0].folder.root.parent, tmp_path)
-        page = (tmp_path / "index.html").read_text()
-        assert "<h2>Degraded images</h2>" in page
-        for name, count in {"degraded": 4 * 6, "degraded_summary": 2 * 6}.items():
-            with (tmp_path / f"{name}.csv").open() as stream:
-                assert len(list(csv.DictReader(stream))) == count
-        assert (tmp_path / "figures/degraded-auc-jpeg-net.pdf").is_file()
-
-    def test_counts_are_whole_numbers(self, runs, tmp_path):
-        write_report(runs[0].folder.root.parent, tmp_path)
-        _, _, table = (tmp_path / "index.html").read_text().partition("<h2>Annotation efficiency</h2>")
-        assert "<td>20</td>" in table.partition("</table>")[0]
-        assert "20.000" not in table
-        assert cell(20.0) == "20.000"  # a number that is no count
+def test_the_page_and_the_files_of_a_report_have_it_and_count_in_whole_numbers(runs, tmp_path):
+    write_report(runs[0].folder.root.parent, tmp_path)
+    page = (tmp_path / "index.html").read_text()
+    assert "<h2>Degraded images</h2>" in page
+    for name, count in {"degraded": 4 * 6, "degraded_summary": 2 * 6}.items():
+        with (tmp_path / f"{name}.csv").open() as stream:
+            assert len(list(csv.DictReader(stream))) == count
+    assert (tmp_path / "figures/degraded-auc-jpeg-net.pdf").is_file()
+    _, _, efficiency = page.partition("<h2>Annotation efficiency</h2>")
+    assert "<td>20</td>" in efficiency.partition("</table>")[0]
+    assert "20.000" not in efficiency
+    assert cell(20.0) == "20.000"  # a number that is no count

@@ -31,11 +31,9 @@ from training.run_folder import RunFolder
 RANDOM = np.random.default_rng(0)
 
 
-def fake_run(root, scenario, seed, *, lift, objective="cyborg", images=40, values=None, leave_out=""):
+def fake_run(root, scenario, seed, *, lift, objective="cyborg", images=40, values=None, **config):
     """A finished run that nobody trained: forty images whose scores are as good as `lift` says."""
-    config = RunConfig(
-        architecture="net", objective=objective, seed=seed, scenario=scenario, leave_out=leave_out
-    )
+    config = RunConfig(architecture="net", objective=objective, seed=seed, scenario=scenario, **config)
     folder = RunFolder(root / config.name)
     dataset = {"id": "d", "path": str(root.parent / "dataset"), "study": "s", "map_set": "v1 abc"}
     folder.begin({"name": "r", "config": config.model_dump(mode="json"), "dataset": dataset, "code": "c"})
@@ -159,6 +157,7 @@ TABLES = [
     "degraded",
     "degraded_summary",
     "left_out",
+    "release_years",
     "annotation_efficiency",
 ]
 

@@ -26,7 +26,11 @@ def folder_of(tmp_path, told):
         Sample(f"i{at}", f"images/i{at}.png", ("real", "fake")[at % 2], "s", "train", "", 0)
         for at in range(len(told))
     )
-    judged = {f"i{at}": JudgedImage(f"i{at}", *one[0], one[1]) for at, one in enumerate(told) if one}
+    judged = {}
+    for at, one in enumerate(told):
+        if one is not None:
+            (judgements, correct), time = one
+            judged[f"i{at}"] = JudgedImage(f"i{at}", judgements, correct, time)
     return DatasetFolder(tmp_path, "id", "s", "m", {}, samples, judged=judged)
 
 

@@ -68,8 +68,11 @@ def _aucs(runs: Iterable[FinishedRun], sources: Sequence[str]) -> Values:
 
 def _auc(run: FinishedRun, sources: Sequence[str]) -> float | None:
     """The mean of their AUCs by number of images, which is exactly that of all their images at once."""
-    summary = run.score_summary
-    aucs = [summary.metrics.get((source, run.config.score), {}).get("auc") for source in sources]
-    counts = [summary.images.get(source, (0, 0))[1] for source in sources]
-    known = [auc * count for auc, count in zip(aucs, counts, strict=True) if auc is not None]
-    return sum(known) / sum(counts) if len(known) == len(sources) and sum(counts) else None
+    summary, total, weighted = run.score_summary, 0, 0.0
+    for source in sources:
+        auc = summary.metrics.get((source, run.config.score), {}).get("auc")
+        if auc is None:
+            return None
+        _, fakes = summary.images[source]
+        total, weighted = total + fakes, weighted + fakes * auc
+    return weighted / total

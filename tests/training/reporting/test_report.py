@@ -31,9 +31,9 @@ from training.run_folder import RunFolder
 RANDOM = np.random.default_rng(0)
 
 
-def fake_run(root, scenario, seed, *, lift, objective="cyborg", images=40, values=None, **config):
+def fake_run(root, scenario, seed, *, lift, objective="cyborg", images=40, values=None, **options):
     """A finished run that nobody trained: forty images whose scores are as good as `lift` says."""
-    config = RunConfig(architecture="net", objective=objective, seed=seed, scenario=scenario, **config)
+    config = RunConfig(architecture="net", objective=objective, seed=seed, scenario=scenario, **options)
     folder = RunFolder(root / config.name)
     dataset = {"id": "d", "path": str(root.parent / "dataset"), "study": "s", "map_set": "v1 abc"}
     folder.begin({"name": "r", "config": config.model_dump(mode="json"), "dataset": dataset, "code": "c"})

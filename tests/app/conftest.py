@@ -1,9 +1,10 @@
 """The application over the test's own transaction, and rows that every query must know to leave out."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import Engine
@@ -95,13 +96,22 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> list[BaseRoute]:
     return application.router.routes
 
 
+@pytest.fixture(scope="session")
+def application(routes: list[BaseRoute]) -> Callable[[Settings, SessionFactory], FastAPI]:
+    """Make the application over some settings and sessions, with the routes that are built already."""
+
+    def make(settings: Settings, sessions: SessionFactory) -> FastAPI:
+        made = create_app(settings, session_factory=sessions)
+        made.router.routes[:] = routes
+        return made
+
+    return make
+
+
 @pytest.fixture
-def client(
-    settings: Settings, session_factory: SessionFactory, routes: list[BaseRoute]
-) -> Iterator[TestClient]:
-    application = create_app(settings, session_factory=session_factory)
-    application.router.routes[:] = routes
-    with TestClient(application, base_url="http://127.0.0.1:8000", follow_redirects=False) as client:
+def client(settings: Settings, session_factory: SessionFactory, application) -> Iterator[TestClient]:
+    made = application(settings, session_factory)
+    with TestClient(made, base_url="http://127.0.0.1:8000", follow_redirects=False) as client:
         yield client
 
 

@@ -34,6 +34,7 @@ STAFF_PAGES = (
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.long,
     pytest.mark.timeout(600),
     pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: `npm ci`"),
 ]

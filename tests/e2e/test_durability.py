@@ -21,10 +21,12 @@ from tests.support.factories import SESSION_HOLDER
 from tests.support.processes import Installation
 from tests.support.worlds import Visitor, make_study
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def engine(installation: Installation) -> Iterator[Engine]:
-    installation.run("db", "upgrade")
+    installation.do("db", "upgrade")
     settings = Settings(data_dir=installation.data_dir, _env_file=None)
     engine = create_engine(database_url(settings), pool_pre_ping=True)
     yield engine

@@ -12,7 +12,7 @@ from tests.support.lab_day import BONUS, REWARD, SCREEN_OUT, LabDay
 from tests.support.local_prolific import LocalProlific
 from tests.support.people import PASSWORD, StaffMember
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.timeout(300)]
 
 CONDUCTS = ("finish", "finish", "hasty", "return", "time out", "screen out", "finish")
 

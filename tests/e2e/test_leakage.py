@@ -27,6 +27,8 @@ from app.settings import Settings
 from tests.support.processes import Installation
 from tests.support.worlds import Visitor
 
+pytestmark = pytest.mark.long
+
 TRIALS = 200
 PERMUTATIONS = 2000
 FALSE_ALARM = 0.001
@@ -84,9 +86,9 @@ def study(installation: Installation) -> str:
             lines.writerow([real_face(folder, number), "real", "camera"])
             lines.writerow([fake_face(folder, number), "fake", "generator"])
     (folder / "study.toml").write_text(STUDY)
-    installation.run("images", "import", str(folder / "manifest.csv"), "--size", "64")
-    installation.run("study", "create", str(folder / "study.toml"))
-    installation.run("study", "open", "attacked")
+    installation.do("images", "import", str(folder / "manifest.csv"), "--size", "64")
+    installation.do("study", "create", str(folder / "study.toml"))
+    installation.do("study", "open", "attacked")
     installation.serve()
     return "attacked"
 
@@ -138,10 +140,10 @@ def crowded(installation: Installation, study: str) -> str:
         for number in range(FEW):
             lines.writerow([real_face(folder, 1000 + number), "real", "booth"])
             lines.writerow([fake_face(folder, 1000 + number), "fake", "painter"])
-    installation.run("images", "import", str(folder / "manifest.csv"), "--size", "64")
+    installation.do("images", "import", str(folder / "manifest.csv"), "--size", "64")
     (folder / "study.toml").write_text(CROWDED)
-    installation.run("study", "create", str(folder / "study.toml"))
-    installation.run("study", "open", "crowded")
+    installation.do("study", "create", str(folder / "study.toml"))
+    installation.do("study", "open", "crowded")
     return "crowded"
 
 

@@ -19,15 +19,15 @@ TRIALS = 6
 WIDTHS_OF_PLOTS = "(plots) => plots.map((plot) => [plot.clientWidth, plot._fullLayout.width])"
 WIDTH_WHEN_LOADED = "image => image.decode().then(() => image.naturalWidth)"
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
 def platform(installation: Installation) -> Installation:
     """Drawn faces imported, an editor with a password, a server and a worker."""
     manifest = draw_faces(installation.data_dir.parent / "faces", count=72, seed=3)
-    installation.run("images", "import", str(manifest), "--size", "128")
-    installation.run("staff", "add", people.StaffMember.email, "--password-stdin", input=people.PASSWORD)
+    installation.do("images", "import", str(manifest), "--size", "128")
+    installation.do("staff", "add", people.StaffMember.email, "--password-stdin", text=people.PASSWORD)
     installation.serve()
     installation.start("worker")
     return installation

@@ -24,7 +24,7 @@ from tests.support.lab import DESK, Lab, browsing
 from tests.support.processes import chromium
 from tests.support.visits import Mouse, Walk
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.timeout(600)]
 
 MTURK = "worker.mturk.com"
 QUIZ = """\

@@ -13,7 +13,6 @@ from app.accounts.attempts import Allowance
 from app.accounts.routes import local
 from app.deps import SESSION_COOKIE
 from app.errors import AlreadyExists, BadInput
-from app.main import create_app
 from app.models import LoginLink, PasswordTries, Role, Staff, StaffSession
 from app.security import passwords, token_hash
 from tests.support.factories import StaffFactory
@@ -36,11 +35,11 @@ class TestLogin:
         assert "samesite=lax" in cookie
         assert "secure" not in cookie  # the platform of this test is on plain http
 
-    def test_the_cookie_needs_https_where_the_platform_has_it(self, settings, session_factory, colleague):
-        application = create_app(
-            settings.model_copy(update={"public_url": "https://lab.example"}), session_factory=session_factory
-        )
-        with TestClient(application, follow_redirects=False) as client:
+    def test_the_cookie_needs_https_where_the_platform_has_it(
+        self, settings, session_factory, colleague, application
+    ):
+        made = application(settings.model_copy(update={"public_url": "https://lab.example"}), session_factory)
+        with TestClient(made, follow_redirects=False) as client:
             answer = client.post("/login", data={"email": colleague.email, "password": PASSWORD})
         assert "; Secure" in answer.headers["set-cookie"]
 
@@ -145,26 +144,23 @@ class TestLogin:
 class TestManyAtOnce:
     """Over a database of its own, with two applications on it, as two web processes are."""
 
-    def test_forty_wrong_passwords_are_ten_tries(self, own_database):
+    def test_forty_wrong_passwords_are_ten_tries(self, own_database, application):
         settings, sessions = own_database
         with sessions.begin() as session:
             service.add_staff(session, email="a@lab.example", name="A", role=Role.ADMIN, password=PASSWORD)
         guess = {"email": "a@lab.example", "password": "wrong"}
         with ExitStack() as stack, ThreadPoolExecutor(8) as pool:
-            two = [
-                stack.enter_context(TestClient(create_app(settings, session_factory=sessions)))
-                for _ in range(2)
-            ]
+            two = [stack.enter_context(TestClient(application(settings, sessions))) for _ in range(2)]
             answers = pool.map(lambda n: two[n % 2].post("/login", data=guess).status_code, range(40))
             assert Counter(answers) == {401: 10, 429: 30}
 
-    def test_of_some_links_used_at_once_one_opens(self, own_database):
+    def test_of_some_links_used_at_once_one_opens(self, own_database, application):
         settings, sessions = own_database
         with sessions.begin() as session:
             person = service.add_staff(session, email="a@lab.example", name="A", role=Role.ADMIN)
             links = [service.login_link(session, person) for _ in range(4)]
-        application = create_app(settings, session_factory=sessions)
-        with TestClient(application, follow_redirects=False) as client, ThreadPoolExecutor(4) as pool:
+        made = application(settings, sessions)
+        with TestClient(made, follow_redirects=False) as client, ThreadPoolExecutor(4) as pool:
             answers = list(pool.map(lambda link: client.post(link).status_code, links))
         assert sorted(answers) == [303, 404, 404, 404]
 

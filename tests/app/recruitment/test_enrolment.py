@@ -8,7 +8,6 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, select, text, update
 
 from app.errors import BadInput, NotFound, WrongState
-from app.main import create_app
 from app.models import (
     Arm,
     Label,
@@ -362,9 +361,11 @@ class TestStranger:
         assert known | {"reference": ""} == unknown | {"reference": ""}
         assert known["error"] in ("study_not_open", "quota_full")
 
-    def test_trying_out_ids_is_stopped_like_a_flood_of_arrivals(self, settings, session_factory, study):
+    def test_trying_out_ids_is_stopped_like_a_flood_of_arrivals(
+        self, settings, session_factory, study, application
+    ):
         strict = settings.model_copy(update={"enrolments_per_minute": 3})
-        with TestClient(create_app(strict, session_factory=session_factory)) as client:
+        with TestClient(application(strict, session_factory)) as client:
             Visitor(client, study.slug).consent(**WORKER)
             tries = [
                 Visitor(client, study.slug).consent(**WORKER | {"assignment_id": "made-up"}).status_code
@@ -576,9 +577,9 @@ class TestChoosePlaces:
 
 
 class TestFlood:
-    def test_one_address_cannot_take_every_place(self, settings, session_factory, study):
+    def test_one_address_cannot_take_every_place(self, settings, session_factory, study, application):
         strict = settings.model_copy(update={"enrolments_per_minute": 2})
-        with TestClient(create_app(strict, session_factory=session_factory)) as client:
+        with TestClient(application(strict, session_factory)) as client:
             answers = [Visitor(client, study.slug).consent() for _ in range(3)]
         assert [answer.status_code for answer in answers] == [201, 201, 429]
         assert answers[2].json()["error"] == "too_many_requests"

@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 from app.cli import app
 from app.cli import links as _registers  # noqa: F401
 from app.errors import BadInput
-from app.main import create_app
 from app.models import AuditEntry, LinkKind, Participant, ParticipantState, StudyLink, WorkerIdentity
 from app.recruitment import links
 from app.recruitment.links import LinkState
@@ -78,7 +77,7 @@ class TestSingleUseLink:
         visitor.consent(link_token=token, assignment_id="own-key-1")
         assert visitor.consent(link_token=token, assignment_id="a-new-key").status_code == 200
 
-    def test_of_browsers_at_once_one_wins(self, own_database):
+    def test_of_browsers_at_once_one_wins(self, own_database, application):
         settings, sessions = own_database
         with sessions() as session:
             SESSION_HOLDER["session"] = session
@@ -86,7 +85,7 @@ class TestSingleUseLink:
             (made,) = links.make_links(session, study, LinkKind.SINGLE_USE, ["S001"], by=None)
             token = study_link_token(link_secret(session), made.key)
             session.commit()
-        with TestClient(create_app(settings, session_factory=sessions)) as client:
+        with TestClient(application(settings, sessions)) as client:
             statuses = at_once(
                 lambda number: (
                     Visitor(client, "faces")

@@ -8,7 +8,6 @@ from fastapi.testclient import TestClient
 
 from app.accounts.service import open_session
 from app.deps import SESSION_COOKIE
-from app.main import create_app
 from app.models import Listing, MarketplaceAccount, ParticipantState, PaymentKind, PaymentState, Role, Source
 from app.recruitment.listings import listing_of
 from tests.app.recruitment.conftest import connect
@@ -224,7 +223,7 @@ def connected(db, settings, study):
 
 
 class TestWhileProlificIsAsked:
-    def test_no_connection_to_the_database_is_held(self, own_database, prolific, monkeypatch):
+    def test_no_connection_to_the_database_is_held(self, own_database, prolific, monkeypatch, application):
         settings, sessions = own_database
         settings = settings.model_copy(update={"prolific_url": prolific.url})
         pool = sessions.kw["bind"].pool
@@ -239,7 +238,7 @@ class TestWhileProlificIsAsked:
             admin = factories.StaffFactory(role=Role.ADMIN)
             cookie = open_session(db, admin, lifetime=timedelta(hours=1))
             db.commit()
-        browser = TestClient(create_app(settings, session_factory=sessions), base_url="http://127.0.0.1:8000")
+        browser = TestClient(application(settings, sessions), base_url="http://127.0.0.1:8000")
         browser.cookies[SESSION_COOKIE] = cookie
         assert browser.post(f"{PAGE}/connect", data={"token": TOKEN}).status_code == 200
         assert "8.37 GBP" in browser.get(f"{PAGE}/cost", params=OFFER).text

@@ -8,7 +8,6 @@ from typer.testing import CliRunner
 from app.cli import app
 from app.cli import studies as _registers  # noqa: F401
 from app.errors import AlreadyExists, BadInput, BadStudy, NotFound, WrongState
-from app.main import create_app
 from app.stimuli.service import import_path
 from app.storage import BlobStore
 from tests.support.pictures import draw
@@ -24,11 +23,11 @@ class TestStudyCommands:
         assert cyborg("pause", "faces").output == "Study faces is paused.\n"
         assert cyborg("close", "faces").output == "Study faces is closed.\n"
 
-    def test_somebody_is_let_back_in(self, cyborg, toml, own_database):
+    def test_somebody_is_let_back_in(self, cyborg, toml, own_database, application):
         cyborg("create", toml)
         cyborg("open", "faces")
         settings, sessions = own_database
-        with TestClient(create_app(settings, session_factory=sessions)) as client:
+        with TestClient(application(settings, sessions)) as client:
             visitor = Visitor(client, "faces")
             visitor.consent(consent_version=visitor.page()["consent_version"])
             link = cyborg("let-in", "faces", visitor.participant[:8]).output.strip()

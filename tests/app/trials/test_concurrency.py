@@ -2,6 +2,7 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from time import sleep
 from uuid import UUID
@@ -12,12 +13,12 @@ from sqlalchemy import func, select, text, update
 
 from app.deps import Visit
 from app.errors import NotAParticipant
-from app.main import create_app
 from app.models import Arm, Decision, Pair, Participant, Quota, Trial, TrialState
 from app.recruitment.assignment import lock_study
 from app.studies.places import release_lapsed
 from app.studies.plan import plan_of
 from app.trials.service import proceed
+from tests.conftest import database_of
 from tests.support.factories import SESSION_HOLDER
 from tests.support.worlds import Visitor, make_study
 
@@ -25,12 +26,19 @@ CROWD = 24
 
 
 @pytest.fixture
-def world(own_database):
-    settings, sessions = own_database
+def world(own_database, application):
+    with opened(own_database, application) as world:
+        yield world
+
+
+@contextmanager
+def opened(database, application):
+    """Its application, a study and its sessions."""
+    settings, sessions = database
     with sessions() as session:
         SESSION_HOLDER["session"] = session
         study = make_study(session, pairs=6, judgements=3, trials=4)
-        with TestClient(create_app(settings, session_factory=sessions)) as client:
+        with TestClient(application(settings, sessions)) as client:
             yield client, study, sessions
 
 
@@ -44,14 +52,20 @@ def take_part(client, study):
     return visitor.finish() if visitor.consent().is_success else None
 
 
-class TestManyParticipantsAtOnce:
-    @pytest.fixture
-    def outcome(self, world):
-        client, study, sessions = world
+@pytest.fixture(scope="module")
+def outcome(new_database, tmp_path_factory, application):
+    """What a crowd left behind; the tests only look at it."""
+    folder = tmp_path_factory.mktemp("crowd")
+    with (
+        database_of(new_database(), folder) as database,
+        opened(database, application) as (client, study, sessions),
+    ):
         at_once(lambda _: take_part(client, study), CROWD)
         with sessions() as session:
             yield study, session
 
+
+class TestManyParticipantsAtOnce:
     def test_no_pair_and_question_gets_more_judgements_than_it_wants(self, outcome):
         study, session = outcome
         judged = session.execute(

@@ -1,11 +1,15 @@
 """What one participant does touches nothing of anybody else's, whatever it is that they do."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
-from sqlalchemy import select, text, update
+from fastapi.testclient import TestClient
+from sqlalchemy import Connection, text, update
+from sqlalchemy.orm import Session
 
-from app.models import MapSet, Participant
+from app.models import MapSet, Participant, Study
 from app.quality.service import check_participant
 from app.recruitment.service import return_link
 from tests.app.trials.test_visit import (
@@ -17,11 +21,12 @@ from tests.app.trials.test_visit import (
     RIGHT,
     WRONG,
     answer_quiz,
-    arrive,  # noqa: F401
+    consenting,
     decide_all,
-    make,  # noqa: F401
     post,
+    studies_over_faces,
 )
+from tests.conftest import database_of, transaction_sessions
 from tests.support.worlds import Visitor
 
 WORSE = {"q1": 2, "q2": 3}
@@ -127,11 +132,11 @@ def withdraws_at_once(db, me):
     ],
 )
 class TestOthers:
-    def test_what_they_did_and_hold_is_as_it_was(self, db, me, others, act):
-        before = kept(db, others)
-        act(db, me)
-        assert kept(db, others) == before
-        assert db.execute(text(MISCOUNTED)).all() == []
+    def test_what_they_did_and_hold_is_as_it_was(self, undone, me, act):
+        before = kept(undone)
+        act(undone.db, me)
+        assert kept(undone) == before
+        assert undone.db.execute(text(MISCOUNTED)).all() == []
 
 
 # A row of somebody's, whatever table it is in: by their id, their study's, their trial's or their decision's.
@@ -161,23 +166,50 @@ MISCOUNTED = """
 """
 
 
-def kept(db, others):
-    study, people = others
-    return [tuple(row) for row in db.execute(text(KEPT), {"study": study, "people": people})]
+def kept(scene):
+    chosen = {"study": scene.study.id, "people": scene.people}
+    return [tuple(row) for row in scene.db.execute(text(KEPT), chosen)]
 
 
-@pytest.fixture
-def study(make):  # noqa: F811
-    return make(quiz=QUIZ, practice={"count": 1}, checks=CHECKS, questions=QUESTIONS, arms=ARMS)
+@dataclass
+class Scene:
+    """Two studies at work, and the transaction that they are in."""
+
+    connection: Connection
+    db: Session
+    client: TestClient
+    study: Study
+    people: list[UUID]
 
 
-@pytest.fixture
-def others(db, make, arrive, study):  # noqa: F811
+@pytest.fixture(scope="module")
+def scene(new_database, tmp_path_factory, application):
     """Three in this study and three in another: some decided everything, some are at work. Both have maps."""
-    elsewhere = make(slug="elsewhere", quiz=QUIZ, practice={"count": 1}, checks=CHECKS, arms=ARMS)
+    folder = tmp_path_factory.mktemp("others")
+    with (
+        database_of(new_database(), folder) as (settings, sessions),
+        sessions.kw["bind"].connect() as connection,
+        connection.begin(),
+        transaction_sessions(connection)() as db,
+        TestClient(application(settings, transaction_sessions(connection))) as client,
+    ):
+        make = studies_over_faces(db)
+        described = {"quiz": QUIZ, "practice": {"count": 1}, "checks": CHECKS, "arms": ARMS}
+        study = make(questions=QUESTIONS, **described)
+        elsewhere = make(slug="elsewhere", **described)
+        people = busy_people(db, client, study, elsewhere)
+        db.add_all(MapSet(study_id=where.id, version=1, parameters={}) for where in (study, elsewhere))
+        db.commit()
+        yield Scene(connection, db, client, study, people)
+
+
+def busy_people(db, client, *studies):
+    """Ids of three in each study."""
     visitors = [
-        arrive(where, source="prolific", external_id=f"P-{n}", assignment_id=f"s-{n}", website="x")
-        for where in (study, elsewhere)
+        consenting(
+            client, where, source="prolific", external_id=f"P-{n}", assignment_id=f"s-{n}", website="x"
+        )
+        for where in studies
         for n in range(3)
     ]
     for visitor in visitors:
@@ -188,12 +220,20 @@ def others(db, make, arrive, study):  # noqa: F811
     for visitor in visitors[1::2]:
         visitor.decide(visitor.next().json()["trial"]["id"])
         draws(db, visitor)
-    db.add_all(MapSet(study_id=where.id, version=1, parameters={}) for where in (study, elsewhere))
-    db.commit()
-    named = select(Participant.id).where(Participant.id.in_([one.participant for one in visitors]))
-    return study.id, list(db.scalars(named))
+    return [UUID(one.participant) for one in visitors]
 
 
 @pytest.fixture
-def me(others, arrive, study):  # noqa: F811
-    return arrive(study, **ME)
+def undone(scene):
+    """Whatever a test does has not happened for the next one."""
+    with scene.connection.begin_nested() as point:
+        yield scene
+        scene.db.rollback()
+        point.rollback()
+    scene.db.expire_all()
+    scene.client.cookies.clear()
+
+
+@pytest.fixture
+def me(undone):
+    return consenting(undone.client, undone.study, **ME)

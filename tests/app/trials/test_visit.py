@@ -3,6 +3,7 @@
 import io
 import json
 from collections import Counter
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -66,6 +67,10 @@ QUESTIONS = [
 
 @pytest.fixture
 def make(db):
+    return studies_over_faces(db)
+
+
+def studies_over_faces(db):
     """Create and open a study over twelve faces of each kind and three that only checks show."""
     for n in range(12):
         db.add(ImageFactory.build(label=Label.REAL, original_name=f"real{n}.png"))
@@ -95,15 +100,15 @@ def make(db):
 
 @pytest.fixture
 def arrive(client):
+    return partial(consenting, client)
+
+
+def consenting(client, study, **consent):
     """Somebody who consents to a study."""
-
-    def arrived(study, **consent):
-        visitor = Visitor(client, study.slug)
-        answer = visitor.consent(consent_version=study.consent_version, **consent)
-        assert answer.status_code == 201, answer.json()
-        return visitor
-
-    return arrived
+    visitor = Visitor(client, study.slug)
+    answer = visitor.consent(consent_version=study.consent_version, **consent)
+    assert answer.status_code == 201, answer.json()
+    return visitor
 
 
 def post(visitor, what, body):

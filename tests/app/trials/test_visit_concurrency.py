@@ -10,7 +10,6 @@ from sqlalchemy import func, select
 
 from app.deps import Visit
 from app.errors import NotAParticipant
-from app.main import create_app
 from app.models import (
     Arm,
     Decision,
@@ -45,10 +44,10 @@ def at_once(work, times=AT_ONCE):
 
 
 @pytest.fixture
-def world(own_database):
+def world(own_database, application):
     """Opens a study and lets somebody consent to it; returns them with the sessions."""
     settings, sessions = own_database
-    with TestClient(create_app(settings, session_factory=sessions)) as client:
+    with TestClient(application(settings, sessions)) as client:
 
         def opened(**described):
             with sessions.begin() as session:

@@ -18,6 +18,8 @@ from training.model.objective import compute_loss
 from training.model.weights import initialise
 from training.score import score_images
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(params=NETWORKS)
 def name(request):

@@ -4,19 +4,24 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
 ARGS   ?=
-JOBS   ?= 2
+# One more than cores: a test that waits for a browser or a server leaves its core to another.
+JOBS   ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 NODE   := node --test tests/annotation_ui/*.test.mjs tests/annotation_ui/*/*.test.mjs
 FAST   := tests/accuracy/decisions tests/accuracy/statistics tests/app/quality/test_rules.py tests/app/studies tests/app/test_docs.py \
           tests/app/test_settings.py tests/contracts/test_words.py \
           $(filter-out %/cli %/__pycache__,$(wildcard tests/saliency/*)) # nothing that loads torch, which takes 13 s
 # A file's tests stay in one process; the files that take longest are given out first (tests/conftest.py).
-SUITE  := -m "not slow" -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 20 --durations-min 2
+SPREAD := -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 20 --durations-min 2
+ALL    := -m "not slow" $(SPREAD)
+# Never imported here: tests of the packages, and packages of which one file or a small part is used.
+UNUSED := /(tests?|mypy|pip|plotly|mlflow|databricks|faker)/
 unexport PYTHONDONTWRITEBYTECODE  # or each of some hundred processes compiles the product again
 SCRIPTS := "{annotation_ui,tests}/**/*.{css,js,mjs,ts}" eslint.config.js
 
 .DEFAULT_GOAL := help
 
-.PHONY: help setup hooks demo serve worker test test-fast test-slow coverage check format docs docs-site contract screenshots bench bench-cyborg lock
+.PHONY: help setup hooks demo serve worker test test-all test-fast test-slow coverage check check-python check-types \
+        check-migrations check-scripts format docs docs-site contract screenshots bench bench-cyborg lock
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -26,9 +31,10 @@ setup: $(VENV)/.installed  ## Make .venv and install the pinned packages
 $(VENV)/.installed: requirements/dev.txt requirements/faces.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
-	$(UV) pip install --quiet --compile-bytecode --require-hashes -r requirements/dev.txt
+	$(UV) pip install --quiet --require-hashes -r requirements/dev.txt
 	$(UV) pip install --quiet --no-deps --require-hashes -r requirements/faces.txt
 	$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	-$(BIN)/python -m compileall -qq -j 0 -x '$(UNUSED)' $(VENV)/lib
 	@touch $@
 
 hooks: setup node_modules  ## Format and check each commit when it is made (.pre-commit-config.yaml)
@@ -43,17 +49,23 @@ serve: setup  ## Serve the web application
 worker: setup  ## Run a worker: maps, exports, training
 	$(BIN)/cyborg worker $(ARGS)
 
-test: setup  ## Run the whole test suite, browser tests included; JOBS=N processes share its files
+test: setup  ## Run the tests, those in Chromium included, but the long ones; JOBS=N processes share the files
+	.ci/need-chromium
+	.ci/need-node
+	$(BIN)/python -m pytest -m "not slow and not long and not engines" $(SPREAD) $(ARGS)
+	$(NODE)
+
+test-all: setup  ## Run the long ones too: whole installations, attacks, kills, other browsers, whole networks
 	.ci/need-chromium
 	.ci/need-engines
 	.ci/need-node
-	$(BIN)/python -m pytest $(SUITE) $(ARGS)
+	$(BIN)/python -m pytest $(ALL) $(ARGS)
 	$(NODE)
 
-coverage: setup  ## Run the whole test suite and print which lines of the packages it reaches
+coverage: setup  ## Run what test-all runs and print which lines of the packages it reaches
 	.ci/need-chromium
 	.ci/need-engines
-	$(BIN)/python -m pytest $(SUITE) --cov --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/python -m pytest $(ALL) --cov --cov-report=term:skip-covered $(ARGS)
 
 test-fast: setup  ## Run what takes a minute: rules, numbers, words and the browser's modules; no browser
 	.ci/need-node
@@ -61,16 +73,25 @@ test-fast: setup  ## Run what takes a minute: rules, numbers, words and the brow
 	$(NODE)
 
 check: setup node_modules  ## Formatting, lint, types, arrows between packages, migrations, links of the documentation
+	$(MAKE) --no-print-directory -j 2 $(if $(filter output-sync,$(.FEATURES)),-O) \
+	  check-types check-python docs-site check-scripts check-migrations
+
+check-types: setup
+	$(BIN)/mypy
+
+check-python: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check-migrations: setup
 	folder=$$(mktemp -d) && chmod 755 $$folder && CYBORG_DATABASE_URL= CYBORG_DATA_DIR=$$folder sh -ec \
 	  '$(BIN)/cyborg db upgrade && $(BIN)/alembic check'; status=$$?; rm -rf $$folder; exit $$status
+
+check-scripts: node_modules
 	npx --no-install prettier --log-level warn --check $(SCRIPTS)
 	npx --no-install eslint annotation_ui tests/annotation_ui
 	npx --no-install tsc --noEmit
-	$(MAKE) --no-print-directory docs-site
 
 node_modules: package-lock.json
 	.ci/need-node

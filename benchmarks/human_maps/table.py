@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from accuracy.statistics import means
-from benchmarks.human_maps.scenarios import HUMAN, BenchmarkRun
+from benchmarks.human_maps.scenarios import CONTROLS, HUMAN, BenchmarkRun
 
 HEADLINE: Final = "unseen/random"
 """The headline: unseen generators, with a mark that is independent of the label."""
@@ -59,11 +59,12 @@ def gap(
 
 
 def claim(results: Sequence[BenchmarkRun]) -> str:
-    """The three differences that the benchmark is about: human - none, shuffled - none, human - shuffled."""
-    other = f"{HUMAN}, shuffled maps"
-    human, shuffled = gap(results, HUMAN), gap(results, other)
-    between = gap(results, HUMAN, baseline=other)
-    pairs = {"human - none": human, "shuffled - none": shuffled, "human - shuffled": between}
+    """The differences that the benchmark is about: of human maps and controls, from none and one another."""
+    pairs = {"human - none": gap(results, HUMAN)}
+    for control in CONTROLS:
+        name = f"{HUMAN}, {control} maps"
+        pairs[f"{control} - none"] = gap(results, name)
+        pairs[f"human - {control}"] = gap(results, HUMAN, baseline=name)
     return "; ".join(f"{name} {one.mean:+.3f} ± {one.standard_error:.3f}" for name, one in pairs.items())
 
 

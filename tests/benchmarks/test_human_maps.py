@@ -18,11 +18,11 @@ from benchmarks.human_maps.scenarios import (
     HUMAN,
     BenchmarkRun,
     BenchmarkScenario,
-    controls,
     designs,
     guided,
-    objectives,
+    other_objectives,
     run_folder,
+    the_claim,
 )
 from benchmarks.human_maps.shortcut_scores import PairedScores, summary
 from benchmarks.human_maps.table import claim, gap, show
@@ -36,7 +36,7 @@ from benchmarks.human_maps.world import (
     write_world,
 )
 from saliency import build_image_map
-from training.config import CrossEntropy, Cyborg
+from training.config import OBJECTIVES, CrossEntropy, Cyborg
 from training.model.backbones import CyborgTiny
 
 DEFAULT = Design()
@@ -252,16 +252,18 @@ class TestTable:
     def test_one_seed_says_nothing(self):
         assert gap(results(0.5, [0.4]), HUMAN).verdict == ""
 
-    def test_the_claim_sets_human_maps_against_none_and_against_shuffled_ones(self):
+    def test_the_claim_sets_human_maps_against_none_and_against_both_controls(self):
         runs = results(0.5, [0.30, 0.31, 0.29])
-        shuffled = [
-            replace(one, scenario=f"{HUMAN}, shuffled maps")
+        controls = [
+            replace(one, scenario=f"{HUMAN}, {maps} maps")
             for one in runs
             if one.scenario == "cross_entropy"
+            for maps in ("shuffled", "ellipse")
         ]
-        told = claim([*runs, *shuffled])
-        assert told.startswith("human - none +0.300 ± 0.006; shuffled - none +0.000")
-        assert told.endswith("human - shuffled +0.300 ± 0.006")
+        assert claim([*runs, *controls]) == (
+            "human - none +0.300 ± 0.006; shuffled - none +0.000 ± 0.000; human - shuffled +0.300 ± 0.006; "
+            "ellipse - none +0.000 ± 0.000; human - ellipse +0.300 ± 0.006"
+        )
 
     def test_it_has_a_row_for_every_scenario(self):
         assert show(results(0.5, [0.1, 0.2]), title="t").row_count == 2
@@ -299,7 +301,19 @@ class TestPlan:
         assert len({run_folder(tmp_path, one, seed=0) for one in others}) == 4
 
     def test_a_world_that_several_scenarios_need_is_made_once(self):
-        assert designs([*objectives(DEFAULT), *controls(DEFAULT)]) == [DEFAULT]
+        assert designs([*the_claim(DEFAULT), *other_objectives(DEFAULT)]) == [DEFAULT]
+
+    def test_every_objective_that_uses_human_maps_has_both_controls(self):
+        every = {one.name: one for one in [*the_claim(DEFAULT), *other_objectives(DEFAULT)]}
+        assert set(OBJECTIVES) <= set(every)
+        for name in (name for name in (*OBJECTIVES, HUMAN) if every[name].objective.needs_maps):
+            for maps in ("shuffled", "ellipse"):
+                assert every[f"{name}, {maps} maps"] == replace(
+                    every[name], name=f"{name}, {maps} maps", maps=maps
+                )
+
+    def test_the_claim_alone_stays_within_its_minutes(self):
+        assert len(the_claim(DEFAULT)) == 9
 
     def test_every_regime_differs_from_the_default_in_what_its_name_says(self):
         assert REGIMES["default"].design == DEFAULT
@@ -309,7 +323,7 @@ class TestPlan:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_human_maps_beat_none_and_shuffled_maps_where_a_shortcut_tempts(tmp_path):
-    scenarios = [objectives(DEFAULT)[0], guided(DEFAULT), guided(DEFAULT, "shuffled")]
+    scenarios = [the_claim(DEFAULT)[0], guided(DEFAULT), guided(DEFAULT, "shuffled")]
     found = run_all(BenchmarkSettings(tmp_path, (0, 1, 2)), scenarios)
     human, shuffled = gap(found, HUMAN), gap(found, f"{HUMAN}, shuffled maps")
     assert human.verdict == "wins"

@@ -27,6 +27,12 @@ CAM_TENSORS: dict[CamTensor, str] = {
     "released": "what the papers' released code takes",
 }
 """Each in words."""
+ModelMap = Literal["cam", "attention"]
+MODEL_MAPS: dict[ModelMap, str] = {
+    "cam": "class activation maps",
+    "attention": "attention of the last block, mean over heads and over the patches that look; of no class",
+}
+"""Each in words."""
 Scaling = Literal["auto", "imagenet", "half"]
 Resize = Literal["area", "pil_bilinear"]
 Pooling = Literal["own", "mean"]
@@ -472,6 +478,9 @@ class RunSettings(FrozenModel):
     the layers of normalisation; `last_2`, all but that and the last two blocks."""
     cam_tensor: CamTensor = "pooled"
     """Tensor that the map is made of: what the classifier pools, or what the papers' released code takes."""
+    map: ModelMap = "cam"
+    """The model's map: the class activation map, which explains a logit exactly, or the `attention` of the
+    last block of a vision transformer, which explains none."""
     score: Literal["sigmoid", "softmax"] = "sigmoid"
     """Headline score: sigmoid of the fake logit (as in the papers) or softmax over both."""
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
@@ -528,6 +537,8 @@ class RunConfig(RunSettings):
             raise ValueError('sample_weight_control needs sample_weights, "accuracy" or "time"')
         if reason := self._why_no_features():
             raise ValueError(f'freeze = "trunk" computes the features of each image once, {reason}')
+        if reason := self._why_no_attention():
+            raise ValueError(f'map = "attention" is the attention of the last block {reason}')
         if reason := self._why_no_input_gradient():
             raise ValueError(f"the objective {self.objective.name} takes the gradient to the image {reason}")
         return self
@@ -549,9 +560,23 @@ class RunConfig(RunSettings):
             'which are those that the classifier pools: leave out cam_tensor = "released"': (
                 self.cam_tensor != "pooled"
             ),
+            'which have no attention: leave out map = "attention"': self.map == "attention",
             "on one device": self.devices > 1,
         }
         return next((reason for reason, holds in reasons.items() if holds), "")
+
+    def _why_no_attention(self) -> str:
+        """Why the attention of the last block cannot be the map; empty if it can or is not asked for."""
+        if self.map == "cam":
+            return ""
+        kind, cam_class = type(self.objective), self.objective.cam_class
+        if kind is Attention:
+            return "of a network, and the objective attention guides a layer of its own"
+        if cam_class != kind.model_fields["cam_class"].default:
+            return f'and the same for every class: leave out cam_class = "{cam_class}"'
+        if self.cam_tensor != "pooled":
+            return 'and no tensor: leave out cam_tensor = "released"'
+        return ""
 
     def _why_no_input_gradient(self) -> str:
         """Why the gradient to the image cannot be differentiated again; empty if it can or need not."""

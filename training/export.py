@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from training.errors import ModelError, RunError
 from training.files import new_folder, require_free, write_bytes, write_text
 from training.model.backbones import Backbone
-from training.model.cam import class_activation_map, min_max
 from training.reporting.model_card import as_markdown, card_of
 from training.run import open_run
 from training.run_folder import RunFolder
@@ -26,7 +25,7 @@ class ExportedDetector(nn.Module):
     """The exported module: scaling of pixels, network, scores and map.
 
     images : (N, 3, side, side) float32, RGB from 0 to 255
-    -> logits (N, 2), score_sigmoid (N,), score_softmax (N,), cam (N, h, w) in [0, 1] of the predicted class
+    -> logits (N, 2), score_sigmoid (N,), score_softmax (N,), cam (N, h, w) in [0, 1]: the map of the run
     """
 
     def __init__(self, backbone: Backbone) -> None:
@@ -35,7 +34,7 @@ class ExportedDetector(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         features, logits = self.backbone(self.backbone.normalise(images))
-        cam = min_max(class_activation_map(features, self.backbone.weight, logits.argmax(dim=1)))
+        cam = self.backbone.explain("predicted", features, logits, logits.argmax(dim=1))
         fake = logits[:, 1]
         return logits, torch.sigmoid(fake), torch.sigmoid(fake - logits[:, 0]), cam
 

@@ -142,10 +142,11 @@ def _cautions(grid: list[RunConfig], data: Path) -> Iterator[str]:
 def _settings_line(run: RunConfig) -> str:
     several = f", {run.devices} devices" if run.devices > 1 else ""
     pooling = f", pooling {run.pooling}" if run.pooling != "own" else ""
+    shown = f", map {run.map}" if run.map != "cam" else ""
     frozen = f", freeze {run.freeze}" if run.freeze != "none" else ""
     return (
         f"{run.epochs} epochs, batch {run.batch_size}, weights {_weights(run.architecture, run.weights)}, "
-        f"resize {run.resize}, cam_tensor {run.cam_tensor}{pooling}{frozen}{several}"
+        f"resize {run.resize}, cam_tensor {run.cam_tensor}{pooling}{shown}{frozen}{several}"
     )
 
 

@@ -137,8 +137,8 @@ def _evaluate(setup: Setup, dataset: DatasetFolder, folder: RunFolder, *, best_e
         results[split] = split_metrics(scores, maps, headline=setup.run.score)
         write_scores(folder.scores / f"{split}.csv", scores)
         if split == gallery_split:
-            tensor = setup.backbone.cam_tensor
-            write_gallery(folder.maps, scores, maps, split=split, cam_tensor=tensor)
+            shown = (setup.backbone.model_map, setup.backbone.cam_tensor)
+            write_gallery(folder.maps, scores, maps, split=split, shown=shown)
         parts.remove()
         yield EvaluatedEvent(split=split, metrics=results[split])
     finished = FinishedEvent(metrics=_flat(results, best_epoch))
@@ -314,7 +314,11 @@ def backbone_record(backbone: Backbone) -> dict[str, Any]:
     """The network's input, and the settings that differ between networks of one architecture."""
     return {
         "input": backbone.network_input.as_record(),
-        "network": {"dropout": backbone.dropout, "cam_tensor": backbone.cam_tensor},
+        "network": {
+            "dropout": backbone.dropout,
+            "cam_tensor": backbone.cam_tensor,
+            "map": backbone.model_map,
+        },
     }
 
 

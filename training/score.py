@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from saliency.files.spreadsheets import cell
-from training.config import CamTensor
+from training.config import CamTensor, ModelMap
 from training.data import loading
 from training.errors import DatasetError
 from training.evaluation.gallery import enlarged, picture
 from training.files import write_bytes
-from training.model.cam import class_activation_map, entropy, min_max
+from training.model.cam import entropy
 from training.reporting.style import in_colour
 from training.run import open_run
 from training.run_folder import RunFolder
@@ -39,7 +39,9 @@ class ImageScore:
     entropy: float
     """Entropy of the map in nats."""
     cam_tensor: CamTensor
-    """Tensor that the map is made of."""
+    """Tensor that a class activation map is made of."""
+    model_map: ModelMap
+    """What `cam` is."""
     input_image: NDArray[np.uint8]
     """(side, side, 3) RGB: the image as the network takes it."""
 
@@ -65,6 +67,7 @@ class ImageScore:
             "score_softmax": self.score_softmax,
             "entropy": self.entropy,
             "cam_tensor": self.cam_tensor,
+            "map": self.model_map,
             "side": self.input_image.shape[0],
             "seen": base64.b64encode(png).decode(),
             "cam": base64.b64encode(in_colour(enlarged(self.cam))).decode(),
@@ -86,13 +89,12 @@ def score_images(
         with torch.inference_mode():
             batch = backbone.normalise(pixels.to(backbone.weight.device))
             features, logits = backbone(batch)
-            cam = min_max(class_activation_map(features, backbone.weight, logits.argmax(dim=1)))
+            cam = backbone.explain("predicted", features, logits, logits.argmax(dim=1))
         real, fake = logits[0].double().tolist()
         input_image = np.ascontiguousarray(pixels[0].numpy().transpose(1, 2, 0))
         cam_array = cam[0].cpu().numpy()
-        image_score = ImageScore(
-            path, real, fake, cam_array, float(entropy(cam)[0]), backbone.cam_tensor, input_image
-        )
+        shown = (backbone.cam_tensor, backbone.model_map)
+        image_score = ImageScore(path, real, fake, cam_array, float(entropy(cam)[0]), *shown, input_image)
         if cams is not None:
             write_bytes(cams / f"{path.stem}.png", picture(image_score.cam))
         yield image_score

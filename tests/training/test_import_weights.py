@@ -34,7 +34,7 @@ class TestImport:
         assert json.loads((out / "run.json").read_text()) == json.loads(json.dumps(record))
         assert record["start"]["where"] == "state_dict"
         assert record["input"] == NetworkInput(32, IMAGENET, "pil_bilinear").as_record()
-        assert record["network"] == {"dropout": 0.0, "cam_tensor": "pooled"}
+        assert record["network"] == {"dropout": 0.0, "cam_tensor": "pooled", "map": "cam"}
         assert names(checkpoint.parent) == ["run", "w.pth"]
 
     def test_what_is_known_better_is_taken(self, checkpoint):

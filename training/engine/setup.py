@@ -44,7 +44,7 @@ class BatchOutput:
     present: Tensor  # (N,) bool
     features: Tensor  # (N, C, h, w)
     logits: Tensor  # (N, K)
-    attention: Tensor | None  # (N, a, b) in [0, 1]
+    attention: Tensor | None  # (N, a, b) ≥ 0
     input_gradient: Tensor | None  # (N, 3, side, side) with a graph; in training, for objectives that need it
     sample_weights: Tensor | None  # (N,) of the cross-entropy of each sample
 
@@ -177,6 +177,7 @@ def new_backbone(run: RunConfig, *, network_input: NetworkInput | None = None) -
         dropout=run.dropout,
         cam_tensor=run.cam_tensor,
         pooling=run.pooling,
+        model_map=run.map,
     )
     freeze(backbone, run.freeze)
     return backbone

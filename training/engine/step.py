@@ -47,6 +47,7 @@ class EagerStep:
             input_gradient=output.input_gradient,
             alpha=setup.alpha,
             sample_weights=output.sample_weights,
+            model_map=setup.run.map,
         )
         setup.optimiser.zero_grad()
         torch.autograd.backward(setup.scaler.scale(result.loss))

@@ -30,7 +30,7 @@ from training.evaluation.score_table import with_other_class
 from training.events import HeartbeatEvent, Metrics
 from training.files import write_text
 from training.model.backbones import Backbone
-from training.model.cam import entropy, explanation, min_max
+from training.model.cam import entropy
 
 Floats = NDArray[np.float64]
 
@@ -118,8 +118,7 @@ class Evaluator:
         """
         device = self.backbone.weight.device
         features, logits = self._forward(pixels.to(device))
-        maps = explanation(self.cam_class, features, self.backbone.weight, logits, labels.to(device))
-        return logits, min_max(maps.float())
+        return logits, self.backbone.explain(self.cam_class, features, logits, labels.to(device))
 
     def _forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         if self.trunk is not None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from saliency.files.spreadsheets import cell
-from training.config import CamTensor
+from training.config import CamTensor, ModelMap
 from training.data.loading import SampleTensors
 from training.evaluation.evaluator import SplitLogits, SplitMaps
 from training.files import write_bytes, write_text
@@ -32,15 +32,16 @@ INDEX_COLUMNS = (
     "score_sigmoid",
     "cam_entropy",
     "cam_tensor",
+    "map",
 )
 
 
 def write_gallery(
-    folder: Path, scores: SplitLogits, maps: SplitMaps, *, split: str, cam_tensor: CamTensor
+    folder: Path, scores: SplitLogits, maps: SplitMaps, *, split: str, shown: tuple[ModelMap, CamTensor]
 ) -> None:
     """Write average maps of real, fake and all images; single maps as pictures; more of them as numbers.
 
-    index.csv names the image of each picture, and the tensor that the maps are made of.
+    shown : what the maps are, and the tensor that a class activation map is made of; both are in index.csv
     """
     for name, subset in {"all": None, "real": ~scores.fake, "fake": scores.fake}.items():
         chosen = maps.cams if subset is None else maps.cams[subset]
@@ -55,7 +56,7 @@ def write_gallery(
         write_bytes(folder / file, picture(maps.cams[i]))
         score = float(expit(scores.logits[i, 1]))
         row = [file, *map(cell, (sample.image_id, sample.path, sample.label, sample.source, split))]
-        writer.writerow([*row, f"{score:.6f}", f"{maps.entropies[i]:.4f}", cam_tensor])
+        writer.writerow([*row, f"{score:.6f}", f"{maps.entropies[i]:.4f}", *reversed(shown)])
     write_text(folder / "index.csv", text.getvalue())
     _write_sample(folder / "sample.npz", scores, maps)
 

@@ -66,7 +66,8 @@ class EvaluationParts:
         digest = hashlib.sha256(self.checkpoint.read_bytes())
         ids = [sample.image_id for sample in self.samples]
         backbone = self.evaluator.backbone
-        settings = (self.evaluator.cam_class, backbone.cam_tensor, backbone.network_input.as_record())
+        tensors = (backbone.cam_tensor, backbone.model_map)
+        settings = (self.evaluator.cam_class, *tensors, backbone.network_input.as_record())
         digest.update(repr((self.dataset.id, ids, settings, PART)).encode())
         return self.folder / f".parts-{digest.hexdigest()[:16]}"
 

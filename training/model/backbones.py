@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.config import CamTensor, Pooling, Resize, plain_name
+from training.config import CamClass, CamTensor, ModelMap, Pooling, Resize, plain_name
 from training.errors import ModelError
 from training.model.attention import ATTENTION, AttentionLayer, add_attention
+from training.model.block_attention import BlockAttention, last_attention
+from training.model.cam import explanation, min_max
 from training.model.cam_tensor import FeatureHook, require_released
 from training.model.feature_maps import (
     FeatureLayout,
@@ -45,6 +47,7 @@ class Backbone(nn.Module):
         self.net = net
         self.network_input = network_input
         self.feature_hook: FeatureHook | None = None
+        self.block_attention: BlockAttention | None = None
         self.layout = FeatureLayout()
         self.frozen_modules: tuple[nn.Module, ...] = ()
         self._mean: Tensor
@@ -104,9 +107,26 @@ class Backbone(nn.Module):
 
     @property
     def attention(self) -> Tensor | None:
-        """The attention (N, a, b) in [0, 1] of the last forward pass; None in a network without it."""
+        """The attention (N, a, b) ≥ 0 of the last forward pass: of the last block if that is the model's map,
+        else of an inserted layer; None in a network without either."""
+        if self.block_attention is not None:
+            return self.block_attention.last_map
         layer = getattr(self.net, ATTENTION, None)
         return layer.last_map if isinstance(layer, AttentionLayer) else None
+
+    @property
+    def model_map(self) -> ModelMap:
+        """What `explain` shows."""
+        return "cam" if self.block_attention is None else "attention"
+
+    def explain(self, cam_class: CamClass, features: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+        """The map (N, h, w) in [0, 1] of the images of the last forward pass, whose outputs these are.
+
+        Parameters as of `explanation`; an attention is of no class, and needs none of them.
+        """
+        if self.block_attention is not None and self.block_attention.last_map is not None:
+            return min_max(self.block_attention.last_map)
+        return min_max(explanation(cam_class, features, self.weight, logits, labels).float())
 
     def guided_map_size(self) -> tuple[int, int]:
         """Height and width of the map that is compared with human maps: the attention, or else the CAM."""
@@ -164,6 +184,7 @@ def build(  # noqa: PLR0913 - each is a setting of a run
     dropout: float | None = None,
     cam_tensor: CamTensor = "pooled",
     pooling: Pooling = "own",
+    model_map: ModelMap = "cam",
 ) -> Backbone:
     """A network with random weights, drawn from torch's global generator.
 
@@ -173,6 +194,7 @@ def build(  # noqa: PLR0913 - each is a setting of a run
     image_size, scale, dropout : None is the architecture's own
     cam_tensor : which features `forward` returns
     pooling : what the classifier sees of a vision transformer: what its authors chose, or its patches' mean
+    model_map : what stands for the model's map
     `ModelError`: an unknown architecture, or one whose logits are not linear in its pooled features
     """
     net = (
@@ -189,6 +211,9 @@ def build(  # noqa: PLR0913 - each is a setting of a run
     _require_linear_head(backbone, architecture)
     if cam_tensor == "released":
         backbone.feature_hook = FeatureHook(net, require_released(architecture))
+    if model_map == "attention":
+        backbone.block_attention = last_attention(net, backbone.layout, architecture)
+        _probe(backbone)  # refuses attention within windows, before anything trains
     return backbone
 
 

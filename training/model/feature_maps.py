@@ -27,7 +27,7 @@ class FeatureLayout:
     def as_maps(self, features: Tensor) -> Tensor:
         """Features in this layout -> (N, C, h, w); tokens that are no patches are left out."""
         if self.kind == "tokens":
-            return features[:, self.prefix :].transpose(1, 2).reshape(len(features), -1, *self.grid)
+            return features[:, self.prefix :].transpose(1, 2).reshape(features.shape[0], -1, *self.grid)
         return features.permute(0, 3, 1, 2) if self.kind == "channels_last" else features
 
 

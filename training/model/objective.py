@@ -20,6 +20,7 @@ from training.config import (
     Harmonizer,
     Hseb,
     MapDistance,
+    ModelMap,
     RightReasons,
     ToleranceBand,
 )
@@ -66,6 +67,7 @@ def compute_loss(  # noqa: PLR0913 - what one forward pass returns
     input_gradient: Tensor | None = None,
     alpha: Alpha | None = None,
     sample_weights: Tensor | None = None,
+    model_map: ModelMap = "cam",
 ) -> LossOutput:
     """The loss of one batch; formulas and their sources are in docs/losses.md.
 
@@ -81,8 +83,9 @@ def compute_loss(  # noqa: PLR0913 - what one forward pass returns
     weight : (K, C) weight of the linear classifier
     human : (N, H, W) in [0, 1], of any size; ignored, NaN included, where `present` is False
     present : (N,) bool, whether the sample has a human map
-    attention : (N, a, b) in [0, 1], the network's own attention map; only the objective `attention` needs it
+    attention : (N, a, b) ≥ 0, the network's own; for the objective `attention`, and as `model_map`
     input_gradient : (N, 3, H, W) with a graph, as of `input_gradient`, for objectives that need it
+    model_map : whether the CAM or `attention` is the model's map
     alpha : share of the cross-entropy, in place of the objective's weights; None where those hold
     sample_weights : (N,) of the cross-entropy of each sample, and of nothing else; None weighs all by 1
 
@@ -97,7 +100,8 @@ def compute_loss(  # noqa: PLR0913 - what one forward pass returns
     _check_shapes(logits, labels, features, weight, human, present)
     with torch.autocast(logits.device.type, enabled=False):
         logits, features, weight, human = map(_at_least_float32, (logits, features, weight, human))
-        maps = batch_maps(objective.cam_class, logits, labels, features, weight, human, present, attention)
+        model = _model_map(model_map, objective.cam_class, logits, labels, features, weight, attention)
+        maps = batch_maps(objective.cam_class, model, labels, features, weight, human, present, attention)
         classification = _classification(logits, labels, sample_weights)
         weighted = _terms(objective, maps, input_gradient)
         own_weight: float | Tensor = objective.cross_entropy_weight
@@ -114,9 +118,26 @@ def compute_loss(  # noqa: PLR0913 - what one forward pass returns
     return LossOutput(loss, _record(loss, classification, terms, maps))
 
 
-def batch_maps(
+def _model_map(
+    model_map: ModelMap,
     cam_class: CamClass,
     logits: Tensor,
+    labels: Tensor,
+    features: Tensor,
+    weight: Tensor,
+    attention: Tensor | None,
+) -> Tensor:
+    """The model's map (N, h, w) in [0, 1]."""
+    if model_map == "cam":
+        return min_max(explanation(cam_class, features, weight, logits, labels))
+    if attention is None:
+        raise ValueError('map = "attention" needs a network that has an attention map')
+    return min_max(_at_least_float32(attention))
+
+
+def batch_maps(
+    cam_class: CamClass,
+    model: Tensor,
     labels: Tensor,
     features: Tensor,
     weight: Tensor,
@@ -124,8 +145,10 @@ def batch_maps(
     present: Tensor,
     attention: Tensor | None = None,
 ) -> BatchMaps:
-    """Model map and human map of each sample, in [0, 1] and of one size; shapes as in `compute_loss`."""
-    model = min_max(explanation(cam_class, features, weight, logits, labels))
+    """Model map and human map of each sample, in [0, 1] and of one size; shapes as in `compute_loss`.
+
+    model : (N, h, w) in [0, 1], of `_model_map`
+    """
     # Selected before the resize: a NaN that is multiplied by 0 later is still NaN, in the gradient too.
     painted = torch.where(present[:, None, None], human, 0.0).to(model.dtype)
     human = fit_human(painted, (model.shape[1], model.shape[2]))

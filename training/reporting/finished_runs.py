@@ -74,9 +74,18 @@ def learned_from_all(results: Iterable[FinishedRun]) -> list[FinishedRun]:
 
 
 def about_maps(results: Iterable[FinishedRun]) -> str:
-    """The tensors that the maps of these runs are made of, for a title; empty if all are `pooled`."""
-    tensors = sorted({result.config.cam_tensor for result in results})
-    return "" if tensors == ["pooled"] else f"maps of the {' or '.join(tensors)} tensor"
+    """What the maps of these runs are, for a title; empty if all are CAMs of the pooled tensor."""
+    kinds = sorted({_about_map(result.config) for result in results})
+    return "" if kinds == [_POOLED] else " or ".join(kinds)
+
+
+_POOLED: Final = "maps of the pooled tensor"
+
+
+def _about_map(config: RunConfig) -> str:
+    if config.map == "attention":
+        return "attention of the last block"
+    return f"maps of the {config.cam_tensor} tensor"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from training.config import CAM_TENSORS
+from training.config import CAM_TENSORS, MODEL_MAPS, RunConfig
 from training.evaluation.score_table import POOLED
 from training.files import read_json
 from training.reporting.finished_runs import read_run
@@ -24,11 +24,11 @@ ABOUT_SCORES: Final = (
 )
 ABOUT_FILES: Final = (
     "`model.onnx`: `images` (N, 3, side, side) RGB from 0 to 255 → `logits` (N, 2; real, fake), "
-    "`score_sigmoid`, `score_softmax` (N), `cam` (N, h, w) in [0, 1] of the predicted class. Pictures are "
+    "`score_sigmoid`, `score_softmax` (N), `cam` (N, h, w) in [0, 1], the map. Pictures are "
     "brought to side × side before, as said above; the scale of pixels is inside the model. "
     "`model.safetensors`: the weights alone. `card.json`: this page as data."
 )
-NETWORK: Final = {"dropout": 0.0, "cam_tensor": "pooled"}
+NETWORK: Final = {"dropout": 0.0, "cam_tensor": "pooled", "map": "cam"}
 """The settings of runs whose record does not have them."""
 RESIZES: Final = {
     "area": "the mean over the covered area (OpenCV's INTER_AREA; INTER_LINEAR when enlarging)",
@@ -52,7 +52,7 @@ def card_of(folder: RunFolder) -> dict[str, Any]:
         "best_epoch": result.best_epoch,
         "input": record.get("input"),
         "network": record.get("network", NETWORK),
-        "about_maps": f"of the predicted class, made of {CAM_TENSORS[result.config.cam_tensor]}",
+        "about_maps": _about_model_maps(result.config),
         "cautions": record.get("cautions", []),
         "start": record.get("start", {"weights": record["config"]["weights"]}),
         "data": {
@@ -75,6 +75,12 @@ def card_of(folder: RunFolder) -> dict[str, Any]:
         },
         "versions": record.get("versions"),
     }
+
+
+def _about_model_maps(config: RunConfig) -> str:
+    if config.map == "attention":
+        return MODEL_MAPS["attention"]
+    return f"of the predicted class, made of {CAM_TENSORS[config.cam_tensor]}"
 
 
 def _maps(dataset: str | None) -> dict[str, Any] | str:
@@ -105,10 +111,20 @@ def as_markdown(card: dict[str, Any]) -> str:
     return "\n\n".join(sections) + "\n"
 
 
+def _settings(objective: dict[str, Any]) -> Iterator[str]:
+    """The settings of an objective that hold, in words."""
+    for name, value in objective.items():
+        if isinstance(value, dict):
+            parts = " ".join(str(part) for part in value.values() if part is not None)
+            yield f"{name} {parts} in place of two weights"
+        elif name != "name" and value is not None:
+            yield f"{name} {value}"
+
+
 def _what(card: dict[str, Any]) -> str:
     config, network_input = card["config"], card["input"] or {}
     objective = config["objective"]
-    settings = ", ".join(f"{name} {value}" for name, value in objective.items() if name != "name")
+    settings = ", ".join(_settings(objective))
     weights = card["start"]["weights"]
     start = "random weights" if weights in {"none", "random"} else f"weights `{_plain(weights)}`"
     if licence := card["start"].get("licence"):

@@ -34,6 +34,7 @@ def run_table(results: Iterable[FinishedRun]) -> list[Row]:
         config = result.config
         where = {"split": result.split, "best_epoch": result.best_epoch, "resize": config.resize}
         where |= {"cam_class": config.objective.cam_class, "cam_tensor": config.cam_tensor}
+        where["map"] = config.map
         where["cautions"] = " ".join(result.cautions)
         interval = {name: pooled[name] for name in ("auc_low", "auc_high")}
         rows.append({**_head(result), **where, **interval, **result.metrics})

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +8,7 @@ from scipy.ndimage import binary_dilation, convolve
 from scipy.special import log_softmax
 from scipy.stats import entropy as scipy_entropy
 
+from tests.support import ROOT
 from training.config import (
     OBJECTIVES,
     Attention,
@@ -205,6 +208,25 @@ class TestFormulas:
 
     def test_every_objective_has_an_oracle(self):
         assert {objective.name for objective, _ in ORACLES} == set(OBJECTIVES)
+
+    def test_the_table_of_tests_is_that_of_the_tests(self):
+        text = (ROOT / "docs/losses.md").read_text().partition("## What is tested")[2]
+        rows = {
+            row[0]: row[1:]
+            for row in re.findall(r"^\| `(\w+)` \|" + r" ([^|]+) \|" * 5 + "$", text, re.MULTILINE)
+        }
+        assert list(rows) == list(OBJECTIVES)
+        every = {objective.name for objective in EVERY}
+        with_term = {objective.name for objective in HAS_A_MAP_TERM}
+        through_the_network = {name for name in OBJECTIVES if Objective.preset(name).needs_input_gradient}
+        for name, (oracle, slope_, flat, missing, trains) in rows.items():
+            assert name in every  # TestEveryObjective: slopes, flat and missing maps
+            assert (oracle, flat, trains) == ("yes", "yes", "yes")
+            assert slope_ == ("yes, and through the network" if name in through_the_network else "yes")
+            wanted = (
+                "yes" if name in with_term else "yes: " if Objective.preset(name).needs_maps else "uses none"
+            )
+            assert missing.startswith(wanted)
 
 
 @pytest.mark.parametrize("objective", EVERY, ids=ids)

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, Depends, FastAPI, Response
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
@@ -25,6 +25,7 @@ from app.exports.downloads import MAKERS, Downloads
 from app.health import Health, health
 from app.maps import routes as maps
 from app.middleware import BodyLimit, Compressed, ConcurrencyLimit, SameOriginOnly, SecurityHeaders
+from app.questions import add_question_page, ask_first
 from app.recruitment import events as marketplace_events
 from app.recruitment import routes as recruitment
 from app.security import RateLimit
@@ -44,6 +45,9 @@ STAFF_REQUESTS: Final = 4
 OTHER_CONNECTIONS: Final = MAKERS + 3
 """Database connections outside the request limits: downloads in the making, old picture addresses, health,
 pages that follow by themselves."""
+
+STAFF_PAGES: Final = (people.router, tokens.router, dashboard.router)
+"""Whose forms may ask before they act."""
 
 # Participants first, because most requests are theirs and routes are searched in this order.
 ROUTERS: Final[tuple[APIRouter, ...]] = (
@@ -106,11 +110,12 @@ def create_app(settings: Settings, *, session_factory: SessionFactory | None = N
     app.add_route("/i/{address}", picture)
     app.add_route("/i/{address}/map", old_heat_map)
     for router in ROUTERS:
-        app.include_router(router)
+        app.include_router(router, dependencies=[Depends(ask_first)] if router in STAFF_PAGES else None)
     app.mount("/static", RevalidatedFiles(directory=STATIC))
     app.add_api_route("/plotly.min.js", plotly, include_in_schema=False)
     app.add_route("/health", health)
     add_error_handlers(app)
+    add_question_page(app)
     add_middleware(app, settings)
     return app
 

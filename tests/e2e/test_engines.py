@@ -10,10 +10,14 @@ from typing import Final
 import pytest
 from sqlalchemy import select
 
-from app.models import Annotation, Decision, Participant, Stroke, Trial
+from app.accounts.service import add_staff
+from app.models import Annotation, Decision, Participant, Role, Stroke, StudyState, Trial
 from tests.e2e.test_participant_page import mask
+from tests.e2e.test_staff_pages import state_of
 from tests.support.engines import CONTROL, Engine, Missing, Place, firefox, webkit
 from tests.support.lab import SIDE, Lab
+from tests.support.people import PASSWORD
+from tests.support.slow_network import losing
 from tests.support.visits import FRONT, PAINT, STEPS
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
@@ -214,3 +218,40 @@ def visitor(engine) -> Visitor:
 @pytest.fixture
 def address(lab: Lab, request) -> str:
     return lab.everything(f"engine-{request.node.callspec.id}")
+
+
+PRESS: Final = """
+const buttons = [...document.querySelectorAll("form button")];
+setTimeout(() => buttons.find((button) => button.textContent === arguments[0]).click());
+"""
+"""By a script: WebDriver's click waits until a page has loaded, and one whose script never comes has not."""
+ASKED: Final = "return document.title.startsWith('Pause?') && document.querySelector('main p').textContent"
+
+
+def log_in(engine: Engine, address: str, email: str) -> None:
+    engine.go(f"{address}/login")
+    script = (
+        "for (const [name, value] of arguments[0]) document.querySelector(`[name=${name}]`).value = value"
+    )
+    engine.run(script, [["email", email], ["password", PASSWORD]])
+    engine.run(PRESS, "Log in")
+    engine.wait_for("return location.pathname === '/staff'")
+
+
+# WebKit's driver runs no script in a page that has not loaded.
+@pytest.mark.parametrize("engine", [firefox], indirect=True, ids=["firefox"])
+def test_a_press_before_the_script_has_come_is_asked(engine, lab, request):
+    slug, email = f"asked-{request.node.callspec.id}", f"{request.node.callspec.id}@lab.example"
+    lab.plain(slug)
+    with lab.sessions.begin() as session:
+        add_staff(session, email=email, name="Ada", role=Role.EDITOR, password=PASSWORD)
+    with losing(lab.url, lost="page.js") as address:
+        log_in(engine, address, email)
+        engine.run("location.assign(arguments[0])", f"{address}/staff/studies/{slug}")
+        engine.wait_for("return document.querySelector('form[action$=pause]')")
+        engine.run(PRESS, "Pause")
+        assert "nobody new comes in" in engine.wait_for(ASKED)
+        assert state_of(lab, slug) is StudyState.OPEN
+        engine.run(PRESS, "Pause")
+        engine.wait_for("return document.querySelector('form[action$=open]')")
+        assert state_of(lab, slug) is StudyState.PAUSED

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from app.accounts.service import add_staff
 from app.dashboard.studies.live import INTERVAL_S
-from app.models import Image, Role
+from app.models import Image, Role, Study, StudyState
 from tests.support.lab import DESK, SIDE, Lab, browsing
 from tests.support.people import PASSWORD, StaffMember
 from tests.support.pictures import draw
@@ -43,18 +43,37 @@ def open_an_image(page, lab):
 
 
 class TestConfirmation:
-    def test_a_page_is_not_shown_before_the_script_that_asks(self, page, lab):
-        lab.plain("confirmed")
-        held = []
-        page.route("**/staff/page.js*", lambda route: held.append(route))  # noqa: PLW0108 - it takes no builtin
-        page.goto(f"{lab.url}/staff/studies/confirmed", wait_until="commit")
+    def test_a_press_before_the_script_runs_is_asked_by_a_page(self, page, lab):
+        lab.plain("unscripted")
+        page.route("**/staff/page.js*", lambda _route: None)  # it never arrives
+        page.goto(f"{lab.url}/staff/studies/unscripted", wait_until="commit")
+        page.get_by_role("button", name="Pause", exact=True).click()
+        expect(page.locator("main")).to_contain_text("nobody new comes in")
+        assert state_of(lab, "unscripted") is StudyState.OPEN
+        page.get_by_role("link", name="Cancel").click(no_wait_after=True)
+        page.wait_for_url("**/staff/studies/unscripted", wait_until="commit")
+        page.get_by_role("button", name="Pause", exact=True).click()
+        page.locator("main").get_by_role("button", name="Pause", exact=True).click(no_wait_after=True)
+        page.get_by_role("button", name="Open", exact=True).wait_for(state="attached")
+        assert state_of(lab, "unscripted") is StudyState.PAUSED
+
+    def test_the_script_asks_in_a_dialog_each_time(self, page, lab):
+        lab.plain("scripted")
+        page.goto(f"{lab.url}/staff/studies/scripted")
         pause = page.get_by_role("button", name="Pause", exact=True)
-        pause.wait_for(state="attached")
-        page.wait_for_timeout(500)  # in which a page that does not wait is painted
-        assert page.evaluate("performance.getEntriesByType('paint').length") == 0
-        held[0].continue_()
+        pause.click()
+        page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
         pause.click()
         expect(page.get_by_role("dialog")).to_contain_text("nobody new comes in")
+        assert state_of(lab, "scripted") is StudyState.OPEN
+        page.get_by_role("dialog").get_by_role("button", name="Pause").click()
+        expect(page.get_by_role("button", name="Open", exact=True)).to_be_visible()
+        assert state_of(lab, "scripted") is StudyState.PAUSED
+
+
+def state_of(lab: Lab, slug: str) -> StudyState:
+    with lab.session() as session:
+        return session.scalars(select(Study.state).where(Study.slug == slug)).one()
 
 
 class TestRegion:
@@ -116,6 +135,17 @@ class TestNarrowScreens:
 
 
 class TestUpload:
+    def test_sixty_thousand_files_are_looked_at(self, page, lab, tmp_path):
+        with zipfile.ZipFile(tmp_path / "many.zip", "w") as archive:
+            for number in range(60_000):
+                archive.writestr(f"real/portraits/session-{number // 1000}/face-{number:06}.png", b"x")
+        page.goto(f"{lab.url}/staff/images/new")
+        page.get_by_label("Files, or a ZIP archive").set_input_files(tmp_path / "many.zip")
+        page.get_by_role("button", name="Show what will be imported").click()
+        words = page.locator("#report-words")
+        expect(words).to_have_text("60,000 images to import. Nothing is stored yet.", timeout=120_000)
+        expect(page.locator("#report-go")).to_have_text("Import 60,000 images")
+
     def test_files_a_folder_and_an_archive_are_imported_and_a_damaged_one_is_refused(
         self, page, lab, tmp_path
     ):

@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 import lxml.html
 from fastapi.testclient import TestClient
 
+from app.questions import QUESTION
+
 NAVIGATION = {"accept": "text/html,*/*;q=0.8", "sec-fetch-site": "same-origin", "sec-fetch-mode": "navigate"}
 
 TYPED = {
@@ -37,6 +39,15 @@ class Submission:
     address: str
     fields: tuple[tuple[str, str], ...]
     files: tuple[tuple[str, tuple[str, bytes]], ...] = ()
+
+    @property
+    def asks(self) -> bool:
+        """Whether it still carries the question that it asks before it acts."""
+        return QUESTION in dict(self.fields)
+
+    def answered(self) -> "Submission":
+        """As a script sends it once somebody has agreed."""
+        return replace(self, fields=tuple(one for one in self.fields if one[0] != QUESTION))
 
     @property
     def data(self) -> dict[str, list[str]]:
@@ -142,7 +153,10 @@ class Crawler:
             action = button.get("formaction") or form.get("action") or address
             target = self._local(urljoin(address, action))
             if target is not None:
-                yield Submission(address, method, target, (*fields, *pressed), tuple(files.items()))
+                one = Submission(address, method, target, (*fields, *pressed), tuple(files.items()))
+                yield one
+                if one.asks:
+                    yield one.answered()
 
     def _fields(self, form: Any) -> tuple[list[tuple[str, str]], Files]:
         """What a browser sends of a form as it stands; what it insists on is filled in."""

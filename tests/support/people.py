@@ -35,7 +35,7 @@ class StaffMember:
         expect(self.page).to_have_url(f"{self.url}/staff/studies/{slug}")
 
     def open_study(self) -> None:
-        self.page.wait_for_load_state("load")  # before its script runs, a page asks nothing
+        self.page.wait_for_load_state("load")  # before its script runs, a page asks in place of a dialog
         self.page.get_by_role("button", name="Open").first.click()
         self.page.get_by_role("dialog").get_by_role("button", name="Open").click()
         expect(self.page.get_by_role("button", name="Pause")).to_be_visible()

@@ -23,17 +23,20 @@ function confirmation(question, yes) {
   return dialog;
 }
 
-/** @param {SubmitEvent} event */
+/** A form that carries a question is sent without it, once somebody has agreed. @param {SubmitEvent} event */
 function ask(event) {
   const form = /** @type {HTMLFormElement} */ (event.target);
-  const submitter = /** @type {HTMLElement | null} */ (event.submitter);
-  const question = submitter?.dataset.confirm ?? form.dataset.confirm;
-  if (!question || event.defaultPrevented) return;
+  const question = form.elements.namedItem("asks");
+  if (!(question instanceof HTMLInputElement) || question.disabled || event.defaultPrevented) return;
   event.preventDefault();
-  const dialog = confirmation(question, submitter?.dataset.confirmYes ?? form.dataset.confirmYes ?? "Yes");
+  const yes = /** @type {HTMLInputElement} */ (form.elements.namedItem("asks_yes"));
+  const dialog = confirmation(question.value, yes.value);
   dialog.addEventListener("close", () => {
     dialog.remove();
-    if (dialog.returnValue === "yes") submit(form, submitter);
+    if (dialog.returnValue !== "yes") return;
+    question.disabled = true; // a disabled field is not sent
+    form.requestSubmit(event.submitter);
+    question.disabled = false;
   });
   dialog.showModal();
 }
@@ -46,14 +49,6 @@ function showBusy(event) {
   button.textContent = form.dataset.busy;
   button.setAttribute("aria-disabled", "true");
   form.addEventListener("submit", (again) => again.preventDefault());
-}
-
-/** With the address of the button that was pressed. @param {HTMLFormElement} form @param {HTMLElement | null} submitter */
-function submit(form, submitter) {
-  if (submitter instanceof HTMLButtonElement && submitter.hasAttribute("formaction")) {
-    form.action = submitter.formAction;
-  }
-  form.submit();
 }
 
 /** @param {MouseEvent} event */

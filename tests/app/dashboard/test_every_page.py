@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+import lxml.html
 import pytest
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
@@ -28,6 +29,7 @@ from app.dashboard.participants import visits as participant_visits
 from app.deps import SESSION_COOKIE
 from app.main import ROUTERS, create_app
 from app.models import Role
+from app.questions import QUESTION, YES
 from app.settings import Settings
 from app.storage import BlobStore
 from tests.support import factories
@@ -35,6 +37,7 @@ from tests.support.crawler import NAVIGATION, Crawler
 from tests.support.everything import Everything
 from tests.support.grids import PICTURE, SCORES
 from tests.support.local_prolific import TOKEN, LocalProlific, serving
+from tests.support.pages import read
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -116,6 +119,28 @@ class TestEveryPage:
             if site.client.get(address, headers=NAVIGATION, follow_redirects=True).status_code != 200
         ]
         assert dead_ends == []
+
+
+class TestQuestions:
+    def test_a_press_without_a_script_gets_the_question_and_changes_nothing(self, visits, site):
+        site.log_in(Role.ADMIN)
+        asking = [one for one in visits[Role.ADMIN].forms() if one.asks]
+        assert {one.address.rpartition("/")[2] for one in asking} >= {"open", "disable", "revoke", "abort"}
+        for one in asking:
+            with site.undone():
+                before = site.count_audit_entries()
+                shown = read(site.client.post(one.address, data=one.data, headers=NAVIGATION))
+                assert shown.texts("main p") == [" ".join(dict(one.fields)[QUESTION].split())]
+                assert site.count_audit_entries() == before
+
+    def test_the_page_that_asks_sends_the_form_without_its_question(self, visits, site):
+        site.log_in(Role.ADMIN)
+        for one in {one.address: one for one in visits[Role.ADMIN].forms() if one.asks}.values():
+            asked = site.client.post(one.address, data=one.data, headers=NAVIGATION)
+            page = lxml.html.fromstring(asked.text)
+            (form,) = (form for form in page.forms if form.get("method") == "post")
+            assert form.get("action") is None  # where it was sent before
+            assert form.form_values() == [field for field in one.fields if field[0] not in (QUESTION, YES)]
 
 
 class TestEmptyFields:

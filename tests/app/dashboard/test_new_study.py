@@ -238,7 +238,7 @@ class TestState:
 
     def test_only_what_the_state_allows_is_offered(self, editor):
         study = f"/staff/studies/{StudyFactory(state=StudyState.PAUSED).slug}"
-        forms = read(editor.get(study)).values("form[data-confirm]", "action")
+        forms = read(editor.get(study)).values("form:has([name=asks])", "action")
         assert forms == [f"{study}/open", f"{study}/close"]
 
 
@@ -270,7 +270,7 @@ class TestViewer:
     def test_a_study_offers_nothing_to_change(self, viewer, path):
         page = read(viewer.get(f"/staff/studies/{StudyFactory().slug}{path}"))
         assert page.texts("h1")
-        assert not page.has("[data-confirm], form[method=post][action^='/staff']")
+        assert not page.has("[name=asks], form[method=post][action^='/staff']")
 
 
 def send(editor, **changes):

@@ -156,7 +156,7 @@ def analyse(context: JobContext, *, analysis_id: int) -> None:
 
 @queue.task(name=RUN_TASK, pass_context=True, retry=Resume())
 def run_task(context: JobContext, *, task_id: int) -> None:
-    """Freeze a dataset, export a detector or score an image; a worker that stops leaves it to the next."""
+    """Freeze, export, score or audit; a worker that stops leaves it to the next."""
     worker = services(context)
     with abortable():
         do_task(worker.sessions, worker.blobs, task_id, should_stop=partial(stopped_state, context))

@@ -58,7 +58,7 @@ class ImageScore:
         return f"{_quoted(cell(str(self.path)))},{numbers},{self.score_sigmoid:.6f},{self.score_softmax:.6f}"
 
     def as_json(self) -> dict[str, Any]:
-        """All numbers, and image and map as base64 of PNG."""
+        """All numbers, and image and map, in colours and in grey, as base64 of PNG."""
         png = bytes(cv2.imencode(".png", cv2.cvtColor(self.input_image, cv2.COLOR_RGB2BGR))[1])
         return {
             "logit_real": self.logit_real,
@@ -71,6 +71,7 @@ class ImageScore:
             "side": self.input_image.shape[0],
             "seen": base64.b64encode(png).decode(),
             "cam": base64.b64encode(in_colour(enlarged(self.cam))).decode(),
+            "cam_grey": base64.b64encode(picture(self.cam)).decode(),
         }
 
 

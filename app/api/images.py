@@ -1,10 +1,14 @@
 """Images: listed, and imported one by one."""
 
+import gzip
+import zlib
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, BinaryIO, Final
 
-from fastapi import APIRouter, Form, Query, UploadFile
-from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, model_validator
+from fastapi import APIRouter, File, Form, Query, UploadFile
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from sqlalchemy.orm import Session
 
 from accuracy.shortcuts.audit import ShortcutAudit
 from accuracy.statistics.cross_validation import SeparationEstimate
@@ -12,11 +16,12 @@ from app.dashboard.images import queries
 from app.dashboard.images.bulk import tag_all
 from app.dashboard.images.queries import ImageFilter
 from app.deps import Blobs, CurrentStaff, Db, Editor
-from app.errors import BadInput
+from app.errors import BadInput, TooLarge
+from app.experiments.audits import audit_under_way, kept_audit
+from app.experiments.background_tasks import request_audit
 from app.messages import Answer, Body
-from app.models import FaceOrigin, Image, Label, Split
+from app.models import FaceOrigin, Image, Label, Split, Study
 from app.stimuli import tags
-from app.stimuli.audit import audit_files
 from app.stimuli.face_boxes import find_again, find_next_faces, set_box
 from app.stimuli.face_search import FaceSearch
 from app.stimuli.known import get_image, images_called
@@ -25,8 +30,14 @@ from app.stimuli.routes import ImageId, Length, Pixels
 from app.stimuli.setting_aside import deal_splits, remove_image, set_split, set_splits
 from app.stimuli.upload_plan import PlannedFile, UploadPlan, plan_upload
 from app.stimuli.uploads import import_upload
+from app.studies.service import find_study
+from training.config import explain
 
 router: Final = APIRouter(prefix="/api/images", tags=["images"])
+
+MOST_NAMES: Final = 200_000
+MOST_BYTES_OF_NAMES: Final = 64_000_000
+"""Of the names of an upload and its manifest, unpacked."""
 
 
 class ImageLine(Answer):
@@ -211,6 +222,24 @@ class ShortcutAuditView(Answer):
         return cls.model_validate(found.as_record())
 
 
+class KeptAuditView(Answer):
+    """The last shortcut audit of some images that a worker has computed."""
+
+    audit: ShortcutAuditView | None
+    """Null before the first one, and for fewer than 20 images of either label."""
+    computed_at: datetime | None
+    images: int | None
+    """That there were then."""
+    changed: bool
+    """Whether images have come or gone since, or a face box is another."""
+    task: int | None
+    """Of the audit that is under way or has failed: `GET /api/tasks/{task_id}` tells."""
+
+
+AuditedStudy = Annotated[str, Query(max_length=100)]
+"""The short name of a study, for the images that it shows; empty for all that were imported."""
+
+
 class ImageForm(BaseModel):
     """The fields that a manifest has, beside the file."""
 
@@ -261,7 +290,7 @@ class Table(Body):
 class PlanBody(Body):
     """The files of an upload by name, before any is sent."""
 
-    files: Annotated[list[str], Field(max_length=100_000)]
+    files: Annotated[list[str], Field(max_length=MOST_NAMES)]
     """Their names, relative to what was chosen, with forward slashes."""
     tables: Annotated[list[Table], Field(max_length=100)] = Field(default_factory=list)
     """The CSV files at the top; the only one is the manifest."""
@@ -369,11 +398,39 @@ def plan(_editor: Editor, body: PlanBody) -> UploadPlanView:
     return plan_view(plan_upload(body.files, read, label=body.label, source=body.source.strip()))
 
 
+@router.post("/plan/packed")
+def plan_many(editor: Editor, packed: Annotated[UploadFile, File()]) -> UploadPlanView:
+    """The same of many files, whose names together are longer than a request may be: the JSON as gzip."""
+    try:
+        body = PlanBody.model_validate_json(unpacked(packed.file))
+    except ValidationError as error:
+        raise BadInput(explain(error)) from None
+    return plan(editor, body)
+
+
+def unpacked(packed: BinaryIO) -> bytes:
+    """What was packed by gzip. `BadInput`: it is not; `TooLarge`: more than anybody's names."""
+    try:
+        with gzip.GzipFile(fileobj=packed, mode="rb") as stream:
+            content = stream.read(MOST_BYTES_OF_NAMES + 1)
+    except (OSError, EOFError, zlib.error):
+        raise BadInput("What was sent is not packed by gzip, or not all of it has come.") from None
+    if len(content) > MOST_BYTES_OF_NAMES:
+        raise TooLarge(f"The names and the manifest have more than {MOST_BYTES_OF_NAMES // 10**6} MB.")
+    return content
+
+
 @router.get("/audit")
-def audit_all_files(db: Db, _staff: CurrentStaff) -> ShortcutAuditView | None:
-    """Whether labels can be told by what the imported files were; null for fewer than 20 of either label."""
-    found = audit_files(db)
-    return ShortcutAuditView.of(found) if found else None
+def read_audit(db: Db, _staff: CurrentStaff, study: AuditedStudy = "") -> KeptAuditView:
+    """Whether labels of the imported images can be told by what is not the face, as it was computed last."""
+    return audit_view(db, _audited(db, study))
+
+
+@router.post("/audit", status_code=202)
+def ask_for_audit(db: Db, editor: Editor, study: AuditedStudy = "") -> KeptAuditView:
+    """Ask a worker to audit the imported images for shortcuts, or those that a study shows."""
+    request_audit(db, _audited(db, study), staff_id=editor.id)
+    return audit_view(db, _audited(db, study))
 
 
 @router.get("/{image_id}")
@@ -443,6 +500,22 @@ def create(db: Db, blobs: Blobs, _editor: Editor, form: Annotated[ImageForm, For
     ignored = [Ignored(field=one.field, stored=one.stored, given=one.given) for one in report.ignored]
     remarks = [one.text for one in report.remarks]
     return Imported(imported=bool(report.imported), ignored=ignored, remarks=remarks)
+
+
+def _audited(db: Session, slug: str) -> Study | None:
+    return find_study(db, slug) if slug else None
+
+
+def audit_view(db: Session, study: Study | None) -> KeptAuditView:
+    slug = study.slug if study else None
+    kept, task = kept_audit(db, slug), audit_under_way(db, slug)
+    return KeptAuditView(
+        audit=ShortcutAuditView.of(kept.found) if kept and kept.found else None,
+        computed_at=kept.computed_at if kept else None,
+        images=kept.images if kept else None,
+        changed=kept is not None and kept.changed,
+        task=task.id if task else None,
+    )
 
 
 def plan_view(planned: UploadPlan) -> UploadPlanView:

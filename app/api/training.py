@@ -93,7 +93,7 @@ class ExperimentDetail(Answer):
 
 
 class TaskView(Answer):
-    """A freeze, the export of a detector, or an image that is scored."""
+    """A freeze, the export of a detector, an image that is scored, or an audit of images for shortcuts."""
 
     id: int
     kind: TaskKind
@@ -103,7 +103,8 @@ class TaskView(Answer):
     """Steps that are done, of how many; 0 until they are counted."""
     error: str | None
     result: dict[str, Any] | None
-    """Of a freeze: the number of the `dataset`; of an export: its `bytes`; of an image: its scores."""
+    """Of a freeze: the number of the `dataset`; of an export: its `bytes`; of an image: its scores; of an
+    audit: `audit`, which is null for few images."""
     created_at: datetime
 
 
@@ -210,14 +211,16 @@ class ScoringForm(BaseModel):
 
 
 @router.get("/datasets")
-def list_datasets(db: Db, _staff: CurrentStaff) -> list[DatasetView]:
-    """The newest 200 datasets."""
+def list_datasets(
+    db: Db, _staff: CurrentStaff, name: Annotated[str, Query(max_length=64)] = ""
+) -> list[DatasetView]:
+    """The newest 200 datasets; `name`: the one of that number, or whose hash begins so (8 digits or more)."""
     names = ("id", "content_hash", "counts", "stale", "created_at")
     return [
         DatasetView(
             study=study.slug, map_set=made.version, **{name: getattr(dataset, name) for name in names}
         )
-        for dataset, study, made in experiments.datasets(db)
+        for dataset, study, made in experiments.datasets(db, name=name)
     ]
 
 

@@ -1,8 +1,10 @@
 """`cyborg analyse`"""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -42,13 +44,19 @@ def analyse(
     as_json: Annotated[bool, typer.Option("--json", help="Print every estimate as JSON.")] = False,
 ) -> None:
     """Compare the accuracy of people with and without painting, and with decisions collected elsewhere."""
-    if server := remote():
-        if study is None or any((out, compare, columns)):
+    server = remote()
+    if server and study is not None:
+        if out is None and compare is None:
+            who = "simulated" if simulated else "people"
+            _ask_there(server, study, {"who": who, "without": exclude_flag or []}, as_json=as_json)
+            return
+        if exclude_flag:
             raise BadInput(
-                "With --server give a study, and neither --out nor --compare: those read files here."
+                "With --server, --out and --compare leave out --exclude-flag: a download has no flags."
             )
-        who = "simulated" if simulated else "people"
-        _ask_there(server, study, {"who": who, "without": exclude_flag or []}, as_json=as_json)
+        with _fetched(server, study) as decisions:
+            reported = _of_files(decisions, _other(compare, columns), simulated=simulated)
+        _tell(reported, out, as_json=as_json)
         return
     _analyse_here(study, out, compare, columns, exclude_flag or [], simulated=simulated, as_json=as_json)
 
@@ -63,6 +71,30 @@ def _ask_there(server: "Remote", study: str, wanted: dict[str, Any], *, as_json:
     print(f"Analysis {found['version']} of study {study} is {found['state']}: {page}")
 
 
+@contextmanager
+def _fetched(server: "Remote", study: str) -> "Iterator[Path]":
+    """The decisions of a study of the server, in a file that is there as long as the context is open."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / f"{study}.csv"
+        with path.open("wb") as file:
+            server.download(f"/api/studies/{study}/decisions.csv", file, {})
+        yield path
+
+
+def _of_files(decisions: Path, other: "DecisionFile | None", *, simulated: bool) -> "list[ReportedAnalysis]":
+    """The decisions that a server sent, beside those of a file, as `python -m accuracy` analyses both."""
+    from accuracy.analyse import analyse_file
+    from accuracy.decisions.exported import read_decisions
+    from accuracy.errors import DecisionsError
+
+    try:
+        file = read_decisions(decisions, None, simulated=simulated)
+    except DecisionsError as error:
+        raise BadInput(str(error).replace(str(decisions), decisions.stem)) from None
+    others = [other] if other is not None else []
+    return [analyse_file(file, others), *map(analyse_file, others)]
+
+
 def _analyse_here(
     study: str | None,
     out: Path | None,
@@ -73,9 +105,6 @@ def _analyse_here(
     simulated: bool,
     as_json: bool,
 ) -> None:
-    from accuracy.reporting.files import write_reports
-    from accuracy.reporting.terminal import print_analysis
-
     if study is None and (exclude_flag or simulated):
         raise BadInput("--exclude-flag and --simulated choose participants of a study: give its name.")
     other = _other(compare, columns)
@@ -89,7 +118,14 @@ def _analyse_here(
 
         who: Who | None = "simulated" if simulated else None
         reported = _analysed(study, other, who, tuple(exclude_flag), on_percent)
-        folders = write_reports(reported, out) if out is not None else []
+    _tell(reported, out, as_json=as_json)
+
+
+def _tell(reported: "list[ReportedAnalysis]", out: Path | None, *, as_json: bool) -> None:
+    from accuracy.reporting.files import write_reports
+    from accuracy.reporting.terminal import print_analysis
+
+    folders = write_reports(reported, out) if out is not None else []
     if as_json:
         print(json.dumps([result.analysis.to_dict() for result in reported]))
         return

@@ -6,8 +6,10 @@ import csv
 import json
 import subprocess
 import sys
-import time
+from base64 import b64decode
+from collections import Counter
 from dataclasses import asdict
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -26,6 +28,8 @@ from app.cli.remote import Remote, remote
 from app.errors import BadInput
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from app.experiments.detectors import ImportSummary
     from app.models import JobState, Run
     from training.config import Recipe
@@ -45,8 +49,6 @@ DEGRADED: Final = {
     "tpr_at_fpr": "TPR at FPR 0.5 %",
 }
 """Numbers of a table of degraded images, and what they are called."""
-LOOK_EVERY_S: Final = 0.5
-"""Whether a worker of a server is done."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -176,8 +178,8 @@ def _start_there(server: Remote, recipe: str, dataset: str, name: str | None, *,
 
 def number_of_dataset(server: Remote, dataset: str) -> int:
     """The number of a server's dataset, which is named by its number or hash."""
-    known = server.get("/api/datasets").json()
-    found = [one["id"] for one in known if dataset in (str(one["id"]), one["content_hash"])]
+    known = server.get("/api/datasets", params={"name": dataset[:64]}).json()
+    found = [one["id"] for one in known]
     if not found:
         raise BadInput(f"{server.url} has no dataset with the number or hash {dataset}.")
     return int(found[0])
@@ -319,41 +321,48 @@ def score_image_files(
 ) -> None:
     """Print how fake each image looks to a trained detector, as CSV."""
     if server := remote():
-        if cams is not None:
-            raise BadInput("With --server leave out --cams: the detector's page shows the map of an image.")
-        _score_there(server, run, images)
+        _score_there(server, run, images, cams)
         return
     command = [sys.executable, "-m", "training", "score", str(_run_folder(run)), *map(str, images)]
     done = subprocess.run([*command, *(("--cams", str(cams)) if cams else ())], check=False)  # noqa: S603
     raise typer.Exit(done.returncode)
 
 
-def _score_there(server: Remote, run: str, images: list[Path]) -> None:
+def _score_there(server: Remote, run: str, images: list[Path], cams: Path | None) -> None:
     """Each image is sent, scored by a worker of the server, and deleted there; waits for the worker."""
     from saliency.files.spreadsheets import cell
 
     address = f"/api/runs/{_run_id(run, 'no id of a run, which a server needs')}/scores"
+    if cams is not None:
+        _require_own_names(images)
+        cams.mkdir(parents=True, exist_ok=True)
     print(",".join(SCORED), flush=True)
     writer = csv.writer(sys.stdout, lineterminator="\n")
     for path in images:
         content = {"image": (path.name, path.read_bytes())}
-        task = server.post(address, files=content).json()
+        task = server.post(address, files=content).json()["id"]
         with complaints.status(f"{escape(path.name)} waits for a worker of {server.url} …"):
-            scored = _ended(server, task)
-        found = scored["result"]
-        if found is None:
-            raise BadInput(f"{path}: {scored['error'] or 'scoring was stopped'}")
+            found = _named(path, partial(server.finished, task))
+        if cams is not None:
+            (cams / f"{path.stem}.png").write_bytes(b64decode(found["cam_grey"]))
         numbers = [f"{found[name]:{form}}" for name, form in NUMBERS.items()]
         writer.writerow([cell(str(path)), *numbers])
         sys.stdout.flush()
 
 
-def _ended(server: Remote, task: dict[str, Any]) -> dict[str, Any]:
-    """A background task of the server, once it has ended."""
-    while task["state"] in ("queued", "running"):
-        time.sleep(LOOK_EVERY_S)
-        task = server.get(f"/api/tasks/{task['id']}").json()
-    return task
+def _named(path: Path, ask: Callable[[], Any]) -> Any:
+    """What is asked for; a refusal names the file that it is about."""
+    try:
+        return ask()
+    except BadInput as refused:
+        raise BadInput(f"{path}: {refused}") from None
+
+
+def _require_own_names(images: Sequence[Path]) -> None:
+    """Each map is called after its image."""
+    stem, count = Counter(path.stem for path in images).most_common(1)[0]
+    if count > 1:
+        raise BadInput(f"{count} images are called {stem}; their maps would be one file.")
 
 
 def _run_id(run: str, what_else: str) -> UUID:

@@ -114,13 +114,19 @@ def _file(item: Item) -> tuple[str, bytes]:
 
 
 def _warnings_of_files(server: Remote | None) -> list[str]:
-    """What the audit of all imported files warns of."""
+    """What the audit of all imported files warns of; a worker looks at their pictures, too.
+
+    A server is not waited for: `cyborg images audit` tells what its worker found.
+    """
+    from app.experiments.background_tasks import request_audit
     from app.stimuli.audit import audit_files
 
     if server:
-        return [str(line) for line in (server.get("/api/images/audit").json() or {}).get("warnings", ())]
-    with opened() as context, context.sessions() as session:
+        server.post("/api/images/audit")
+        return []
+    with opened() as context, context.sessions.begin() as session:
         found = audit_files(session)
+        request_audit(session, None, staff_id=None)
     return found.warnings if found else []
 
 
@@ -177,8 +183,11 @@ def _audit_of_stored(study: str | None, dataset: str | None) -> ShortcutAudit | 
     from app.stimuli.audit import audit_stored, shown_in
     from app.studies.service import find_study
 
-    if dataset and (server := remote()):
-        record = server.get(f"/api/datasets/{number_of_dataset(server, dataset)}/audit").json()
+    if server := remote():
+        if dataset:
+            record = server.get(f"/api/datasets/{number_of_dataset(server, dataset)}/audit").json()
+        else:
+            record = _audit_there(server, study)
         return ShortcutAudit.of_record(record) if record else None
     with opened() as context, context.sessions.begin() as session:
         if dataset:
@@ -186,6 +195,15 @@ def _audit_of_stored(study: str | None, dataset: str | None) -> ShortcutAudit | 
         wanted = shown_in(find_study(session, study)) if study else true()
         with _shown("Auditing") as on_progress:
             return audit_stored(session, context.blobs, wanted, on_progress=on_progress)
+
+
+def _audit_there(server: Remote, study: str | None) -> dict[str, Any] | None:
+    """A worker of the server computes it, and this command waits for it."""
+    query = {"study": study} if study else {}
+    task = server.post("/api/images/audit", params=query).json()["task"]
+    with _shown("Auditing") as on_progress:
+        record: dict[str, Any] | None = server.finished(task, on_progress=on_progress)["audit"]
+    return record
 
 
 def _print_audit(found: ShortcutAudit) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 TIMEOUT_S: Final = 60.0
+LOOK_EVERY_S: Final = 0.5
+"""At work that a worker does."""
 THIS_MACHINE: Final = {"127.0.0.1", "::1", "localhost"}
 
 MACHINE: Final = "it is about the processes, files and settings of that machine"
@@ -63,25 +66,38 @@ class Remote:
             raise _refused(answer)
         return answer
 
+    def finished(
+        self, task: int, *, on_progress: Callable[[int, int], None] = lambda _done, _total: None
+    ) -> Any:
+        """What came of a background task, which a worker of the server does. `BadInput`: nothing."""
+        while (now := self.get(f"/api/tasks/{task}").json())["state"] in ("queued", "running"):
+            on_progress(now["done"], now["total"])
+            time.sleep(LOOK_EVERY_S)
+        if now["result"] is None:
+            raise BadInput(now["error"] or f"Task {task} was stopped.")
+        return now["result"]
+
     def unzip(self, path: str, folder: Path, query: dict[str, Any]) -> None:
         """Download a ZIP file of one folder and write it as `folder`, which is empty or not there."""
-        import httpx2
-
         if folder.exists() and any(folder.iterdir()):
             raise BadInput(f"{folder} is not empty.")
+        with TemporaryFile() as file:
+            self.download(path, file, query)
+            _extract(file, folder)
+
+    def download(self, path: str, into: IO[bytes], query: dict[str, Any]) -> None:
+        """Write what the server sends, piece by piece."""
+        import httpx2
+
         try:
-            with (
-                TemporaryFile() as file,
-                httpx2.stream(
-                    "GET", self.url + path, params=query, headers=self._headers, timeout=TIMEOUT_S
-                ) as answer,
-            ):
+            with httpx2.stream(
+                "GET", self.url + path, params=query, headers=self._headers, timeout=TIMEOUT_S
+            ) as answer:
                 if not answer.is_success:
                     answer.read()
                     raise _refused(answer)
                 for chunk in answer.iter_bytes():
-                    file.write(chunk)
-                _extract(file, folder)
+                    into.write(chunk)
         except httpx2.HTTPError as error:
             raise Unavailable(f"{self.url} does not answer: {error}") from None
 

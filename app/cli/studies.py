@@ -19,7 +19,6 @@ from app.cli.remote import remote
 if TYPE_CHECKING:
     from app.cli.remote import Remote
     from app.planning.schemas import PlannerView
-    from app.studies.versions import VersionLine
 
 study = typer.Typer(
     help="Studies: create, show, edit, duplicate, delete, open, pause, close.", no_args_is_help=True
@@ -121,16 +120,24 @@ def versions(
     as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
 ) -> None:
     """List the versions of a study that was opened: who, when, why and what changed."""
-    found = _versions_there(server, slug) if (server := remote()) else _versions_here(slug)
+    found = (
+        server.get(f"/api/studies/{slug}/versions").json() if (server := remote()) else _versions_here(slug)
+    )
     if as_json:
-        print(json.dumps([asdict(one) for one in found], default=str))
+        print(json.dumps(found))
         return
     if not found:
         print(f"Study {slug} is a draft; versions begin when it is opened.")
     for one in found:
-        print(f"{one.number}  {one.made_at:%Y-%m-%d %H:%M} UTC  {one.made_by or 'a command'}  {one.reason}")
-        for changed in one.differences:
-            print(f"   {changed.key}", *(f"     {sign} {text}" for sign, text in changed.lines), sep="\n")
+        _print_change(one, one["reason"])
+
+
+def _print_change(one: dict[str, Any], why: str) -> None:
+    """A version or a save: who made it, when and why, and what it changed."""
+    at = datetime.fromisoformat(one["made_at"]).astimezone(UTC)
+    print(f"{one['number']}  {at:%Y-%m-%d %H:%M} UTC  {one['made_by'] or 'a command'}  {why}".rstrip())
+    for changed in one["differences"]:
+        print(f"   {changed['key']}", *(f"     {line[0]} {line[1:]}" for line in changed["lines"]), sep="\n")
 
 
 @study.command()
@@ -146,13 +153,7 @@ def history(
     if not found:
         print(f"Study {slug} has no history: it was never a draft here.")
     for one in found:
-        restored = f"  restored save {one['restored']}" if one["restored"] else ""
-        at = datetime.fromisoformat(one["made_at"]).astimezone(UTC)
-        print(f"{one['number']}  {at:%Y-%m-%d %H:%M} UTC  {one['made_by'] or 'a command'}{restored}")
-        for changed in one["differences"]:
-            print(
-                f"   {changed['key']}", *(f"     {line[0]} {line[1:]}" for line in changed["lines"]), sep="\n"
-            )
+        _print_change(one, f"restored save {one['restored']}" if one["restored"] else "")
 
 
 def _history_here(slug: str) -> list[dict[str, Any]]:
@@ -183,32 +184,14 @@ def restore(
     print(f"Study {now} is what save {number} said, still a draft.")
 
 
-def _versions_there(server: Remote, slug: str) -> list[VersionLine]:
-    from app.studies.versions import ChangedKey, VersionLine
-
-    def changes(of: list[dict[str, Any]]) -> tuple[ChangedKey, ...]:
-        return tuple(
-            ChangedKey(one["key"], tuple((line[:1], line[1:]) for line in one["lines"])) for one in of
-        )
-
-    return [
-        VersionLine(
-            one["number"],
-            datetime.fromisoformat(one["made_at"]),
-            one["made_by"],
-            one["reason"],
-            changes(one["differences"]),
-        )
-        for one in server.get(f"/api/studies/{slug}/versions").json()
-    ]
-
-
-def _versions_here(slug: str) -> list[VersionLine]:
+def _versions_here(slug: str) -> list[dict[str, Any]]:
+    from app.studies.routes import version_view
     from app.studies.service import find_study
     from app.studies.versions import versions_of
 
     with opened() as context, context.sessions() as session:
-        return versions_of(session, find_study(session, slug))
+        found = versions_of(session, find_study(session, slug))
+    return [version_view(one).model_dump(mode="json") for one in found]
 
 
 @study.command()

@@ -9,6 +9,7 @@ from app.dashboard.experiments import datasets, imports, runs, tasks
 from app.dashboard.experiments import detector as model
 from app.dashboard.experiments import new as new_experiment
 from app.dashboard.experiments import pages as experiments
+from app.dashboard.images import audits
 from app.dashboard.images import pages as images
 from app.dashboard.maps import downloads as map_downloads
 from app.dashboard.maps import gallery as maps
@@ -25,6 +26,7 @@ for part in (
     home,
     audit,
     notes,
+    audits,
     images,
     new_study,  # "new" before the name of a study
     design,

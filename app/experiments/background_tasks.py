@@ -1,4 +1,4 @@
-"""Background tasks: freeze a dataset, export a detector, score an image."""
+"""Background tasks: freeze a dataset, export a detector, score an image, audit images for shortcuts."""
 
 import base64
 import shutil
@@ -14,8 +14,9 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from app.background import Attempt, Interrupted, StopCheck, WorkKind, abort, carry_out, queue_work
-from app.db import SessionFactory
+from app.db import SessionFactory, snapshot
 from app.errors import AppError, BadInput, NotAllowed, NotFound, WrongState
+from app.experiments.audits import arguments_of, make_audit
 from app.experiments.datasets import FreezeParameters, check_usable, freeze_dataset
 from app.experiments.scoring import answer_in, prepared
 from app.jobs import RUN_TASK
@@ -72,6 +73,17 @@ def request_export(session: Session, run: Run, *, staff_id: int | None) -> Backg
     if run.state is not JobState.SUCCEEDED:
         raise WrongState(f"This run is {run.state}; a detector is exported when its numbers are known.")
     return _requested(session, TaskKind.EXPORT, {"run": str(run.id)}, staff_id)
+
+
+def request_audit(session: Session, study: Study | None, *, staff_id: int | None) -> BackgroundTask:
+    """Audit the imported images, or those of a study, in the background.
+
+    A task that waits already is returned instead; one that runs may have looked before images came.
+    """
+    arguments = arguments_of(study.slug if study else None)
+    same = (BackgroundTask.kind == TaskKind.AUDIT) & (BackgroundTask.arguments == arguments)
+    waiting = select(BackgroundTask).where(same, BackgroundTask.state == JobState.QUEUED).limit(1)
+    return session.scalar(waiting) or _queued(session, TaskKind.AUDIT, arguments, staff_id)
 
 
 def request_score(
@@ -189,6 +201,9 @@ def _result(attempt: Attempt[BackgroundTask], blobs: BlobStore, task: Background
             return _export(attempt, task.arguments)
         case TaskKind.SCORE:
             return _score(attempt, task.arguments)
+        case TaskKind.AUDIT:
+            with snapshot(attempt.sessions) as session:
+                return make_audit(session, blobs, task.arguments["study"], attempt.report)
 
 
 def _freeze(attempt: Attempt[BackgroundTask], blobs: BlobStore, arguments: dict[str, Any]) -> dict[str, Any]:

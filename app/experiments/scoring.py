@@ -34,6 +34,8 @@ class DetectorAnswer(BaseModel):
     side: int
     seen: str
     cam: str
+    cam_grey: str
+    """The map as `python -m training score --cams` writes it."""
 
 
 def face_of(text: str) -> FaceBox | None:

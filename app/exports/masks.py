@@ -25,9 +25,10 @@ COCO: Final = "masks.coco.json"
 PAINTED: Final = 1
 """Id of the only category."""
 
-PNG_OPTIONS: Final = (  # a mask is runs of two values
+PNG_OPTIONS: Final = (  # a mask is runs of two values: a filter only breaks them, and takes time
     *(cv2.IMWRITE_PNG_COMPRESSION, 1),
     *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE),
 )
 
 

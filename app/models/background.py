@@ -45,10 +45,11 @@ class TaskKind(enum.StrEnum):
     FREEZE = "freeze"
     EXPORT = "export"
     SCORE = "score"
+    AUDIT = "audit"
 
 
 class BackgroundTask(WorkWithProgress, Base):
-    """A freeze, an export or an image to score: work whose result is not a table of its own."""
+    """A freeze, an export, an image to score or an audit: work whose result is not a table of its own."""
 
     __tablename__ = "background_task"
 

@@ -3,10 +3,10 @@
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from accuracy.shortcuts.audit import AuditedImage, ShortcutAudit, audit, positions_looked_at
@@ -37,12 +37,8 @@ def audit_items(items: Sequence[Item], *, on_progress: OnProgress = ignore_progr
 
 
 def audit_files(session: Session) -> ShortcutAudit | None:
-    """Audit all imported images by what their files were, without reading a picture.
-
-    Images that code drew, and those whose files are not known, are left out.
-    """
-    is_known = Image.file.is_not(None) & Image.generated.is_(False)
-    images = session.scalars(select(Image).where(is_known).order_by(Image.id)).all()
+    """Audit all imported images by what their files were, without reading a picture."""
+    images = session.scalars(select(Image).where(imported()).order_by(Image.id)).all()
     return audit([audited(image, {}) for image in looked_at(images)], of=len(images))
 
 
@@ -64,6 +60,20 @@ def audit_stored(
         return audited(image, pixel_features(picture, face_of(image)))
 
     return audit(list(_in_threads(measured, looked_at(images), on_progress)), of=len(images))
+
+
+def imported() -> ColumnElement[bool]:
+    """All imported images but those that code drew, and those whose files are not known."""
+    return Image.file.is_not(None) & Image.generated.is_(False)
+
+
+def fingerprint(session: Session, wanted: ColumnElement[bool]) -> dict[str, Any]:
+    """How many images there are, and a number that changes with any of them and what is audited of it."""
+    box = (Image.face_x, Image.face_y, Image.face_width, Image.face_height)
+    audited = func.concat_ws("|", Image.id, Image.label, Image.source, Image.group, *box)
+    total = func.sum(func.hashtextextended(audited, 0))
+    count, number = session.execute(select(func.count(), total).where(wanted)).one()
+    return {"images": count, "number": str(number or 0)}
 
 
 def shown_in(study: Study) -> ColumnElement[bool]:
@@ -115,6 +125,9 @@ def _in_threads(
 ) -> Iterator[Found]:
     """Results in order. Decoders release Python's lock, so that threads use all cores."""
     with ThreadPoolExecutor(min(os.cpu_count() or 1, THREADS)) as pool:
-        for done, found in enumerate(pool.map(work, images), start=1):
-            on_progress(done, len(images))
-            yield found
+        try:
+            for done, found in enumerate(pool.map(work, images), start=1):
+                on_progress(done, len(images))
+                yield found
+        finally:
+            pool.shutdown(cancel_futures=True)  # who aborts it waits for none of the others

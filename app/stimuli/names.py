@@ -60,9 +60,9 @@ class FinderAmong(Finder):
         super().__init__(Path())
         self._tree: dict[Path, set[str]] = defaultdict(set)
         for path in map(Path, names):
-            for one in (path, *path.parents):
-                if one != one.parent:
-                    self._tree[one.parent].add(one.name)
+            while path != (folder := path.parent) and path.name not in self._tree[folder]:
+                self._tree[folder].add(path.name)
+                path = folder  # noqa: PLW2901 - up, until a folder is known with all above it
 
     def find(self, name: str) -> Path:
         return _straight(super().find(name))

@@ -20,7 +20,7 @@ from app.studies.pilots import MOST_JUDGEMENTS, start_pilot
 from app.studies.progress import list_studies
 from app.studies.schemas import StudySpec
 from app.studies.toml import description_of, toml_of, written
-from app.studies.versions import ChangedKey, find_version, versions_of
+from app.studies.versions import ChangedKey, VersionLine, find_version, versions_of
 
 router: Final = APIRouter(prefix="/api/studies", tags=["studies"])
 
@@ -177,16 +177,17 @@ def read_plan(db: Db, _staff: CurrentStaff, slug: str) -> PlanView:
 @router.get("/{slug}/versions")
 def list_versions(db: Db, _staff: CurrentStaff, slug: str) -> list[VersionView]:
     """Every version of a study that was opened, the newest first."""
-    return [
-        VersionView(
-            number=one.number,
-            made_at=one.made_at,
-            made_by=one.made_by,
-            reason=one.reason,
-            differences=_differences(one.differences),
-        )
-        for one in versions_of(db, service.find_study(db, slug))
-    ]
+    return [version_view(one) for one in versions_of(db, service.find_study(db, slug))]
+
+
+def version_view(one: VersionLine) -> VersionView:
+    return VersionView(
+        number=one.number,
+        made_at=one.made_at,
+        made_by=one.made_by,
+        reason=one.reason,
+        differences=_differences(one.differences),
+    )
 
 
 def _differences(changed: Iterable[ChangedKey]) -> list[ChangedKeyView]:

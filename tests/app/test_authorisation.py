@@ -55,6 +55,7 @@ VIEWERS = """
 GET /staff
 GET /staff/images
 GET /staff/images/audit
+GET /staff/images/audit/state.json
 GET /staff/images/{image_id:int}
 GET /staff/images/{image_id}/picture
 GET /staff/images/{image_id}/crop
@@ -183,6 +184,7 @@ POST /staff/images/new
 POST /staff/images/{image_id}/split
 POST /staff/images/{image_id}/tags
 POST /staff/images/tags
+POST /staff/images/audit
 POST /api/images/tags
 POST /api/images/remove
 POST /api/images/splits
@@ -225,6 +227,8 @@ POST /api/studies/{slug}/analyses
 POST /api/studies/{slug}/analyses/{version}/abort
 POST /api/images
 POST /api/images/plan
+POST /api/images/plan/packed
+POST /api/images/audit
 POST /api/experiments/{experiment_id}/abort
 POST /api/runs/{run_id}/abort
 POST /api/runs/{run_id}/export

@@ -26,6 +26,7 @@ const lines = /** @type {HTMLElement} */ (document.getElementById("report-lines"
 const kinds = /** @type {HTMLElement} */ (document.getElementById("report-kinds"));
 const go = /** @type {HTMLButtonElement} */ (document.getElementById("report-go"));
 const stop = /** @type {HTMLButtonElement} */ (document.getElementById("report-stop"));
+const audit = /** @type {HTMLElement} */ (document.getElementById("report-audit"));
 const look = /** @type {HTMLButtonElement} */ (form.querySelector("button.button--primary"));
 const largest = Number(form.dataset.largest);
 
@@ -109,14 +110,16 @@ async function planned(files) {
     tables.push({ name: file.path, content: await encoded(await file.read()) });
   }
   const names = files.map(({ path }) => path);
-  const body = JSON.stringify({ files: names, tables, label: said("label") || null, source: said("source") });
-  if (new Blob([body]).size > largest) {
+  const plan = JSON.stringify({ files: names, tables, label: said("label") || null, source: said("source") });
+  const packed = await new Response(new Blob([plan]).stream().pipeThrough(new CompressionStream("gzip"))).blob();
+  if (packed.size > largest) {
     throw new CannotGoOn(
-      `The names of the files and the manifest have more than ${mega(largest)} MB: choose fewer, or use the command line.`,
+      `The names of the files and the manifest have more than ${mega(largest)} MB, even packed: choose fewer, or use the command line.`,
     );
   }
-  const headers = { "Content-Type": "application/json" };
-  return asked("/api/images/plan", { method: "POST", headers, body });
+  const body = new FormData();
+  body.set("packed", packed);
+  return asked("/api/images/plan/packed", { method: "POST", body });
 }
 
 /**
@@ -184,10 +187,10 @@ async function sendOne(item) {
   }
 }
 
-/** @returns {Promise<string[]>} by what of the files labels can be told */
-async function warnings() {
-  const answer = await fetch("/api/images/audit").catch(() => null);
-  return answer?.ok ? ((await answer.json())?.warnings ?? []) : [];
+/** Ask a worker by what of the images labels can be told, and show where it will say so. */
+async function askForAudit() {
+  const answer = await fetch("/api/images/audit", { method: "POST" }).catch(() => null);
+  audit.hidden = !answer?.ok;
 }
 
 async function sendAll() {
@@ -205,8 +208,8 @@ async function sendAll() {
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
-  const warned = counts.imported ? await warnings() : [];
-  words.textContent = [progress(counts, waiting.length), ending(trouble, waiting.length), ...warned].join(" ");
+  if (counts.imported) await askForAudit();
+  words.textContent = [progress(counts, waiting.length), ending(trouble, waiting.length)].join(" ");
   stop.hidden = true;
   offer("Send the others");
 }
@@ -241,7 +244,7 @@ function forget() {
   forgetLines();
   show([]);
   bar.value = 0;
-  bar.hidden = go.hidden = true;
+  bar.hidden = go.hidden = audit.hidden = true;
 }
 
 /** @param {SubmitEvent} event */
@@ -255,9 +258,10 @@ async function lookAtIt(event) {
   try {
     const files = await found();
     const fit = files.filter((file) => isTable(file.path) || !unfit(file, largest));
+    const sent = new Set(fit);
     if (files.length === 0) words.textContent = "Choose files, a folder or a ZIP archive with images.";
     else preview(fit, await planned(fit));
-    const unsent = files.filter((file) => !fit.includes(file));
+    const unsent = files.filter((file) => !sent.has(file));
     unsent.forEach((file) => tell(`${file.path}: ${unfit(file, largest)}`));
   } catch (error) {
     words.textContent = `${error instanceof Error ? error.message : String(error)} Nothing was sent.`;

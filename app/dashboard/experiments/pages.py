@@ -44,13 +44,15 @@ def experiments(
 
 def list_page(request: Request, db: Session, *, after: int = 0, **context: Any) -> HTMLResponse:
     lines, freezes = queries.experiments(db, before=after), queries.freezes(db)
+    freezable = queries.freezable(db)
     return page(
         request,
         "staff/experiments.html",
         status=HTTPStatus.UNPROCESSABLE_ENTITY if context.get("error") else HTTPStatus.OK,
         page=cut(request, lines, size=queries.PAGE_SIZE, key=lambda line: line.experiment.id),
         datasets=queries.datasets(db),
-        freezable=queries.freezable(db),
+        freezable=freezable,
+        audited=list(dict.fromkeys(study for _, study in freezable)),
         freezes=freezes,
         works=freezing(freezes),
         is_simulated=tables.is_simulated,

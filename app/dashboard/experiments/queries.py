@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import false, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.errors import NotFound
@@ -82,8 +82,11 @@ def states_of(session: Session, ids: Sequence[int]) -> dict[int, dict[JobState, 
     return states
 
 
-def datasets(session: Session, *, usable: bool = False) -> Sequence[Any]:
-    """(dataset, study, map set), the newest first; `usable` leaves stale ones out."""
+def datasets(session: Session, *, usable: bool = False, name: str = "") -> Sequence[Any]:
+    """(dataset, study, map set), the newest 200 first; `usable` leaves stale ones out.
+
+    name : only the dataset with this number, or with at least eight digits of its content hash; empty for all
+    """
     query = (
         select(Dataset, Study, MapSet)
         .join(Study, Study.id == Dataset.study_id)
@@ -91,6 +94,10 @@ def datasets(session: Session, *, usable: bool = False) -> Sequence[Any]:
         .order_by(Dataset.id.desc())
         .limit(200)
     )
+    if len(name) >= 8:
+        query = query.where(Dataset.content_hash.startswith(name, autoescape=True))
+    elif name:
+        query = query.where(Dataset.id == int(name) if name.isdecimal() else false())
     return session.execute(query.where(Dataset.stale.is_(False)) if usable else query).all()
 
 

@@ -6,6 +6,7 @@ from typing import Final
 from fastapi import APIRouter
 from fastapi.responses import RedirectResponse
 
+from app.dashboard.images.audits import audit_address
 from app.deps import CurrentStaff, Db
 from app.experiments.background_tasks import abort_own_task, find_task
 from app.models import BackgroundTask, TaskKind
@@ -25,4 +26,6 @@ def page_of(task: BackgroundTask) -> str:
     """The page that shows the task."""
     if task.kind is TaskKind.FREEZE:
         return "/staff/experiments"
+    if task.kind is TaskKind.AUDIT:
+        return audit_address(task.arguments["study"])
     return f"/staff/runs/{task.arguments['run']}/model"

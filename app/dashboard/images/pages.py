@@ -8,18 +8,17 @@ from fastapi import APIRouter, Form, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field, field_validator
 
-from accuracy.shortcuts.audit import FEWEST, NAMES
 from app.dashboard.images import queries
 from app.dashboard.images.bulk import tag_all
 from app.dashboard.images.queries import ImageFilter
 from app.dashboard.paging import cut
 from app.deps import Blobs, Config, CurrentStaff, Db, Editor
 from app.errors import AppError
+from app.experiments.background_tasks import request_audit
 from app.flash import Flash, leave_for
 from app.forms import Fields
 from app.models import FaceOrigin, Label, Split
 from app.notes import NoteText, add_note, notes_on
-from app.stimuli.audit import audit_files
 from app.stimuli.face_boxes import find_again, set_box
 from app.stimuli.face_search import FaceSearch
 from app.stimuli.known import get_image
@@ -103,7 +102,7 @@ class UploadForm(BaseModel):
 
 @router.post("/new")
 def import_files(
-    request: Request, db: Db, blobs: Blobs, _editor: Editor, form: Annotated[UploadForm, Form()]
+    request: Request, db: Db, blobs: Blobs, editor: Editor, form: Annotated[UploadForm, Form()]
 ) -> Response:
     """Import what a browser without scripts sends; with scripts it sends each file to the API."""
     if not form.files:
@@ -119,18 +118,14 @@ def import_files(
     for file in planned.files:
         sent = form.files[file.number].file
         report += import_upload(db, blobs, sent, file.item, size=form.size or None, faces=form.faces or None)
+    if report.imported:
+        request_audit(db, None, staff_id=editor.id)
     said = [*planned.missing, *map(str, (*report.refused, *report.ignored, *report.remarks))]
     kind: Literal["ok", "danger"] = "ok" if report.usable else "danger"
     counts = (
         f"{report.imported} imported, {report.already_there} already there, {len(report.refused)} refused"
     )
     return leave_for("/staff/images/new", request, Flash(kind, counts, tuple(said[:LINES_TOLD])))
-
-
-@router.get("/audit")
-def audit_page(request: Request, db: Db, _staff: CurrentStaff) -> HTMLResponse:
-    """Whether labels can be told by what the imported files were."""
-    return page(request, "staff/images_audit.html", found=audit_files(db), names=NAMES, fewest=FEWEST)
 
 
 @router.get("/{image_id:int}")

@@ -1,7 +1,10 @@
 """`cyborg --server …`: the same commands on another server, over its API."""
 
 import json
+import os
 import re
+from base64 import b64encode
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from types import SimpleNamespace
@@ -9,14 +12,17 @@ from types import SimpleNamespace
 import httpx2
 import pytest
 from PIL import Image as Picture
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from typer.testing import CliRunner
 
 from app.accounts.token_service import create_token
 from app.cli import app
 from app.cli import commands as _registers  # noqa: F401
+from app.cli.experiments import number_of_dataset
+from app.cli.remote import Remote
 from app.errors import BadInput
 from app.experiments.detectors import ImportSummary
+from app.exports.dictionary import DECISIONS
 from app.models import (
     Alert,
     AlertDelivery,
@@ -55,6 +61,7 @@ judgements = 1
 [pairs]
 per_source = 2
 """
+JUDGED = 40
 OFFER = ("--places", "5", "--reward", "150", "--minutes", "10", "--description", "Judge faces.")
 
 
@@ -203,18 +210,43 @@ class TestStudies:
         said = cyborg("study", "versions", "faces").output
         assert said.index("Reason 2.") < said.index("Reason 1.")
         assert "Other faces" in said
-        assert [
-            one["number"] for one in json.loads(cyborg("study", "versions", "faces", "--json").output)
-        ] == [
-            2,
-            1,
-        ]
+        versions = json.loads(cyborg("study", "versions", "faces", "--json").output)
+        assert [one["number"] for one in versions] == [2, 1]
+        assert all(line[0] in "+-" for change in versions[0]["differences"] for line in change["lines"])
 
     def test_an_analysis_is_asked_for_and_found_again(self, cyborg, tmp_path):
         said = cyborg("analyse", "faces").output
         assert said.startswith("Analysis 1 of study faces is queued: http")
         assert json.loads(cyborg("analyse", "faces", "--json").output)["version"] == 1
-        assert "neither --out" in str(cyborg("analyse", "faces", "--out", str(tmp_path)).exception)
+
+    def test_its_decisions_are_analysed_here_where_files_are_asked_for(self, cyborg, monkeypatch, tmp_path):
+        asked = []
+
+        @contextmanager
+        def stream(_method, url, **_options):
+            asked.append(url.rpartition("/api")[2])
+            yield httpx2.Response(200, content=exported_decisions())
+
+        monkeypatch.setattr(httpx2, "stream", stream)
+        said = cyborg("analyse", "faces", "--out", str(tmp_path / "out"))
+        assert said.exception is None, said.output
+        assert asked == ["/studies/faces/decisions.csv"]
+        (table,) = (tmp_path / "out").rglob("decisions.csv")
+        assert len(table.read_text("utf-8").splitlines()) == 1 + JUDGED
+        refused = cyborg("analyse", "faces", "--out", str(tmp_path), "--exclude-flag", "fast").exception
+        assert "leave out --exclude-flag" in str(refused)
+
+    def test_a_worker_there_audits_images(self, cyborg, db, monkeypatch):
+        def work(_seconds):
+            task = db.scalars(select(BackgroundTask)).one()
+            task.result, task.state = {"audit": None, "of": {"images": 4, "number": "0"}}, JobState.SUCCEEDED
+            db.commit()
+
+        monkeypatch.setattr("app.cli.remote.time", SimpleNamespace(sleep=work))
+        refused = cyborg("images", "audit", "--study", "faces").exception
+        assert str(refused) == "An audit needs at least 20 images of either label."
+        assert db.scalars(select(BackgroundTask.arguments)).all() == [{"study": "faces"}]
+        assert "nowhere" in str(cyborg("images", "audit", "--study", "nowhere").exception)
 
     def test_maps_a_dataset_and_an_experiment_are_asked_for(self, cyborg, study, db, tmp_path):
         assert "no correct annotation yet" in str(cyborg("maps", "build", "faces").exception)
@@ -441,6 +473,13 @@ class TestResults:
             "name": None,
         }
 
+    def test_a_dataset_is_found_by_its_hash_however_old_it_is(self, cyborg, experiment, db):
+        found = db.scalars(select(Dataset)).one()
+        assert number_of_dataset(chosen_server(), found.content_hash[:12]) == found.id
+        assert number_of_dataset(chosen_server(), str(found.id)) == found.id
+        with pytest.raises(BadInput, match="no dataset with the number or hash %"):
+            number_of_dataset(chosen_server(), "%")
+
     def test_an_image_is_scored_by_a_worker_there(self, cyborg, experiment, db, monkeypatch, tmp_path):
         def work(_seconds):
             task = db.scalars(select(BackgroundTask)).one()
@@ -449,17 +488,40 @@ class TestResults:
                 "logit_fake": -2,
                 "score_sigmoid": 0.119203,
                 "score_softmax": 0.03,
+                "cam_grey": b64encode(b"a map").decode(),
             }
             task.state = JobState.SUCCEEDED
             db.commit()
 
-        monkeypatch.setattr("app.cli.experiments.time", SimpleNamespace(sleep=work))
+        monkeypatch.setattr("app.cli.remote.time", SimpleNamespace(sleep=work))
         run = str(db.scalars(select(Run.id).where(Run.state == JobState.SUCCEEDED)).one())
         Picture.new("RGB", (64, 64)).save(tmp_path / "face.png")
         assert cyborg("score", run, str(tmp_path / "face.png")).stdout.splitlines() == [
             "path,logit_real,logit_fake,score_sigmoid,score_softmax",
             f"{tmp_path / 'face.png'},1.5,-2,0.119203,0.030000",
         ]
-        refused = cyborg("score", run, str(tmp_path / "face.png"), "--cams", str(tmp_path)).exception
-        assert "leave out --cams" in str(refused)
+        db.execute(delete(BackgroundTask))
+        cyborg("score", run, str(tmp_path / "face.png"), "--cams", str(tmp_path / "maps"))
+        assert (tmp_path / "maps/face.png").read_bytes() == b"a map"
+        twice = cyborg("score", run, "a/face.png", "b/face.jpg", "--cams", str(tmp_path / "none")).exception
+        assert "2 images are called face" in str(twice)
+        assert not (tmp_path / "none").exists()
         assert "x is no id of a run" in str(cyborg("score", "x", "y.png").exception)
+
+
+def chosen_server() -> Remote:
+    return Remote(os.environ["CYBORG_SERVER"], os.environ["CYBORG_TOKEN"])
+
+
+def exported_decisions() -> bytes:
+    """A file of decisions as an export has it: four people, two of whom paint."""
+    lines = [",".join(DECISIONS.names)]
+    for number in range(JUDGED):
+        person, position = divmod(number, 10)
+        row = {"participant": f"p{person}", "arm": "ab"[person % 2]}
+        row |= {"annotate": "true" if person % 2 else "false", "counts": "true", "simulated": "false"}
+        row |= {"pilot": "false", "position": position + 1, "pair_id": position, "fake_source": "gan"}
+        row |= {"question": "fake", "choice": "left", "correct": "true" if number % 3 else "false"}
+        row |= {"decision_ms": 900 + number, "annotation_ms": 2000 if person % 2 else ""}
+        lines.append(",".join(str(row.get(name, "")) for name in DECISIONS.names))
+    return "\n".join(lines).encode()

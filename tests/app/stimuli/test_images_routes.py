@@ -1,3 +1,5 @@
+import gzip
+import json
 from base64 import b64encode
 from io import BytesIO
 from zipfile import ZipFile
@@ -6,12 +8,15 @@ import pytest
 from PIL import Image as Picture
 from sqlalchemy import select
 
+from app.api.images import MOST_BYTES_OF_NAMES
 from app.models import Dataset, DatasetImage, Image, Label, MapSet, Split
 from app.stimuli.encode import jpeg
 from app.stimuli.tags import change_tags
 from tests.support.factories import ImageFactory, PairFactory, StudyFactory
 from tests.support.pages import read
 from tests.support.pictures import pixels
+
+PACKED = "/api/images/plan/packed"
 
 
 class TestPicture:
@@ -291,6 +296,37 @@ class TestPlan:
         sent = {"name": "a.png", "label": label}
         answer = editor.post("/api/images", data=sent, files={"file": ("a.png", png(1))})
         assert answer.status_code == status
+
+
+class TestPlanOfMany:
+    """Names that together are longer than a request may be."""
+
+    def test_a_hundred_thousand_names_and_their_manifest_are_one_request(self, editor, settings):
+        names = [f"portraits/session-{n // 1000}/face-{n:06}.jpg" for n in range(100_000)]
+        lines = "\n".join(f"{name},real,camera,train,{n % 500}" for n, name in enumerate(names))
+        table = b64encode(f"path,label,source,split,group\n{lines}".encode()).decode()
+        body = json.dumps({"files": ["m.csv", *names], "tables": [{"name": "m.csv", "content": table}]})
+        packed = gzip.compress(body.encode(), 1)
+        assert len(packed) < settings.max_body_bytes < len(body)
+        plan = editor.post(PACKED, files={"packed": packed}).json()
+        assert (len(plan["files"]), plan["faults"], plan["missing"]) == (100_000, [], [])
+        last = plan["files"][-1]
+        assert (last["file"], last["name"], last["group"]) == (100_000, names[-1], "499")
+
+    @pytest.mark.parametrize(
+        ("sent", "status", "words"),
+        [
+            (b"plain", 422, "not packed by gzip"),
+            (gzip.compress(b"{}")[:-9], 422, "not all of it has come"),
+            (gzip.compress(b"no json"), 422, "Invalid JSON"),
+            (gzip.compress(b'{"files": ["a"], "x": 1}'), 422, "x"),
+            (gzip.compress(b" " * (MOST_BYTES_OF_NAMES + 1)), 413, "more than 64 MB"),
+        ],
+        ids=["no gzip", "half", "no json", "unknown field", "bomb"],
+    )
+    def test_anything_else_is_one_sentence(self, editor, sent, status, words):
+        answer = editor.post(PACKED, files={"packed": sent})
+        assert (answer.status_code, words in answer.json()["detail"]) == (status, True), answer.json()
 
 
 def ask(client, files, manifest):

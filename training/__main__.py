@@ -3,14 +3,14 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -254,6 +254,50 @@ def score(
             print(HEADER)
         for result in score_images(run, images, cams=cams, device=device):
             print(json.dumps(result.as_json()) if as_json else result.as_csv())
+
+
+@app.command()
+def teach(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run: the teacher.")],
+    data: Annotated[Path, typer.Option("--dataset", help="The dataset folder whose images get maps.")],
+    out_dir: Annotated[Path, typer.Option("--out", help="The folder to write; it must not exist.")],
+    method: Annotated[
+        str,
+        typer.Option(help="cam: the run's own maps; rise: by random masks; unet: a network learns to draw."),
+    ] = "cam",
+    splits: Annotated[str | None, typer.Option(help="Such as train,extra, which it is without this.")] = None,
+    every_image: Annotated[
+        bool, typer.Option("--all", help="Draw for images with a human map, too.")
+    ] = False,
+    masks: Annotated[int, typer.Option(min=1, help="With rise: how many masks.")] = 4000,
+    grid: Annotated[int, typer.Option(min=1, help="With rise: cells of a mask along a side.")] = 7,
+    seed: Annotated[int, typer.Option(min=0, help="With rise: of the masks.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+) -> None:
+    """Let a finished run draw maps for images that nobody painted, for `maps = "human_or_teacher"`."""
+    with user_errors():
+        from training.teach import teach as steps
+        from training.teach import teach_settings
+
+        settings = teach_settings(method, splits, every_image=every_image, masks=masks, grid=grid, seed=seed)
+        with _bar() as bar:
+            task = bar.add_task("teach", total=None)
+            manifest = _follow(steps(run, data, out_dir, settings, device=device), bar, task)
+        for sentence in manifest["cautions"]:
+            out.print(f"caution: {sentence}", highlight=False, soft_wrap=True)
+        out.print(f"{len(manifest['files'])} maps in {out_dir}", highlight=False, soft_wrap=True)
+
+
+def _follow(
+    steps: Generator[HeartbeatEvent, None, dict[str, Any]], bar: Progress, task: TaskID
+) -> dict[str, Any]:
+    """Show the heartbeats of a piece of work; returns its result."""
+    while True:
+        try:
+            event = next(steps)
+        except StopIteration as end:
+            return dict(end.value)
+        bar.update(task, description=event.doing, completed=event.done or 0, total=event.total)
 
 
 @app.command()

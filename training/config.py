@@ -47,10 +47,21 @@ Freeze = Annotated[
     str, BeforeValidator(_part_to_freeze), Field(pattern=r"^(none|trunk|norms|last_[1-9][0-9]?)$")
 ]
 MapDistance = Literal["mse", "l1", "kl", "cc", "energy"]
+TeacherSource = Literal["teacher", "shuffled_teacher", "human_or_teacher", "human_or_shuffled_teacher"]
+"""Maps that a trained network drew: alone, or where nobody painted; shuffled as a control."""
+TEACHER_SOURCES: frozenset[str] = frozenset(get_args(TeacherSource))
 MapSource = Literal[
-    "human", "shuffled", "inverted", "uniform", "ellipse", "random", "segmentation", "teacher", "masks"
+    "human",
+    "shuffled",
+    "inverted",
+    "uniform",
+    "ellipse",
+    "random",
+    "segmentation",
+    "masks",
+    TeacherSource,
 ]
-NEEDS_FOLDER: frozenset[MapSource] = frozenset({"segmentation", "teacher", "masks"})
+NEEDS_FOLDER: frozenset[str] = TEACHER_SOURCES | {"segmentation", "masks"}
 """Sources whose files lie outside the dataset folder."""
 
 
@@ -409,6 +420,35 @@ AUGMENTATIONS: dict[str, Augmentation] = {
 }
 
 
+class Pretraining(FrozenModel):
+    """A stage before training: the trunk learns to draw the maps of the training images, without labels."""
+
+    method: Literal["mentor"] = "mentor"
+    maps: MapSource = "human"
+    """Maps that are learned: human ones, or controls."""
+    maps_folder: Path | None = None
+    """As that of a scenario."""
+    keep_rate: Rate = 1.0
+    """Fraction of the maps that is used; the same ones as with that `keep_rate` of an objective."""
+    epochs: int = Field(10, ge=1)
+    batch_size: int = Field(4, ge=2)
+    lr: float = Field(1e-4, gt=0, allow_inf_nan=False)
+    """Of Adam."""
+
+    @model_validator(mode="after")
+    def _has_its_maps(self) -> "Pretraining":
+        _check_maps(self.maps, self.maps_folder)
+        return self
+
+
+def _pretraining(value: object) -> object:
+    """`"mentor"` in a recipe means the settings of its paper's code."""
+    return {"method": value} if isinstance(value, str) else value
+
+
+PretrainingField = Annotated[Pretraining | None, BeforeValidator(_pretraining)]
+
+
 def _augmentation(value: object) -> object:
     """`"wang"` in a recipe means the preset of that name."""
     if not isinstance(value, str):
@@ -516,9 +556,11 @@ class RunConfig(RunSettings):
     maps: MapSource = "human"
     """Human maps, or the source of maps in their place: see docs/losses.md."""
     maps_folder: MapsFolder = None
-    """Of `segmentation` and `teacher`: a folder with `<image_id>.png` for each image that has a map; of
+    """Of `segmentation` and a teacher: a folder with `<image_id>.png` for each image that has a map; of
     `masks`: with `<image_id>/*.png`, one mask per annotation."""
     augmentation: AugmentationField = Augmentation()
+    pretrain: PretrainingField = None
+    """`mentor`, or a table of its settings: the trunk first learns to draw maps; nothing = it does not."""
     leave_out: str = ""
     """A generator whose images are in neither training nor validation; the test split keeps them."""
     released: dict[str, ReleaseDate] = {}
@@ -650,6 +692,7 @@ class Scenario(FrozenModel):
     maps: MapSource = "human"
     maps_folder: MapsFolder = None
     augmentation: AugmentationField = Augmentation()
+    pretrain: PretrainingField = None
     batches: Batches | None = None
     """This and the next three in place of those of `run`."""
     sample_weights: SampleWeighting | None = None
@@ -736,8 +779,12 @@ class Recipe(FrozenModel):
 
     def files(self) -> list[str]:
         """Every path on this machine that the recipe names; the web application refuses such recipes."""
-        folders = [str(scenario.maps_folder) for scenario in self.all_scenarios if scenario.maps_folder]
-        return folders + [path for path in (self.run.weights, *self.weights.values()) if is_file(path)]
+        scenarios = self.all_scenarios
+        folders = [scenario.maps_folder for scenario in scenarios]
+        folders += [scenario.pretrain.maps_folder for scenario in scenarios if scenario.pretrain]
+        return [str(folder) for folder in folders if folder] + [
+            path for path in (self.run.weights, *self.weights.values()) if is_file(path)
+        ]
 
     def _runs(self) -> Iterator[RunConfig]:
         shared = dict(self.run)
@@ -756,6 +803,7 @@ class Recipe(FrozenModel):
                 maps=scenario.maps,
                 maps_folder=scenario.maps_folder,
                 augmentation=scenario.augmentation,
+                pretrain=scenario.pretrain,
                 **kept,
             )
 

@@ -64,6 +64,7 @@ def require_possible(grid: list[RunConfig], data: Path) -> None:
     """
     from training.data.dataset import load_dataset
     from training.engine.device import pick_device
+    from training.engine.pretraining import require_maps_to_learn
     from training.engine.setup import expected_cautions, require_splits
     from training.model.backbones import require_known
     from training.model.cam_tensor import require_released
@@ -74,6 +75,7 @@ def require_possible(grid: list[RunConfig], data: Path) -> None:
     for run in grid:
         require_splits(run, dataset)
         expected_cautions(run, dataset)
+        require_maps_to_learn(run, dataset)
         require_processes(run)
         if run.cam_tensor == "released":
             require_released(run.architecture)
@@ -144,9 +146,10 @@ def _settings_line(run: RunConfig) -> str:
     pooling = f", pooling {run.pooling}" if run.pooling != "own" else ""
     shown = f", map {run.map}" if run.map != "cam" else ""
     frozen = f", freeze {run.freeze}" if run.freeze != "none" else ""
+    before = f", pretrain {run.pretrain.method} on {run.pretrain.maps} maps" if run.pretrain else ""
     return (
         f"{run.epochs} epochs, batch {run.batch_size}, weights {_weights(run.architecture, run.weights)}, "
-        f"resize {run.resize}, cam_tensor {run.cam_tensor}{pooling}{shown}{frozen}{several}"
+        f"resize {run.resize}, cam_tensor {run.cam_tensor}{pooling}{shown}{frozen}{before}{several}"
     )
 
 

@@ -1,6 +1,5 @@
 """Do one run from start to end: train, choose the epoch on validation, evaluate each split once."""
 
-import hashlib
 import platform
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict
@@ -21,6 +20,7 @@ from training.engine import distributed, loop
 from training.engine.checkpoint import load_checkpoint
 from training.engine.device import inference_batch_size, is_out_of_memory, pick_device
 from training.engine.frozen import FrozenTrunk
+from training.engine.pretraining import pretrained_trunk
 from training.engine.setup import (
     Setup,
     new_backbone,
@@ -35,7 +35,7 @@ from training.evaluation.gallery import write_average_human, write_gallery
 from training.evaluation.score_table import read_score_table
 from training.evaluation.shards import EvaluationParts, Shard
 from training.events import EvaluatedEvent, Event, FailedEvent, FinishedEvent, HeartbeatEvent, Metrics
-from training.files import read_json, write_json
+from training.files import file_sha256, own_code_hash, read_json, write_json
 from training.model.backbones import Backbone
 from training.run_folder import RunFolder
 
@@ -90,7 +90,8 @@ class EventLog:
 def _train_and_evaluate(job: TrainingJob, dataset: DatasetFolder, folder: RunFolder) -> Iterator[Event]:
     try:
         with distributed.process_group(pick_device(job.run.device)):
-            setup = yield from prepare(job.run, dataset, cache=job.cache)
+            trunk = yield from pretrained_trunk(job.run, dataset, job.cache)
+            setup = yield from prepare(job.run, dataset, cache=job.cache, trunk=trunk)
             if distributed.is_first():
                 folder.begin(_record(setup, dataset))
             for event in loop.train(setup, folder):
@@ -258,8 +259,8 @@ def evaluate_degraded(
         "split": split,
         "score": run.score,
         "seed": seed,
-        "weights": hashlib.sha256(folder.best.read_bytes()).hexdigest(),
-        "validation": hashlib.sha256(validation.read_bytes()).hexdigest(),
+        "weights": file_sha256(folder.best),
+        "validation": file_sha256(validation),
         "threshold": threshold,
         "rows": [row.as_record() for row in rows],
         **software_record(),
@@ -300,6 +301,7 @@ def _record(setup: Setup, dataset: DatasetFolder) -> dict[str, Any]:
         **backbone_record(setup.backbone),
         "map_size": list(setup.map_size),
         "maps": setup.maps,
+        "teacher": setup.teacher,
         "cautions": list(setup.cautions),
         "pairs": len(setup.pairs),
         "sample_weights": setup.sample_weights.as_record() if setup.sample_weights else None,
@@ -325,15 +327,7 @@ def backbone_record(backbone: Backbone) -> dict[str, Any]:
 def software_record() -> dict[str, Any]:
     """Hash of the code, and versions of the libraries."""
     versions = {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
-    return {"code": code_hash(Path(__file__).parent), "versions": versions}
-
-
-def code_hash(package: Path) -> str:
-    """SHA-256 over the paths and contents of every source file of a package."""
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+    return {"code": own_code_hash(), "versions": versions}
 
 
 def _device_name(device: torch.device) -> str:

@@ -81,7 +81,7 @@ class RunFolder:
         known = self.record()
         known["config"] = self.config().model_dump(mode="json")  # adds defaults that an older record lacks
         known["input"] = self.network_input().as_record()
-        for key in ("config", "dataset", "input"):
+        for key in ("config", "dataset", "input", "teacher"):
             differing = _differing(known.get(key, {}), record[key])
             if differing:
                 raise RunError(f"{self.root} belongs to another run: its {key} differs in {differing}.")

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from benchmarks.human_maps import few_maps as few
 from benchmarks.human_maps.annotation_efficiency import fewer_maps, matching_size, more_data
 from benchmarks.human_maps.design import DEFAULT, REGIMES, Regime, changed
 from benchmarks.human_maps.execution import BenchmarkSettings, run_all
@@ -144,6 +145,25 @@ def annotation_efficiency(
         json_out,
         {"annotation_efficiency": document(results, baseline=data[0].name)},
     )
+
+
+@app.command()
+def few_maps(
+    out: Out = OUT,
+    seeds: Seeds = 5,
+    first_seed: FirstSeed = few.FIRST_SEED,
+    jobs: Jobs = 2,
+    json_out: JsonOut = None,
+) -> None:
+    """Human maps on a fifth of the images: alone, with a teacher's on the others, or for pretraining."""
+    settings, began = _settings(out, seeds, first_seed, jobs), time.monotonic()
+    results = run_all(settings, few.first(few.WORLD))
+    few.teach_all(settings, few.WORLD)
+    results += run_all(settings, few.students(few.WORLD))
+    out_console.print(show(results, title=f"Maps on {few.PAINTED:.0%} of the images; {seeds} seeds"))
+    for line in few.gains(results):
+        out_console.print(line, highlight=False)
+    _finish(settings, results, began, json_out, {"few_maps": document(results)})
 
 
 @app.command()

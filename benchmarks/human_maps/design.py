@@ -44,8 +44,10 @@ class Design:
     cue: float = CUE
     """How far the shortcut shifts the colour."""
 
+    painted: float = 1.0
+    """Share of the training images that people look at; test images all have a map, to compare with."""
     annotators: int = 3
-    """People who look at each training image."""
+    """People who look at each of these."""
     accuracy: float = 0.75
     """Chance that one of them judges it rightly; only then do their strokes count."""
     hits: float = 0.85

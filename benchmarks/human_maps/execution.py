@@ -1,6 +1,6 @@
 """Do the work of a comparison in processes of one thread each: faces, then worlds, then runs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -51,6 +51,12 @@ def run_all(settings: BenchmarkSettings, scenarios: Sequence[BenchmarkScenario])
         ]
         _wait(runs, bars, "train and test")
         return [run.result() for run in runs]
+
+
+def do_all(settings: BenchmarkSettings, work: Sequence[Callable[[], Any]], what: str) -> None:
+    """Do pieces of work of one kind, each a picklable call."""
+    with _pool(settings.jobs) as pool, _bars(settings.console) as bars:
+        _wait([pool.submit(one) for one in work], bars, what)
 
 
 def _draw_faces(

@@ -24,12 +24,14 @@ from training.config import (
     Cyborg,
     MapSource,
     Objective,
+    Pretraining,
     RunConfig,
     TrainingJob,
 )
 from training.files import read_json
 from training.run import run_job
 from training.run_folder import RunFolder
+from training.teach import Method
 
 HUMAN: Final = "cyborg x5"
 """Name of the scenario whose maps are people's and weigh as in `GUIDED`."""
@@ -48,6 +50,9 @@ class BenchmarkScenario:
     maps: MapSource = "human"
     architecture: str = "cyborg_tiny"
     epochs: int = 14
+    teacher: Method | None = None
+    """How the maps of a teacher were drawn: see `few_maps.py`."""
+    pretrain: Pretraining | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,11 @@ def run_folder(out: Path, scenario: BenchmarkScenario, *, seed: int) -> Path:
     return out / "runs" / f"{scenario.name.replace(', ', '-').replace(' ', '_')}-{digest}-seed{seed}"
 
 
+def teacher_folder(out: Path, method: Method, *, seed: int) -> Path:
+    """Where the maps of a seed's teacher are kept."""
+    return out / "teachers" / f"{method}-seed{seed}"
+
+
 def begin_process() -> None:
     """One thread each: two processes on two cores disturb each other least."""
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -138,6 +148,8 @@ def make_run(out: Path, scenario: BenchmarkScenario, *, seed: int) -> BenchmarkR
         objective=scenario.objective,
         seed=seed,
         maps=scenario.maps,
+        maps_folder=teacher_folder(out, scenario.teacher, seed=seed) if scenario.teacher else None,
+        pretrain=scenario.pretrain,
         weights="none",
         image_size=scenario.design.size,
         epochs=scenario.epochs,

@@ -208,12 +208,19 @@ def write_world(out_dir: Path, faces: Faces, design: Design, *, seed: int) -> Da
 def annotations(
     made: Iterable[FinishedPicture], faces: Faces, design: Design, *, seed: int
 ) -> Iterator[ImageAnnotations]:
-    """What people painted on each face of training and test, once per face."""
-    asked = {one.plan.number: one for one in made if one.plan.split != "val"}
+    """What people painted on each face that they were shown, once per face: of training and test."""
+    asked = {one.plan.number: one for one in made if is_painted(one.plan, design, seed=seed)}
     for number, one in asked.items():
         x, y, w, h = (float(v) for v in faces.heads[number])
         rng = np.random.default_rng([seed, number, 2])
         yield annotate(face_name(one.plan), rng, design, head=(x, y, w, h), artefact=one.artefact)
+
+
+def is_painted(plan: PicturePlan, design: Design, *, seed: int) -> bool:
+    """Whether people look at a face; of a smaller share all are also in a larger one."""
+    if plan.split == "train":
+        return bool(np.random.default_rng([seed, plan.number, 3]).random() < design.painted)
+    return plan.split == "test"
 
 
 def face_name(plan: PicturePlan) -> str:

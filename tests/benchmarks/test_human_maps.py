@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from app.demo.artefacts import SEEN, UNSEEN, spoil
+from benchmarks.human_maps import few_maps
 from benchmarks.human_maps.annotation_efficiency import fewer_maps, matching_size, more_data
 from benchmarks.human_maps.annotators import annotate, parameters
 from benchmarks.human_maps.design import REGIMES, Design, changed
@@ -30,6 +31,7 @@ from benchmarks.human_maps.world import (
     FinishedPicture,
     PicturePlan,
     add_shortcut,
+    is_painted,
     make,
     plans,
     shortcut_place,
@@ -287,6 +289,34 @@ class TestAnnotationEfficiency:
         found = [*zip(data, classical, strict=True), (maps[-1], full)]
         runs = [BenchmarkRun(scenario.name, 0, {"unseen/random": auc}, 0.0) for scenario, auc in found]
         return matching_size(runs, maps, data)
+
+
+class TestFewMaps:
+    def test_who_is_painted_of_a_smaller_share_is_of_a_larger_one_too(self):
+        def painted(share):
+            design = replace(DEFAULT, painted=share)
+            plans_ = plans(design, np.random.default_rng([0, 0]))
+            return {one.number for one in plans_ if is_painted(one, design, seed=0) and one.split == "train"}
+
+        assert painted(0.0) == set()
+        assert painted(0.2) < painted(0.6) < painted(1.0)
+        assert len(painted(0.2)) == pytest.approx(0.2 * DEFAULT.train, rel=0.3)
+
+    def test_a_student_differs_from_the_teacher_in_its_maps_alone(self):
+        teacher = few_maps.few(DEFAULT)
+        for student in few_maps.students(DEFAULT):
+            same = replace(student, name=teacher.name, maps="human", teacher=None)
+            assert same == teacher
+            assert ("shuffled" in student.name) == (student.maps == "human_or_shuffled_teacher")
+
+    def test_a_gain_has_its_paired_interval(self):
+        runs = [
+            replace(one, scenario=few_maps.FEW)
+            for one in results(0.5, [0.1, 0.2, 0.3])
+            if one.scenario == HUMAN
+        ]
+        runs += [one for one in results(0.5, [0, 0, 0]) if one.scenario == HUMAN]
+        assert list(few_maps.gains(runs)) == [f"{HUMAN} - {few_maps.FEW}: -0.200 (-0.448 to +0.048)"]
 
 
 class TestPlan:

@@ -17,6 +17,7 @@ COMMANDS = [
     "audit",
     "compare-papers",
     "score",
+    "teach",
     "export",
     "import-und",
     "import-weights",

@@ -27,8 +27,9 @@ from training.events import (
     StepEvent,
     parse_event,
 )
+from training.files import code_hash
 from training.model.network_input import HALF, NetworkInput
-from training.run import OutOfMemory, code_hash, open_run, run_job
+from training.run import OutOfMemory, open_run, run_job
 from training.run_folder import RunFolder
 from training.worker import HEARTBEAT_AFTER_S, STOPPED, EventWriter
 

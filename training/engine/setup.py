@@ -2,9 +2,10 @@
 
 from collections.abc import Generator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,7 @@ from training.model.cam import is_flat
 from training.model.freezing import freeze
 from training.model.input_gradient import derived_score, input_gradient, twice_differentiable
 from training.model.network_input import NetworkInput, scale_of
+from training.model.pretrained_trunk import PretrainedTrunk
 from training.model.weights import RANDOM, InitialWeights, initialise, recorded_scale
 
 
@@ -69,6 +71,8 @@ class Setup:
     """Of the CAM; for the size of `train.human`, see `human_map_size`."""
     maps: str = ""
     """Fingerprint of maps that come from outside the dataset; empty without any."""
+    teacher: dict[str, Any] = field(default_factory=dict)
+    """Who drew these maps, with hashes; empty where nobody wrote it down."""
     start: InitialWeights = RANDOM
     """The weights before training."""
     cautions: tuple[str, ...] = ()
@@ -195,13 +199,18 @@ def _trained_part(run: RunConfig, backbone: Backbone) -> nn.Module:
 
 
 def prepare(
-    run: RunConfig, dataset: DatasetFolder, *, cache: Path | None = None
+    run: RunConfig,
+    dataset: DatasetFolder,
+    *,
+    cache: Path | None = None,
+    trunk: PretrainedTrunk | None = None,
 ) -> Generator[HeartbeatEvent, None, Setup]:
     """Build the network, load its weights, and decode the train and val splits; yields heartbeats.
 
     The same seed gives the same random weights.
 
     cache : folder for decoded images and features; None keeps them in memory
+    trunk : what the stage before training made of the trunk; None without one
     `DatasetError`: a split is missing, or the objective needs maps and there are none
     `ModelError`: the weights do not fit
     """
@@ -210,6 +219,9 @@ def prepare(
     torch.manual_seed(loading.stream_seed(run.seed, "weights"))
     backbone = new_backbone(run)
     start = initialise(backbone, architecture=run.architecture, weights=run.weights)
+    if trunk is not None:
+        trunk.load_into(backbone)
+        start = replace(start, pretraining=trunk.record)
     samples = training_samples(run, dataset)
     pairs, weights = pairs_of(run, dataset, samples), sample_weights(run, dataset, samples)
     validation = validation_samples(run, dataset)
@@ -235,6 +247,7 @@ def prepare(
     return replace(
         assemble(run, backbone, train, val, steps=steps),
         maps=map_settings.fingerprint(samples),
+        teacher=map_settings.teacher_record(samples),
         start=start,
         cautions=(*sentences, *_cautions_of_data(run, dataset)),
         pairs=pairs,

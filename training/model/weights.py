@@ -6,7 +6,7 @@ import socket
 import sys
 from collections.abc import Collection
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -55,6 +55,8 @@ class InitialWeights:
     classifier: Classifier = "random"
     licence: str = ""
     """Of pretrained weights, as timm or the package has it; empty where nobody says."""
+    pretraining: dict[str, Any] = field(default_factory=dict)
+    """The record of the stage that changed the trunk before training; empty without one."""
 
 
 RANDOM: Final = InitialWeights("random")

@@ -59,6 +59,7 @@ def card_of(folder: RunFolder) -> dict[str, Any]:
             "study": dataset.get("study"),
             "counts": dataset.get("counts"),
             "maps": _maps(dataset.get("path")),
+            "teacher": record.get("teacher", {}),
         },
         "split": result.split,
         "metrics": [
@@ -72,6 +73,7 @@ def card_of(folder: RunFolder) -> dict[str, Any]:
             "dataset": dataset.get("id"),
             "map_set": dataset.get("map_set"),
             "study": dataset.get("study"),
+            **_chain_of_stages(record),
         },
         "versions": record.get("versions"),
     }
@@ -81,6 +83,17 @@ def _about_model_maps(config: RunConfig) -> str:
     if config.map == "attention":
         return MODEL_MAPS["attention"]
     return f"of the predicted class, made of {CAM_TENSORS[config.cam_tensor]}"
+
+
+def _chain_of_stages(record: dict[str, Any]) -> dict[str, str]:
+    """Hashes of what came before training: the pretrained trunk, and the teacher's maps and weights."""
+    teacher = record.get("teacher", {})
+    hashes = {
+        "pretrained_trunk_sha256": record.get("start", {}).get("pretraining", {}).get("weights_sha256"),
+        "teacher_manifest_sha256": teacher.get("manifest_sha256"),
+        "teacher_weights_sha256": teacher.get("run", {}).get("weights_sha256"),
+    }
+    return {name: value for name, value in hashes.items() if value}
 
 
 def _maps(dataset: str | None) -> dict[str, Any] | str:
@@ -129,6 +142,8 @@ def _what(card: dict[str, Any]) -> str:
     start = "random weights" if weights in {"none", "random"} else f"weights `{_plain(weights)}`"
     if licence := card["start"].get("licence"):
         start += f" (licence: {_plain(licence)})"
+    if stage := card["start"].get("pretraining"):
+        start += f", after its trunk had learned {stage['settings']['maps']} maps of {stage['images']} images"
     side, resize = network_input.get("side", "?"), network_input.get("resize", "area")
     return (
         f"A {card['architecture']} that tells synthetic faces from real ones, trained with the objective "
@@ -147,6 +162,7 @@ def _data(card: dict[str, Any]) -> str:
         for split, row in counts.items()
     ]
     about = [*_about_images(card["config"]), _about_maps(card["data"]["maps"])]
+    about += [_about_teacher(teacher)] if (teacher := card["data"].get("teacher")) else []
     return "\n".join(lines) + "\n\n" + " ".join(about)
 
 
@@ -165,6 +181,13 @@ def _about_images(config: dict[str, Any]) -> Iterator[str]:
             f"Images weighed more the more {config['sample_weight_priority']} they were to people, by "
             f"{measured} they told their pairs{dealt}."
         )
+
+
+def _about_teacher(teacher: dict[str, Any]) -> str:
+    return (
+        f"The maps of {teacher['maps']} training images were drawn by a trained network: the method "
+        f"{teacher['method']} of the run `{_plain(str(teacher['run']['name']))}`."
+    )
 
 
 def _about_maps(maps: dict[str, Any] | str) -> str:

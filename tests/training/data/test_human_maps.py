@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.training.conftest import png
-from training.config import MapSource, RunConfig
+from training.config import NEEDS_FOLDER, MapSource, RunConfig
 from training.data.dataset import DatasetWriter, load_dataset
 from training.data.human_maps import MapSettings, decode_map, load_maps
 from training.errors import DatasetError
@@ -51,7 +51,7 @@ class TestEverySource:
         torch.testing.assert_close(guided(name), guided(name), equal_nan=True)
 
     def test_each_is_known_to_a_run(self):
-        folders = {"segmentation": "s", "teacher": "t", "masks": "m"}
+        folders = dict.fromkeys(NEEDS_FOLDER, "f")
         for name in get_args(MapSource):
             run = RunConfig(architecture="a", maps=name, maps_folder=folders.get(name))
             assert run.maps == name

@@ -128,6 +128,9 @@ class Settings(BaseSettings):
     devices: int = Field(1, ge=1, le=100_000)
     """Number of training devices: at most one run at a time on each, over all workers."""
 
+    runs_per_card: int = Field(1, ge=1, le=100)
+    """Runs at a time on one graphics card, where several device numbers fall on it."""
+
     session_lifetime: timedelta = Field(timedelta(hours=12), gt=timedelta(0), le=timedelta(days=366))
     """How long a staff login lasts."""
 

@@ -130,7 +130,10 @@ def train(context: JobContext, *, run_id: str) -> None:
     sessions = services(context).sessions
     devices = devices_of_lock(context.job.lock, wanted=devices_of(sessions, UUID(run_id)))
     options = SupervisorOptions(
-        should_stop=partial(stopped_state, context), devices=devices, cards=cards_of(devices)
+        should_stop=partial(stopped_state, context),
+        devices=devices,
+        cards=cards_of(devices),
+        card_shares=card_shares(devices, services(context).settings.runs_per_card),
     )
     state = supervise(sessions, UUID(run_id), options)
     if state in (JobState.QUEUED, JobState.ABORTED):
@@ -172,6 +175,24 @@ def cards_of(devices: Sequence[int]) -> list[str]:
     """The graphics cards of this machine for these devices; none where it has no card."""
     cards = visible_cards()
     return list(dict.fromkeys(cards[number % len(cards)] for number in devices)) if cards else []
+
+
+def card_shares(devices: Sequence[int], runs_per_card: int) -> list[str]:
+    """The shares of this machine's cards that a run on these devices needs; none where it has no card.
+
+    Device numbers count through the cards, then through the shares of each. A run on several devices needs
+    its cards whole.
+    """
+    cards = visible_cards()
+    if not cards:
+        return []
+    if len(devices) == 1:
+        return [_share(cards[devices[0] % len(cards)], devices[0] // len(cards) % runs_per_card)]
+    return [_share(card, share) for card in cards_of(devices) for share in range(runs_per_card)]
+
+
+def _share(card: str, share: int) -> str:
+    return f"{card}, share {share + 1}" if share else card
 
 
 def visible_cards() -> list[str]:

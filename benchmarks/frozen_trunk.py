@@ -1,6 +1,6 @@
 """Time a first and a second run behind one frozen trunk, and an epoch with the trunk trained.
 
-python benchmarks/frozen_trunk.py [--architecture NAME] [--images 240] [--epochs 50]
+python benchmarks/frozen_trunk.py [--architecture NAME] [--train 120] [--val 60] [--test 60] [--epochs 50]
 
 Images of noise, random weights in a file, one process. Prints seconds of wall time and process time: the
 first run computes the features, the second reads them.
@@ -25,13 +25,12 @@ from training.run import run_job
 SIDE = 224
 
 
-def write_dataset(folder: Path, images: int) -> Path:
-    """Images of noise: half for training, with maps, and a quarter each for validation and test."""
+def write_dataset(folder: Path, *, train: int, val: int, test: int) -> Path:
+    """So many images of noise in each split; those for training have maps."""
     noise = np.random.default_rng(0)
-    splits = ["train", "train", "val", "test"]
+    splits = ["train"] * train + ["val"] * val + ["test"] * test
     with DatasetWriter(folder, study="noise", map_set="noise") as writer:
-        for i in range(images):
-            split = splits[i // 2 % 4]
+        for i, split in enumerate(splits):
             human = noise.integers(0, 65536, (SIDE, SIDE), dtype=np.uint16)
             writer.add(
                 image_id=f"{i:06d}",
@@ -61,12 +60,17 @@ def main() -> None:
     """Print one line per run."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--architecture", default="vit_tiny_patch16_224")
-    parser.add_argument("--images", type=int, default=240)
+    parser.add_argument("--train", type=int, default=120)
+    parser.add_argument("--val", type=int, default=60)
+    parser.add_argument("--test", type=int, default=60)
+    parser.add_argument(
+        "--no-trained", action="store_true", help="leave out the epoch with the trunk trained"
+    )
     parser.add_argument("--epochs", type=int, default=50)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        data = write_dataset(root / "data", asked.images)
+        data = write_dataset(root / "data", train=asked.train, val=asked.val, test=asked.test)
         shared = {
             "architecture": asked.architecture,
             "pooling": "mean",
@@ -82,9 +86,11 @@ def main() -> None:
         runs = {
             f"first run, {asked.epochs} epochs": frozen | {"seed": 0},
             f"second run, {asked.epochs} epochs": frozen | {"seed": 1},
-            "trunk trained, 1 epoch": shared | {"epochs": 1},
         }
-        print(f"{asked.architecture}, {asked.images} images at {SIDE} px, {torch.get_num_threads()} threads")
+        if not asked.no_trained:
+            runs["trunk trained, 1 epoch"] = shared | {"epochs": 1}
+        images = asked.train + asked.val + asked.test
+        print(f"{asked.architecture}, {images} images at {SIDE} px, {torch.get_num_threads()} threads")
         for number, (name, settings) in enumerate(runs.items()):
             wall, process = seconds(data, root / "runs" / str(number), settings)
             print(f"{name:24} {wall:8.1f} s wall {process:8.1f} s process", flush=True)

@@ -100,6 +100,9 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter for each option
         list[str] | None,
         typer.Option(help="NAME=DATE, a generator's release date, as in [released]; may be repeated."),
     ] = None,
+    at_once: Annotated[
+        int, typer.Option(min=1, help="Runs at a time on one device, each in a process of its own.")
+    ] = 1,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan and how long it may take, and stop.")
     ] = False,
@@ -124,7 +127,7 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter for each option
             return
         if data is None or runs is None:
             raise RecipeError("Training needs --data and --out; only --dry-run does without.")
-        _fit_grid(grid, data, runs, stop_at_failure=stop)
+        _fit_grid(grid, data, runs, at_once=at_once, stop_at_failure=stop)
 
 
 def _loaded(recipe: str, data: Path | None, *, leave_one_out: bool) -> Recipe:
@@ -138,16 +141,20 @@ def _loaded(recipe: str, data: Path | None, *, leave_one_out: bool) -> Recipe:
     return leaving_one_out(loaded, data)
 
 
-def _fit_grid(grid: list[RunConfig], data: Path, runs: Path, *, stop_at_failure: bool) -> None:
+def _fit_grid(grid: list[RunConfig], data: Path, runs: Path, *, at_once: int, stop_at_failure: bool) -> None:
     """Train the runs that are not finished, and print all results; exit code 1 if one failed."""
     from training import grid as grids
     from training.engine import distributed
 
     grids.require_possible(grid, data)
     out.quiet = err.quiet = not distributed.is_first()
-    outcome = grids.fit_all(
-        grid, lambda run: _fit_one(run, data, runs / run.name), stop_at_failure=stop_at_failure
-    )
+    if at_once > 1:
+        jobs = [TrainingJob(run=run, dataset=data, out=runs / run.name) for run in grid]
+        outcome = _fit_side_by_side(jobs, at_once, stop_at_failure=stop_at_failure)
+    else:
+        outcome = grids.fit_all(
+            grid, lambda run: _fit_one(run, data, runs / run.name), stop_at_failure=stop_at_failure
+        )
     _print_results(grid, outcome)
     if outcome.failed:
         raise typer.Exit(1)
@@ -472,17 +479,40 @@ def _fit_one(run: RunConfig, dataset: Path, folder: Path) -> FinishedEvent | Non
     return None
 
 
-def _show(bar: Progress, task: object, event: Event) -> None:
+def _fit_side_by_side(jobs: list[TrainingJob], at_once: int, *, stop_at_failure: bool) -> "GridOutcome":
+    """Train several runs at a time, each under a bar of its own."""
+    from training.side_by_side import fit_side_by_side
+
+    with _bar() as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def on_event(job: TrainingJob, event: Event) -> None:
+            name = job.run.name
+            if name not in tasks:
+                tasks[name] = bar.add_task(name, total=None)
+            task = tasks[name]
+            if isinstance(event, FinishedEvent):
+                bar.update(task, visible=False)
+            _show(bar, task, event, name=name)
+
+        return fit_side_by_side(jobs, at_once=at_once, on_event=on_event, stop_at_failure=stop_at_failure)
+
+
+def _show(bar: Progress, task: TaskID, event: Event, *, name: str = "") -> None:
+    """Show an event of a run.
+
+    name : of the run, before its epochs; empty where it is the only one
+    """
     match event:
         case StartedEvent():
             total = event.epochs * event.steps_per_epoch
-            bar.update(task, total=total, completed=(event.first_epoch - 1) * event.steps_per_epoch)  # type: ignore[arg-type]
+            bar.update(task, total=total, completed=(event.first_epoch - 1) * event.steps_per_epoch)
             for caution in event.cautions:
                 bar.console.print(f"caution: {event.run}: {caution}", highlight=False, soft_wrap=True)
         case StepEvent():
-            bar.update(task, completed=(event.epoch - 1) * event.steps + event.step)  # type: ignore[arg-type]
+            bar.update(task, completed=(event.epoch - 1) * event.steps + event.step)
         case EpochEvent():
-            bar.console.print(_epoch_line(event), highlight=False, soft_wrap=True)
+            bar.console.print(f"{name}  {_epoch_line(event)}".strip(), highlight=False, soft_wrap=True)
         case _:
             pass
 

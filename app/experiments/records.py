@@ -40,7 +40,7 @@ class RunOutcome:
 
 
 def training_locks(
-    sessions: SessionFactory, run_id: UUID, devices: Iterable[int] = (), cards: Iterable[str] = ()
+    sessions: SessionFactory, run_id: UUID, devices: Iterable[int] = (), card_shares: Iterable[str] = ()
 ) -> AbstractContextManager[None]:
     """Locks on a run, its devices and its graphics cards, so that nobody else trains it or uses them.
 
@@ -49,14 +49,15 @@ def training_locks(
     be one graphics card: device numbers count over all machines, and a machine with fewer cards uses each
     for several numbers.
 
-    cards : of this machine
+    card_shares : of this machine, such as `0` and `0, share 2`
     `WrongState`: another worker holds one of the locks
     """
     host = gethostname()
     refusals = {f"run {run_id}": "This run is being trained by another worker."}
     refusals |= {f"device {number}": f"Device {number} is in use by another run." for number in devices}
     refusals |= {
-        f"card {card} of {host}": f"Card {card} of {host} is in use by another run." for card in cards
+        f"card {share} of {host}": f"Card {share} of {host} is in use by another run."
+        for share in card_shares
     }
     return named_locks(sessions, refusals)
 

@@ -20,7 +20,7 @@ from app.jobs import cancel, enqueue
 from app.maps.service import abort_map_set, request_map_set
 from app.models import JobState, Run, TrialState
 from app.settings import Settings
-from app.tasks import cards_of, devices_of_lock
+from app.tasks import card_shares, cards_of, devices_of_lock
 from saliency.parameters import MapParameters
 from tests.support import factories
 from tests.support.grids import make_experiment
@@ -150,9 +150,19 @@ class TestDevices:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5,7")
         assert cards_of(devices_of_lock("device:0", wanted=2)) == ["2", "5"]
 
+    def test_a_card_is_used_by_one_run_unless_it_is_shared(self, monkeypatch):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+        assert [card_shares([number], 1) for number in range(4)] == [["2"], ["5"], ["2"], ["5"]]
+        shared = [card_shares([number], 2) for number in range(5)]
+        assert shared == [["2"], ["5"], ["2, share 2"], ["5, share 2"], ["2"]]
+
+    def test_a_run_on_several_devices_wants_its_cards_whole(self, monkeypatch):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+        assert card_shares(range(2), 2) == ["2", "2, share 2", "5", "5, share 2"]
+
     def test_a_machine_without_cards_changes_nothing(self, monkeypatch):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-        assert cards_of(devices_of_lock("device:0")) == []
+        assert cards_of(devices_of_lock("device:0")) == card_shares([0], 2) == []
 
 
 SLOW = ("matplotlib", "pandas", "scipy.stats", "statsmodels", "timm", "torch", "torchvision")

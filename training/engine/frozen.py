@@ -36,6 +36,12 @@ class FrozenHead(nn.Module):
         return features, self.backbone.classify(features)
 
 
+def pooled(features: Tensor) -> Tensor:
+    """Features (N, C, h, w) -> their means (N, C, 1, 1), which give the same logits and need less memory."""
+    parts = features.split(CPU_BATCH)  # those of a large split are mapped from the disk
+    return torch.cat([part.mean(dim=(-2, -1), keepdim=True) for part in parts])
+
+
 @dataclass(frozen=True)
 class FrozenTrunk:
     """Computes the features (N, C, h, w) of images in float32, or reads them where they are on disk.

@@ -23,7 +23,7 @@ from training.data.sample_weights import SampleWeights, sample_weights
 from training.data.selection import require_images, training_samples, validation_samples
 from training.engine import distributed
 from training.engine.device import Computation, decide, inference_batch_size, pick_device, set_determinism
-from training.engine.frozen import FrozenHead, FrozenTrunk
+from training.engine.frozen import FrozenHead, FrozenTrunk, pooled
 from training.engine.optimiser import Optimiser
 from training.errors import DatasetError
 from training.events import HeartbeatEvent
@@ -261,11 +261,11 @@ def _as_tensor(weights: SampleWeights | None) -> Tensor | None:
 
 @dataclass(frozen=True, slots=True)
 class _Features:
-    """Features of a frozen trunk (N, C, h, w); None where the trunk is trained."""
+    """Features of a frozen trunk; None where the trunk is trained."""
 
-    train: Tensor | None = None
-    mirrored: Tensor | None = None
-    val: Tensor | None = None
+    train: Tensor | None = None  # (N, C, h, w)
+    mirrored: Tensor | None = None  # (N, C, h, w)
+    val: Tensor | None = None  # (N, C, 1, 1): validation needs the logits alone
 
 
 def _features(
@@ -287,7 +287,7 @@ def _features(
     if run.augmentation.flip:
         mirrored = yield from trunk.load(dataset, train, what="features of mirrored train", mirrored=True)
     val_features = yield from trunk.load(dataset, val, what="features of val")
-    return _Features(train_features, mirrored, val_features)
+    return _Features(train_features, mirrored, pooled(val_features))
 
 
 def assemble(

@@ -535,7 +535,7 @@ class TestSupervisor:
         run, _ = train(None)
         taken = records.training_locks(sessions, uuid4(), [1], ["0"])
         with taken, pytest.raises(WrongState, match=r"Card 0 of .* is in use"):
-            supervise(sessions, run.id, SupervisorOptions(command=TOY, devices=[0], cards=["0"]))
+            supervise(sessions, run.id, SupervisorOptions(command=TOY, devices=[0], card_shares=["0"]))
 
     def test_a_database_that_is_away_for_a_moment_loses_no_event(self, train, monkeypatch):
         away = iter([True, True, False, True] + [False] * 20)

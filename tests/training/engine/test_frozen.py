@@ -11,7 +11,7 @@ from tests.training.test_run import config, run
 from training.config import TrainingJob
 from training.data.dataset import DatasetFolder, Sample, load_dataset
 from training.data.loading import CacheSettings, SampleTensors, decode_image
-from training.engine.frozen import FrozenTrunk
+from training.engine.frozen import FrozenTrunk, pooled
 from training.errors import RunError
 from training.events import EpochEvent
 from training.model.backbones import Backbone, build
@@ -179,3 +179,10 @@ class TestConfig:
     def test_anything_else_is_refused(self, value):
         with pytest.raises(ValidationError, match="freeze"):
             config(freeze=value)
+
+
+def test_means_of_features_give_the_logits_of_the_features():
+    backbone = build("cyborg_tiny", image_size=32).eval()
+    features = torch.randn(130, 64, 4, 4, generator=torch.Generator().manual_seed(1))
+    assert pooled(features).shape == (130, 64, 1, 1)
+    assert torch.equal(backbone.classify(pooled(features)), backbone.classify(features))

@@ -161,7 +161,7 @@ def _fit_grid(grid: list[RunConfig], data: Path, runs: Path, *, at_once: int, st
 
 
 @app.command()
-def evaluate(
+def evaluate(  # noqa: PLR0913, PLR0917 - one parameter for each option
     run: RunDir,
     data: Data,
     split: Annotated[str, typer.Option(help="The split to meet.")] = "test",
@@ -180,12 +180,20 @@ def evaluate(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="With --degrade: of noise and crops.")] = 0,
+    fast: Annotated[
+        bool,
+        typer.Option(
+            "--fast", help="Without batch normalisation, on a GPU in float16; says what that may change."
+        ),
+    ] = False,
 ) -> None:
     """Score a split of any dataset with a trained run; writes RUN_DIR/evaluations/NAME."""
     with user_errors():
         if degrade:
-            if shard != "1/1":
-                raise RecipeError("--degrade does all images at once; leave out --shard.")
+            if shard != "1/1" or fast:
+                raise RecipeError(
+                    "--degrade does all images at once and exactly; leave out --shard and --fast."
+                )
             _evaluate_degraded(run, data, degrade, split, name or data.resolve().name, device, seed)
             return
         from training.evaluation.shards import Shard
@@ -195,7 +203,13 @@ def evaluate(
         with _bar() as bar:
             task = bar.add_task(f"evaluate {split}", total=None)
             for outcome in evaluate_dataset(
-                run, data, split=split, name=name or data.resolve().name, device=device, shard=share
+                run,
+                data,
+                split=split,
+                name=name or data.resolve().name,
+                device=device,
+                shard=share,
+                fast=fast,
             ):
                 if isinstance(outcome, HeartbeatEvent):
                     bar.update(task, completed=outcome.done or 0, total=outcome.total)
@@ -206,6 +220,23 @@ def evaluate(
             return
         for key, value in (end or {}).items():
             out.print(f"{key:32} {_number(value)}", highlight=False)
+        if fast:
+            _print_scoring(run / "evaluations" / (name or data.resolve().name) / f"{split}.json")
+
+
+def _print_scoring(result: Path) -> None:
+    """What fast scoring may have changed; nothing behind a frozen trunk, which is scored as ever."""
+    record = json.loads(result.read_text()).get("scoring")
+    if record is None:
+        return
+    bound = "" if record["auc_bound"] is None else f", and the AUC by at most {record['auc_bound']:.2g}"
+    out.print(
+        f"Fast scoring: {record['folded_layers']} layers folded, {record['precision']}. On "
+        f"{record['checked_images']} images the score moved by at most {record['largest_difference']:.2g}; "
+        f"if it does so on all, an image changes order with at most {record['most_ranks']} others{bound}.",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _evaluate_degraded(

@@ -523,6 +523,8 @@ class RunSettings(FrozenModel):
     last block of a vision transformer, which explains none."""
     score: Literal["sigmoid", "softmax"] = "sigmoid"
     """Headline score: sigmoid of the fake logit (as in the papers) or softmax over both."""
+    fast_scoring: bool = False
+    """Score at the end without batch normalisation and, on a GPU, in float16: see docs/training.md."""
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     devices: int = Field(1, ge=1, le=64)
     """Number of devices for one run: as many processes share each batch."""

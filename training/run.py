@@ -31,6 +31,7 @@ from training.engine.trackers import Trackers
 from training.errors import DatasetError, RecipeError, RunError, in_words
 from training.evaluation.degraded import DegradedRow, degraded_logits, degraded_row, fixed_threshold
 from training.evaluation.evaluator import Evaluator, SplitLogits, split_metrics, write_scores
+from training.evaluation.fast_scoring import Scorer
 from training.evaluation.gallery import write_average_human, write_gallery
 from training.evaluation.score_table import read_score_table
 from training.evaluation.shards import EvaluationParts, Shard
@@ -127,15 +128,17 @@ def _evaluate(setup: Setup, dataset: DatasetFolder, folder: RunFolder, *, best_e
     results: dict[str, Metrics] = {}
     gallery_split = "test" if dataset.of("test") else "val"
     write_average_human(folder.maps, setup.train)
-    evaluator = _evaluator(setup.run, setup.backbone, folder)
+    scorer = Scorer(_evaluator(setup.run, setup.backbone, folder), fast=setup.run.fast_scoring)
+    scoring: dict[str, dict[str, Any]] = {}
     for split in ("train", "val", "test"):
         samples = _samples_of(setup.run, dataset, split)
         if not samples:
             continue
-        parts = EvaluationParts(evaluator, dataset, samples, folder.root, folder.best)
+        parts = EvaluationParts(scorer.evaluator, dataset, samples, folder.root, folder.best)
         yield from parts.evaluate(Shard(), what=f"evaluate {split}")
         scores, maps = parts.merged()
         results[split] = split_metrics(scores, maps, headline=setup.run.score)
+        scoring |= {split: scorer.record(dataset, scores, setup.run.score)} if scorer.is_fast else {}
         write_scores(folder.scores / f"{split}.csv", scores)
         if split == gallery_split:
             shown = (setup.backbone.model_map, setup.backbone.cam_tensor)
@@ -144,7 +147,8 @@ def _evaluate(setup: Setup, dataset: DatasetFolder, folder: RunFolder, *, best_e
         yield EvaluatedEvent(split=split, metrics=results[split])
     finished = FinishedEvent(metrics=_flat(results, best_epoch))
     folder.append(finished)
-    write_json(folder.metrics, {"format": FORMAT, "best_epoch": best_epoch, "splits": results})
+    how = {"scoring": scoring} if scoring else {}
+    write_json(folder.metrics, {"format": FORMAT, "best_epoch": best_epoch, "splits": results, **how})
     yield finished
 
 
@@ -183,7 +187,14 @@ def open_run(folder: RunFolder, *, device: str = "auto") -> tuple[RunConfig, Bac
 
 
 def evaluate_dataset(
-    run_dir: Path, data_dir: Path, *, split: str, name: str, device: str, shard: Shard | None = None
+    run_dir: Path,
+    data_dir: Path,
+    *,
+    split: str,
+    name: str,
+    device: str,
+    shard: Shard | None = None,
+    fast: bool = False,
 ) -> Iterator[HeartbeatEvent | Metrics | list[int]]:
     """Evaluate a run on a split of another dataset; continues where an earlier call was interrupted.
 
@@ -191,6 +202,7 @@ def evaluate_dataset(
 
     name : of the folder below `evaluations/`
     shard : None evaluates every part that is missing
+    fast : as `fast_scoring` of a recipe; the file of the result says what it may change
     """
     folder = RunFolder(run_dir)
     run, backbone = open_run(folder, device=device)
@@ -199,7 +211,8 @@ def evaluate_dataset(
     if not samples:
         raise DatasetError(f"The dataset {data_dir} has no {split} split.")
     target = folder.root / "evaluations" / name
-    parts = EvaluationParts(_evaluator(run, backbone, folder), dataset, samples, target, folder.best)
+    scorer = Scorer(_evaluator(run, backbone, folder), fast=fast)
+    parts = EvaluationParts(scorer.evaluator, dataset, samples, target, folder.best)
     yield from parts.evaluate(shard or Shard(), what=f"evaluate {split}")
     missing = parts.missing()
     if missing:
@@ -212,7 +225,8 @@ def evaluate_dataset(
         return
     metrics = split_metrics(scores, maps, headline=run.score)
     write_scores(target / f"{split}.csv", scores)
-    write_json(target / f"{split}.json", {"dataset": dataset.id, "split": split, "metrics": metrics})
+    how = {"scoring": scorer.record(dataset, scores, run.score)} if scorer.is_fast else {}
+    write_json(target / f"{split}.json", {"dataset": dataset.id, "split": split, "metrics": metrics, **how})
     parts.remove()
     yield metrics
 

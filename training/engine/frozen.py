@@ -38,7 +38,7 @@ class FrozenHead(nn.Module):
 
 def pooled(features: Tensor) -> Tensor:
     """Features (N, C, h, w) -> their means (N, C, 1, 1), which give the same logits and need less memory."""
-    parts = features.split(CPU_BATCH)  # those of a large split are mapped from the disk
+    parts = torch.split(features, CPU_BATCH)  # those of a large split are mapped from the disk
     return torch.cat([part.mean(dim=(-2, -1), keepdim=True) for part in parts])
 
 

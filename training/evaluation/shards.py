@@ -66,8 +66,13 @@ class EvaluationParts:
         digest = hashlib.sha256(self.checkpoint.read_bytes())
         ids = [sample.image_id for sample in self.samples]
         backbone = self.evaluator.backbone
-        tensors = (backbone.cam_tensor, backbone.model_map)
-        settings = (self.evaluator.cam_class, *tensors, backbone.network_input.as_record())
+        of_maps = (self.evaluator.cam_class, backbone.cam_tensor, backbone.model_map)
+        of_network = (
+            backbone.network_input.as_record(),
+            self.evaluator.precision,
+            self.evaluator.folded_layers,
+        )
+        settings = (*of_maps, *of_network)
         digest.update(repr((self.dataset.id, ids, settings, PART)).encode())
         return self.folder / f".parts-{digest.hexdigest()[:16]}"
 

@@ -36,6 +36,10 @@ class AttentionLayer(nn.Module):
         self.last_map = attention[:, 0]
         return features * attention
 
+    def attend(self, _stage: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        """As a hook of the stage before it; a method, so that a copy of the network calls its own layer."""
+        return cast("Tensor", self(output))
+
 
 def add_attention(net: nn.Module, architecture: str) -> None:
     """Put an attention layer behind one stage of the network, in place.
@@ -52,7 +56,7 @@ def add_attention(net: nn.Module, architecture: str) -> None:
     stage = net.get_submodule(name)
     layer = AttentionLayer(_channels(net, stage))
     net.add_module(ATTENTION, layer)
-    stage.register_forward_hook(lambda _stage, _inputs, output: layer(output))
+    stage.register_forward_hook(layer.attend)
 
 
 def _stage_of_stride(net: nn.Module, stride: int) -> str | None:

@@ -22,11 +22,11 @@ class BlockAttention:
         self.last_map: Tensor | None = None
         # The fused kernel never forms the attention: it is computed in steps here, in this one block.
         cast("Any", layer).fused_attn = False
-        cast("nn.Module", layer.attn_drop).register_forward_pre_hook(
-            lambda _layer, inputs: self._keep(inputs[0])
-        )
+        # A method, not a lambda: a copy of the network then fills the copy of this object.
+        cast("nn.Module", layer.attn_drop).register_forward_pre_hook(self._keep)
 
-    def _keep(self, attention: Tensor) -> None:
+    def _keep(self, _layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        attention = inputs[0]
         prefix, (rows, columns) = self._layout.prefix, self._layout.grid
         tokens = prefix + rows * columns
         if attention.ndim != 4 or attention.shape[2:] != (tokens, tokens):

@@ -40,12 +40,16 @@ class FeatureHook:
         if place.is_input:
             if getattr(module, "inplace", False):
                 module.inplace = False  # type: ignore[assignment]  # it would overwrite the tensor
-            module.register_forward_pre_hook(lambda _module, inputs: self._keep(inputs[0]))
+            module.register_forward_pre_hook(self._keep_input)
         else:
-            module.register_forward_hook(lambda _module, _inputs, output: self._keep(output))
+            module.register_forward_hook(self._keep_output)
 
-    def _keep(self, tensor: Tensor) -> None:
-        self._tensor = tensor
+    # Methods, not lambdas: a copy of the network then fills the copy of this hook.
+    def _keep_input(self, _module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._tensor = inputs[0]
+
+    def _keep_output(self, _module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        self._tensor = output
 
     def pop(self) -> Tensor:
         """The tensor of the last forward pass; `RuntimeError` if there was none since the last call."""

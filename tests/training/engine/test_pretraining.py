@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
@@ -15,7 +14,6 @@ from training.data.dataset import DatasetWriter, load_dataset
 from training.engine.pretraining import pretrained_trunk
 from training.engine.setup import prepare
 from training.errors import DatasetError, ModelError
-from training.events import HeartbeatEvent
 from training.grid import require_possible
 from training.model.pretrained_trunk import PretrainedTrunk, trunk_tensors
 from training.reporting.model_card import as_markdown, card_of
@@ -26,6 +24,22 @@ SETTINGS = {"architecture": "cyborg_tiny", "weights": "none", "device": "cpu"}
 SETTINGS |= {"epochs": 1, "batch_size": 4, "image_size": 32}
 
 
+KILLED = """
+import os, signal, sys
+from training.config import TrainingJob
+from training.engine import map_learning
+from training.run import run_job
+
+save = map_learning.save_checkpoint
+
+def save_and_die(path, net, progress, **options):
+    save(path, net, progress, **options)
+    if path.name == "last.safetensors" and progress.epoch == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+map_learning.save_checkpoint = save_and_die
+list(run_job(TrainingJob.model_validate_json(sys.stdin.read())))
+"""
 STAGE = {"method": "mentor", "epochs": 3, "lr": 0.001}
 
 
@@ -131,23 +145,16 @@ class TestRuns:
         assert sorted(path.name for path in stages[0].iterdir()) == ["model.safetensors", "pretraining.json"]
 
     def test_killed_and_begun_again_it_ends_with_the_same_weights(self, data, tmp_path):
-        """A real process is killed in the stage; another goes on after its last complete epoch."""
-        whole = trunk(data, tmp_path / "whole", pretrain={"epochs": 40})
-        job = TrainingJob(run=config(pretrain={"epochs": 40}), dataset=data, out=tmp_path / "r")
-        command = [sys.executable, "-m", "training.worker"]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as child:
-            child.stdin.write(job.model_dump_json())
-            child.stdin.close()
-            until(lambda: list((tmp_path / ".cache").glob(".pretrained-*/last.safetensors")))
-            child.send_signal(signal.SIGKILL)
-        assert not list((tmp_path / ".cache").glob("pretrained-*"))
-        begun = next(
-            event
-            for event in pretrained_trunk(job.run, load_dataset(data), tmp_path / ".cache")
-            if isinstance(event, HeartbeatEvent)
-        )
-        assert begun.done > 0
-        assert same(trunk(data, tmp_path / ".cache", pretrain={"epochs": 40}).tensors, whole.tensors)
+        """A real process is killed when it has written a checkpoint; another goes on after that epoch."""
+        stage, dataset = {"epochs": 6}, load_dataset(data)
+        whole = trunk(data, tmp_path / "whole", pretrain=stage)
+        job = TrainingJob(run=config(pretrain=stage), dataset=data, out=tmp_path / "r")
+        command = [sys.executable, "-c", KILLED]
+        child = subprocess.run(command, input=job.model_dump_json(), text=True, check=False)
+        assert child.returncode == -signal.SIGKILL
+        assert not list(job.cache.glob("pretrained-*"))
+        assert next(pretrained_trunk(job.run, dataset, job.cache)).done == 3
+        assert same(trunk(data, job.cache, pretrain=stage).tensors, whole.tensors)
 
     def test_who_comes_second_waits_for_the_first(self, learned, data, tmp_path, monkeypatch):
         monkeypatch.setattr("training.engine.pretraining.WAIT_S", 0)
@@ -202,10 +209,3 @@ class TestRecipe:
         stage = {"maps": "teacher", "maps_folder": "/maps"}
         scenario = {"name": "s", "objective": "cyborg", "pretrain": stage}
         assert Recipe(name="r", architectures=["a"], scenarios=[scenario]).files() == ["/maps"]
-
-
-def until(condition, seconds=240):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)

@@ -344,6 +344,8 @@ def _score_there(server: Remote, run: str, images: list[Path], cams: Path | None
         with complaints.status(f"{escape(path.name)} waits for a worker of {server.url} …"):
             found = _named(path, partial(server.finished, task))
         if cams is not None:
+            if not found.get("cam_grey"):
+                raise BadInput(f"{server.url} is of an earlier version, which sends no maps.")
             (cams / f"{path.stem}.png").write_bytes(b64decode(found["cam_grey"]))
         numbers = [f"{found[name]:{form}}" for name, form in NUMBERS.items()]
         writer.writerow([cell(str(path)), *numbers])

@@ -34,8 +34,8 @@ class DetectorAnswer(BaseModel):
     side: int
     seen: str
     cam: str
-    cam_grey: str
-    """The map as `python -m training score --cams` writes it."""
+    cam_grey: str = ""
+    """The map as `python -m training score --cams` writes it; empty in an earlier version's answer."""
 
 
 def face_of(text: str) -> FaceBox | None:

@@ -10,6 +10,7 @@ E = "/api/experiments/{experiment_id}"
 
 CALLS = {
     "/staff/images/new": "POST /api/images",
+    "/staff/images/audit": "POST /api/images/audit",
     "/staff/images/tags": "POST /api/images/tags",
     "/staff/images/{image_id}/notes": f"POST {I}/notes",
     "/staff/images/{image_id}/split": f"PUT {I}/split",

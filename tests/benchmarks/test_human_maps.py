@@ -316,7 +316,10 @@ class TestFewMaps:
             if one.scenario == HUMAN
         ]
         runs += [one for one in results(0.5, [0, 0, 0]) if one.scenario == HUMAN]
-        assert list(few_maps.gains(runs)) == [f"{HUMAN} - {few_maps.FEW}: -0.200 (-0.448 to +0.048)"]
+        interval = "-0.200 (-0.448 to +0.048)"
+        assert list(few_maps.gains(runs)) == [f"{HUMAN} - {few_maps.FEW}: {interval}"]
+        runs += [replace(one, scenario=f"{HUMAN}, shuffled") for one in runs if one.scenario == HUMAN]
+        assert list(few_maps.gains(runs))[-1] == f"{HUMAN} - {HUMAN}, shuffled: +0.000"
 
 
 class TestPlan:

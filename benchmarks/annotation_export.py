@@ -12,7 +12,6 @@ format that held the study in memory would show.
 
 import argparse
 import json
-import resource
 import statistics
 import sys
 import time
@@ -33,6 +32,7 @@ from app.exports.service import table
 from app.maps.queries import exported_rows
 from app.models import Study, strokes_json
 from benchmarks.map_sets import fresh_database, make_study
+from benchmarks.memory import resident
 
 NAMES = dictionary.ANNOTATIONS.names
 
@@ -96,7 +96,7 @@ def compare_formats(sessions, study_id: int, server: psutil.Process) -> None:
 
 
 def peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    return resident(peak=True) / 1e6
 
 
 def cpu(server: psutil.Process) -> float:

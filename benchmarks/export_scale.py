@@ -38,6 +38,7 @@ from app.storage import BlobStore
 from app.studies.service import find_study
 from app.studies.tallies import recount
 from benchmarks.map_sets import fresh_database
+from benchmarks.memory import resident
 from benchmarks.staff_pages import copy, make_study
 
 STROKES, POINTS, SIDE = 2, 40, 512
@@ -159,17 +160,6 @@ def counted(chunks: Chunks, cost: Cost) -> Chunks:
     for chunk in chunks:
         cost.megabytes += len(chunk) / 1e6
         yield chunk
-
-
-def resident(*, peak: bool = False) -> int:
-    """Resident bytes of this process, now or at their peak.
-
-    Not `ru_maxrss`, which a process takes over from the one that started it: the parent that filled the
-    database, and that is larger the more it filled.
-    """
-    name = "VmHWM:" if peak else "VmRSS:"
-    lines = Path("/proc/self/status").read_text("ascii").splitlines()
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(name))
 
 
 def cpu(server: psutil.Process) -> float:

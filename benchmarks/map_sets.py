@@ -39,6 +39,7 @@ from app.maps.rendering import sketch, thumb_png
 from app.maps.service import request_map_set
 from app.settings import Settings
 from app.storage import BlobStore
+from benchmarks.memory import resident
 from saliency.maps.png import encode_map_png
 from saliency.parameters import MapParameters
 
@@ -209,7 +210,8 @@ def _strokes(annotation_id: int, rng: np.random.Generator) -> Iterator[dict]:
 def used(who: int) -> tuple[float, float]:
     """CPU seconds and peak MB of this process, or of its children that have ended (the largest of them)."""
     one = resource.getrusage(who)
-    return one.ru_utime + one.ru_stime, one.ru_maxrss / 1024
+    peak_mb = resident(peak=True) / 2**20 if who == resource.RUSAGE_SELF else one.ru_maxrss / 1024
+    return one.ru_utime + one.ru_stime, peak_mb
 
 
 def build(data_dir: Path, slug: str, *, jobs: int) -> dict[str, float]:

@@ -9,7 +9,6 @@ AUC alone, by scipy's `rankdata`. Medians of `--rounds`, CPU seconds of each pro
 
 import argparse
 import csv
-import resource
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,9 @@ import numpy as np
 from scipy.special import expit
 from scipy.stats import rankdata
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.memory import resident
 from training.evaluation.score_summary import summarise_file
 from training.evaluation.score_table import POOLED
 
@@ -85,7 +87,7 @@ def measure(name: str, path: Path) -> None:
     began = time.process_time()
     MEASURED[name](path)
     seconds = time.process_time() - began
-    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(seconds, resident(peak=True) / 2**20)
 
 
 def main() -> None:

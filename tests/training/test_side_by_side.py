@@ -78,7 +78,9 @@ class TestScheduling:
 
     def test_an_interruption_ends_every_process(self, tmp_path):
         program = (
-            "import sys; from functools import partial; from pathlib import Path\n"
+            "import signal, sys; from functools import partial; from pathlib import Path\n"
+            # In a shell's background, where CI may run, Ctrl-C is ignored.
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
             "from tests.training.test_side_by_side import TOY, jobs, fit\n"
             "from training import side_by_side; from training.process import training_process\n"
             "side_by_side.training_process = partial(training_process, command=TOY)\n"

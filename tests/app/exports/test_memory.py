@@ -147,6 +147,11 @@ def peaks(session: Session, study: Study, contents: Contents) -> dict[str, int]:
         return found | {"directory": peak()}
 
 
+def grown(small: dict[str, int], large: dict[str, int]) -> dict[str, tuple[int, int]]:
+    """What takes more for the large study than for the small one, and how much both took."""
+    return {kind: (small[kind], most) for kind, most in large.items() if most > small[kind] + SLACK}
+
+
 def kind_of(member: ExportMember) -> str:
     path = Path(member.name)
     return f"{path.parent}/*{path.suffix}" if path.stem.isdecimal() else member.name
@@ -185,7 +190,10 @@ class TestMemory:
         for member in members(db, OnePicture(), few, contents):  # compiles statements, imports modules
             exhaust(member.chunks)
         small, large = (peaks(db, study, contents) for study in (few, many))
-        assert {kind: (small[kind], most) for kind, most in large.items() if most > small[kind] + SLACK} == {}
+        if grown(small, large):
+            # Once in the life of a process Python's table of strings grows to 15 MB, whoever runs then.
+            large = peaks(db, many, contents)
+        assert grown(small, large) == {}
 
     def test_the_driver_holds_no_more_rows_than_are_asked_for_at_once(self, db, studies, contents):
         held = [0]

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from urllib.parse import urlencode
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select
@@ -15,6 +16,7 @@ from app.exports.service import members
 from app.maps.inputs import read_inputs
 from app.models import (
     Arm,
+    Image,
     JobState,
     MapSet,
     Pair,
@@ -192,17 +194,26 @@ def open_pilot(db, draft):
 
 
 def took_part(client, db, study):
-    """People in both arms who finish, one who is in the middle and one who withdraws."""
+    """People in both arms who finish, one who is in the middle and one who withdraws; all choose rightly."""
     people = [Visitor(client, study.slug) for _ in range(5)]
     for person in people:
         assert person.consent(consent_version=study.consent_version).is_success
     for person in people[:3]:
-        person.finish()
-    people[3].decide(people[3].next().json()["trial"]["id"])
+        while "trial" in (answer := person.next().json()):
+            decide_rightly(db, person, answer["trial"]["id"])
+    decide_rightly(db, people[3], people[3].next().json()["trial"]["id"])
     people[4].withdraw()
     db.commit()
     db.expire_all()
     assert db.scalar(select(func.count(Trial.id)).join(Participant).where(Participant.study_id == study.id))
+
+
+def decide_rightly(db, person, trial_id):
+    """Maps are made of right decisions: were sides left to chance, there might be none."""
+    trial = db.get_one(Trial, UUID(trial_id))
+    left = db.get_one(Image, trial.left_image_id)
+    choice = "left" if left.label.value == trial.question.value else "right"
+    assert person.decide(trial_id, choice=choice).status_code == 200
 
 
 def shown(db, study):
